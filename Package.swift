@@ -1,0 +1,149 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One manifest for the whole house. The arrows between targets below are the only imports allowed;
+// Tests/TidyTests checks the `import` lines against the same arrows.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "APIRouter",
+    products: [
+        .executable(name: "apirouter", targets: ["apirouter"]),
+        .executable(name: "upstream-simulator", targets: ["upstream-simulator"]),
+        .library(name: "RouterCore", targets: ["RouterCore"]),
+        .library(name: "Adaptors", targets: ["Adaptors"]),
+        .library(name: "Simulator", targets: ["Simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibcurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
+        .target(
+            name: "RouterCore",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Adaptors",
+            dependencies: [
+                "RouterCore",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Config",
+            dependencies: ["RouterCore", .product(name: "Yams", package: "Yams")],
+            swiftSettings: settings),
+        .target(
+            name: "Storage",
+            dependencies: ["RouterCore", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings),
+        .target(
+            name: "Transport",
+            dependencies: [
+                "RouterCore", "CLibcurl",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "RouterCore",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Server",
+            dependencies: [
+                "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "apirouter",
+            dependencies: [
+                "Server", "Config", "Storage", "RouterCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "upstream-simulator",
+            dependencies: [
+                "Simulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+
+        .testTarget(name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio"),], swiftSettings: settings),
+        .testTarget(
+            name: "AdaptorsTests",
+            dependencies: [
+                "Adaptors", "RouterCore", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "RouterCore", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: [
+                "Transport", "RouterCore", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Simulator", "RouterCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage"],
+            swiftSettings: settings),
+        .testTarget(name: "TidyTests", dependencies: [], swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,141 @@
+/// Why an amount could not be worked out.
+public enum MeteringError: Error, Sendable, Hashable {
+    case overflow
+    /// A negative count: a vendor's usage that cannot be true.
+    case negativeUsage
+    /// The model is charged by the vendor's reported cost and the vendor reported none.
+    case upstreamCostMissing
+}
+
+extension PriceQuote {
+    /// usage × prices × ratio, in nano-dollars, rounded once, half up.
+    ///
+    /// All products are summed exactly in 10⁻²¹ USD (femto-dollars × millionths of the ratio) in 128 bits.
+    public func charge(for usage: Usage) throws(MeteringError) -> NanoUSD {
+        var sum = ExactSum()
+        switch price.basis {
+        case .upstreamCost:
+            guard let cost = usage.upstreamCost else { throw .upstreamCostMissing }
+            try sum.add(1, cost)
+        case .metered:
+            let rates = price.rates(promptTokens: usage.promptTokens)
+            guard usage.reasoning <= usage.output else { throw .negativeUsage }
+            try sum.add(usage.uncachedInput, rates.input)
+            try sum.add(usage.cacheRead, rates.cacheRead ?? rates.input)
+            try sum.add(usage.cacheWrite5m, rates.cacheWrite5m ?? rates.input)
+            try sum.add(usage.cacheWrite1h, rates.cacheWrite1h ?? rates.cacheWrite5m ?? rates.input)
+            try sum.add(usage.audioInput, rates.audioInput ?? rates.input)
+            try sum.add(usage.output - usage.reasoning, rates.output)
+            try sum.add(usage.reasoning, rates.reasoning ?? rates.output)
+            try sum.add(usage.audioOutput, rates.audioOutput ?? rates.output)
+            try sum.add(usage.images, price.image)
+            try sum.add(usage.requests, price.request)
+            try sum.add(usage.searches, price.search)
+        }
+        return try sum.times(ratio).roundedHalfUp
+    }
+
+    /// The most that a request of this shape can cost, for the hold: every prompt token at the dearest prompt rate of
+    /// the highest tier that can apply, every completion token at the dearest completion rate.
+    ///
+    /// For models charged by the vendor's cost there is no bound; the hold is `fallback` then.
+    public func worstCase(_ bound: UsageBound, upstreamCostFallback fallback: NanoUSD) throws(MeteringError) -> NanoUSD {
+        guard price.basis == .metered else {
+            let (femtos, overflowed) = fallback.nanos.multipliedReportingOverflow(by: 1_000_000)
+            guard !overflowed, femtos >= 0 else { throw .overflow }
+            var sum = ExactSum()
+            try sum.add(1, FemtoUSD(femtos: femtos))
+            return try sum.times(ratio).roundedUp
+        }
+        var dearestInput = FemtoUSD.zero
+        var dearestOutput = FemtoUSD.zero
+        let applicable = [price.rates] + price.tiers.filter { bound.promptTokens > $0.abovePromptTokens }.map(\.rates)
+        for rates in applicable {
+            dearestInput = max(dearestInput, rates.dearestInput)
+            dearestOutput = max(dearestOutput, rates.dearestOutput)
+        }
+        var sum = ExactSum()
+        try sum.add(bound.promptTokens, dearestInput)
+        let (output, overflowed) = bound.outputTokens.multipliedReportingOverflow(by: bound.choices)
+        if overflowed { throw .overflow }
+        try sum.add(output, dearestOutput)
+        try sum.add(bound.images, price.image)
+        try sum.add(1, price.request)
+        try sum.add(bound.searches, price.search)
+        return try sum.times(ratio).roundedUp
+    }
+}
+
+/// An upper bound (strict admission) or an estimate (standard) of what a request can consume.
+public struct UsageBound: Sendable, Hashable {
+    public var promptTokens: Int64
+    /// Per choice.
+    public var outputTokens: Int64
+    public var choices: Int64
+    public var images: Int64
+    public var searches: Int64
+
+    public init(promptTokens: Int64, outputTokens: Int64, choices: Int64 = 1, images: Int64 = 0, searches: Int64 = 0) {
+        self.promptTokens = promptTokens
+        self.outputTokens = outputTokens
+        self.choices = choices
+        self.images = images
+        self.searches = searches
+    }
+}
+
+extension ModelPrice.Rates {
+    var dearestInput: FemtoUSD {
+        [cacheRead, cacheWrite5m, cacheWrite1h, audioInput].compactMap { $0 }.reduce(input, max)
+    }
+    var dearestOutput: FemtoUSD { [reasoning, audioOutput].compactMap { $0 }.reduce(output, max) }
+}
+
+/// Σ count × price in femto-dollars, then × ratio: exact in 128 bits until the single rounding at the end.
+struct ExactSum {
+    private var femtos: Int128 = 0
+    private var ratioMillionths: Int128 = 1_000_000
+
+    mutating func add(_ count: Int64, _ price: FemtoUSD) throws(MeteringError) {
+        guard count >= 0 else { throw .negativeUsage }
+        // 2^63 × 2^63 < 2^127: the product fits; only the sum can overflow.
+        let (sum, overflowed) = femtos.addingReportingOverflow(Int128(count) * Int128(price.femtos))
+        if overflowed { throw .overflow }
+        femtos = sum
+    }
+
+    func times(_ ratio: PriceRatio) throws(MeteringError) -> ExactSum {
+        var copy = self
+        copy.ratioMillionths = Int128(ratio.millionths)
+        return copy
+    }
+
+    /// 10⁻¹⁵ × 10⁻⁶ = 10⁻²¹ USD per unit of the product; a nano-dollar is 10¹² of them.
+    private static let unitsPerNano: Int128 = 1_000_000_000_000
+
+    private func exactProduct() throws(MeteringError) -> Int128 {
+        let (product, overflowed) = femtos.multipliedReportingOverflow(by: ratioMillionths)
+        if overflowed { throw .overflow }
+        return product
+    }
+
+    var roundedHalfUp: NanoUSD {
+        get throws(MeteringError) {
+            let (quotient, remainder) = try exactProduct().quotientAndRemainder(dividingBy: Self.unitsPerNano)
+            return try nano(quotient, plusOne: remainder >= Self.unitsPerNano / 2)
+        }
+    }
+
+    /// For holds only: never below the exact value.
+    var roundedUp: NanoUSD {
+        get throws(MeteringError) {
+            let (quotient, remainder) = try exactProduct().quotientAndRemainder(dividingBy: Self.unitsPerNano)
+            return try nano(quotient, plusOne: remainder > 0)
+        }
+    }
+
+    private func nano(_ value: Int128, plusOne: Bool) throws(MeteringError) -> NanoUSD {
+        guard let nanos = Int64(exactly: value + (plusOne ? 1 : 0)) else { throw .overflow }
+        return NanoUSD(nanos: nanos)
+    }
+}

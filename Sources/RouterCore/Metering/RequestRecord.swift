@@ -1,0 +1,77 @@
+/// What is kept of one finished request: the row of `logs`, and with its charge the row of `balance_transactions`.
+/// Immutable once made; the journal and the ledger store the same value.
+public struct RequestRecord: Sendable, Hashable {
+    public enum Outcome: String, Sendable, Hashable {
+        /// The whole answer was delivered.
+        case completed
+        /// Content was delivered, then the upstream broke.
+        case truncated
+        /// The client left before the end.
+        case clientGone = "client_gone"
+        /// No content came; nothing is charged.
+        case failed
+        /// Found open in the journal at start-up.
+        case recovered
+    }
+
+    public var requestID: RequestID
+    public var userID: Int64
+    public var tokenID: Int64?
+    public var channelID: Int64?
+    public var provider: String
+    public var model: String
+    public var upstreamModel: String
+    public var endpoint: Endpoint
+    public var usage: Usage
+    public var usageSource: UsageSource
+    /// nil = nothing is charged (void): no ledger row, only the log row. Zero is a charge: a free model's answer has its row.
+    public var charge: NanoUSD?
+    public var pricingVersion: Int64
+    public var outcome: Outcome
+    /// HTTP status as the client saw it (200 for a stream that broke later).
+    public var status: Int
+    /// ``FailureKind`` or our error code; nil when all went well.
+    public var errorCode: String?
+    public var isStream: Bool
+    /// Upstream calls made.
+    public var attempts: Int
+    /// The vendor's own id of the generation (`X-Generation-Id`), the handle for reconciliation.
+    public var generationID: String?
+    /// Milliseconds from accept to the last byte, and to the first content.
+    public var latencyMilliseconds: Int64
+    public var firstTokenMilliseconds: Int64?
+    public var clientIP: String
+    /// Unix seconds.
+    public var createdAt: Int64
+
+    public init(
+        requestID: RequestID, userID: Int64, tokenID: Int64?, channelID: Int64?, provider: String, model: String,
+        upstreamModel: String, endpoint: Endpoint, usage: Usage, usageSource: UsageSource, charge: NanoUSD?,
+        pricingVersion: Int64, outcome: Outcome, status: Int, errorCode: String? = nil, isStream: Bool, attempts: Int,
+        generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
+        clientIP: String, createdAt: Int64
+    ) {
+        self.requestID = requestID
+        self.userID = userID
+        self.tokenID = tokenID
+        self.channelID = channelID
+        self.provider = provider
+        self.model = model
+        self.upstreamModel = upstreamModel
+        self.endpoint = endpoint
+        self.usage = usage
+        self.usageSource = usageSource
+        self.charge = charge
+        self.pricingVersion = pricingVersion
+        self.outcome = outcome
+        self.status = status
+        self.errorCode = errorCode
+        self.isStream = isStream
+        self.attempts = attempts
+        self.generationID = generationID
+        self.latencyMilliseconds = latencyMilliseconds
+        self.firstTokenMilliseconds = firstTokenMilliseconds
+        self.clientIP = clientIP
+        self.createdAt = createdAt
+    }
+}

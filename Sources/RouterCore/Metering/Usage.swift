@@ -1,0 +1,57 @@
+/// What one answer consumed, normalised so that no unit is counted twice.
+///
+/// Vendors disagree on what `prompt_tokens` contains (OpenAI counts cached tokens inside, Anthropic outside);
+/// adaptors sort that out. Here `uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h` is the whole prompt.
+public struct Usage: Sendable, Hashable {
+    /// Prompt tokens read at the full price, text and images; audio is counted apart.
+    public var uncachedInput: Int64
+    public var cacheRead: Int64
+    public var cacheWrite5m: Int64
+    public var cacheWrite1h: Int64
+    /// All completion tokens but audio, reasoning included.
+    public var output: Int64
+    /// The part of `output` that was reasoning.
+    public var reasoning: Int64
+    public var audioInput: Int64
+    public var audioOutput: Int64
+    public var images: Int64
+    public var searches: Int64
+    /// Calls that count for a per-request price: 1 for every answer that is charged.
+    public var requests: Int64
+    /// What the vendor says that it bills us, when it says so (OpenRouter's `usage.cost`).
+    public var upstreamCost: FemtoUSD?
+
+    public init(
+        uncachedInput: Int64 = 0, cacheRead: Int64 = 0, cacheWrite5m: Int64 = 0, cacheWrite1h: Int64 = 0,
+        output: Int64 = 0, reasoning: Int64 = 0, audioInput: Int64 = 0, audioOutput: Int64 = 0,
+        images: Int64 = 0, searches: Int64 = 0, requests: Int64 = 1, upstreamCost: FemtoUSD? = nil
+    ) {
+        self.uncachedInput = uncachedInput
+        self.cacheRead = cacheRead
+        self.cacheWrite5m = cacheWrite5m
+        self.cacheWrite1h = cacheWrite1h
+        self.output = output
+        self.reasoning = reasoning
+        self.audioInput = audioInput
+        self.audioOutput = audioOutput
+        self.images = images
+        self.searches = searches
+        self.requests = requests
+        self.upstreamCost = upstreamCost
+    }
+
+    /// All tokens of the prompt, the figure that price tiers look at.
+    public var promptTokens: Int64 { uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h + audioInput }
+    /// All tokens of the completion.
+    public var completionTokens: Int64 { output + audioOutput }
+}
+
+/// Where the figures of a settlement come from, best first.
+public enum UsageSource: String, Sendable, Hashable, CaseIterable {
+    /// The vendor's final (or last cumulative) usage.
+    case upstream
+    /// Counted by us because the vendor told nothing; charged all the same, never silently zero.
+    case estimated
+    /// An estimate that was corrected later from the vendor's own record.
+    case reconciled
+}

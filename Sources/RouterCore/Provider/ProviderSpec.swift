@@ -1,0 +1,171 @@
+/// A vendor as its file in `providers/` describes it: data only. The adaptor of its family reads it.
+public struct ProviderSpec: Sendable, Hashable {
+    /// Equal to the file name without `.yaml`.
+    public var name: String
+    public var displayName: String
+    public var family: AdaptorID
+    /// No trailing slash. `builtin:simulator` names the demo upstream that the server starts in process.
+    public var baseURL: String
+    /// Environment variable of the default credential.
+    public var keyEnv: String?
+    public var auth: AuthStyle
+    /// Static headers in order. Values may come from the environment, so they are secrets.
+    public var headers: [StaticHeader]
+    /// Endpoints served; the value is a path when it differs from the family's.
+    public var endpoints: [Endpoint: String?]
+    public var request: RequestRules
+    public var usage: UsageRules
+    /// First match wins, before the family's rules.
+    public var errors: [ErrorRule]
+    public var billing: BillingTraits
+    public var models: [ProviderModel]
+
+    public init(
+        name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
+        auth: AuthStyle = .bearer, headers: [StaticHeader] = [],
+        endpoints: [Endpoint: String?] = [.chat: nil, .completions: nil, .embeddings: nil, .models: nil],
+        request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
+        billing: BillingTraits = BillingTraits(), models: [ProviderModel] = []
+    ) {
+        self.name = name
+        self.displayName = displayName ?? name
+        self.family = family
+        self.baseURL = baseURL
+        self.keyEnv = keyEnv
+        self.auth = auth
+        self.headers = headers
+        self.endpoints = endpoints
+        self.request = request
+        self.usage = usage
+        self.errors = errors
+        self.billing = billing
+        self.models = models
+    }
+}
+
+public struct StaticHeader: Sendable, Hashable {
+    public var name: String
+    public var value: Secret
+    public init(name: String, value: Secret) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// How the credential travels.
+public enum AuthStyle: Sendable, Hashable {
+    /// `Authorization: Bearer <key>`
+    case bearer
+    case header(name: String, prefix: String)
+    case query(name: String)
+    case none
+}
+
+/// Operations on the JSON body, applied in this order: rename, drop, default, set. Keys are top-level field names.
+public struct RequestRules: Sendable, Hashable {
+    /// A field of the JSON body with its value as JSON text.
+    public struct Field: Sendable, Hashable {
+        public var name: String
+        public var json: String
+        public init(name: String, json: String) {
+            self.name = name
+            self.json = json
+        }
+    }
+    /// A renamed field; when the new name is present as well, the new one wins and the old one is dropped.
+    public struct Rename: Sendable, Hashable {
+        public var from: String
+        public var to: String
+        public init(from: String, to: String) {
+            self.from = from
+            self.to = to
+        }
+    }
+    public var rename: [Rename]
+    public var drop: [String]
+    /// Added when absent.
+    public var defaults: [Field]
+    /// Always this value.
+    public var set: [Field]
+
+    public init(rename: [Rename] = [], drop: [String] = [], defaults: [Field] = [], set: [Field] = []) {
+        self.rename = rename
+        self.drop = drop
+        self.defaults = defaults
+        self.set = set
+    }
+
+    public var isEmpty: Bool { rename.isEmpty && drop.isEmpty && defaults.isEmpty && set.isEmpty }
+}
+
+/// Where a vendor's usage differs from its family's. Paths are dotted, from the root of the answer or chunk.
+public struct UsageRules: Sendable, Hashable {
+    public var cachedTokens: String?
+    public var cacheWriteTokens: String?
+    public var reasoningTokens: String?
+    /// Whether cached tokens are counted inside the prompt tokens. nil = the family's rule.
+    public var cachedInsidePrompt: Bool?
+    /// Whether `stream_options.include_usage` may be sent. nil = the family's rule (yes).
+    public var streamUsageOption: Bool?
+
+    public init(
+        cachedTokens: String? = nil, cacheWriteTokens: String? = nil, reasoningTokens: String? = nil,
+        cachedInsidePrompt: Bool? = nil, streamUsageOption: Bool? = nil
+    ) {
+        self.cachedTokens = cachedTokens
+        self.cacheWriteTokens = cacheWriteTokens
+        self.reasoningTokens = reasoningTokens
+        self.cachedInsidePrompt = cachedInsidePrompt
+        self.streamUsageOption = streamUsageOption
+    }
+}
+
+/// One rule of `errors:`; all conditions that are given must hold.
+public struct ErrorRule: Sendable, Hashable {
+    public var status: Int?
+    /// Case-insensitive.
+    public var bodyContains: String?
+    /// Equal to `error.code` or `error.type` of the body, as text.
+    public var code: String?
+    public var kind: FailureKind
+
+    public init(status: Int? = nil, bodyContains: String? = nil, code: String? = nil, kind: FailureKind) {
+        self.status = status
+        self.bodyContains = bodyContains
+        self.code = code
+        self.kind = kind
+    }
+}
+
+public struct BillingTraits: Sendable, Hashable {
+    /// Closing the connection of a stream ends the vendor's billing.
+    public var cancelStopsBilling: Bool
+    public init(cancelStopsBilling: Bool = false) { self.cancelStopsBilling = cancelStopsBilling }
+}
+
+/// A model that a vendor serves, with its list price.
+public struct ProviderModel: Sendable, Hashable {
+    /// The vendor's name, which is also the default public name.
+    public var id: String
+    public var displayName: String?
+    public var description: String?
+    /// Tokens.
+    public var contextLength: Int64?
+    public var maxOutputTokens: Int64?
+    /// nil: the file gives no price.
+    public var price: ModelPrice?
+    public var endpoints: Set<Endpoint>?
+
+    public init(
+        id: String, displayName: String? = nil, description: String? = nil, contextLength: Int64? = nil,
+        maxOutputTokens: Int64? = nil, price: ModelPrice? = nil, endpoints: Set<Endpoint>? = nil
+    ) {
+        self.id = id
+        self.displayName = displayName
+        self.description = description
+        self.contextLength = contextLength
+        self.maxOutputTokens = maxOutputTokens
+        self.price = price
+        self.endpoints = endpoints
+    }
+}

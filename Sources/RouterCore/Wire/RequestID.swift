@@ -1,0 +1,49 @@
+/// The id of a request: a UUID of version 7 (48 bits of Unix milliseconds, then random bits), so that ids sort by time.
+public struct RequestID: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public let bits: UInt128
+
+    public init(bits: UInt128) { self.bits = bits }
+
+    /// Makes an id of version 7 (RFC 9562, section 5.7) from a time and 80 random bits; six of them give way to version and variant.
+    public init(unixMilliseconds: Int64, randomHigh: UInt16, randomLow: UInt64) {
+        let time = UInt128(UInt64(bitPattern: unixMilliseconds) & 0xFFFF_FFFF_FFFF)
+        let versioned = UInt128(0x7000 | (randomHigh & 0x0FFF))
+        let variant = UInt128(0x8000_0000_0000_0000 | (randomLow & 0x3FFF_FFFF_FFFF_FFFF))
+        bits = time << 80 | versioned << 64 | variant
+    }
+
+    /// From the 36 characters of the usual form, any case; nil for anything else.
+    public init?(_ text: some StringProtocol) {
+        var value: UInt128 = 0
+        var index = 0
+        for byte in text.utf8 {
+            if index == 8 || index == 13 || index == 18 || index == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+            } else {
+                guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
+                value = value << 4 | UInt128(digit)
+            }
+            index += 1
+        }
+        guard index == 36 else { return nil }
+        bits = value
+    }
+
+    public static func < (left: RequestID, right: RequestID) -> Bool { left.bits < right.bits }
+
+    public var description: String {
+        let digits: [UInt8] = Array("0123456789abcdef".utf8)
+        return String(unsafeUninitializedCapacity: 36) { buffer in
+            var position = 0
+            for nibble in 0..<32 {
+                if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
+                    buffer[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                buffer[position] = digits[Int(truncatingIfNeeded: bits >> UInt128(124 - nibble * 4)) & 15]
+                position += 1
+            }
+            return 36
+        }
+    }
+}
