@@ -1,0 +1,134 @@
+public import NIOCore
+
+/// A protocol family's translator for one vendor: from an OpenAI-format request to the vendor's call, and back.
+///
+/// Pure: no I/O, no clock, no randomness. The Server sends what it makes. A vendor of an existing family is a
+/// ``ProviderSpec`` and needs no code.
+public protocol Provider: Sendable {
+    static var family: AdaptorID { get }
+    /// Endpoint paths of the family, relative to the base URL; what is missing is not spoken.
+    static var paths: [Endpoint: String] { get }
+
+    init(spec: ProviderSpec)
+    var spec: ProviderSpec { get }
+
+    /// The upstream call for a client's request.
+    /// - Throws: ``UpstreamFailure`` of source `.gateway` when the request cannot be expressed.
+    func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest
+
+    /// Reads a whole answer (status 2xx).
+    func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer
+
+    /// Reads a streamed answer (status 2xx).
+    func streamDecoder(for call: UpstreamCall) -> any StreamDecoder
+
+    /// Makes a failure of a non-2xx answer. `body` may be cut at 64 KiB. `now` (Unix seconds) turns a `Retry-After` date into a duration.
+    func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure
+
+    /// The vendor's id of the generation, when the head tells it (OpenRouter: `X-Generation-Id`).
+    func generationID(_ head: UpstreamHead) -> String?
+
+    /// Calls beside the traffic, as data; nil where the vendor has no such thing. The Server makes them.
+    func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest?
+}
+
+/// What can be asked of a vendor apart from answers.
+public enum SideCall: Sendable, Hashable {
+    case listModels
+    case accountBalance
+    /// The vendor's record of one generation, by its id.
+    case generation(id: String)
+}
+
+extension Provider {
+    /// Endpoints that both the family and the file serve.
+    public var capabilities: Set<Endpoint> { Set(spec.endpoints.keys).intersection(Self.paths.keys) }
+
+    public func generationID(_ head: UpstreamHead) -> String? { nil }
+
+    public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? { nil }
+}
+
+/// One attempt, as an adaptor sees it.
+public struct UpstreamCall: Sendable {
+    public var envelope: RequestEnvelope
+    public var channel: Channel
+    public var key: Secret?
+    /// Public name, as the client knows it; may be one of its fallback `models`.
+    public var model: String
+    public var upstreamModel: String
+    /// For `usage.cost`.
+    public var quote: PriceQuote
+    /// A stable pseudonym of the end user, never the user's own data; nil = send none.
+    public var endUser: String?
+
+    public init(
+        envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
+        quote: PriceQuote, endUser: String? = nil
+    ) {
+        self.envelope = envelope
+        self.channel = channel
+        self.key = key
+        self.model = model
+        self.upstreamModel = upstreamModel
+        self.quote = quote
+        self.endUser = endUser
+    }
+
+    /// Where the channel points.
+    public var baseURL: String { channel.baseURL ?? channel.provider.baseURL }
+}
+
+/// A whole answer, translated.
+public struct WholeAnswer: Sendable {
+    /// What the client gets.
+    public var body: ByteBuffer
+    public var progress: AnswerProgress
+
+    public init(body: ByteBuffer, progress: AnswerProgress) {
+        self.body = body
+        self.progress = progress
+    }
+}
+
+/// What is known of an answer so far.
+public struct AnswerProgress: Sendable, Hashable {
+    /// Content, reasoning, a tool call or a refusal came: from here on the client has something that costs.
+    public var hasContent = false
+    /// The vendor's figures; the last ones win.
+    public var usage: Usage?
+    /// Some choice ended regularly.
+    public var hasFinishReason = false
+    /// The end marker of the stream came.
+    public var isDone = false
+    /// Text delivered, for an estimate when no usage comes.
+    public var deliveredASCII: Int64 = 0
+    public var deliveredOther: Int64 = 0
+    /// The vendor's id of the answer.
+    public var generationID: String?
+    /// The model that the vendor says it used.
+    public var servedModel: String?
+
+    public init() {}
+
+    /// Completion tokens by our own count of what was delivered.
+    public var estimatedOutputTokens: Int64 {
+        PromptEstimate.tokens(asciiBytes: deliveredASCII, otherCharacters: deliveredOther)
+    }
+}
+
+/// Reads a stream as it comes, cut anywhere, and writes what the client gets. A value: feed it, look at its progress.
+///
+/// It holds at most one incomplete event (bounded) and never the stream. Its end marker is not written to `out` but
+/// kept in ``trailer``, so that the relay can settle before the client sees the end.
+public protocol StreamDecoder: Sendable {
+    var progress: AnswerProgress { get }
+    /// The end of the stream as the client gets it (`data: [DONE]`), once the stream is complete.
+    var trailer: ByteBuffer { get }
+    /// Takes bytes and appends what is ready for the client to `out`.
+    /// - Throws: ``UpstreamFailure``: an in-band error, malformed data, an event over the bound. `out` then holds what came before.
+    mutating func push(_ bytes: ByteBuffer, into out: inout ByteBuffer) throws(UpstreamFailure)
+    /// The upstream has closed in order. Completes the last event.
+    /// - Throws: ``UpstreamFailure`` of kind `.truncated` when the answer is not complete.
+    mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure)
+}

@@ -1,0 +1,50 @@
+public import NIOCore
+
+/// A set of replacements in a byte body, applied in one copy. Ranges count from the body's reader index and must not overlap.
+public struct BodySplice: Sendable {
+    private struct Edit: Sendable {
+        var range: Range<Int>
+        var replacement: ByteBuffer
+    }
+    private var edits: [Edit] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { edits.isEmpty }
+
+    public mutating func replace(_ range: Range<Int>, with replacement: ByteBuffer) {
+        edits.append(Edit(range: range, replacement: replacement))
+    }
+
+    public mutating func replace(_ range: Range<Int>, with text: String) {
+        replace(range, with: ByteBuffer(string: text))
+    }
+
+    public mutating func insert(_ text: String, at offset: Int) { replace(offset..<offset, with: text) }
+
+    public mutating func remove(_ range: Range<Int>) { replace(range, with: ByteBuffer()) }
+
+    /// The body with all edits; the same storage when there are none. Inserts at one place keep their order.
+    public func applied(to body: ByteBuffer) -> ByteBuffer {
+        guard !edits.isEmpty else { return body }
+        let ordered = edits.enumerated().sorted {
+            ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset)
+        }
+        var out = ByteBuffer()
+        out.reserveCapacity(body.readableBytes + edits.reduce(0) { $0 + $1.replacement.readableBytes })
+        var position = 0
+        let start = body.readerIndex
+        for (_, edit) in ordered {
+            precondition(edit.range.lowerBound >= position, "overlapping edits")
+            if let kept = body.getSlice(at: start + position, length: edit.range.lowerBound - position) {
+                out.writeImmutableBuffer(kept)
+            }
+            out.writeImmutableBuffer(edit.replacement)
+            position = edit.range.upperBound
+        }
+        if let rest = body.getSlice(at: start + position, length: body.readableBytes - position) {
+            out.writeImmutableBuffer(rest)
+        }
+        return out
+    }
+}

@@ -1,0 +1,236 @@
+public import NIOCore
+
+/// A client's request as it came, with the byte ranges of the few top-level fields that we act on.
+/// Everything else stays bytes: unknown fields and number text survive because nobody decodes them.
+public struct RequestEnvelope: Sendable {
+    /// Why a body is refused. The Server answers 400 with `param`.
+    public struct Rejection: Error, Sendable, Hashable {
+        public var message: String
+        public var param: String?
+        public init(_ message: String, param: String? = nil) {
+            self.message = message
+            self.param = param
+        }
+    }
+
+    /// The original bytes; ranges below count from the reader index.
+    public let body: ByteBuffer
+    public let endpoint: Endpoint
+    /// All top-level members in order, for splicing.
+    public let members: [JSONMember]
+    /// The model asked for.
+    public private(set) var model = ""
+    public private(set) var isStream = false
+    /// The client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
+    public private(set) var wantsStreamUsage = false
+    /// `max_completion_tokens`, else `max_tokens`.
+    public private(set) var maxOutputTokens: Int64?
+    /// `n`, at least 1.
+    public private(set) var choices: Int64 = 1
+    public private(set) var user: String?
+    /// OpenRouter's fallback list.
+    public private(set) var fallbackModels: [String] = []
+    /// `session_id`, else `prompt_cache_key`.
+    public private(set) var sessionKey: String?
+    /// OpenRouter's `provider` preferences, undecoded.
+    public private(set) var providerPreferences: Range<Int>?
+    /// What the prompt will probably count.
+    public private(set) var prompt = PromptEstimate()
+
+    /// Scans the body once. - Throws: ``Rejection``.
+    public init(body: ByteBuffer, endpoint: Endpoint) throws(Rejection) {
+        self.body = body
+        self.endpoint = endpoint
+        let bytes = body.readableBytesUInt8Span
+        members = try Self.topLevel(bytes)
+        var seenModel = false
+        for member in members {
+            if JSONText.isKey(member, "model", bytes) {
+                guard !seenModel else { throw Rejection("field 'model' is given twice", param: "model") }
+                seenModel = true
+            }
+            try read(member, bytes)
+        }
+        guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
+        prompt = PromptEstimate(bytes)
+    }
+
+    /// The member of this name (the last one, as JSON parsers have it).
+    public func member(_ name: StaticString) -> JSONMember? {
+        let bytes = body.readableBytesUInt8Span
+        return members.last { JSONText.isKey($0, name, bytes) }
+    }
+
+    private static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
+        var members: [JSONMember] = []
+        members.reserveCapacity(16)
+        do throws(JSONScanError) {
+            var position = 0
+            JSONScanner.skipWhitespace(bytes, &position)
+            var cursor = try JSONObjectCursor(bytes, at: position)
+            while let member = try cursor.next(bytes) { members.append(member) }
+            position = cursor.position
+            JSONScanner.skipWhitespace(bytes, &position)
+            guard position == bytes.count else { throw JSONScanError(.trailingBytes, at: position) }
+        } catch {
+            if bytes.isEmpty { throw Rejection("the request body is empty; a JSON object is expected") }
+            throw Rejection("the request body is not a valid JSON object: \(error)")
+        }
+        return members
+    }
+
+    private mutating func read(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        guard !member.keyHasEscapes else { return try readDecoded(member, bytes) }
+        // The length of the key rules out almost every unknown field without a comparison.
+        switch member.key.count {
+        case 5 where JSONText.isKey(member, "model", bytes): try readModel(member, bytes)
+        case 6 where JSONText.isKey(member, "stream", bytes):
+            isStream = try boolean(member, bytes, "stream") ?? false
+        case 14 where JSONText.isKey(member, "stream_options", bytes):
+            if try flag("include_usage", inside: member, bytes, "stream_options") { wantsStreamUsage = true }
+        case 5 where JSONText.isKey(member, "usage", bytes) && member.kind == .object:
+            if try flag("include", inside: member, bytes, "usage") { wantsStreamUsage = true }
+        case 10 where JSONText.isKey(member, "max_tokens", bytes):
+            if member.kind != .null, !hasMaxCompletionTokens {
+                maxOutputTokens = try integer(member, bytes, "max_tokens", atLeast: 0)
+            }
+        case 21 where JSONText.isKey(member, "max_completion_tokens", bytes):
+            if member.kind != .null {
+                maxOutputTokens = try integer(member, bytes, "max_completion_tokens", atLeast: 0)
+                hasMaxCompletionTokens = true
+            }
+        case 1 where JSONText.isKey(member, "n", bytes):
+            if member.kind != .null { choices = try integer(member, bytes, "n", atLeast: 1) }
+        case 4 where JSONText.isKey(member, "user", bytes): user = try text(member, bytes, "user")
+        case 6 where JSONText.isKey(member, "models", bytes): try readModels(member, bytes)
+        case 10 where JSONText.isKey(member, "session_id", bytes):
+            sessionKey = try text(member, bytes, "session_id") ?? sessionKey
+        case 16 where JSONText.isKey(member, "prompt_cache_key", bytes):
+            if sessionKey == nil { sessionKey = try text(member, bytes, "prompt_cache_key") }
+        case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:
+            providerPreferences = member.value
+        default: break
+        }
+    }
+
+    private var hasMaxCompletionTokens = false
+
+    /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but
+    /// not from the vendor. Refused when it spells one of ours.
+    private func readDecoded(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        let name = JSONText.string(bytes, content: member.key)
+        let ours: Set<String> = [
+            "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user",
+            "models", "session_id", "prompt_cache_key", "provider",
+        ]
+        if ours.contains(name) { throw Rejection("field '\(name)' must be written without escapes", param: name) }
+    }
+
+    private mutating func readModel(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        guard member.kind == .string else { throw Rejection("'model' must be a string", param: "model") }
+        model = JSONText.string(bytes, value: member.value)
+        if let problem = ModelName.problem(model) { throw Rejection("'model' \(problem)", param: "model") }
+    }
+
+    private mutating func readModels(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        guard member.kind != .null else { return }
+        guard member.kind == .array else { throw Rejection("'models' must be an array of strings", param: "models") }
+        var names: [String] = []
+        var failed = false
+        do throws(JSONScanError) {
+            var cursor = try JSONArrayCursor(bytes, at: member.value.lowerBound)
+            while let element = try cursor.next(bytes) {
+                failed = failed || element.kind != .string || names.count >= 16
+                if !failed { names.append(JSONText.string(bytes, value: element.range)) }
+            }
+        } catch { failed = true }
+        guard !failed, !names.contains(where: { ModelName.problem($0) != nil }) else {
+            throw Rejection("'models' must be an array of at most 16 model names", param: "models")
+        }
+        fallbackModels = names
+    }
+
+    private func boolean(
+        _ member: JSONMember, _ bytes: Span<UInt8>, _ name: String
+    ) throws(Rejection) -> Bool? {
+        switch member.kind {
+        case .boolean: return bytes[member.value.lowerBound] == UInt8(ascii: "t")
+        case .null: return nil
+        default: throw Rejection("'\(name)' must be a boolean", param: name)
+        }
+    }
+
+    private func text(_ member: JSONMember, _ bytes: Span<UInt8>, _ name: String) throws(Rejection) -> String? {
+        switch member.kind {
+        case .string: return JSONText.string(bytes, value: member.value)
+        case .null: return nil
+        default: throw Rejection("'\(name)' must be a string", param: name)
+        }
+    }
+
+    private func integer(
+        _ member: JSONMember, _ bytes: Span<UInt8>, _ name: String, atLeast minimum: Int64
+    ) throws(Rejection) -> Int64 {
+        guard member.kind == .number, let value = JSONText.integer(bytes, member.value),
+            value >= minimum, value <= 1_000_000_000
+        else { throw Rejection("'\(name)' must be a whole number from \(minimum) to 1000000000", param: name) }
+        return value
+    }
+
+    private func flag(
+        _ key: StaticString, inside member: JSONMember, _ bytes: Span<UInt8>, _ name: String
+    ) throws(Rejection) -> Bool {
+        if member.kind == .null { return false }
+        guard member.kind == .object else { throw Rejection("'\(name)' must be an object", param: name) }
+        guard let inner = JSONPath.member(key, of: member.value.lowerBound, bytes) else { return false }
+        return try boolean(inner, bytes, "\(name).\(key)") ?? false
+    }
+}
+
+/// Which names of models are fit for use: they reach URLs, logs and SQL parameters.
+public enum ModelName {
+    /// What is wrong with a name, as the end of a sentence; nil when nothing is.
+    public static func problem(_ name: String) -> String? {
+        if name.isEmpty { return "must not be empty" }
+        if name.utf8.count > 256 { return "must have at most 256 bytes" }
+        if name.utf8.contains(where: { $0 < 0x21 || $0 == 0x7F }) { return "must not contain spaces or control characters" }
+        return nil
+    }
+
+    /// Stricter, for families that put the name into a URL path.
+    public static func isSafeInPath(_ name: String) -> Bool {
+        problem(name) == nil && !name.contains("..")
+            && !name.utf8.contains { [UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: "%"), UInt8(ascii: "\\")].contains($0) }
+            && !name.hasPrefix("/") && !name.hasSuffix("/") && !name.contains("//")
+    }
+}
+
+/// Finds members inside validated objects.
+public enum JSONPath {
+    /// The last member of this name in the object that starts at `offset`; nil when absent or when there is no object.
+    public static func member(_ name: StaticString, of offset: Int, _ bytes: Span<UInt8>) -> JSONMember? {
+        guard var cursor = try? JSONObjectCursor(bytes, at: offset) else { return nil }
+        var found: JSONMember?
+        while let member = try? cursor.next(bytes) {
+            if JSONText.isKey(member, name, bytes) { found = member }
+        }
+        return found
+    }
+
+    /// Follows dotted names (`usage.prompt_cache_hit_tokens`) from the object at `offset`.
+    public static func member(path: String, of offset: Int, _ bytes: Span<UInt8>) -> JSONMember? {
+        var start = offset
+        var result: JSONMember?
+        for part in path.split(separator: ".") {
+            guard var cursor = try? JSONObjectCursor(bytes, at: start) else { return nil }
+            var found: JSONMember?
+            while let member = try? cursor.next(bytes) {
+                if JSONText.string(bytes, content: member.key) == part { found = member }
+            }
+            guard let found else { return nil }
+            result = found
+            start = found.value.lowerBound
+        }
+        return result
+    }
+}
