@@ -1,0 +1,84 @@
+import RouterCore
+import Synchronization
+
+/// Counters and a histogram for `GET /metrics`, in the text format of Prometheus. Labels are bounded: route templates, status
+/// classes, failure kinds; never model names of clients, users or URLs.
+public final class GatewayMetrics: Sendable {
+    private struct State {
+        var requests: [String: Int64] = [:]
+        var attempts: [String: Int64] = [:]
+        var outcomes: [String: Int64] = [:]
+        var chargedNanos: Int128 = 0
+        var overheadBuckets = [Int64](repeating: 0, count: GatewayMetrics.bucketBoundsMicroseconds.count + 1)
+        var overheadSumMicroseconds: Int64 = 0
+        var overheadCount: Int64 = 0
+    }
+    private let state = Mutex(State())
+
+    /// Upper bounds of the overhead histogram, microseconds.
+    static let bucketBoundsMicroseconds: [Int64] = [
+        50, 100, 200, 300, 500, 750, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000,
+    ]
+
+    public init() {}
+
+    func request(route: String, status: Int) {
+        state.withLock { $0.requests["route=\"\(route)\",status=\"\(status)\"", default: 0] += 1 }
+    }
+
+    func attempt(channelID: Int64, result: String) {
+        state.withLock { $0.attempts["channel=\"\(channelID)\",result=\"\(result)\"", default: 0] += 1 }
+    }
+
+    func ended(_ record: RequestRecord) {
+        state.withLock { state in
+            state.outcomes["outcome=\"\(record.outcome.rawValue)\"", default: 0] += 1
+            state.chargedNanos += Int128(record.charge?.nanos ?? 0)
+        }
+    }
+
+    /// Our own share of a request's time: total minus the time spent waiting for the upstream.
+    func overhead(_ duration: Duration) {
+        let microseconds = max(0, Int64(duration / .microseconds(1)))
+        let index = Self.bucketBoundsMicroseconds.firstIndex { microseconds <= $0 }
+        state.withLock { state in
+            state.overheadBuckets[index ?? Self.bucketBoundsMicroseconds.count] += 1
+            state.overheadSumMicroseconds += microseconds
+            state.overheadCount += 1
+        }
+    }
+
+    /// The exposition, with gauges that others know.
+    public func exposition(gauges: [(name: String, help: String, value: Int64)]) -> String {
+        let state = state.withLock { $0 }
+        var text = ""
+        func counter(_ name: String, _ help: String, _ values: [String: Int64]) {
+            text += "# HELP \(name) \(help)\n# TYPE \(name) counter\n"
+            for (labels, value) in values.sorted(by: { $0.key < $1.key }) { text += "\(name){\(labels)} \(value)\n" }
+        }
+        counter("apirouter_requests_total", "Requests by route template and status.", state.requests)
+        counter("apirouter_attempts_total", "Upstream attempts by channel and result.", state.attempts)
+        counter("apirouter_outcomes_total", "Finished model requests by outcome.", state.outcomes)
+        text += "# HELP apirouter_charged_usd_total Sum of charges in USD.\n# TYPE apirouter_charged_usd_total counter\n"
+        text += "apirouter_charged_usd_total \(NanoUSD(nanos: Int64(clamping: state.chargedNanos)).usdText)\n"
+        let name = "apirouter_overhead_seconds"
+        text += "# HELP \(name) Time spent in the gateway itself, upstream waits excluded.\n# TYPE \(name) histogram\n"
+        var running: Int64 = 0
+        for (bound, count) in zip(Self.bucketBoundsMicroseconds, state.overheadBuckets) {
+            running += count
+            text += "\(name)_bucket{le=\"\(seconds(bound))\"} \(running)\n"
+        }
+        text += "\(name)_bucket{le=\"+Inf\"} \(state.overheadCount)\n"
+        text += "\(name)_sum \(seconds(state.overheadSumMicroseconds))\n\(name)_count \(state.overheadCount)\n"
+        for gauge in gauges {
+            text += "# HELP \(gauge.name) \(gauge.help)\n# TYPE \(gauge.name) gauge\n\(gauge.name) \(gauge.value)\n"
+        }
+        return text
+    }
+
+    private func seconds(_ microseconds: Int64) -> String {
+        let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        let digits = String(rest)
+        return "\(whole)." + String(repeating: "0", count: 6 - digits.utf8.count) + digits
+    }
+}

@@ -1,0 +1,55 @@
+import Adaptors
+public import Config
+public import RouterCore
+import Synchronization
+
+/// One validated configuration with the adaptors made from it. Immutable: a request takes one at its start and keeps it.
+public final class GatewaySnapshot: Sendable {
+    public let configuration: GatewayConfiguration
+    private let providers: [String: any Provider]
+
+    /// `builtinBaseURL` replaces `builtin:simulator`, once the simulator runs.
+    public init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
+        var configuration = configuration
+        if let builtinBaseURL { configuration = Self.resolveBuiltin(configuration, builtinBaseURL) }
+        self.configuration = configuration
+        var providers: [String: any Provider] = [:]
+        for spec in configuration.providers { providers[spec.name] = AdaptorRegistry.provider(for: spec) }
+        self.providers = providers
+    }
+
+    /// The name in provider files for the demo upstream that runs inside this process.
+    public static let builtinSimulator = "builtin:simulator"
+
+    public static func needsBuiltin(_ configuration: GatewayConfiguration) -> Bool {
+        configuration.routes.channels.contains {
+            $0.isEnabled && ($0.baseURL ?? $0.provider.baseURL) == builtinSimulator
+        }
+    }
+
+    private static func resolveBuiltin(_ configuration: GatewayConfiguration, _ url: String) -> GatewayConfiguration {
+        var copy = configuration
+        let channels = configuration.routes.channels.map { channel -> Channel in
+            var channel = channel
+            if channel.baseURL == builtinSimulator { channel.baseURL = url }
+            if channel.provider.baseURL == builtinSimulator { channel.provider.baseURL = url }
+            return channel
+        }
+        copy.routes = RouteTable(channels: channels, settings: configuration.routes.settings)
+        return copy
+    }
+
+    func provider(of channel: Channel) -> (any Provider)? { providers[channel.provider.name] }
+
+    func capabilities(of channel: Channel) -> Set<Endpoint> { provider(of: channel)?.capabilities ?? [] }
+
+    func ratio(ofGroup group: String) -> PriceRatio { configuration.groups[group] ?? .one }
+}
+
+/// The snapshot in force. Reload swaps it as a whole.
+public final class SnapshotHolder: Sendable {
+    private let current: Mutex<GatewaySnapshot>
+    public init(_ snapshot: GatewaySnapshot) { current = Mutex(snapshot) }
+    public var snapshot: GatewaySnapshot { current.withLock { $0 } }
+    func replace(_ snapshot: GatewaySnapshot) { current.withLock { $0 = snapshot } }
+}

@@ -1,0 +1,85 @@
+import Logging
+import RouterCore
+public import ServiceLifecycle
+public import Storage
+import Synchronization
+
+/// Tells the poster that the journal has something new. Raising it twice before it is seen counts once.
+public final class PostSignal: Sendable {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    public init() {
+        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+    func raise() { continuation.yield() }
+    func finish() { continuation.finish() }
+    var events: AsyncStream<Void> { stream }
+}
+
+/// Carries settlements from the journal to the ledger, in groups, exactly once: the ledger skips what it has, and the
+/// journal forgets only what the ledger has confirmed.
+public final class Poster: Service {
+    private let journal: any Journal
+    private let store: any Store
+    private let meter: Meter
+    private let signal: PostSignal
+    private let logger: Logger
+    private let backlogState = Mutex<(failing: Bool, posted: Int64)>((false, 0))
+
+    /// Records per ledger transaction.
+    private static let groupSize = 256
+    /// Wait after a failure of the ledger's database.
+    private static let retryDelay = Duration.seconds(1)
+
+    public init(journal: any Journal, store: any Store, meter: Meter, signal: PostSignal, logger: Logger) {
+        self.journal = journal
+        self.store = store
+        self.meter = meter
+        self.signal = signal
+        self.logger = logger
+    }
+
+    /// False while the last attempt to post failed.
+    public var isHealthy: Bool { backlogState.withLock { !$0.failing } }
+    /// Records posted since the start.
+    public var postedCount: Int64 { backlogState.withLock { $0.posted } }
+
+    public func run() async throws {
+        // What an earlier process left behind comes first.
+        await drain()
+        await withGracefulShutdownHandler {
+            for await _ in signal.events { await drain() }
+        } onGracefulShutdown: {
+            self.signal.finish()
+        }
+        await drain()
+    }
+
+    /// Posts until the journal is empty. A failing ledger is retried for ever while the process runs; at shutdown what is
+    /// left stays in the journal for the next start.
+    public func drain() async {
+        while !Task.isCancelled {
+            do {
+                let records = try await journal.settled(limit: Self.groupSize)
+                guard !records.isEmpty else { return }
+                let charges = try await store.post(records)
+                meter.posted(charges)
+                try await journal.clear(records.map(\.requestID))
+                let wasFailing = backlogState.withLock { state in
+                    defer { state = (false, state.posted + Int64(records.count)) }
+                    return state.failing
+                }
+                if wasFailing { logger.notice("ledger is back; posting continues") }
+            } catch {
+                let isNew = backlogState.withLock { state in
+                    defer { state.failing = true }
+                    return !state.failing
+                }
+                if isNew { logger.error("cannot post to the ledger; the journal keeps the records", metadata: ["error": "\(error)"]) }
+                if Task.isShuttingDownGracefully { return }
+                try? await Task.sleep(for: Self.retryDelay)
+            }
+        }
+    }
+}

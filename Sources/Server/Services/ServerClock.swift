@@ -1,0 +1,55 @@
+public import RouterCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The only place where the Server asks for the time, so that tests can give another one.
+public struct ServerClock: Sendable {
+    private let readWall: @Sendable () -> (seconds: Int64, nanoseconds: Int64)
+    private let readMonotonic: @Sendable () -> MonotonicInstant
+
+    public init(
+        wall: @escaping @Sendable () -> (seconds: Int64, nanoseconds: Int64),
+        monotonic: @escaping @Sendable () -> MonotonicInstant
+    ) {
+        readWall = wall
+        readMonotonic = monotonic
+    }
+
+    public static let system = ServerClock(
+        wall: { read(CLOCK_REALTIME) },
+        monotonic: {
+            let time = read(CLOCK_MONOTONIC)
+            return MonotonicInstant(nanoseconds: time.seconds * 1_000_000_000 + time.nanoseconds)
+        })
+
+    private static func read(_ clock: clockid_t) -> (seconds: Int64, nanoseconds: Int64) {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return (Int64(time.tv_sec), Int64(time.tv_nsec))
+    }
+
+    /// Unix seconds, UTC.
+    public var unixSeconds: Int64 { readWall().seconds }
+    /// Unix milliseconds, UTC.
+    public var unixMilliseconds: Int64 {
+        let time = readWall()
+        return time.seconds * 1000 + time.nanoseconds / 1_000_000
+    }
+    public var monotonic: MonotonicInstant { readMonotonic() }
+}
+
+/// Makes request ids. The random bits come from the system's generator.
+public struct RequestIDSource: Sendable {
+    private let clock: ServerClock
+    public init(clock: ServerClock) { self.clock = clock }
+    public func next() -> RequestID {
+        var generator = SystemRandomNumberGenerator()
+        return RequestID(
+            unixMilliseconds: clock.unixMilliseconds,
+            randomHigh: UInt16(truncatingIfNeeded: generator.next()), randomLow: generator.next())
+    }
+}
