@@ -9,6 +9,7 @@ public struct GatewayServices: Sendable {
     public var snapshots: SnapshotHolder
     public var store: any Store
     public var meter: Meter
+    public var settler: Settler
     public var poster: Poster
     public var prices: PriceBook
     public var keys: KeyDirectory
@@ -16,6 +17,7 @@ public struct GatewayServices: Sendable {
     public var transport: any UpstreamTransport
     public var metrics: GatewayMetrics
     public var reloader: ConfigurationReloader
+    var presences: ClientPresenceRegistry
     public var logger: Logger
     /// Unix seconds.
     public var startedAt: Int64

@@ -56,18 +56,31 @@ public final class Poster: Service {
         await drain()
     }
 
+    /// Posts everything that the journal has, or throws. At start-up, before balances are read.
+    /// - Throws: ``StoreError``.
+    public func drainOnce() async throws {
+        while try await postGroup() {}
+    }
+
+    /// - Returns: false when there was nothing to post.
+    private func postGroup() async throws -> Bool {
+        let records = try await journal.settled(limit: Self.groupSize)
+        guard !records.isEmpty else { return false }
+        let charges = try await store.post(records)
+        meter.posted(charges)
+        try await journal.clear(records.map(\.requestID))
+        backlogState.withLock { $0.posted += Int64(records.count) }
+        return true
+    }
+
     /// Posts until the journal is empty. A failing ledger is retried for ever while the process runs; at shutdown what is
     /// left stays in the journal for the next start.
     public func drain() async {
         while !Task.isCancelled {
             do {
-                let records = try await journal.settled(limit: Self.groupSize)
-                guard !records.isEmpty else { return }
-                let charges = try await store.post(records)
-                meter.posted(charges)
-                try await journal.clear(records.map(\.requestID))
+                guard try await postGroup() else { return }
                 let wasFailing = backlogState.withLock { state in
-                    defer { state = (false, state.posted + Int64(records.count)) }
+                    defer { state.failing = false }
                     return state.failing
                 }
                 if wasFailing { logger.notice("ledger is back; posting continues") }

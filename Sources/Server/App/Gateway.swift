@@ -1,0 +1,133 @@
+public import Config
+import Hummingbird
+public import Logging
+import NIOCore
+import NIOPosix
+import RouterCore
+import ServiceLifecycle
+import Simulator
+import Storage
+import Transport
+
+/// The composition root: makes every part once, in the order in which they need each other, and runs them as services that
+/// stop in the opposite order. Nothing outside this file knows how the parts are put together.
+public struct Gateway: Sendable {
+    public struct Options: Sendable {
+        /// Path of gateway.yaml.
+        public var configPath: String
+        /// The process environment, without `.env`.
+        public var environment: [String: String]
+        public var version: String
+        public var clock: ServerClock
+
+        public init(
+            configPath: String, environment: [String: String], version: String, clock: ServerClock = .system
+        ) {
+            self.configPath = configPath
+            self.environment = environment
+            self.version = version
+            self.clock = clock
+        }
+    }
+
+    let services: GatewayServices
+    let configuration: GatewayConfiguration
+    let transport: CurlTransport
+    let simulator: Simulator?
+    let journal: any Journal
+    let options: Options
+
+    /// Opens the stores, replays the journal, loads what lives in memory. After this the gateway can serve.
+    /// - Throws: ``ConfigErrors``, ``StoreError``.
+    public static func make(
+        _ configuration: GatewayConfiguration, options: Options, logger: Logger
+    ) async throws -> Gateway {
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        let store = try await openStore(configuration, options)
+        let journal = try await SQLiteJournal.open(directory: configuration.dataDirectory)
+        let signal = PostSignal()
+        let meter = Meter(journal: journal, store: store, postSignal: signal)
+        let poster = Poster(journal: journal, store: store, meter: meter, signal: signal, logger: logger)
+        let recovered = try await Recovery(journal: journal, clock: options.clock).settleOrphans()
+        if recovered > 0 {
+            logger.notice("requests that were running at the last stop were settled", metadata: ["count": "\(recovered)"])
+        }
+        // The ledger gets what the journal has before balances are read, so that nothing counts twice.
+        try await poster.drainOnce()
+
+        try await Bootstrap.firstStart(
+            store: store, bootstrap: configuration.bootstrap, dataDirectory: configuration.dataDirectory,
+            clock: options.clock, logger: logger)
+        let users = try await store.allUsers()
+        for user in users { meter.setBalance(user.id, user.balance) }
+        let keys = KeyDirectory()
+        keys.load(users: users, tokens: try await store.allTokens())
+        _ = try await store.seedPrices(PriceSeed.rows(of: configuration.providers), now: options.clock.unixSeconds)
+        let prices = PriceBook(try await store.allPrices())
+
+        let simulator = try await startDemo(configuration)
+        let builtinBaseURL = simulator.map { "http://127.0.0.1:\($0.port)/v1" }
+        let snapshots = SnapshotHolder(GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL))
+        var seed = SystemRandomNumberGenerator()
+        let health = HealthRegistry(
+            settings: configuration.routes.settings, clock: options.clock, seed: seed.next())
+        let transport = try CurlTransport(configuration: CurlTransport.Configuration())
+        let reloader = ConfigurationReloader(
+            path: options.configPath, environment: options.environment, snapshots: snapshots, health: health,
+            prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
+        let services = GatewayServices(
+            clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
+            store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
+            prices: prices, keys: keys, health: health, transport: transport, metrics: GatewayMetrics(),
+            reloader: reloader, presences: ClientPresenceRegistry(), logger: logger,
+            startedAt: options.clock.unixSeconds, version: options.version)
+        return Gateway(
+            services: services, configuration: configuration, transport: transport, simulator: simulator,
+            journal: journal, options: options)
+    }
+
+    private static func openStore(
+        _ configuration: GatewayConfiguration, _ options: Options
+    ) async throws -> any Store {
+        switch configuration.storage {
+        case .sqlite(let path):
+            return try await SQLiteStore.open(
+                path: path, migrationsDirectory: Migrations.locate(
+                    dialect: .sqlite, environment: options.environment),
+                now: options.clock.unixSeconds)
+        case .postgres:
+            throw StoreError.schema(
+                "storage.url names PostgreSQL, which this build does not speak yet; use sqlite:<path>")
+        }
+    }
+
+    /// The demo upstream, only when an enabled channel points to it.
+    private static func startDemo(_ configuration: GatewayConfiguration) async throws -> Simulator? {
+        guard GatewaySnapshot.needsBuiltin(configuration) else { return nil }
+        let simulator = Simulator(configuration: .init())
+        try await simulator.start()
+        return simulator
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: no new connections, running answers to their end within
+    /// `server.drain_timeout`, settlements to the journal, the journal to the ledger.
+    public func run() async throws {
+        let logger = services.logger
+        let http = HTTPService(gateway: self)
+        // Stopped from the last to the first.
+        let members: [any Service] = [
+            StoreService(store: services.store, journal: journal, simulator: simulator),
+            services.poster,
+            services.settler,
+            TransportService(transport: transport),
+            TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
+            ConfigurationWatcher(services: services, paths: configuration.watchedPaths),
+            http,
+        ]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: members.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: logger))
+        try await group.run()
+    }
+}

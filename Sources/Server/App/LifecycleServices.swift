@@ -1,0 +1,157 @@
+import Config
+import Logging
+import RouterCore
+import ServiceLifecycle
+import Simulator
+import Storage
+import Transport
+import UnixSignals
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Closes the stores last, when nobody writes any more.
+struct StoreService: Service {
+    let store: any Store
+    let journal: any Journal
+    let simulator: Simulator?
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        try await simulator?.stop()
+        try await journal.close()
+        try await store.close()
+    }
+}
+
+/// Ends the transport's threads after the server has drained.
+struct TransportService: Service {
+    let transport: CurlTransport
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await transport.shutdown()
+    }
+}
+
+/// Writes when keys were last used, in groups, so that a request never does.
+struct TokenUseWriter: Service {
+    let keys: KeyDirectory
+    let store: any Store
+    let logger: Logger
+
+    private static let interval = Duration.seconds(15)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.interval)
+                await write()
+            }
+        }
+        await write()
+    }
+
+    private func write() async {
+        let touched = keys.touched()
+        guard !touched.isEmpty else { return }
+        do {
+            try await store.touchTokens(touched)
+        } catch {
+            // Only a display value; it comes with the next use.
+            logger.debug("last use of keys not written", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// Reloads the configuration on SIGHUP and when a file changes.
+struct ConfigurationWatcher: Service {
+    let services: GatewayServices
+    let paths: [String]
+
+    /// Polling is dull but sees every kind of change (editors that rename, mounted volumes, symlinked secrets).
+    private static let interval = Duration.seconds(1)
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await watchSignals() }
+                group.addTask { await watchFiles() }
+                await group.waitForAll()
+            }
+        }
+    }
+
+    private func watchSignals() async {
+        for await _ in await UnixSignalsSequence(trapping: [.sighup]) { await reload("SIGHUP") }
+    }
+
+    private func watchFiles() async {
+        var seen = FileStamp.all(paths)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.interval)
+            let now = FileStamp.all(paths)
+            guard now != seen else { continue }
+            // A file that is being written changes again within the interval; wait until it is quiet.
+            try? await Task.sleep(for: .milliseconds(200))
+            let settled = FileStamp.all(paths)
+            guard settled == now else { continue }
+            seen = settled
+            await reload("files changed")
+        }
+    }
+
+    private func reload(_ reason: String) async {
+        services.logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
+        // The reloader logs what is wrong; the old configuration stays.
+        _ = try? await services.reloader.reload()
+    }
+}
+
+/// What tells a changed file from the same file.
+struct FileStamp: Hashable {
+    var path: String
+    var inode: UInt64
+    var size: Int64
+    var seconds: Int
+    var nanoseconds: Int
+
+    /// Stamps of files, and of the entries of directories.
+    static func all(_ paths: [String]) -> Set<FileStamp> {
+        var stamps: Set<FileStamp> = []
+        for path in paths {
+            guard let stamp = FileStamp(path) else { continue }
+            stamps.insert(stamp)
+            for name in entries(path) {
+                if let entry = FileStamp(path + "/" + name) { stamps.insert(entry) }
+            }
+        }
+        return stamps
+    }
+
+    private init?(_ path: String) {
+        var info = stat()
+        guard stat(path, &info) == 0 else { return nil }
+        self.path = path
+        inode = UInt64(info.st_ino)
+        size = Int64(info.st_size)
+        seconds = info.st_mtim.tv_sec
+        nanoseconds = info.st_mtim.tv_nsec
+    }
+
+    private static func entries(_ path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasSuffix(".yaml") || name.hasSuffix(".yml") { names.append(name) }
+        }
+        return names
+    }
+}

@@ -1,0 +1,71 @@
+import NIOCore
+import RouterCore
+import Synchronization
+
+/// A flag that goes up once.
+final class AtomicFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
+
+/// A stream whose first content has come: what the relay needs to go on.
+struct StreamAnswer: Sendable {
+    var body: any UpstreamBody
+    var decoder: any StreamDecoder
+    /// Bytes for the client that were held back until the first content.
+    var held: ByteBuffer
+    /// The upstream has closed already; the body has nothing more.
+    var hasEnded: Bool
+    /// A failure that came right behind the first content.
+    var failure: UpstreamFailure?
+    var candidate: PricedCandidate
+    /// Whether a client that leaves ends the upstream call (else it is drained for its usage).
+    var cancelsWithClient: Bool
+}
+
+extension UpstreamFailure {
+    /// A failure below HTTP, in the router's words. TCP and TLS failures count against the endpoint's health.
+    init(transport failure: TransportFailure, clientGone: Bool = false) {
+        let kind: FailureKind
+        switch failure.kind {
+        case .resolve, .connect, .tls, .proxy, .connectTimeout, .closedBeforeHead: kind = .connect
+        case .firstByteTimeout, .idleTimeout, .totalTimeout: kind = .timeout
+        case .closedInBody: kind = .truncated
+        case .headersTooLarge, .protocolViolation: kind = .malformed
+        case .cancelled:
+            self = clientGone
+                ? .clientGone
+                : UpstreamFailure(source: .gateway, kind: .cancelled, retry: .no, detail: failure.detail)
+            return
+        case .shutdown:
+            self = UpstreamFailure(
+                source: .gateway, kind: .overloaded, retry: .no, detail: "the gateway is shutting down")
+            return
+        case .other: kind = .server
+        }
+        self.init(kind: kind, detail: "\(failure.kind.rawValue): \(failure.detail)")
+    }
+}
+
+/// Holds a timer that may be set and cancelled from different threads.
+final class ScheduledSlot: Sendable {
+    private let slot = Mutex<(task: Scheduled<Void>?, isOver: Bool)>((nil, false))
+
+    func set(_ task: Scheduled<Void>) {
+        let isOver = slot.withLock { slot in
+            if !slot.isOver { slot.task = task }
+            return slot.isOver
+        }
+        if isOver { task.cancel() }
+    }
+
+    func cancel() {
+        let task = slot.withLock { slot -> Scheduled<Void>? in
+            slot.isOver = true
+            defer { slot.task = nil }
+            return slot.task
+        }
+        task?.cancel()
+    }
+}

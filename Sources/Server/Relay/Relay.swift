@@ -1,0 +1,42 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// The main job, in the order in which it happens. Each step is a type of its own in a file of its own:
+///
+/// 1. ``Accept``   who asks, and with which configuration
+/// 2. ``Read``     the body, bounded, scanned once
+/// 3. ``Plan``     which channels, in which order
+/// 4. ``Admit``    the price and the hold: no call without money for it
+/// 5. ``Attempt``  one channel after the other until content comes
+/// 6. ``Relay``    bytes to the client as they come
+/// 7. ``Settle``   the one end of the hold: charged or voided
+enum RelayEndpoint {
+    static func respond(
+        _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint
+    ) async throws -> Response {
+        let accepted = try Accept(services: services).run(context, endpoint: endpoint)
+        let envelope = try await Read(limit: accepted.snapshot.configuration.server.maxBodyBytes)
+            .run(request, endpoint: endpoint)
+        let plan = try Plan(services: services).run(accepted, envelope)
+        let admission = try await Admit(services: services).run(accepted, envelope, plan)
+
+        // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
+        // response are dropped without doing so, its deinit hands the request to the settler.
+        let settle = Settle(admission: admission, services: services)
+        do {
+            switch await Attempt(services: services, admission: admission).run(settle) {
+            case .whole(let answer):
+                return try await Relay(settle: settle).send(answer)
+            case .stream(let answer):
+                return Relay(settle: settle).stream(answer)
+            case .failed(let failure):
+                return try await Relay(settle: settle).refuse(failure)
+            }
+        } catch {
+            await settle.abandon()
+            throw error
+        }
+    }
+}

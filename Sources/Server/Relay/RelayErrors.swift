@@ -1,0 +1,66 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream.
+enum RelayErrors {
+    static func answer(_ failure: UpstreamFailure) -> Response {
+        if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
+            // The client's own request is at fault: the vendor's words serve best.
+            var headers = HTTPFields()
+            headers[.contentType] = "application/json"
+            return Response(
+                status: HTTPResponse.Status(code: status), headers: headers,
+                body: ResponseBody(byteBuffer: ByteBuffer(string: "{\"error\":\(error)}")))
+        }
+        let error = apiError(failure)
+        var headers = error.headers
+        headers[.contentType] = "application/json"
+        return Response(status: error.status, headers: headers, body: ResponseBody(byteBuffer: error.jsonBody()))
+    }
+
+    static func apiError(_ failure: UpstreamFailure) -> APIError {
+        switch failure.kind {
+        case .rateLimit:
+            return .upstream(
+                status: .tooManyRequests, message: "the upstream is rate limited; try again later",
+                retryAfter: failure.retryAfter ?? .seconds(5))
+        case .timeout:
+            return .upstream(status: .gatewayTimeout, message: "the upstream did not answer in time", retryAfter: nil)
+        case .overloaded:
+            return .upstream(
+                status: .serviceUnavailable, message: "no upstream is available at the moment; try again later",
+                retryAfter: failure.retryAfter ?? .seconds(5))
+        case .credentialRefused, .credentialExhausted:
+            // Our key, not the client's: never a 401 or 402.
+            return .upstream(
+                status: .badGateway, message: "the upstream refused the gateway's own credential", retryAfter: nil)
+        case .modelUnavailable:
+            return .upstream(
+                status: .badGateway, message: "the upstream does not serve this model at the moment", retryAfter: nil)
+        case .invalidRequest, .contextLength, .contentFilter:
+            return .badRequest("the upstream refused the request", param: nil)
+        case .cancelled:
+            return .upstream(status: .badGateway, message: "the request was cancelled", retryAfter: nil)
+        case .connect, .server, .malformed, .truncated, .midStream:
+            return .upstream(status: .badGateway, message: "the upstream failed", retryAfter: nil)
+        }
+    }
+
+    /// What ends a stream that broke: an event that every OpenAI client raises as an error, and no `[DONE]` after it.
+    static func event(_ failure: UpstreamFailure) -> ByteBuffer {
+        let message: String
+        switch failure.kind {
+        case .timeout: message = "the upstream went silent in the middle of the answer"
+        case .overloaded where failure.source == .gateway: message = "the gateway is shutting down"
+        default: message = "the upstream broke off in the middle of the answer"
+        }
+        var buffer = ByteBuffer(string: "data: ")
+        JSONValue.object([
+            .init("error", ["message": .string(message), "type": "upstream_error", "param": nil, "code": .string(failure.kind.rawValue)])
+        ]).write(to: &buffer)
+        buffer.writeString("\n\n")
+        return buffer
+    }
+}

@@ -1,0 +1,206 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import RouterCore
+
+/// Step 6: the answer to the client. The books are written before the last byte goes out, so that an answer that looks
+/// complete has been charged, and one that could not be charged does not look complete.
+struct Relay: Sendable {
+    let settle: Settle
+
+    private var requestID: RequestID { settle.admission.accepted.requestID }
+    private var services: GatewayServices { settle.services }
+
+    // MARK: Whole answers
+
+    func send(_ answer: WholeAnswer) async throws -> Response {
+        let isGone = settle.admission.accepted.presence?.isGone == true
+        try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+        var headers = HTTPFields()
+        headers[.contentType] = "application/json"
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: answer.body))
+    }
+
+    /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
+    func refuse(_ failure: UpstreamFailure) async throws -> Response {
+        let error = RelayErrors.answer(failure)
+        let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
+        try await settle.end(Settle.End(outcome: outcome, status: error.status.code, failure: failure))
+        return error
+    }
+
+    // MARK: Streams
+
+    func stream(_ answer: StreamAnswer) -> Response {
+        var headers = HTTPFields()
+        headers[.contentType] = "text/event-stream; charset=utf-8"
+        headers[.cacheControl] = "no-cache"
+        // nginx in front of us would collect the stream otherwise.
+        if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
+        let relay = self
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                var run = StreamRun(answer: answer, settle: relay.settle)
+                try await run.relay(to: &writer)
+                try await writer.finish(nil)
+                await run.release()
+            })
+    }
+}
+
+/// One stream on its way to the client.
+private struct StreamRun {
+    private var answer: StreamAnswer
+    private let settle: Settle
+    private let target: HealthTarget
+    private let presence: ClientPresence?
+    private var clientIsGone = false
+    private var upstreamWait = Duration.zero
+
+    /// How long an upstream that cannot be stopped from billing is read on for its usage after the client has left.
+    private static let maximumDrain = TimeAmount.seconds(120)
+
+    init(answer: StreamAnswer, settle: Settle) {
+        self.answer = answer
+        self.settle = settle
+        target = answer.candidate.route.target
+        presence = settle.admission.accepted.presence
+    }
+
+    /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
+    ///   chunked body, so that a cut stream never looks complete.
+    mutating func relay(to writer: inout any ResponseBodyWriter) async throws {
+        let drain = DrainTimer(
+            body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
+        if answer.cancelsWithClient {
+            let body = answer.body
+            presence?.onGone { body.cancel() }
+        } else {
+            presence?.onGone { drain.start() }
+        }
+        defer {
+            presence?.clear()
+            drain.stop()
+        }
+        await write(answer.held, to: &writer)
+        let failure = await pump(to: &writer)
+        try await finish(failure, to: &writer)
+    }
+
+    /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
+    /// it has ended already; one that has not within a second is closed.
+    func release() async {
+        let timer = DrainTimer(
+            body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: .seconds(1))
+        timer.start()
+        defer { timer.stop() }
+        do throws(TransportFailure) {
+            while try await answer.body.next() != nil {}
+        } catch {
+            // Cancelled or broken: closed either way, and the answer was complete.
+        }
+    }
+
+    /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
+    /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
+    private mutating func pump(to writer: inout any ResponseBodyWriter) async -> UpstreamFailure? {
+        if let failure = answer.failure { return failure }
+        if answer.hasEnded { return nil }
+        do throws(UpstreamFailure) {
+            while !answer.decoder.progress.isDone {
+                var out = ByteBuffer()
+                guard let bytes = try await next() else {
+                    try answer.decoder.finish(into: &out)
+                    await write(out, to: &writer)
+                    return nil
+                }
+                do throws(UpstreamFailure) {
+                    try answer.decoder.push(bytes, into: &out)
+                } catch {
+                    await write(out, to: &writer)
+                    throw error
+                }
+                await write(out, to: &writer)
+            }
+            return nil
+        } catch {
+            answer.body.cancel()
+            return error
+        }
+    }
+
+    private mutating func next() async throws(UpstreamFailure) -> ByteBuffer? {
+        let clock = settle.services.clock
+        let start = clock.monotonic
+        defer { upstreamWait += start.duration(to: clock.monotonic) }
+        do throws(TransportFailure) {
+            return try await answer.body.next()
+        } catch {
+            throw UpstreamFailure(transport: error, clientGone: presence?.isGone == true || clientIsGone)
+        }
+    }
+
+    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by the policy.
+    private mutating func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async {
+        guard bytes.readableBytes > 0, !clientIsGone else { return }
+        do {
+            try await writer.write(bytes)
+        } catch {
+            clientIsGone = true
+            if answer.cancelsWithClient { answer.body.cancel() }
+        }
+    }
+
+    private mutating func finish(_ failure: UpstreamFailure?, to writer: inout any ResponseBodyWriter) async throws {
+        let progress = answer.decoder.progress
+        let wait = upstreamWait
+        settle.update { state in
+            let generationID = state.progress.generationID
+            state.progress = progress
+            if let generationID { state.progress.generationID = generationID }
+            state.upstreamWait += wait
+        }
+        let isGone = clientIsGone || presence?.isGone == true
+        tellHealth(failure)
+        guard let failure else {
+            try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+            let trailer = answer.decoder.trailer
+            if !isGone, trailer.readableBytes > 0 { try await writer.write(trailer) }
+            return
+        }
+        let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
+        try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))
+        if !isGone { try await writer.write(RelayErrors.event(failure)) }
+        throw failure
+    }
+
+    private func tellHealth(_ failure: UpstreamFailure?) {
+        let health = settle.services.health
+        guard let failure else { return health.succeeded(target) }
+        settle.services.metrics.attempt(channelID: target.channelID, result: failure.kind.rawValue)
+        if failure.source == .upstream { health.failed(target, failure) } else { health.released(target) }
+    }
+}
+
+/// Bounds the time for which an upstream is read after its client has left.
+private final class DrainTimer: Sendable {
+    private let body: any UpstreamBody
+    private let eventLoop: any EventLoop
+    private let limit: TimeAmount
+    private let scheduled = ScheduledSlot()
+
+    init(body: any UpstreamBody, eventLoop: any EventLoop, limit: TimeAmount) {
+        self.body = body
+        self.eventLoop = eventLoop
+        self.limit = limit
+    }
+
+    func start() {
+        let body = body
+        scheduled.set(eventLoop.scheduleTask(in: limit) { body.cancel() })
+    }
+
+    func stop() { scheduled.cancel() }
+}

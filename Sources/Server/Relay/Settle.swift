@@ -1,0 +1,146 @@
+import Logging
+import RouterCore
+import Storage
+import Synchronization
+
+/// Step 7: the one end of a hold. Made right after admission; every path calls ``end(_:)`` once, and a second call
+/// changes nothing. If the request is dropped without an end (a response that was never written), its deinit hands the
+/// request to the ``Settler``, which owns that work.
+final class Settle: Sendable {
+    /// What is known of the request so far; enough to settle it at any moment.
+    struct State: Sendable {
+        var candidate: PricedCandidate?
+        var progress = AnswerProgress()
+        var attempts = 0
+        /// Content has come from the upstream, so the vendor has worked for this request.
+        var isCommitted = false
+        var firstContentAt: MonotonicInstant?
+        var upstreamWait = Duration.zero
+        fileprivate(set) var hasEnded = false
+    }
+
+    /// How a request ended, as the relay saw it.
+    struct End: Sendable {
+        var outcome: RequestRecord.Outcome
+        /// As the client saw it.
+        var status: Int
+        var failure: UpstreamFailure?
+    }
+
+    let admission: Admission
+    let services: GatewayServices
+    private let state = Mutex(State())
+
+    init(admission: Admission, services: GatewayServices) {
+        self.admission = admission
+        self.services = services
+    }
+
+    deinit {
+        let state = state.withLock { $0 }
+        guard !state.hasEnded else { return }
+        services.settler.take(
+            Settle.record(admission, state, abandonedEnd(state), services))
+    }
+
+    func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    var snapshot: State { state.withLock { $0 } }
+
+    /// Settles or voids. When this returns, the end is in the journal.
+    /// - Throws: ``StoreError`` when the journal cannot take it; the caller must not let the answer look complete.
+    func end(_ end: End) async throws {
+        guard let state = markEnded() else { return }
+        let record = Settle.record(admission, state, end, services)
+        try await Settle.write(record, state, admission, services)
+    }
+
+    /// Ends a request that went wrong inside the gateway; never throws, and does nothing when the end has come already.
+    func abandon() async {
+        guard let state = markEnded() else { return }
+        let record = Settle.record(admission, state, abandonedEnd(state), services)
+        do {
+            try await Settle.write(record, state, admission, services)
+        } catch {
+            services.logger.error(
+                "a request's end could not be journaled",
+                metadata: ["request_id": "\(record.requestID)", "error": "\(error)"])
+        }
+    }
+
+    private func abandonedEnd(_ state: State) -> End {
+        End(outcome: state.isCommitted ? .clientGone : .failed, status: state.isCommitted ? 200 : 499, failure: nil)
+    }
+
+    private func markEnded() -> State? {
+        state.withLock { state in
+            if state.hasEnded { return nil }
+            state.hasEnded = true
+            return state
+        }
+    }
+
+    private static func write(
+        _ record: RequestRecord, _ state: State, _ admission: Admission, _ services: GatewayServices
+    ) async throws {
+        try await services.meter.end(record)
+        services.metrics.ended(record)
+        let total = admission.accepted.receivedAt.duration(to: services.clock.monotonic)
+        services.metrics.overhead(total - state.upstreamWait)
+    }
+}
+
+// MARK: - The record
+
+extension Settle {
+    /// Charges by rank: the vendor's usage, else our own count of what was delivered; an answer is never silently free.
+    private static func record(
+        _ admission: Admission, _ state: State, _ end: End, _ services: GatewayServices
+    ) -> RequestRecord {
+        let accepted = admission.accepted
+        let now = services.clock.monotonic
+        var usage = Usage(requests: 0)
+        var source = UsageSource.upstream
+        var charge: NanoUSD?
+        if state.isCommitted, let candidate = state.candidate {
+            (usage, source) = measured(state, admission)
+            do {
+                charge = try candidate.quote.charge(for: usage)
+            } catch {
+                // The vendor told no cost for a model that is charged by it, or told figures that cannot be true.
+                source = .estimated
+                charge = admission.hold.amount
+                services.logger.warning(
+                    "charged by the hold", metadata: ["request_id": "\(accepted.requestID)", "reason": "\(error)"])
+            }
+        }
+        let route = state.candidate?.route
+        return RequestRecord(
+            requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
+            channelID: route?.channel.id, provider: route?.channel.provider.name ?? "",
+            model: route?.model ?? admission.envelope.model,
+            upstreamModel: route?.upstreamModel ?? admission.envelope.model, endpoint: accepted.endpoint,
+            usage: usage, usageSource: source, charge: charge,
+            pricingVersion: state.candidate?.quote.version ?? admission.hold.pricingVersion,
+            outcome: end.outcome, status: end.status, errorCode: end.failure?.kind.rawValue,
+            isStream: admission.envelope.isStream, attempts: state.attempts,
+            generationID: state.progress.generationID,
+            latencyMilliseconds: milliseconds(accepted.receivedAt, now),
+            firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
+            clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+    }
+
+    private static func measured(
+        _ state: State, _ admission: Admission
+    ) -> (Usage, UsageSource) {
+        if let usage = state.progress.usage { return (usage, .upstream) }
+        // Images are inside the estimate's tokens, as they are inside a vendor's prompt tokens.
+        let estimate = Usage(
+            uncachedInput: admission.envelope.prompt.tokens, output: state.progress.estimatedOutputTokens)
+        return (estimate, .estimated)
+    }
+
+    private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {
+        (to.nanoseconds - from.nanoseconds) / 1_000_000
+    }
+}

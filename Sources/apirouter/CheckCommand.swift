@@ -1,0 +1,20 @@
+import ArgumentParser
+import Config
+import Foundation
+
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Validate the configuration without binding a socket; all mistakes in one run, exit code 1 if any.")
+
+    @OptionGroup var common: ConfigOption
+
+    func run() throws {
+        let configuration = try common.load(ProcessInfo.processInfo.environment)
+        for warning in configuration.warnings { print(warning) }
+        let models = configuration.routes.models.count
+        print(
+            "ok: \(configuration.providers.count) providers, \(configuration.routes.channels.count) channels "
+                + "(\(configuration.routes.channels.filter(\.isEnabled).count) enabled), \(models) models")
+    }
+}
