@@ -1,0 +1,32 @@
+# Two stages: build with the toolchain, run with the libraries only.
+FROM swift:6.3-bookworm AS build
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends \
+       libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev pkg-config \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY Package.swift ./
+COPY Sources Sources
+COPY Tests Tests
+RUN swift build -c release --static-swift-stdlib --product apirouter \
+    && install -D .build/release/apirouter /out/apirouter
+
+FROM debian:bookworm-slim
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends ca-certificates curl libcurl4 libpq5 libsqlite3-0 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /app --no-create-home apirouter \
+    && install -d -o apirouter /app /app/data
+WORKDIR /app
+COPY --from=build /out/apirouter /usr/local/bin/apirouter
+COPY config config
+COPY providers providers
+COPY sql sql
+USER apirouter
+# Inside a container the loopback address would be of no use to anybody outside.
+ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql
+VOLUME /app/data
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:3000/health/ready || exit 1
+ENTRYPOINT ["apirouter"]
+CMD ["serve", "--config", "config/gateway.yaml"]

@@ -1,0 +1,47 @@
+# Two commands do everything: `make run` and `make test`.
+SHELL := /bin/bash
+SWIFT ?= swift
+PYTHON ?= python3
+OPENAI_SDK ?= openai==2.8.1
+RELEASE := .build-release
+
+.PHONY: help run build test deps check format lint bench clean
+
+help: ## what can be done here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+deps: ## install missing system packages (Debian, Ubuntu)
+	@Scripts/install-packages.sh
+
+build: deps ## release build
+	$(SWIFT) build -c release --scratch-path $(RELEASE) --product apirouter
+
+run: build ## build and serve on http://127.0.0.1:3000 with config/ and providers/
+	@mkdir -p data
+	$(RELEASE)/release/apirouter serve --config config/gateway.yaml
+
+check: build ## validate the configuration
+	$(RELEASE)/release/apirouter check --config config/gateway.yaml
+
+test: deps .venv/.installed ## everything: unit, end to end, tidy
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --disable-xctest
+
+# The official OpenAI SDK is a client in the end-to-end tests.
+.venv/.installed: Makefile
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check '$(OPENAI_SDK)'
+	@touch $@
+
+bench: build ## CPU per request and added latency beside a direct call and nginx
+	$(SWIFT) build -c release --scratch-path $(RELEASE) --product upstream-simulator
+	Benchmarks/side-by-side.sh
+
+format: ## rewrite with the project's style
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+lint: ## style, without changing anything
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+
+clean:
+	rm -rf .build $(RELEASE) .venv
