@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 PYTHON ?= python3
-OPENAI_SDK ?= openai==2.8.1
+OPENAI_SDK ?= openai==3.57.0
 RELEASE := .build-release
 
 .PHONY: help run build test deps check format lint bench clean

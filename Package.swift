@@ -142,7 +142,12 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage"],
+            dependencies: [
+                "apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage", "Transport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            exclude: ["Python"],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", dependencies: [], swiftSettings: settings),
     ]

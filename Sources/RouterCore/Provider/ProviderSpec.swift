@@ -19,13 +19,15 @@ public struct ProviderSpec: Sendable, Hashable {
     public var errors: [ErrorRule]
     public var billing: BillingTraits
     public var models: [ProviderModel]
+    /// For models that the file does not list (a local server); nil = they have no price.
+    public var defaultPrice: ModelPrice?
 
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
         auth: AuthStyle = .bearer, headers: [StaticHeader] = [],
         endpoints: [Endpoint: String?] = [.chat: nil, .completions: nil, .embeddings: nil, .models: nil],
         request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
-        billing: BillingTraits = BillingTraits(), models: [ProviderModel] = []
+        billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil
     ) {
         self.name = name
         self.displayName = displayName ?? name
@@ -40,6 +42,7 @@ public struct ProviderSpec: Sendable, Hashable {
         self.errors = errors
         self.billing = billing
         self.models = models
+        self.defaultPrice = defaultPrice
     }
 }
 

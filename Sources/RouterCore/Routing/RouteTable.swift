@@ -69,13 +69,16 @@ public struct Channel: Sendable, Hashable, Identifiable {
 
     /// The vendor's name for a public model name, or nil when this channel does not serve it. Exact names beat patterns, and a
     /// pattern serves only what the provider lists, unless the provider lists no models at all.
-    public func upstreamModel(for model: String) -> String? {
+    public func upstreamModel(for model: String) -> String? { upstreamModel(for: model, listed: nil) }
+
+    func upstreamModel(for model: String, listed: Set<String>?) -> String? {
         if let exact = models.first(where: { $0.pattern == model }) { return exact.upstream ?? model }
         guard let match = models.first(where: { $0.pattern.contains("*") && Self.matches($0.pattern, model) }) else {
             return nil
         }
         let upstream = match.upstream ?? model
-        guard provider.models.isEmpty || provider.models.contains(where: { $0.id == upstream }) else { return nil }
+        guard provider.models.isEmpty || listed?.contains(upstream) ?? provider.models.contains(where: { $0.id == upstream })
+        else { return nil }
         return upstream
     }
 
@@ -144,7 +147,10 @@ public struct RouteTable: Sendable {
     public var settings: RoutingSettings
     /// Public model names that some channel serves by exact name or through its provider's list, sorted.
     public let models: [String]
-    private let knownModels: Set<String>
+    /// Channels by known name, as indices into `channels`, so that a request does not look at all of them.
+    private let index: [String: [(channel: Int, upstream: String)]]
+    /// Channels that take names which no file lists.
+    private let openEnded: [Int]
 
     public init(channels: [Channel], settings: RoutingSettings = RoutingSettings()) {
         self.channels = channels
@@ -159,12 +165,31 @@ public struct RouteTable: Sendable {
                 names.insert(model.id)
             }
         }
-        knownModels = names
+        let listed = channels.map { Set($0.provider.models.map(\.id)) }
+        var index: [String: [(channel: Int, upstream: String)]] = [:]
+        for name in names {
+            for (position, channel) in channels.enumerated() {
+                guard let upstream = channel.upstreamModel(for: name, listed: listed[position]) else { continue }
+                index[name, default: []].append((position, upstream))
+            }
+        }
+        self.index = index
+        openEnded = channels.indices.filter { position in
+            channels[position].models.contains { $0.pattern.contains("*") }
+                && (channels[position].provider.models.isEmpty
+                    || channels[position].models.contains { $0.pattern.contains("*") && $0.upstream != nil })
+        }
         models = names.sorted()
     }
 
-    /// Whether any channel, healthy or not, enabled or not, names this model.
-    public func knows(_ model: String) -> Bool {
-        knownModels.contains(model) || channels.contains { $0.upstreamModel(for: model) != nil }
+    /// The channels that serve a model, whatever their state, with the vendor's name for it.
+    func serving(_ model: String) -> [(channel: Channel, upstream: String)] {
+        if let found = index[model] { return found.map { (channels[$0.channel], $0.upstream) } }
+        return openEnded.compactMap { position in
+            channels[position].upstreamModel(for: model).map { (channels[position], $0) }
+        }
     }
+
+    /// Whether any channel, healthy or not, enabled or not, names this model.
+    public func knows(_ model: String) -> Bool { !serving(model).isEmpty }
 }

@@ -1,0 +1,142 @@
+import Foundation
+import RouterCore
+import Simulator
+
+/// One gateway with its own configuration in front of one simulator, both real, both on free ports of the loopback.
+struct World: Sendable {
+    let simulator: Simulator
+    let gateway: GatewayProcess
+    let client: Client
+    let admin: Admin
+
+    struct ChannelSpec: Sendable {
+        var id: Int64
+        var provider = "sim"
+        var key = "sim-key"
+        var models = ["*"]
+        var weight = 100
+        var priority = 0
+        var baseURL: String?
+    }
+
+    /// The models of the test provider with their prices, USD per million tokens.
+    static let models: [(id: String, input: String, output: String, cacheRead: String?)] = [
+        ("sim/cheap", "0.15", "0.6", nil), ("sim/dear", "3", "15", "0.3"),
+        ("sim/fine", "0.01703012", "0.0333", nil), ("sim/free", "0", "0", nil), ("sim/embed", "0.02", "0", nil),
+    ]
+
+    static func providerYAML(name: String, adaptor: String, baseURL: String, billing: String = "") -> String {
+        var text = """
+            name: \(name)
+            display_name: Test vendor \(name)
+            adaptor: \(adaptor)
+            base_url: \(baseURL)
+            auth: { type: bearer }
+            \(billing)
+            models:
+
+            """
+        for model in models {
+            let cache = model.cacheRead.map { ", cache_read: \"\($0)\"" } ?? ""
+            text += "  - id: \(model.id)\n    context_length: 100000\n    max_output_tokens: 8192\n"
+            text += "    price: { input: \"\(model.input)\", output: \"\(model.output)\"\(cache) }\n"
+        }
+        return text
+    }
+
+    /// - Parameters:
+    ///   - gateway: further lines of gateway.yaml, whole sections.
+    static func make(
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", start: Bool = true
+    ) async throws -> World {
+        let simulator = Simulator(configuration: .init())
+        try await simulator.start()
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apirouter-\(UUID().uuidString)")
+        for name in ["config", "providers", "data"] {
+            try FileManager.default.createDirectory(
+                at: directory.appendingPathComponent(name), withIntermediateDirectories: true)
+        }
+        let openai = "http://127.0.0.1:\(simulator.port)/v1"
+        let openrouter = "http://127.0.0.1:\(simulator.port)/api/v1"
+        try providerYAML(name: "sim", adaptor: "openai", baseURL: openai)
+            .write(to: directory.appendingPathComponent("providers/sim.yaml"), atomically: true, encoding: .utf8)
+        try providerYAML(name: "simrouter", adaptor: "openrouter", baseURL: openrouter)
+            .write(to: directory.appendingPathComponent("providers/simrouter.yaml"), atomically: true, encoding: .utf8)
+        try providerYAML(
+            name: "simcancel", adaptor: "openai", baseURL: openai, billing: "billing: { cancel_stops_billing: true }"
+        ).write(to: directory.appendingPathComponent("providers/simcancel.yaml"), atomically: true, encoding: .utf8)
+        try gatewayYAML(sections)
+            .write(to: directory.appendingPathComponent("config/gateway.yaml"), atomically: true, encoding: .utf8)
+        try channelsYAML(channels)
+            .write(to: directory.appendingPathComponent("config/channels.yaml"), atomically: true, encoding: .utf8)
+        let gateway = GatewayProcess(directory: directory)
+        if start { try await gateway.start() }
+        let client = try Client(base: gateway.base)
+        return World(simulator: simulator, gateway: gateway, client: client, admin: Admin(client: client))
+    }
+
+    static func gatewayYAML(_ sections: String) -> String {
+        """
+        server: { host: 127.0.0.1, port: 3000, drain_timeout: 5s }
+        data_dir: ../data
+        storage: { url: "sqlite:../data/apirouter.db" }
+        providers_dir: ../providers
+        channels: channels.yaml
+        \(sections)
+        """
+    }
+
+    static func channelsYAML(_ channels: [ChannelSpec]) -> String {
+        var text = "channels:\n"
+        for channel in channels {
+            text += """
+                  - id: \(channel.id)
+                    name: channel-\(channel.id)
+                    provider: \(channel.provider)
+                    keys: ["\(channel.key)"]
+                    models: [\(channel.models.map { "\"\($0)\"" }.joined(separator: ", "))]
+                    weight: \(channel.weight)
+                    priority: \(channel.priority)
+                    groups: [default]
+
+                """
+            if let base = channel.baseURL { text += "    base_url: \(base)\n" }
+        }
+        return text
+    }
+
+    func write(_ path: String, _ text: String) throws {
+        try text.write(to: gateway.directory.appendingPathComponent(path), atomically: true, encoding: .utf8)
+    }
+
+    func tearDown() async throws {
+        await client.shutdown()
+        try await gateway.stop()
+        try await simulator.stop()
+    }
+
+    /// Runs a test in a world and takes it down whatever happens.
+    static func with(
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "",
+        _ body: (World) async throws -> Void
+    ) async throws {
+        let world = try await make(channels: channels, sections: sections)
+        do {
+            try await body(world)
+        } catch {
+            let log = world.gateway.log.suffix(6000)
+            try? await world.tearDown()
+            throw StringError("\(error)\n--- gateway log ---\n\(log)")
+        }
+        try await world.tearDown()
+    }
+
+    /// `apirouter ledger verify` on this world's database.
+    func verifyLedger() async throws -> (status: Int32, output: String) {
+        try await run(
+            GatewayProcess.products.appendingPathComponent("apirouter").path,
+            ["ledger", "verify", "--config", "config/gateway.yaml"],
+            environment: ["APIROUTER_SQL_DIR": GatewayProcess.repository.appendingPathComponent("sql").path],
+            directory: gateway.directory)
+    }
+}
