@@ -1,0 +1,154 @@
+import HTTPTypes
+import NIOCore
+import RouterCore
+import Synchronization
+
+/// One call on its way: what the I/O thread and the asking task share, behind one lock. Continuations are resumed outside of it.
+final class Transfer: Sendable {
+    let request: UpstreamRequest
+    let options: TransportOptions
+
+    private struct State {
+        var head: UpstreamHead?
+        var unread = ByteBuffer()
+        var isPaused = false
+        /// Set once: how the transfer ended. nil inside = in order.
+        var end: TransportFailure??
+        var isCancelled = false
+        var headWaiter: CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>?
+        var bytesWaiter: CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?
+        var thread: IOThread?
+    }
+    private let state = Mutex(State())
+
+    /// - Throws: `.protocolViolation` for header values that would break the framing.
+    init(request: UpstreamRequest, options: TransportOptions) throws(TransportFailure) {
+        for field in request.headers where field.value.utf8.contains(where: { $0 == 13 || $0 == 10 || $0 == 0 }) {
+            throw TransportFailure(.protocolViolation, "header \(field.name) has a line break in its value")
+        }
+        guard request.url.hasPrefix("http://") || request.url.hasPrefix("https://"),
+            !request.url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F })
+        else { throw TransportFailure(.protocolViolation, "not an absolute http or https URL") }
+        self.request = request
+        self.options = options
+    }
+
+    func attach(_ thread: IOThread) { state.withLock { $0.thread = thread } }
+
+    // MARK: The asking task
+
+    func head() async throws(TransportFailure) -> UpstreamHead {
+        let result = await withCheckedContinuation { continuation in
+            let ready = state.withLock { state -> Result<UpstreamHead, TransportFailure>? in
+                if let head = state.head { return .success(head) }
+                if let end = state.end { return .failure(end ?? TransportFailure(.closedBeforeHead)) }
+                state.headWaiter = continuation
+                return nil
+            }
+            if let ready { continuation.resume(returning: ready) }
+        }
+        return try result.get()
+    }
+
+    func nextBytes() async throws(TransportFailure) -> ByteBuffer? {
+        let result = await withCheckedContinuation { continuation in
+            let (ready, thread) = state.withLock { state -> (Result<ByteBuffer?, TransportFailure>?, IOThread?) in
+                if state.unread.readableBytes > 0 {
+                    let bytes = state.unread
+                    state.unread = ByteBuffer()
+                    let wake = state.isPaused ? state.thread : nil
+                    return (.success(bytes), wake)
+                }
+                if let end = state.end {
+                    // The failure is told once; after that the body is simply over.
+                    state.end = .some(nil)
+                    return (end.map { .failure($0) } ?? .success(nil), nil)
+                }
+                state.bytesWaiter = continuation
+                return (nil, nil)
+            }
+            thread?.resume(self)
+            if let ready { continuation.resume(returning: ready) }
+        }
+        return try result.get()
+    }
+
+    func cancel() {
+        let thread = state.withLock { state -> IOThread? in
+            guard !state.isCancelled, state.end == nil else { return nil }
+            state.isCancelled = true
+            return state.thread
+        }
+        thread?.cancel(self)
+    }
+
+    // MARK: The I/O thread
+
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    func deliver(_ head: UpstreamHead) {
+        let waiter = state.withLock { state -> CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>? in
+            guard state.head == nil else { return nil }
+            state.head = head
+            defer { state.headWaiter = nil }
+            return state.headWaiter
+        }
+        waiter?.resume(returning: .success(head))
+    }
+
+    enum Acceptance { case taken, pause }
+
+    /// Bytes from the socket. `.pause` = not taken, the reader is behind; give them again after `resume`.
+    func deliver(_ bytes: UnsafeRawBufferPointer) -> Acceptance {
+        let (acceptance, waiter, buffer) = state.withLock { state in
+            if state.unread.readableBytes >= options.maxBufferedBytes {
+                state.isPaused = true
+                return (
+                    Acceptance.pause, nil as CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?, nil as ByteBuffer?
+                )
+            }
+            if let waiter = state.bytesWaiter {
+                state.bytesWaiter = nil
+                return (.taken, waiter, ByteBuffer(bytes: bytes))
+            }
+            state.unread.writeBytes(bytes)
+            return (.taken, nil, nil)
+        }
+        if let waiter { waiter.resume(returning: .success(buffer)) }
+        return acceptance
+    }
+
+    /// The reader has caught up. - Returns: whether the transfer was paused and is to go on.
+    func takePause() -> Bool {
+        state.withLock { state in
+            guard state.isPaused, state.unread.readableBytes <= options.maxBufferedBytes / 2 else { return false }
+            state.isPaused = false
+            return true
+        }
+    }
+
+    var isPaused: Bool { state.withLock { $0.isPaused } }
+
+    /// The end, in order or not. Only the first counts.
+    func finish(_ failure: TransportFailure?) {
+        let (headWaiter, bytesWaiter) = state.withLock { state in
+            guard state.end == nil else {
+                return (
+                    nil as CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>?,
+                    nil as CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?
+                )
+            }
+            state.end = .some(failure)
+            state.thread = nil
+            defer {
+                state.headWaiter = nil
+                state.bytesWaiter = nil
+            }
+            // A failure that is handed to a waiting reader has been told.
+            if state.bytesWaiter != nil { state.end = .some(nil) }
+            return (state.headWaiter, state.bytesWaiter)
+        }
+        headWaiter?.resume(returning: .failure(failure ?? TransportFailure(.closedBeforeHead)))
+        bytesWaiter?.resume(returning: failure.map { .failure($0) } ?? .success(nil))
+    }
+}
