@@ -59,7 +59,9 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Storage",
-            dependencies: ["RouterCore", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "RouterCore", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Transport",

@@ -1,0 +1,202 @@
+import GRDB
+public import RouterCore
+
+extension SQLiteStore {
+    public func post(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] {
+        // Users in a fixed order, records of one user in the order of their settlement.
+        let ordered = records.enumerated().sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }
+            .map(\.element)
+        do {
+            return try await write { db in try Self.post(ordered, db) }
+        } catch StoreError.database {
+            // One bad record must not hold up its neighbours: one by one, and what fails is set aside.
+            return try await postSingly(ordered)
+        }
+    }
+
+    private func postSingly(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] {
+        var charges: [Int64: NanoUSD] = [:]
+        for record in records {
+            do {
+                let posted = try await write { db in try Self.post([record], db) }
+                for (user, charge) in posted { charges[user] = try (charges[user] ?? .zero).adding(charge) }
+            } catch StoreError.database(let reason) {
+                try await write { db in try Self.setAside(record, reason, db) }
+            }
+        }
+        return charges
+    }
+
+    private static func post(_ records: [RequestRecord], _ db: Database) throws -> [Int64: NanoUSD] {
+        let log = try db.cachedStatement(
+            sql: "INSERT OR IGNORE INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))")
+        let move = try db.cachedStatement(
+            sql: "UPDATE users SET balance_nanos = balance_nanos - ? WHERE id = ? RETURNING balance_nanos")
+        let entry = try db.cachedStatement(
+            sql: """
+                INSERT INTO balance_transactions
+                    (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
+                VALUES (?, ?, ?, 'usage', ?, ?, ?)
+                """)
+        var charges: [Int64: NanoUSD] = [:]
+        for record in records {
+            try log.execute(arguments: RecordColumns.arguments(record))
+            // The log row and the ledger row are born in one transaction: where the one is, the other is too.
+            guard db.changesCount > 0, let charge = record.charge else { continue }
+            guard let after = try Int64.fetchOne(move, arguments: [charge.nanos, record.userID]) else {
+                try setAside(record, "the user does not exist", db)
+                continue
+            }
+            try entry.execute(arguments: [
+                record.userID, try charge.negated().nanos, after, record.requestID.description, describe(record),
+                record.createdAt,
+            ])
+            charges[record.userID] = try (charges[record.userID] ?? .zero).adding(charge)
+        }
+        return charges
+    }
+
+    private static func describe(_ record: RequestRecord) -> String {
+        let figures = "\(record.usage.promptTokens) in, \(record.usage.completionTokens) out"
+        let estimated = record.usageSource == .estimated ? " (estimated)" : ""
+        return "\(record.model) \(record.endpoint.rawValue): \(figures) tokens\(estimated)"
+    }
+
+    private static func setAside(_ record: RequestRecord, _ reason: String, _ db: Database) throws {
+        let text = JSONValue.object([
+            .init("user_id", .integer(record.userID)), .init("charge_nanos", .integer(record.charge?.nanos)),
+            .init("model", .string(record.model)), .init("created_at", .integer(record.createdAt)),
+        ]).text
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO poison_records (request_id, reason, record, created_at) VALUES (?, ?, ?, ?)",
+            arguments: [record.requestID.description, reason, text, record.createdAt])
+    }
+
+    // MARK: Credits
+
+    public func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await write { db in
+            if let row = try Row.fetchOne(
+                db, sql: "SELECT * FROM balance_transactions WHERE type = ? AND reference_id = ?",
+                arguments: [posting.kind.rawValue, posting.referenceID])
+            {
+                let entry = Self.entry(row)
+                guard entry.userID == posting.userID, entry.amount == posting.amount else {
+                    throw StoreError.conflict("reference_id '\(posting.referenceID)' was used for another user or amount")
+                }
+                return (entry, false)
+            }
+            guard
+                let after = try Int64.fetchOne(
+                    db, sql: "UPDATE users SET balance_nanos = balance_nanos + ? WHERE id = ? RETURNING balance_nanos",
+                    arguments: [posting.amount.nanos, posting.userID])
+            else { throw StoreError.notFound }
+            try db.execute(
+                sql: """
+                    INSERT INTO balance_transactions
+                        (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    posting.userID, posting.amount.nanos, after, posting.kind.rawValue, posting.referenceID,
+                    posting.description, posting.createdAt,
+                ])
+            let entry = LedgerEntry(
+                id: db.lastInsertedRowID, userID: posting.userID, amount: posting.amount,
+                balanceAfter: NanoUSD(nanos: after), kind: posting.kind, referenceID: posting.referenceID,
+                description: posting.description, createdAt: posting.createdAt)
+            return (entry, true)
+        }
+    }
+
+    // MARK: Reading
+
+    static func entry(_ row: Row) -> LedgerEntry {
+        LedgerEntry(
+            id: row["id"], userID: row["user_id"], amount: NanoUSD(nanos: row["amount_nanos"]),
+            balanceAfter: NanoUSD(nanos: row["balance_after_nanos"]),
+            kind: TransactionKind(rawValue: row["type"]) ?? .adjustment, referenceID: row["reference_id"],
+            description: row["description"], createdAt: row["created_at"])
+    }
+
+    public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
+        try await read { db in
+            let condition = "user_id = ?1 AND (?2 IS NULL OR type = ?2)"
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT * FROM balance_transactions WHERE \(condition) ORDER BY id DESC LIMIT ?3 OFFSET ?4",
+                arguments: [userID, kind?.rawValue, page.size, page.offset])
+            let total = try Int64.fetchOne(
+                db, sql: "SELECT count(*) FROM balance_transactions WHERE \(condition)",
+                arguments: [userID, kind?.rawValue])
+            return Page(items: rows.map(Self.entry), total: total ?? 0)
+        }
+    }
+
+    public func verify() async throws -> LedgerReport {
+        try await read { db in
+            var report = LedgerReport(users: 0, entries: 0, differences: [])
+            try Self.verifySums(db, &report)
+            try Self.verifyLogs(db, &report)
+            return report
+        }
+    }
+
+    /// Streams the rows in order and recomputes every running balance.
+    private static func verifySums(_ db: Database, _ report: inout LedgerReport) throws {
+        var sums: [Int64: NanoUSD] = [:]
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT id, user_id, amount_nanos, balance_after_nanos FROM balance_transactions ORDER BY id")
+        while let row = try rows.next() {
+            let user: Int64 = row["user_id"]
+            let sum = try (sums[user] ?? .zero).adding(NanoUSD(nanos: row["amount_nanos"]))
+            let after = NanoUSD(nanos: row["balance_after_nanos"])
+            if sum != after {
+                report.differences.append(
+                    "entry \(row["id"] as Int64) of user \(user): balance_after is \(after), the rows sum to \(sum)")
+            }
+            sums[user] = sum
+            report.entries += 1
+        }
+        let users = try Row.fetchCursor(db, sql: "SELECT id, balance_nanos, quota FROM users ORDER BY id")
+        while let row = try users.next() {
+            let id: Int64 = row["id"]
+            let balance = NanoUSD(nanos: row["balance_nanos"])
+            let sum = sums[id] ?? .zero
+            if balance != sum { report.differences.append("user \(id): balance is \(balance), the rows sum to \(sum)") }
+            if row["quota"] != balance.wholeCents {
+                report.differences.append("user \(id): quota is \(row["quota"] as Int64), not \(balance.wholeCents)")
+            }
+            report.users += 1
+        }
+    }
+
+    private static func verifyLogs(_ db: Database, _ report: inout LedgerReport) throws {
+        let pairs = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT t.reference_id AS id, -t.amount_nanos AS charged, l.charge_nanos AS logged, t.user_id AS owner, l.user_id AS log_owner
+                FROM balance_transactions t LEFT JOIN logs l ON l.request_id = t.reference_id
+                WHERE t.type = 'usage' AND (l.charge_nanos IS NOT -t.amount_nanos OR l.user_id IS NOT t.user_id)
+                """)
+        while let row = try pairs.next() {
+            let logged = (row["logged"] as Int64?).map { NanoUSD(nanos: $0).description } ?? "nothing"
+            report.differences.append(
+                "request \(row["id"] as String): the ledger has \(NanoUSD(nanos: row["charged"])), the log has \(logged)")
+        }
+        let missing = try String.fetchCursor(
+            db,
+            sql: """
+                SELECT request_id FROM logs WHERE charge_nanos IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM balance_transactions WHERE type = 'usage' AND reference_id = request_id)
+                AND NOT EXISTS (SELECT 1 FROM poison_records p WHERE p.request_id = logs.request_id)
+                """)
+        while let id = try missing.next() { report.differences.append("request \(id): charged in the log, not in the ledger") }
+        let versions = try String.fetchCursor(
+            db,
+            sql: """
+                SELECT request_id FROM logs WHERE charge_nanos IS NOT NULL AND pricing_version <> 0
+                AND pricing_version NOT IN (SELECT version FROM model_pricing_history)
+                """)
+        while let id = try versions.next() { report.differences.append("request \(id): its price version is not in the history") }
+    }
+}

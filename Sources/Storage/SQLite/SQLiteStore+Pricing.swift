@@ -1,0 +1,165 @@
+import GRDB
+import NIOCore
+public import RouterCore
+
+extension SQLiteStore {
+    public func allPrices() async throws -> [PricingRow] {
+        try await read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM model_pricing ORDER BY model_name").map(PricingColumns.row)
+        }
+    }
+
+    public func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int {
+        try await write { db in
+            var existing: [String: PricingRow] = [:]
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM model_pricing") {
+                let pricing = try PricingColumns.row(row)
+                existing[pricing.modelName] = pricing
+            }
+            var changed = 0
+            for row in rows {
+                if let old = existing[row.modelName] {
+                    guard !old.isEdited, !PricingColumns.sayTheSame(old, row) else { continue }
+                    _ = try PricingColumns.save(row, over: old, isEdited: false, now: now, db)
+                } else {
+                    _ = try PricingColumns.save(row, over: nil, isEdited: false, now: now, db)
+                }
+                changed += 1
+            }
+            return changed
+        }
+    }
+
+    public func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
+        try await write { db in
+            let old = try Row.fetchOne(
+                db, sql: "SELECT * FROM model_pricing WHERE model_name = ?", arguments: [row.modelName]
+            ).map(PricingColumns.row)
+            return try PricingColumns.save(row, over: old, isEdited: true, now: now, db)
+        }
+    }
+}
+
+/// The one mapping between ``PricingRow`` and its columns.
+enum PricingColumns {
+    static func row(_ row: Row) throws -> PricingRow {
+        func price(_ column: String) throws -> FemtoUSD? {
+            let text: String? = row[column]
+            return try text.map { try FemtoUSD.parse(usdPerUnit: $0).price }
+        }
+        let rates = ModelPrice.Rates(
+            input: try price("pricing_input") ?? .zero, output: try price("pricing_output") ?? .zero,
+            cacheRead: try price("pricing_cache_read"), cacheWrite5m: try price("pricing_cache_write"),
+            cacheWrite1h: try price("pricing_cache_write_1h"), reasoning: try price("pricing_reasoning"),
+            audioInput: try price("pricing_audio_input"), audioOutput: try price("pricing_audio_output"))
+        let tiers = try PriceTiers.parse(row["tiers"])
+        return PricingRow(
+            id: row["id"], modelName: row["model_name"], displayName: row["display_name"], provider: row["provider"],
+            description: row["description"], contextLength: row["context_length"],
+            maxOutputTokens: row["max_output_tokens"],
+            price: ModelPrice(
+                basis: ModelPrice.Basis(rawValue: row["basis"]) ?? .metered, rates: rates, tiers: tiers,
+                image: try price("pricing_image") ?? .zero, request: try price("pricing_request") ?? .zero,
+                search: try price("pricing_search") ?? .zero),
+            isActive: row["is_active"], isEdited: row["is_edited"], version: row["version"],
+            createdAt: row["created_at"], updatedAt: row["updated_at"])
+    }
+
+    static func sayTheSame(_ left: PricingRow, _ right: PricingRow) -> Bool {
+        left.price == right.price && left.displayName == right.displayName && left.provider == right.provider
+            && left.description == right.description && left.contextLength == right.contextLength
+            && left.maxOutputTokens == right.maxOutputTokens && left.isActive == right.isActive
+    }
+
+    private static func values(_ row: PricingRow) -> [(String, (any DatabaseValueConvertible)?)] {
+        let rates = row.price.rates
+        return [
+            ("model_name", row.modelName), ("display_name", row.displayName), ("provider", row.provider),
+            ("description", row.description), ("context_length", row.contextLength),
+            ("max_output_tokens", row.maxOutputTokens), ("basis", row.price.basis.rawValue),
+            ("pricing_input", rates.input.usdText), ("pricing_output", rates.output.usdText),
+            ("pricing_cache_read", rates.cacheRead?.usdText), ("pricing_cache_write", rates.cacheWrite5m?.usdText),
+            ("pricing_cache_write_1h", rates.cacheWrite1h?.usdText), ("pricing_reasoning", rates.reasoning?.usdText),
+            ("pricing_audio_input", rates.audioInput?.usdText), ("pricing_audio_output", rates.audioOutput?.usdText),
+            ("pricing_image", row.price.image.usdText), ("pricing_request", row.price.request.usdText),
+            ("pricing_search", row.price.search.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
+            ("is_active", row.isActive),
+        ]
+    }
+
+    /// Writes a row as its next version, with its line in the history.
+    static func save(
+        _ row: PricingRow, over old: PricingRow?, isEdited: Bool, now: Int64, _ db: Database
+    ) throws -> PricingRow {
+        // Versions run over the whole table, so that a number means one price and one moment.
+        let last = try Int64.fetchOne(db, sql: "SELECT coalesce(max(version), 0) FROM model_pricing_history") ?? 0
+        var saved = row
+        saved.version = last + 1
+        saved.isEdited = isEdited
+        saved.createdAt = old?.createdAt ?? now
+        saved.updatedAt = now
+        let columns = values(saved) + [
+            ("is_edited", isEdited), ("version", saved.version), ("created_at", saved.createdAt), ("updated_at", now),
+        ]
+        let names = columns.map(\.0).joined(separator: ", ")
+        let marks = columns.map { _ in "?" }.joined(separator: ", ")
+        let updates = columns.dropFirst().map { "\($0.0) = excluded.\($0.0)" }.joined(separator: ", ")
+        let statement = try db.cachedStatement(
+            sql: "INSERT INTO model_pricing (\(names)) VALUES (\(marks)) ON CONFLICT (model_name) DO UPDATE SET \(updates)")
+        try statement.execute(arguments: StatementArguments(columns.map(\.1)))
+        let history = JSONValue.object(
+            values(saved).map { name, value in
+                JSONValue.Member(name, value.map { .string("\($0.databaseValue.storage.value ?? "")") } ?? .null)
+            })
+        let line = try db.cachedStatement(
+            sql: "INSERT INTO model_pricing_history (model_name, version, row, created_at) VALUES (?, ?, ?, ?)")
+        try line.execute(arguments: [saved.modelName, saved.version, history.text, now])
+        saved.id =
+            try Int64.fetchOne(db, sql: "SELECT id FROM model_pricing WHERE model_name = ?", arguments: [saved.modelName]) ?? 0
+        return saved
+    }
+}
+
+/// Tiers as JSON text with exact prices in USD per unit.
+public enum PriceTiers {
+    private static let optional: [(String, any WritableKeyPath<ModelPrice.Rates, FemtoUSD?> & Sendable)] = [
+        ("cache_read", \.cacheRead), ("cache_write", \.cacheWrite5m), ("cache_write_1h", \.cacheWrite1h),
+        ("reasoning", \.reasoning), ("audio_input", \.audioInput), ("audio_output", \.audioOutput),
+    ]
+
+    public static func json(_ tiers: [ModelPrice.Tier]) -> JSONValue {
+        .array(
+            tiers.map { tier in
+                var members: [JSONValue.Member] = [
+                    .init("above", .integer(tier.abovePromptTokens)), .init("input", .string(tier.rates.input.usdText)),
+                    .init("output", .string(tier.rates.output.usdText)),
+                ]
+                for (name, path) in optional {
+                    if let price = tier.rates[keyPath: path] { members.append(.init(name, .string(price.usdText))) }
+                }
+                return .object(members)
+            })
+    }
+
+    static func text(_ tiers: [ModelPrice.Tier]) -> String { json(tiers).text }
+
+    /// - Throws: ``StoreError/database(_:)`` for text that this program has not written.
+    static func parse(_ text: String) throws -> [ModelPrice.Tier] {
+        guard let list = (try? JSONValue(parsing: ByteBuffer(string: text)))?.arrayValue else {
+            throw StoreError.database("model_pricing.tiers is not a JSON array")
+        }
+        return try list.map { entry in
+            guard let above = entry["above"]?.integerValue, let input = entry["input"]?.stringValue,
+                let output = entry["output"]?.stringValue
+            else { throw StoreError.database("model_pricing.tiers has an entry without above, input or output") }
+            var rates = ModelPrice.Rates(
+                input: try FemtoUSD.parse(usdPerUnit: input).price, output: try FemtoUSD.parse(usdPerUnit: output).price)
+            for (name, path) in optional {
+                if let price = entry[name]?.stringValue {
+                    rates[keyPath: path] = try FemtoUSD.parse(usdPerUnit: price).price
+                }
+            }
+            return ModelPrice.Tier(abovePromptTokens: above, rates: rates)
+        }
+    }
+}

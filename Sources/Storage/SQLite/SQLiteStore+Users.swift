@@ -1,0 +1,165 @@
+import GRDB
+import RouterCore
+
+extension SQLiteStore {
+    static let userColumns = "id, username, display_name, email, role, status, \"group\", balance_nanos, created_at"
+
+    static func user(_ row: Row) -> User {
+        User(
+            id: row["id"], username: row["username"], displayName: row["display_name"], email: row["email"],
+            role: Role(rawValue: row["role"]) ?? .user, status: UserStatus(rawValue: row["status"]) ?? .disabled,
+            group: row["group"], balance: NanoUSD(nanos: row["balance_nanos"]), createdAt: row["created_at"])
+    }
+
+    static func fetchUser(_ db: Database, id: Int64) throws -> User? {
+        try Row.fetchOne(db, sql: "SELECT \(userColumns) FROM users WHERE id = ?", arguments: [id]).map(user)
+    }
+
+    public func createUser(_ user: NewUser) async throws -> User {
+        try await write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO users (username, password_hash, display_name, email, role, "group", created_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    user.username, user.passwordHash, user.displayName, user.email, user.role.rawValue, user.group,
+                    user.createdAt,
+                ])
+            guard let created = try Self.fetchUser(db, id: db.lastInsertedRowID) else { throw StoreError.notFound }
+            return created
+        }
+    }
+
+    public func user(id: Int64) async throws -> User? { try await read { try Self.fetchUser($0, id: id) } }
+
+    public func userForLogin(username: String) async throws -> (user: User, passwordHash: String)? {
+        try await read { db in
+            let row = try Row.fetchOne(
+                db, sql: "SELECT \(Self.userColumns), password_hash FROM users WHERE username = ?", arguments: [username])
+            return row.map { (Self.user($0), $0["password_hash"]) }
+        }
+    }
+
+    public func users(_ page: PageRequest) async throws -> Page<User> {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id DESC LIMIT ? OFFSET ?",
+                arguments: [page.size, page.offset])
+            return Page(items: rows.map(Self.user), total: try Int64.fetchOne(db, sql: "SELECT count(*) FROM users") ?? 0)
+        }
+    }
+
+    public func allUsers() async throws -> [User] {
+        try await read { db in
+            try Row.fetchAll(db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id").map(Self.user)
+        }
+    }
+
+    public func changeUser(id: Int64, _ change: UserChange) async throws -> User {
+        try await write { db in
+            var assignments = Assignments()
+            assignments.set("username", change.username)
+            assignments.set("password_hash", change.passwordHash)
+            assignments.set("display_name", change.displayName)
+            assignments.set("email", change.email)
+            assignments.set("role", change.role?.rawValue)
+            assignments.set("status", change.status?.rawValue)
+            assignments.set("\"group\"", change.group)
+            try assignments.update("users", id: id, db)
+            guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
+            return user
+        }
+    }
+
+    public func deleteUser(id: Int64) async throws {
+        try await write { db in
+            guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
+            let hasRows = try Bool.fetchOne(
+                db, sql: "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = ?)", arguments: [id]) ?? false
+            if hasRows {
+                // Books are kept: the name becomes free, the account can do nothing.
+                try db.execute(
+                    sql: "UPDATE users SET status = 2, username = ?, password_hash = '', email = '' WHERE id = ?",
+                    arguments: ["deleted-\(id)-\(user.username)", id])
+                try db.execute(sql: "DELETE FROM tokens WHERE user_id = ?", arguments: [id])
+                try db.execute(sql: "DELETE FROM access_tokens WHERE user_id = ?", arguments: [id])
+            } else {
+                try db.execute(sql: "DELETE FROM users WHERE id = ?", arguments: [id])
+            }
+        }
+    }
+
+    // MARK: Management tokens
+
+    public func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws {
+        try await write { db in
+            // The user may have been deleted since; the foreign key says so.
+            try db.execute(
+                sql: "INSERT OR IGNORE INTO access_tokens (hash, user_id, expires_at, created_at) VALUES (?, ?, ?, ?)",
+                arguments: [hash.data, userID, expiresAt, createdAt])
+            if expiresAt == nil {
+                try db.execute(
+                    sql: "UPDATE users SET access_token_hash = ? WHERE id = ?", arguments: [hash.data, userID])
+            }
+            try db.execute(sql: "DELETE FROM access_tokens WHERE expires_at < ?", arguments: [createdAt])
+        }
+    }
+
+    public func removeAccessToken(hash: [UInt8]) async throws {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM access_tokens WHERE hash = ?", arguments: [hash.data])
+        }
+    }
+
+    public func removeAccessTokens(userID: Int64) async throws {
+        try await write { db in
+            try db.execute(
+                sql: "DELETE FROM access_tokens WHERE user_id = ? AND expires_at IS NOT NULL", arguments: [userID])
+        }
+    }
+
+    public func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
+        try await read { db in
+            try Row.fetchOne(
+                db,
+                sql: """
+                    SELECT \(Self.userColumns) FROM users WHERE id = (
+                        SELECT user_id FROM access_tokens
+                        WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?))
+                    """,
+                arguments: [hash.data, now]
+            ).map(Self.user)
+        }
+    }
+}
+
+/// The SET list of an update that names only what changes.
+struct Assignments {
+    private var columns: [String] = []
+    private var values: [(any DatabaseValueConvertible)?] = []
+
+    mutating func set(_ column: String, _ value: (any DatabaseValueConvertible)?) {
+        guard let value else { return }
+        columns.append("\(column) = ?")
+        values.append(value)
+    }
+
+    mutating func setNull(_ column: String) {
+        columns.append("\(column) = NULL")
+    }
+
+    /// Column names are ours, values are parameters.
+    /// - Throws: ``StoreError/notFound``.
+    func update(_ table: String, id: Int64, _ db: Database) throws {
+        if columns.isEmpty { return }
+        try db.execute(
+            sql: "UPDATE \(table) SET \(columns.joined(separator: ", ")) WHERE id = ?",
+            arguments: StatementArguments(values + [id]))
+        if db.changesCount == 0 { throw StoreError.notFound }
+    }
+}
+
+extension PageRequest {
+    var offset: Int { (page - 1) * size }
+}

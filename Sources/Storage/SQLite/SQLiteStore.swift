@@ -1,0 +1,70 @@
+import Foundation
+import GRDB
+import RouterCore
+
+/// The store on SQLite: one file, WAL, one writer. Each group of methods has its own file.
+public final class SQLiteStore: Store {
+    let pool: DatabasePool
+
+    private init(pool: DatabasePool) { self.pool = pool }
+
+    /// Opens or makes the database and applies pending migrations.
+    /// - Parameter now: Unix seconds, for the records of migrations.
+    /// - Throws: ``StoreError``.
+    public static func open(path: String, migrationsDirectory: String, now: Int64) async throws -> SQLiteStore {
+        var configuration = Configuration()
+        configuration.label = "ledger"
+        configuration.foreignKeysEnabled = true
+        configuration.busyMode = .timeout(10)
+        configuration.maximumReaderCount = 4
+        configuration.prepareDatabase { db in
+            // WAL with NORMAL survives a kill of the process; the journal's own setting covers power loss.
+            try db.execute(sql: "PRAGMA synchronous = NORMAL")
+        }
+        let prepared = configuration
+        return try await mapped {
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let pool = try DatabasePool(path: path, configuration: prepared)
+            let migrations = try Migrations(directory: migrationsDirectory)
+            try await pool.writeWithoutTransaction { db in try migrations.apply(db, now: now) }
+            return SQLiteStore(pool: pool)
+        }
+    }
+
+    public func ping() async throws {
+        _ = try await read { db in try Int.fetchOne(db, sql: "SELECT 1") }
+    }
+
+    public func close() async throws { try pool.close() }
+
+    // MARK: Access
+
+    func read<Value: Sendable>(_ body: @Sendable @escaping (Database) throws -> Value) async throws -> Value {
+        try await mapped { try await self.pool.read(body) }
+    }
+
+    func write<Value: Sendable>(_ body: @Sendable @escaping (Database) throws -> Value) async throws -> Value {
+        try await mapped { try await self.pool.write(body) }
+    }
+}
+
+/// Turns errors of the database into ``StoreError``, without the arguments of statements.
+func mapped<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    do {
+        return try await body()
+    } catch let error as DatabaseError {
+        throw StoreError(error)
+    }
+}
+
+extension StoreError {
+    init(_ error: DatabaseError) {
+        let message = error.message ?? "SQLite error \(error.resultCode.rawValue)"
+        switch error.extendedResultCode {
+        case .SQLITE_CONSTRAINT_UNIQUE, .SQLITE_CONSTRAINT_PRIMARYKEY:
+            self = .duplicate(message.split(separator: ".").last.map(String.init) ?? message)
+        default: self = .database(message)
+        }
+    }
+}
