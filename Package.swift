@@ -55,7 +55,9 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "Config",
-            dependencies: ["RouterCore", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "RouterCore", .product(name: "Yams", package: "Yams"), .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Storage",

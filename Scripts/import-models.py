@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Makes the `models:` part of a provider file from a public list of models and prices.
+
+    import-models.py openrouter LIST.json providers/openrouter.yaml
+        LIST.json: OpenRouter's GET /api/v1/models
+    import-models.py litellm LIST.json providers/openai.yaml --provider openai
+        LIST.json: a price list in LiteLLM's format
+
+Everything of the file above the line `models:` stays as it is; what follows is replaced. Prices are handled as exact
+decimals from the text of the list, never as floating point.
+"""
+import argparse
+import json
+import re
+from decimal import Decimal
+
+MILLION = Decimal(1_000_000)
+
+
+def text(value: Decimal) -> str:
+    plain = format(value.normalize(), "f")
+    return plain if plain != "-0" else "0"
+
+
+def quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def per_million(value) -> str:
+    return text(Decimal(str(value)) * MILLION)
+
+
+def price_openrouter(pricing: dict):
+    get = lambda key: Decimal(pricing.get(key) or "0")
+    if get("prompt") < 0 or get("completion") < 0:
+        return "upstream_cost"
+    prices = {"input": per_million(pricing["prompt"]), "output": per_million(pricing["completion"])}
+    # A zero beside a real prompt price means "not priced apart", not "free": the input or output price applies then.
+    for key, name in (("input_cache_read", "cache_read"), ("input_cache_write", "cache_write"),
+                      ("internal_reasoning", "reasoning"), ("audio", "audio_input")):
+        if get(key) > 0:
+            prices[name] = per_million(pricing[key])
+    for key, name in (("image", "image"), ("request", "request"), ("web_search", "search")):
+        if get(key) > 0:
+            prices[name] = text(get(key))
+    return prices
+
+
+def models_openrouter(data: dict):
+    for model in sorted(data["data"], key=lambda m: m["id"]):
+        top = model.get("top_provider") or {}
+        yield {
+            "id": model["id"],
+            "display_name": model.get("name"),
+            "context_length": model.get("context_length") or top.get("context_length"),
+            "max_output_tokens": top.get("max_completion_tokens"),
+            "price": price_openrouter(model["pricing"]),
+        }
+
+
+def price_litellm(entry: dict):
+    fields = {"input": "input_cost_per_token", "output": "output_cost_per_token",
+              "cache_read": "cache_read_input_token_cost", "cache_write": "cache_creation_input_token_cost",
+              "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
+              "reasoning": "output_cost_per_reasoning_token", "audio_input": "input_cost_per_audio_token",
+              "audio_output": "output_cost_per_audio_token"}
+    prices = {name: per_million(entry[key]) for name, key in fields.items() if entry.get(key) is not None}
+    prices.setdefault("output", "0")
+    for tokens in (128_000, 200_000):
+        suffix = f"_above_{tokens // 1000}k_tokens"
+        tier = {name: per_million(entry[key + suffix]) for name, key in fields.items() if entry.get(key + suffix) is not None}
+        if "input" in tier and "output" in tier:
+            prices.setdefault("tiers", []).append({"above": tokens, **tier})
+    return prices
+
+
+def models_litellm(data: dict, provider: str, modes):
+    for name, entry in sorted(data.items()):
+        if entry.get("litellm_provider") != provider or entry.get("mode") not in modes:
+            continue
+        if entry.get("input_cost_per_token") is None or name.startswith("ft:"):
+            continue
+        ident = name.removeprefix(provider + "/")
+        if "/" in ident:
+            continue
+        mode = entry["mode"]
+        yield {
+            "id": ident,
+            "context_length": entry.get("max_input_tokens") or entry.get("max_tokens"),
+            "max_output_tokens": None if mode == "embedding" else entry.get("max_output_tokens"),
+            "endpoints": {"chat": ["chat"], "completion": ["completions"], "embedding": ["embeddings"]}[mode],
+            "price": price_litellm(entry),
+        }
+
+
+def write(path: str, models) -> int:
+    with open(path, encoding="utf-8") as file:
+        head = re.split(r"^models:.*$", file.read(), maxsplit=1, flags=re.M)[0]
+    lines, seen = [head.rstrip("\n"), "models:"], set()
+    for model in models:
+        if model["id"] in seen:
+            continue
+        seen.add(model["id"])
+        lines.append(f"  - id: {quoted(model['id']) if re.search(r'[^A-Za-z0-9/._:-]', model['id']) or ':' in model['id'] else model['id']}")
+        if model.get("display_name"):
+            lines.append(f"    display_name: {quoted(model['display_name'])}")
+        for key in ("context_length", "max_output_tokens"):
+            if model.get(key):
+                lines.append(f"    {key}: {int(model[key])}")
+        if model.get("endpoints"):
+            lines.append(f"    endpoints: [{', '.join(model['endpoints'])}]")
+        price = model["price"]
+        if isinstance(price, str):
+            lines.append(f"    price: {price}")
+        else:
+            tiers = price.pop("tiers", [])
+            inner = ", ".join(f'{k}: "{v}"' for k, v in price.items())
+            if tiers:
+                parts = ["{ above: " + str(t.pop("above")) + ", " + ", ".join(f'{k}: "{v}"' for k, v in t.items()) + " }" for t in tiers]
+                inner += ", tiers: [" + ", ".join(parts) + "]"
+            lines.append(f"    price: {{ {inner} }}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return len(seen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("format", choices=["openrouter", "litellm"])
+    parser.add_argument("list")
+    parser.add_argument("provider_file")
+    parser.add_argument("--provider", help="litellm_provider to take")
+    parser.add_argument("--modes", default="chat,embedding,completion")
+    options = parser.parse_args()
+    with open(options.list, encoding="utf-8") as file:
+        data = json.load(file, parse_float=Decimal)
+    if options.format == "openrouter":
+        models = models_openrouter(data)
+    else:
+        models = models_litellm(data, options.provider, options.modes.split(","))
+    print(write(options.provider_file, models), "models")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+import Foundation
+import RouterCore
+
+/// Reads and validates a whole configuration: gateway.yaml, what it names, and the environment.
+public struct ConfigLoader: Sendable {
+    private let environment: [String: String]
+
+    /// - Parameter environment: of the process, merged with `.env` (``DotEnv``).
+    public init(environment: [String: String]) { self.environment = environment }
+
+    /// - Throws: ``ConfigErrors`` with every mistake of every file.
+    public func load(path: String) throws(ConfigErrors) -> GatewayConfiguration {
+        try read(path: path, toleratesBrokenProviders: false)
+    }
+
+    /// Like ``load(path:)``, but a provider file with errors takes only its own provider out: its channels are off, its mistakes are
+    /// warnings.
+    public func reload(path: String) throws(ConfigErrors) -> GatewayConfiguration {
+        try read(path: path, toleratesBrokenProviders: true)
+    }
+
+    private func read(path: String, toleratesBrokenProviders: Bool) throws(ConfigErrors) -> GatewayConfiguration {
+        let collector = DiagnosticCollector()
+        let expansion = Expansion(environment: environment)
+        func cursor(_ file: String) -> YAMLCursor? {
+            YAMLFile(path: file, diagnostics: collector).root().map { node in
+                YAMLCursor(
+                    node: node, path: "",
+                    context: YAMLCursor.Context(file: file, diagnostics: collector, expansion: expansion))
+            }
+        }
+        let folder = Paths.folder(of: path)
+        guard let root = cursor(path) else { throw ConfigErrors(diagnostics: collector.errors) }
+        var gateway = GatewayFile(root, folder: folder)
+        EnvironmentOverrides(environment: environment, folder: folder).apply(to: &gateway.configuration, collector)
+
+        let providersFolder = Paths.join(folder, gateway.providersDirectory)
+        var providers: [String: ProviderSpec] = [:]
+        var broken: Set<String> = []
+        for name in providerNames(providersFolder, collector) {
+            let file = "\(providersFolder)/\(name).yaml"
+            let spec = cursor(file).flatMap { ProviderFile.read($0, fileName: name) }
+            if collector.hasErrors(in: file) { broken.insert(name) } else if let spec { providers[name] = spec }
+        }
+        let channelsPath = Paths.join(folder, gateway.channelsFile)
+        let channelsFile = ChannelsFile(
+            providers: providers, brokenProviders: broken, groups: Set(gateway.configuration.groups.keys),
+            timeouts: gateway.routing.timeouts, environment: environment)
+        let channels = cursor(channelsPath).map { channelsFile.read($0) } ?? []
+
+        var configuration = gateway.configuration
+        let brokenFiles = Set(broken.map { "\(providersFolder)/\($0).yaml" })
+        var fatal = collector.errors
+        var warnings = collector.warnings
+        if toleratesBrokenProviders {
+            warnings += fatal.filter { brokenFiles.contains($0.file) }
+            fatal.removeAll { brokenFiles.contains($0.file) }
+        }
+        if !fatal.isEmpty { throw ConfigErrors(diagnostics: fatal) }
+        configuration.providers = providers.values.sorted { $0.name < $1.name }
+        configuration.routes = RouteTable(channels: channels, settings: gateway.routing)
+        configuration.warnings = warnings
+        configuration.watchedPaths = [path, channelsPath, providersFolder]
+        return configuration
+    }
+
+    private func providerNames(_ folder: String, _ collector: DiagnosticCollector) -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+            collector.add(Diagnostic(.error, file: folder, message: "cannot read the folder of provider files"))
+            return []
+        }
+        return names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }.map { String($0.dropLast(5)) }.sorted()
+    }
+}
+
+/// The variables that win over gateway.yaml.
+struct EnvironmentOverrides {
+    let environment: [String: String]
+    let folder: String
+
+    private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+    func apply(to configuration: inout GatewayConfiguration, _ collector: DiagnosticCollector) {
+        func wrong(_ name: String, _ expected: String) {
+            collector.add(Diagnostic(.error, file: "environment", path: name, message: "expected \(expected)"))
+        }
+        if let text = value("PORT") {
+            if let port = Int(text), (0...65_535).contains(port) {
+                configuration.server.port = port
+            } else {
+                wrong("PORT", "a whole number from 0 to 65535")
+            }
+        }
+        if let host = value("HOST") { configuration.server.host = host }
+        if let path = value("DATA_DIR") {
+            configuration.dataDirectory = path
+            // A database in the data directory moves with it.
+            if case .sqlite = configuration.storage { configuration.storage = .sqlite(path: path + "/apirouter.db") }
+        }
+        if let text = value("SQL_DSN") {
+            if let url = StorageURLText.parse(text, folder: ".") {
+                configuration.storage = url
+            } else {
+                wrong("SQL_DSN", "sqlite:<path> or postgres://user:password@host:port/database")
+            }
+        }
+        if let text = value("LOG_LEVEL") {
+            if let level = LogLevelName(rawValue: text.lowercased()) {
+                configuration.log.level = level.rawValue
+            } else {
+                wrong("LOG_LEVEL", "one of \(LogLevelName.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+        }
+        if value("REDIS_CONN_STRING") != nil {
+            collector.add(
+                Diagnostic(
+                    .warning, file: "environment", path: "REDIS_CONN_STRING", message: "accepted and not used: this gateway needs no Redis"))
+        }
+        configuration.bootstrap.rootPassword = value("INITIAL_ROOT_PASSWORD").map { Secret($0) }
+        configuration.bootstrap.rootAccessToken = value("INITIAL_ROOT_ACCESS_TOKEN").map { Secret($0) }
+        configuration.bootstrap.rootToken = value("INITIAL_ROOT_TOKEN").map { Secret($0) }
+        configuration.bootstrap.sessionSecret = value("SESSION_SECRET").map { Secret($0) }
+    }
+}
+
+/// `.env`: `NAME=value` lines, `#` comments, optional `export`, optional quotes. The real environment wins.
+public enum DotEnv {
+    public static func load(directory: String, environment: [String: String]) -> [String: String] {
+        guard let data = FileManager.default.contents(atPath: directory + "/.env"),
+            let text = String(data: data, encoding: .utf8)
+        else { return environment }
+        return parse(text).merging(environment) { _, real in real }
+    }
+
+    static func parse(_ text: String) -> [String: String] {
+        var values: [String: String] = [:]
+        for line in text.split(whereSeparator: \.isNewline) {
+            var rest = line.drop { $0 == " " || $0 == "\t" }
+            guard !rest.hasPrefix("#") else { continue }
+            if rest.hasPrefix("export ") { rest = rest.dropFirst(7) }
+            guard let equals = rest.firstIndex(of: "=") else { continue }
+            let name = rest[..<equals].trimmingCharacters(in: .whitespaces)
+            var value = rest[rest.index(after: equals)...].trimmingCharacters(in: .whitespaces)
+            if value.count >= 2, let quote = value.first, quote == "\"" || quote == "'", value.last == quote {
+                value = String(value.dropFirst().dropLast())
+            } else if let comment = value.range(of: " #") {
+                value = value[..<comment.lowerBound].trimmingCharacters(in: .whitespaces)
+            }
+            if !name.isEmpty { values[name] = value }
+        }
+        return values
+    }
+}

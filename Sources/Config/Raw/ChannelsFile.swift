@@ -1,0 +1,151 @@
+import RouterCore
+import Yams
+
+/// `channels.yaml`.
+struct ChannelsFile {
+    let providers: [String: ProviderSpec]
+    /// Names of provider files that exist but are broken.
+    let brokenProviders: Set<String>
+    let groups: Set<String>
+    let timeouts: AttemptTimeouts
+    let environment: [String: String]
+
+    func read(_ cursor: YAMLCursor) -> [Channel] {
+        guard let root = cursor.object(["channels"]), let list = root.require("channels")?.list("a list of channels") else {
+            return []
+        }
+        var ids: Set<Int64> = []
+        var names: Set<String> = []
+        return list.compactMap { entry in
+            guard let channel = readChannel(entry) else { return nil }
+            if !ids.insert(channel.id).inserted { entry.error("the id \(channel.id) is used twice") }
+            if !names.insert(channel.name).inserted { entry.error("the name \(channel.name) is used twice") }
+            return channel
+        }
+    }
+
+    private func readChannel(_ cursor: YAMLCursor) -> Channel? {
+        let keys = [
+            "id", "name", "provider", "keys", "models", "weight", "priority", "groups", "enabled", "base_url", "proxy",
+            "headers", "timeouts", "limits",
+        ]
+        guard let object = cursor.object(keys) else { return nil }
+        let id = object.require("id")?.integer(1...1_000_000_000)
+        let name = object.require("name")?.string("a name")
+        guard let id, let name, let provider = object.require("provider").flatMap(readProvider) else { return nil }
+        var channel = Channel(id: id, name: name, provider: provider, keys: [], models: [], timeouts: timeouts)
+        channel.isEnabled = object["enabled"]?.boolean() ?? true
+        if let weight = object["weight"]?.integer(0...1_000_000) { channel.weight = UInt32(weight) }
+        if let priority = object["priority"]?.integer(-1_000_000...1_000_000) { channel.priority = Int(priority) }
+        channel.models = readModels(object)
+        if let groups = object["groups"] { channel.groups = readGroups(groups) }
+        if let url = object["base_url"] { channel.baseURL = CommonSections.baseURL(url) }
+        if let proxy = object["proxy"] { channel.proxy = readProxy(proxy) }
+        if let headers = object["headers"] { channel.headers = CommonSections.headers(headers) }
+        if let timeouts = object["timeouts"] { channel.timeouts = TimeoutsSection.read(timeouts, over: self.timeouts) }
+        if let limits = object["limits"] { channel.limits = readLimits(limits) }
+        if brokenProviders.contains(provider.name) {
+            channel.isEnabled = false
+            channel.disabledReason = "the provider file \(provider.name).yaml has errors"
+        }
+        readKeys(object, provider, &channel)
+        return channel
+    }
+
+    private func readProvider(_ cursor: YAMLCursor) -> ProviderSpec? {
+        guard let name = cursor.string("the name of a provider file") else { return nil }
+        if let spec = providers[name] { return spec }
+        if brokenProviders.contains(name) {
+            return ProviderSpec(name: name, family: AdaptorID(rawValue: ""), baseURL: "")
+        }
+        let known = providers.keys.sorted()
+        let nearest = NearestWord.suggestion(for: name, among: known)
+        cursor.mismatch(
+            nearest.isEmpty ? "the name of a file in providers_dir (\(known.joined(separator: ", ")))" : "a provider",
+            suggestion: nearest)
+        return nil
+    }
+
+    private func readModels(_ object: YAMLObject) -> [Channel.Model] {
+        guard let list = object.require("models")?.list("a list of model names, patterns or { name, upstream }") else {
+            return []
+        }
+        return list.compactMap { entry in
+            if case .mapping = entry.node {
+                guard let pair = entry.object(["name", "upstream"]),
+                    let name = pair.require("name").flatMap(CommonSections.modelName)
+                else { return nil }
+                return Channel.Model(pattern: name, upstream: pair["upstream"].flatMap(CommonSections.modelName))
+            }
+            return CommonSections.modelName(entry).map { Channel.Model(pattern: $0) }
+        }
+    }
+
+    private func readGroups(_ cursor: YAMLCursor) -> Set<String> {
+        let known = groups.sorted()
+        let names = (cursor.list("a list of group names") ?? []).compactMap { entry -> String? in
+            guard let name = entry.string("a group name") else { return nil }
+            guard groups.contains(name) else {
+                entry.mismatch(
+                    "a group of gateway.yaml (\(known.joined(separator: ", ")))",
+                    suggestion: NearestWord.suggestion(for: name, among: known))
+                return nil
+            }
+            return name
+        }
+        return Set(names)
+    }
+
+    private func readProxy(_ cursor: YAMLCursor) -> Secret? {
+        guard let text = cursor.string("a proxy URL") else { return nil }
+        guard ["http://", "https://", "socks5://", "socks5h://"].contains(where: { text.hasPrefix($0) }) else {
+            cursor.error("expected a URL that begins with http://, https://, socks5:// or socks5h://")
+            return nil
+        }
+        return Secret(text)
+    }
+
+    private func readLimits(_ cursor: YAMLCursor) -> Channel.Limits {
+        guard let object = cursor.object(["rpm", "tpm", "concurrency"]) else { return Channel.Limits() }
+        let range: ClosedRange<Int64> = 1...1_000_000_000
+        return Channel.Limits(
+            requestsPerMinute: object["rpm"]?.integer(range), tokensPerMinute: object["tpm"]?.integer(range),
+            concurrency: object["concurrency"]?.integer(range))
+    }
+
+    // MARK: Keys
+
+    /// Keys whose variable is unset are left out, with one warning; a channel that has none left is off.
+    private func readKeys(_ object: YAMLObject, _ provider: ProviderSpec, _ channel: inout Channel) {
+        guard provider.auth != .none else { return }
+        var unset: [String] = []
+        if let cursor = object["keys"] {
+            for entry in cursor.list("a list of keys, such as [\"${NAME}\"]") ?? [] {
+                switch entry.scalar("a key") {
+                case .value(let scalar):
+                    if scalar.text.isEmpty || scalar.isNull {
+                        entry.error("the key is empty")
+                    } else if scalar.text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) {
+                        entry.error("a key must not have spaces or line breaks")
+                    } else {
+                        channel.keys.append(Secret(scalar.text))
+                    }
+                case .unset(let names): unset += names
+                case .none: break
+                }
+            }
+        } else if let name = provider.keyEnv {
+            if let key = environment[name], !key.isEmpty { channel.keys.append(Secret(key)) } else { unset.append(name) }
+        }
+        guard channel.isEnabled else { return }
+        let names = unset.joined(separator: ", ")
+        let variables = unset.count == 1 ? "environment variable \(names) is" : "environment variables \(names) are"
+        if channel.keys.isEmpty {
+            channel.isEnabled = false
+            channel.disabledReason = unset.isEmpty ? "it has no key" : "\(variables) not set"
+            object.cursor.warning("the channel \(channel.name) is off: \(channel.disabledReason ?? "")")
+        } else if !unset.isEmpty {
+            object.cursor.warning("the channel \(channel.name) runs with fewer keys: \(variables) not set")
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import RouterCore
+import Yams
+
+/// Sections that provider and channel files share.
+enum CommonSections {
+    /// A base URL: absolute, http or https, nothing behind the path. Or the built-in simulator.
+    static func baseURL(_ cursor: YAMLCursor) -> String? {
+        guard let text = cursor.string("a URL") else { return nil }
+        if text == "builtin:simulator" { return text }
+        let rest: Substring
+        if text.hasPrefix("https://") {
+            rest = text.dropFirst(8)
+        } else if text.hasPrefix("http://") {
+            rest = text.dropFirst(7)
+        } else {
+            cursor.mismatch("an absolute http:// or https:// URL")
+            return nil
+        }
+        let host = rest.prefix { $0 != "/" }
+        let isBad = text.utf8.contains { $0 <= 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "\\") }
+        guard !host.isEmpty, !host.contains("@"), !text.contains("?"), !text.contains("#"), !isBad, !rest.contains("/../")
+        else {
+            cursor.error("expected a URL without user, query, fragment, spaces or '..'")
+            return nil
+        }
+        var url = text
+        while url.hasSuffix("/") { url.removeLast() }
+        return url
+    }
+
+    /// Values are secrets: they may carry keys.
+    static func headers(_ cursor: YAMLCursor) -> [StaticHeader] {
+        guard let entries = cursor.entries("a mapping from header names to values") else { return [] }
+        return entries.compactMap { name, value in
+            guard isToken(name) else {
+                value.error("\"\(name)\" is not a header name")
+                return nil
+            }
+            guard let text = value.string("text", allowEmpty: true) else { return nil }
+            guard !text.utf8.contains(where: { $0 < 0x20 && $0 != 9 || $0 == 0x7F }) else {
+                value.error("a header value must not have line breaks or control characters")
+                return nil
+            }
+            return StaticHeader(name: name, value: Secret(text))
+        }
+    }
+
+    static func isToken(_ text: String) -> Bool {
+        let symbols = Set("!#$%&'*+-.^_`|~".utf8)
+        return !text.isEmpty
+            && text.utf8.allSatisfy {
+                ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || symbols.contains($0)
+            }
+    }
+
+    /// A model name or pattern.
+    static func modelName(_ cursor: YAMLCursor) -> String? {
+        guard let text = cursor.string("a model name") else { return nil }
+        if let problem = ModelName.problem(text) {
+            cursor.error("the name \(problem)")
+            return nil
+        }
+        return text
+    }
+}
+
+/// `price:` of provider files: USD per million tokens (or per unit), as quoted text.
+enum PriceSection {
+    private static let perMillion = [
+        "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output",
+    ]
+    private static let perUnit = ["image", "request", "search"]
+
+    static func read(_ cursor: YAMLCursor) -> ModelPrice? {
+        if case .scalar(let scalar) = cursor.node {
+            guard scalar.string == "upstream_cost" else {
+                cursor.mismatch("a mapping of prices, or upstream_cost for a model that is charged by the vendor's reported cost")
+                return nil
+            }
+            return .upstreamCost
+        }
+        guard let object = cursor.object(perMillion + perUnit + ["tiers"]) else { return nil }
+        guard let rates = rates(object) else { return nil }
+        var price = ModelPrice(rates: rates)
+        if let image = object["image"].flatMap({ amount($0, isPerMillion: false) }) { price.image = image }
+        if let request = object["request"].flatMap({ amount($0, isPerMillion: false) }) { price.request = request }
+        if let search = object["search"].flatMap({ amount($0, isPerMillion: false) }) { price.search = search }
+        if let tiers = object["tiers"]?.list("a list of { above, input, output, … }") {
+            price = ModelPrice(
+                rates: rates, tiers: tiers.compactMap(tier), image: price.image, request: price.request, search: price.search)
+        }
+        return price
+    }
+
+    private static func tier(_ cursor: YAMLCursor) -> ModelPrice.Tier? {
+        guard let object = cursor.object(["above"] + perMillion), let rates = rates(object),
+            let above = object.require("above")?.integer(1...1_000_000_000)
+        else { return nil }
+        return ModelPrice.Tier(abovePromptTokens: above, rates: rates)
+    }
+
+    private static func rates(_ object: YAMLObject) -> ModelPrice.Rates? {
+        guard let input = object.require("input").flatMap({ amount($0, isPerMillion: true) }),
+            let output = object.require("output").flatMap({ amount($0, isPerMillion: true) })
+        else { return nil }
+        func optional(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, isPerMillion: true) } }
+        return ModelPrice.Rates(
+            input: input, output: output, cacheRead: optional("cache_read"), cacheWrite5m: optional("cache_write"),
+            cacheWrite1h: optional("cache_write_1h"), reasoning: optional("reasoning"),
+            audioInput: optional("audio_input"), audioOutput: optional("audio_output"))
+    }
+
+    private static func amount(_ cursor: YAMLCursor, isPerMillion: Bool) -> FemtoUSD? {
+        let unit = isPerMillion ? "USD per million tokens" : "USD per unit"
+        guard let text = cursor.string("\(unit) as quoted text, such as \"0.28\"") else { return nil }
+        do throws(MoneyError) {
+            let parsed = isPerMillion ? try FemtoUSD.parse(usdPerMillion: text) : try FemtoUSD.parse(usdPerUnit: text)
+            if !parsed.isExact { cursor.warning("\"\(text)\" is finer than 10^-15 USD per unit and was rounded") }
+            return parsed.price
+        } catch {
+            switch error {
+            case .negative: cursor.mismatch("\(unit), not negative (write price: upstream_cost for a router model)")
+            case .overflow: cursor.mismatch("\(unit), at most 9223 USD per unit")
+            case .notANumber: cursor.mismatch(unit)
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import RouterCore
+
+/// `gateway.yaml`.
+struct GatewayFile {
+    var configuration = GatewayConfiguration()
+    var routing = RoutingSettings()
+    var providersDirectory = "../providers"
+    var channelsFile = "channels.yaml"
+    /// Folder of the file, for relative paths.
+    let folder: String
+
+    init(_ cursor: YAMLCursor, folder: String) {
+        self.folder = folder
+        configuration.dataDirectory = Paths.join(folder, "../data")
+        guard
+            let root = cursor.object([
+                "server", "data_dir", "storage", "providers_dir", "channels", "routing", "metering", "groups", "log",
+            ])
+        else { return }
+        if let server = root["server"] { readServer(server) }
+        if let path = root["data_dir"]?.string("a path") { configuration.dataDirectory = Paths.join(folder, path) }
+        configuration.storage = .sqlite(path: configuration.dataDirectory + "/apirouter.db")
+        if let storage = root["storage"] { readStorage(storage) }
+        if let path = root["providers_dir"]?.string("a path") { providersDirectory = path }
+        if let path = root["channels"]?.string("a path") { channelsFile = path }
+        if let routing = root["routing"] { readRouting(routing) }
+        if let metering = root["metering"] { readMetering(metering) }
+        if let groups = root["groups"] { readGroups(groups) }
+        if let log = root["log"] { readLog(log) }
+    }
+
+    private mutating func readServer(_ cursor: YAMLCursor) {
+        guard let server = cursor.object(["host", "port", "max_body_bytes", "drain_timeout", "registration"]) else { return }
+        if let host = server["host"]?.string("an address") { configuration.server.host = host }
+        if let port = server["port"]?.integer(0...65_535) { configuration.server.port = Int(port) }
+        if let bytes = server["max_body_bytes"]?.integer(1_024...1_073_741_824) {
+            configuration.server.maxBodyBytes = Int(bytes)
+        }
+        if let duration = server["drain_timeout"]?.duration() { configuration.server.drainTimeout = duration }
+        if let flag = server["registration"]?.boolean() { configuration.server.registration = flag }
+    }
+
+    private mutating func readStorage(_ cursor: YAMLCursor) {
+        guard let storage = cursor.object(["url"]), let url = storage.require("url"), let text = url.string("a URL") else { return }
+        if let parsed = StorageURLText.parse(text, folder: folder) {
+            configuration.storage = parsed
+        } else {
+            url.error("found something else, expected sqlite:<path> or postgres://user:password@host:port/database")
+        }
+    }
+
+    private mutating func readRouting(_ cursor: YAMLCursor) {
+        guard let object = cursor.object(["strategy", "max_attempts", "timeouts", "cooldown"]) else { return }
+        if let strategy = object["strategy"]?.choice(RoutingStrategy.self) { routing.strategy = strategy }
+        if let attempts = object["max_attempts"]?.integer(1...20) { routing.maxAttempts = Int(attempts) }
+        if let timeouts = object["timeouts"] { routing.timeouts = TimeoutsSection.read(timeouts, over: routing.timeouts) }
+        if let cooldown = object["cooldown"]?.object(["base", "max"]) {
+            if let base = cooldown["base"]?.duration() { routing.cooldownBase = base }
+            if let max = cooldown["max"]?.duration() { routing.cooldownMax = max }
+        }
+    }
+
+    private mutating func readMetering(_ cursor: YAMLCursor) {
+        guard
+            let object = cursor.object([
+                "admission", "default_hold_output_tokens", "unknown_price", "on_client_disconnect", "upstream_cost_hold",
+            ])
+        else { return }
+        if let value = object["admission"]?.choice(GatewayConfiguration.Admission.self) {
+            configuration.metering.admission = value
+        }
+        if let value = object["default_hold_output_tokens"]?.integer(1...10_000_000) {
+            configuration.metering.defaultHoldOutputTokens = value
+        }
+        if let value = object["unknown_price"]?.choice(GatewayConfiguration.UnknownPrice.self) {
+            configuration.metering.unknownPrice = value
+        }
+        if let value = object["on_client_disconnect"]?.choice(GatewayConfiguration.DisconnectPolicy.self) {
+            configuration.metering.onClientDisconnect = value
+        }
+        if let cursor = object["upstream_cost_hold"], let text = cursor.string("USD as quoted text, such as \"0.50\"") {
+            if let amount = try? NanoUSD(usd: text), !amount.isNegative, amount.nanos <= 1_000_000_000_000 {
+                configuration.metering.upstreamCostHold = amount
+            } else {
+                cursor.mismatch("USD from 0 to 1000 with at most nine decimals")
+            }
+        }
+    }
+
+    private mutating func readGroups(_ cursor: YAMLCursor) {
+        guard let entries = cursor.entries("a mapping from group names to { ratio: \"1.0\" }") else { return }
+        var groups: [String: PriceRatio] = [:]
+        for (name, value) in entries {
+            guard let group = value.object(["ratio"]) else { continue }
+            groups[name] = .one
+            guard let ratio = group["ratio"], let text = ratio.string("a ratio as quoted text, such as \"1.0\"") else { continue }
+            if let value = try? PriceRatio(text: text) {
+                groups[name] = value
+            } else {
+                ratio.mismatch("a number from 0 to 1000000 with at most six decimals")
+            }
+        }
+        // The group that users have by default always exists.
+        groups["default"] = groups["default"] ?? .one
+        configuration.groups = groups
+    }
+
+    private mutating func readLog(_ cursor: YAMLCursor) {
+        guard let object = cursor.object(["level", "format"]) else { return }
+        if let level = object["level"]?.choice(LogLevelName.self) { configuration.log.level = level.rawValue }
+        if let format = object["format"]?.choice(GatewayConfiguration.Log.Format.self) { configuration.log.format = format }
+    }
+}
+
+enum LogLevelName: String, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+}
+
+enum StorageURLText {
+    static func parse(_ text: String, folder: String) -> GatewayConfiguration.StorageURL? {
+        if text.hasPrefix("sqlite:") {
+            var path = String(text.dropFirst("sqlite:".count))
+            if path.hasPrefix("//") { path = String(path.dropFirst(2)) }
+            return path.isEmpty ? nil : .sqlite(path: Paths.join(folder, path))
+        }
+        if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") { return .postgres(Secret(text)) }
+        return nil
+    }
+}
+
+/// `timeouts: { connect, first_byte, idle, total }`, each optional.
+enum TimeoutsSection {
+    static func read(_ cursor: YAMLCursor, over base: AttemptTimeouts) -> AttemptTimeouts {
+        var timeouts = base
+        guard let object = cursor.object(["connect", "first_byte", "idle", "total"]) else { return base }
+        if let value = object["connect"]?.duration() { timeouts.connect = value }
+        if let value = object["first_byte"]?.duration() { timeouts.firstByte = value }
+        if let value = object["idle"]?.duration() { timeouts.idle = value }
+        if let value = object["total"]?.duration() { timeouts.total = value }
+        return timeouts
+    }
+}
+
+enum Paths {
+    /// A path relative to a folder, with `.` and `..` worked out as text.
+    static func join(_ folder: String, _ path: String) -> String {
+        let whole = path.hasPrefix("/") || folder.isEmpty || folder == "." ? path : folder + "/" + path
+        var parts: [Substring] = []
+        for part in whole.split(separator: "/") {
+            if part == "." { continue }
+            if part == "..", let last = parts.last, last != ".." {
+                parts.removeLast()
+            } else if part != ".." || !whole.hasPrefix("/") {
+                parts.append(part)
+            }
+        }
+        let joined = parts.joined(separator: "/")
+        return whole.hasPrefix("/") ? "/" + joined : (joined.isEmpty ? "." : joined)
+    }
+
+    static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

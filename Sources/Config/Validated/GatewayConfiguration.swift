@@ -1,0 +1,62 @@
+public import RouterCore
+
+/// A whole configuration that has been found valid. Only ``ConfigLoader`` makes one.
+public struct GatewayConfiguration: Sendable {
+    public struct Server: Sendable {
+        public var host = "127.0.0.1"
+        /// 0 = any free port (tests).
+        public var port = 3000
+        public var maxBodyBytes = 33_554_432
+        public var drainTimeout = Duration.seconds(30)
+        /// Whether strangers may register.
+        public var registration = false
+    }
+
+    public enum StorageURL: Sendable {
+        case sqlite(path: String)
+        case postgres(Secret)
+    }
+
+    public enum Admission: String, Sendable, CaseIterable { case standard, strict }
+    public enum UnknownPrice: String, Sendable, CaseIterable { case reject, free }
+    public enum DisconnectPolicy: String, Sendable, CaseIterable { case auto, cancel, drain }
+
+    public struct Metering: Sendable {
+        public var admission = Admission.standard
+        public var defaultHoldOutputTokens: Int64 = 4096
+        public var unknownPrice = UnknownPrice.reject
+        public var onClientDisconnect = DisconnectPolicy.auto
+        /// What is held for models that are charged by the vendor's reported cost, before the group ratio.
+        public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
+    }
+
+    public struct Log: Sendable {
+        public enum Format: String, Sendable, CaseIterable { case text, json }
+        public var level = "info"
+        public var format = Format.text
+    }
+
+    /// From the environment only.
+    public struct Bootstrap: Sendable {
+        public var rootPassword: Secret?
+        public var rootAccessToken: Secret?
+        public var rootToken: Secret?
+        public var sessionSecret: Secret?
+    }
+
+    public var server = Server()
+    /// Absolute or relative to the working directory; files of the gateway's own live there.
+    public var dataDirectory = "data"
+    public var storage = StorageURL.sqlite(path: "data/apirouter.db")
+    public var metering = Metering()
+    public var groups: [String: PriceRatio] = ["default": .one]
+    public var log = Log()
+    public var bootstrap = Bootstrap()
+    public var providers: [ProviderSpec] = []
+    public var routes = RouteTable(channels: [])
+    public var warnings: [Diagnostic] = []
+    /// Files and folders whose change is a reason to reload.
+    public var watchedPaths: [String] = []
+
+    init() {}
+}
