@@ -1,6 +1,7 @@
 import ArgumentParser
 import Config
 import Foundation
+import RouterCore
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

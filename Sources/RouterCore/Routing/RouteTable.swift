@@ -190,6 +190,11 @@ public struct RouteTable: Sendable {
         }
     }
 
+    /// Whether an enabled channel serves the model to a group.
+    public func serves(_ model: String, group: String) -> Bool {
+        serving(model).contains { $0.channel.isEnabled && $0.channel.groups.contains(group) }
+    }
+
     /// Whether any channel, healthy or not, enabled or not, names this model.
     public func knows(_ model: String) -> Bool { !serving(model).isEmpty }
 }

@@ -1,3 +1,4 @@
+import UnixSignals
 public import Config
 import Hummingbird
 public import Logging
@@ -71,7 +72,7 @@ public struct Gateway: Sendable {
         var seed = SystemRandomNumberGenerator()
         let health = HealthRegistry(
             settings: configuration.routes.settings, clock: options.clock, seed: seed.next())
-        let transport = try CurlTransport(configuration: CurlTransport.Configuration())
+        let transport = try CurlTransport()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, snapshots: snapshots, health: health,
             prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
@@ -92,8 +93,8 @@ public struct Gateway: Sendable {
         switch configuration.storage {
         case .sqlite(let path):
             return try await SQLiteStore.open(
-                path: path, migrationsDirectory: Migrations.locate(
-                    dialect: .sqlite, environment: options.environment),
+                path: path,
+                migrationsDirectory: try Migrations.locate(dialect: .sqlite, environment: options.environment),
                 now: options.clock.unixSeconds)
         case .postgres:
             throw StoreError.schema(

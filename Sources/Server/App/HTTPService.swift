@@ -1,4 +1,7 @@
+import Transport
+import Config
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -13,7 +16,7 @@ struct HTTPService: Service {
         let logger = services.logger
         let presences = services.presences
         let application = Application(
-            router: buildRouter(services, presences: presences),
+            router: buildRouter(services),
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
                     additionalChannelHandlers: [ClientPresenceHandler(registry: presences)],

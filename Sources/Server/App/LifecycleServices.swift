@@ -76,7 +76,7 @@ struct ConfigurationWatcher: Service {
     private static let interval = Duration.seconds(1)
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watchSignals() }
                 group.addTask { await watchFiles() }

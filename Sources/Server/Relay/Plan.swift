@@ -1,3 +1,4 @@
+import HTTPTypes
 import RouterCore
 
 /// Step 3: which channels, in which order. The decision is pure (`RouterCore.Router.plan`); this step asks the question and

@@ -1,3 +1,4 @@
+import Config
 import HTTPTypes
 import Hummingbird
 import NIOCore

@@ -9,7 +9,7 @@ import RouterCore
 struct Relay: Sendable {
     let settle: Settle
 
-    private var requestID: RequestID { settle.admission.accepted.requestID }
+    private var requestID: RouterCore.RequestID { settle.admission.accepted.requestID }
     private var services: GatewayServices { settle.services }
 
     // MARK: Whole answers
@@ -71,7 +71,7 @@ private struct StreamRun {
 
     /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
     ///   chunked body, so that a cut stream never looks complete.
-    mutating func relay(to writer: inout any ResponseBodyWriter) async throws {
+    @concurrent mutating func relay(to writer: inout any ResponseBodyWriter) async throws {
         let drain = DrainTimer(
             body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
         if answer.cancelsWithClient {
@@ -105,7 +105,7 @@ private struct StreamRun {
 
     /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
     /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
-    private mutating func pump(to writer: inout any ResponseBodyWriter) async -> UpstreamFailure? {
+    @concurrent private mutating func pump(to writer: inout any ResponseBodyWriter) async -> UpstreamFailure? {
         if let failure = answer.failure { return failure }
         if answer.hasEnded { return nil }
         do throws(UpstreamFailure) {
@@ -143,7 +143,7 @@ private struct StreamRun {
     }
 
     /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by the policy.
-    private mutating func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async {
+    @concurrent private mutating func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async {
         guard bytes.readableBytes > 0, !clientIsGone else { return }
         do {
             try await writer.write(bytes)
@@ -153,7 +153,7 @@ private struct StreamRun {
         }
     }
 
-    private mutating func finish(_ failure: UpstreamFailure?, to writer: inout any ResponseBodyWriter) async throws {
+    @concurrent private mutating func finish(_ failure: UpstreamFailure?, to writer: inout any ResponseBodyWriter) async throws {
         let progress = answer.decoder.progress
         let wait = upstreamWait
         settle.update { state in

@@ -1,7 +1,7 @@
 public import Config
 import Logging
-public import RouterCore
-public import Storage
+import RouterCore
+import Storage
 import Synchronization
 
 /// Replaces the configuration of a running gateway, whole or not at all.

@@ -1,6 +1,6 @@
 import Adaptors
 public import Config
-public import RouterCore
+import RouterCore
 import Synchronization
 
 /// One validated configuration with the adaptors made from it. Immutable: a request takes one at its start and keeps it.

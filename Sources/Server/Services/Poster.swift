@@ -1,4 +1,4 @@
-import Logging
+public import Logging
 import RouterCore
 public import ServiceLifecycle
 public import Storage

@@ -1,4 +1,4 @@
-public import RouterCore
+import RouterCore
 public import Storage
 import Synchronization
 

@@ -1,6 +1,6 @@
-import Logging
+public import Logging
 import RouterCore
-import ServiceLifecycle
+public import ServiceLifecycle
 import Storage
 
 /// Owns the ends of requests whose handler was dropped before it could settle (the client left between head and

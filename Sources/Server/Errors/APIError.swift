@@ -1,0 +1,167 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`. One factory for each row of the table in
+/// docs/ARCHITECTURE.md; nothing else decides status or type.
+struct APIError: Error, HTTPResponseError {
+    var status: HTTPResponse.Status
+    var type: String
+    var code: String?
+    var param: String?
+    var message: String
+    var headers: HTTPFields = [:]
+
+    static func invalidKey(_ message: String) -> APIError {
+        APIError(status: .unauthorized, type: "authentication_error", code: "invalid_api_key", message: message)
+    }
+
+    static func modelNotAllowed(_ model: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "model_not_allowed", param: "model",
+            message: "This API key may not use the model '\(model)'.")
+    }
+
+    static func addressNotAllowed(_ address: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "address_not_allowed",
+            message: "This API key may not be used from \(address).")
+    }
+
+    static func badRequest(_ message: String, param: String?) -> APIError {
+        APIError(status: .badRequest, type: "invalid_request_error", param: param, message: message)
+    }
+
+    static func modelNotFound(_ model: String) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error", code: "model_not_found", param: "model",
+            message: "The model '\(model)' does not exist or you do not have access to it; GET /v1/models lists those that you have.")
+    }
+
+    static func notFound(_ path: String) -> APIError {
+        APIError(status: .notFound, type: "invalid_request_error", code: "unknown_url", message: "There is nothing at \(path).")
+    }
+
+    static func methodNotAllowed(_ allowed: [HTTPRequest.Method]) -> APIError {
+        let names = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+        return APIError(
+            status: .methodNotAllowed, type: "invalid_request_error", code: "method_not_allowed",
+            message: "This path takes \(names) only.", headers: [.allow: names])
+    }
+
+    static func bodyTooLarge(_ limit: Int) -> APIError {
+        APIError(
+            status: .contentTooLarge, type: "invalid_request_error", code: "request_too_large",
+            message: "The request body is larger than \(limit) bytes.", headers: [.connection: "close"])
+    }
+
+    static func insufficientBalance(needed: NanoUSD, available: NanoUSD) -> APIError {
+        APIError(
+            status: .init(code: 402, reasonPhrase: "Payment Required"), type: "insufficient_quota",
+            code: "insufficient_balance",
+            message: "This request may cost up to \(needed), and \(available) are available.")
+    }
+
+    static func rateLimited(_ limit: String, retryAfter: Duration) -> APIError {
+        APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",
+            message: "The limit \(limit) is reached.", headers: [.retryAfter: String(retryAfter.wholeSecondsUp)])
+    }
+
+    static func priceMissing(_ model: String) -> APIError {
+        APIError(
+            status: .badRequest, type: "invalid_request_error", code: "model_price_missing", param: "model",
+            message: "The model '\(model)' has no price, so it cannot be charged; an admin can set one with PUT /api/models/pricing.")
+    }
+
+    static func upstream(status: HTTPResponse.Status, message: String, retryAfter: Duration?) -> APIError {
+        var error = APIError(status: status, type: "upstream_error", code: "upstream_error", message: message)
+        if let retryAfter { error.headers[.retryAfter] = String(retryAfter.wholeSecondsUp) }
+        return error
+    }
+
+    static func unavailable(_ message: String) -> APIError {
+        APIError(
+            status: .serviceUnavailable, type: "api_error", code: "service_unavailable", message: message,
+            headers: [.retryAfter: "1"])
+    }
+
+    static func internalError() -> APIError {
+        APIError(
+            status: .internalServerError, type: "api_error", code: "internal_error",
+            message: "Something went wrong inside the gateway; the X-Request-Id names this request in its log.")
+    }
+
+    func jsonBody() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        JSONValue.object([
+            .init(
+                "error",
+                ["message": .string(message), "type": .string(type), "param": .optional(param), "code": .optional(code)])
+        ]).write(to: &buffer)
+        return buffer
+    }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response { response() }
+
+    func response() -> Response {
+        var headers = headers
+        headers[.contentType] = "application/json"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: jsonBody()))
+    }
+}
+
+extension Duration {
+    /// For `Retry-After`, which has no fractions: rounded up, at least 1.
+    var wholeSecondsUp: Int64 { max(1, components.seconds + (components.attoseconds > 0 ? 1 : 0)) }
+}
+
+/// An error of the management area: `{"success":false,"message":…,"data":null}` with a fitting status.
+struct ManagementError: Error, HTTPResponseError {
+    var status: HTTPResponse.Status
+    var message: String
+    var headers: HTTPFields = [:]
+
+    init(_ status: HTTPResponse.Status, _ message: String, headers: HTTPFields = [:]) {
+        self.status = status
+        self.message = message
+        self.headers = headers
+    }
+
+    static func badRequest(_ message: String) -> ManagementError { ManagementError(.badRequest, message) }
+    static func notFound(_ what: String) -> ManagementError { ManagementError(.notFound, "\(what) not found") }
+    static func forbidden(_ message: String) -> ManagementError { ManagementError(.forbidden, message) }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response { response() }
+
+    func response() -> Response {
+        Envelope.response(
+            status: status, headers: headers,
+            ["success": false, "message": .string(message), "data": nil])
+    }
+}
+
+/// The answer shape of the management area.
+enum Envelope {
+    static func ok(_ data: JSONValue, headers: HTTPFields = [:]) -> Response {
+        response(status: .ok, headers: headers, .object([.init("success", true), .init("message", ""), .init("data", data)]))
+    }
+
+    static func page(_ items: [JSONValue], total: Int64, _ page: (page: Int, size: Int)) -> Response {
+        ok(
+            .object([
+                .init("items", .array(items)), .init("total", .integer(total)), .init("page", .integer(page.page)),
+                .init("page_size", .integer(page.size)),
+            ]))
+    }
+
+    static func response(status: HTTPResponse.Status, headers: HTTPFields = [:], _ value: JSONValue) -> Response {
+        var buffer = ByteBuffer()
+        value.write(to: &buffer)
+        var headers = headers
+        headers[.contentType] = "application/json"
+        headers[.cacheControl] = "no-store"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: buffer))
+    }
+}

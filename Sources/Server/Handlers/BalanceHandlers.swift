@@ -1,0 +1,66 @@
+import Hummingbird
+import RouterCore
+import Storage
+
+/// Money: what a user has, the ledger rows, and an admin's credits.
+enum BalanceHandlers {
+    static func balance(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let user = try context.user()
+        guard let account = services.meter.account(user.id) else { throw ManagementError.notFound("account") }
+        // What has been settled counts as spent, whether or not the poster has written its row yet.
+        let balance = try account.balance.subtracting(account.unposted)
+        return Envelope.ok(
+            .object([
+                .init("user_id", .integer(user.id)), .init("balance", .usd(balance)), .init("held", .usd(account.held)),
+                .init("available", .usd(account.available)), .init("quota", .integer(balance.wholeCents)),
+                .init("currency", "USD"),
+            ]))
+    }
+
+    static func transactions(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let user = try context.user()
+        let query = QueryFields(request)
+        let page = try query.page()
+        var kind: TransactionKind?
+        if let text = query.text("type"), !text.isEmpty {
+            kind = TransactionKind(rawValue: text)
+            if kind == nil {
+                let known = TransactionKind.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ManagementError.badRequest("'type' must be one of \(known)")
+            }
+        }
+        let entries = try await services.store.entries(userID: user.id, kind: kind, page)
+        return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
+    }
+
+    static func add(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let fields = try await RequestFields(request, allowed: ["user_id", "amount", "description", "reference_id"])
+        let userID = try fields.requiredInteger("user_id")
+        let amount = try fields.amount("amount")
+        guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
+        let reference = try fields.string("reference_id", maximum: 100) ?? context.requestID.description
+        guard !reference.isEmpty else { throw fields.wrong("reference_id", "a non-empty string") }
+        let posting = LedgerPosting(
+            userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: reference,
+            description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)
+        let result = try await storing("user") { try await services.meter.credit(posting) }
+        if result.isNew {
+            try await services.store.audit(
+                actorID: actor.id, action: "balance.add",
+                detail: JSONValue.object([
+                    .init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(reference)),
+                ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
+        }
+        return Envelope.ok(json(result.entry))
+    }
+
+    static func json(_ entry: LedgerEntry) -> JSONValue {
+        .object([
+            .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("amount", .usd(entry.amount)),
+            .init("balance_after", .usd(entry.balanceAfter)), .init("type", .string(entry.kind.rawValue)),
+            .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
+            .init("created_at", .integer(entry.createdAt)),
+        ])
+    }
+}

@@ -1,0 +1,75 @@
+import Hummingbird
+import RouterCore
+import Storage
+
+/// The request log.
+enum LogHandlers {
+    static func all(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        try await page(try query(request, userID: try QueryFields(request).integer("user_id", 1 ... .max)), services)
+    }
+
+    static func own(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        try await page(try query(request, userID: try context.user().id), services)
+    }
+
+    /// Sums over the whole log for an admin, over one's own for everybody else.
+    static func statistics(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let user = try context.user()
+        let wanted = try QueryFields(request).integer("user_id", 1 ... .max)
+        let sums = try await services.store.logStatistics(
+            try query(request, userID: user.role >= .admin ? wanted : user.id))
+        return Envelope.ok(
+            .object([
+                .init("requests", .integer(sums.requests)), .init("prompt_tokens", .integer(sums.promptTokens)),
+                .init("completion_tokens", .integer(sums.completionTokens)), .init("cost", .usd(sums.cost)),
+                .init("upstream_cost", .usd(sums.upstreamCost)),
+            ]))
+    }
+
+    private static func query(_ request: Request, userID: Int64?) throws -> LogQuery {
+        let fields = QueryFields(request)
+        var query = LogQuery(userID: userID, page: try fields.page())
+        query.tokenID = try fields.integer("token_id", 1 ... .max)
+        query.channelID = try fields.integer("channel_id", 1 ... .max)
+        query.model = fields.text("model")
+        query.from = try fields.integer("from", 0 ... .max)
+        query.to = try fields.integer("to", 0 ... .max)
+        if let text = fields.text("request_id") {
+            guard let id = RouterCore.RequestID(text) else { throw ManagementError.badRequest("'request_id' must be a UUID") }
+            query.requestID = id
+        }
+        return query
+    }
+
+    private static func page(_ query: LogQuery, _ services: GatewayServices) async throws -> Response {
+        let rows = try await services.store.logs(query)
+        return Envelope.page(rows.items.map(json), total: rows.total, (query.page.page, query.page.size))
+    }
+
+    static func json(_ row: LogRow) -> JSONValue {
+        let record = row.record
+        let usage = record.usage
+        var members: [JSONValue.Member] = [
+            .init("id", .integer(row.id)), .init("request_id", .string(record.requestID.description)),
+            .init("user_id", .integer(record.userID)), .init("token_id", .integer(record.tokenID)),
+            .init("channel_id", .integer(record.channelID)), .init("provider", .string(record.provider)),
+            .init("model_name", .string(record.model)), .init("upstream_model", .string(record.upstreamModel)),
+            .init("endpoint", .string(record.endpoint.rawValue)), .init("prompt_tokens", .integer(usage.promptTokens)),
+            .init("completion_tokens", .integer(usage.completionTokens)), .init("cached_tokens", .integer(usage.cacheRead)),
+            .init("cache_write_tokens", .integer(usage.cacheWrite5m + usage.cacheWrite1h)),
+            .init("reasoning_tokens", .integer(usage.reasoning)),
+        ]
+        members += [
+            .init("cost", .usd(record.charge ?? .zero)),
+            .init("upstream_cost", usage.upstreamCost.map { .usd($0.roundedToNano) } ?? .null),
+            .init("usage_source", .string(record.usageSource.rawValue)),
+            .init("pricing_version", .integer(record.pricingVersion)), .init("outcome", .string(record.outcome.rawValue)),
+            .init("status", .integer(record.status)), .init("error_code", .optional(record.errorCode)),
+            .init("is_stream", .boolean(record.isStream)), .init("attempts", .integer(record.attempts)),
+            .init("generation_id", .optional(record.generationID)), .init("latency_ms", .integer(record.latencyMilliseconds)),
+            .init("first_token_ms", .integer(record.firstTokenMilliseconds)), .init("client_ip", .string(record.clientIP)),
+            .init("created_at", .integer(record.createdAt)),
+        ]
+        return .object(members)
+    }
+}

@@ -1,0 +1,66 @@
+import Config
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+import Storage
+
+/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it.
+enum ModelsHandlers {
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let principal = try principal(context)
+        let items = usable(principal, services).map { json($0, services) }
+        return answer(.object([.init("object", "list"), .init("data", .array(items))]))
+    }
+
+    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let principal = try principal(context)
+        let raw = context.parameters.getCatchAll().joined(separator: "/")
+        let name = raw.removingPercentEncoding ?? raw
+        guard usable(principal, services).contains(name) else { throw APIError.modelNotFound(name) }
+        return answer(json(name, services))
+    }
+
+    private static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
+        guard case .key(let principal) = context.principal else { throw APIError.invalidKey(KeyRefusal.missing.message) }
+        return principal
+    }
+
+    /// Models that an enabled channel of the key's group serves and that the key may use.
+    private static func usable(_ principal: KeyPrincipal, _ services: GatewayServices) -> [String] {
+        let routes = services.snapshots.snapshot.configuration.routes
+        return routes.models.filter { model in
+            principal.allows(model: model)
+                && routes.serves(model, group: principal.group)
+        }
+    }
+
+    private static func json(_ model: String, _ services: GatewayServices) -> JSONValue {
+        let row = services.prices.row(model)
+        var members: [JSONValue.Member] = [
+            .init("id", .string(model)), .init("object", "model"), .init("created", .integer(row?.createdAt ?? 0)),
+            .init("owned_by", .string(row?.provider ?? "apirouter")),
+        ]
+        if let row {
+            members.append(.init("name", .string(row.displayName)))
+            members.append(.init("context_length", .integer(row.contextLength)))
+            members.append(
+                .init(
+                    "pricing",
+                    [
+                        "prompt": .string(row.price.basis == .metered ? row.price.rates.input.usdText : "-1"),
+                        "completion": .string(row.price.basis == .metered ? row.price.rates.output.usdText : "-1"),
+                    ]))
+        }
+        return .object(members)
+    }
+
+    private static func answer(_ value: JSONValue) -> Response {
+        var buffer = ByteBuffer()
+        value.write(to: &buffer)
+        var headers = HTTPFields()
+        headers[.contentType] = "application/json"
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: buffer))
+    }
+}

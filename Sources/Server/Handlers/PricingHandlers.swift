@@ -1,0 +1,93 @@
+import Foundation
+import Hummingbird
+import RouterCore
+import Storage
+
+/// The price table: public to read, an admin's to change, in force from the next request on.
+enum PricingHandlers {
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let provider = QueryFields(request).text("provider")
+        let rows = services.prices.all.filter { provider == nil || $0.provider == provider }
+        return Envelope.ok(.array(rows.map(json)))
+    }
+
+    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let name = context.parameters.getCatchAll().joined(separator: "/")
+        guard let row = services.prices.row(name.removingPercentEncoding ?? name) else { throw ManagementError.notFound("price of '\(name)'") }
+        return Envelope.ok(json(row))
+    }
+
+    private static let texts = ["display_name", "provider", "description"]
+    private static let prices: [(name: String, set: @Sendable (inout ModelPrice, FemtoUSD?) -> Void)] = [
+        ("pricing_input", { $0.rates.input = $1 ?? .zero }), ("pricing_output", { $0.rates.output = $1 ?? .zero }),
+        ("pricing_cache_read", { $0.rates.cacheRead = $1 }), ("pricing_cache_write", { $0.rates.cacheWrite5m = $1 }),
+        ("pricing_cache_write_1h", { $0.rates.cacheWrite1h = $1 }), ("pricing_reasoning", { $0.rates.reasoning = $1 }),
+        ("pricing_audio_input", { $0.rates.audioInput = $1 }), ("pricing_audio_output", { $0.rates.audioOutput = $1 }),
+        ("pricing_image", { $0.image = $1 ?? .zero }), ("pricing_request", { $0.request = $1 ?? .zero }),
+        ("pricing_search", { $0.search = $1 ?? .zero }),
+    ]
+
+    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let allowed = ["model_name"] + prices.map(\.name) + texts + ["context_length", "max_output_tokens", "is_active"]
+        let fields = try await RequestFields(request, allowed: allowed)
+        let name = try fields.requiredString("model_name", maximum: 256)
+        if let problem = ModelName.problem(name) { throw ManagementError.badRequest("'model_name' \(problem)") }
+        let old = services.prices.row(name)
+        if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
+            throw ManagementError.badRequest("a new model needs 'pricing_input' and 'pricing_output'")
+        }
+        var row = old ?? PricingRow(modelName: name, displayName: name, price: .free)
+        // Setting a price turns a model that was charged by the vendor's cost into a priced one.
+        if fields["pricing_input"] != nil || fields["pricing_output"] != nil { row.price.basis = .metered }
+        for (field, set) in prices {
+            if let price = try fields.price(field) { set(&row.price, price) } else if fields.isNull(field) { set(&row.price, nil) }
+        }
+        if fields["pricing_input"] != nil || fields["pricing_output"] != nil { row.price.tiers = [] }
+        row.displayName = try fields.string("display_name") ?? row.displayName
+        row.provider = try fields.string("provider", maximum: 50) ?? row.provider
+        row.description = try fields.string("description", maximum: 2_000) ?? row.description
+        row.isActive = try fields.boolean("is_active") ?? row.isActive
+        row.contextLength = try positive("context_length", fields) ?? row.contextLength
+        row.maxOutputTokens = try positive("max_output_tokens", fields) ?? row.maxOutputTokens
+        let prepared = row
+        let saved = try await storing("price") {
+            try await services.store.setPrice(prepared, now: services.clock.unixSeconds)
+        }
+        services.prices.update(saved)
+        try await services.store.audit(
+            actorID: actor.id, action: "pricing.change",
+            detail: JSONValue.object([.init("model_name", .string(name)), .init("version", .integer(saved.version))]).text,
+            clientIP: context.clientIP, at: services.clock.unixSeconds)
+        return Envelope.ok(json(saved))
+    }
+
+    private static func positive(_ name: String, _ fields: RequestFields) throws -> Int64? {
+        guard let value = try fields.integer(name) else { return nil }
+        guard value > 0 else { throw fields.wrong(name, "a positive whole number") }
+        return value
+    }
+
+    static func json(_ row: PricingRow) -> JSONValue {
+        let rates = row.price.rates
+        var members: [JSONValue.Member] = [
+            .init("id", .integer(row.id)), .init("model_name", .string(row.modelName)),
+            .init("display_name", .string(row.displayName)), .init("provider", .string(row.provider)),
+            .init("description", .string(row.description)), .init("context_length", .integer(row.contextLength)),
+            .init("max_output_tokens", .integer(row.maxOutputTokens)), .init("basis", .string(row.price.basis.rawValue)),
+        ]
+        members += [
+            .init("pricing_input", .usd(rates.input)), .init("pricing_output", .usd(rates.output)),
+            .init("pricing_cache_read", .usd(rates.cacheRead)), .init("pricing_cache_write", .usd(rates.cacheWrite5m)),
+            .init("pricing_cache_write_1h", .usd(rates.cacheWrite1h)), .init("pricing_reasoning", .usd(rates.reasoning)),
+            .init("pricing_audio_input", .usd(rates.audioInput)), .init("pricing_audio_output", .usd(rates.audioOutput)),
+            .init("pricing_image", .usd(row.price.image)), .init("pricing_request", .usd(row.price.request)),
+            .init("pricing_search", .usd(row.price.search)), .init("tiers", PriceTiers.json(row.price.tiers)),
+        ]
+        members += [
+            .init("is_active", .boolean(row.isActive)), .init("version", .integer(row.version)),
+            .init("created_at", .integer(row.createdAt)), .init("updated_at", .integer(row.updatedAt)),
+        ]
+        return .object(members)
+    }
+}

@@ -1,0 +1,154 @@
+import Hummingbird
+import NIOCore
+import RouterCore
+import Storage
+
+/// The JSON body of a management call, read with exact errors: what was found, what is allowed.
+struct RequestFields {
+    private let members: [JSONValue.Member]
+
+    private static let maximumBytes = 1_048_576
+
+    /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields, 413 for a large body.
+    init(_ request: Request, allowed: [String], hints: [String: String] = [:]) async throws {
+        var body = ByteBuffer()
+        for try await chunk in request.body {
+            guard body.readableBytes + chunk.readableBytes <= Self.maximumBytes else {
+                throw ManagementError(.contentTooLarge, "the body is larger than \(Self.maximumBytes) bytes")
+            }
+            body.writeImmutableBuffer(chunk)
+        }
+        let value: JSONValue
+        do throws(JSONScanError) {
+            value = try JSONValue(parsing: body)
+        } catch {
+            throw ManagementError.badRequest("the body is not valid JSON: \(error)")
+        }
+        guard case .object(let members) = value else { throw ManagementError.badRequest("the body must be a JSON object") }
+        for member in members where !allowed.contains(member.name) {
+            if let hint = hints[member.name] { throw ManagementError.badRequest(hint) }
+            throw ManagementError.badRequest("unknown field '\(member.name)'; allowed: \(allowed.joined(separator: ", "))")
+        }
+        self.members = members
+    }
+
+    /// nil when absent; `.null` stays `.null`.
+    subscript(_ name: String) -> JSONValue? { members.last { $0.name == name }?.value }
+
+    func string(_ name: String, maximum: Int = 200) throws -> String? {
+        guard let value = self[name], !value.isNull else { return nil }
+        guard let text = value.stringValue else { throw wrong(name, "a string") }
+        guard text.utf8.count <= maximum else { throw wrong(name, "a string of at most \(maximum) bytes") }
+        return text
+    }
+
+    func requiredString(_ name: String, maximum: Int = 200) throws -> String {
+        guard let text = try string(name, maximum: maximum), !text.isEmpty else { throw wrong(name, "a non-empty string") }
+        return text
+    }
+
+    func integer(_ name: String) throws -> Int64? {
+        guard let value = self[name], !value.isNull else { return nil }
+        guard let number = value.integerValue else { throw wrong(name, "a whole number") }
+        return number
+    }
+
+    func requiredInteger(_ name: String) throws -> Int64 {
+        guard let number = try integer(name) else { throw wrong(name, "a whole number") }
+        return number
+    }
+
+    func boolean(_ name: String) throws -> Bool? {
+        guard let value = self[name], !value.isNull else { return nil }
+        guard let flag = value.boolValue else { throw wrong(name, "true or false") }
+        return flag
+    }
+
+    func strings(_ name: String, maximum: Int = 1_000) throws -> [String]? {
+        guard let value = self[name], !value.isNull else { return nil }
+        guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue != nil }) else {
+            throw wrong(name, "an array of at most \(maximum) strings")
+        }
+        return list.compactMap(\.stringValue)
+    }
+
+    /// USD as a JSON number or as decimal text, exact to the nano-dollar.
+    func amount(_ name: String) throws -> NanoUSD {
+        guard let value = self[name], let text = value.numberText ?? value.stringValue else {
+            throw wrong(name, "an amount in USD")
+        }
+        guard let amount = try? NanoUSD(usd: text) else { throw wrong(name, "an amount in USD with at most nine decimals") }
+        return amount
+    }
+
+    /// USD per unit, exact. nil when absent; an explicit null is told apart by ``isNull(_:)``.
+    func price(_ name: String) throws -> FemtoUSD? {
+        guard let value = self[name], !value.isNull else { return nil }
+        guard let text = value.numberText ?? value.stringValue, let parsed = try? FemtoUSD.parse(usdPerUnit: text),
+            parsed.isExact
+        else { throw wrong(name, "USD per unit, not negative, with at most fifteen decimals") }
+        return parsed.price
+    }
+
+    func isNull(_ name: String) -> Bool { self[name]?.isNull == true }
+
+    func wrong(_ name: String, _ expected: String) -> ManagementError {
+        .badRequest("'\(name)' must be \(expected)" + (self[name].map { "; found \(Self.short($0))" } ?? ""))
+    }
+
+    private static func short(_ value: JSONValue) -> String {
+        let text = value.text
+        return text.count > 60 ? String(text.prefix(60)) + "…" : text
+    }
+}
+
+/// Query parameters of lists.
+struct QueryFields {
+    private let request: Request
+    init(_ request: Request) { self.request = request }
+
+    func text(_ name: String) -> String? {
+        request.uri.queryParameters[Substring(name)].map(String.init)
+    }
+
+    func integer(_ name: String, _ range: ClosedRange<Int64>) throws -> Int64? {
+        guard let text = text(name) else { return nil }
+        guard let value = Int64(text), range.contains(value) else {
+            throw ManagementError.badRequest("'\(name)' must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    func page() throws -> PageRequest {
+        PageRequest(
+            page: Int(try integer("page", 1...1_000_000) ?? 1), size: Int(try integer("page_size", 1...100) ?? 20))
+    }
+}
+
+extension GatewayContext {
+    /// The user behind a management call; the access check has made sure that there is one.
+    func user() throws -> User {
+        guard case .user(let user) = principal else { throw ManagementError(.unauthorized, "not logged in") }
+        return user
+    }
+
+    func pathID(_ name: String = "id") throws -> Int64 {
+        guard let id = parameters.get(name, as: Int64.self) else {
+            throw ManagementError.badRequest("the \(name) in the path must be a whole number")
+        }
+        return id
+    }
+}
+
+/// Errors of the stores in the words of the API.
+func storing<Value>(_ what: String, _ body: () async throws -> Value) async throws -> Value {
+    do {
+        return try await body()
+    } catch StoreError.notFound {
+        throw ManagementError.notFound(what)
+    } catch StoreError.duplicate(let column) {
+        throw ManagementError(.conflict, "the \(column) is taken")
+    } catch StoreError.conflict(let message) {
+        throw ManagementError(.conflict, message)
+    }
+}

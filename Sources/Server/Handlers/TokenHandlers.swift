@@ -1,0 +1,115 @@
+import Hummingbird
+import NIOCore
+import RouterCore
+import Storage
+
+/// API keys of users. A key is shown once, when it is made; only its hash is kept.
+enum TokenHandlers {
+    private static let maximumTokens: Int64 = 1_000
+
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let user = try context.user()
+        let query = QueryFields(request)
+        let page = try query.page()
+        var owner: Int64? = user.id
+        if let other = try query.integer("user_id", 1 ... .max), other != user.id {
+            guard user.role >= .admin else { throw ManagementError.forbidden("only an admin sees the keys of others") }
+            owner = other
+        }
+        let tokens = try await services.store.tokens(userID: owner, page)
+        return Envelope.page(tokens.items.map(json), total: tokens.total, (page.page, page.size))
+    }
+
+    static func create(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let user = try context.user()
+        let fields = try await RequestFields(request, allowed: ["name", "expires_at", "models", "limits"])
+        let held = try await services.store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
+        guard held < maximumTokens else { throw ManagementError(.conflict, "a user has at most \(maximumTokens) keys") }
+        let key = TokenSecrets.newKey()
+        let now = services.clock.unixSeconds
+        var token = TokenSecrets.newKeyToken(
+            userID: user.id, name: try fields.requiredString("name", maximum: 100), key: key, createdAt: now)
+        if let expiry = try fields.integer("expires_at") {
+            guard expiry > now else { throw fields.wrong("expires_at", "Unix seconds in the future") }
+            token.expiresAt = expiry
+        }
+        token.models = try models(fields) ?? []
+        token.limits = try limits(fields) ?? "{}"
+        let prepared = token
+        let created = try await storing("token") { try await services.store.createToken(prepared) }
+        services.keys.upsert(created)
+        guard case .object(var members) = json(created) else { throw ManagementError(.internalServerError, "") }
+        members.insert(.init("key", .string(key)), at: 2)
+        return Envelope.ok(.object(members))
+    }
+
+    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let token = try await owned(context, services)
+        let fields = try await RequestFields(request, allowed: ["name", "status", "expires_at", "models", "limits"])
+        var change = TokenChange()
+        change.name = try fields.string("name", maximum: 100)
+        if let status = try fields.integer("status") {
+            guard let value = TokenStatus(rawValue: Int(status)) else { throw fields.wrong("status", "1 (enabled) or 2 (disabled)") }
+            change.status = value
+        }
+        if fields.isNull("expires_at") {
+            change.expiresAt = .some(nil)
+        } else if let expiry = try fields.integer("expires_at") {
+            change.expiresAt = .some(expiry)
+        }
+        change.models = try models(fields)
+        change.limits = try limits(fields)
+        let prepared = change
+        let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared) }
+        services.keys.upsert(changed)
+        return Envelope.ok(json(changed))
+    }
+
+    static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let token = try await owned(context, services)
+        try await storing("token") { try await services.store.deleteToken(id: token.id) }
+        services.keys.remove(tokenID: token.id)
+        return Envelope.ok(nil)
+    }
+
+    /// Somebody else's key looks like one that does not exist.
+    private static func owned(_ context: GatewayContext, _ services: GatewayServices) async throws -> Token {
+        let user = try context.user()
+        guard let token = try await services.store.token(id: try context.pathID()),
+            token.userID == user.id || user.role >= .admin
+        else { throw ManagementError.notFound("token") }
+        return token
+    }
+
+    private static func models(_ fields: RequestFields) throws -> [String]? {
+        guard let names = try fields.strings("models") else { return nil }
+        for name in names {
+            if let problem = ModelName.problem(name) { throw ManagementError.badRequest("a name in 'models' \(problem)") }
+        }
+        return names
+    }
+
+    private static func limits(_ fields: RequestFields) throws -> String? {
+        guard let value = fields["limits"], !value.isNull else { return nil }
+        guard case .object(let members) = value else { throw fields.wrong("limits", "an object") }
+        for member in members {
+            guard member.name == "allowed_ips" else {
+                throw ManagementError.badRequest("unknown limit '\(member.name)'; allowed: allowed_ips")
+            }
+            guard let list = member.value.arrayValue, list.allSatisfy({ $0.stringValue.flatMap(AddressRange.init) != nil }) else {
+                throw ManagementError.badRequest("'limits.allowed_ips' must be an array of addresses or blocks such as 10.0.0.0/8")
+            }
+        }
+        return value.text
+    }
+
+    static func json(_ token: Token) -> JSONValue {
+        .object([
+            .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),
+            .init("key_prefix", .string(token.keyPrefix)), .init("status", .integer(token.status.rawValue)),
+            .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
+            .init("limits", (try? JSONValue(parsing: ByteBuffer(string: token.limits))) ?? .object([])),
+            .init("created_at", .integer(token.createdAt)), .init("accessed_at", .integer(token.accessedAt)),
+        ])
+    }
+}

@@ -1,0 +1,219 @@
+import Config
+import HTTPTypes
+import Hummingbird
+import RouterCore
+import Storage
+
+/// Login and users.
+enum UserHandlers {
+    private static let throttle = LoginThrottle()
+    private static let sessionSeconds: Int64 = 7 * 86_400
+    static let cookieName = "apirouter_session"
+
+    // MARK: Login
+
+    static func login(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let fields = try await RequestFields(request, allowed: ["username", "password"])
+        let username = try fields.requiredString("username")
+        let password = try fields.requiredString("password", maximum: 1_024)
+        let now = services.clock.unixSeconds
+        if let wait = throttle.wait(username: username, address: context.clientIP, now: now) {
+            throw ManagementError(
+                .tooManyRequests, "too many failed logins; try again in \(wait) seconds", headers: [.retryAfter: String(wait)])
+        }
+        let found = try await services.store.userForLogin(username: username)
+        let matches = try await PasswordHasher.verify(password, against: found?.passwordHash)
+        guard matches, let user = found?.user, user.status == .enabled else {
+            throttle.failed(username: username, address: context.clientIP, now: now)
+            throw ManagementError(.unauthorized, "wrong username or password")
+        }
+        throttle.succeeded(username: username, address: context.clientIP)
+        let token = TokenSecrets.newAccessToken()
+        let expiry = now + sessionSeconds
+        try await services.store.addAccessToken(
+            userID: user.id, hash: TokenSecrets.hash(token), expiresAt: expiry, createdAt: now)
+        let cookie = "\(cookieName)=\(token); Path=/; HttpOnly; SameSite=Lax; Max-Age=\(sessionSeconds)"
+        return Envelope.ok(
+            .object([
+                .init("id", .integer(user.id)), .init("username", .string(user.username)),
+                .init("role", .integer(user.role.rawValue)), .init("access_token", .string(token)),
+                .init("expires_at", .integer(expiry)),
+            ]), headers: [.setCookie: cookie])
+    }
+
+    static func logout(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        if let token = AccessCheck.presentedAccessToken(request) {
+            try await services.store.removeAccessToken(hash: TokenSecrets.hash(token))
+        }
+        return Envelope.ok(nil, headers: [.setCookie: "\(cookieName)=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"])
+    }
+
+    static func register(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        guard services.snapshots.snapshot.configuration.server.registration else {
+            throw ManagementError.forbidden("registration is closed (server.registration in gateway.yaml)")
+        }
+        let fields = try await RequestFields(request, allowed: ["username", "password", "display_name", "email"])
+        return Envelope.ok(json(try await create(fields, role: .user, group: "default", services)))
+    }
+
+    static func current(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        Envelope.ok(json(try context.user()))
+    }
+
+    // MARK: Administration
+
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let page = try QueryFields(request).page()
+        let users = try await services.store.users(page)
+        return Envelope.page(users.items.map(json), total: users.total, (page.page, page.size))
+    }
+
+    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        guard let user = try await services.store.user(id: try context.pathID()) else { throw ManagementError.notFound("user") }
+        return Envelope.ok(json(user))
+    }
+
+    private static let noBalance = [
+        "balance": "'balance' is no field of a user; money comes through POST /api/balance/admin/add",
+        "quota": "'quota' is no field of a user; money comes through POST /api/balance/admin/add",
+    ]
+
+    static func create(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let fields = try await RequestFields(
+            request, allowed: ["username", "password", "display_name", "email", "group", "role"], hints: noBalance)
+        let role = try role(fields) ?? .user
+        try checkGrant(role, by: actor)
+        let user = try await create(fields, role: role, group: try group(fields, services) ?? "default", services)
+        try await audit("user.create", user.id, actor, context, services)
+        return Envelope.ok(json(user))
+    }
+
+    private static func create(
+        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices
+    ) async throws -> User {
+        let username = try fields.requiredString("username")
+        try checkUsername(username)
+        let password = try fields.requiredString("password", maximum: 128)
+        try checkPassword(password)
+        let new = NewUser(
+            username: username, passwordHash: try await PasswordHasher.hash(password),
+            displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
+            role: role, group: group, createdAt: services.clock.unixSeconds)
+        let user = try await storing("user") { try await services.store.createUser(new) }
+        services.meter.setBalance(user.id, user.balance)
+        services.keys.upsert(user)
+        return user
+    }
+
+    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let id = try context.pathID()
+        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
+        let fields = try await RequestFields(
+            request, allowed: ["username", "password", "display_name", "email", "group", "role", "status"], hints: noBalance)
+        try checkAuthority(over: target, by: actor)
+        var change = UserChange()
+        change.username = try fields.string("username")
+        if let username = change.username { try checkUsername(username) }
+        change.displayName = try fields.string("display_name")
+        change.email = try fields.string("email")
+        change.group = try group(fields, services)
+        change.role = try role(fields)
+        if let role = change.role, role != target.role {
+            guard actor.id != target.id else { throw ManagementError.forbidden("nobody changes their own role") }
+            try checkGrant(role, by: actor)
+        }
+        if let status = try fields.integer("status") {
+            guard let value = UserStatus(rawValue: Int(status)) else { throw fields.wrong("status", "1 (enabled) or 2 (disabled)") }
+            guard actor.id != target.id || value == .enabled else { throw ManagementError.forbidden("nobody disables themselves") }
+            change.status = value
+        }
+        if let password = try fields.string("password", maximum: 128) {
+            try checkPassword(password)
+            change.passwordHash = try await PasswordHasher.hash(password)
+        }
+        let prepared = change
+        let user = try await storing("user") { try await services.store.changeUser(id: id, prepared) }
+        if change.passwordHash != nil || change.status == .disabled { try await services.store.removeAccessTokens(userID: id) }
+        services.keys.upsert(user)
+        try await audit("user.change", id, actor, context, services)
+        return Envelope.ok(json(user))
+    }
+
+    static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let id = try context.pathID()
+        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
+        guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves") }
+        try checkAuthority(over: target, by: actor)
+        try await storing("user") { try await services.store.deleteUser(id: id) }
+        services.keys.remove(userID: id)
+        try await audit("user.delete", id, actor, context, services)
+        return Envelope.ok(nil)
+    }
+
+    // MARK: Rules
+
+    /// Root may do everything; an admin has authority over those below and over themselves.
+    private static func checkAuthority(over target: User, by actor: User) throws {
+        guard actor.role == .root || actor.id == target.id || target.role < actor.role else {
+            throw ManagementError.forbidden("only a higher role may change this user")
+        }
+    }
+
+    private static func checkGrant(_ role: Role, by actor: User) throws {
+        guard role < actor.role || actor.role == .root && role != .root else {
+            throw ManagementError.forbidden("nobody grants a role that is not below their own")
+        }
+    }
+
+    private static func role(_ fields: RequestFields) throws -> Role? {
+        guard let number = try fields.integer("role") else { return nil }
+        guard let role = Role(rawValue: Int(number)) else { throw fields.wrong("role", "1 (user), 10 (admin) or 100 (root)") }
+        return role
+    }
+
+    private static func group(_ fields: RequestFields, _ services: GatewayServices) throws -> String? {
+        guard let group = try fields.string("group") else { return nil }
+        let known = services.snapshots.snapshot.configuration.groups.keys.sorted()
+        guard known.contains(group) else {
+            throw fields.wrong("group", "one of the groups of gateway.yaml: \(known.joined(separator: ", "))")
+        }
+        return group
+    }
+
+    private static func checkUsername(_ name: String) throws {
+        let isFine = (3...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy {
+                ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || [0x2D, 0x2E, 0x5F, 0x40].contains($0)
+            }
+        guard isFine else {
+            throw ManagementError.badRequest("'username' must have 3 to 64 characters out of letters, digits, '-', '_', '.', '@'")
+        }
+    }
+
+    private static func checkPassword(_ password: String) throws {
+        guard (8...128).contains(password.utf8.count) else {
+            throw ManagementError.badRequest("'password' must have 8 to 128 bytes")
+        }
+    }
+
+    private static func audit(
+        _ action: String, _ id: Int64, _ actor: User, _ context: GatewayContext, _ services: GatewayServices
+    ) async throws {
+        try await services.store.audit(
+            actorID: actor.id, action: action, detail: JSONValue.object([.init("user_id", .integer(id))]).text,
+            clientIP: context.clientIP, at: services.clock.unixSeconds)
+    }
+
+    static func json(_ user: User) -> JSONValue {
+        .object([
+            .init("id", .integer(user.id)), .init("username", .string(user.username)),
+            .init("display_name", .string(user.displayName)), .init("email", .string(user.email)),
+            .init("role", .integer(user.role.rawValue)), .init("status", .integer(user.status.rawValue)),
+            .init("group", .string(user.group)), .init("balance", .usd(user.balance)),
+            .init("quota", .integer(user.balance.wholeCents)), .init("created_at", .integer(user.createdAt)),
+        ])
+    }
+}

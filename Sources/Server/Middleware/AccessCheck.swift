@@ -1,0 +1,76 @@
+import HTTPTypes
+import Hummingbird
+import RouterCore
+import Storage
+
+/// The one place where it is decided who may call what.
+struct AccessCheck: Sendable {
+    let services: GatewayServices
+
+    /// - Throws: ``APIError`` 401 or 403 for key routes, ``ManagementError`` 401 or 403 for management routes.
+    func principal(_ request: Request, _ context: GatewayContext, _ access: RouteAccess) async throws -> Principal {
+        switch access {
+        case .open: return .anonymous
+        case .apiKey: return .key(try key(request, context))
+        case .user: return .user(try await user(request, atLeast: .user))
+        case .admin: return .user(try await user(request, atLeast: .admin))
+        case .root: return .user(try await user(request, atLeast: .root))
+        }
+    }
+
+    private func key(_ request: Request, _ context: GatewayContext) throws -> KeyPrincipal {
+        let presented = Self.bearer(request) ?? Self.xAPIKey.flatMap { request.headers[$0] }
+        switch services.keys.lookup(presentedKey: presented, now: services.clock.unixSeconds) {
+        case .failure(let refusal): throw APIError.invalidKey(refusal.message)
+        case .success(let principal):
+            guard principal.allows(address: context.clientIP) else { throw APIError.addressNotAllowed(context.clientIP) }
+            return principal
+        }
+    }
+
+    private func user(_ request: Request, atLeast role: Role) async throws -> User {
+        guard let user = try await Self.user(request, services) else {
+            if Self.bearer(request)?.hasPrefix("sk-") == true {
+                throw ManagementError(
+                    .unauthorized, "this call takes the access token of POST /api/user/login, not an API key")
+            }
+            throw ManagementError(.unauthorized, "not logged in: send 'Authorization: Bearer <access token>'")
+        }
+        guard user.status == .enabled else { throw ManagementError(.unauthorized, "this user is disabled") }
+        guard user.role >= role else { throw ManagementError.forbidden("this call needs the role \(role)") }
+        return user
+    }
+
+    /// The user behind a management token or the session cookie.
+    static func user(_ request: Request, _ services: GatewayServices) async throws -> User? {
+        guard let token = presentedAccessToken(request) else { return nil }
+        if bearer(request) == nil { try checkOrigin(request) }
+        return try await services.store.userForAccessToken(
+            hash: TokenSecrets.hash(token), now: services.clock.unixSeconds)
+    }
+
+    static func presentedAccessToken(_ request: Request) -> String? {
+        bearer(request) ?? request.cookies[UserHandlers.cookieName]?.value
+    }
+
+    private static let xAPIKey = HTTPField.Name("x-api-key")
+
+    private static func bearer(_ request: Request) -> String? {
+        guard let header = request.headers[.authorization] else { return nil }
+        let parts = header.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return header.isEmpty ? nil : header }
+        return String(parts[1])
+    }
+
+    /// A browser sends the cookie to us whoever asks it to; a change must come from our own pages or from no page at all.
+    private static func checkOrigin(_ request: Request) throws {
+        guard request.method != .get, request.method != .head else { return }
+        if let origin = request.headers[.origin], let authority = request.head.authority {
+            let host = origin.split(separator: "/").last.map(String.init)
+            guard host == authority else { throw ManagementError.forbidden("this request comes from another site") }
+        }
+        guard request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true else {
+            throw ManagementError.forbidden("with the session cookie, send Content-Type: application/json")
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Hummingbird
+import RouterCore
+
+/// Every route of the gateway, in one table. Nothing else registers routes.
+enum GatewayRoutes {
+    static let all: [Route] = models("/v1") + models("/api/v1") + users + money + operations
+
+    /// The OpenAI-compatible area; under `/api/v1` as well, where OpenRouter's clients look.
+    private static func models(_ prefix: String) -> [Route] {
+        [
+            Route(.post, "\(prefix)/chat/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .chat) },
+            Route(.post, "\(prefix)/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .completions) },
+            Route(.post, "\(prefix)/embeddings", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .embeddings) },
+            Route(.get, "\(prefix)/models", .apiKey, ModelsHandlers.list),
+            Route(.get, "\(prefix)/models/**", .apiKey, ModelsHandlers.one),
+        ]
+    }
+
+    private static let users: [Route] = [
+        Route(.post, "/api/user/login", .open, UserHandlers.login),
+        Route(.post, "/api/user/logout", .user, UserHandlers.logout),
+        Route(.post, "/api/user/register", .open, UserHandlers.register),
+        Route(.get, "/api/user/self", .user, UserHandlers.current),
+        Route(.get, "/api/user", .admin, UserHandlers.list),
+        Route(.post, "/api/user", .admin, UserHandlers.create),
+        Route(.get, "/api/user/{id}", .admin, UserHandlers.one),
+        Route(.put, "/api/user/{id}", .admin, UserHandlers.change),
+        Route(.delete, "/api/user/{id}", .admin, UserHandlers.delete),
+        Route(.get, "/api/token", .user, TokenHandlers.list),
+        Route(.post, "/api/token", .user, TokenHandlers.create),
+        Route(.put, "/api/token/{id}", .user, TokenHandlers.change),
+        Route(.delete, "/api/token/{id}", .user, TokenHandlers.delete),
+    ]
+
+    private static let money: [Route] = [
+        Route(.get, "/api/balance", .user, BalanceHandlers.balance),
+        Route(.get, "/api/balance/transactions", .user, BalanceHandlers.transactions),
+        Route(.post, "/api/balance/admin/add", .admin, BalanceHandlers.add),
+        Route(.get, "/api/models/pricing", .open, PricingHandlers.list),
+        Route(.get, "/api/models/pricing/**", .open, PricingHandlers.one),
+        Route(.put, "/api/models/pricing", .admin, PricingHandlers.change),
+        Route(.get, "/api/log", .admin, LogHandlers.all),
+        Route(.get, "/api/log/self", .user, LogHandlers.own),
+        Route(.get, "/api/log/stat", .user, LogHandlers.statistics),
+    ]
+
+    private static let operations: [Route] = [
+        Route(.get, "/api/channel", .admin, StatusHandlers.channels),
+        Route(.post, "/api/config/reload", .admin, StatusHandlers.reload),
+        Route(.get, "/api/status", .open, StatusHandlers.status),
+        Route(.get, "/health/live", .open, StatusHandlers.live),
+        Route(.get, "/health/ready", .open, StatusHandlers.ready),
+        Route(.get, "/metrics", .open, StatusHandlers.metrics),
+    ]
+}
+
+/// Puts the table behind the access check and the outer middleware.
+func buildRouter(_ services: GatewayServices) -> Hummingbird.Router<GatewayContext> {
+    let router = Hummingbird.Router(context: GatewayContext.self)
+    router.add(middleware: OuterMiddleware(services: services, routes: GatewayRoutes.all))
+    let check = AccessCheck(services: services)
+    for route in GatewayRoutes.all {
+        router.on(RouterPath(route.path), method: route.method) { request, context in
+            var context = context
+            context.principal = try await check.principal(request, context, route.access)
+            return try await route.handler(request, context, services)
+        }
+    }
+    return router
+}
