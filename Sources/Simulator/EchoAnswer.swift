@@ -140,7 +140,7 @@ struct EchoAnswer: Sendable {
         case "integer": return .number("1")
         case "boolean": return true
         case "array": return .array([example(schema["items"] ?? .object([]))])
-        case "null": return nil
+        case "null": return .null
         default:
             guard case .object(let properties) = schema["properties"] ?? .null else { return .object([]) }
             return .object(properties.map { JSONValue.Member($0.name, example($0.value)) })

@@ -38,7 +38,7 @@ struct Shapes: Sendable {
         if isOpenRouter {
             members.append(.init("cost", .number(controls.text("cost") ?? "0.00042")))
             members.append(.init("is_byok", false))
-            members.append(.init("cost_details", ["upstream_inference_cost": nil]))
+            members.append(.init("cost_details", ["upstream_inference_cost": .null]))
         }
         return .object(members)
     }
@@ -55,7 +55,7 @@ struct Shapes: Sendable {
         let choices = (0..<answer.choices).map { index -> JSONValue in
             var members: [JSONValue.Member] = [.init("index", .integer(index))]
             if isChat { members.append(.init("message", message)) } else { members.append(.init("text", .string(answer.text))) }
-            members.append(.init("logprobs", nil))
+            members.append(.init("logprobs", .null))
             if controls.has("choice_error") {
                 members.append(.init("finish_reason", "error"))
                 members.append(.init("error", ["code": .number("502"), "message": "the host broke"]))
@@ -77,13 +77,13 @@ struct Shapes: Sendable {
     private var message: JSONValue {
         if case .tool(let name) = answer.content {
             return .object([
-                .init("role", "assistant"), .init("content", nil),
+                .init("role", "assistant"), .init("content", .null),
                 .init("tool_calls", .array([call(name: name, arguments: answer.text, withIndex: false)])),
             ])
         }
         var members: [JSONValue.Member] = [.init("role", "assistant"), .init("content", .string(answer.text))]
         if !answer.reasoning.isEmpty { members.append(.init("reasoning", .string(answer.reasoning.joined()))) }
-        members.append(.init("refusal", nil))
+        members.append(.init("refusal", .null))
         return .object(members)
     }
 
@@ -129,7 +129,7 @@ struct Shapes: Sendable {
         var members = head(endpoint == .chat ? "chat.completion.chunk" : "text_completion")
         var choice: [JSONValue.Member] = [.init("index", .integer(index))]
         if endpoint == .chat { choice.append(.init("delta", delta ?? .object([]))) } else { choice.append(.init("text", .string(text ?? ""))) }
-        choice.append(.init("logprobs", nil))
+        choice.append(.init("logprobs", .null))
         choice.append(.init("finish_reason", .optional(finish)))
         members.append(.init("choices", .array([.object(choice)])))
         if let usage { members.append(.init("usage", usage)) }
@@ -169,7 +169,7 @@ struct Shapes: Sendable {
         }
         return .object([
             .init("message", .string(message)), .init("type", .string(controls.text("error_type") ?? "simulated_error")),
-            .init("param", nil), .init("code", .optional(controls.text("error_code"))),
+            .init("param", .null), .init("code", .optional(controls.text("error_code"))),
         ])
     }
 }

@@ -80,7 +80,7 @@ final class SimulatorHandler: ChannelInboundHandler {
             json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
         case (.GET, "/generation"): generation(context, head, query)
         case (.GET, "/credits"): json(context, head, .ok, ["data": ["total_credits": .number("100"), "total_usage": .number("1.5")]])
-        case (.GET, "/key"): json(context, head, .ok, ["data": ["label": "sim", "limit": nil, "usage": .number("1.5"), "is_free_tier": false]])
+        case (.GET, "/key"): json(context, head, .ok, ["data": ["label": "sim", "limit": .null, "usage": .number("1.5"), "is_free_tier": false]])
         case (.GET, "/_sim/record"):
             let lines = simulator.record.rows().map { $0.json.text + "\n" }.joined()
             send(context, head, .ok, ByteBuffer(string: lines), [("Content-Type", "application/x-ndjson")])
@@ -137,6 +137,7 @@ final class SimulatorHandler: ChannelInboundHandler {
             if let scripted = simulator.script.take(model: model, key: key) { try controls.add(scripted) }
             if parts.count > 1 { try controls.add(parts[1]) }
             if let header = head.headers.first(name: "x-sim-control") { try controls.add(header) }
+            if let field = request["sim_control"]?.stringValue { try controls.add(field) }
         } catch {
             return json(
                 context, head, .badRequest,

@@ -10,6 +10,8 @@ final class CurlCall {
     /// Tells a call from a later one that got the same address.
     let serial: Int
     private let startedAt: Int64
+    /// Sets a timer; given by the loop, called when the head has come and the idle limit begins to count.
+    var arm: (Int64) -> Void = { _ in }
     private var lastActivity: Int64
     private var isHeadDelivered = false
     private var headerBytes = 0
@@ -64,7 +66,7 @@ final class CurlCall {
 
         let context = Unmanaged.passUnretained(self).toOpaque()
         check(apir_easy_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
-            // SAFETY: the call is kept in the loop's table until its handle has been taken out of libcurl.
+            // SAFETY (both callbacks): the call is kept in the loop's table until its handle has been taken out of libcurl.
             let call = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue()
             return call.header(UnsafeRawBufferPointer(start: data, count: size * count))
         })
@@ -78,7 +80,7 @@ final class CurlCall {
     }
 
     private func configureMethod(_ request: UpstreamRequest, _ check: (CURLcode) -> Void) {
-        if let body = request.body {
+        if let body = request.body ?? (request.method == .post ? ByteBuffer() : nil) {
             self.body = body
             check(apir_easy_set_long(handle, CURLOPT_POST, 1))
             check(apir_easy_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.readableBytes)))
@@ -92,7 +94,7 @@ final class CurlCall {
             check(apir_easy_set_long(handle, CURLOPT_HTTPGET, 1))
         } else if request.method == .head {
             check(apir_easy_set_long(handle, CURLOPT_NOBODY, 1))
-        } else if request.method != .post || request.body == nil {
+        } else if request.method != .post {
             check(apir_easy_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue))
         }
     }
@@ -157,6 +159,7 @@ final class CurlCall {
             headers[.contentLength] = nil
         }
         headerLines = []
+        arm(lastActivity + limit(\.idle))
         transfer.deliver(UpstreamHead(status: status, headers: headers))
     }
 

@@ -140,6 +140,8 @@ final class CurlLoop {
             curl_easy_cleanup(UnsafeMutableRawPointer(easy))
             return transfer.finish(problem)
         }
+        let id = ObjectIdentifier(transfer)
+        call.arm = { [unowned self] deadline in self.timers.push(deadline, id, call.serial) }
         calls[easy] = call
         byTransfer[ObjectIdentifier(transfer)] = call
         timers.push(call.firstDeadline, ObjectIdentifier(transfer), call.serial)
@@ -165,6 +167,7 @@ final class CurlLoop {
         var created = 0
         apir_easy_get_long(UnsafeMutableRawPointer(call.easy), CURLINFO_NUM_CONNECTS, &created)
         curl_multi_remove_handle(handle, UnsafeMutableRawPointer(call.easy))
+        call.arm = { _ in }
         call.release()
         curl_easy_reset(UnsafeMutableRawPointer(call.easy))
         if spare.count < Self.maximumSpare {
@@ -213,7 +216,6 @@ final class CurlLoop {
         for easy in spare { curl_easy_cleanup(UnsafeMutableRawPointer(easy)) }
         curl_multi_cleanup(handle)
         close(poll)
-        close(wake)
     }
 }
 

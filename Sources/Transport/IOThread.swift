@@ -44,12 +44,14 @@ final class IOThread: Sendable {
         }, box.toOpaque())
         guard status == 0 else {
             box.release()
-            close(wake)
             close(poll)
             throw TransportFailure(.other, "pthread_create: \(status)")
         }
         pthread_detach(id)
     }
+
+    /// The descriptor outlives the thread: a late wake-up must never reach a descriptor that somebody else got.
+    deinit { close(wakeDescriptor) }
 
     private final class LoopStart {
         let thread: IOThread

@@ -130,7 +130,7 @@ struct OpenAIErrors {
         let message = facts.message ?? facts.error?["detail"]?.stringValue ?? "the upstream refused the request"
         return JSONValue.object([
             .init("message", .string(String(message.prefix(2_000)))), .init("type", "invalid_request_error"),
-            .init("param", nil), .init("code", nil),
+            .init("param", .null), .init("code", .null),
         ]).text
     }
 

@@ -138,7 +138,7 @@ struct ManagementError: Error, HTTPResponseError {
     func response() -> Response {
         Envelope.response(
             status: status, headers: headers,
-            ["success": false, "message": .string(message), "data": nil])
+            ["success": false, "message": .string(message), "data": .null])
     }
 }
 

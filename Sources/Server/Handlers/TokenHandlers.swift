@@ -69,7 +69,7 @@ enum TokenHandlers {
         let token = try await owned(context, services)
         try await storing("token") { try await services.store.deleteToken(id: token.id) }
         services.keys.remove(tokenID: token.id)
-        return Envelope.ok(nil)
+        return Envelope.ok(.null)
     }
 
     /// Somebody else's key looks like one that does not exist.

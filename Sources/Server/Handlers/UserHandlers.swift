@@ -45,7 +45,7 @@ enum UserHandlers {
         if let token = AccessCheck.presentedAccessToken(request) {
             try await services.store.removeAccessToken(hash: TokenSecrets.hash(token))
         }
-        return Envelope.ok(nil, headers: [.setCookie: "\(cookieName)=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"])
+        return Envelope.ok(.null, headers: [.setCookie: "\(cookieName)=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"])
     }
 
     static func register(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -150,7 +150,7 @@ enum UserHandlers {
         try await storing("user") { try await services.store.deleteUser(id: id) }
         services.keys.remove(userID: id)
         try await audit("user.delete", id, actor, context, services)
-        return Envelope.ok(nil)
+        return Envelope.ok(.null)
     }
 
     // MARK: Rules

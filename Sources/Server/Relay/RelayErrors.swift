@@ -58,7 +58,7 @@ enum RelayErrors {
         }
         var buffer = ByteBuffer(string: "data: ")
         JSONValue.object([
-            .init("error", ["message": .string(message), "type": "upstream_error", "param": nil, "code": .string(failure.kind.rawValue)])
+            .init("error", ["message": .string(message), "type": "upstream_error", "param": .null, "code": .string(failure.kind.rawValue)])
         ]).write(to: &buffer)
         buffer.writeString("\n\n")
         return buffer

@@ -5,7 +5,13 @@ import Synchronization
 /// The real binary, started with a configuration of its own in a temporary directory and stopped by process id.
 final class GatewayProcess: Sendable {
     let directory: URL
-    private let state = Mutex<State>(State())
+    private let state = Box()
+
+    /// A reference, so that the pipe's reader can hold it.
+    private final class Box: Sendable {
+        private let mutex = Mutex(State())
+        func withLock<Value: Sendable>(_ body: (inout State) -> Value) -> Value { mutex.withLock { state in body(&state) } }
+    }
 
     private struct State {
         var process: Process?
@@ -132,7 +138,7 @@ func run(_ program: String, _ arguments: [String], environment: [String: String]
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
     process.standardInput = FileHandle.nullDevice
     let file = FileManager.default.temporaryDirectory.appendingPathComponent("run-\(UUID().uuidString)")
-    FileManager.default.createFile(atPath: file.path, contents: nil)
+    _ = FileManager.default.createFile(atPath: file.path, contents: nil)
     defer { try? FileManager.default.removeItem(at: file) }
     let handle = try FileHandle(forWritingTo: file)
     process.standardOutput = handle

@@ -47,7 +47,7 @@ struct World: Sendable {
     /// - Parameters:
     ///   - gateway: further lines of gateway.yaml, whole sections.
     static func make(
-        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", start: Bool = true
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", openEnded: Bool = false, start: Bool = true
     ) async throws -> World {
         let simulator = Simulator(configuration: .init())
         try await simulator.start()
@@ -65,9 +65,20 @@ struct World: Sendable {
         try providerYAML(
             name: "simcancel", adaptor: "openai", baseURL: openai, billing: "billing: { cancel_stops_billing: true }"
         ).write(to: directory.appendingPathComponent("providers/simcancel.yaml"), atomically: true, encoding: .utf8)
+        if openEnded {
+            // Takes any name, so that controls can stand behind an @ in it.
+            let text = """
+                name: simopen
+                adaptor: openai
+                base_url: \(openai)
+                default_price: { input: "0.15", output: "0.6" }
+                """
+            try text.write(to: directory.appendingPathComponent("providers/simopen.yaml"), atomically: true, encoding: .utf8)
+        }
         try gatewayYAML(sections)
             .write(to: directory.appendingPathComponent("config/gateway.yaml"), atomically: true, encoding: .utf8)
-        try channelsYAML(channels)
+        let all = channels + (openEnded ? [ChannelSpec(id: 99, provider: "simopen", models: ["sim/*"])] : [])
+        try channelsYAML(all)
             .write(to: directory.appendingPathComponent("config/channels.yaml"), atomically: true, encoding: .utf8)
         let gateway = GatewayProcess(directory: directory)
         if start { try await gateway.start() }
@@ -117,10 +128,10 @@ struct World: Sendable {
 
     /// Runs a test in a world and takes it down whatever happens.
     static func with(
-        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "",
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", openEnded: Bool = false,
         _ body: (World) async throws -> Void
     ) async throws {
-        let world = try await make(channels: channels, sections: sections)
+        let world = try await make(channels: channels, sections: sections, openEnded: openEnded)
         do {
             try await body(world)
         } catch {
