@@ -65,6 +65,8 @@ def price_litellm(entry: dict):
               "reasoning": "output_cost_per_reasoning_token", "audio_input": "input_cost_per_audio_token",
               "audio_output": "output_cost_per_audio_token"}
     prices = {name: per_million(entry[key]) for name, key in fields.items() if entry.get(key) is not None}
+    # A zero beside a real price means "not priced apart": the base price applies then.
+    prices = {k: v for k, v in prices.items() if v != "0" or k in ("input", "output")}
     prices.setdefault("output", "0")
     for tokens in (128_000, 200_000):
         suffix = f"_above_{tokens // 1000}k_tokens"

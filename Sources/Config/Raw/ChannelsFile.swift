@@ -32,12 +32,14 @@ struct ChannelsFile {
         guard let object = cursor.object(keys) else { return nil }
         let id = object.require("id")?.integer(1...1_000_000_000)
         let name = object.require("name")?.string("a name")
-        guard let id, let name, let provider = object.require("provider").flatMap(readProvider) else { return nil }
+        let provider = object.require("provider").flatMap(readProvider)
+        let models = readModels(object)
+        guard let id, let name, let provider else { return nil }
         var channel = Channel(id: id, name: name, provider: provider, keys: [], models: [], timeouts: timeouts)
         channel.isEnabled = object["enabled"]?.boolean() ?? true
         if let weight = object["weight"]?.integer(0...1_000_000) { channel.weight = UInt32(weight) }
         if let priority = object["priority"]?.integer(-1_000_000...1_000_000) { channel.priority = Int(priority) }
-        channel.models = readModels(object)
+        channel.models = models
         if let groups = object["groups"] { channel.groups = readGroups(groups) }
         if let url = object["base_url"] { channel.baseURL = CommonSections.baseURL(url) }
         if let proxy = object["proxy"] { channel.proxy = readProxy(proxy) }

@@ -38,16 +38,20 @@ public final class SQLiteJournal: Journal {
     private let backlog = Mutex(Backlog())
 
     /// Appends beyond this are refused: a disk that does not keep up must not fill the memory.
-    private static let maximumBacklog = 100_000
+    private let maximumBacklog: Int
 
-    private init(database: DatabaseQueue, lock: Int32) {
+    private init(database: DatabaseQueue, lock: Int32, maximumBacklog: Int) {
         self.database = database
+        self.maximumBacklog = maximumBacklog
         self.lock = lock
     }
 
     /// Opens `journal.db` in a directory, which one process at a time may do.
+    /// - Parameter maximumBacklog: records that may wait for the disk; further appends are refused.
     /// - Throws: ``StoreError``.
-    public static func open(directory: String, durability: JournalDurability = .process) async throws -> SQLiteJournal {
+    public static func open(
+        directory: String, durability: JournalDurability = .process, maximumBacklog: Int = 100_000
+    ) async throws -> SQLiteJournal {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let lock = Glibc.open(directory + "/journal.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw StoreError.database("cannot open \(directory)/journal.lock: errno \(errno)") }
@@ -57,7 +61,9 @@ public final class SQLiteJournal: Journal {
         }
         do {
             return try await mapped {
-                SQLiteJournal(database: try openDatabase(directory + "/journal.db", durability), lock: lock)
+                SQLiteJournal(
+                    database: try openDatabase(directory + "/journal.db", durability), lock: lock,
+                    maximumBacklog: maximumBacklog)
             }
         } catch {
             Glibc.close(lock)
@@ -88,6 +94,11 @@ public final class SQLiteJournal: Journal {
                     ) STRICT, WITHOUT ROWID;
                     CREATE TABLE IF NOT EXISTS settlements (seq INTEGER PRIMARY KEY AUTOINCREMENT, \(columns)) STRICT;
                     """)
+            // A journal that an older program left behind lacks the columns that have come since.
+            let present = Set(try db.columns(in: "settlements").map(\.name))
+            for name in RecordColumns.names where !present.contains(name) {
+                try db.execute(sql: "ALTER TABLE settlements ADD COLUMN \(name) ANY")
+            }
         }
         return database
     }
@@ -102,7 +113,7 @@ public final class SQLiteJournal: Journal {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             let refusal = backlog.withLock { backlog -> StoreError? in
                 if backlog.isClosed { return .database("the journal is closed") }
-                if backlog.waiting.count >= Self.maximumBacklog { return .database("the journal's backlog is full") }
+                if backlog.waiting.count >= maximumBacklog { return .database("journal backlog full") }
                 backlog.waiting.append((record, continuation))
                 if !backlog.isScheduled {
                     backlog.isScheduled = true
@@ -154,6 +165,7 @@ public final class SQLiteJournal: Journal {
                 sql: """
                     INSERT INTO holds SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
                     WHERE NOT EXISTS (SELECT 1 FROM settlements WHERE request_id = ?1)
+                    ON CONFLICT (request_id) DO NOTHING
                     """)
             try statement.execute(arguments: [
                 hold.requestID.description, hold.userID, hold.tokenID, hold.amount.nanos, hold.model,
@@ -164,7 +176,10 @@ public final class SQLiteJournal: Journal {
             let free = try db.cachedStatement(sql: "DELETE FROM holds WHERE request_id = ?")
             try free.execute(arguments: [record.requestID.description])
             let insert = try db.cachedStatement(
-                sql: "INSERT OR IGNORE INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))")
+                sql: """
+                    INSERT INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))
+                    ON CONFLICT (request_id) DO NOTHING
+                    """)
             try insert.execute(arguments: RecordColumns.arguments(record))
         }
     }

@@ -31,6 +31,12 @@ public struct Migrations: Sendable {
             candidates.append(folder.appendingPathComponent("sql").path)
             folder.deleteLastPathComponent()
         }
+        #if DEBUG
+            // The source tree, for tests of a package that lies elsewhere.
+            var source = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+            for _ in 0..<4 { source.deleteLastPathComponent() }
+            candidates.append(source.appendingPathComponent("sql").path)
+        #endif
         for candidate in candidates {
             let path = candidate + "/" + dialect.rawValue
             if FileManager.default.fileExists(atPath: path + "/0001_initial.sql") { return path }
@@ -68,7 +74,38 @@ public struct Migrations: Sendable {
         return String(hash, radix: 16)
     }
 
-    /// Those that a database has not had yet.
+    /// Those that the database at a path has not had yet, for a dry run: nothing is written, and no file is made.
+    /// - Throws: ``StoreError/schema(_:)`` as ``apply(databasePath:now:)`` would, ``StoreError/database(_:)``.
+    public func pending(databasePath: String) async throws -> [Migration] {
+        guard FileManager.default.fileExists(atPath: databasePath) else { return all }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let prepared = configuration
+        return try await mapped {
+            try await DatabaseQueue(path: databasePath, configuration: prepared).read { db in
+                try db.tableExists("schema_migrations") ? unapplied(db) : all
+            }
+        }
+    }
+
+    /// Brings the database at a path up to date; makes it when there is none.
+    /// - Parameter now: Unix seconds.
+    /// - Returns: what was applied.
+    /// - Throws: ``StoreError/schema(_:)``, ``StoreError/database(_:)``.
+    public func apply(databasePath: String, now: Int64) async throws -> [Migration] {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        let prepared = configuration
+        return try await mapped {
+            try await DatabaseQueue(path: databasePath, configuration: prepared).writeWithoutTransaction { db in
+                let waiting = try pending(db)
+                try apply(db, now: now)
+                return waiting
+            }
+        }
+    }
+
+    /// Those that an open database has not had yet; makes the table of migrations when it is missing.
     /// - Throws: ``StoreError/schema(_:)`` when the database is newer than the files, or a file was changed afterwards.
     func pending(_ db: Database) throws -> [Migration] {
         try db.execute(
@@ -77,9 +114,16 @@ public struct Migrations: Sendable {
                     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL
                 ) STRICT
                 """)
+        return try unapplied(db)
+    }
+
+    private func unapplied(_ db: Database) throws -> [Migration] {
         let applied = try Row.fetchAll(db, sql: "SELECT version, name, checksum FROM schema_migrations ORDER BY version")
-        for row in applied {
+        for (index, row) in applied.enumerated() {
             let version: Int = row["version"]
+            guard version == index + 1 else {
+                throw StoreError.schema("the database has migration \(version), but not migration \(index + 1)")
+            }
             guard version <= all.count else {
                 throw StoreError.schema("the database has migration \(version), this program knows \(all.count); use a newer program")
             }

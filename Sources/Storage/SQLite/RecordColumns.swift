@@ -14,8 +14,25 @@ enum RecordColumns {
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
 
     static func arguments(_ record: RequestRecord) -> StatementArguments {
+        StatementArguments(values(record))
+    }
+
+    /// Every column by its name, as JSON text.
+    static func json(_ record: RequestRecord) -> String {
+        let members = zip(names, values(record)).map { name, value in
+            let storage = (value?.databaseValue ?? .null).storage
+            return switch storage {
+            case .int64(let number): JSONValue.Member(name, .integer(number))
+            case .string(let text): JSONValue.Member(name, .string(text))
+            case .null, .double, .blob: JSONValue.Member(name, .null)
+            }
+        }
+        return JSONValue.object(members).text
+    }
+
+    private static func values(_ record: RequestRecord) -> [(any DatabaseValueConvertible)?] {
         let usage = record.usage
-        let values: [(any DatabaseValueConvertible)?] = [
+        return [
             record.requestID.description, record.userID, record.tokenID, record.channelID, record.provider, record.model,
             record.upstreamModel, record.endpoint.rawValue,
             usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.cacheWrite5m, usage.cacheWrite1h,
@@ -25,7 +42,6 @@ enum RecordColumns {
             record.isStream, record.attempts, record.generationID, record.latencyMilliseconds,
             record.firstTokenMilliseconds, record.clientIP, record.createdAt,
         ]
-        return StatementArguments(values)
     }
 
     /// - Throws: ``StoreError/database(_:)`` for a row that this program has not written.
@@ -47,7 +63,7 @@ enum RecordColumns {
             uncachedInput: prompt - cached - write5m - write1h - audioInput, cacheRead: cached, cacheWrite5m: write5m,
             cacheWrite1h: write1h, output: completion - audioOutput, reasoning: row["reasoning_tokens"],
             audioInput: audioInput, audioOutput: audioOutput, images: row["images"], searches: row["searches"],
-            requests: row["requests"], upstreamCost: upstream.map { FemtoUSD(femtos: $0 * 1_000_000) })
+            requests: row["requests"], upstreamCost: upstream.map(cost))
         return RequestRecord(
             requestID: requestID, userID: row["user_id"], tokenID: row["token_id"], channelID: row["channel_id"],
             provider: row["provider"], model: row["model_name"], upstreamModel: row["upstream_model"], endpoint: endpoint,
@@ -56,5 +72,11 @@ enum RecordColumns {
             isStream: row["is_stream"], attempts: row["attempts"], generationID: row["generation_id"],
             latencyMilliseconds: row["latency_ms"], firstTokenMilliseconds: row["first_token_ms"],
             clientIP: row["client_ip"], createdAt: row["created_at"])
+    }
+
+    /// The column holds whole nano-dollars; the dearest ones, rounded up, are beyond the range of femto-dollars.
+    private static func cost(nanos: Int64) -> FemtoUSD {
+        let (femtos, overflowed) = nanos.multipliedReportingOverflow(by: 1_000_000)
+        return FemtoUSD(femtos: overflowed ? .max : femtos)
     }
 }

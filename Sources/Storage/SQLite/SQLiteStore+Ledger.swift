@@ -8,20 +8,38 @@ extension SQLiteStore {
             .map(\.element)
         do {
             return try await write { db in try Self.post(ordered, db) }
-        } catch StoreError.database {
-            // One bad record must not hold up its neighbours: one by one, and what fails is set aside.
-            return try await postSingly(ordered)
+        } catch let error where Self.isFaultOfRecord(error) {
+            // One bad record must not hold up its neighbours.
+            return try await write { db in try Self.postSingly(ordered, db) }
         }
     }
 
-    private func postSingly(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] {
+    /// True when posting the same record again would fail again. Anything else (a busy or full disk) is a fault of the
+    /// moment: it must reach the caller, who keeps the records and comes back, or charges would be lost.
+    private static func isFaultOfRecord(_ error: any Error) -> Bool {
+        switch error {
+        case is MoneyError: true
+        case StoreError.duplicate: true
+        case StoreError.database(let text): text.hasPrefix(StoreError.constraintPrefix)
+        case let error as DatabaseError: error.resultCode == .SQLITE_CONSTRAINT
+        default: false
+        }
+    }
+
+    /// One transaction for all, a savepoint for each: what cannot be posted is undone and set aside.
+    private static func postSingly(_ records: [RequestRecord], _ db: Database) throws -> [Int64: NanoUSD] {
         var charges: [Int64: NanoUSD] = [:]
         for record in records {
             do {
-                let posted = try await write { db in try Self.post([record], db) }
-                for (user, charge) in posted { charges[user] = try (charges[user] ?? .zero).adding(charge) }
-            } catch StoreError.database(let reason) {
-                try await write { db in try Self.setAside(record, reason, db) }
+                try db.inSavepoint {
+                    for (user, charge) in try post([record], db) {
+                        charges[user] = try (charges[user] ?? .zero).adding(charge)
+                    }
+                    return .commit
+                }
+            } catch let error where isFaultOfRecord(error) {
+                let reason = (error as? DatabaseError)?.message ?? "\(error)"
+                try setAside(record, reason, db)
             }
         }
         return charges
@@ -29,7 +47,10 @@ extension SQLiteStore {
 
     private static func post(_ records: [RequestRecord], _ db: Database) throws -> [Int64: NanoUSD] {
         let log = try db.cachedStatement(
-            sql: "INSERT OR IGNORE INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))")
+            sql: """
+                INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))
+                ON CONFLICT (request_id) DO NOTHING
+                """)
         let move = try db.cachedStatement(
             sql: "UPDATE users SET balance_nanos = balance_nanos - ? WHERE id = ? RETURNING balance_nanos")
         let entry = try db.cachedStatement(
@@ -63,13 +84,9 @@ extension SQLiteStore {
     }
 
     private static func setAside(_ record: RequestRecord, _ reason: String, _ db: Database) throws {
-        let text = JSONValue.object([
-            .init("user_id", .integer(record.userID)), .init("charge_nanos", .integer(record.charge?.nanos)),
-            .init("model", .string(record.model)), .init("created_at", .integer(record.createdAt)),
-        ]).text
         try db.execute(
             sql: "INSERT OR IGNORE INTO poison_records (request_id, reason, record, created_at) VALUES (?, ?, ?, ?)",
-            arguments: [record.requestID.description, reason, text, record.createdAt])
+            arguments: [record.requestID.description, reason, RecordColumns.json(record), record.createdAt])
     }
 
     // MARK: Credits

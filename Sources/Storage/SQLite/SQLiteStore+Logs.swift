@@ -2,24 +2,32 @@ import GRDB
 import RouterCore
 
 extension SQLiteStore {
-    private static let condition = """
-        (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR token_id = ?2) AND (?3 IS NULL OR channel_id = ?3)
-        AND (?4 IS NULL OR model_name = ?4) AND (?5 IS NULL OR request_id = ?5)
-        AND (?6 IS NULL OR created_at >= ?6) AND (?7 IS NULL OR created_at <= ?7)
-        """
-
-    private static func arguments(_ query: LogQuery) -> [(any DatabaseValueConvertible)?] {
-        [query.userID, query.tokenID, query.channelID, query.model, query.requestID?.description, query.from, query.to]
+    /// The WHERE clause of a query. Only what is asked for is named: `? IS NULL OR …` would keep SQLite from its indexes.
+    private static func condition(_ query: LogQuery) -> (sql: String, arguments: [any DatabaseValueConvertible]) {
+        let terms: [(String, (any DatabaseValueConvertible)?)] = [
+            ("user_id = ?", query.userID), ("token_id = ?", query.tokenID), ("channel_id = ?", query.channelID),
+            ("model_name = ?", query.model), ("request_id = ?", query.requestID?.description),
+            ("created_at >= ?", query.from), ("created_at <= ?", query.to),
+        ]
+        var named = ["TRUE"]
+        var arguments: [any DatabaseValueConvertible] = []
+        for (term, value) in terms {
+            guard let value else { continue }
+            named.append(term)
+            arguments.append(value)
+        }
+        return (named.joined(separator: " AND "), arguments)
     }
 
     public func logs(_ query: LogQuery) async throws -> Page<LogRow> {
         try await read { db in
+            let condition = Self.condition(query)
             let rows = try Row.fetchAll(
-                db, sql: "SELECT * FROM logs WHERE \(Self.condition) ORDER BY id DESC LIMIT ?8 OFFSET ?9",
-                arguments: StatementArguments(Self.arguments(query) + [query.page.size, query.page.offset]))
+                db, sql: "SELECT * FROM logs WHERE \(condition.sql) ORDER BY id DESC LIMIT ? OFFSET ?",
+                arguments: StatementArguments(condition.arguments + [query.page.size, query.page.offset]))
             let total = try Int64.fetchOne(
-                db, sql: "SELECT count(*) FROM logs WHERE \(Self.condition)",
-                arguments: StatementArguments(Self.arguments(query)))
+                db, sql: "SELECT count(*) FROM logs WHERE \(condition.sql)",
+                arguments: StatementArguments(condition.arguments))
             return Page(
                 items: try rows.map { LogRow(id: $0["id"], record: try RecordColumns.record($0)) }, total: total ?? 0)
         }
@@ -27,15 +35,16 @@ extension SQLiteStore {
 
     public func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
         try await read { db in
+            let condition = Self.condition(query)
             let row = try Row.fetchOne(
                 db,
                 sql: """
                     SELECT count(*) AS requests, coalesce(sum(prompt_tokens), 0) AS prompt,
                         coalesce(sum(completion_tokens), 0) AS completion, coalesce(sum(cost_nanos), 0) AS cost,
                         coalesce(sum(upstream_cost_nanos), 0) AS upstream
-                    FROM logs WHERE \(Self.condition)
+                    FROM logs WHERE \(condition.sql)
                     """,
-                arguments: StatementArguments(Self.arguments(query)))
+                arguments: StatementArguments(condition.arguments))
             guard let row else { throw StoreError.database("no statistics row") }
             return LogStatistics(
                 requests: row["requests"], promptTokens: row["prompt"], completionTokens: row["completion"],

@@ -45,15 +45,14 @@ extension SQLiteStore {
 
     public func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
         try await read { db in
+            let condition = userID == nil ? "TRUE" : "user_id = ?"
+            let owner: [any DatabaseValueConvertible] = userID.map { [$0] } ?? []
             let rows = try Row.fetchAll(
                 db,
-                sql: """
-                    SELECT \(Self.tokenColumns) FROM tokens WHERE (?1 IS NULL OR user_id = ?1)
-                    ORDER BY id DESC LIMIT ?2 OFFSET ?3
-                    """,
-                arguments: [userID, page.size, page.offset])
+                sql: "SELECT \(Self.tokenColumns) FROM tokens WHERE \(condition) ORDER BY id DESC LIMIT ? OFFSET ?",
+                arguments: StatementArguments(owner + [page.size, page.offset]))
             let total = try Int64.fetchOne(
-                db, sql: "SELECT count(*) FROM tokens WHERE (?1 IS NULL OR user_id = ?1)", arguments: [userID])
+                db, sql: "SELECT count(*) FROM tokens WHERE \(condition)", arguments: StatementArguments(owner))
             return Page(items: rows.map(Self.token), total: total ?? 0)
         }
     }

@@ -64,7 +64,10 @@ extension StoreError {
         switch error.extendedResultCode {
         case .SQLITE_CONSTRAINT_UNIQUE, .SQLITE_CONSTRAINT_PRIMARYKEY:
             self = .duplicate(message.split(separator: ".").last.map(String.init) ?? message)
-        default: self = .database(message)
+        default: self = .database(error.resultCode == .SQLITE_CONSTRAINT ? Self.constraintPrefix + message : message)
         }
     }
+
+    /// Marks errors that the data is to blame for, not the state of the database.
+    static let constraintPrefix = "constraint: "
 }

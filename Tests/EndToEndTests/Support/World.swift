@@ -77,7 +77,7 @@ struct World: Sendable {
         }
         try gatewayYAML(sections)
             .write(to: directory.appendingPathComponent("config/gateway.yaml"), atomically: true, encoding: .utf8)
-        let all = channels + (openEnded ? [ChannelSpec(id: 99, provider: "simopen", models: ["sim/*"])] : [])
+        let all = channels + (openEnded ? [ChannelSpec(id: 99, provider: "simopen", models: ["sim/*", "cut/*"])] : [])
         try channelsYAML(all)
             .write(to: directory.appendingPathComponent("config/channels.yaml"), atomically: true, encoding: .utf8)
         let gateway = GatewayProcess(directory: directory)
