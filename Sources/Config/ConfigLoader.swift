@@ -56,7 +56,7 @@ public struct ConfigLoader: Sendable {
             warnings += fatal.filter { brokenFiles.contains($0.file) }
             fatal.removeAll { brokenFiles.contains($0.file) }
         }
-        if !fatal.isEmpty { throw ConfigErrors(diagnostics: fatal) }
+        if !fatal.isEmpty { throw ConfigErrors(diagnostics: fatal.inReadingOrder) }
         configuration.providers = providers.values.sorted { $0.name < $1.name }
         configuration.routes = RouteTable(channels: channels, settings: gateway.routing)
         configuration.warnings = warnings

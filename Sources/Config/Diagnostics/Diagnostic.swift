@@ -35,6 +35,17 @@ public struct ConfigErrors: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String { diagnostics.map(\.description).joined(separator: "\n") }
 }
 
+extension [Diagnostic] {
+    /// Files in the order in which they were read, positions from top to bottom.
+    var inReadingOrder: [Diagnostic] {
+        var files: [String] = []
+        for diagnostic in self where !files.contains(diagnostic.file) { files.append(diagnostic.file) }
+        return files.flatMap { file in
+            filter { $0.file == file }.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+        }
+    }
+}
+
 /// Collects while files are decoded. Confined to one load.
 final class DiagnosticCollector {
     private(set) var all: [Diagnostic] = []

@@ -45,7 +45,7 @@ struct GatewayFile {
         if let parsed = StorageURLText.parse(text, folder: folder) {
             configuration.storage = parsed
         } else {
-            url.error("found something else, expected sqlite:<path> or postgres://user:password@host:port/database")
+            url.error("expected sqlite:<path> or postgres://user:password@host:port/database")
         }
     }
 

@@ -56,6 +56,7 @@ public struct HealthTable: Sendable {
         var openUntil: MonotonicInstant?
         var isProbing = false
         var lastKind: FailureKind?
+        var lastFailure = MonotonicInstant(nanoseconds: 0)
     }
 
     private struct Balance: Sendable {
@@ -70,6 +71,8 @@ public struct HealthTable: Sendable {
     private var settings: RoutingSettings
 
     static let failuresToOpen = 3
+    static let seriesWindow = Duration.seconds(60)
+    static let maximumEntries = 20_000
 
     public init(settings: RoutingSettings) { self.settings = settings }
 
@@ -133,13 +136,27 @@ public struct HealthTable: Sendable {
             opensAt = 1
         }
         var entry = entries[key, default: Entry()]
+        // Failures that are far apart are no series.
+        if entry.openUntil == nil, entry.lastFailure.duration(to: now) > Self.seriesWindow { entry.failuresInRow = 0 }
         entry.failuresInRow += 1
+        entry.lastFailure = now
         entry.lastKind = failure.kind
         if entry.failuresInRow >= opensAt || entry.openUntil != nil {
             entry.openings += 1
             entry.openUntil = now.advanced(by: coolDown(entry, failure, &rng))
         }
         entries[key] = entry
+        if entries.count > Self.maximumEntries { forget(now) }
+    }
+
+    /// Names of models may come from clients (wildcards without a list), so the table is bounded: what is over goes first, then what
+    /// failed longest ago.
+    private mutating func forget(_ now: MonotonicInstant) {
+        entries = entries.filter { ($0.value.openUntil ?? $0.value.lastFailure.advanced(by: Self.seriesWindow)) > now }
+        guard entries.count > Self.maximumEntries else { return }
+        for (key, _) in entries.sorted(by: { $0.value.lastFailure < $1.value.lastFailure }).prefix(entries.count / 2) {
+            entries[key] = nil
+        }
     }
 
     private static func opensAtOnce(_ kind: FailureKind) -> Bool {

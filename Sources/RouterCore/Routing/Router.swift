@@ -43,7 +43,7 @@ public enum Router {
             .sorted { ($1.channel.priority, $0.channel.id) < ($0.channel.priority, $1.channel.id) }
         return RoutePlan(
             candidates: candidates, dropped: dropped,
-            retryAfter: candidates.isEmpty ? soonest.map { now.duration(to: $0) } : nil,
+            retryAfter: candidates.isEmpty ? soonest.map { max(now.duration(to: $0), .seconds(1)) } : nil,
             isModelKnown: !serving.isEmpty || table.knows(query.model))
     }
 
