@@ -9,13 +9,13 @@ struct Controls: Sendable {
     struct Unknown: Error { var names: [String] }
 
     static let known: Set<String> = [
-        "ok", "status", "retry_after", "retry_after_date", "error_type", "error_code", "message", "reset_before_head",
+        "ok", "status", "retry_after", "error_type", "error_code", "message", "reset_before_head",
         "close_before_head", "reset_after", "close_after", "end_after", "no_done", "stall_after", "stall_before_head",
         "first_byte", "first_content", "pace", "chunks", "chunk_bytes", "error_event_after",
         "error_event_empty_choices_after", "body_error", "choice_error", "malformed_after", "no_usage",
         "usage_in_every_chunk", "usage_with_content", "split", "crlf", "comments", "multiline", "gzip",
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
-        "reasoning_tokens", "cost", "reasoning", "keepalive_off", "big_headers", "redirect", "after_done", "fast",
+        "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
     ]
 
     init() {}

@@ -1,0 +1,315 @@
+import Foundation
+import HTTPTypes
+import NIOCore
+import RouterCore
+import Testing
+
+@testable import Transport
+
+@Suite(.timeLimit(.minutes(1))) struct TransportTests {
+    private static let hello = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
+
+    private func withTransport(_ body: (CurlTransport) async throws -> Void) async throws {
+        let transport = try CurlTransport()
+        do { try await body(transport) } catch {
+            await transport.shutdown()
+            throw error
+        }
+        await transport.shutdown()
+    }
+
+    private func get(
+        _ transport: CurlTransport, _ url: String, _ timeouts: AttemptTimeouts = AttemptTimeouts(), proxy: String? = nil
+    ) async throws -> (UpstreamHead, String) {
+        let response = try await transport.send(
+            UpstreamRequest(method: .get, url: url), options: TransportOptions(timeouts: timeouts, proxy: proxy.map { Secret($0) }),
+            cancellation: UpstreamCancellation())
+        var body = ByteBuffer()
+        while let bytes = try await response.body.next() { body.writeImmutableBuffer(bytes) }
+        #expect(try await response.body.next() == nil)
+        return (response.head, String(buffer: body))
+    }
+
+    private func kind(_ call: () async throws -> Void) async -> TransportFailure.Kind? {
+        do {
+            try await call()
+            return nil
+        } catch { return (error as? TransportFailure)?.kind }
+    }
+
+    @Test func `answers come with their head and connections are kept`() async throws {
+        let server = try await RawServer.answering(Self.hello)
+        try await withTransport { transport in
+            for _ in 0..<5 {
+                let (head, body) = try await get(transport, server.url)
+                #expect(head.status == 200 && head.headers[.contentType] == "text/plain" && body == "hello")
+            }
+            #expect(server.connections == 1)
+            #expect(transport.statistics.connectionsCreated == 1 && transport.statistics.requestsSent == 5)
+        }
+        try await server.stop()
+    }
+
+    @Test func `requests carry body and headers and nothing of our own`() async throws {
+        let server = try await RawServer.answering(Self.hello)
+        try await withTransport { transport in
+            let request = UpstreamRequest(
+                url: server.url, headers: [.authorization: "Bearer k", .contentType: "application/json"], body: ByteBuffer(string: "{\"a\":1}"))
+            let response = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
+            _ = try await response.body.next()
+            response.body.cancel()
+        }
+        let text = server.received.lowercased()
+        #expect(text.hasPrefix("post /x http/1.1") && text.contains("authorization: bearer k") && text.hasSuffix("{\"a\":1}"))
+        #expect(!text.contains("expect:") && !text.contains("user-agent") && text.contains("accept-encoding: identity"))
+        try await server.stop()
+    }
+
+    @Test(arguments: [
+        ("", TransportFailure.Kind.closedBeforeHead), ("HTTP/1.1 200 OK\r\nContent-Le", .closedBeforeHead),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", .closedInBody),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .closedInBody),
+    ]) func `what ends too early is an error, never an end`(bytes: String, expected: TransportFailure.Kind) async throws {
+        let server = try await RawServer.start { channel, _ in
+            channel.writeAndFlush(ByteBuffer(string: bytes)).whenComplete { _ in channel.close(promise: nil) }
+        }
+        try await withTransport { transport in
+            let found = await kind { _ = try await get(transport, server.url) }
+            #expect(found == expected)
+        }
+        try await server.stop()
+    }
+
+    @Test func `timeouts fire by their kind`() async throws {
+        let silent = try await RawServer.start { _, _ in }
+        let stalled = try await RawServer.start { channel, _ in
+            channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel"), promise: nil)
+        }
+        try await withTransport { transport in
+            let long = Duration.seconds(30)
+            func found(_ server: RawServer, _ timeouts: AttemptTimeouts) async -> TransportFailure.Kind? {
+                await kind { _ = try await get(transport, server.url, timeouts) }
+            }
+            #expect(await found(silent, AttemptTimeouts(firstByte: .milliseconds(100), idle: long, total: long)) == .firstByteTimeout)
+            #expect(await found(silent, AttemptTimeouts(firstByte: long, idle: long, total: .milliseconds(100))) == .totalTimeout)
+            #expect(await found(stalled, AttemptTimeouts(firstByte: long, idle: .milliseconds(100), total: long)) == .idleTimeout)
+        }
+        try await silent.stop()
+        try await stalled.stop()
+    }
+
+    @Test func `no connection is told apart`() async throws {
+        let server = try await RawServer.answering(Self.hello)
+        let url = server.url
+        try await server.stop()
+        try await withTransport { transport in
+            #expect(await kind { _ = try await get(transport, url) } == .connect)
+            #expect(await kind { _ = try await get(transport, "http://nonexistent.invalid/") } == .resolve)
+            #expect(await kind { _ = try await get(transport, "file:///etc/passwd") } == .protocolViolation)
+        }
+    }
+
+    @Test func `redirects are not followed, 1xx heads are skipped, compressed bodies decoded, heads bounded`() async throws {
+        let redirect = try await RawServer.answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+        let early = try await RawServer.answering("HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n" + Self.hello)
+        let large = try await RawServer.answering(
+            "HTTP/1.1 200 OK\r\nX-Big: " + String(repeating: "x", count: 80_000) + "\r\nContent-Length: 0\r\n\r\n")
+        let gzip: [UInt8] = [
+            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 5, 0, 0xfa, 0xff, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0,
+        ]
+        let packed = try await RawServer.start { channel, _ in
+            var bytes = ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(gzip.count)\r\n\r\n")
+            bytes.writeBytes(gzip)
+            channel.writeAndFlush(bytes, promise: nil)
+        }
+        try await withTransport { transport in
+            #expect(try await get(transport, redirect.url).0.status == 302)
+            #expect(try await get(transport, early.url).1 == "hello")
+            #expect(await kind { _ = try await get(transport, large.url) } == .headersTooLarge)
+            let (head, body) = try await get(transport, packed.url)
+            #expect(body == "hello" && head.headers[.contentEncoding] == nil && head.headers[.contentLength] == nil)
+        }
+        for server in [redirect, early, large, packed] { try await server.stop() }
+    }
+
+    @Test func `cancelling closes the connection, before and after the head`() async throws {
+        let silent = try await RawServer.start { _, _ in }
+        let endless = try await RawServer.start { channel, _ in
+            channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), promise: nil)
+        }
+        try await withTransport { transport in
+            let cancellation = UpstreamCancellation()
+            async let first = kind {
+                _ = try await transport.send(
+                    UpstreamRequest(method: .get, url: silent.url), options: TransportOptions(), cancellation: cancellation)
+            }
+            try await wait { silent.open == 1 }
+            cancellation.cancel()
+            #expect(await first == .cancelled)
+            try await wait { silent.open == 0 }
+
+            var response: UpstreamResponse? = try await transport.send(
+                UpstreamRequest(method: .get, url: endless.url), options: TransportOptions(), cancellation: UpstreamCancellation())
+            #expect(try await response?.body.next().map { String(buffer: $0) } == "hello")
+            response?.body.cancel()
+            try await wait { endless.open == 0 }
+            response = try await transport.send(
+                UpstreamRequest(method: .get, url: endless.url), options: TransportOptions(), cancellation: UpstreamCancellation())
+            #expect(response != nil)
+            // Dropping the last reference cancels as well.
+            response = nil
+            try await wait { endless.open == 0 }
+            #expect(transport.statistics.openTransfers == 0)
+        }
+        try await silent.stop()
+        try await endless.stop()
+    }
+
+    @Test func `a slow reader pauses the upstream and loses nothing`() async throws {
+        let size = 32 * 1024 * 1024
+        let written = ByteCounter()
+        let server = try await RawServer.start { channel, _ in
+            channel.write(ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n"), promise: nil)
+            for number in 0..<(size / 65_536) {
+                channel.writeAndFlush(ByteBuffer(repeating: UInt8(number % 251), count: 65_536)).whenSuccess { written.add(65_536) }
+            }
+        }
+        try await withTransport { transport in
+            let response = try await transport.send(
+                UpstreamRequest(method: .get, url: server.url), options: TransportOptions(maxBufferedBytes: 128 * 1024),
+                cancellation: UpstreamCancellation())
+            // What the kernel's buffers take is bounded; most of the body stays with the server while nobody reads.
+            var last = -1
+            try await wait {
+                defer { last = written.value }
+                return written.value > 0 && written.value == last
+            }
+            #expect(written.value < size / 2, "\(written.value) bytes left the server unread")
+            var count = 0
+            var isRight = true
+            while let bytes = try await response.body.next() {
+                for byte in bytes.readableBytesView {
+                    isRight = isRight && byte == UInt8(count / 65_536 % 251)
+                    count += 1
+                }
+            }
+            #expect(count == size && isRight)
+        }
+        try await server.stop()
+    }
+
+    @Test func `header values with line breaks are refused`() async throws {
+        try await withTransport { transport in
+            var request = UpstreamRequest(method: .get, url: "http://127.0.0.1:1/")
+            request.headers[.authorization] = "x"
+            // HTTPFields cleans values itself; what could get past it is stopped by the transfer's own check on URLs.
+            request.url = "http://127.0.0.1:1/ HTTP/1.1\r\nX: y"
+            #expect(await kind {
+                _ = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
+            } == .protocolViolation)
+        }
+    }
+
+    @Test func `proxies come from the configuration only`() async throws {
+        setenv("http_proxy", "http://127.0.0.1:1", 1)
+        defer { unsetenv("http_proxy") }
+        let server = try await RawServer.answering(Self.hello)
+        let proxy = try await RawServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nvia proxy")
+        try await withTransport { transport in
+            let direct = try await get(transport, server.url).1
+            let through = try await get(transport, server.url, proxy: "http://127.0.0.1:\(proxy.port)").1
+            #expect(direct == "hello" && through == "via proxy")
+            #expect(proxy.received.hasPrefix("GET http://127.0.0.1:\(server.port)/x HTTP/1.1"))
+        }
+        try await server.stop()
+        try await proxy.stop()
+    }
+
+    @Test func `shutdown fails what runs and refuses what comes`() async throws {
+        let silent = try await RawServer.start { _, _ in }
+        let transport = try CurlTransport()
+        async let running = kind { _ = try await get(transport, silent.url) }
+        try await wait { silent.open == 1 }
+        await transport.shutdown()
+        #expect(await running == .shutdown)
+        #expect(await kind { _ = try await get(transport, silent.url) } == .shutdown)
+        await transport.shutdown()
+        try await silent.stop()
+    }
+
+    @Test func `a thousand concurrent and sequential calls leave no descriptor behind`() async throws {
+        let server = try await RawServer.answering(Self.hello)
+        let before = try descriptors()
+        try await withTransport { transport in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<50 {
+                    group.addTask {
+                        for _ in 0..<20 {
+                            let body = try await get(transport, server.url).1
+                            #expect(body == "hello")
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(transport.statistics.requestsSent == 1_000 && server.connections <= 50)
+        }
+        try await wait { server.open == 0 }
+        try await wait { try descriptors() <= before }
+        try await server.stop()
+    }
+
+    @Test func `certificates are verified`() async throws {
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl") else { return }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (key, certificate) = (folder.path + "/key.pem", folder.path + "/cert.pem")
+        let make = Process()
+        make.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        make.arguments = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost",
+        ]
+        make.standardError = FileHandle.nullDevice
+        try make.run()
+        make.waitUntilExit()
+        let port = Int.random(in: 20_000..<30_000)
+        let serve = Process()
+        serve.executableURL = make.executableURL
+        serve.arguments = ["s_server", "-accept", "\(port)", "-key", key, "-cert", certificate, "-www", "-quiet"]
+        serve.standardOutput = FileHandle.nullDevice
+        serve.standardError = FileHandle.nullDevice
+        serve.standardInput = FileHandle.nullDevice
+        try serve.run()
+        defer { serve.terminate() }
+        let trusting = try CurlTransport(configuration: .init(trustedCertificates: certificate))
+        try await wait {
+            // Until it listens.
+            await kind { _ = try await get(trusting, "https://localhost:\(port)/") } == nil
+        }
+        #expect(await kind { _ = try await get(trusting, "https://127.0.0.1:\(port)/") } == .tls)
+        try await withTransport { transport in
+            #expect(await kind { _ = try await get(transport, "https://localhost:\(port)/") } == .tls)
+        }
+        await trusting.shutdown()
+    }
+
+    private func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+
+    private struct TimedOut: Error {}
+    private func wait(_ condition: () async throws -> Bool) async throws {
+        for _ in 0..<2_000 {
+            if try await condition() { return }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw TimedOut()
+    }
+}
+
+final class ByteCounter: Sendable {
+    private let lock = NSLock()
+    private nonisolated(unsafe) var count = 0  // SAFETY: only touched with `lock` held.
+    func add(_ number: Int) { lock.withLock { count += number } }
+    var value: Int { lock.withLock { count } }
+}
