@@ -16,28 +16,26 @@ struct OpenAIAnswer {
         } catch {
             throw UpstreamFailure(kind: .malformed, detail: "the answer is no JSON object: \(error)")
         }
-        if facts.error != nil || facts.choiceError != nil || facts.endedInError {
-            let errors = OpenAIErrors(spec: spec, dialect: dialect)
-            throw errors.inBand(raw(facts.error ?? facts.choiceError, bytes), hasContent: false)
-        }
+        if facts.isError { throw failure(facts, bytes, hasContent: false) }
         var progress = AnswerProgress()
         progress.absorb(facts, bytes, usage: usage(facts, bytes))
-        if let data = facts.data, data.kind == .array { progress.hasContent = true }
+        if let data = facts.data, data.kind == .array, !OpenAIFacts.isEmpty(data, bytes) { progress.hasContent = true }
         progress.isDone = true
         var splice = BodySplice()
         edit(facts, bytes, progress.usage, base: 0, &splice)
         return WholeAnswer(body: splice.applied(to: body), progress: progress)
     }
 
-    func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, root: Int = 0) -> Usage? {
+    func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>) -> Usage? {
         guard let member = facts.usage else { return nil }
-        var start = root
+        var start = 0
         JSONScanner.skipWhitespace(bytes, &start)
         return OpenAIUsage(rules: spec.usage, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: start)
     }
 
-    func raw(_ member: JSONMember?, _ bytes: Span<UInt8>) -> String? {
-        member.map { JSONText.raw(bytes, $0.value) }
+    func failure(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, hasContent: Bool) -> UpstreamFailure {
+        let json = (facts.error ?? facts.choiceError).map { JSONText.raw(bytes, $0.value) }
+        return OpenAIErrors(spec: spec, dialect: dialect, key: call.key).inBand(json, hasContent: hasContent)
     }
 
     /// - Parameter base: what to add to the ranges, when the JSON is a part of a larger buffer.
@@ -47,14 +45,14 @@ struct OpenAIAnswer {
         if call.upstreamModel != call.model, let model = facts.model {
             splice.replace(shift(model.value, base), with: JSONValue.string(call.model).text)
         }
-        guard let member = facts.usage, let usage, let charge = try? call.quote.charge(for: usage) else { return }
+        guard let member = facts.usage else { return }
+        let charge = usage.flatMap { try? call.quote.charge(for: $0) }
         if let cost = JSONPath.member("cost", of: member.value.lowerBound, bytes) {
-            splice.replace(shift(cost.value, base), with: charge.usdText)
-        } else {
-            let end = member.value.upperBound - 1
-            var first = member.value.lowerBound + 1
-            JSONScanner.skipWhitespace(bytes, &first)
-            splice.insert("\(first == end ? "" : ",")\"cost\":\(charge.usdText)", at: end + base)
+            // Where our charge cannot be told from these figures, the vendor's must not stand in for it.
+            splice.replace(shift(cost.value, base), with: charge?.usdText ?? "null")
+        } else if let charge {
+            let comma = OpenAIFacts.isEmpty(member, bytes) ? "" : ","
+            splice.insert("\(comma)\"cost\":\(charge.usdText)", at: member.value.upperBound - 1 + base)
         }
     }
 

@@ -8,52 +8,17 @@ import RouterCore
 struct OpenAIErrors {
     let spec: ProviderSpec
     let dialect: OpenAIDialect
-
-    /// The parts of an error object that decide.
-    private struct Facts {
-        var text: String
-        var error: JSONValue?
-        var message: String?
-        /// `code`, `type` and OpenRouter's `metadata.error_type`, as text.
-        var codes: [String] = []
-        /// `code` when it is an HTTP status (OpenRouter).
-        var status: Int?
-
-        init(_ text: String, _ error: JSONValue?) {
-            self.text = text
-            self.error = error
-            message = error?["message"]?.stringValue ?? error?.stringValue
-            let code = error?["code"]
-            if let value = code?.integerValue ?? code?.stringValue.flatMap({ Int64($0) }), (400..<600).contains(value) {
-                status = Int(value)
-            }
-            codes = [
-                code?.stringValue ?? code?.numberText, error?["type"]?.stringValue, error?["error_type"]?.stringValue,
-                error?["metadata"]?["error_type"]?.stringValue,
-            ].compactMap { $0 }
-        }
-
-        func says(_ words: String...) -> Bool {
-            let lower = text.lowercased()
-            return words.contains { lower.contains($0) }
-        }
-    }
+    /// What must not be repeated, where it is known; keys that look like keys are left out anyway.
+    var key: Secret?
 
     // MARK: From a status
 
     func failure(head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
-        let text = String(buffer: body)
-        let value = try? JSONValue(parsing: body)
-        let error = value?["error"] ?? (value?["message"] == nil && value?["detail"] == nil ? nil : value)
-        let facts = Facts(text, error)
+        let facts = ErrorFacts(body: body)
         var failure = UpstreamFailure(
             kind: kind(head.status, facts), retryAfter: wait(head, facts, now), status: head.status,
             detail: detail(head.status, facts))
-        let isShown = [FailureKind.invalidRequest, .contextLength, .contentFilter].contains(failure.kind)
-        if isShown { failure.clientError = clientError(facts) }
-        if facts.error?["availability"]?["retryable"] == .boolean(false), failure.kind == .overloaded {
-            failure.kind = .modelUnavailable
-        }
+        failure.clientError = clientError(failure.kind, facts)
         return failure
     }
 
@@ -63,82 +28,219 @@ struct OpenAIErrors {
     /// channel can still answer; afterwards the answer is broken.
     func inBand(_ json: String?, hasContent: Bool) -> UpstreamFailure {
         let value = json.flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
-        let facts = Facts(json ?? "", value)
+        let facts = ErrorFacts(text: json ?? "", error: value, isErrorObject: true)
         let status = facts.status ?? 502
         let detail = "in the answer: " + self.detail(status, facts)
         if hasContent { return UpstreamFailure(kind: .midStream, isBillable: true, status: 200, detail: detail) }
-        var failure = UpstreamFailure(kind: kind(status, facts), status: status, detail: detail)
-        if [FailureKind.invalidRequest, .contextLength, .contentFilter].contains(failure.kind) {
-            failure.clientError = clientError(facts)
-        }
+        var failure = UpstreamFailure(
+            kind: kind(status, facts), retryAfter: facts.retryAfter, status: status, detail: detail)
+        failure.clientError = clientError(failure.kind, facts)
         return failure
     }
 
     // MARK: Kinds
 
-    private func kind(_ status: Int, _ facts: Facts) -> FailureKind {
+    private func kind(_ status: Int, _ facts: ErrorFacts) -> FailureKind {
         for rule in spec.errors where matches(rule, status, facts) { return rule.kind }
+        // These four are about our account whatever else the body says; all others may name the model.
+        if (400..<600).contains(status), ![401, 402, 429].contains(status) {
+            if let kind = facts.availability { return kind }
+            if status < 500, facts.codes.contains("model_not_found") { return .modelUnavailable }
+        }
         switch status {
         case 300..<400: return .malformed
         case 400: return badRequest(facts)
         case 401: return .credentialRefused
+        // Also OpenRouter's "requires more credits, or fewer max_tokens": it is our account that cannot afford the answer.
         case 402: return .credentialExhausted
-        case 403:
-            let isModeration = dialect.forbiddenMayBeModeration
-                && (facts.error?["metadata"]?["flagged_input"] != nil || facts.error?["metadata"]?["reasons"] != nil
-                    || facts.says("moderation", "flagged"))
-            return isModeration ? .contentFilter : .credentialRefused
+        case 403: return dialect.forbiddenMayBeModeration && facts.isModeration ? .contentFilter : .credentialRefused
         case 404: return .modelUnavailable
         case 408: return .timeout
         case 409, 425: return .server
         case 429: return facts.codes.contains("insufficient_quota") ? .credentialExhausted : .rateLimit
-        case 400..<500: return facts.codes.contains("model_not_found") ? .modelUnavailable : .invalidRequest
+        case 400..<500: return .invalidRequest
         case 503, 529: return .overloaded
         case 504, 524: return .timeout
         default: return .server
         }
     }
 
-    private func badRequest(_ facts: Facts) -> FailureKind {
+    private func badRequest(_ facts: ErrorFacts) -> FailureKind {
         if facts.codes.contains("context_length_exceeded") || facts.says("maximum context length") { return .contextLength }
-        if facts.codes.contains(where: { $0 == "content_filter" || $0 == "content_policy_violation" || $0 == "refusal" }) {
-            return .contentFilter
-        }
-        if facts.codes.contains("model_not_found") { return .modelUnavailable }
-        return .invalidRequest
+        let filters: Set<String> = ["content_filter", "content_policy_violation", "refusal"]
+        return facts.codes.contains(where: filters.contains) ? .contentFilter : .invalidRequest
     }
 
-    private func matches(_ rule: ErrorRule, _ status: Int, _ facts: Facts) -> Bool {
+    private func matches(_ rule: ErrorRule, _ status: Int, _ facts: ErrorFacts) -> Bool {
         if let wanted = rule.status, wanted != status { return false }
         if let code = rule.code, !facts.codes.contains(code) { return false }
-        if let words = rule.bodyContains, !facts.text.lowercased().contains(words.lowercased()) { return false }
+        if let words = rule.bodyContains, !facts.says(words) { return false }
         return true
     }
 
-    // MARK: Waits, words
-
-    private func wait(_ head: UpstreamHead, _ facts: Facts, _ now: Int64) -> Duration? {
-        if let seconds = facts.error?["availability"]?["retry_after"]?.integerValue, seconds >= 0 {
-            return .seconds(min(seconds, 86_400))
-        }
-        return RetryAfter.duration(head.headers, now: now)
+    private func wait(_ head: UpstreamHead, _ facts: ErrorFacts, _ now: Int64) -> Duration? {
+        let readsReset = dialect.readsRateLimitReset && head.status == 429
+        return facts.retryAfter ?? RetryAfter.duration(head.headers, now: now, readsReset: readsReset)
     }
 
-    /// The vendor's error in OpenAI's shape, as JSON text.
-    private func clientError(_ facts: Facts) -> String {
-        if let error = facts.error, error["message"]?.stringValue != nil { return error.text }
-        let message = facts.message ?? facts.error?["detail"]?.stringValue ?? "the upstream refused the request"
+    // MARK: Words
+
+    /// The vendor's error in OpenAI's shape, as JSON text, for failures that the client's own request brought about.
+    private func clientError(_ kind: FailureKind, _ facts: ErrorFacts) -> String? {
+        guard [.invalidRequest, .contextLength, .contentFilter].contains(kind) else { return nil }
+        if facts.isErrorObject, let error = facts.error, error["message"]?.stringValue != nil {
+            return Redaction.clean(error.text, key: key)
+        }
+        let message = Redaction.clean(facts.message ?? "the upstream refused the request", key: key)
         return JSONValue.object([
             .init("message", .string(String(message.prefix(2_000)))), .init("type", "invalid_request_error"),
-            .init("param", .null), .init("code", .null),
+            .init("param", .null), .init("code", .optional(facts.codes.first)),
         ]).text
     }
 
     /// For our log: short, and without anything that looks like a key (OpenAI repeats a part of the key in its 401).
-    private func detail(_ status: Int, _ facts: Facts) -> String {
-        let words = (facts.message ?? facts.text).prefix(300)
-        let clean = words.split(separator: " ", omittingEmptySubsequences: false)
-            .map { $0.contains("sk-") ? "<redacted>" : String($0) }.joined(separator: " ")
-        return "\(status) \(clean)"
+    private func detail(_ status: Int, _ facts: ErrorFacts) -> String {
+        // Cleaned before it is cut, so that no half of a key slips through.
+        let words = Redaction.clean(String((facts.message ?? facts.text).prefix(2_000)), key: key)
+        return "\(status) \(words.prefix(300))"
+    }
+}
+
+/// The parts of an error body that decide.
+struct ErrorFacts {
+    /// The whole body, for `body_contains`.
+    let text: String
+    let error: JSONValue?
+    /// The vendor put its error under `error`, as OpenAI does.
+    let isErrorObject: Bool
+    let message: String?
+    /// `code`, `type` and OpenRouter's `error_type`, as text.
+    let codes: [String]
+
+    init(text: String, error: JSONValue?, isErrorObject: Bool) {
+        self.text = text
+        self.error = error
+        self.isErrorObject = isErrorObject
+        let code = error?["code"]
+        codes = [
+            code?.stringValue ?? code?.numberText, error?["type"]?.stringValue, error?["error_type"]?.stringValue,
+            error?["metadata"]?["error_type"]?.stringValue,
+        ].compactMap { $0 }
+        // `detail` is FastAPI's: a text, or a list of problems that is best shown as it is.
+        let detail = error?["detail"]
+        message = error?["message"]?.stringValue ?? error?.stringValue ?? detail?.stringValue
+            ?? (detail?.isNull ?? true ? nil : detail?.text)
+    }
+
+    init(body: ByteBuffer) {
+        let value = try? JSONValue(parsing: body)
+        let inner = value?["error"].flatMap { $0.isNull ? nil : $0 }
+        let isOuter = value?["message"] != nil || value?["detail"] != nil
+        self.init(
+            text: String(buffer: body), error: inner ?? (isOuter ? value : nil), isErrorObject: inner != nil)
+    }
+
+    /// Case-insensitive.
+    func says(_ words: String) -> Bool { text.lowercased().contains(words.lowercased()) }
+
+    /// The HTTP status that an error inside a 200 stands for: said in numbers, or by a known name.
+    var status: Int? {
+        for value in [error?["code"], error?["http_status"]] {
+            if let number = value?.integerValue ?? value?.stringValue.flatMap({ Int64($0) }), (400..<600).contains(number) {
+                return Int(number)
+            }
+        }
+        return codes.lazy.compactMap { Self.statuses[$0] }.first
+    }
+
+    private static let statuses: [String: Int] = [
+        "invalid_request": 400, "invalid_request_error": 400, "invalid_prompt": 400, "context_length_exceeded": 400,
+        "max_tokens_exceeded": 400, "token_limit_exceeded": 400, "string_too_long": 400, "content_filter": 400,
+        "content_policy_violation": 400, "refusal": 400, "authentication": 401, "authentication_error": 401,
+        "invalid_api_key": 401, "payment_required": 402, "insufficient_quota": 402, "permission_denied": 403,
+        "permission_error": 403, "not_found": 404, "model_not_found": 404, "timeout": 504, "precondition_failed": 412,
+        "payload_too_large": 413, "unprocessable": 422, "rate_limit_exceeded": 429, "rate_limit_error": 429,
+        "server": 500, "server_error": 500, "provider_unavailable": 502, "provider_overloaded": 503,
+        "overloaded_error": 503,
+    ]
+
+    var isModeration: Bool {
+        let metadata = error?["metadata"]
+        return metadata?["flagged_input"] != nil || metadata?["reasons"] != nil || says("moderation") || says("flagged")
+    }
+
+    /// OpenRouter's `error.availability`: what is the matter with the model, and whether waiting helps.
+    var availability: FailureKind? {
+        guard let availability = error?["availability"], !availability.isNull else { return nil }
+        switch availability["code"]?.stringValue {
+        case "capacity_exhausted", "temporarily_unavailable": return .overloaded
+        // The client's own wishes left nothing over; that says nothing about the model's health.
+        case "wrong_endpoint", "constraint_filtered": return .invalidRequest
+        case "model_not_found", "no_endpoints", "model_deprecated", "model_unavailable_upstream", "region_restricted",
+            "privacy_restricted", "free_variant_ended":
+            return .modelUnavailable
+        default: return availability["retryable"]?.boolValue.map { $0 ? .overloaded : .modelUnavailable }
+        }
+    }
+
+    /// `error.availability.retry_after`, in seconds.
+    var retryAfter: Duration? {
+        let value = error?["availability"]?["retry_after"]
+        return (value?.numberText ?? value?.stringValue).flatMap { RetryAfter.duration(seconds: $0) }
+    }
+}
+
+/// Keeps keys out of words that vendors send back.
+enum Redaction {
+    private static let mark = "<redacted>"
+
+    /// Without the key, and without anything that looks like `sk-…` (also with stars in it, as OpenAI shows keys).
+    static func clean(_ text: String, key: Secret?) -> String {
+        guard let key, key.reveal().utf8.count >= 4 else { return withoutKeyLike(text) }
+        return withoutKeyLike(replacing(key.reveal(), in: text))
+    }
+
+    private static func replacing(_ secret: String, in text: String) -> String {
+        let bytes = Array(text.utf8)
+        let wanted = Array(secret.utf8)
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            if bytes[index...].starts(with: wanted) {
+                result += mark.utf8
+                index += wanted.count
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func withoutKeyLike(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let isBoundary = index == 0 || !isKeyByte(bytes[index - 1])
+            if isBoundary, bytes[index...].starts(with: "sk-".utf8) {
+                var end = index + 3
+                while end < bytes.count, isKeyByte(bytes[end]) { end += 1 }
+                // Shorter is a word.
+                if end - index >= 8 {
+                    result += mark.utf8
+                    index = end
+                    continue
+                }
+            }
+            result.append(bytes[index])
+            index += 1
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isKeyByte(_ byte: UInt8) -> Bool {
+        (byte >= 0x30 && byte <= 0x39) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || byte == 0x2D || byte == 0x5F
+            || byte == UInt8(ascii: "*") || byte == UInt8(ascii: ".")
     }
 }

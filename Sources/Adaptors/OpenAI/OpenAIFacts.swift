@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// What one JSON answer or stream chunk says, as ranges, found in one pass over its top level.
+/// What one JSON answer or stream chunk says, as ranges, found in one pass over its top level and one over its choices.
 struct OpenAIFacts {
     var error: JSONMember?
     var usage: JSONMember?
@@ -18,9 +18,12 @@ struct OpenAIFacts {
     var ascii: Int64 = 0
     var other: Int64 = 0
 
+    /// The three places inside a body or chunk where a failure is told.
+    var isError: Bool { error != nil || choiceError != nil || endedInError }
+
     /// - Throws: ``JSONScanError`` for bytes that are not one JSON object.
-    init(_ bytes: Span<UInt8>, start: Int = 0, end: Int) throws(JSONScanError) {
-        var position = start
+    init(_ bytes: Span<UInt8>, end: Int) throws(JSONScanError) {
+        var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
         var cursor = try JSONObjectCursor(bytes, at: position)
         while let member = try cursor.next(bytes) {
@@ -57,10 +60,7 @@ struct OpenAIFacts {
 
     private mutating func readChoice(_ member: JSONMember, _ bytes: Span<UInt8>) {
         if JSONText.isKey(member, "delta", bytes) || JSONText.isKey(member, "message", bytes) {
-            guard member.kind == .object, var inner = try? JSONObjectCursor(bytes, at: member.value.lowerBound) else {
-                return
-            }
-            while let field = try? inner.next(bytes) { readMessage(field, bytes) }
+            if member.kind == .object { readMessage(member, bytes) }
         } else if JSONText.isKey(member, "text", bytes) {
             text(member, bytes)
         } else if JSONText.isKey(member, "finish_reason", bytes), member.kind == .string {
@@ -74,18 +74,27 @@ struct OpenAIFacts {
         }
     }
 
-    private mutating func readMessage(_ field: JSONMember, _ bytes: Span<UInt8>) {
-        if JSONText.isKey(field, "content", bytes) || JSONText.isKey(field, "reasoning", bytes)
-            || JSONText.isKey(field, "reasoning_content", bytes) || JSONText.isKey(field, "refusal", bytes)
-        {
-            if field.kind == .string { text(field, bytes) } else { structure(field, bytes) }
-        } else if JSONText.isKey(field, "tool_calls", bytes) || JSONText.isKey(field, "function_call", bytes)
-            || JSONText.isKey(field, "audio", bytes) || JSONText.isKey(field, "images", bytes)
-        {
+    private mutating func readMessage(_ message: JSONMember, _ bytes: Span<UInt8>) {
+        guard var inner = try? JSONObjectCursor(bytes, at: message.value.lowerBound) else { return }
+        // `reasoning`, `reasoning_content` and `reasoning_details` say the same thing in three ways: counted once.
+        var reasoning: (text: JSONMember?, details: JSONMember?)
+        while let field = try? inner.next(bytes) {
+            if JSONText.isKey(field, "content", bytes) || JSONText.isKey(field, "refusal", bytes) {
+                if field.kind == .string { text(field, bytes) } else { structure(field, bytes) }
+            } else if JSONText.isKey(field, "reasoning", bytes) || JSONText.isKey(field, "reasoning_content", bytes) {
+                if field.kind == .string, field.value.count > 2 { reasoning.text = field }
+            } else if JSONText.isKey(field, "reasoning_details", bytes) {
+                reasoning.details = field
+            } else if JSONText.isKey(field, "tool_calls", bytes) || JSONText.isKey(field, "function_call", bytes)
+                || JSONText.isKey(field, "audio", bytes) || JSONText.isKey(field, "images", bytes)
+            {
+                structure(field, bytes)
+            }
+        }
+        if let field = reasoning.text {
+            text(field, bytes)
+        } else if let field = reasoning.details {
             structure(field, bytes)
-        } else if JSONText.isKey(field, "reasoning_details", bytes) {
-            // Says the same as `reasoning`; content, but not counted twice.
-            if field.kind == .array, !isEmpty(field, bytes) { hasContent = true }
         }
     }
 
@@ -95,32 +104,74 @@ struct OpenAIFacts {
         count(member.value, bytes)
     }
 
-    /// A non-empty array or object is content; the strings in it count as delivered text.
+    /// A non-empty array or object is content; what the model wrote inside it counts as delivered text.
     private mutating func structure(_ member: JSONMember, _ bytes: Span<UInt8>) {
-        guard member.kind == .array || member.kind == .object, !isEmpty(member, bytes) else { return }
+        guard member.kind == .array || member.kind == .object, !Self.isEmpty(member, bytes) else { return }
         hasContent = true
-        count(member.value, bytes)
+        countInside(member.value, member.kind, bytes)
     }
 
-    private func isEmpty(_ member: JSONMember, _ bytes: Span<UInt8>) -> Bool {
+    /// Ids, types, signatures and base64 data are no text of the model; names, arguments and texts are.
+    private mutating func countInside(_ range: Range<Int>, _ kind: JSONKind, _ bytes: Span<UInt8>) {
+        if kind == .array {
+            guard var cursor = try? JSONArrayCursor(bytes, at: range.lowerBound) else { return }
+            while let element = try? cursor.next(bytes) { countInside(element.range, element.kind, bytes) }
+        } else if kind == .object {
+            guard var cursor = try? JSONObjectCursor(bytes, at: range.lowerBound) else { return }
+            while let member = try? cursor.next(bytes) {
+                if member.kind == .string {
+                    if isWrittenByModel(member, bytes) { count(member.value, bytes) }
+                } else {
+                    countInside(member.value, member.kind, bytes)
+                }
+            }
+        }
+    }
+
+    private func isWrittenByModel(_ member: JSONMember, _ bytes: Span<UInt8>) -> Bool {
+        JSONText.isKey(member, "arguments", bytes) || JSONText.isKey(member, "name", bytes)
+            || JSONText.isKey(member, "text", bytes) || JSONText.isKey(member, "input", bytes)
+            || JSONText.isKey(member, "summary", bytes) || JSONText.isKey(member, "refusal", bytes)
+            || JSONText.isKey(member, "transcript", bytes)
+    }
+
+    /// Whether an array or object has nothing inside.
+    static func isEmpty(_ member: JSONMember, _ bytes: Span<UInt8>) -> Bool {
         var position = member.value.lowerBound + 1
         JSONScanner.skipWhitespace(bytes, &position)
         return position == member.value.upperBound - 1
     }
 
+    /// Counts a string as its decoded text, without decoding it.
     private mutating func count(_ range: Range<Int>, _ bytes: Span<UInt8>) {
         var index = range.lowerBound + 1
         let end = range.upperBound - 1
         while index < end {
             let byte = bytes[index]
             if byte == UInt8(ascii: "\\") {
-                let isUnicode = index + 1 < end && bytes[index + 1] == UInt8(ascii: "u")
-                if isUnicode { other += 1 } else { ascii += 1 }
-                index += isUnicode ? 6 : 2
+                if bytes[index + 1] == UInt8(ascii: "u") {
+                    countUnit(at: index + 2, bytes)
+                    index += 6
+                } else {
+                    ascii += 1
+                    index += 2
+                }
                 continue
             }
             if byte < 0x80 { ascii += 1 } else if byte >= 0xC0 { other += 1 }
             index += 1
+        }
+    }
+
+    /// `\uXXXX`: ASCII when it starts with `00` and a digit below 8; the second half of a surrogate pair is no character.
+    private mutating func countUnit(at index: Int, _ bytes: Span<UInt8>) {
+        let zero = UInt8(ascii: "0")
+        if bytes[index] == zero, bytes[index + 1] == zero, bytes[index + 2] < UInt8(ascii: "8") {
+            ascii += 1
+        } else if bytes[index] | 0x20 == UInt8(ascii: "d"), bytes[index + 1] | 0x20 >= UInt8(ascii: "c") {
+            // DC00...DFFF
+        } else {
+            other += 1
         }
     }
 }

@@ -32,32 +32,45 @@ public struct OpenAIProvider: Provider {
         headers[.contentType] = "application/json"
         headers[.accept] = call.envelope.isStream ? "text/event-stream" : "application/json"
         let body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
-        return prepared(
+        return try prepared(
             UpstreamRequest(url: call.baseURL + path, headers: headers, body: body), key: call.key,
             extraHeaders: call.channel.headers)
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        guard let path = dialect.path(of: side) else { return nil }
-        return prepared(UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path), key: key, extraHeaders: [])
+        let listPath = spec.endpoints[.models].flatMap { $0 } ?? Self.paths[.models]
+        guard let path = side == .listModels ? listPath : dialect.path(of: side) else { return nil }
+        var headers = HTTPFields()
+        headers[.accept] = "application/json"
+        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
+        return try? prepared(request, key: key, extraHeaders: [])
     }
 
-    /// Adds the static headers and the credential.
-    private func prepared(_ request: UpstreamRequest, key: Secret?, extraHeaders: [StaticHeader]) -> UpstreamRequest {
+    /// Adds the static headers and the credential. Nothing of the client's own headers ever gets here.
+    private func prepared(
+        _ request: UpstreamRequest, key: Secret?, extraHeaders: [StaticHeader]
+    ) throws(UpstreamFailure) -> UpstreamRequest {
         var request = request
-        for header in spec.headers + extraHeaders {
-            if let name = HTTPField.Name(header.name) { request.headers[name] = header.value.reveal() }
-        }
+        for header in spec.headers + extraHeaders { try set(header.name, header.value.reveal(), &request) }
         guard let key else { return request }
         switch spec.auth {
-        case .bearer: request.headers[.authorization] = "Bearer \(key.reveal())"
-        case .header(let name, let prefix):
-            if let name = HTTPField.Name(name) { request.headers[name] = prefix + key.reveal() }
+        case .bearer: try set("Authorization", "Bearer " + key.reveal(), &request)
+        case .header(let name, let prefix): try set(name, prefix + key.reveal(), &request)
         case .query(let name):
-            request.url += (request.url.contains("?") ? "&" : "?") + "\(name)=\(PercentEncoding.query(key.reveal()))"
+            let separator = request.url.contains("?") ? "&" : "?"
+            request.url += separator + PercentEncoding.query(name) + "=" + PercentEncoding.query(key.reveal())
         case .none: break
         }
         return request
+    }
+
+    /// The configuration has checked names and values; what slipped through would be altered silently by `HTTPFields`, so it is refused.
+    private func set(_ name: String, _ value: String, _ request: inout UpstreamRequest) throws(UpstreamFailure) {
+        guard let field = HTTPField.Name(name), HTTPField.isValidValue(value) else {
+            throw UpstreamFailure(
+                source: .gateway, kind: .server, detail: "header '\(name)' of provider '\(spec.name)' is not fit for HTTP")
+        }
+        request.headers[field] = value
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
@@ -81,16 +94,20 @@ struct OpenAIDialect: Sendable, Hashable {
     var reportsCost = false
     /// Top-level request fields that are for the gateway, not for the vendor.
     var gatewayFields: Set<String> = ["models", "provider", "session_id"]
+    /// A pseudonym of the end user goes into `user` when the client gave none.
+    var sendsEndUser = false
     /// 403 can mean moderation of the client's input.
     var forbiddenMayBeModeration = false
+    /// `X-RateLimit-Reset` is a Unix time in milliseconds.
+    var readsRateLimitReset = false
     var generationHeader: HTTPField.Name?
-    var sidePaths: [String: String] = ["models": "/models"]
+    var sidePaths: [String: String] = [:]
 
     static let plain = OpenAIDialect()
 
     func path(of side: SideCall) -> String? {
         switch side {
-        case .listModels: return sidePaths["models"]
+        case .listModels: return nil
         case .accountBalance: return sidePaths["credits"]
         case .generation(let id):
             guard Self.isGenerationID(id) else { return nil }

@@ -3,63 +3,122 @@ import RouterCore
 
 /// The client's bytes with the few changes that a vendor needs, made as splices: everything that is not named here stays as it
 /// came, number text and unknown fields included.
+///
+/// The changes are worked out on a list of the top-level fields, one step after the other, and then written in one copy: what the
+/// gateway needs first, then the provider file's rename, drop, default and set, so that the file has the last word.
 struct OpenAIRequestBody {
-    let call: UpstreamCall
-    let rules: RequestRules
-    let dialect: OpenAIDialect
-    let usage: UsageRules
+    private let call: UpstreamCall
+    private let rules: RequestRules
+    private let dialect: OpenAIDialect
+    private let usage: UsageRules
+    private var fields: [Field] = []
+
+    init(call: UpstreamCall, rules: RequestRules, dialect: OpenAIDialect, usage: UsageRules) {
+        self.call = call
+        self.rules = rules
+        self.dialect = dialect
+        self.usage = usage
+    }
+
+    /// A top-level field of the body that goes upstream.
+    private struct Field {
+        var name: String
+        /// Its place among the client's members; nil = added.
+        var member: Int?
+        /// The new value as JSON text; nil = the client's bytes.
+        var json: String?
+        var isRenamed = false
+        /// `stream_options` of the client, to which `include_usage` is added.
+        var asksForUsage = false
+    }
 
     private var envelope: RequestEnvelope { call.envelope }
 
     func spliced() -> ByteBuffer {
+        var copy = self
+        copy.plan()
+        return copy.write()
+    }
+
+    // MARK: What changes
+
+    private mutating func plan() {
         let bytes = envelope.body.readableBytesUInt8Span
-        let names = envelope.members.map { JSONText.string(bytes, content: $0.key) }
-        var removed = removedMembers(names)
+        for (index, member) in envelope.members.enumerated() {
+            let name = JSONText.string(bytes, content: member.key)
+            if !dialect.gatewayFields.contains(name) { fields.append(Field(name: name, member: index)) }
+        }
+        if call.upstreamModel != envelope.model { set("model", JSONValue.string(call.upstreamModel).text) }
+        // We need the usage of every stream for the books.
+        if envelope.isStream, envelope.endpoint != .embeddings, usage.streamUsageOption != false { askForUsage() }
+        if dialect.sendsEndUser, let user = call.endUser, !has("user") { set("user", JSONValue.string(user).text) }
+        for rename in rules.rename where rename.from != rename.to {
+            if has(rename.to) {
+                fields.removeAll { $0.name == rename.from }
+            } else {
+                for index in fields.indices where fields[index].name == rename.from {
+                    fields[index].name = rename.to
+                    fields[index].isRenamed = true
+                }
+            }
+        }
+        fields.removeAll { rules.drop.contains($0.name) }
+        for field in rules.defaults where !has(field.name) { set(field.name, field.json) }
+        for field in rules.set { set(field.name, field.json) }
+    }
+
+    private func has(_ name: String) -> Bool { fields.contains { $0.name == name } }
+
+    private mutating func set(_ name: String, _ json: String) {
+        guard has(name) else { return fields.append(Field(name: name, json: json)) }
+        for index in fields.indices where fields[index].name == name { fields[index].json = json }
+    }
+
+    private mutating func askForUsage() {
+        guard has("stream_options") else { return set("stream_options", "{\"include_usage\":true}") }
+        for index in fields.indices where fields[index].name == "stream_options" { fields[index].asksForUsage = true }
+    }
+
+    // MARK: Writing
+
+    private func write() -> ByteBuffer {
+        let bytes = envelope.body.readableBytesUInt8Span
         var splice = BodySplice()
-        // Insertions go right behind the opening brace and are added first, so that they precede a removal there.
-        let insertions = insertedFields(names, &removed)
-        if !insertions.isEmpty {
-            let fields = insertions.joined(separator: ",")
-            splice.insert(removed.count < names.count ? fields + "," : fields, at: openingBrace(bytes) + 1)
+        var kept: Set<Int> = []
+        for case (let field, let index?) in fields.map({ ($0, $0.member) }) {
+            kept.insert(index)
+            let member = envelope.members[index]
+            if field.isRenamed { splice.replace(member.key, with: String(quoted(field.name).dropFirst().dropLast())) }
+            if let json = field.json {
+                splice.replace(member.value, with: json)
+            } else if field.asksForUsage {
+                editStreamOptions(member, bytes, &splice)
+            }
         }
-        remove(removed, &splice)
-        for (index, member) in envelope.members.enumerated() where !removed.contains(index) {
-            edit(member, names[index], bytes, &splice)
+        // Added fields go right behind the opening brace.
+        let added = fields.filter { $0.member == nil }.map { quoted($0.name) + ":" + ($0.json ?? "null") }
+        if !added.isEmpty {
+            var brace = 0
+            JSONScanner.skipWhitespace(bytes, &brace)
+            splice.insert(added.joined(separator: ",") + (kept.isEmpty ? "" : ","), at: brace + 1)
         }
+        remove(except: kept, &splice)
         return splice.applied(to: envelope.body)
     }
 
-    // MARK: Which members go
-
-    private func removedMembers(_ names: [String]) -> Set<Int> {
-        var removed: Set<Int> = []
-        let forced = Set(rules.set.map(\.name))
-        let renamedFrom = Set(rules.rename.map(\.from))
-        for (index, name) in names.enumerated() {
-            if dialect.gatewayFields.contains(name) || rules.drop.contains(name) || forced.contains(name) {
-                removed.insert(index)
-            }
-            // The new name wins over the old one.
-            if renamedFrom.contains(name),
-                let rename = rules.rename.first(where: { $0.from == name }), names.contains(rename.to)
-            {
-                removed.insert(index)
-            }
-        }
-        return removed
-    }
+    private func quoted(_ text: String) -> String { JSONValue.string(text).text }
 
     /// Runs of removed members, each with the comma that has to go with it.
-    private func remove(_ removed: Set<Int>, _ splice: inout BodySplice) {
+    private func remove(except kept: Set<Int>, _ splice: inout BodySplice) {
         let members = envelope.members
         var first = 0
         while first < members.count {
-            guard removed.contains(first) else {
+            guard !kept.contains(first) else {
                 first += 1
                 continue
             }
             var last = first
-            while last + 1 < members.count, removed.contains(last + 1) { last += 1 }
+            while last + 1 < members.count, !kept.contains(last + 1) { last += 1 }
             if last + 1 < members.count {
                 splice.remove(members[first].whole.lowerBound..<members[last + 1].whole.lowerBound)
             } else if first > 0 {
@@ -71,63 +130,13 @@ struct OpenAIRequestBody {
         }
     }
 
-    // MARK: What is added
-
-    private func insertedFields(_ names: [String], _ removed: inout Set<Int>) -> [String] {
-        var fields: [String] = []
-        let present = Set(names.enumerated().filter { !removed.contains($0.offset) }.map(\.element))
-            .union(rules.rename.filter { names.contains($0.from) }.map(\.to))
-        for field in rules.defaults where !present.contains(field.name) { fields.append(member(field)) }
-        for field in rules.set { fields.append(member(field)) }
-        if asksForUsage, !present.contains("stream_options") {
-            fields.append("\"stream_options\":{\"include_usage\":true}")
-        }
-        if let user = call.endUser, !present.contains("user") {
-            fields.append("\"user\":" + JSONValue.string(user).text)
-        }
-        return fields
-    }
-
-    private func member(_ field: RequestRules.Field) -> String { JSONValue.string(field.name).text + ":" + field.json }
-
-    /// We need the usage of every stream for the books.
-    private var asksForUsage: Bool {
-        envelope.isStream && envelope.endpoint != .embeddings && usage.streamUsageOption != false
-            && !rules.drop.contains("stream_options")
-    }
-
-    // MARK: What is changed in place
-
-    private func edit(_ member: JSONMember, _ name: String, _ bytes: Span<UInt8>, _ splice: inout BodySplice) {
-        if name == "model", call.upstreamModel != envelope.model {
-            splice.replace(member.value, with: JSONValue.string(call.upstreamModel).text)
-        } else if name == "stream_options", asksForUsage {
-            editStreamOptions(member, bytes, &splice)
-        }
-        if let rename = rules.rename.first(where: { $0.from == name }) {
-            splice.replace(member.key, with: String(JSONValue.string(rename.to).text.dropFirst().dropLast()))
-        }
-    }
-
-    private func editStreamOptions(
-        _ member: JSONMember, _ bytes: Span<UInt8>, _ splice: inout BodySplice
-    ) {
-        guard member.kind == .object else {
-            return splice.replace(member.value, with: "{\"include_usage\":true}")
-        }
+    private func editStreamOptions(_ member: JSONMember, _ bytes: Span<UInt8>, _ splice: inout BodySplice) {
+        guard member.kind == .object else { return splice.replace(member.value, with: "{\"include_usage\":true}") }
         if let flag = JSONPath.member("include_usage", of: member.value.lowerBound, bytes) {
             if !JSONScanner.equals(bytes, flag.value, "true") { splice.replace(flag.value, with: "true") }
             return
         }
-        var inside = member.value.lowerBound + 1
-        JSONScanner.skipWhitespace(bytes, &inside)
-        let isEmpty = bytes[inside] == UInt8(ascii: "}")
-        splice.insert(isEmpty ? "\"include_usage\":true" : "\"include_usage\":true,", at: member.value.lowerBound + 1)
-    }
-
-    private func openingBrace(_ bytes: Span<UInt8>) -> Int {
-        var position = 0
-        JSONScanner.skipWhitespace(bytes, &position)
-        return position
+        let comma = OpenAIFacts.isEmpty(member, bytes) ? "" : ","
+        splice.insert("\"include_usage\":true\(comma)", at: member.value.lowerBound + 1)
     }
 }

@@ -6,36 +6,45 @@ enum RetryAfter {
     /// Longer wishes are cut; health clamps further.
     private static let longest: Int64 = 86_400
 
-    /// `retry-after-ms`, `Retry-After` (seconds, or an HTTP date: RFC 9110, section 5.6.7), `X-RateLimit-Reset` (Unix milliseconds, OpenRouter).
+    /// `retry-after-ms`, `Retry-After` (seconds, or an HTTP date: RFC 9110, section 5.6.7), and where the vendor has it
+    /// `X-RateLimit-Reset` (Unix milliseconds).
     /// - Parameter now: Unix seconds.
-    static func duration(_ headers: HTTPFields, now: Int64) -> Duration? {
-        if let text = value("retry-after-ms", headers), let milliseconds = Int64(text), milliseconds >= 0 {
-            return .milliseconds(min(milliseconds, longest * 1000))
-        }
+    static func duration(_ headers: HTTPFields, now: Int64, readsReset: Bool = false) -> Duration? {
+        if let text = value("retry-after-ms", headers), let milliseconds = wholeNumber(text) { return clamped(milliseconds) }
         if let text = value("retry-after", headers) {
-            if let milliseconds = millisecondsOfSeconds(text) { return .milliseconds(min(milliseconds, longest * 1000)) }
-            if let date = unixSeconds(ofHTTPDate: text) { return .seconds(min(max(0, date - now), longest)) }
+            if let wait = duration(seconds: text) { return wait }
+            if let date = unixSeconds(ofHTTPDate: text) { return clamped((date - now) * 1000) }
         }
-        if let text = value("x-ratelimit-reset", headers), let milliseconds = Int64(text), milliseconds > 1_000_000_000_000 {
-            return .milliseconds(min(max(0, milliseconds - now * 1000), longest * 1000))
+        if readsReset, let text = value("x-ratelimit-reset", headers), let milliseconds = wholeNumber(text),
+            milliseconds > 1_000_000_000_000
+        {
+            return clamped(milliseconds - now * 1000)
         }
         return nil
+    }
+
+    /// `3`, `0.5`: some vendors send fractions.
+    static func duration(seconds text: String) -> Duration? {
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let first = parts.first, let whole = wholeNumber(first) else { return nil }
+        guard parts.count == 2 else { return clamped(whole * 1000) }
+        guard wholeNumber(parts[1]) != nil, var milliseconds = wholeNumber(parts[1].prefix(3)) else { return nil }
+        for _ in parts[1].prefix(3).utf8.count..<3 { milliseconds *= 10 }
+        return clamped(whole * 1000 + milliseconds)
+    }
+
+    private static func clamped(_ milliseconds: Int64) -> Duration {
+        .milliseconds(min(max(0, milliseconds), longest * 1000))
     }
 
     private static func value(_ name: String, _ headers: HTTPFields) -> String? {
         HTTPField.Name(name).flatMap { headers[$0] }
     }
 
-    /// `3`, `0.5`: some vendors send fractions.
-    private static func millisecondsOfSeconds(_ text: String) -> Int64? {
-        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let whole = Int64(parts[0]), whole >= 0, whole < 1_000_000_000 else { return nil }
-        guard parts.count == 2 else { return whole * 1000 }
-        let digits = String(parts[1].prefix(3))
-        guard let fraction = Int64(digits), fraction >= 0, !digits.isEmpty else { return nil }
-        var milliseconds = fraction
-        for _ in digits.utf8.count..<3 { milliseconds *= 10 }
-        return whole * 1000 + milliseconds
+    /// Digits only; a figure of more than fifteen counts as the largest of them.
+    private static func wholeNumber(_ text: some StringProtocol) -> Int64? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+        return text.utf8.count > 15 ? 999_999_999_999_999 : Int64(text)
     }
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -16,12 +16,15 @@ public struct OpenRouterProvider: Provider {
     public init(spec: ProviderSpec) {
         var dialect = OpenAIDialect.plain
         dialect.reportsCost = true
-        // `provider` holds preferences among OpenRouter's hosts and `session_id` keeps them sticky: both go through.
+        // `provider` holds preferences among OpenRouter's hosts and `session_id` keeps them sticky: both go through. Our own
+        // channel preferences use the same field; a name that OpenRouter does not know is its own business to refuse.
         // `models` stays here, because its fallbacks are planned over our own channels.
         dialect.gatewayFields = ["models"]
+        dialect.sendsEndUser = true
         dialect.forbiddenMayBeModeration = true
+        dialect.readsRateLimitReset = true
         dialect.generationHeader = HTTPField.Name("X-Generation-Id")
-        dialect.sidePaths = ["models": "/models", "credits": "/credits", "generation": "/generation?id="]
+        dialect.sidePaths = ["credits": "/credits", "generation": "/generation?id="]
         base = OpenAIProvider(spec: spec, dialect: dialect)
     }
 

@@ -1,115 +1,175 @@
 import NIOCore
+import RouterCore
 
 /// Cuts a byte stream into server-sent events (WHATWG HTML, section 9.2), wherever the reads were cut.
 ///
-/// An event is handed out as its raw bytes, blank line included, so that it can be forwarded unchanged. Lines end in LF, CRLF or CR.
-/// Every byte is looked at once, however small the pieces come.
+/// An event is handed out as a range of ``buffer``, blank line included, so that it can be forwarded unchanged and together
+/// with its neighbours. Lines end in LF, CRLF or CR. Every byte is looked at once, however small the pieces come, and only
+/// the incomplete event is kept.
 struct SSEParser: Sendable {
-    private var buffer = ByteBuffer()
-    private var scan = Scan()
+    /// The incomplete event, and before it what was handed out since the last ``append(_:)``.
+    private(set) var buffer = ByteBuffer()
+    /// Where the incomplete event starts, from the reader index.
+    private var start = 0
+    /// How far the search for its end has come, from the reader index.
+    private var scanned = 0
+    /// Bytes of the line so far.
+    private var lineLength = 0
+    /// The byte before was a CR that ended a line: an LF now is its second half.
+    private var isAfterCR = false
+    /// The line before ended in a CR alone.
+    private var wasBareCR = false
+    /// All bytes ever looked at; the tests bound the work with it.
+    private(set) var examined = 0
 
     /// Bytes of the incomplete event.
-    var pendingBytes: Int { buffer.readableBytes }
+    var pendingBytes: Int { buffer.readableBytes - start }
 
     mutating func append(_ bytes: ByteBuffer) {
-        if buffer.readableBytes == 0 { buffer = bytes } else { buffer.writeImmutableBuffer(bytes) }
+        guard pendingBytes > 0 else {
+            buffer = bytes
+            start = 0
+            scanned = 0
+            return
+        }
+        buffer.moveReaderIndex(forwardBy: start)
+        scanned -= start
+        start = 0
+        // Without this the buffer would grow with the stream when no read ends where an event ends. At most as many bytes are
+        // moved as were read since the last time.
+        if buffer.readerIndex >= buffer.readableBytes { buffer.discardReadBytes() }
+        buffer.writeImmutableBuffer(bytes)
     }
 
-    /// The next whole event, or nil until more bytes come.
-    mutating func next() -> ByteBuffer? {
+    /// The next whole event as a range from the reader index of ``buffer``, or nil until more bytes come.
+    mutating func next() -> Range<Int>? {
         let whole = buffer
-        guard let end = scan.findEnd(whole.readableBytesUInt8Span) else { return nil }
-        scan.scanned = 0
-        scan.lineLength = 0
-        return buffer.readSlice(length: end)
+        guard let end = findEnd(whole.readableBytesUInt8Span) else { return nil }
+        defer { start = end }
+        return start..<end
     }
 
-    /// What is left at the end of the stream: an event without its blank line, or nothing.
+    /// What is left at the end of the stream, completed with the line ends that it lacks; nil when nothing is left.
     mutating func rest() -> ByteBuffer? {
         defer { self = SSEParser() }
-        return buffer.readableBytes > 0 ? buffer : nil
-    }
-
-    /// How far the search for the end of the event has come.
-    private struct Scan {
-        /// Bytes behind the reader index that were looked at already.
-        var scanned = 0
-        var lineLength = 0
-        var lastWasCR = false
-
-        mutating func findEnd(_ bytes: Span<UInt8>) -> Int? {
-            var index = scanned
-            let count = bytes.count
-            while index < count {
-                let byte = bytes[index]
-                index += 1
-                if byte == 0x0A {
-                    if lastWasCR {
-                        // The second half of CRLF.
-                        lastWasCR = false
-                        continue
-                    }
-                    if lineLength == 0 { return index }
-                    lineLength = 0
-                } else if byte == 0x0D {
-                    lastWasCR = true
-                    if lineLength == 0 {
-                        // The LF of a CRLF belongs to this event when it is here already.
-                        if index < count, bytes[index] == 0x0A {
-                            lastWasCR = false
-                            index += 1
-                        }
-                        return index
-                    }
-                    lineLength = 0
-                } else {
-                    lastWasCR = false
-                    lineLength += 1
-                }
-            }
-            scanned = count
+        guard pendingBytes > 0, var rest = buffer.getSlice(at: buffer.readerIndex + start, length: pendingBytes) else {
             return nil
         }
+        // A CR of an empty line that waited for its LF ends the event by itself.
+        if scanned < buffer.readableBytes { return rest }
+        // Behind a CR one LF would only be its second half.
+        rest.writeStaticString(lineLength == 0 && !isAfterCR ? "\n" : "\n\n")
+        return rest
+    }
+
+    private mutating func findEnd(_ bytes: Span<UInt8>) -> Int? {
+        var index = scanned
+        let count = bytes.count
+        defer {
+            examined += index - scanned
+            scanned = index
+        }
+        while index < count {
+            let byte = bytes[index]
+            if isAfterCR {
+                isAfterCR = false
+                wasBareCR = byte != 0x0A
+                if !wasBareCR {
+                    index += 1
+                    continue
+                }
+            }
+            if byte == 0x0A {
+                index += 1
+                if lineLength == 0 { return endOfEvent(at: index, afterCR: false) }
+                lineLength = 0
+                wasBareCR = false
+            } else if byte == 0x0D {
+                if lineLength > 0 {
+                    lineLength = 0
+                    isAfterCR = true
+                    index += 1
+                } else if wasBareCR {
+                    // A stream with CR alone: waiting for an LF would hold every event back until the next one.
+                    index += 1
+                    return endOfEvent(at: index, afterCR: true)
+                } else {
+                    // The LF of a CRLF belongs to this event, also when it comes with the next read.
+                    guard index + 1 < count else { return nil }
+                    index += bytes[index + 1] == 0x0A ? 2 : 1
+                    return endOfEvent(at: index, afterCR: false)
+                }
+            } else {
+                lineLength += 1
+                index += 1
+            }
+        }
+        return nil
+    }
+
+    private mutating func endOfEvent(at index: Int, afterCR: Bool) -> Int {
+        lineLength = 0
+        wasBareCR = false
+        isAfterCR = afterCR
+        return index
     }
 }
 
-/// The fields of one raw event that matter here.
+/// The payload of one raw event; comments and other fields (`event`, `id`, `retry`) stay raw bytes that nobody reads.
 struct SSEEvent {
-    /// Range of the payload inside the raw event, when it is a single `data` line.
-    var dataRange: Range<Int>?
-    /// The payload when it came in several `data` lines, joined with LF.
-    var joinedData: ByteBuffer?
+    /// One `data` line, as ranges from the start of the event.
+    struct DataLine {
+        /// With its line end.
+        var line: Range<Int>
+        var payload: Range<Int>
+    }
+    private(set) var first: DataLine?
+    /// The second and further `data` lines; hardly any stream has them.
+    private(set) var more: [DataLine] = []
 
-    init(_ raw: ByteBuffer) {
+    /// - Parameter isFirst: of the stream; only there a byte order mark may stand.
+    init(_ raw: ByteBuffer, isFirst: Bool) {
         let bytes = raw.readableBytesUInt8Span
-        var ranges: [Range<Int>] = []
         var start = 0
-        // A byte order mark may open the stream.
-        if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { start = 3 }
+        if isFirst, bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { start = 3 }
         while start < bytes.count {
             var end = start
             while end < bytes.count, bytes[end] != 0x0A, bytes[end] != 0x0D { end += 1 }
-            if let payload = Self.payload(bytes, start..<end) { ranges.append(payload) }
-            start = end + 1
-        }
-        if ranges.count == 1 {
-            dataRange = ranges[0]
-        } else if ranges.count > 1 {
-            var joined = ByteBuffer()
-            for (index, range) in ranges.enumerated() {
-                if index > 0 { joined.writeInteger(UInt8(0x0A)) }
-                if let slice = raw.getSlice(at: raw.readerIndex + range.lowerBound, length: range.count) {
-                    joined.writeImmutableBuffer(slice)
-                }
+            var next = min(end + 1, bytes.count)
+            if end < bytes.count, bytes[end] == 0x0D, next < bytes.count, bytes[next] == 0x0A { next += 1 }
+            if let payload = Self.payload(bytes, start..<end) {
+                let line = DataLine(line: start..<next, payload: payload)
+                if first == nil { first = line } else { more.append(line) }
             }
-            joinedData = joined
+            start = next
         }
     }
 
+    /// The payload of several lines as one text, joined with LF.
+    func joined(_ raw: ByteBuffer) -> ByteBuffer {
+        var result = ByteBuffer()
+        for (index, line) in ([first].compactMap { $0 } + more).enumerated() {
+            if index > 0 { result.writeInteger(UInt8(0x0A)) }
+            if let slice = raw.getSlice(at: raw.readerIndex + line.payload.lowerBound, length: line.payload.count) {
+                result.writeImmutableBuffer(slice)
+            }
+        }
+        return result
+    }
+
+    /// The raw event with another payload, on one line; everything else stays as it is.
+    func replacing(payload: ByteBuffer, in raw: ByteBuffer) -> ByteBuffer {
+        guard let first else { return raw }
+        var splice = BodySplice()
+        // Line feeds inside JSON are white space.
+        let oneLine = payload.readableBytesView.lazy.map { $0 == 0x0A || $0 == 0x0D ? UInt8(0x20) : $0 }
+        splice.replace(first.payload, with: ByteBuffer(bytes: oneLine))
+        for line in more { splice.remove(line.line) }
+        return splice.applied(to: raw)
+    }
+
     private static func payload(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Range<Int>? {
-        let name: [UInt8] = [0x64, 0x61, 0x74, 0x61]  // data
-        guard line.count >= 4 else { return nil }
-        for offset in 0..<4 where bytes[line.lowerBound + offset] != name[offset] { return nil }
+        guard line.count >= 4, JSONScanner.equals(bytes, line.lowerBound..<line.lowerBound + 4, "data") else { return nil }
         var start = line.lowerBound + 4
         if start == line.upperBound { return start..<start }
         guard bytes[start] == 0x3A else { return nil }

@@ -39,6 +39,10 @@ final class Settle: Sendable {
     deinit {
         let state = state.withLock { $0 }
         guard !state.hasEnded else { return }
+        // A stream that nobody reads gives its place back without a verdict.
+        if state.isCommitted, admission.envelope.isStream, let candidate = state.candidate {
+            services.health.released(candidate.route.target)
+        }
         services.settler.take(
             Settle.record(admission, state, abandonedEnd(state), services))
     }
