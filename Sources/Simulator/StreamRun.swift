@@ -124,9 +124,22 @@ enum FastAnswer {
         return ByteBuffer(string: text)
     }()
 
+    /// A plain search for `"stream":true`, with or without a blank; no JSON is read here.
     static func asksForStream(_ body: ByteBuffer) -> Bool {
-        body.readableBytesView.firstRange(of: "\"stream\":true".utf8) != nil
-            || body.readableBytesView.firstRange(of: "\"stream\": true".utf8) != nil
+        contains("\"stream\":true", body) || contains("\"stream\": true", body)
+    }
+
+    private static func contains(_ text: StaticString, _ body: ByteBuffer) -> Bool {
+        let bytes = body.readableBytesUInt8Span
+        let wanted = text.utf8Start
+        let length = text.utf8CodeUnitCount
+        guard bytes.count >= length else { return false }
+        for start in 0...(bytes.count - length) {
+            var matched = 0
+            while matched < length, bytes[start + matched] == wanted[matched] { matched += 1 }
+            if matched == length { return true }
+        }
+        return false
     }
 
     static func body(isStream: Bool) -> ByteBuffer { isStream ? stream : whole }

@@ -71,7 +71,8 @@ import Testing
 
     @Test func `functions stay under 70 lines`() {
         var long: [String] = []
-        for file in Self.swift {
+        // Tests hold tables, which are long and read line by line.
+        for file in Self.sources {
             var start: (line: Int, indent: Int)?
             for (number, line) in file.lines.enumerated() {
                 let indent = line.prefix { $0 == " " }.count
