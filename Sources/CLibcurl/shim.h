@@ -1,12 +1,9 @@
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 // curl_easy_setopt and friends are variadic, which Swift cannot call: one typed wrapper per kind of argument.
 
@@ -83,4 +80,5 @@ static inline int apir_epoll_wait(int poll, apir_ready *ready, int capacity, int
     }
     return count;
 }
-static inline void apir_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+// Feature macros such as _GNU_SOURCE must not be set here: they would change types that Swift's Glibc module defines too.
+static inline void apir_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
