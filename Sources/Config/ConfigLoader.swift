@@ -45,8 +45,9 @@ public struct ConfigLoader: Sendable {
         let channelsPath = Paths.join(folder, gateway.channelsFile)
         let channelsFile = ChannelsFile(
             providers: providers, brokenProviders: broken, groups: Set(gateway.configuration.groups.keys),
-            timeouts: gateway.routing.timeouts, environment: environment)
-        let channels = cursor(channelsPath).map { channelsFile.read($0) } ?? []
+            environment: environment)
+        let (channels, models) = cursor(channelsPath).map { channelsFile.read($0) } ?? ([], [])
+        gateway.routing.models = models
 
         var configuration = gateway.configuration
         let brokenFiles = Set(broken.map { "\(providersFolder)/\($0).yaml" })

@@ -81,6 +81,40 @@ public protocol LogStore: Sendable {
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics
 }
 
+/// What is known of channels that are not well, for people who look into the database and for the next start.
+public protocol HealthStore: Sendable {
+    /// Replaces everything that is stored. `now` in Unix seconds.
+    func saveHealth(_ rows: [ChannelHealthRow], now: Int64) async throws
+    func loadHealth() async throws -> [ChannelHealthRow]
+}
+
+/// A row of `channel_health`.
+public struct ChannelHealthRow: Sendable, Hashable {
+    public enum State: String, Sendable, Hashable {
+        case closed, open
+        case halfOpen = "half_open"
+    }
+    public var scope: HealthScope
+    public var state: State
+    /// The last failure.
+    public var kind: FailureKind?
+    /// Unix seconds; nil unless open.
+    public var openUntil: Int64?
+    public var failures: Int
+    public var openings: Int
+
+    public init(
+        scope: HealthScope, state: State, kind: FailureKind? = nil, openUntil: Int64? = nil, failures: Int, openings: Int
+    ) {
+        self.scope = scope
+        self.state = state
+        self.kind = kind
+        self.openUntil = openUntil
+        self.failures = failures
+        self.openings = openings
+    }
+}
+
 /// Small things: settings by key, and who did what.
 public protocol AdminStore: Sendable {
     func setting(_ key: String) async throws -> String?
@@ -90,7 +124,7 @@ public protocol AdminStore: Sendable {
 }
 
 /// One database behind all of it.
-public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LogStore, AdminStore {
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LogStore, HealthStore, AdminStore {
     /// A cheap round trip for `/health/ready`.
     func ping() async throws
     func close() async throws

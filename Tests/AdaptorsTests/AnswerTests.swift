@@ -74,7 +74,7 @@ import Testing
     func `what is no JSON object is malformed`(_ body: String) throws {
         let failure = try error(body)
         #expect(failure.kind == .malformed)
-        #expect(failure.retry == .otherEndpoint)
+        #expect(failure.retry == .otherChannel)
     }
 
     @Test(arguments: [

@@ -71,7 +71,7 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
         #expect(failure.status == sample.status)
         #expect(failure.source == .upstream)
         #expect(!failure.isBillable)
-        #expect(failure.retry == (sample.kind.movesOn ? .otherEndpoint : .no))
+        #expect(failure.retry == sample.kind.next)
         // The client sees the vendor's words only where its own request is at fault.
         #expect((failure.clientError != nil) == [.invalidRequest, .contextLength, .contentFilter].contains(sample.kind))
     }

@@ -131,8 +131,8 @@ import Testing
         let failure = try #require(try failure(body, family: .openrouter))
         #expect(failure.kind == kind)
         #expect(failure.source == .upstream && !failure.isBillable)
-        #expect(failure.retry == (kind.movesOn ? .otherEndpoint : .no))
-        #expect((failure.clientError != nil) == !kind.movesOn)
+        #expect(failure.retry == kind.next)
+        #expect((failure.clientError != nil) == (kind.next == .no || kind.next == .otherModel))
     }
 
     @Test(arguments: [
@@ -142,6 +142,6 @@ import Testing
     func `what is no JSON object is malformed and moves on`(_ body: String) throws {
         let failure = try #require(try failure(body))
         #expect(failure.kind == .malformed)
-        #expect(failure.retry == .otherEndpoint)
+        #expect(failure.retry == .otherChannel)
     }
 }

@@ -2,100 +2,127 @@ import RouterCore
 import Testing
 
 @Suite struct RoutingTests {
-    private static let spec = ProviderSpec(
-        name: "p", family: .openai, baseURL: "http://h", auth: .bearer, models: [ProviderModel(id: "m"), ProviderModel(id: "x/y")])
+    private let start = Fleet.start
 
-    private func channel(_ id: Int64, weight: UInt32 = 1, priority: Int = 0, keys: Int = 1, models: [String] = ["*"]) -> Channel {
-        Channel(
-            id: id, name: "c\(id)", provider: Self.spec, keys: (0..<keys).map { Secret("k\($0)") },
-            models: models.map { Channel.Model(pattern: $0) }, weight: weight, priority: priority)
-    }
-
-    private let start = MonotonicInstant(nanoseconds: 1_000_000_000_000)
-
-    private func plan(
-        _ channels: [Channel], health: HealthTable? = nil, query: RouteQuery = RouteQuery(model: "m"), now: MonotonicInstant? = nil,
-        rng: inout SplitMix64
-    ) -> RoutePlan {
-        Router.plan(
-            query, table: RouteTable(channels: channels), health: health ?? HealthTable(settings: RoutingSettings()), now: now ?? start,
-            capabilities: { _ in [.chat] }, rng: &rng)
-    }
-
+    /// Every fleet of up to four channels, each out of weight {0, 1, 3} × priority {0, 1} × {well, cooling}.
     @Test func `small spaces, exhaustively`() {
         var rng = SplitMix64(seed: 1)
         let weights: [UInt32] = [0, 1, 3]
-        for code in 0..<(12 * 12 * 12) {
-            // Three channels, each with a weight, a priority and a health out of 3 × 2 × 2.
-            var health = HealthTable(settings: RoutingSettings())
-            var channels: [Channel] = []
-            var open: Set<Int64> = []
-            var rest = code
-            for id in 1...3 {
-                let choice = rest % 12
-                rest /= 12
-                channels.append(channel(Int64(id), weight: weights[choice % 3], priority: choice / 3 % 2))
-                if choice / 6 == 1 {
-                    open.insert(Int64(id))
-                    health.failed(
-                        HealthTarget(channelID: Int64(id), keyIndex: 0, model: "m"), UpstreamFailure(kind: .connect), now: start, rng: &rng)
+        for size in 0...4 {
+            var spaces = 1
+            for _ in 0..<size { spaces *= 12 }
+            for code in 0..<spaces {
+                var health = HealthTable(settings: RoutingSettings())
+                var channels: [Channel] = []
+                var open: Set<Int64> = []
+                var rest = code
+                for id in 0..<size {
+                    let choice = rest % 12
+                    rest /= 12
+                    let channel = Fleet.channel(Int64(id + 1), weight: weights[choice % 3], priority: choice / 3 % 2)
+                    channels.append(channel)
+                    guard choice / 6 == 1 else { continue }
+                    open.insert(channel.id)
+                    health.fail(channel, .connect, now: start, rng: &rng)
                 }
+                let plan = Fleet.plan(channels, health: health, rng: &rng)
+                let problem = Self.problem(plan, channels, open)
+                #expect(problem == nil, "size \(size) code \(code)")
             }
-            let plan = plan(channels, health: health, rng: &rng)
-            let ids = plan.candidates.map(\.channel.id)
-            #expect(Set(ids).count == ids.count && Set(ids) == Set(channels.map(\.id)).subtracting(open), "code \(code)")
-            #expect(Set(plan.dropped.map(\.channelID)) == open)
-            for (left, right) in zip(plan.candidates, plan.candidates.dropFirst()) {
-                let (a, b) = (left.channel, right.channel)
-                #expect((a.weight == 0) == (b.weight == 0) ? a.priority >= b.priority : a.weight > 0, "code \(code)")
-            }
-            if ids.isEmpty { #expect(plan.retryAfter != nil) }
         }
     }
 
-    @Test(arguments: [[1, 1], [1, 3], [5, 3, 2], [1, 10, 100, 1_000]] as [[UInt32]]) func `shares follow the weights`(weights: [UInt32]) {
+    /// What is wrong with a plan; one comparison per plan keeps 22,000 of them fast.
+    private static func problem(_ plan: RoutePlan, _ channels: [Channel], _ open: Set<Int64>) -> String? {
+        let ids = plan.candidates.map(\.channel.id)
+        guard ids.count == Set(ids).count, Set(ids) == Set(channels.map(\.id)).subtracting(open) else { return "candidates \(ids)" }
+        guard Set(plan.dropped.map(\.channelID)) == open else { return "dropped \(plan.dropped)" }
+        for (left, right) in zip(plan.candidates, plan.candidates.dropFirst()) {
+            let (a, b) = (left.channel, right.channel)
+            guard (a.weight == 0) == (b.weight == 0) ? a.priority >= b.priority : a.weight > 0 else { return "order \(ids)" }
+        }
+        if ids.isEmpty, !open.isEmpty, plan.retryAfter == nil { return "no retryAfter" }
+        return nil
+    }
+
+    @Test(arguments: [[1, 1], [1, 3], [5, 3, 2], [1, 10, 100, 1_000], [7, 0, 3]] as [[UInt32]])
+    func `shares follow the weights`(weights: [UInt32]) {
         var rng = SplitMix64(seed: 42)
-        let channels = weights.enumerated().map { channel(Int64($0.offset), weight: $0.element) }
+        let channels = weights.enumerated().map { Fleet.channel(Int64($0.offset), weight: $0.element) }
         let table = RouteTable(channels: channels)
         let health = HealthTable(settings: RoutingSettings())
         var counts = [Int](repeating: 0, count: weights.count)
         let rounds = 100_000
         for _ in 0..<rounds {
             let plan = Router.plan(
-                RouteQuery(model: "m"), table: table, health: health, now: start, capabilities: { _ in [.chat] }, rng: &rng)
+                RouteQuery(model: "m", limit: 1), table: table, health: health, now: start, facts: Fleet.facts, rng: &rng)
             counts[Int(plan.candidates[0].channel.id)] += 1
         }
+        let statistic = chiSquare(counts, weights)
+        // 99.9 % quantiles for 1, 2 and 3 degrees of freedom; the seed is fixed, so this cannot flake.
+        let freedom = weights.count { $0 > 0 } - 1
+        #expect(statistic < [10.83, 13.82, 16.27][freedom - 1], "\(counts)")
+        for (count, weight) in zip(counts, weights) where weight == 0 { #expect(count == 0) }
+    }
+
+    private func chiSquare(_ counts: [Int], _ weights: [UInt32]) -> Double {
+        let rounds = counts.reduce(0, +)
         let total = weights.reduce(0, +)
-        let chiSquare = zip(counts, weights).reduce(0.0) { sum, pair in
+        return zip(counts, weights).filter { $0.1 > 0 }.reduce(0.0) { sum, pair in
             let expected = Double(rounds) * Double(pair.1) / Double(total)
             return sum + (Double(pair.0) - expected) * (Double(pair.0) - expected) / expected
         }
-        // 99.9 % quantiles for 1, 2 and 3 degrees of freedom; the seed is fixed, so this cannot flake.
-        #expect(chiSquare < [10.83, 13.82, 16.27][weights.count - 2], "\(counts)")
     }
 
-    @Test func `the same seed gives the same plan`() {
-        let channels = (1...6).map { channel(Int64($0), weight: UInt32($0)) }
+    @Test func `the second candidate has its weight's share among those that are left`() {
+        var rng = SplitMix64(seed: 8)
+        let channels = [5, 3, 2].enumerated().map { Fleet.channel(Int64($0.offset), weight: UInt32($0.element)) }
+        var seconds = [Int](repeating: 0, count: 3)
+        for _ in 0..<30_000 {
+            let plan = Fleet.plan(channels, query: RouteQuery(model: "m", limit: 2), rng: &rng)
+            if plan.candidates[0].channel.id == 0 { seconds[Int(plan.candidates[1].channel.id)] += 1 }
+        }
+        #expect(chiSquare([seconds[1], seconds[2]], [3, 2]) < 10.83, "\(seconds)")
+    }
+
+    @Test func `the same seed gives the same plan, whatever the limit`() {
+        let channels = (1...6).map { Fleet.channel(Int64($0), weight: UInt32($0), priority: $0 % 2) }
         var left = SplitMix64(seed: 5)
         var right = SplitMix64(seed: 5)
-        for _ in 0..<50 { #expect(plan(channels, rng: &left).candidates == plan(channels, rng: &right).candidates) }
+        for _ in 0..<50 { #expect(Fleet.plan(channels, rng: &left).candidates == Fleet.plan(channels, rng: &right).candidates) }
+        for limit in 1...6 {
+            var all = SplitMix64(seed: 77)
+            var few = SplitMix64(seed: 77)
+            let whole = Fleet.plan(channels, rng: &all).candidates
+            let part = Fleet.plan(channels, query: RouteQuery(model: "m", limit: limit), rng: &few).candidates
+            #expect(Array(whole.prefix(limit)) == part, "limit \(limit)")
+        }
     }
 
     @Test func `channels are dropped with their reason`() {
         var rng = SplitMix64(seed: 3)
-        var off = channel(1)
+        var off = Fleet.channel(1)
         off.isEnabled = false
         off.disabledReason = "no key"
-        var closed = channel(2)
+        var closed = Fleet.channel(2)
         closed.groups = ["vip"]
-        let plan = plan([off, closed, channel(3)], query: RouteQuery(model: "m", excludedChannels: [3]), rng: &rng)
+        var health = HealthTable(settings: RoutingSettings())
+        health.set(.draining, channelID: 4)
+        health.set(.disabled, channelID: 5)
+        let other = Fleet.channel(6, models: ["z"])
+        var query = RouteQuery(model: "m", excludedChannels: [3])
+        query.explainsAll = true
+        let fleet = [off, closed, Fleet.channel(3), Fleet.channel(4), Fleet.channel(5), other]
+        let plan = Fleet.plan(fleet, health: health, query: query, rng: &rng)
         #expect(plan.candidates.isEmpty && plan.isModelKnown)
-        #expect(plan.dropped.map(\.reason) == [.disabled("no key"), .wrongGroup, .excluded])
-        #expect(!self.plan([channel(1)], query: RouteQuery(model: "other"), rng: &rng).isModelKnown)
+        #expect(
+            plan.dropped.map(\.reason)
+                == [.disabled("no key"), .wrongGroup, .excluded, .draining, .disabled("by an operator"), .notServed])
+        #expect(!Fleet.plan([Fleet.channel(1)], query: RouteQuery(model: "other"), rng: &rng).isModelKnown)
     }
 
     @Test func `patterns serve what the provider lists, and mapped names go upstream`() {
-        var mapped = channel(1, models: [])
+        var mapped = Fleet.channel(1, models: [])
         mapped.models = [Channel.Model(pattern: "public", upstream: "m"), Channel.Model(pattern: "x/*")]
         #expect(mapped.upstreamModel(for: "public") == "m" && mapped.upstreamModel(for: "x/y") == "x/y")
         #expect(mapped.upstreamModel(for: "x/other") == nil && mapped.upstreamModel(for: "m") == nil)
@@ -103,97 +130,107 @@ import Testing
         #expect(table.models == ["public", "x/y"] && table.knows("public") && !table.knows("x/other"))
     }
 
-    // MARK: Health
+    // MARK: Settings
 
-    private let target = HealthTarget(channelID: 1, keyIndex: 0, model: "m")
-
-    @Test(arguments: [FailureKind.connect, .rateLimit, .overloaded]) func `some failures open at once`(kind: FailureKind) {
+    @Test func `a model's own settings win over the gateway's, and the nearer timeouts over the farther`() {
         var rng = SplitMix64(seed: 1)
-        var health = HealthTable(settings: RoutingSettings())
-        health.failed(target, UpstreamFailure(kind: kind), now: start, rng: &rng)
-        guard case .open(let until) = health.state(of: target, now: start) else { return #expect(Bool(false)) }
-        #expect((Duration.seconds(5)...Duration.seconds(5.6)).contains(start.duration(to: until)))
+        let rules = [
+            ModelRouting(pattern: "x/*", strategy: .lowestCost, maxAttempts: 7, timeouts: TimeoutOverrides(firstByte: .seconds(2), idle: .seconds(3))),
+            ModelRouting(pattern: "x/y", affinity: .off, timeouts: TimeoutOverrides(firstContent: .seconds(4))),
+        ]
+        let settings = RoutingSettings(timeouts: AttemptTimeouts(connect: .seconds(1)), models: rules)
+        #expect(settings.policy(for: "x/y").strategy == .weightedRandom && settings.policy(for: "x/y").affinity == .off)
+        let pattern = settings.policy(for: "x/other")
+        #expect(pattern.strategy == .lowestCost && pattern.maxAttempts == 7 && pattern.timeouts.firstByte == .seconds(2))
+        #expect(settings.policy(for: "m").maxAttempts == 3)
+
+        var channel = Fleet.channel(1)
+        channel.timeouts = TimeoutOverrides(firstByte: .seconds(20), idle: .seconds(30))
+        channel.models = [Channel.Model(pattern: "x/y", timeouts: TimeoutOverrides(idle: .seconds(40)))]
+        let candidate = Fleet.plan([channel], query: RouteQuery(model: "x/y"), settings: settings, rng: &rng).candidates[0]
+        #expect(
+            candidate.timeouts
+                == AttemptTimeouts(
+                    connect: .seconds(1), firstByte: .seconds(20), firstContent: .seconds(4), idle: .seconds(40), total: .seconds(600)))
     }
 
-    @Test(arguments: [FailureKind.server, .timeout, .malformed, .truncated, .midStream]) func `others open on the third in a row`(kind: FailureKind) {
-        var rng = SplitMix64(seed: 1)
+    // MARK: Strategies
+
+    private func first(_ channels: [Channel], _ strategy: RoutingStrategy, _ health: HealthTable, now: MonotonicInstant? = nil) -> Int64 {
+        var rng = SplitMix64(seed: 9)
+        let plan = Fleet.plan(channels, health: health, now: now ?? start, settings: RoutingSettings(strategy: strategy), rng: &rng)
+        return plan.candidates[0].channel.id
+    }
+
+    @Test func `round robin interleaves by weight, and who comes back does not catch up`() {
         var health = HealthTable(settings: RoutingSettings())
-        for count in 1...3 {
-            #expect(health.state(of: target, now: start) == .closed, "before failure \(count)")
-            health.failed(target, UpstreamFailure(kind: kind), now: start, rng: &rng)
+        let channels = [Fleet.channel(1, weight: 3), Fleet.channel(2, weight: 1)]
+        var order: [Int64] = []
+        func serve(_ channels: [Channel]) {
+            let id = first(channels, .roundRobin, health)
+            if let channel = channels.first(where: { $0.id == id }) { _ = health.begin(channel, now: start) }
+            order.append(id)
         }
-        #expect(health.state(of: target, now: start) != .closed)
-
-        var apart = HealthTable(settings: RoutingSettings())
-        for minute in 0..<5 {
-            apart.failed(target, UpstreamFailure(kind: kind), now: start.advanced(by: .seconds(minute * 120)), rng: &rng)
-        }
-        #expect(apart.state(of: target, now: start.advanced(by: .seconds(481))) == .closed)
+        for _ in 0..<400 { serve(channels) }
+        #expect(order.count { $0 == 1 } == 300)
+        // Smooth: never more than three of one kind in a row.
+        for index in 0..<(order.count - 4) { #expect(Set(order[index..<index + 5]).count == 2) }
+        // A third channel is added after all that: it gets its share, not everything.
+        order = []
+        for _ in 0..<100 { serve(channels + [Fleet.channel(3, weight: 4)]) }
+        #expect((49...51).contains(order.count { $0 == 3 }), "\(order)")
     }
 
-    @Test(arguments: [FailureKind.invalidRequest, .contextLength, .contentFilter, .cancelled]) func `the client's own mistakes cool nothing`(kind: FailureKind) {
-        var rng = SplitMix64(seed: 1)
+    @Test func `least latency prefers the fast, tries the unmeasured, and forgives with time`() throws {
         var health = HealthTable(settings: RoutingSettings())
-        for _ in 0..<10 { health.failed(target, UpstreamFailure(kind: kind), now: start, rng: &rng) }
-        #expect(health.state(of: target, now: start) == .closed && health.report(now: start).isEmpty)
-    }
-
-    @Test func `Retry-After is honoured and clamped, cool-downs grow, one request probes`() {
-        var rng = SplitMix64(seed: 1)
-        var health = HealthTable(settings: RoutingSettings(cooldownBase: .seconds(5), cooldownMax: .seconds(60)))
-        health.failed(target, UpstreamFailure(kind: .rateLimit, retryAfter: .seconds(2)), now: start, rng: &rng)
-        #expect(health.state(of: target, now: start) == .open(until: start.advanced(by: .seconds(2))))
-        let after = start.advanced(by: .seconds(2))
-        #expect(health.state(of: target, now: after) == .halfOpen)
-        let first = health.began(target, now: after)
-        let second = health.began(target, now: after)
-        #expect(first && !second)
-        health.failed(target, UpstreamFailure(kind: .rateLimit, retryAfter: .seconds(9_999)), now: after, rng: &rng)
-        #expect(health.state(of: target, now: after) == .open(until: after.advanced(by: .seconds(60))))
-        let later = after.advanced(by: .seconds(61))
-        _ = health.began(target, now: later)
-        health.succeeded(target, now: later)
-        #expect(health.state(of: target, now: later) == .closed)
-
-        var growing = HealthTable(settings: RoutingSettings(cooldownBase: .seconds(5), cooldownMax: .seconds(60)))
-        var waits: [Duration] = []
-        for _ in 0..<6 {
-            growing.failed(target, UpstreamFailure(kind: .connect), now: start, rng: &rng)
-            if case .open(let until) = growing.state(of: target, now: start) { waits.append(start.duration(to: until)) }
+        let channels = [Fleet.channel(1), Fleet.channel(2), Fleet.channel(3)]
+        var rng = SplitMix64(seed: 2)
+        for (channel, milliseconds) in [(channels[0], 900), (channels[1], 100)] {
+            let ticket = try health.mustBegin(channel, now: start)
+            health.delivered(ticket, firstContent: .milliseconds(milliseconds), now: start)
+            health.ended(ticket, .completed, now: start, rng: &rng)
         }
-        #expect(waits == waits.sorted() && waits.last == .seconds(60))
+        #expect(first(channels, .leastLatency, health) == 3, "the unmeasured one is measured first")
+        #expect(first(Array(channels.prefix(2)), .leastLatency, health) == 2)
+        // Load counts: nine requests under way at 100 ms wait longer than one at 900 ms.
+        var busy = health
+        for _ in 0..<9 { _ = busy.begin(channels[1], now: start) }
+        #expect(first(Array(channels.prefix(2)), .leastLatency, busy) == 1)
+        // The slow one has not been asked for three minutes: it gets another chance.
+        let later = start.advanced(by: .seconds(200))
+        let ticket = try health.mustBegin(channels[1], now: later)
+        health.delivered(ticket, firstContent: .milliseconds(100), now: later)
+        health.ended(ticket, .completed, now: later, rng: &rng)
+        #expect(first(Array(channels.prefix(2)), .leastLatency, health, now: later) == 1)
     }
 
-    @Test func `a refused key is out for every model while its sibling goes on`() {
-        var rng = SplitMix64(seed: 1)
+    @Test func `least busy measures by weight`() {
         var health = HealthTable(settings: RoutingSettings())
-        let channel = channel(1, keys: 2)
-        health.failed(target, UpstreamFailure(kind: .credentialRefused), now: start, rng: &rng)
-        for _ in 0..<20 {
-            let plan = plan([channel], health: health, query: RouteQuery(model: "x/y"), rng: &rng)
-            #expect(plan.candidates.first?.keyIndex == 1)
+        let channels = [Fleet.channel(1, weight: 4), Fleet.channel(2, weight: 1)]
+        for _ in 0..<3 { _ = health.begin(channels[0], now: start) }
+        _ = health.begin(channels[1], now: start)
+        #expect(first(channels, .leastBusy, health) == 1, "3/4 is less than 1/1")
+        for _ in 0..<2 { _ = health.begin(channels[0], now: start) }
+        #expect(first(channels, .leastBusy, health) == 2, "5/4 is more than 1/1")
+    }
+
+    @Test func `lowest cost takes the cheapest, equals by weight, the unknown last`() throws {
+        func spec(_ name: String, _ usd: String?) throws -> ProviderSpec {
+            let rate = try usd.map { try FemtoUSD.parse(usdPerMillion: $0).price }
+            let price = rate.map { ModelPrice(rates: .init(input: $0, output: $0)) }
+            return ProviderSpec(name: name, family: .openai, baseURL: "http://h", models: [ProviderModel(id: "m", price: price)])
         }
-        health.failed(HealthTarget(channelID: 1, keyIndex: 1, model: "m"), UpstreamFailure(kind: .credentialExhausted), now: start, rng: &rng)
-        let none = plan([channel], health: health, rng: &rng)
-        #expect(none.candidates.isEmpty)
-        guard case .allKeysRefused = none.dropped.first?.reason else { return #expect(Bool(false), "\(none.dropped)") }
-    }
-
-    @Test func `a missing model cools that model only`() {
-        var rng = SplitMix64(seed: 1)
-        var health = HealthTable(settings: RoutingSettings())
-        health.failed(target, UpstreamFailure(kind: .modelUnavailable), now: start, rng: &rng)
-        #expect(plan([channel(1, keys: 3)], health: health, rng: &rng).candidates.isEmpty)
-        #expect(!plan([channel(1, keys: 3)], health: health, query: RouteQuery(model: "x/y"), rng: &rng).candidates.isEmpty)
-    }
-
-    @Test func `names of clients cannot grow the table without bound`() {
-        var rng = SplitMix64(seed: 1)
-        var health = HealthTable(settings: RoutingSettings())
-        for number in 0..<60_000 {
-            let target = HealthTarget(channelID: 1, keyIndex: 0, model: "made-up-\(number)")
-            health.failed(target, UpstreamFailure(kind: .server), now: start.advanced(by: .milliseconds(number)), rng: &rng)
+        let channels = [
+            Fleet.channel(1, spec: try spec("none", nil)), Fleet.channel(2, spec: try spec("dear", "3")),
+            Fleet.channel(3, weight: 9, spec: try spec("cheap", "1")), Fleet.channel(4, weight: 1, spec: try spec("cheap2", "1")),
+        ]
+        var rng = SplitMix64(seed: 4)
+        var firsts: [Int64: Int] = [:]
+        for _ in 0..<2_000 {
+            let ids = Fleet.plan(channels, settings: RoutingSettings(strategy: .lowestCost), rng: &rng).candidates.map(\.channel.id)
+            #expect(Array(ids[2...]) == [2, 1] && Set(ids[..<2]) == [3, 4])
+            firsts[ids[0], default: 0] += 1
         }
-        #expect(health.report(now: start).count <= 20_001)
+        #expect((1_700...1_900).contains(firsts[3] ?? 0), "\(firsts)")
     }
 }

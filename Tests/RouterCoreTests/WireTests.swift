@@ -67,7 +67,7 @@ import Testing
              "user":"u","models":["a","b"],"session_id":"s","x":{"deep":[1.0]},"messages":[{"content":"hello"}]}
             """)
         #expect(read.model == "m-1" && read.isStream && read.wantsStreamUsage && read.maxOutputTokens == 7 && read.choices == 2)
-        #expect(read.user == "u" && read.fallbackModels == ["a", "b"] && read.sessionKey == "s" && read.members.count == 11)
+        #expect(read.user == "u" && read.fallbackModels == ["a", "b"] && read.sessionID == "s" && read.members.count == 11)
         let plain = try envelope(#"{"model":"m","stream":null,"max_tokens":null,"usage":{"include":true}}"#)
         #expect(!plain.isStream && plain.maxOutputTokens == nil && plain.wantsStreamUsage)
     }

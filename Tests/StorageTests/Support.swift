@@ -70,7 +70,14 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
             audioInput: 1, audioOutput: 2, images: 9, searches: 10, requests: 1,
             upstreamCost: FemtoUSD(femtos: 1_234_000_000)),
         usageSource: .estimated, charge: charge.map { NanoUSD(nanos: $0) }, pricingVersion: 0, outcome: .truncated,
-        status: 200, errorCode: "upstream_cut", isStream: true, attempts: 2, generationID: "gen-1",
+        status: 200, errorCode: "upstream_cut", isStream: true, attempts: 2,
+        attemptList: [
+            AttemptRecord(
+                channelID: 3, upstreamModel: "m", status: 503, kind: .overloaded, milliseconds: 12, billedTokens: 7,
+                upstreamCost: NanoUSD(nanos: 9)),
+            AttemptRecord(channelID: 4, upstreamModel: "m", status: 200, milliseconds: 40),
+        ],
+        generationID: "gen-1",
         latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt)
 }
 

@@ -48,6 +48,11 @@ struct OpenAIRequestBody {
             let name = JSONText.string(bytes, content: member.key)
             if !dialect.gatewayFields.contains(name) { fields.append(Field(name: name, member: index)) }
         }
+        switch call.hostPreferences {
+        case .replaced(let json) where has("provider"): set("provider", json)
+        case .nothing: fields.removeAll { $0.name == "provider" }
+        default: break
+        }
         if call.upstreamModel != envelope.model { set("model", JSONValue.string(call.upstreamModel).text) }
         // We need the usage of every stream for the books.
         if envelope.isStream, envelope.endpoint != .embeddings, usage.streamUsageOption != false { askForUsage() }

@@ -16,8 +16,8 @@ public struct OpenRouterProvider: Provider {
     public init(spec: ProviderSpec) {
         var dialect = OpenAIDialect.plain
         dialect.reportsCost = true
-        // `provider` holds preferences among OpenRouter's hosts and `session_id` keeps them sticky: both go through. Our own
-        // channel preferences use the same field; a name that OpenRouter does not know is its own business to refuse.
+        // `provider` holds preferences among OpenRouter's hosts and `session_id` keeps them sticky: both go through. Names of our own
+        // channels have been taken out of the preferences (``ClientPreferences/forwarded``).
         // `models` stays here, because its fallbacks are planned over our own channels.
         dialect.gatewayFields = ["models"]
         dialect.sendsEndUser = true
@@ -29,6 +29,7 @@ public struct OpenRouterProvider: Provider {
     }
 
     public var spec: ProviderSpec { base.spec }
+    public var passesPreferencesOn: Bool { true }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest { try base.request(for: call) }
 

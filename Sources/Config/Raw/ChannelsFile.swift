@@ -7,13 +7,16 @@ struct ChannelsFile {
     /// Names of provider files that exist but are broken.
     let brokenProviders: Set<String>
     let groups: Set<String>
-    let timeouts: AttemptTimeouts
     let environment: [String: String]
 
-    func read(_ cursor: YAMLCursor) -> [Channel] {
-        guard let root = cursor.object(["channels"]), let list = root.require("channels")?.list("a list of channels") else {
-            return []
-        }
+    func read(_ cursor: YAMLCursor) -> (channels: [Channel], models: [ModelRouting]) {
+        guard let root = cursor.object(["channels", "models"]) else { return ([], []) }
+        let models = root["models"].map(readModelRules) ?? []
+        guard let list = root.require("channels")?.list("a list of channels") else { return ([], models) }
+        return (readChannels(list), models)
+    }
+
+    private func readChannels(_ list: [YAMLCursor]) -> [Channel] {
         var ids: Set<Int64> = []
         var names: Set<String> = []
         return list.compactMap { entry in
@@ -27,7 +30,7 @@ struct ChannelsFile {
     private func readChannel(_ cursor: YAMLCursor) -> Channel? {
         let keys = [
             "id", "name", "provider", "keys", "models", "weight", "priority", "groups", "enabled", "base_url", "proxy",
-            "headers", "timeouts", "limits",
+            "headers", "timeouts", "limits", "account", "probe",
         ]
         guard let object = cursor.object(keys) else { return nil }
         let id = object.require("id")?.integer(1...1_000_000_000)
@@ -35,7 +38,7 @@ struct ChannelsFile {
         let provider = object.require("provider").flatMap(readProvider)
         let models = readModels(object)
         guard let id, let name, let provider else { return nil }
-        var channel = Channel(id: id, name: name, provider: provider, keys: [], models: [], timeouts: timeouts)
+        var channel = Channel(id: id, name: name, provider: provider, keys: [], models: [])
         channel.isEnabled = object["enabled"]?.boolean() ?? true
         if let weight = object["weight"]?.integer(0...1_000_000) { channel.weight = UInt32(weight) }
         if let priority = object["priority"]?.integer(-1_000_000...1_000_000) { channel.priority = Int(priority) }
@@ -44,8 +47,10 @@ struct ChannelsFile {
         if let url = object["base_url"] { channel.baseURL = CommonSections.baseURL(url) }
         if let proxy = object["proxy"] { channel.proxy = readProxy(proxy) }
         if let headers = object["headers"] { channel.headers = CommonSections.headers(headers) }
-        if let timeouts = object["timeouts"] { channel.timeouts = TimeoutsSection.read(timeouts, over: self.timeouts) }
+        if let timeouts = object["timeouts"] { channel.timeouts = TimeoutsSection.read(timeouts) }
         if let limits = object["limits"] { channel.limits = readLimits(limits) }
+        channel.account = object["account"]?.string("a name") ?? (provider.keysShareAccount ? provider.name : nil)
+        if let probe = object["probe"] { channel.probe = readProbe(probe) }
         if brokenProviders.contains(provider.name) {
             channel.isEnabled = false
             channel.disabledReason = "the provider file \(provider.name).yaml has errors"
@@ -74,13 +79,42 @@ struct ChannelsFile {
         }
         return list.compactMap { entry in
             if case .mapping = entry.node {
-                guard let pair = entry.object(["name", "upstream"]),
+                guard let pair = entry.object(["name", "upstream", "timeouts"]),
                     let name = pair.require("name").flatMap(CommonSections.modelName)
                 else { return nil }
-                return Channel.Model(pattern: name, upstream: pair["upstream"].flatMap(CommonSections.modelName))
+                return Channel.Model(
+                    pattern: name, upstream: pair["upstream"].flatMap(CommonSections.modelName),
+                    timeouts: pair["timeouts"].map(TimeoutsSection.read) ?? TimeoutOverrides())
             }
             return CommonSections.modelName(entry).map { Channel.Model(pattern: $0) }
         }
+    }
+
+    /// `models:` of channels.yaml: how some models are routed.
+    private func readModelRules(_ cursor: YAMLCursor) -> [ModelRouting] {
+        var seen: Set<String> = []
+        return (cursor.list("a list of { name, strategy, affinity, max_attempts, timeouts }") ?? []).compactMap { entry in
+            guard let object = entry.object(["name", "strategy", "affinity", "max_attempts", "timeouts"]),
+                let name = object.require("name").flatMap(CommonSections.modelName)
+            else { return nil }
+            if !seen.insert(name).inserted { entry.error("the model \(name) is listed twice") }
+            return ModelRouting(
+                pattern: name, strategy: object["strategy"]?.choice(among: RoutingStrategy.configurable),
+                affinity: object["affinity"]?.choice(Affinity.self),
+                maxAttempts: object["max_attempts"]?.integer(1...20).map { Int($0) },
+                timeouts: object["timeouts"].map(TimeoutsSection.read) ?? TimeoutOverrides())
+        }
+    }
+
+    private func readProbe(_ cursor: YAMLCursor) -> Channel.Probe? {
+        guard let object = cursor.object(["interval", "timeout"]), let interval = object.require("interval")?.duration() else {
+            return nil
+        }
+        guard interval >= .seconds(1) else {
+            object["interval"]?.mismatch("a duration of at least 1s")
+            return nil
+        }
+        return Channel.Probe(interval: interval, timeout: object["timeout"]?.duration() ?? .seconds(10))
     }
 
     private func readGroups(_ cursor: YAMLCursor) -> Set<String> {

@@ -50,10 +50,21 @@ struct GatewayFile {
     }
 
     private mutating func readRouting(_ cursor: YAMLCursor) {
-        guard let object = cursor.object(["strategy", "max_attempts", "timeouts", "cooldown"]) else { return }
-        if let strategy = object["strategy"]?.choice(RoutingStrategy.self) { routing.strategy = strategy }
+        guard
+            let object = cursor.object([
+                "strategy", "affinity", "max_attempts", "retry_budget", "retry_wait", "keep_alive", "timeouts", "cooldown",
+            ])
+        else { return }
+        if let strategy = object["strategy"]?.choice(among: RoutingStrategy.configurable) { routing.strategy = strategy }
+        if let affinity = object["affinity"]?.choice(Affinity.self) { routing.affinity = affinity }
         if let attempts = object["max_attempts"]?.integer(1...20) { routing.maxAttempts = Int(attempts) }
-        if let timeouts = object["timeouts"] { routing.timeouts = TimeoutsSection.read(timeouts, over: routing.timeouts) }
+        if let budget = object["retry_budget"]?.object(["percent", "per_minute"]) {
+            if let percent = budget["percent"]?.integer(0...10_000) { routing.retryBudget.percent = percent }
+            if let floor = budget["per_minute"]?.integer(0...1_000_000) { routing.retryBudget.perMinute = floor }
+        }
+        if let wait = object["retry_wait"]?.duration(allowsZero: true) { routing.retryWait = wait }
+        if let interval = object["keep_alive"]?.duration(allowsZero: true) { routing.keepAlive = interval }
+        if let timeouts = object["timeouts"] { routing.timeouts = TimeoutsSection.read(timeouts).applied(to: routing.timeouts) }
         if let cooldown = object["cooldown"]?.object(["base", "max"]) {
             if let base = cooldown["base"]?.duration() { routing.cooldownBase = base }
             if let max = cooldown["max"]?.duration() { routing.cooldownMax = max }
@@ -128,16 +139,16 @@ enum StorageURLText {
     }
 }
 
-/// `timeouts: { connect, first_byte, idle, total }`, each optional.
+/// `timeouts: { connect, first_byte, first_content, idle, total }`, each optional.
 enum TimeoutsSection {
-    static func read(_ cursor: YAMLCursor, over base: AttemptTimeouts) -> AttemptTimeouts {
-        var timeouts = base
-        guard let object = cursor.object(["connect", "first_byte", "idle", "total"]) else { return base }
-        if let value = object["connect"]?.duration() { timeouts.connect = value }
-        if let value = object["first_byte"]?.duration() { timeouts.firstByte = value }
-        if let value = object["idle"]?.duration() { timeouts.idle = value }
-        if let value = object["total"]?.duration() { timeouts.total = value }
-        return timeouts
+    static func read(_ cursor: YAMLCursor) -> TimeoutOverrides {
+        guard let object = cursor.object(["connect", "first_byte", "first_content", "idle", "total"]) else {
+            return TimeoutOverrides()
+        }
+        return TimeoutOverrides(
+            connect: object["connect"]?.duration(), firstByte: object["first_byte"]?.duration(),
+            firstContent: object["first_content"]?.duration(), idle: object["idle"]?.duration(),
+            total: object["total"]?.duration())
     }
 }
 

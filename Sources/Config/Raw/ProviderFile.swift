@@ -9,7 +9,7 @@ enum ProviderFile {
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
             "name", "display_name", "adaptor", "base_url", "key_env", "auth", "headers", "endpoints", "request", "usage",
-            "errors", "billing", "models", "default_price",
+            "errors", "billing", "models", "default_price", "keys_share_account",
         ]
         guard let root = cursor.object(keys) else { return nil }
         let name = root.require("name")?.string("the file's name without .yaml")
@@ -32,6 +32,7 @@ enum ProviderFile {
             spec.billing.cancelStopsBilling = billing["cancel_stops_billing"]?.boolean() ?? false
         }
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
+        if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
         return name == fileName && family != nil && baseURL != nil ? spec : nil
     }

@@ -176,21 +176,25 @@ struct YAMLCursor {
     }
 
     func choice<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> Value? where Value.RawValue == String {
-        let known = Value.allCases.map(\.rawValue)
+        choice(among: Array(type.allCases))
+    }
+
+    func choice<Value: RawRepresentable>(among values: [Value]) -> Value? where Value.RawValue == String {
+        let known = values.map(\.rawValue)
         let expected = "one of \(known.joined(separator: ", "))"
         guard let scalar = required(expected) else { return nil }
-        guard let value = Value(rawValue: scalar.text) else {
+        guard let value = values.first(where: { $0.rawValue == scalar.text }) else {
             mismatch(expected, suggestion: NearestWord.suggestion(for: scalar.text, among: known))
             return nil
         }
         return value
     }
 
-    /// `500ms`, `30s`, `5m`, `1h`.
-    func duration() -> Duration? {
-        let expected = "a duration such as 500ms, 30s, 5m or 1h"
+    /// `500ms`, `30s`, `5m`, `1h`; `0s` only where it means "never".
+    func duration(allowsZero: Bool = false) -> Duration? {
+        let expected = "a duration such as 500ms, 30s, 5m or 1h" + (allowsZero ? ", or 0s for never" : "")
         guard let scalar = required(expected) else { return nil }
-        guard let value = DurationText.parse(scalar.text), value > .zero else {
+        guard let value = DurationText.parse(scalar.text), value > .zero || (allowsZero && value == .zero) else {
             mismatch(expected)
             return nil
         }

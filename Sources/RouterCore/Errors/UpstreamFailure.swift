@@ -4,11 +4,16 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
     public enum Source: String, Sendable, Hashable {
         case upstream, downstream, gateway
     }
-    public enum Retry: Sendable, Hashable {
-        /// Give the failure to the client.
+    /// Where to go after this failure, as long as nothing has reached the client.
+    public enum Retry: String, Sendable, Hashable {
+        /// Nowhere: give the failure to the client.
         case no
-        /// Try the next candidate.
-        case otherEndpoint
+        /// To another of the client's own fallback `models`, if it named some: every channel of this model would say the same.
+        case otherModel = "other_model"
+        /// To the next channel.
+        case otherChannel = "other_channel"
+        /// To another key of the same channel if it has one in health, else to the next channel.
+        case otherKey = "other_key"
     }
 
     public var source: Source
@@ -31,7 +36,7 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
     ) {
         self.source = source
         self.kind = kind
-        self.retry = retry ?? (kind.movesOn ? .otherEndpoint : .no)
+        self.retry = retry ?? kind.next
         self.retryAfter = retryAfter
         self.isBillable = isBillable
         self.status = status
@@ -42,8 +47,10 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
 
 /// The classes of failure, named in provider files (`errors: - {…, kind: …}`), logs and metrics.
 public enum FailureKind: String, Sendable, Hashable, CaseIterable {
-    /// No connection, reset or closed before an answer, TLS refused.
+    /// No connection: name look-up, TCP, TLS or proxy refused or too slow.
     case connect
+    /// The connection broke before an answer came.
+    case connectionReset = "connection_reset"
     /// Nothing, or no content, in time.
     case timeout
     case rateLimit = "rate_limit"
@@ -68,27 +75,57 @@ public enum FailureKind: String, Sendable, Hashable, CaseIterable {
     case midStream = "mid_stream"
     case cancelled
 
-    /// Whether another channel may do better. False for what the client's request brings upon itself.
-    public var movesOn: Bool {
+    /// Where a request goes after this failure.
+    public var next: UpstreamFailure.Retry {
         switch self {
-        case .connect, .timeout, .rateLimit, .server, .overloaded, .credentialRefused, .credentialExhausted,
-            .modelUnavailable, .malformed:
-            true
-        case .invalidRequest, .contextLength, .contentFilter, .truncated, .midStream, .cancelled: false
+        case .credentialRefused, .credentialExhausted, .rateLimit: .otherKey
+        case .connect, .connectionReset, .timeout, .server, .overloaded, .modelUnavailable, .malformed: .otherChannel
+        case .contextLength, .contentFilter: .otherModel
+        case .invalidRequest, .truncated, .midStream, .cancelled: .no
+        }
+    }
+
+    /// Whether asking the same channel again after a short wait makes sense when nobody else is left. Never a host that stayed silent: it
+    /// had its time.
+    public var mayRetrySame: Bool {
+        switch self {
+        case .connectionReset, .server, .overloaded, .rateLimit, .malformed: true
+        default: false
+        }
+    }
+
+    /// The host itself is in trouble, so another model there would fare no better.
+    public var isAboutHost: Bool {
+        switch self {
+        case .connect, .connectionReset, .timeout: true
+        default: false
         }
     }
 
     /// What the failure says about health.
     public var blame: Blame {
         switch self {
-        case .connect, .timeout, .rateLimit, .server, .overloaded, .malformed, .truncated, .midStream: .endpoint
-        case .credentialRefused, .credentialExhausted: .credential
+        case .rateLimit: .quota
+        case .connect, .connectionReset, .timeout, .server, .overloaded, .malformed, .truncated, .midStream: .endpoint
+        case .credentialExhausted: .account
+        case .credentialRefused: .credential
         case .modelUnavailable: .model
         case .invalidRequest, .contextLength, .contentFilter, .cancelled: .nobody
         }
     }
 
+    /// Whom a failure cools. Where keys share an account, what is said of one key's quota or money holds for all of the account.
     public enum Blame: String, Sendable, Hashable {
-        case endpoint, credential, model, nobody
+        /// One key of one channel for one model.
+        case endpoint
+        /// The same, or the model for the whole account where keys share one.
+        case quota
+        /// One key for all models, or the whole account where keys share one.
+        case account
+        /// One key for all models.
+        case credential
+        /// One model for all keys of a channel.
+        case model
+        case nobody
     }
 }

@@ -1,265 +1,382 @@
-/// The thing whose health is kept: one key of one channel for one upstream model.
-public struct HealthTarget: Sendable, Hashable {
-    public var channelID: Int64
-    /// -1: the channel has no keys.
-    public var keyIndex: Int
-    public var model: String
-
-    public init(channelID: Int64, keyIndex: Int, model: String) {
-        self.channelID = channelID
-        self.keyIndex = keyIndex
-        self.model = model
-    }
-}
-
-public enum HealthState: Sendable, Hashable {
-    /// In use. Legal next: open.
-    case closed
-    /// Not asked until then. Legal next: half-open (by time).
-    case open(until: MonotonicInstant)
-    /// The cool-down is over; one request may try. Legal next: closed, open.
-    case halfOpen
-}
-
-public struct HealthReportRow: Sendable, Hashable {
-    public var target: HealthTarget
-    public var state: HealthState
-    public var consecutiveFailures: Int
-    public var lastKind: FailureKind?
-}
-
-/// The health of all channels, as a state machine that takes the time as an argument.
+/// The health and the traffic of all channels, as a state machine that takes the time as an argument.
 ///
-/// What a failure does depends on whom it blames (``FailureKind/blame``):
-/// - the endpoint: the (channel, key, model) cools down. A refused connection, a rate limit and an overload say by
-///   themselves that asking again at once is useless, so they open at once. A 5xx, a timeout, garbage or a broken stream happens to healthy
-///   hosts as well: these open on the third in a row.
-/// - the credential: the key is out for every model of its channel, for the longest cool-down; its siblings go on.
-/// - the model: this model is out for the whole channel.
-/// - nobody (the client's own mistakes, cancellations): nothing.
-///
-/// A cool-down is the vendor's `Retry-After` if it gave one, else base × 2^(openings in a row − 1), with up to a tenth of
-/// random spread so that gateways do not return in step; never more than the maximum. After it one request probes
-/// (half-open); success closes, failure opens again for longer.
+/// What a failure does depends on whom it blames (``FailureKind/blame``) and on ``CoolDown``. After a cool-down one
+/// request probes (half-open): content closes the record, failure opens it again for longer. Attempts that began before a record was
+/// opened say nothing about the time after it, so a thousand requests that die with a host count once.
 public struct HealthTable: Sendable {
-    private struct Key: Hashable, Sendable {
-        var channelID: Int64
+    /// A record inside one channel, or inside one account (whose keys are not told apart).
+    struct Scope: Hashable, Sendable {
         /// nil = all keys.
         var keyIndex: Int?
         /// nil = all models.
         var model: String?
     }
 
-    private struct Entry: Sendable {
-        var failuresInRow = 0
-        var openings = 0
-        var openUntil: MonotonicInstant?
-        var isProbing = false
-        var lastKind: FailureKind?
-        var lastFailure = MonotonicInstant(nanoseconds: 0)
+    struct ChannelState: Sendable {
+        var entries: [Scope: HealthEntry] = [:]
+        var traffic = ChannelTraffic()
+        var operatorSwitch = OperatorSwitch.on
+        var limits: Channel.Limits?
     }
 
-    private struct Balance: Sendable {
-        var inFlight: Int64 = 0
-        /// Moving average of the time to first content, nanoseconds; nil = never measured.
-        var latency: Int64?
-        var current: Int64 = 0
-    }
-
-    private var entries: [Key: Entry] = [:]
-    private var balances: [Int64: Balance] = [:]
+    private(set) var channels: [Int64: ChannelState] = [:]
+    private(set) var accounts: [String: [Scope: HealthEntry]] = [:]
+    /// Where the round-robin's common course is.
+    private var course: Int128 = 0
+    private var entryCount = 0
     private var settings: RoutingSettings
+    /// Changes whenever a record opens, closes or goes, so that it is known when there is something to store.
+    public private(set) var revision: UInt64 = 0
 
-    static let failuresToOpen = 3
-    static let seriesWindow = Duration.seconds(60)
     static let maximumEntries = 20_000
 
     public init(settings: RoutingSettings) { self.settings = settings }
 
-    /// After a reload.
-    public mutating func apply(settings: RoutingSettings) { self.settings = settings }
+    // MARK: Configuration
 
-    public mutating func prune(keeping channelIDs: Set<Int64>) {
-        entries = entries.filter { channelIDs.contains($0.key.channelID) }
-        balances = balances.filter { channelIDs.contains($0.key) }
+    /// After a reload: forgets channels that are gone, and follows keys that changed their place.
+    public mutating func apply(settings: RoutingSettings, channels new: [Channel], old: [Channel]) {
+        self.settings = settings
+        let kept = Set(new.map(\.id))
+        channels = channels.filter { kept.contains($0.key) }
+        let accountNames = Set(new.compactMap(\.account))
+        accounts = accounts.filter { accountNames.contains($0.key) }
+        let oldKeys = Dictionary(old.map { ($0.id, $0.keys) }) { first, _ in first }
+        for channel in new {
+            guard let before = oldKeys[channel.id], before != channel.keys, let state = channels[channel.id] else { continue }
+            var moved: [Scope: HealthEntry] = [:]
+            for (scope, entry) in state.entries {
+                guard let index = scope.keyIndex, index >= 0 else { moved[scope] = entry; continue }
+                guard index < before.count, let place = channel.keys.firstIndex(of: before[index]) else { continue }
+                moved[Scope(keyIndex: place, model: scope.model)] = entry
+            }
+            channels[channel.id]?.entries = moved
+        }
+        recount()
+    }
+
+    public mutating func set(_ operatorSwitch: OperatorSwitch, channelID: Int64) {
+        channels[channelID, default: ChannelState()].operatorSwitch = operatorSwitch
+    }
+
+    public func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { channels[channelID]?.operatorSwitch ?? .on }
+
+    /// Forgets what is held against a channel (an operator says that it is well).
+    public mutating func clear(channelID: Int64) {
+        channels[channelID]?.entries = [:]
+        recount()
+    }
+
+    private mutating func recount() {
+        entryCount = channels.values.reduce(0) { $0 + $1.entries.count } + accounts.values.reduce(0) { $0 + $1.count }
+        revision &+= 1
     }
 
     // MARK: Events of attempts
 
-    /// An attempt starts. - Returns: false when another request is probing this target already: take another channel.
-    public mutating func began(_ target: HealthTarget, now: MonotonicInstant) -> Bool {
-        for key in keys(target) {
-            guard let entry = entries[key], let until = entry.openUntil else { continue }
-            if entry.isProbing || now < until { return false }
+    /// An attempt wants to start.
+    /// - Returns: the ticket to give back, or why the channel cannot be asked now.
+    public mutating func began(
+        _ target: HealthTarget, channel: Channel, tokens: Int64 = 0, now: MonotonicInstant
+    ) -> Result<AttemptTicket, DropReason> {
+        var state = channels[channel.id] ?? ChannelState()
+        if let reason = Self.closedReason(state.operatorSwitch) { return .failure(reason) }
+        var isProbe = false
+        let scopes = scopes(target)
+        for scope in scopes {
+            guard let entry = entry(scope), let until = entry.openUntil else { continue }
+            if now < until { return .failure(.coolingDown(until: until)) }
+            if entry.isProbing(now) { return .failure(.coolingDown(until: now)) }
+            isProbe = true
         }
-        for key in keys(target) where entries[key]?.openUntil != nil { entries[key]?.isProbing = true }
-        balances[target.channelID, default: Balance()].inFlight += 1
-        balances[target.channelID]?.current += 1
-        return true
+        if let full = state.traffic.full(channel.limits, tokens: tokens, now: now) {
+            return .failure(.limited(full.limit, until: full.until))
+        }
+        state.limits = channel.limits.isEmpty ? nil : channel.limits
+        state.traffic.began(weight: channel.weight, limits: channel.limits, tokens: tokens, course: &course, now: now)
+        channels[channel.id] = state
+        if isProbe {
+            for scope in scopes where entry(scope)?.openUntil != nil { change(scope) { $0.probingSince = now } }
+        }
+        return .success(AttemptTicket(target: target, startedAt: now, isProbe: isProbe, tokens: tokens))
     }
 
-    public mutating func succeeded(
-        _ target: HealthTarget, now: MonotonicInstant, firstContent: Duration? = nil
+    static func closedReason(_ operatorSwitch: OperatorSwitch) -> DropReason? {
+        switch operatorSwitch {
+        case .on: nil
+        case .disabled: .disabled("by an operator")
+        case .draining: .draining
+        }
+    }
+
+    /// The first content of an attempt came: what was open closes, though the answer is not complete yet.
+    public mutating func delivered(_ ticket: AttemptTicket, firstContent: Duration, now: MonotonicInstant) {
+        channels[ticket.target.channelID]?.traffic.measured(firstContent: firstContent, now: now)
+        guard entryCount > 0 else { return }
+        for scope in scopes(ticket.target) where entry(scope) != nil {
+            let wasOpen = entry(scope)?.openUntil != nil
+            change(scope) { entry in
+                entry.deliver(startedAt: ticket.startedAt)
+                if ticket.isProbe { entry.probingSince = nil }
+            }
+            if wasOpen { revision &+= 1 }
+        }
+    }
+
+    /// - Parameters:
+    ///   - tokens: all tokens of the answer, when known; corrects what the channel's limit was charged.
+    ///   - tokensPerSecond: of the output behind the first content, when measured.
+    public mutating func ended(
+        _ ticket: AttemptTicket, _ end: AttemptEnd, tokens: Int64? = nil, tokensPerSecond: Int64? = nil,
+        now: MonotonicInstant, rng: inout SplitMix64
     ) {
-        for key in keys(target) { entries[key] = nil }
-        finish(target)
-        guard let sample = firstContent?.wholeNanoseconds else { return }
-        let old = balances[target.channelID]?.latency
-        // Peak-sensitive: a slow answer counts at once, a fast one by an eighth.
-        let new = old.map { sample > $0 ? sample : $0 - ($0 - sample) / 8 } ?? sample
-        balances[target.channelID]?.latency = new
+        let id = ticket.target.channelID
+        let limits = channels[id]?.limits
+        channels[id]?.traffic.ended(reserved: ticket.tokens, used: tokens, limits: limits)
+        if let tokensPerSecond { channels[id]?.traffic.measured(tokensPerSecond: tokensPerSecond) }
+        if ticket.isProbe {
+            for scope in scopes(ticket.target) where entry(scope) != nil { change(scope) { $0.probingSince = nil } }
+        }
+        switch end {
+        case .released: break
+        case .completed: completed(ticket)
+        case .failed(let failure): count(failure, ticket.target, startedAt: ticket.startedAt, now: now, rng: &rng)
+        }
     }
 
-    /// An attempt ended without a verdict (cancelled, or the client's own mistake): a probe is given back.
-    public mutating func released(_ target: HealthTarget, now: MonotonicInstant) {
-        for key in keys(target) { entries[key]?.isProbing = false }
-        finish(target)
+    private mutating func completed(_ ticket: AttemptTicket) {
+        guard entryCount > 0 else { return }
+        for scope in scopes(ticket.target) {
+            guard let entry = entry(scope) else { continue }
+            if entry.isNews(ticket.startedAt) {
+                remove(scope)
+            } else if entry.openUntil == nil {
+                change(scope) { $0.failuresInRow = 0 }
+            }
+        }
     }
 
-    public mutating func failed(
-        _ target: HealthTarget, _ failure: UpstreamFailure, now: MonotonicInstant, rng: inout SplitMix64
+    /// Counts a failure against whom it blames.
+    public mutating func count(
+        _ failure: UpstreamFailure, _ target: HealthTarget, startedAt: MonotonicInstant, now: MonotonicInstant,
+        rng: inout SplitMix64
     ) {
-        for key in keys(target) { entries[key]?.isProbing = false }
-        finish(target)
-        let key: Key
-        let opensAt: Int
-        switch failure.kind.blame {
-        case .nobody: return
-        case .endpoint:
-            key = Key(channelID: target.channelID, keyIndex: target.keyIndex, model: target.model)
-            opensAt = Self.opensAtOnce(failure.kind) ? 1 : Self.failuresToOpen
-        case .credential:
-            key = Key(channelID: target.channelID, keyIndex: target.keyIndex, model: nil)
-            opensAt = 1
-        case .model:
-            key = Key(channelID: target.channelID, keyIndex: nil, model: target.model)
-            opensAt = 1
-        }
-        var entry = entries[key, default: Entry()]
-        // Failures that are far apart are no series.
-        if entry.openUntil == nil, entry.lastFailure.duration(to: now) > Self.seriesWindow { entry.failuresInRow = 0 }
-        entry.failuresInRow += 1
-        entry.lastFailure = now
-        entry.lastKind = failure.kind
-        if entry.failuresInRow >= opensAt || entry.openUntil != nil {
-            entry.openings += 1
-            entry.openUntil = now.advanced(by: coolDown(entry, failure, &rng))
-        }
-        entries[key] = entry
-        if entries.count > Self.maximumEntries { forget(now) }
+        guard let scope = Self.blamed(failure.kind, target) else { return }
+        var entry = entry(scope) ?? HealthEntry()
+        let before = entry.openUntil
+        entry.fail(failure, startedAt: startedAt, now: now, settings: settings, rng: &rng)
+        if entry.openUntil != before { revision &+= 1 }
+        set(scope, entry)
+        if entryCount > Self.maximumEntries { forget(now) }
     }
 
-    /// Names of models may come from clients (wildcards without a list), so the table is bounded: what is over goes first, then what
-    /// failed longest ago.
-    private mutating func forget(_ now: MonotonicInstant) {
-        entries = entries.filter { ($0.value.openUntil ?? $0.value.lastFailure.advanced(by: Self.seriesWindow)) > now }
-        guard entries.count > Self.maximumEntries else { return }
-        for (key, _) in entries.sorted(by: { $0.value.lastFailure < $1.value.lastFailure }).prefix(entries.count / 2) {
-            entries[key] = nil
+    /// The result of an active probe: one cheap call with one key.
+    public mutating func probed(
+        channelID: Int64, keyIndex: Int, failure: UpstreamFailure?, now: MonotonicInstant, rng: inout SplitMix64
+    ) {
+        let scope = HealthScope(channelID: channelID, keyIndex: keyIndex)
+        if let failure {
+            guard failure.kind.blame != .nobody, failure.kind.blame != .model else { return }
+            var entry = entry(scope) ?? HealthEntry()
+            entry.fail(failure, startedAt: now, now: now, settings: settings, rng: &rng)
+            revision &+= 1
+            return set(scope, entry)
+        }
+        // A list of models says nothing about rate limits. For the rest it ends the cool-down: the next request is the real test.
+        for (inner, entry) in channels[channelID]?.entries ?? [:] where inner.keyIndex == nil || inner.keyIndex == keyIndex {
+            guard let until = entry.openUntil, until > now, entry.lastKind != .rateLimit, entry.lastKind != .modelUnavailable else {
+                continue
+            }
+            channels[channelID]?.entries[inner]?.openUntil = now
+            revision &+= 1
         }
     }
 
-    private static func opensAtOnce(_ kind: FailureKind) -> Bool {
-        switch kind {
-        case .connect, .rateLimit, .overloaded: true
-        default: false
+    /// Whose record a failure goes into.
+    static func blamed(_ kind: FailureKind, _ target: HealthTarget) -> HealthScope? {
+        let channel = target.channelID
+        switch kind.blame {
+        case .nobody: return nil
+        case .endpoint: return HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model)
+        case .credential: return HealthScope(channelID: channel, keyIndex: target.keyIndex)
+        case .model: return HealthScope(channelID: channel, model: target.model)
+        case .quota:
+            if let account = target.account { return HealthScope(account: account, model: target.model) }
+            return HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model)
+        case .account:
+            if let account = target.account { return HealthScope(account: account) }
+            return HealthScope(channelID: channel, keyIndex: target.keyIndex)
         }
     }
 
-    private func coolDown(_ entry: Entry, _ failure: UpstreamFailure, _ rng: inout SplitMix64) -> Duration {
-        let longest = max(settings.cooldownMax, settings.cooldownBase).wholeNanoseconds
-        if failure.kind.blame == .credential { return .nanoseconds(longest) }
-        if let wish = failure.retryAfter { return .nanoseconds(min(max(wish.wholeNanoseconds, 0), longest)) }
-        let base = max(settings.cooldownBase.wholeNanoseconds, 1)
-        let doublings = min(entry.openings - 1, 20)
-        let (grown, overflowed) = base.multipliedReportingOverflow(by: 1 << Int64(doublings))
-        let plain = overflowed ? longest : min(grown, longest)
-        let spread = Int64(rng.below(UInt64(plain / 10) + 1))
-        return .nanoseconds(min(plain + spread, longest))
-    }
+    // MARK: Records
 
-    private mutating func finish(_ target: HealthTarget) {
-        let inFlight = balances[target.channelID]?.inFlight ?? 0
-        balances[target.channelID, default: Balance()].inFlight = max(0, inFlight - 1)
-    }
-
-    /// The three records that bear on a target.
-    private func keys(_ target: HealthTarget) -> [Key] {
-        [
-            Key(channelID: target.channelID, keyIndex: target.keyIndex, model: target.model),
-            Key(channelID: target.channelID, keyIndex: target.keyIndex, model: nil),
-            Key(channelID: target.channelID, keyIndex: nil, model: target.model),
+    /// All records that bear on a target.
+    private func scopes(_ target: HealthTarget) -> [HealthScope] {
+        let channel = target.channelID
+        var scopes = [
+            HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model),
+            HealthScope(channelID: channel, keyIndex: target.keyIndex), HealthScope(channelID: channel, model: target.model),
         ]
+        if let account = target.account {
+            scopes += [HealthScope(account: account, model: target.model), HealthScope(account: account)]
+        }
+        return scopes
+    }
+
+    private func entry(_ scope: HealthScope) -> HealthEntry? {
+        let inner = Scope(keyIndex: scope.keyIndex, model: scope.model)
+        if let id = scope.channelID { return channels[id]?.entries[inner] }
+        return accounts[scope.account ?? ""]?[inner]
+    }
+
+    private mutating func set(_ scope: HealthScope, _ entry: HealthEntry) {
+        let inner = Scope(keyIndex: scope.keyIndex, model: scope.model)
+        let old: HealthEntry?
+        if let id = scope.channelID {
+            old = channels[id, default: ChannelState()].entries.updateValue(entry, forKey: inner)
+        } else {
+            old = accounts[scope.account ?? "", default: [:]].updateValue(entry, forKey: inner)
+        }
+        if old == nil { entryCount += 1 }
+    }
+
+    private mutating func change(_ scope: HealthScope, _ body: (inout HealthEntry) -> Void) {
+        guard var entry = entry(scope) else { return }
+        body(&entry)
+        set(scope, entry)
+    }
+
+    private mutating func remove(_ scope: HealthScope) {
+        let inner = Scope(keyIndex: scope.keyIndex, model: scope.model)
+        let old: HealthEntry?
+        if let id = scope.channelID {
+            old = channels[id]?.entries.removeValue(forKey: inner)
+        } else {
+            old = accounts[scope.account ?? ""]?.removeValue(forKey: inner)
+        }
+        guard let old else { return }
+        entryCount -= 1
+        if old.openings > 0 { revision &+= 1 }
+    }
+
+    /// Names of models may come from clients (wildcards without a list), so the table is bounded: what is over goes
+    /// first, then what failed longest ago.
+    private mutating func forget(_ now: MonotonicInstant) {
+        func isOver(_ entry: HealthEntry) -> Bool {
+            (entry.openUntil ?? entry.lastFailure.advanced(by: CoolDown.seriesWindow)) <= now
+        }
+        keepEntries { !isOver($0) }
+        guard entryCount > Self.maximumEntries else { return }
+        let ages = channels.values.flatMap { $0.entries.values.map(\.lastFailure) }
+            + accounts.values.flatMap { $0.values.map(\.lastFailure) }
+        let cut = ages.sorted()[ages.count / 2]
+        keepEntries { $0.lastFailure > cut }
+    }
+
+    private mutating func keepEntries(_ isKept: (HealthEntry) -> Bool) {
+        channels = channels.mapValues { state in
+            var state = state
+            state.entries = state.entries.filter { isKept($0.value) }
+            return state
+        }
+        accounts = accounts.mapValues { $0.filter { isKept($0.value) } }
+        recount()
     }
 
     // MARK: Questions
 
     public func state(of target: HealthTarget, now: MonotonicInstant) -> HealthState {
+        guard entryCount > 0 else { return .closed }
         var state = HealthState.closed
-        for key in keys(target) {
-            guard let entry = entries[key], let until = entry.openUntil else { continue }
-            if now < until {
-                if case .open(let other) = state, other >= until { continue }
-                state = .open(until: until)
-            } else if state == .closed {
-                state = .halfOpen
+        for scope in scopes(target) {
+            switch (entry(scope)?.state(now) ?? .closed, state) {
+            case (.open(let until), .open(let other)): state = .open(until: max(until, other))
+            case (.open(let until), _): state = .open(until: until)
+            case (.halfOpen, .closed): state = .halfOpen
+            default: break
             }
         }
         return state
     }
 
-    private func isProbing(_ target: HealthTarget) -> Bool {
-        keys(target).contains { entries[$0]?.isProbing == true }
+    private func isProbing(_ target: HealthTarget, _ now: MonotonicInstant) -> Bool {
+        scopes(target).contains { entry($0)?.isProbing(now) == true }
     }
 
     enum Pick { case key(Int), cooling(until: MonotonicInstant), refused(until: MonotonicInstant) }
 
-    /// A key of the channel for this model: at random among those in health, else one that may probe.
-    func pick(_ channel: Channel, model: String, now: MonotonicInstant, rng: inout SplitMix64) -> Pick {
-        if entries.isEmpty {
-            return .key(channel.keys.isEmpty ? -1 : Int(rng.below(UInt64(channel.keys.count))))
+    /// A key of the channel for this model: among those in health, else one that may probe. Conversations keep to one key
+    /// where they can, because prompt caches belong to accounts; others rotate at random.
+    func pick(
+        _ channel: Channel, model: String, affinity: AffinityKey?, excluding tried: Set<Int> = [], now: MonotonicInstant,
+        rng: inout SplitMix64
+    ) -> Pick {
+        let count = channel.keys.count
+        if count <= 1, tried.isEmpty, channels[channel.id]?.entries.isEmpty ?? true, channel.account == nil {
+            return .key(count - 1)
         }
         var healthy: [Int] = []
         var probing: [Int] = []
         var soonest: MonotonicInstant?
         var allRefused = true
-        for index in channel.keys.isEmpty ? -1..<0 : 0..<channel.keys.count {
-            let target = HealthTarget(channelID: channel.id, keyIndex: index, model: model)
-            let credential = Key(channelID: channel.id, keyIndex: index, model: nil)
+        for index in count == 0 ? -1..<0 : 0..<count where !tried.contains(index) {
+            let target = HealthTarget(channelID: channel.id, keyIndex: index, model: model, account: channel.account)
             switch state(of: target, now: now) {
             case .closed: healthy.append(index)
-            case .halfOpen where !isProbing(target): probing.append(index)
+            case .halfOpen where !isProbing(target, now): probing.append(index)
             case .halfOpen: soonest = min(soonest ?? now, now)
             case .open(let until): soonest = min(soonest ?? until, until)
             }
-            if entries[credential]?.openUntil == nil { allRefused = false }
+            if entry(HealthScope(channelID: channel.id, keyIndex: index))?.openUntil == nil { allRefused = false }
         }
         let choice = healthy.isEmpty ? probing : healthy
-        if !choice.isEmpty { return .key(choice[Int(rng.below(UInt64(choice.count)))]) }
+        if let affinity, choice.count > 1 {
+            let salt = AffinityKey(hash: affinity.hash ^ UInt64(bitPattern: channel.id))
+            let waits = choice.map { (key: $0, wait: Rendezvous.wait(salt, Int64($0))) }
+            if let best = waits.min(by: { $0.wait < $1.wait }) { return .key(best.key) }
+        }
+        if !choice.isEmpty { return .key(choice.count == 1 ? choice[0] : choice[Int(rng.below(UInt64(choice.count)))]) }
         let until = soonest ?? now
         return allRefused ? .refused(until: until) : .cooling(until: until)
     }
 
-    func inFlight(_ channelID: Int64) -> Int64 { balances[channelID]?.inFlight ?? 0 }
-    func latency(_ channelID: Int64) -> Int64 { balances[channelID]?.latency ?? -1 }
+    func traffic(_ channelID: Int64) -> ChannelTraffic { channels[channelID]?.traffic ?? ChannelTraffic() }
 
-    /// Smooth weighted round robin by what each channel was given: the one that is furthest behind its share comes first.
-    func smoothRoundRobin(_ peers: [RouteCandidate]) -> [RouteCandidate] {
-        peers.enumerated().sorted { left, right in
-            let l = Int128(balances[left.element.channel.id]?.current ?? 0) * Int128(right.element.channel.weight)
-            let r = Int128(balances[right.element.channel.id]?.current ?? 0) * Int128(left.element.channel.weight)
-            return l == r ? left.offset < right.offset : l < r
-        }.map(\.element)
+    public func inFlight(_ channelID: Int64) -> Int64 { channels[channelID]?.traffic.inFlight ?? 0 }
+
+    /// Everything that is not in plain health.
+    public func report(now: MonotonicInstant) -> [HealthReportRow] {
+        func row(_ scope: HealthScope, _ entry: HealthEntry) -> HealthReportRow {
+            HealthReportRow(
+                scope: scope, state: entry.state(now), consecutiveFailures: entry.failuresInRow, openings: entry.openings,
+                lastKind: entry.lastKind)
+        }
+        let ofChannels = channels.flatMap { id, state in
+            state.entries.map { row(HealthScope(channelID: id, keyIndex: $0.keyIndex, model: $0.model), $1) }
+        }
+        let ofAccounts = accounts.flatMap { name, entries in
+            entries.map { row(HealthScope(account: name, model: $0.model), $1) }
+        }
+        return (ofChannels + ofAccounts).sorted { left, right in
+            func order(_ row: HealthReportRow) -> (Int64, Int, String) {
+                (row.scope.channelID ?? .max, row.scope.keyIndex ?? -2, row.scope.model ?? row.scope.account ?? "")
+            }
+            return order(left) < order(right)
+        }
     }
 
-    /// Everything that is not in plain health, for `GET /api/channel`.
-    public func report(now: MonotonicInstant) -> [HealthReportRow] {
-        entries.map { key, entry in
-            let target = HealthTarget(
-                channelID: key.channelID, keyIndex: key.keyIndex ?? -1, model: key.model ?? "*")
-            let state: HealthState = entry.openUntil.map { now < $0 ? .open(until: $0) : .halfOpen } ?? .closed
-            return HealthReportRow(
-                target: target, state: state, consecutiveFailures: entry.failuresInRow, lastKind: entry.lastKind)
-        }.sorted { ($0.target.channelID, $0.target.keyIndex, $0.target.model) < ($1.target.channelID, $1.target.keyIndex, $1.target.model) }
+    /// Takes up a record of an earlier run.
+    public mutating func restore(_ row: HealthReportRow, now: MonotonicInstant) {
+        guard case .open(let until) = row.state, until > now else { return }
+        var entry = HealthEntry()
+        entry.failuresInRow = row.consecutiveFailures
+        entry.openings = row.openings
+        entry.openUntil = until
+        entry.openedAt = now
+        entry.lastKind = row.lastKind
+        entry.lastFailure = now
+        set(row.scope, entry)
+        revision &+= 1
     }
 }

@@ -35,6 +35,8 @@ public struct RequestRecord: Sendable, Hashable {
     public var isStream: Bool
     /// Upstream calls made.
     public var attempts: Int
+    /// Each of them; empty when the one that was made gave the answer.
+    public var attemptList: [AttemptRecord]
     /// The vendor's own id of the generation (`X-Generation-Id`), the handle for reconciliation.
     public var generationID: String?
     /// Milliseconds from accept to the last byte, and to the first content.
@@ -48,7 +50,7 @@ public struct RequestRecord: Sendable, Hashable {
         requestID: RequestID, userID: Int64, tokenID: Int64?, channelID: Int64?, provider: String, model: String,
         upstreamModel: String, endpoint: Endpoint, usage: Usage, usageSource: UsageSource, charge: NanoUSD?,
         pricingVersion: Int64, outcome: Outcome, status: Int, errorCode: String? = nil, isStream: Bool, attempts: Int,
-        generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
+        attemptList: [AttemptRecord] = [], generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
         clientIP: String, createdAt: Int64
     ) {
         self.requestID = requestID
@@ -68,6 +70,7 @@ public struct RequestRecord: Sendable, Hashable {
         self.errorCode = errorCode
         self.isStream = isStream
         self.attempts = attempts
+        self.attemptList = attemptList
         self.generationID = generationID
         self.latencyMilliseconds = latencyMilliseconds
         self.firstTokenMilliseconds = firstTokenMilliseconds

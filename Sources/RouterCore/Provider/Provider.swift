@@ -28,6 +28,9 @@ public protocol Provider: Sendable {
     /// The vendor's id of the generation, when the head tells it (OpenRouter: `X-Generation-Id`).
     func generationID(_ head: UpstreamHead) -> String?
 
+    /// Whether the vendor is an aggregator that understands the client's `provider` preferences over its own hosts.
+    var passesPreferencesOn: Bool { get }
+
     /// Calls beside the traffic, as data; nil where the vendor has no such thing. The Server makes them.
     func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest?
 }
@@ -43,6 +46,8 @@ public enum SideCall: Sendable, Hashable {
 extension Provider {
     /// Endpoints that both the family and the file serve.
     public var capabilities: Set<Endpoint> { Set(spec.endpoints.keys).intersection(Self.paths.keys) }
+
+    public var passesPreferencesOn: Bool { false }
 
     public func generationID(_ head: UpstreamHead) -> String? { nil }
 
@@ -61,10 +66,12 @@ public struct UpstreamCall: Sendable {
     public var quote: PriceQuote
     /// A stable pseudonym of the end user, never the user's own data; nil = send none.
     public var endUser: String?
+    /// The client's preferences among the hosts of an aggregator.
+    public var hostPreferences: ClientPreferences.Forwarded
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
-        quote: PriceQuote, endUser: String? = nil
+        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven
     ) {
         self.envelope = envelope
         self.channel = channel
@@ -73,6 +80,7 @@ public struct UpstreamCall: Sendable {
         self.upstreamModel = upstreamModel
         self.quote = quote
         self.endUser = endUser
+        self.hostPreferences = hostPreferences
     }
 
     /// Where the channel points.

@@ -21,13 +21,16 @@ public struct ProviderSpec: Sendable, Hashable {
     public var models: [ProviderModel]
     /// For models that the file does not list (a local server); nil = they have no price.
     public var defaultPrice: ModelPrice?
+    /// All keys belong to one account, so that a full quota or an empty balance met with one of them holds for all.
+    public var keysShareAccount: Bool
 
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
         auth: AuthStyle = .bearer, headers: [StaticHeader] = [],
         endpoints: [Endpoint: String?] = [.chat: nil, .completions: nil, .embeddings: nil, .models: nil],
         request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
-        billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil
+        billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil,
+        keysShareAccount: Bool = false
     ) {
         self.name = name
         self.displayName = displayName ?? name
@@ -43,6 +46,7 @@ public struct ProviderSpec: Sendable, Hashable {
         self.billing = billing
         self.models = models
         self.defaultPrice = defaultPrice
+        self.keysShareAccount = keysShareAccount
     }
 }
 

@@ -28,25 +28,3 @@ public struct UpstreamHead: Sendable {
         self.headers = headers
     }
 }
-
-/// Time limits of one attempt. Each is an upper bound; zero is not allowed.
-public struct AttemptTimeouts: Sendable, Hashable {
-    /// Name look-up, TCP and TLS together.
-    public var connect: Duration
-    /// From the start of the call until the response head; the relay applies it to the first content as well.
-    public var firstByte: Duration
-    /// Longest silence between two reads of the body.
-    public var idle: Duration
-    /// The whole call, body included.
-    public var total: Duration
-
-    public init(
-        connect: Duration = .seconds(5), firstByte: Duration = .seconds(60),
-        idle: Duration = .seconds(60), total: Duration = .seconds(600)
-    ) {
-        self.connect = connect
-        self.firstByte = firstByte
-        self.idle = idle
-        self.total = total
-    }
-}

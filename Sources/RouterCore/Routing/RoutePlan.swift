@@ -5,12 +5,50 @@ public struct RouteQuery: Sendable {
     public var endpoint: Endpoint
     /// Channels that were tried already.
     public var excludedChannels: Set<Int64>
+    /// What the request's conversation is recognised by; used when the model's policy has affinity on.
+    public var affinity: AffinityKey?
+    public var preferences: ClientPreferences?
+    /// What the request will probably count against tokens per minute.
+    public var tokens: Int64
+    /// How many candidates are wanted; the first ones are the same for every number.
+    public var limit: Int
+    /// Also names the channels that do not serve the model at all, for the explanation.
+    public var explainsAll: Bool
 
-    public init(model: String, group: String = "default", endpoint: Endpoint = .chat, excludedChannels: Set<Int64> = []) {
+    public init(
+        model: String, group: String = "default", endpoint: Endpoint = .chat, excludedChannels: Set<Int64> = [],
+        affinity: AffinityKey? = nil, preferences: ClientPreferences? = nil, tokens: Int64 = 0, limit: Int = .max,
+        explainsAll: Bool = false
+    ) {
         self.model = model
         self.group = group
         self.endpoint = endpoint
         self.excludedChannels = excludedChannels
+        self.affinity = affinity
+        self.preferences = preferences
+        self.tokens = tokens
+        self.limit = limit
+        self.explainsAll = explainsAll
+    }
+}
+
+/// What the plan has to know of the adaptors and of the price table.
+public struct RouteFacts: Sendable {
+    /// Endpoints that a channel serves.
+    public var endpoints: @Sendable (Channel) -> Set<Endpoint>
+    /// Whether the channel's vendor has host preferences of its own, so that names of hosts may be left for it.
+    public var passesPreferencesOn: @Sendable (Channel) -> Bool
+    /// What the client would pay for a model there; nil = no price.
+    public var quote: @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote?
+
+    public init(
+        endpoints: @escaping @Sendable (Channel) -> Set<Endpoint>,
+        passesPreferencesOn: @escaping @Sendable (Channel) -> Bool = { _ in false },
+        quote: @escaping @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote? = { _, _, _ in nil }
+    ) {
+        self.endpoints = endpoints
+        self.passesPreferencesOn = passesPreferencesOn
+        self.quote = quote
     }
 }
 
@@ -21,39 +59,68 @@ public struct RouteCandidate: Sendable, Hashable {
     public var keyIndex: Int
     public var model: String
     public var upstreamModel: String
+    /// Of the gateway, the model, the channel and the channel's model, the later over the earlier.
+    public var timeouts: AttemptTimeouts
 
-    public init(channel: Channel, keyIndex: Int, model: String, upstreamModel: String) {
+    public init(
+        channel: Channel, keyIndex: Int, model: String, upstreamModel: String,
+        timeouts: AttemptTimeouts = AttemptTimeouts()
+    ) {
         self.channel = channel
         self.keyIndex = keyIndex
         self.model = model
         self.upstreamModel = upstreamModel
+        self.timeouts = timeouts
     }
 
     public var key: Secret? { keyIndex >= 0 ? channel.keys[keyIndex] : nil }
     public var target: HealthTarget {
-        HealthTarget(channelID: channel.id, keyIndex: keyIndex, model: upstreamModel)
+        HealthTarget(channelID: channel.id, keyIndex: keyIndex, model: upstreamModel, account: channel.account)
     }
 }
 
 /// Why a channel is not a candidate.
-public enum DropReason: Sendable, Hashable, CustomStringConvertible {
+public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     case disabled(String?)
+    case draining
     case notServed
     case wrongGroup
     case endpointUnsupported
     case excluded
+    case notAmongClientsOnly
+    case ignoredByClient
+    /// The client allows no fallbacks, and this would be one.
+    case fallbackNotAllowed
+    case aboveMaxPrice
+    /// nil: until one of the requests under way ends.
+    case limited(ChannelLimit, until: MonotonicInstant?)
     case coolingDown(until: MonotonicInstant)
     case allKeysRefused(until: MonotonicInstant)
 
     public var description: String {
         switch self {
         case .disabled(let why): why.map { "disabled: \($0)" } ?? "disabled"
+        case .draining: "draining"
         case .notServed: "does not serve the model"
         case .wrongGroup: "not open to the group"
         case .endpointUnsupported: "does not serve the endpoint"
         case .excluded: "tried already"
+        case .notAmongClientsOnly: "not among the client's provider.only"
+        case .ignoredByClient: "in the client's provider.ignore"
+        case .fallbackNotAllowed: "the client allows no fallbacks"
+        case .aboveMaxPrice: "dearer than the client's provider.max_price"
+        case .limited(let limit, _): "its limit \(limit.rawValue) is reached"
         case .coolingDown: "cooling down after failures"
         case .allKeysRefused: "all keys are refused by the vendor"
+        }
+    }
+
+    /// When the channel may be asked again, where time is what it takes.
+    public var until: MonotonicInstant? {
+        switch self {
+        case .limited(_, let until): until
+        case .coolingDown(let until), .allKeysRefused(let until): until
+        default: nil
         }
     }
 }
@@ -68,8 +135,11 @@ public struct DroppedChannel: Sendable, Hashable {
 public struct RoutePlan: Sendable {
     public var candidates: [RouteCandidate]
     public var dropped: [DroppedChannel]
-    /// When nothing is left because of cool-downs: how long until the first ends.
+    /// When nothing is left because of cool-downs or limits: how long until the first ends.
     public var retryAfter: Duration?
     /// Some channel names the model, whatever its state.
     public var isModelKnown: Bool
+    public var policy: RoutePolicy
+    /// The candidates were ordered by the conversation, not by the strategy.
+    public var usedAffinity: Bool
 }

@@ -1,109 +1,124 @@
 /// The choice of channels: a pure function. The same arguments and the same generator state give the same plan.
 ///
-/// 1. Filter: enabled, serves the model, open to the group, serves the endpoint, not tried yet, some key in health.
+/// 1. Filter: enabled, serves the model, open to the group, serves the endpoint, fits the client's wishes, not tried yet, below its
+///    limits, some key in health.
 /// 2. Order by priority, higher first.
-/// 3. Within a priority by strategy; the further channels of a priority come before the next priority.
+/// 3. Within a priority by the conversation (affinity) or by strategy; the further channels of a priority come before the next priority.
 /// 4. Channels of weight 0 come behind everything else: "only when nothing else is left".
+/// 5. The client's `provider.order` goes first, without fallbacks when it says so.
 ///
 /// A channel appears at most once.
 public enum Router {
+    /// A usable channel on its way through the plan; light, because there may be a thousand.
+    struct Peer {
+        var index: Int
+        var keyIndex: Int
+        var serving: RouteTable.Serving
+        var id: Int64
+        var weight: UInt32
+        var priority: Int
+    }
+
     public static func plan(
-        _ query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant,
-        capabilities: (Channel) -> Set<Endpoint>, rng: inout SplitMix64
+        _ query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant, facts: RouteFacts,
+        rng: inout SplitMix64
     ) -> RoutePlan {
-        var usable: [RouteCandidate] = []
+        let policy = table.settings.policy(for: query.model)
+        let serving = table.serving(query.model)
+        let affinity = policy.affinity == .off || query.preferences?.sort != nil ? nil : query.affinity
+        var usable: [Peer] = []
+        usable.reserveCapacity(serving.count)
         var dropped: [DroppedChannel] = []
         var soonest: MonotonicInstant?
-        let serving = table.serving(query.model)
-        for (channel, upstream) in serving {
-            let drop = { (reason: DropReason) in
-                dropped.append(DroppedChannel(channelID: channel.id, name: channel.name, reason: reason))
+        func drop(_ channel: Channel, _ reason: DropReason) {
+            dropped.append(DroppedChannel(channelID: channel.id, name: channel.name, reason: reason))
+            if let until = reason.until { soonest = min(soonest ?? until, until) }
+        }
+        for entry in serving {
+            let channel = table.channels[entry.channel]
+            if let reason = objection(query, channel, entry.upstream, health, now, facts) {
+                drop(channel, reason)
+                continue
             }
-            guard channel.isEnabled else { drop(.disabled(channel.disabledReason)); continue }
-            guard channel.groups.contains(query.group) else { drop(.wrongGroup); continue }
-            guard capabilities(channel).contains(query.endpoint) else { drop(.endpointUnsupported); continue }
-            guard !query.excludedChannels.contains(channel.id) else { drop(.excluded); continue }
-            switch health.pick(channel, model: upstream, now: now, rng: &rng) {
-            case .key(let index):
+            switch health.pick(channel, model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
+            case .key(let key):
                 usable.append(
-                    RouteCandidate(channel: channel, keyIndex: index, model: query.model, upstreamModel: upstream))
-            case .cooling(let until):
-                drop(.coolingDown(until: until))
-                soonest = min(soonest ?? until, until)
-            case .refused(let until): drop(.allKeysRefused(until: until))
+                    Peer(
+                        index: entry.channel, keyIndex: key, serving: entry, id: channel.id, weight: channel.weight,
+                        priority: channel.priority))
+            case .cooling(let until): drop(channel, .coolingDown(until: until))
+            case .refused(let until): drop(channel, .allKeysRefused(until: until))
             }
         }
-        var candidates: [RouteCandidate] = []
-        let byPriority = Dictionary(grouping: usable) { $0.channel.priority }
-        for priority in byPriority.keys.sorted(by: >) {
-            let peers = byPriority[priority] ?? []
-            candidates += order(peers.filter { $0.channel.weight > 0 }, table, health, &rng)
+        let ordering = Ordering(
+            strategy: query.preferences?.sort ?? policy.strategy, affinity: affinity, table: table, health: health, now: now)
+        let wantsAll = query.preferences?.order.isEmpty == false
+        var peers = ordering.ordered(usable, limit: wantsAll ? .max : query.limit, rng: &rng)
+        if let preferences = query.preferences {
+            peers = respect(preferences, peers, table) { drop(table.channels[$0.index], .fallbackNotAllowed) }
         }
-        candidates += usable.filter { $0.channel.weight == 0 }
-            .sorted { ($1.channel.priority, $0.channel.id) < ($0.channel.priority, $1.channel.id) }
+        if query.explainsAll { dropped += others(table, serving) }
         return RoutePlan(
-            candidates: candidates, dropped: dropped,
-            retryAfter: candidates.isEmpty ? soonest.map { max(now.duration(to: $0), .seconds(1)) } : nil,
-            isModelKnown: !serving.isEmpty || table.knows(query.model))
+            candidates: peers.prefix(query.limit).map { candidate($0, query, policy, table) }, dropped: dropped,
+            retryAfter: peers.isEmpty ? soonest.map { max(now.duration(to: $0), .seconds(1)) } : nil,
+            isModelKnown: !serving.isEmpty, policy: policy, usedAffinity: affinity != nil)
     }
 
-    private static func order(
-        _ peers: [RouteCandidate], _ table: RouteTable, _ health: HealthTable, _ rng: inout SplitMix64
-    ) -> [RouteCandidate] {
-        guard peers.count > 1 else { return peers }
-        // A random base order breaks the ties of the other strategies fairly.
-        let drawn = weightedDraw(peers, &rng)
-        switch table.settings.strategy {
-        case .weightedRandom: return drawn
-        case .roundRobin: return health.smoothRoundRobin(drawn)
-        case .leastBusy:
-            // in flight ÷ weight, compared by cross-multiplication.
-            return stableSort(drawn) { left, right in
-                Int128(health.inFlight(left.channel.id)) * Int128(right.channel.weight)
-                    < Int128(health.inFlight(right.channel.id)) * Int128(left.channel.weight)
+    private static func candidate(
+        _ peer: Peer, _ query: RouteQuery, _ policy: RoutePolicy, _ table: RouteTable
+    ) -> RouteCandidate {
+        let channel = table.channels[peer.index]
+        return RouteCandidate(
+            channel: channel, keyIndex: peer.keyIndex, model: query.model, upstreamModel: peer.serving.upstream,
+            timeouts: peer.serving.timeouts.applied(to: channel.timeouts.applied(to: policy.timeouts)))
+    }
+
+    /// The first reason against a channel; nil when only its keys remain to be looked at.
+    private static func objection(
+        _ query: RouteQuery, _ channel: Channel, _ upstream: String, _ health: HealthTable, _ now: MonotonicInstant,
+        _ facts: RouteFacts
+    ) -> DropReason? {
+        guard channel.isEnabled else { return .disabled(channel.disabledReason) }
+        if let reason = HealthTable.closedReason(health.operatorSwitch(channel.id)) { return reason }
+        guard channel.groups.contains(query.group) else { return .wrongGroup }
+        guard facts.endpoints(channel).contains(query.endpoint) else { return .endpointUnsupported }
+        guard !query.excludedChannels.contains(channel.id) else { return .excluded }
+        if let wishes = query.preferences {
+            if let reason = wishes.objection(to: channel, passesPreferencesOn: facts.passesPreferencesOn(channel)) { return reason }
+            if wishes.maxPrice != nil, let quote = facts.quote(channel, query.model, upstream), wishes.isTooDear(quote) {
+                return .aboveMaxPrice
             }
-        case .leastLatency:
-            // Unmeasured channels come first, so that they get measured.
-            return stableSort(drawn) { health.latency($0.channel.id) < health.latency($1.channel.id) }
-        case .lowestCost: return stableSort(drawn) { price($0) < price($1) }
         }
+        guard !channel.limits.isEmpty else { return nil }
+        return health.traffic(channel.id).full(channel.limits, tokens: query.tokens, now: now)
+            .map { .limited($0.limit, until: $0.until) }
     }
 
-    /// Repeated weighted draws without replacement: the first has exactly the share of its weight, and so has each next
-    /// one among those that are left.
-    private static func weightedDraw(_ peers: [RouteCandidate], _ rng: inout SplitMix64) -> [RouteCandidate] {
-        var rest = peers
-        var total = rest.reduce(UInt64(0)) { $0 + UInt64($1.channel.weight) }
-        var result: [RouteCandidate] = []
-        result.reserveCapacity(rest.count)
-        while rest.count > 1 {
-            var ticket = rng.below(total)
-            var index = 0
-            while ticket >= UInt64(rest[index].channel.weight) {
-                ticket -= UInt64(rest[index].channel.weight)
-                index += 1
-            }
-            total -= UInt64(rest[index].channel.weight)
-            result.append(rest.remove(at: index))
+    /// `provider.order` first, in its order; the rest behind it, unless the client allows no fallbacks.
+    private static func respect(
+        _ wishes: ClientPreferences, _ peers: [Peer], _ table: RouteTable, _ drop: (Peer) -> Void
+    ) -> [Peer] {
+        guard !wishes.order.isEmpty else {
+            guard !wishes.allowFallbacks else { return peers }
+            peers.dropFirst().forEach(drop)
+            return Array(peers.prefix(1))
         }
-        return result + rest
+        var ranks: [(rank: Int, peer: Peer)] = peers.map { peer in
+            let channel = table.channels[peer.index]
+            let rank = wishes.order.firstIndex { $0 == channel.name.lowercased() || $0 == channel.provider.name.lowercased() }
+            return (rank ?? .max, peer)
+        }
+        if !wishes.allowFallbacks {
+            ranks.filter { $0.rank == .max }.forEach { drop($0.peer) }
+            ranks.removeAll { $0.rank == .max }
+        }
+        return ranks.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.peer)
     }
 
-    private static func stableSort(
-        _ list: [RouteCandidate], _ less: (RouteCandidate, RouteCandidate) -> Bool
-    ) -> [RouteCandidate] {
-        list.enumerated().sorted { left, right in
-            if less(left.element, right.element) { return true }
-            if less(right.element, left.element) { return false }
-            return left.offset < right.offset
-        }.map(\.element)
-    }
-
-    /// List price of a token in and a token out; unknown prices come last.
-    private static func price(_ candidate: RouteCandidate) -> Int64 {
-        let provider = candidate.channel.provider
-        let model = provider.models.first { $0.id == candidate.upstreamModel }
-        guard let price = model?.price ?? provider.defaultPrice, price.basis == .metered else { return .max }
-        return price.rates.input.femtos.addingReportingOverflow(price.rates.output.femtos).partialValue
+    private static func others(_ table: RouteTable, _ serving: [RouteTable.Serving]) -> [DroppedChannel] {
+        let known = Set(serving.map(\.channel))
+        return table.channels.indices.filter { !known.contains($0) }.map {
+            DroppedChannel(channelID: table.channels[$0].id, name: table.channels[$0].name, reason: .notServed)
+        }
     }
 }

@@ -30,8 +30,9 @@ public struct RequestEnvelope: Sendable {
     public private(set) var user: String?
     /// OpenRouter's fallback list.
     public private(set) var fallbackModels: [String] = []
-    /// `session_id`, else `prompt_cache_key`.
-    public private(set) var sessionKey: String?
+    /// `session_id`, and `prompt_cache_key`: what keeps a conversation on one channel.
+    public private(set) var sessionID: String?
+    public private(set) var promptCacheKey: String?
     /// OpenRouter's `provider` preferences, undecoded.
     public private(set) var providerPreferences: Range<Int>?
     /// What the prompt will probably count.
@@ -53,6 +54,29 @@ public struct RequestEnvelope: Sendable {
         }
         guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
         prompt = PromptEstimate(bytes)
+    }
+
+    /// The client's `provider` object; nil when it gave none.
+    public var preferences: JSONValue? {
+        guard let range = providerPreferences, let slice = body.getSlice(at: body.readerIndex + range.lowerBound, length: range.count)
+        else { return nil }
+        return try? JSONValue(parsing: slice)
+    }
+
+    /// What the conversation begins with, which stays the same from turn to turn: a hash of the first two messages (of the first bytes of a
+    /// prompt). nil when there is nothing to hash.
+    public var openingWords: AffinityKey? {
+        let bytes = body.readableBytesUInt8Span
+        guard let member = member("messages") ?? member("prompt") ?? member("input") else { return nil }
+        var end = min(member.value.upperBound, member.value.lowerBound + 4_096)
+        if member.kind == .array, var cursor = try? JSONArrayCursor(bytes, at: member.value.lowerBound) {
+            var count = 0
+            while count < 2, let element = try? cursor.next(bytes) {
+                end = element.range.upperBound
+                count += 1
+            }
+        }
+        return AffinityKey(bytes: bytes.extracting(member.value.lowerBound..<min(end, member.value.lowerBound + 65_536)))
     }
 
     /// The member of this name (the last one, as JSON parsers have it).
@@ -104,9 +128,9 @@ public struct RequestEnvelope: Sendable {
         case 4 where JSONText.isKey(member, "user", bytes): user = try text(member, bytes, "user")
         case 6 where JSONText.isKey(member, "models", bytes): try readModels(member, bytes)
         case 10 where JSONText.isKey(member, "session_id", bytes):
-            sessionKey = try text(member, bytes, "session_id") ?? sessionKey
+            sessionID = try text(member, bytes, "session_id")
         case 16 where JSONText.isKey(member, "prompt_cache_key", bytes):
-            if sessionKey == nil { sessionKey = try text(member, bytes, "prompt_cache_key") }
+            promptCacheKey = try text(member, bytes, "prompt_cache_key")
         case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:
             providerPreferences = member.value
         default: break

@@ -72,6 +72,9 @@ public struct Gateway: Sendable {
         var seed = SystemRandomNumberGenerator()
         let health = HealthRegistry(
             settings: configuration.routes.settings, clock: options.clock, seed: seed.next())
+        let channels = snapshots.snapshot.configuration.routes.channels
+        try await ChannelSwitches(store: store, health: health).load(channels.map(\.id))
+        health.restore(try await store.loadHealth(), channels: channels)
         let transport = try CurlTransport()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, snapshots: snapshots, health: health,
@@ -122,6 +125,8 @@ public struct Gateway: Sendable {
             services.settler,
             TransportService(transport: transport),
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
+            HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
+            ChannelProber(services: services),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),
             http,
         ]

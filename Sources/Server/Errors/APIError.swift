@@ -39,6 +39,13 @@ struct APIError: Error, HTTPResponseError {
             message: "The model '\(model)' does not exist or you do not have access to it; GET /v1/models lists those that you have.")
     }
 
+    /// The client's own `provider` preferences leave nobody.
+    static func noChannelAllowed(_ model: String, _ reason: String) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error", code: "no_allowed_channel", param: "provider",
+            message: "No channel for model '\(model)' fits the request's provider preferences: \(reason).")
+    }
+
     static func notFound(_ path: String) -> APIError {
         APIError(status: .notFound, type: "invalid_request_error", code: "unknown_url", message: "There is nothing at \(path).")
     }

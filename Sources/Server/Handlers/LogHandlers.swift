@@ -46,6 +46,28 @@ enum LogHandlers {
         return Envelope.page(rows.items.map(json), total: rows.total, (query.page.page, query.page.size))
     }
 
+    /// Each upstream call. A single good one is not stored apart: its row says it all.
+    private static func attempts(_ record: RequestRecord) -> JSONValue {
+        var list = record.attemptList
+        if list.isEmpty, record.attempts == 1, let channel = record.channelID {
+            list = [
+                AttemptRecord(
+                    channelID: channel, upstreamModel: record.upstreamModel, status: 200,
+                    milliseconds: record.firstTokenMilliseconds ?? record.latencyMilliseconds)
+            ]
+        }
+        return .array(
+            list.map { attempt in
+                .object([
+                    .init("channel_id", .integer(attempt.channelID)), .init("upstream_model", .string(attempt.upstreamModel)),
+                    .init("status", attempt.status.map { .integer($0) } ?? .null), .init("failure", .optional(attempt.kind?.rawValue)),
+                    .init("ms", .integer(attempt.milliseconds)),
+                    .init("billed_tokens", attempt.billedTokens.map { .integer($0) } ?? .null),
+                    .init("upstream_cost", attempt.upstreamCost.map { .usd($0) } ?? .null),
+                ])
+            })
+    }
+
     static func json(_ row: LogRow) -> JSONValue {
         let record = row.record
         let usage = record.usage
@@ -66,6 +88,7 @@ enum LogHandlers {
             .init("pricing_version", .integer(record.pricingVersion)), .init("outcome", .string(record.outcome.rawValue)),
             .init("status", .integer(record.status)), .init("error_code", .optional(record.errorCode)),
             .init("is_stream", .boolean(record.isStream)), .init("attempts", .integer(record.attempts)),
+            .init("attempt_list", attempts(record)),
             .init("generation_id", .optional(record.generationID)), .init("latency_ms", .integer(record.latencyMilliseconds)),
             .init("first_token_ms", .integer(record.firstTokenMilliseconds)), .init("client_ip", .string(record.clientIP)),
             .init("created_at", .integer(record.createdAt)),

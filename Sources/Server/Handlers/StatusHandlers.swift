@@ -5,38 +5,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Channels, health, metrics, reload.
+/// Health of the gateway itself, metrics, reload.
 enum StatusHandlers {
-    static func channels(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let report = Dictionary(grouping: services.health.report()) { $0.target.channelID }
-        let now = services.clock.monotonic
-        let channels = services.snapshots.snapshot.configuration.routes.channels.map { channel -> JSONValue in
-            let health = (report[channel.id] ?? []).map { row -> JSONValue in
-                var members: [JSONValue.Member] = [
-                    .init("key", .integer(row.target.keyIndex)), .init("model", .string(row.target.model)),
-                    .init("failures", .integer(row.consecutiveFailures)), .init("last_failure", .optional(row.lastKind?.rawValue)),
-                ]
-                switch row.state {
-                case .closed: members.append(.init("state", "closed"))
-                case .halfOpen: members.append(.init("state", "half_open"))
-                case .open(let until):
-                    members.append(.init("state", "open"))
-                    members.append(.init("open_for_ms", .integer(Int64(now.duration(to: until) / .milliseconds(1)))))
-                }
-                return .object(members)
-            }
-            return .object([
-                .init("id", .integer(channel.id)), .init("name", .string(channel.name)),
-                .init("provider", .string(channel.provider.name)), .init("enabled", .boolean(channel.isEnabled)),
-                .init("disabled_reason", .optional(channel.disabledReason)), .init("weight", .integer(channel.weight)),
-                .init("priority", .integer(channel.priority)), .init("groups", .array(channel.groups.sorted().map { .string($0) })),
-                .init("models", .array(channel.models.map { .string($0.pattern) })), .init("keys", .integer(channel.keys.count)),
-                .init("health", .array(health)),
-            ])
-        }
-        return Envelope.ok(.array(channels))
-    }
-
     static func reload(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         do {
             let warnings = try await services.reloader.reload()
@@ -82,12 +52,14 @@ enum StatusHandlers {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }
         }
-        let text = services.metrics.exposition(gauges: [
-            ("apirouter_open_holds", "Requests that hold money.", Int64(services.meter.openHolds)),
-            ("apirouter_client_connections", "Open client connections.", Int64(services.presences.count)),
-            ("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
-            ("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
-        ])
+        let text = services.metrics.exposition(
+            gauges: [
+                .init("apirouter_open_holds", "Requests that hold money.", Int64(services.meter.openHolds)),
+                .init("apirouter_client_connections", "Open client connections.", Int64(services.presences.count)),
+                .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
+                .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
+                .init("apirouter_retries_refused", "Retries that the retry budget did not allow.", services.health.refusedRetries),
+            ] + ChannelHandlers.gauges(services))
         var headers = HTTPFields()
         headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))

@@ -8,14 +8,16 @@ struct Admit: Sendable {
     let services: GatewayServices
 
     func run(
-        _ accepted: Accepted, _ envelope: RequestEnvelope, _ candidates: [RouteCandidate]
+        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned
     ) async throws -> Admission {
-        let ratio = accepted.snapshot.ratio(ofGroup: accepted.principal.group)
         let metering = accepted.snapshot.configuration.metering
         var priced: [PricedCandidate] = []
         var hold = NanoUSD.zero
-        for candidate in candidates {
-            guard let quote = quote(candidate, ratio, metering) else { continue }
+        for candidate in planned.candidates {
+            let quote = services.prices.quote(
+                candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot,
+                group: accepted.principal.group)
+            guard let quote else { continue }
             hold = max(hold, try worstCase(quote, envelope, candidate, metering))
             priced.append(PricedCandidate(route: candidate, quote: quote))
         }
@@ -37,21 +39,7 @@ struct Admit: Sendable {
                 throw APIError.invalidKey("The user of this API key no longer exists.")
             }
         }
-        return Admission(accepted: accepted, envelope: envelope, candidates: priced, hold: record)
-    }
-
-    /// The price row of the public name, else of the vendor's name, else what the provider file says for all its models.
-    private func quote(
-        _ candidate: RouteCandidate, _ ratio: PriceRatio, _ metering: GatewayConfiguration.Metering
-    ) -> PriceQuote? {
-        let rows = [candidate.model, candidate.upstreamModel].lazy.compactMap { services.prices.row($0) }
-        if let row = rows.first(where: \.isActive) {
-            return PriceQuote(price: row.price, ratio: ratio, version: row.version)
-        }
-        if let price = candidate.channel.provider.defaultPrice {
-            return PriceQuote(price: price, ratio: ratio, version: 0)
-        }
-        return metering.unknownPrice == .free ? PriceQuote(price: .free, ratio: ratio, version: 0) : nil
+        return Admission(accepted: accepted, envelope: envelope, planned: planned, candidates: priced, hold: record)
     }
 
     private func worstCase(
@@ -83,6 +71,8 @@ struct PricedCandidate: Sendable {
 struct Admission: Sendable {
     var accepted: Accepted
     var envelope: RequestEnvelope
+    var planned: Planned
+    /// Those of the plan that have a price, in its order.
     var candidates: [PricedCandidate]
     var hold: HoldRecord
 }

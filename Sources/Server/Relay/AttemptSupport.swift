@@ -19,7 +19,6 @@ struct StreamAnswer: Sendable {
     var hasEnded: Bool
     /// A failure that came right behind the first content.
     var failure: UpstreamFailure?
-    var candidate: PricedCandidate
     /// Whether a client that leaves ends the upstream call (else it is drained for its usage).
     var cancelsWithClient: Bool
 }
@@ -29,7 +28,8 @@ extension UpstreamFailure {
     init(transport failure: TransportFailure, clientGone: Bool = false) {
         let kind: FailureKind
         switch failure.kind {
-        case .resolve, .connect, .tls, .proxy, .connectTimeout, .closedBeforeHead: kind = .connect
+        case .resolve, .connect, .tls, .proxy, .connectTimeout: kind = .connect
+        case .closedBeforeHead: kind = .connectionReset
         case .firstByteTimeout, .idleTimeout, .totalTimeout: kind = .timeout
         case .closedInBody: kind = .truncated
         case .headersTooLarge, .protocolViolation: kind = .malformed

@@ -1,47 +1,103 @@
+import Config
 import HTTPTypes
 import RouterCore
+
+/// What step 3 hands on: the candidates in order, and under which settings they are tried.
+struct Planned: Sendable {
+    var candidates: [RouteCandidate]
+    var policy: RoutePolicy
+    var preferences: ClientPreferences?
+    /// What one attempt counts against a channel's tokens per minute.
+    var tokens: Int64
+}
 
 /// Step 3: which channels, in which order. The decision is pure (`RouterCore.Router.plan`); this step asks the question and
 /// turns an empty plan into the answer that helps most.
 struct Plan: Sendable {
     let services: GatewayServices
 
-    func run(_ accepted: Accepted, _ envelope: RequestEnvelope) throws -> [RouteCandidate] {
+    /// Beyond the attempts that are allowed: channels may fill up or cool down between the plan and the attempt.
+    private static let spareCandidates = 3
+
+    func run(_ accepted: Accepted, _ envelope: RequestEnvelope) throws -> Planned {
         guard accepted.principal.allows(model: envelope.model) else { throw APIError.modelNotAllowed(envelope.model) }
+        let routes = accepted.snapshot.configuration.routes
+        let preferences = try preferences(envelope, routes)
+        let facts = facts(accepted, preferences)
         // The client's own fallback list comes after its first choice, in its order, each model once.
         var models = [envelope.model]
         for model in envelope.fallbackModels where !models.contains(model) && accepted.principal.allows(model: model) {
             models.append(model)
         }
+        let tokens = envelope.prompt.tokens + (envelope.maxOutputTokens ?? 0)
         var candidates: [RouteCandidate] = []
         var first: RoutePlan?
         for model in models {
-            let query = RouteQuery(model: model, group: accepted.principal.group, endpoint: accepted.endpoint)
-            let plan = services.health.plan(query, accepted.snapshot)
+            let policy = routes.settings.policy(for: model)
+            var query = RouteQuery(
+                model: model, group: accepted.principal.group, endpoint: accepted.endpoint, preferences: preferences,
+                tokens: tokens, limit: policy.maxAttempts + Self.spareCandidates)
+            query.affinity = affinity(accepted, envelope, policy)
+            let plan = services.health.plan(query, routes, facts)
             if first == nil { first = plan }
             candidates += plan.candidates
         }
-        if candidates.isEmpty, let first { throw refusal(first, envelope.model, accepted.endpoint) }
-        return candidates
+        guard let first else { throw APIError.modelNotFound(envelope.model) }
+        if candidates.isEmpty { throw refusal(first, envelope.model, accepted.endpoint) }
+        return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens)
+    }
+
+    private func preferences(_ envelope: RequestEnvelope, _ routes: RouteTable) throws -> ClientPreferences? {
+        guard let json = envelope.preferences else { return nil }
+        do {
+            return try ClientPreferences(json, knownNames: routes.knownNames)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+
+    private func facts(_ accepted: Accepted, _ preferences: ClientPreferences?) -> RouteFacts {
+        var facts = accepted.snapshot.routeFacts
+        if preferences?.maxPrice != nil {
+            let prices = services.prices
+            facts.quote = { prices.quote($0, $1, $2, accepted.snapshot, group: accepted.principal.group) }
+        }
+        return facts
+    }
+
+    /// By what the client says, else (where that is configured) by how the conversation begins.
+    private func affinity(_ accepted: Accepted, _ envelope: RequestEnvelope, _ policy: RoutePolicy) -> AffinityKey? {
+        guard policy.affinity != .off else { return nil }
+        if let key = envelope.sessionID ?? accepted.sessionHeader ?? envelope.promptCacheKey { return AffinityKey(key) }
+        return policy.affinity == .prompt ? envelope.openingWords : nil
     }
 
     private func refusal(_ plan: RoutePlan, _ model: String, _ endpoint: Endpoint) -> APIError {
-        if let wait = plan.retryAfter {
+        let reasons = plan.dropped.map(\.reason)
+        let wishes = reasons.filter { reason in
+            switch reason {
+            case .notAmongClientsOnly, .ignoredByClient, .aboveMaxPrice, .fallbackNotAllowed: true
+            default: false
+            }
+        }
+        let isFull = reasons.contains { if case .limited = $0 { true } else { false } }
+        if let wait = plan.retryAfter, !isFull {
             return .upstream(
                 status: .serviceUnavailable,
                 message: "every channel for model '\(model)' is cooling down after failures; try again later",
                 retryAfter: wait)
         }
-        let reasons = plan.dropped.map(\.reason)
+        if isFull {
+            return .upstream(
+                status: .tooManyRequests,
+                message: "every channel for model '\(model)' is at a limit that is configured for it; try again later",
+                retryAfter: plan.retryAfter ?? .seconds(1))
+        }
+        if let wish = wishes.first { return .noChannelAllowed(model, "\(wish)") }
         if reasons.contains(.endpointUnsupported) {
             return .badRequest("model '\(model)' is not served at the \(endpoint.rawValue) endpoint", param: "model")
         }
-        let isOff = reasons.contains { reason in
-            switch reason {
-            case .notServed, .wrongGroup: false
-            default: true
-            }
-        }
+        let isOff = reasons.contains { $0 != .notServed && $0 != .wrongGroup }
         guard plan.isModelKnown, isOff else { return .modelNotFound(model) }
         return .upstream(
             status: .serviceUnavailable, message: "no channel for model '\(model)' is available at the moment",

@@ -17,7 +17,7 @@ enum RelayEndpoint {
     static func respond(
         _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint
     ) async throws -> Response {
-        let accepted = try Accept(services: services).run(context, endpoint: endpoint)
+        let accepted = try Accept(services: services).run(request, context, endpoint: endpoint)
         let envelope = try await Read(limit: accepted.snapshot.configuration.server.maxBodyBytes)
             .run(request, endpoint: endpoint)
         let plan = try Plan(services: services).run(accepted, envelope)
@@ -26,8 +26,20 @@ enum RelayEndpoint {
         // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
         // response are dropped without doing so, its deinit hands the request to the settler.
         let settle = Settle(admission: admission, services: services)
+        let attempt = Attempt(services: services, admission: admission)
         do {
-            switch await Attempt(services: services, admission: admission).run(settle) {
+            let result: Attempt.Result
+            if envelope.isStream {
+                let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
+                let pending = PendingAnswer(attempt, settle)
+                guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {
+                    return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
+                }
+                result = early
+            } else {
+                result = await attempt.run(settle)
+            }
+            switch result {
             case .whole(let answer):
                 return try await Relay(settle: settle).send(answer)
             case .stream(let answer):

@@ -43,19 +43,21 @@ enum RelayErrors {
             return .badRequest("the upstream refused the request", param: nil)
         case .cancelled:
             return .upstream(status: .badGateway, message: "the request was cancelled", retryAfter: nil)
-        case .connect, .server, .malformed, .truncated, .midStream:
+        case .connect, .connectionReset, .server, .malformed, .truncated, .midStream:
             return .upstream(status: .badGateway, message: "the upstream failed", retryAfter: nil)
         }
     }
 
     /// What ends a stream that broke: an event that every OpenAI client raises as an error, and no `[DONE]` after it.
-    static func event(_ failure: UpstreamFailure) -> ByteBuffer {
-        let message: String
+    /// - Parameter hasContent: false when the head went out early and no answer ever came.
+    static func event(_ failure: UpstreamFailure, hasContent: Bool = true) -> ByteBuffer {
+        var message: String
         switch failure.kind {
         case .timeout: message = "the upstream went silent in the middle of the answer"
         case .overloaded where failure.source == .gateway: message = "the gateway is shutting down"
         default: message = "the upstream broke off in the middle of the answer"
         }
+        if !hasContent { message = apiError(failure).message }
         var buffer = ByteBuffer(string: "data: ")
         JSONValue.object([
             .init("error", ["message": .string(message), "type": "upstream_error", "param": .null, "code": .string(failure.kind.rawValue)])

@@ -33,20 +33,56 @@ struct Relay: Sendable {
     // MARK: Streams
 
     func stream(_ answer: StreamAnswer) -> Response {
+        let relay = self
+        let body = ResponseBody { writer in
+            var run = StreamRun(answer: answer, settle: relay.settle)
+            try await run.relay(to: &writer)
+            try await writer.finish(nil)
+            await run.release()
+        }
+        return Response(status: .ok, headers: streamHeaders, body: body)
+    }
+
+    /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
+    /// is left to ask. Failing over stays possible meanwhile; only the status is given away, so a failure is told in band.
+    func stream(_ pending: PendingAnswer, keepAlive: Duration) -> Response {
+        let relay = self
+        let body = ResponseBody { writer in
+            var isGone = false
+            var result: Attempt.Result?
+            while result == nil {
+                if !isGone {
+                    do { try await writer.write(ByteBuffer(string: ": keep-alive\n\n")) } catch { isGone = true }
+                }
+                result = await pending.result(within: isGone ? nil : keepAlive)
+            }
+            switch result {
+            case .stream(let answer):
+                var run = StreamRun(answer: answer, settle: relay.settle)
+                try await run.relay(to: &writer)
+                try await writer.finish(nil)
+                await run.release()
+            case .failed(let failure):
+                try await relay.settle.end(
+                    Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
+                if !isGone { try await writer.write(RelayErrors.event(failure, hasContent: false)) }
+                throw failure
+            case .whole, nil:
+                // A streamed request has a streamed answer or none.
+                await relay.settle.abandon()
+                throw UpstreamFailure.nothingTried
+            }
+        }
+        return Response(status: .ok, headers: streamHeaders, body: body)
+    }
+
+    private var streamHeaders: HTTPFields {
         var headers = HTTPFields()
         headers[.contentType] = "text/event-stream; charset=utf-8"
         headers[.cacheControl] = "no-cache"
         // nginx in front of us would collect the stream otherwise.
         if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
-        let relay = self
-        return Response(
-            status: .ok, headers: headers,
-            body: ResponseBody { writer in
-                var run = StreamRun(answer: answer, settle: relay.settle)
-                try await run.relay(to: &writer)
-                try await writer.finish(nil)
-                await run.release()
-            })
+        return headers
     }
 }
 
@@ -54,7 +90,6 @@ struct Relay: Sendable {
 private struct StreamRun {
     private var answer: StreamAnswer
     private let settle: Settle
-    private let target: HealthTarget
     private let presence: ClientPresence?
     private var clientIsGone = false
     private var upstreamWait = Duration.zero
@@ -65,7 +100,6 @@ private struct StreamRun {
     init(answer: StreamAnswer, settle: Settle) {
         self.answer = answer
         self.settle = settle
-        target = answer.candidate.route.target
         presence = settle.admission.accepted.presence
     }
 
@@ -177,10 +211,11 @@ private struct StreamRun {
     }
 
     private func tellHealth(_ failure: UpstreamFailure?) {
-        let health = settle.services.health
-        guard let failure else { return health.succeeded(target) }
-        settle.services.metrics.attempt(channelID: target.channelID, result: failure.kind.rawValue)
-        if failure.source == .upstream { health.failed(target, failure) } else { health.released(target) }
+        guard let failure else { return settle.endAttempt(.completed) }
+        if let channel = settle.snapshot.candidate?.route.channel {
+            settle.services.metrics.attempt(channelID: channel.id, result: failure.kind.rawValue)
+        }
+        settle.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
     }
 }
 

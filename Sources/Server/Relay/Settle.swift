@@ -11,7 +11,11 @@ final class Settle: Sendable {
     struct State: Sendable {
         var candidate: PricedCandidate?
         var progress = AnswerProgress()
-        var attempts = 0
+        fileprivate(set) var attempts: [AttemptRecord] = []
+        /// Of the attempt that is under way; taken when it ends, so that it ends once.
+        fileprivate var ticket: AttemptTicket?
+        fileprivate var cancellation: UpstreamCancellation?
+        fileprivate var isAbandoned = false
         /// Content has come from the upstream, so the vendor has worked for this request.
         var isCommitted = false
         var firstContentAt: MonotonicInstant?
@@ -40,9 +44,7 @@ final class Settle: Sendable {
         let state = state.withLock { $0 }
         guard !state.hasEnded else { return }
         // A stream that nobody reads gives its place back without a verdict.
-        if state.isCommitted, admission.envelope.isStream, let candidate = state.candidate {
-            services.health.released(candidate.route.target)
-        }
+        if let ticket = state.ticket { services.health.ended(ticket, .released) }
         services.settler.take(
             Settle.record(admission, state, abandonedEnd(state), services))
     }
@@ -50,6 +52,101 @@ final class Settle: Sendable {
     func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
 
     var snapshot: State { state.withLock { $0 } }
+
+    // MARK: Attempts
+
+    func begin(_ candidate: PricedCandidate, _ ticket: AttemptTicket) {
+        state.withLock { state in
+            state.candidate = candidate
+            state.progress = AnswerProgress()
+            state.ticket = ticket
+        }
+    }
+
+    /// What ends the attempt under way when the request is abandoned.
+    func cancels(with cancellation: UpstreamCancellation) {
+        let isAbandoned = state.withLock { state in
+            state.cancellation = cancellation
+            return state.isAbandoned
+        }
+        if isAbandoned { cancellation.cancel() }
+    }
+
+    /// Nobody waits for an answer any more: no further attempt, and the one under way ends now.
+    func stopAttempts() {
+        let cancellation = state.withLock { state in
+            state.isAbandoned = true
+            return state.cancellation
+        }
+        cancellation?.cancel()
+    }
+
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    /// The attempt failed before content: it is noted, and health hears of it.
+    func fail(_ failure: UpstreamFailure) {
+        let now = services.clock.monotonic
+        let ticket = state.withLock { state -> AttemptTicket? in
+            guard let ticket = state.ticket else { return nil }
+            let usage = state.progress.usage
+            state.attempts.append(
+                AttemptRecord(
+                    channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: failure.status,
+                    kind: failure.kind, milliseconds: Self.milliseconds(ticket.startedAt, now),
+                    billedTokens: usage.map { $0.promptTokens + $0.completionTokens },
+                    upstreamCost: usage?.upstreamCost?.roundedToNano))
+            state.ticket = nil
+            return ticket
+        }
+        guard let ticket else { return }
+        let counts = failure.source == .upstream && failure.kind.blame != .nobody
+        services.health.ended(ticket, counts ? .failed(failure) : .released)
+    }
+
+    /// Content came (a whole answer, or the first of a stream): from here on the request is charged.
+    func commit(_ progress: AnswerProgress) {
+        let now = services.clock.monotonic
+        let ticket = state.withLock { state in
+            let generationID = state.progress.generationID
+            state.progress = progress
+            if let generationID { state.progress.generationID = generationID }
+            state.isCommitted = true
+            state.firstContentAt = now
+            if let ticket = state.ticket {
+                state.attempts.append(
+                    AttemptRecord(
+                        channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: 200,
+                        milliseconds: Self.milliseconds(ticket.startedAt, now)))
+            }
+            return state.ticket
+        }
+        if let ticket { services.health.delivered(ticket) }
+    }
+
+    /// The attempt that delivered content is over. Does nothing the second time.
+    func endAttempt(_ end: AttemptEnd) {
+        let now = services.clock.monotonic
+        let (ticket, state) = state.withLock { state in
+            let ticket = state.ticket
+            state.ticket = nil
+            if case .failed(let failure) = end, ticket != nil, let last = state.attempts.indices.last {
+                state.attempts[last].kind = failure.kind
+            }
+            return (ticket, state)
+        }
+        guard let ticket else { return }
+        let usage = state.progress.usage
+        var rate: Int64?
+        // Short answers say nothing about speed.
+        if let output = usage?.completionTokens, output >= 16, let first = state.firstContentAt {
+            let milliseconds = Self.milliseconds(first, now)
+            if milliseconds >= 20 { rate = output.multipliedReportingOverflow(by: 1_000).partialValue / milliseconds }
+        }
+        services.health.ended(
+            ticket, end, tokens: usage.map { $0.promptTokens + $0.completionTokens }, tokensPerSecond: rate)
+    }
+
+    // MARK: The end
 
     /// Settles or voids. When this returns, the end is in the journal.
     /// - Throws: ``StoreError`` when the journal cannot take it; the caller must not let the answer look complete.
@@ -127,7 +224,9 @@ extension Settle {
             usage: usage, usageSource: source, charge: charge,
             pricingVersion: state.candidate?.quote.version ?? admission.hold.pricingVersion,
             outcome: end.outcome, status: end.status, errorCode: end.failure?.kind.rawValue,
-            isStream: admission.envelope.isStream, attempts: state.attempts,
+            isStream: admission.envelope.isStream, attempts: state.attempts.count,
+            // One good call is told by the row itself.
+            attemptList: state.attempts.count == 1 && state.attempts[0].kind == nil ? [] : state.attempts,
             generationID: state.progress.generationID,
             latencyMilliseconds: milliseconds(accepted.receivedAt, now),
             firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },

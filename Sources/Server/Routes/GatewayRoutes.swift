@@ -45,7 +45,12 @@ enum GatewayRoutes {
     ]
 
     private static let operations: [Route] = [
-        Route(.get, "/api/channel", .admin, StatusHandlers.channels),
+        Route(.get, "/api/channel", .admin, ChannelHandlers.list),
+        Route(.post, "/api/channel/{id}/enable", .admin) { try await ChannelHandlers.turn(.on, $0, $1, $2) },
+        Route(.post, "/api/channel/{id}/disable", .admin) { try await ChannelHandlers.turn(.disabled, $0, $1, $2) },
+        Route(.post, "/api/channel/{id}/drain", .admin) { try await ChannelHandlers.turn(.draining, $0, $1, $2) },
+        Route(.post, "/api/channel/{id}/test", .admin, ChannelHandlers.test),
+        Route(.get, "/api/route/explain", .admin, RouteHandlers.explain),
         Route(.post, "/api/config/reload", .admin, StatusHandlers.reload),
         Route(.get, "/api/status", .open, StatusHandlers.status),
         Route(.get, "/health/live", .open, StatusHandlers.live),

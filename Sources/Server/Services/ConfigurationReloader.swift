@@ -52,9 +52,14 @@ public actor ConfigurationReloader {
         let changed = try await store.seedPrices(
             PriceSeed.rows(of: configuration.providers), now: clock.unixSeconds)
         if changed > 0 { prices.replaceAll(try await store.allPrices()) }
+        let old = snapshots.snapshot.configuration.routes
         let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL)
+        let known = Set(old.channels.map(\.id))
+        // Before the swap: a channel that an operator has switched off does not come back for a moment.
+        let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
+        try await ChannelSwitches(store: store, health: health).load(new)
         snapshots.replace(snapshot)
-        health.apply(snapshot.configuration.routes)
+        health.apply(snapshot.configuration.routes, replacing: old)
         logger.notice(
             "configuration reloaded",
             metadata: ["channels": "\(configuration.routes.channels.count)", "prices_changed": "\(changed)"])

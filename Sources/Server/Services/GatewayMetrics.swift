@@ -7,6 +7,7 @@ public final class GatewayMetrics: Sendable {
     private struct State {
         var requests: [String: Int64] = [:]
         var attempts: [String: Int64] = [:]
+        var probes: [String: Int64] = [:]
         var outcomes: [String: Int64] = [:]
         var chargedNanos: Int128 = 0
         var overheadBuckets = [Int64](repeating: 0, count: GatewayMetrics.bucketBoundsMicroseconds.count + 1)
@@ -30,6 +31,10 @@ public final class GatewayMetrics: Sendable {
         state.withLock { $0.attempts["channel=\"\(channelID)\",result=\"\(result)\"", default: 0] += 1 }
     }
 
+    func probe(channelID: Int64, result: String) {
+        state.withLock { $0.probes["channel=\"\(channelID)\",result=\"\(result)\"", default: 0] += 1 }
+    }
+
     func ended(_ record: RequestRecord) {
         state.withLock { state in
             state.outcomes["outcome=\"\(record.outcome.rawValue)\"", default: 0] += 1
@@ -48,8 +53,24 @@ public final class GatewayMetrics: Sendable {
         }
     }
 
+    /// A value that is read when it is asked for.
+    public struct Gauge: Sendable {
+        var name: String
+        var help: String
+        /// By labels; no labels = one value.
+        var values: [(labels: String, value: Int64)]
+
+        public init(_ name: String, _ help: String, _ value: Int64) { self.init(name, help, values: [("", value)]) }
+
+        public init(_ name: String, _ help: String, values: [(labels: String, value: Int64)]) {
+            self.name = name
+            self.help = help
+            self.values = values
+        }
+    }
+
     /// The exposition, with gauges that others know.
-    public func exposition(gauges: [(name: String, help: String, value: Int64)]) -> String {
+    public func exposition(gauges: [Gauge]) -> String {
         let state = state.withLock { $0 }
         var text = ""
         func counter(_ name: String, _ help: String, _ values: [String: Int64]) {
@@ -58,6 +79,7 @@ public final class GatewayMetrics: Sendable {
         }
         counter("apirouter_requests_total", "Requests by route template and status.", state.requests)
         counter("apirouter_attempts_total", "Upstream attempts by channel and result.", state.attempts)
+        counter("apirouter_probes_total", "Active probes by channel and result.", state.probes)
         counter("apirouter_outcomes_total", "Finished model requests by outcome.", state.outcomes)
         text += "# HELP apirouter_charged_usd_total Sum of charges in USD.\n# TYPE apirouter_charged_usd_total counter\n"
         text += "apirouter_charged_usd_total \(NanoUSD(nanos: Int64(clamping: state.chargedNanos)).usdText)\n"
@@ -71,7 +93,8 @@ public final class GatewayMetrics: Sendable {
         text += "\(name)_bucket{le=\"+Inf\"} \(state.overheadCount)\n"
         text += "\(name)_sum \(seconds(state.overheadSumMicroseconds))\n\(name)_count \(state.overheadCount)\n"
         for gauge in gauges {
-            text += "# HELP \(gauge.name) \(gauge.help)\n# TYPE \(gauge.name) gauge\n\(gauge.name) \(gauge.value)\n"
+            text += "# HELP \(gauge.name) \(gauge.help)\n# TYPE \(gauge.name) gauge\n"
+            for (labels, value) in gauge.values { text += "\(gauge.name)\(labels.isEmpty ? "" : "{\(labels)}") \(value)\n" }
         }
         return text
     }

@@ -43,6 +43,13 @@ public final class GatewaySnapshot: Sendable {
 
     func capabilities(of channel: Channel) -> Set<Endpoint> { provider(of: channel)?.capabilities ?? [] }
 
+    /// What routing asks of the adaptors. Prices are added where a request's wishes need them.
+    var routeFacts: RouteFacts {
+        RouteFacts(
+            endpoints: { self.capabilities(of: $0) },
+            passesPreferencesOn: { self.provider(of: $0)?.passesPreferencesOn ?? false })
+    }
+
     func ratio(ofGroup group: String) -> PriceRatio { configuration.groups[group] ?? .one }
 }
 

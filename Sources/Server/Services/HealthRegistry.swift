@@ -1,60 +1,125 @@
 import Config
 public import RouterCore
+import Storage
 import Synchronization
 
-/// The health table behind a lock, with the randomness that plans need.
+/// The health table and the retry budget behind one lock, with the clock and the randomness that they need.
 public final class HealthRegistry: Sendable {
     private struct State {
         var table: HealthTable
+        var budget: RetryBudget
         var rng: SplitMix64
     }
     private let state: Mutex<State>
     private let clock: ServerClock
 
     public init(settings: RoutingSettings, clock: ServerClock, seed: UInt64) {
-        state = Mutex(State(table: HealthTable(settings: settings), rng: SplitMix64(seed: seed)))
+        state = Mutex(
+            State(
+                table: HealthTable(settings: settings),
+                budget: RetryBudget(settings: settings.retryBudget, now: clock.monotonic), rng: SplitMix64(seed: seed)))
         self.clock = clock
     }
 
-    func plan(_ query: RouteQuery, _ snapshot: GatewaySnapshot) -> RoutePlan {
+    // MARK: Requests
+
+    func plan(_ query: RouteQuery, _ table: RouteTable, _ facts: RouteFacts) -> RoutePlan {
         let now = clock.monotonic
         return state.withLock { state in
-            RouterCore.Router.plan(
-                query, table: snapshot.configuration.routes, health: state.table, now: now,
-                capabilities: { snapshot.capabilities(of: $0) }, rng: &state.rng)
+            RouterCore.Router.plan(query, table: table, health: state.table, now: now, facts: facts, rng: &state.rng)
         }
     }
 
-    func began(_ target: HealthTarget) -> Bool {
+    /// A request begins its attempts: it earns its part of a retry.
+    func requestBegan() { state.withLock { $0.budget.requestBegan() } }
+
+    func step(_ sequence: inout AttemptSequence) -> AttemptSequence.Step {
         let now = clock.monotonic
-        return state.withLock { $0.table.began(target, now: now) }
+        return state.withLock { sequence.step(&$0.table, &$0.budget, now: now, rng: &$0.rng) }
     }
 
-    func succeeded(_ target: HealthTarget) {
+    func delivered(_ ticket: AttemptTicket) {
         let now = clock.monotonic
-        state.withLock { $0.table.succeeded(target, now: now) }
+        state.withLock { $0.table.delivered(ticket, firstContent: ticket.startedAt.duration(to: now), now: now) }
     }
 
-    func failed(_ target: HealthTarget, _ failure: UpstreamFailure) {
+    func ended(_ ticket: AttemptTicket, _ end: AttemptEnd, tokens: Int64? = nil, tokensPerSecond: Int64? = nil) {
         let now = clock.monotonic
-        state.withLock { $0.table.failed(target, failure, now: now, rng: &$0.rng) }
+        state.withLock {
+            $0.table.ended(ticket, end, tokens: tokens, tokensPerSecond: tokensPerSecond, now: now, rng: &$0.rng)
+        }
     }
 
-    func released(_ target: HealthTarget) {
+    // MARK: Operations
+
+    func probed(channelID: Int64, keyIndex: Int, failure: UpstreamFailure?) {
         let now = clock.monotonic
-        state.withLock { $0.table.released(target, now: now) }
+        state.withLock {
+            $0.table.probed(channelID: channelID, keyIndex: keyIndex, failure: failure, now: now, rng: &$0.rng)
+        }
     }
 
-    /// For `GET /api/channel`.
+    func set(_ operatorSwitch: OperatorSwitch, channelID: Int64) {
+        state.withLock { $0.table.set(operatorSwitch, channelID: channelID) }
+    }
+
+    func clear(channelID: Int64) { state.withLock { $0.table.clear(channelID: channelID) } }
+
+    func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { state.withLock { $0.table.operatorSwitch(channelID) } }
+    func inFlight(_ channelID: Int64) -> Int64 { state.withLock { $0.table.inFlight(channelID) } }
+    var refusedRetries: Int64 { state.withLock { $0.budget.refusals } }
+
+    /// Everything that is not in plain health.
     public func report() -> [HealthReportRow] {
         let now = clock.monotonic
         return state.withLock { $0.table.report(now: now) }
     }
 
-    func apply(_ routes: RouteTable) {
+    func apply(_ new: RouteTable, replacing old: RouteTable) {
         state.withLock { state in
-            state.table.apply(settings: routes.settings)
-            state.table.prune(keeping: Set(routes.channels.map(\.id)))
+            state.table.apply(settings: new.settings, channels: new.channels, old: old.channels)
+            state.budget.apply(new.settings.retryBudget)
+        }
+    }
+
+    // MARK: Storing
+
+    var revision: UInt64 { state.withLock { $0.table.revision } }
+
+    /// The report in the form of `channel_health`: instants become Unix seconds.
+    func rows() -> [ChannelHealthRow] {
+        let now = clock.monotonic
+        let unix = clock.unixSeconds
+        return state.withLock { $0.table.report(now: now) }.map { row in
+            var stored = ChannelHealthRow(
+                scope: row.scope, state: .closed, kind: row.lastKind, failures: row.consecutiveFailures, openings: row.openings)
+            switch row.state {
+            case .closed: break
+            case .halfOpen: stored.state = .halfOpen
+            case .open(let until):
+                stored.state = .open
+                stored.openUntil = unix + now.duration(to: until).wholeSecondsUp
+            }
+            return stored
+        }
+    }
+
+    /// Takes up the cool-downs of an earlier run that still last. Not those of credentials: whoever restarts a gateway may have
+    /// paid the bill or renewed the key, and finding out costs one request.
+    func restore(_ rows: [ChannelHealthRow], channels: [Channel]) {
+        let now = clock.monotonic
+        let unix = clock.unixSeconds
+        let ids = Set(channels.map(\.id))
+        let accounts = Set(channels.compactMap(\.account))
+        for row in rows {
+            guard row.state == .open, let until = row.openUntil, until > unix else { continue }
+            guard row.kind != .credentialRefused, row.kind != .credentialExhausted else { continue }
+            guard row.scope.channelID.map(ids.contains) ?? accounts.contains(row.scope.account ?? "") else { continue }
+            let instant = now.advanced(by: .seconds(min(until - unix, 86_400)))
+            let report = HealthReportRow(
+                scope: row.scope, state: .open(until: instant), consecutiveFailures: row.failures, openings: row.openings,
+                lastKind: row.kind)
+            state.withLock { $0.table.restore(report, now: now) }
         }
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import RouterCore
 public import Storage
 import Synchronization
@@ -21,5 +22,20 @@ public final class PriceBook: Sendable {
     public func replaceAll(_ rows: [PricingRow]) {
         let table = Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last }
         self.rows.withLock { $0 = table }
+    }
+}
+
+extension PriceBook {
+    /// What a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else what the
+    /// provider file says for all its models. nil = it has no price and may not be used.
+    func quote(_ channel: Channel, _ model: String, _ upstream: String, _ snapshot: GatewaySnapshot, group: String) -> PriceQuote? {
+        let ratio = snapshot.ratio(ofGroup: group)
+        let rows = [model, upstream].lazy.compactMap { self.row($0) }
+        if let row = rows.first(where: \.isActive) {
+            return PriceQuote(price: row.price, ratio: ratio, version: row.version)
+        }
+        if let price = channel.provider.defaultPrice { return PriceQuote(price: price, ratio: ratio, version: 0) }
+        guard snapshot.configuration.metering.unknownPrice == .free else { return nil }
+        return PriceQuote(price: .free, ratio: ratio, version: 0)
     }
 }

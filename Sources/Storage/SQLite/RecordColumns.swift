@@ -1,4 +1,5 @@
 import GRDB
+import NIOCore
 import RouterCore
 
 /// The one mapping between ``RequestRecord`` and columns, shared by `logs` and the journal: a new column is added here.
@@ -8,7 +9,7 @@ enum RecordColumns {
         "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
         "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "requests",
         "charge_nanos", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
-        "is_stream", "attempts", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
+        "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
     ]
     static let list = names.joined(separator: ", ")
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -39,7 +40,7 @@ enum RecordColumns {
             usage.reasoning, usage.audioInput, usage.audioOutput, usage.images, usage.searches, usage.requests,
             record.charge?.nanos, usage.upstreamCost?.roundedToNano.nanos, record.usageSource.rawValue,
             record.pricingVersion, record.outcome.rawValue, record.status, record.errorCode,
-            record.isStream, record.attempts, record.generationID, record.latencyMilliseconds,
+            record.isStream, record.attempts, record.attemptList.isEmpty ? nil : record.attemptList.json.text, record.generationID, record.latencyMilliseconds,
             record.firstTokenMilliseconds, record.clientIP, record.createdAt,
         ]
     }
@@ -69,7 +70,10 @@ enum RecordColumns {
             provider: row["provider"], model: row["model_name"], upstreamModel: row["upstream_model"], endpoint: endpoint,
             usage: usage, usageSource: source, charge: charge.map { NanoUSD(nanos: $0) },
             pricingVersion: row["pricing_version"], outcome: outcome, status: row["status"], errorCode: row["error_code"],
-            isStream: row["is_stream"], attempts: row["attempts"], generationID: row["generation_id"],
+            isStream: row["is_stream"], attempts: row["attempts"],
+            attemptList: (row["attempt_list"] as String?).flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
+                .map { [AttemptRecord]($0) } ?? [],
+            generationID: row["generation_id"],
             latencyMilliseconds: row["latency_ms"], firstTokenMilliseconds: row["first_token_ms"],
             clientIP: row["client_ip"], createdAt: row["created_at"])
     }

@@ -1,0 +1,98 @@
+/// How long a failure keeps a channel out. One place, from which the table in docs/routing.md is made as well.
+public enum CoolDown {
+    /// Failures further apart than this are no series.
+    public static let seriesWindow = Duration.seconds(60)
+    /// A vendor that says "0 seconds" is not hammered.
+    static let shortestRetryAfter = Duration.milliseconds(500)
+
+    /// How many failures in a row it takes. A refused connection, a rate limit and an overload say by themselves that
+    /// asking again at once is useless; a 5xx, a timeout, garbage or a broken connection happens to healthy hosts too.
+    public static func failuresToOpen(_ kind: FailureKind) -> Int {
+        switch kind {
+        case .connect, .rateLimit, .overloaded, .credentialRefused, .credentialExhausted, .modelUnavailable: 1
+        default: 3
+        }
+    }
+
+    /// Refused credentials and empty accounts do not mend themselves: re-tried at the slowest pace.
+    static func isSlow(_ kind: FailureKind) -> Bool { kind == .credentialRefused || kind == .credentialExhausted }
+
+    /// The vendor's `Retry-After` clamped to the maximum, else base × 2^(openings − 1) up to the maximum; in both cases
+    /// plus up to a tenth at random, so that gateways do not come back in step.
+    static func duration(
+        _ failure: UpstreamFailure, openings: Int, settings: RoutingSettings, rng: inout SplitMix64
+    ) -> Duration {
+        let longest = max(settings.cooldownMax, settings.cooldownBase).wholeNanoseconds
+        let plain: Int64
+        if isSlow(failure.kind) {
+            plain = longest
+        } else if let wish = failure.retryAfter {
+            plain = min(max(wish.wholeNanoseconds, shortestRetryAfter.wholeNanoseconds), longest)
+        } else {
+            let base = max(settings.cooldownBase.wholeNanoseconds, 1)
+            let (grown, overflowed) = base.multipliedReportingOverflow(by: 1 << Int64(min(max(openings, 1) - 1, 20)))
+            plain = overflowed ? longest : min(grown, longest)
+        }
+        return .nanoseconds(plain + Int64(rng.below(UInt64(plain / 10) + 1)))
+    }
+}
+
+/// One record of the health table.
+struct HealthEntry: Sendable {
+    var failuresInRow = 0
+    var openings = 0
+    var openUntil: MonotonicInstant?
+    /// When it was last opened; older attempts have no say about what came after.
+    var openedAt: MonotonicInstant?
+    /// Since when one request is trying it out.
+    var probingSince: MonotonicInstant?
+    var lastKind: FailureKind?
+    var lastFailure = MonotonicInstant(nanoseconds: .min)
+
+    /// A probe that never came back (which would be a bug elsewhere) does not keep the channel out for ever.
+    static let longestProbe = Duration.seconds(600)
+
+    func state(_ now: MonotonicInstant) -> HealthState {
+        guard let openUntil else { return .closed }
+        return now < openUntil ? .open(until: openUntil) : .halfOpen
+    }
+
+    func isProbing(_ now: MonotonicInstant) -> Bool {
+        guard let probingSince else { return false }
+        return probingSince.duration(to: now) < Self.longestProbe
+    }
+
+    /// Whether an attempt that began then says something about the time since the last opening.
+    func isNews(_ startedAt: MonotonicInstant) -> Bool { openedAt.map { startedAt >= $0 } ?? true }
+
+    mutating func fail(
+        _ failure: UpstreamFailure, startedAt: MonotonicInstant, now: MonotonicInstant, settings: RoutingSettings,
+        rng: inout SplitMix64
+    ) {
+        lastKind = failure.kind
+        defer { lastFailure = now }
+        guard isNews(startedAt) else {
+            // One of many that were under way when the record opened: it does not count again, but a longer wish of the vendor does.
+            if let openUntil, failure.retryAfter != nil {
+                let wish = now.advanced(by: CoolDown.duration(failure, openings: 1, settings: settings, rng: &rng))
+                self.openUntil = max(openUntil, wish)
+            }
+            return
+        }
+        if openUntil == nil, lastFailure.nanoseconds == .min || lastFailure.duration(to: now) > CoolDown.seriesWindow {
+            failuresInRow = 0
+        }
+        failuresInRow += 1
+        guard failuresInRow >= CoolDown.failuresToOpen(failure.kind) || openUntil != nil else { return }
+        openings += 1
+        openedAt = now
+        openUntil = now.advanced(by: CoolDown.duration(failure, openings: openings, settings: settings, rng: &rng))
+    }
+
+    /// Content came: the record closes. Its past is forgotten only when an answer is complete.
+    mutating func deliver(startedAt: MonotonicInstant) {
+        guard isNews(startedAt), openUntil != nil else { return }
+        openUntil = nil
+        failuresInRow = 0
+    }
+}

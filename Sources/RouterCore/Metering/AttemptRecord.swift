@@ -1,0 +1,55 @@
+/// One upstream call of a request, as the request log lists it.
+public struct AttemptRecord: Sendable, Hashable {
+    public var channelID: Int64
+    public var upstreamModel: String
+    /// The upstream's HTTP status; nil when no head came.
+    public var status: Int?
+    /// nil: the attempt gave the answer.
+    public var kind: FailureKind?
+    /// From the start of the call to its content or its failure.
+    public var milliseconds: Int64
+    /// What the vendor bills for a failed attempt, as far as it said so. Never charged to the user.
+    public var billedTokens: Int64?
+    public var upstreamCost: NanoUSD?
+
+    public init(
+        channelID: Int64, upstreamModel: String, status: Int? = nil, kind: FailureKind? = nil, milliseconds: Int64,
+        billedTokens: Int64? = nil, upstreamCost: NanoUSD? = nil
+    ) {
+        self.channelID = channelID
+        self.upstreamModel = upstreamModel
+        self.status = status
+        self.kind = kind
+        self.milliseconds = milliseconds
+        self.billedTokens = billedTokens
+        self.upstreamCost = upstreamCost
+    }
+}
+
+extension [AttemptRecord] {
+    /// As JSON, the form in which the log stores and shows them.
+    public var json: JSONValue {
+        .array(
+            map { attempt in
+                .object([
+                    .init("channel_id", .integer(attempt.channelID)), .init("upstream_model", .string(attempt.upstreamModel)),
+                    .init("status", attempt.status.map { .integer($0) } ?? .null), .init("failure", .optional(attempt.kind?.rawValue)),
+                    .init("ms", .integer(attempt.milliseconds)), .init("billed_tokens", attempt.billedTokens.map { .integer($0) } ?? .null),
+                    .init("upstream_cost_nanos", attempt.upstreamCost.map { .integer($0.nanos) } ?? .null),
+                ])
+            })
+    }
+
+    /// Reads what ``json`` wrote; entries that this program does not understand are left out.
+    public init(_ json: JSONValue) {
+        self = (json.arrayValue ?? []).compactMap { item in
+            guard let channel = item["channel_id"]?.integerValue else { return nil }
+            return AttemptRecord(
+                channelID: channel, upstreamModel: item["upstream_model"]?.stringValue ?? "",
+                status: item["status"]?.integerValue.map { Int($0) },
+                kind: item["failure"]?.stringValue.flatMap { FailureKind(rawValue: $0) },
+                milliseconds: item["ms"]?.integerValue ?? 0, billedTokens: item["billed_tokens"]?.integerValue,
+                upstreamCost: item["upstream_cost_nanos"]?.integerValue.map { NanoUSD(nanos: $0) })
+        }
+    }
+}

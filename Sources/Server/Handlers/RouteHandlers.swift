@@ -1,0 +1,71 @@
+import Config
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes nothing.
+enum RouteHandlers {
+    static func explain(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let fields = QueryFields(request)
+        guard let model = fields.text("model"), !model.isEmpty else { throw ManagementError.badRequest("'model' is missing") }
+        let snapshot = services.snapshots.snapshot
+        let group = fields.text("group") ?? "default"
+        guard snapshot.configuration.groups[group] != nil else {
+            throw ManagementError.badRequest(
+                "'group' must be one of \(snapshot.configuration.groups.keys.sorted().joined(separator: ", "))")
+        }
+        guard let endpoint = Endpoint(rawValue: fields.text("endpoint") ?? Endpoint.chat.rawValue) else {
+            throw ManagementError.badRequest("'endpoint' must be one of \(Endpoint.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        let routes = snapshot.configuration.routes
+        var query = RouteQuery(model: model, group: group, endpoint: endpoint, explainsAll: true)
+        query.affinity = fields.text("session").map { AffinityKey($0) }
+        if let text = fields.text("provider") { query.preferences = try preferences(text, routes) }
+        var facts = snapshot.routeFacts
+        let prices = services.prices
+        facts.quote = { prices.quote($0, $1, $2, snapshot, group: group) }
+        let plan = services.health.plan(query, routes, facts)
+        return Envelope.ok(json(query, plan, services))
+    }
+
+    private static func preferences(_ text: String, _ routes: RouteTable) throws -> ClientPreferences {
+        guard let json = try? JSONValue(parsing: ByteBuffer(string: text)), case .object = json else {
+            throw ManagementError.badRequest("'provider' must be a JSON object such as {\"order\":[\"openrouter\"]}")
+        }
+        do {
+            return try ClientPreferences(json, knownNames: routes.knownNames)
+        } catch {
+            throw ManagementError.badRequest(error.message)
+        }
+    }
+
+    private static func json(_ query: RouteQuery, _ plan: RoutePlan, _ services: GatewayServices) -> JSONValue {
+        let now = services.clock.monotonic
+        let candidates = plan.candidates.enumerated().map { index, candidate -> JSONValue in
+            .object([
+                .init("position", .integer(index + 1)), .init("channel_id", .integer(candidate.channel.id)),
+                .init("name", .string(candidate.channel.name)), .init("provider", .string(candidate.channel.provider.name)),
+                .init("key", .integer(candidate.keyIndex)), .init("upstream_model", .string(candidate.upstreamModel)),
+                .init("priority", .integer(candidate.channel.priority)), .init("weight", .integer(candidate.channel.weight)),
+                .init("in_flight", .integer(services.health.inFlight(candidate.channel.id))),
+                .init("is_tried", .boolean(index < plan.policy.maxAttempts)),
+            ])
+        }
+        let dropped = plan.dropped.map { drop -> JSONValue in
+            let wait = drop.reason.until.map { max(now.duration(to: $0) / .milliseconds(1), 0) }
+            return .object([
+                .init("channel_id", .integer(drop.channelID)), .init("name", .string(drop.name)),
+                .init("reason", .string("\(drop.reason)")), .init("for_ms", wait.map { .integer(Int64($0)) } ?? .null),
+            ])
+        }
+        return .object([
+            .init("model", .string(query.model)), .init("group", .string(query.group)),
+            .init("endpoint", .string(query.endpoint.rawValue)), .init("is_known", .boolean(plan.isModelKnown)),
+            .init("strategy", .string((query.preferences?.sort ?? plan.policy.strategy).rawValue)),
+            .init("affinity", .string(plan.policy.affinity.rawValue)), .init("by_session", .boolean(plan.usedAffinity)),
+            .init("max_attempts", .integer(plan.policy.maxAttempts)), .init("candidates", .array(candidates)),
+            .init("dropped", .array(dropped)),
+            .init("retry_after_ms", plan.retryAfter.map { .integer(Int64($0 / .milliseconds(1))) } ?? .null),
+        ])
+    }
+}

@@ -1,0 +1,70 @@
+import NIOCore
+import RouterCore
+import Synchronization
+
+/// The attempts of a streamed request while they look for first content, apart from the task that answers the client: so the client's
+/// connection can be kept alive with comments meanwhile.
+///
+/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settle that they
+/// share books what was under way.
+final class PendingAnswer: Sendable {
+    /// Shared with the task, which must not keep the owner alive.
+    private final class Slot: Sendable {
+        struct State {
+            var result: Attempt.Result?
+            var waiter: CheckedContinuation<Attempt.Result?, Never>?
+        }
+        let state = Mutex(State())
+
+        func deliver(_ result: Attempt.Result) {
+            let waiter = state.withLock { state in
+                state.result = result
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume(returning: result)
+        }
+
+        /// The time is over and nothing has come.
+        func giveUp() {
+            let waiter = state.withLock { state in
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume(returning: nil)
+        }
+    }
+
+    private let slot = Slot()
+    private let settle: Settle
+    private let task: Task<Void, Never>
+
+    init(_ attempt: Attempt, _ settle: Settle) {
+        self.settle = settle
+        let slot = slot
+        // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits for.
+        task = Task { slot.deliver(await attempt.run(settle)) }
+    }
+
+    deinit {
+        // Does nothing when the result has been taken.
+        let isOpen = slot.state.withLock { $0.result == nil }
+        if isOpen { settle.stopAttempts() }
+    }
+
+    /// - Parameter limit: nil = as long as it takes; the attempts have their own deadline.
+    /// - Returns: nil when the time is over first. One caller at a time.
+    func result(within limit: Duration?) async -> Attempt.Result? {
+        let timer = limit.map { limit in
+            settle.admission.accepted.eventLoop.scheduleTask(in: TimeAmount(limit)) { [slot] in slot.giveUp() }
+        }
+        defer { timer?.cancel() }
+        return await withCheckedContinuation { continuation in
+            let result = slot.state.withLock { state in
+                if state.result == nil { state.waiter = continuation }
+                return state.result
+            }
+            if let result { continuation.resume(returning: result) }
+        }
+    }
+}

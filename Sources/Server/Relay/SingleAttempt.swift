@@ -1,0 +1,226 @@
+import Config
+import HTTPTypes
+import NIOCore
+import RouterCore
+
+/// One upstream call up to its first content.
+struct SingleAttempt: Sendable {
+    let services: GatewayServices
+    let admission: Admission
+    let candidate: PricedCandidate
+    let settle: Settle
+    /// Until the deadline of the request.
+    let remaining: Duration
+    let startedAt: MonotonicInstant
+
+    /// The largest whole answer that is held in memory.
+    private static let maximumWholeBytes = 64 * 1024 * 1024
+    /// How much of an error body is read.
+    private static let maximumErrorBytes = 64 * 1024
+
+    init(
+        services: GatewayServices, admission: Admission, candidate: PricedCandidate, settle: Settle, remaining: Duration
+    ) {
+        self.services = services
+        self.admission = admission
+        self.candidate = candidate
+        self.settle = settle
+        self.remaining = remaining
+        startedAt = services.clock.monotonic
+    }
+
+    func run() async -> Attempt.Result {
+        guard let provider = admission.accepted.snapshot.provider(of: candidate.route.channel) else {
+            return .failed(UpstreamFailure(source: .gateway, kind: .server, detail: "no adaptor for the channel"))
+        }
+        let call = UpstreamCall(
+            envelope: admission.envelope, channel: candidate.route.channel, key: candidate.route.key,
+            model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
+            hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven)
+        do throws(UpstreamFailure) {
+            return try await attempt(provider, call)
+        } catch {
+            // Nothing has reached the client: what would be a broken stream later is a reason to go on now.
+            var failure = error
+            if failure.kind == .truncated || failure.kind == .midStream {
+                failure.kind = .malformed
+                failure.retry = .otherChannel
+            }
+            return .failed(failure)
+        }
+    }
+
+    private func attempt(_ provider: any Provider, _ call: UpstreamCall) async throws(UpstreamFailure) -> Attempt.Result {
+        let request = try provider.request(for: call)
+        let cancellation = UpstreamCancellation()
+        let presence = admission.accepted.presence
+        let policy = disconnectPolicy
+        settle.cancels(with: cancellation)
+        if policy == .cancel { presence?.onGone { cancellation.cancel() } }
+        let response = try await send(request, cancellation)
+        if let id = provider.generationID(response.head) { settle.update { $0.progress.generationID = id } }
+        guard (200..<300).contains(response.head.status) else {
+            throw await refusal(response, provider)
+        }
+        if admission.envelope.isStream {
+            guard isEventStream(response.head) else { throw await notAStream(response, provider, call) }
+            return .stream(try await firstContent(response, provider.streamDecoder(for: call)))
+        }
+        let body = try await collect(response.body, limit: Self.maximumWholeBytes)
+        let answer = try provider.decode(body, for: call)
+        settle.commit(answer.progress)
+        settle.endAttempt(.completed)
+        return .whole(answer)
+    }
+
+    /// What a client's leaving does to the upstream call.
+    private var disconnectPolicy: GatewayConfiguration.DisconnectPolicy {
+        let configured = admission.accepted.snapshot.configuration.metering.onClientDisconnect
+        guard configured == .auto else { return configured }
+        let stops = admission.envelope.isStream && candidate.route.channel.provider.billing.cancelStopsBilling
+        return stops ? .cancel : .drain
+    }
+
+    private func send(
+        _ request: UpstreamRequest, _ cancellation: UpstreamCancellation
+    ) async throws(UpstreamFailure) -> UpstreamResponse {
+        var timeouts = candidate.route.timeouts
+        timeouts.total = min(timeouts.total, remaining)
+        timeouts.firstByte = min(timeouts.firstByte, remaining)
+        let options = TransportOptions(timeouts: timeouts, proxy: candidate.route.channel.proxy)
+        let start = services.clock.monotonic
+        defer { waited(since: start) }
+        do throws(TransportFailure) {
+            return try await services.transport.send(request, options: options, cancellation: cancellation)
+        } catch {
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+        }
+    }
+
+    private func waited(since start: MonotonicInstant) {
+        let now = services.clock.monotonic
+        settle.update { $0.upstreamWait += start.duration(to: now) }
+    }
+
+    private func isEventStream(_ head: UpstreamHead) -> Bool {
+        guard let type = head.headers[.contentType] else { return true }
+        return type.lowercased().hasPrefix("text/event-stream")
+    }
+
+    /// A non-2xx answer, with as much of its body as is needed to name the failure.
+    private func refusal(_ response: UpstreamResponse, _ provider: any Provider) async -> UpstreamFailure {
+        var body = ByteBuffer()
+        do throws(TransportFailure) {
+            while body.readableBytes < Self.maximumErrorBytes, let chunk = try await response.body.next() {
+                body.writeImmutableBuffer(chunk)
+            }
+        } catch {
+            // The status alone has to do.
+        }
+        response.body.cancel()
+        if let cut = body.getSlice(at: body.readerIndex, length: min(body.readableBytes, Self.maximumErrorBytes)) {
+            body = cut
+        }
+        return provider.classify(response.head, body: body, now: services.clock.unixSeconds)
+    }
+
+    /// A stream was asked for and something else came: an error inside a 200 (OpenRouter does that), or a vendor that ignores `stream`.
+    private func notAStream(
+        _ response: UpstreamResponse, _ provider: any Provider, _ call: UpstreamCall
+    ) async -> UpstreamFailure {
+        do throws(UpstreamFailure) {
+            let body = try await collect(response.body, limit: Self.maximumErrorBytes)
+            _ = try provider.decode(body, for: call)
+        } catch {
+            return error
+        }
+        return UpstreamFailure(kind: .malformed, detail: "a stream was asked for, a whole answer came")
+    }
+
+    private func collect(_ body: any UpstreamBody, limit: Int) async throws(UpstreamFailure) -> ByteBuffer {
+        let start = services.clock.monotonic
+        defer { waited(since: start) }
+        var whole = ByteBuffer()
+        do throws(TransportFailure) {
+            while let chunk = try await body.next() {
+                if whole.readableBytes == 0 { whole = chunk } else { whole.writeImmutableBuffer(chunk) }
+                if whole.readableBytes > limit {
+                    body.cancel()
+                    throw TransportFailure(.protocolViolation, "answer larger than \(limit) bytes")
+                }
+            }
+        } catch {
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+        }
+        return whole
+    }
+
+    /// Reads until something comes that the client can use. The timer covers comments and empty deltas, which keep the
+    /// transport's own idle timer quiet.
+    private func firstContent(
+        _ response: UpstreamResponse, _ fresh: any StreamDecoder
+    ) async throws(UpstreamFailure) -> StreamAnswer {
+        var decoder = fresh
+        var held = ByteBuffer()
+        let limit = min(candidate.route.timeouts.firstContent, remaining) - startedAt.duration(to: services.clock.monotonic)
+        let timer = FirstContentTimer(body: response.body, eventLoop: admission.accepted.eventLoop, after: limit)
+        defer { timer.stop() }
+        let start = services.clock.monotonic
+        defer { waited(since: start) }
+        var hasEnded = false
+        do throws(UpstreamFailure) {
+            while !decoder.progress.hasContent && !decoder.progress.isDone {
+                guard let bytes = try await next(response.body, timer) else {
+                    try decoder.finish(into: &held)
+                    hasEnded = true
+                    break
+                }
+                try decoder.push(bytes, into: &held)
+            }
+        } catch {
+            // An error in the bytes behind the first content, read in one go with it, is not this step's business: the
+            // relay meets it again as the pending failure of a stream that has begun.
+            guard decoder.progress.hasContent else {
+                response.body.cancel()
+                // What the vendor says that it bills for this is kept with the request.
+                let progress = decoder.progress
+                if progress.usage != nil { settle.update { $0.progress.usage = progress.usage } }
+                throw error
+            }
+            settle.commit(decoder.progress)
+            return StreamAnswer(
+                body: response.body, decoder: decoder, held: held, hasEnded: true, failure: error,
+                cancelsWithClient: disconnectPolicy == .cancel)
+        }
+        settle.commit(decoder.progress)
+        return StreamAnswer(
+            body: response.body, decoder: decoder, held: held, hasEnded: hasEnded, failure: nil,
+            cancelsWithClient: disconnectPolicy == .cancel)
+    }
+
+    private func next(_ body: any UpstreamBody, _ timer: FirstContentTimer) async throws(UpstreamFailure) -> ByteBuffer? {
+        do throws(TransportFailure) {
+            return try await body.next()
+        } catch {
+            if timer.hasFired { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+        }
+    }
+}
+
+/// Ends a body when no content has come in time. A timer of the connection's event loop, not a task.
+private final class FirstContentTimer: Sendable {
+    private let flag = AtomicFlag()
+    private let scheduled: Scheduled<Void>
+
+    init(body: any UpstreamBody, eventLoop: any EventLoop, after limit: Duration) {
+        let flag = flag
+        scheduled = eventLoop.scheduleTask(in: TimeAmount(limit)) {
+            flag.set()
+            body.cancel()
+        }
+    }
+
+    var hasFired: Bool { flag.isSet }
+    func stop() { scheduled.cancel() }
+}

@@ -1,0 +1,26 @@
+import Logging
+import RouterCore
+import Storage
+
+/// What operators have switched off at run time. Kept in `settings`, so that a restart does not undo it.
+struct ChannelSwitches: Sendable {
+    let store: any Store
+    let health: HealthRegistry
+
+    private static func key(_ channelID: Int64) -> String { "channel.\(channelID).switch" }
+
+    /// At the start, and for channels that a reload adds.
+    func load(_ channelIDs: [Int64]) async throws {
+        for id in channelIDs {
+            guard let text = try await store.setting(Self.key(id)), let value = OperatorSwitch(rawValue: text) else { continue }
+            health.set(value, channelID: id)
+        }
+    }
+
+    /// Takes effect at once, also for requests that are planned already. "On" forgets the channel's cool-downs too.
+    func set(_ value: OperatorSwitch, channelID: Int64) async throws {
+        health.set(value, channelID: channelID)
+        if value == .on { health.clear(channelID: channelID) }
+        try await store.setSetting(Self.key(channelID), value.rawValue)
+    }
+}
