@@ -156,6 +156,7 @@ struct Shapes: Sendable {
         members.append(.init("error", errorObject(status: 502, fallback: "the host disconnected")))
         let choice: JSONValue = ["index": .number("0"), "delta": ["content": ""], "finish_reason": "error"]
         members.append(.init("choices", .array(withChoices ? [choice] : [])))
+        if controls.has("usage_in_error") { members.append(.init("usage", usage(completion: 0))) }
         return .object(members)
     }
 

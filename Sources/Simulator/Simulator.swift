@@ -102,7 +102,7 @@ public final class Simulator: Sendable {
     func counted(_ path: String) { counters.withLock { $0.requests[path, default: 0] += 1 } }
     func clientGone() { counters.withLock { $0.clientsGone += 1 } }
 
-    func reset() {
+    public func reset() {
         record.clear()
         script.clear()
         counters.withLock { statistics in

@@ -63,6 +63,7 @@ struct Relay: Sendable {
                 try await writer.finish(nil)
                 await run.release()
             case .failed(let failure):
+                if failure.source == .downstream { isGone = true }
                 try await relay.settle.end(
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
                 if !isGone { try await writer.write(RelayErrors.event(failure, hasContent: false)) }

@@ -17,6 +17,10 @@ struct World: Sendable {
         var weight = 100
         var priority = 0
         var baseURL: String?
+        /// More keys of the channel.
+        var moreKeys: [String] = []
+        /// Further lines of YAML.
+        var extra: [String] = []
     }
 
     /// The models of the test provider with their prices, USD per million tokens.
@@ -47,7 +51,8 @@ struct World: Sendable {
     /// - Parameters:
     ///   - gateway: further lines of gateway.yaml, whole sections.
     static func make(
-        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", openEnded: Bool = false, start: Bool = true
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
+        openEnded: Bool = false, start: Bool = true
     ) async throws -> World {
         let simulator = Simulator(configuration: .init())
         try await simulator.start()
@@ -78,7 +83,7 @@ struct World: Sendable {
         try gatewayYAML(sections)
             .write(to: directory.appendingPathComponent("config/gateway.yaml"), atomically: true, encoding: .utf8)
         let all = channels + (openEnded ? [ChannelSpec(id: 99, provider: "simopen", models: ["sim/*", "cut/*"])] : [])
-        try channelsYAML(all)
+        try (channelsYAML(all) + modelRules)
             .write(to: directory.appendingPathComponent("config/channels.yaml"), atomically: true, encoding: .utf8)
         let gateway = GatewayProcess(directory: directory)
         if start { try await gateway.start() }
@@ -104,7 +109,7 @@ struct World: Sendable {
                   - id: \(channel.id)
                     name: channel-\(channel.id)
                     provider: \(channel.provider)
-                    keys: ["\(channel.key)"]
+                    keys: [\(([channel.key] + channel.moreKeys).map { "\"\($0)\"" }.joined(separator: ", "))]
                     models: [\(channel.models.map { "\"\($0)\"" }.joined(separator: ", "))]
                     weight: \(channel.weight)
                     priority: \(channel.priority)
@@ -112,6 +117,7 @@ struct World: Sendable {
 
                 """
             if let base = channel.baseURL { text += "    base_url: \(base)\n" }
+            for line in channel.extra { text += "    \(line)\n" }
         }
         return text
     }
@@ -128,10 +134,10 @@ struct World: Sendable {
 
     /// Runs a test in a world and takes it down whatever happens.
     static func with(
-        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", openEnded: Bool = false,
-        _ body: (World) async throws -> Void
+        channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
+        openEnded: Bool = false, _ body: (World) async throws -> Void
     ) async throws {
-        let world = try await make(channels: channels, sections: sections, openEnded: openEnded)
+        let world = try await make(channels: channels, sections: sections, modelRules: modelRules, openEnded: openEnded)
         do {
             try await body(world)
         } catch {
