@@ -38,6 +38,9 @@ let package = Package(
         .systemLibrary(
             name: "CLibcurl", pkgConfig: "libcurl",
             providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
+        .systemLibrary(
+            name: "CLibpq", pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(
             name: "RouterCore",
             dependencies: [
@@ -62,7 +65,7 @@ let package = Package(
         .target(
             name: "Storage",
             dependencies: [
-                "RouterCore", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
+                "RouterCore", "CLibpq", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .target(
@@ -113,6 +116,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+
+        .executableTarget(
+            name: "microbench", dependencies: ["RouterCore"], path: "Benchmarks/Micro", swiftSettings: settings),
 
         .testTarget(name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio"),], swiftSettings: settings),
         .testTarget(

@@ -69,7 +69,7 @@ struct StreamPlan: Sendable {
 
     private mutating func finish() {
         let usage = controls.has("usage_with_content") && wantsUsage ? shapes.usage(completion: tokens) : nil
-        for index in 0..<shapes.answer.choices {
+        for index in 0..<shapes.answer.choices where !controls.has("no_finish") {
             event(shapes.chunk(delta: nil, index: index, finish: shapes.answer.finishReason, usage: index == 0 ? usage : nil))
         }
         if wantsUsage, usage == nil, !controls.has("usage_in_every_chunk") { event(shapes.usageChunk(completion: tokens)) }

@@ -82,7 +82,7 @@ import Testing
         (#"{"error":{"code":"503","message":"busy"},"choices":[]}"#, .overloaded),
         (#"{"error":"it broke"}"#, .server), (#"{"error":{"code":"server_error","message":"x"}}"#, .server),
         (#"{"error":{"code":"rate_limit_exceeded"}}"#, .rateLimit), (#"{"error":{"code":401}}"#, .credentialRefused),
-        (#"{"error":{"code":402,"message":"requires more credits, or fewer max_tokens"}}"#, .credentialExhausted),
+        (#"{"error":{"code":402,"message":"requires more credits, or fewer max_tokens"}}"#, .unaffordable),
         (#"{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}"#, .contextLength),
         (#"{"choices":[{"message":{"content":"half"},"finish_reason":"error","error":{"code":502,"message":"host"}}]}"#, .server),
         (#"{"choices":[{"message":{"content":"half"},"finish_reason":"error"}]}"#, .server),

@@ -43,6 +43,8 @@ private let codes: [ErrorCase] = [
     ErrorCase(429, #"{"error":{"message":"insufficient_quota is only mentioned"}}"#, .rateLimit),
     ErrorCase(429, #"{"error":{"message":"m","code":"context_length_exceeded"}}"#, .rateLimit),
     ErrorCase(500, #"{"error":{"message":"m","code":"insufficient_quota"}}"#, .server),
+    // The key is well; it is this model that it may not use here.
+    ErrorCase(403, #"{"error":{"message":"You are not allowed to generate embeddings from this model","type":"invalid_request_error","param":null,"code":null}}"#, .modelUnavailable),
     // 403 is moderation only where the vendor says so.
     ErrorCase(403, #"{"error":{"message":"m","metadata":{"reasons":["violence"]}}}"#, .contentFilter, .openrouter),
     ErrorCase(403, #"{"error":{"message":"m","metadata":{"flagged_input":"x"}}}"#, .contentFilter, .openrouter),

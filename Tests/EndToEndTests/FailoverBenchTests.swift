@@ -150,6 +150,14 @@ import Testing
         }
     }
 
+    @Test func `a stream of nothing but its end is no answer`() async throws {
+        try await bench(["chunks=0,no_finish,no_usage"]) { world in
+            let answer = try await world.chat(stream: true)
+            expectServed(answer)
+            #expect(world.calls(key: "back") == 1 && answer.text.contains("\"content\":\"a"))
+        }
+    }
+
     @Test func `S12 a prompt that is too long is not retried on the same model`() async throws {
         try await bench(["status=400,error_code=context_length_exceeded"]) { world in
             let answer = try await world.chat()

@@ -94,6 +94,11 @@ import Testing
         #expect(host.run(.server, .server).prefix(2) == ["1/k1", "2"])
     }
 
+    @Test func `a planned key that was lost meanwhile is replaced by its sibling`() {
+        var rig = Rig([Fleet.channel(1, keys: 2)], models: ["m", "other"])
+        #expect(rig.run(.credentialRefused, .modelUnavailable, .server).prefix(3) == ["1/k1", "1/k0", "1/k0 other"])
+    }
+
     @Test func `the only channel is asked once more after a short wait, where that makes sense`() {
         for kind in [FailureKind.server, .connectionReset, .malformed] {
             var rig = Rig(fleet(1))

@@ -172,7 +172,8 @@ import Testing
         var other = HealthTable(settings: RoutingSettings())
         other.fail(here, .connect, now: start, rng: &rng)
         let ids = Fleet.plan(fleet, health: other, rng: &rng).candidates.map { "\($0.channel.id)-\($0.keyIndex)" }
-        #expect(Set(ids) == ["1-1", "2-0", "3-0"])
+        #expect(Set(ids) == ["2-0", "3-0"])
+        #expect(Fleet.plan(fleet, health: other, query: RouteQuery(model: "x/y"), rng: &rng).candidates.count == 2, "for every model")
     }
 
     @Test func `a missing model cools that model only`() {
@@ -288,5 +289,93 @@ import Testing
         taken = 0
         while budget.take(now: after(.seconds(10))) { taken += 1 }
         #expect(taken == 6, "no more than a minute's floor is saved up")
+    }
+
+    // MARK: What a reviewer found
+
+    @Test func `a request that announces a billion tokens does not lock the channel, and one that fails gives back what it took`() throws {
+        var rng = SplitMix64(seed: 1)
+        var health = HealthTable(settings: RoutingSettings())
+        let limited = Fleet.channel(1, limits: Channel.Limits(tokensPerMinute: 1_000))
+        let huge = try health.mustBegin(limited, tokens: 1_000_000_000, now: start)
+        health.ended(huge, .released, tokens: 0, now: start, rng: &rng)
+        #expect(health.begin(limited, tokens: 1_000, now: start) != nil, "a refused request used nothing")
+        #expect(health.begin(limited, tokens: 1_000, now: after(.seconds(60))) != nil, "a minute later the bucket is full again")
+        var tiny = HealthTable(settings: RoutingSettings())
+        let small = Fleet.channel(1, limits: Channel.Limits(tokensPerMinute: 1))
+        _ = try tiny.mustBegin(small, tokens: 1_000_000_000, now: start)
+        #expect(tiny.begin(small, tokens: 1, now: after(.seconds(59))) == nil)
+        #expect(tiny.begin(small, tokens: 1, now: after(.seconds(60))) != nil)
+    }
+
+    @Test func `what was used beyond the estimate counts, even when the bucket was full`() throws {
+        var rng = SplitMix64(seed: 1)
+        var health = HealthTable(settings: RoutingSettings())
+        let limited = Fleet.channel(1, limits: Channel.Limits(tokensPerMinute: 1_000))
+        let ticket = try health.mustBegin(limited, tokens: 10, now: start)
+        health.ended(ticket, .completed, tokens: 910, now: after(.seconds(30)), rng: &rng)
+        #expect(health.begin(limited, tokens: 200, now: after(.seconds(30))) == nil)
+        #expect(health.begin(limited, tokens: 100, now: after(.seconds(30))) != nil)
+    }
+
+    @Test func `a key that cooled comes back beside a healthy sibling`() throws {
+        var rng = SplitMix64(seed: 1)
+        var health = HealthTable(settings: RoutingSettings())
+        let channel = Fleet.channel(1, keys: 2)
+        health.fail(channel, .rateLimit, now: start, rng: &rng)
+        var used: [Int: Int] = [:]
+        for tick in 0..<200 {
+            let now = after(.seconds(10 + tick))
+            let key = Fleet.plan([channel], health: health, now: now, rng: &rng).candidates[0].keyIndex
+            used[key, default: 0] += 1
+            let ticket = try health.mustBegin(channel, key: key, now: now)
+            health.ended(ticket, .completed, now: now, rng: &rng)
+        }
+        #expect((used[0] ?? 0) > 60 && (used[1] ?? 0) > 60, "\(used)")
+    }
+
+    @Test func `verdicts on a key that was replaced, or from before an operator's word, do not count`() throws {
+        var rng = SplitMix64(seed: 1)
+        let old = Fleet.channel(1)
+        var new = old
+        new.keys = [Secret("new")]
+        var health = HealthTable(settings: RoutingSettings())
+        let late = try health.mustBegin(old, now: start)
+        health.apply(settings: RoutingSettings(), channels: [new], old: [old])
+        health.ended(late, .failed(UpstreamFailure(kind: .credentialRefused)), now: start, rng: &rng)
+        #expect(health.state(new, now: start) == .closed && health.inFlight(1) == 0)
+
+        let unpaid = try health.mustBegin(new, now: start)
+        health.clear(channelID: 1, account: nil)
+        health.ended(unpaid, .failed(UpstreamFailure(kind: .credentialExhausted)), now: start, rng: &rng)
+        #expect(health.state(new, now: start) == .closed)
+
+        // The channel goes and comes back: what is still under way is not counted on the new one.
+        let before = try health.mustBegin(new, now: start)
+        health.apply(settings: RoutingSettings(), channels: [], old: [new])
+        health.apply(settings: RoutingSettings(), channels: [new], old: [])
+        let now = try health.mustBegin(new, now: start)
+        health.ended(before, .completed, now: start, rng: &rng)
+        #expect(health.inFlight(1) == 1)
+        health.ended(now, .completed, now: start, rng: &rng)
+        #expect(health.inFlight(1) == 0)
+    }
+
+    @Test func `an operator's word clears the account as well`() {
+        var rng = SplitMix64(seed: 1)
+        var health = HealthTable(settings: RoutingSettings())
+        let channel = Fleet.channel(1, account: "acme")
+        health.fail(channel, .credentialExhausted, now: start, rng: &rng)
+        health.probed(channelID: 1, keyIndex: 0, failure: nil, now: start, rng: &rng)
+        #expect(health.state(channel, now: start) != .closed, "a list of models is free: it proves nothing about money")
+        health.clear(channelID: 1, account: "acme")
+        #expect(health.state(channel, now: start) == .closed)
+    }
+
+    @Test func `a slow trickle of retries gets all of the floor`() {
+        var budget = RetryBudget(settings: .init(percent: 0, perMinute: 1), now: start)
+        var taken = 0
+        for second in 0..<600 where budget.take(now: after(.milliseconds(second * 1_000 + 7))) { taken += 1 }
+        #expect((10...11).contains(taken), "\(taken)")
     }
 }

@@ -46,6 +46,8 @@ import Testing
             #expect(strict.dropped.count == 3 && strict.dropped.allSatisfy { $0.reason == .fallbackNotAllowed })
         }
         #expect(try plan(#"{"allow_fallbacks":false}"#).candidates.map(\.channel.id) == [1])
+        // Hosts without fallbacks: only the aggregator may serve them.
+        #expect(try plan(#"{"order":["fireworks"],"allow_fallbacks":false}"#).candidates.map(\.channel.id) == [4])
     }
 
     @Test func `only and ignore, by channel or by provider`() throws {

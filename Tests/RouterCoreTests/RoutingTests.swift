@@ -130,6 +130,18 @@ import Testing
         #expect(table.models == ["public", "x/y"] && table.knows("public") && !table.knows("x/other"))
     }
 
+    @Test func `a model is asked only where its provider serves it`() {
+        var rng = SplitMix64(seed: 1)
+        let spec = ProviderSpec(
+            name: "p", family: .openai, baseURL: "http://h", models: [ProviderModel(id: "m", endpoints: [.embeddings])])
+        let facts = RouteFacts(endpoints: { _ in [.chat, .embeddings] })
+        let channel = Fleet.channel(1, spec: spec)
+        let chat = Fleet.plan([channel], facts: facts, rng: &rng)
+        #expect(chat.candidates.isEmpty && chat.dropped.map(\.reason) == [.endpointUnsupported])
+        let query = RouteQuery(model: "m", endpoint: .embeddings)
+        #expect(Fleet.plan([channel], query: query, facts: facts, rng: &rng).candidates.count == 1)
+    }
+
     // MARK: Settings
 
     @Test func `a model's own settings win over the gateway's, and the nearer timeouts over the farther`() {
@@ -163,12 +175,15 @@ import Testing
     }
 
     @Test func `round robin interleaves by weight, and who comes back does not catch up`() {
-        var health = HealthTable(settings: RoutingSettings())
+        var health = HealthTable(settings: RoutingSettings(strategy: .roundRobin))
+        // Other traffic, of another model, does not disturb the weights of this one.
+        let other = Fleet.channel(9)
         let channels = [Fleet.channel(1, weight: 3), Fleet.channel(2, weight: 1)]
         var order: [Int64] = []
         func serve(_ channels: [Channel]) {
             let id = first(channels, .roundRobin, health)
             if let channel = channels.first(where: { $0.id == id }) { _ = health.begin(channel, now: start) }
+            _ = health.begin(other, model: "x/y", now: start)
             order.append(id)
         }
         for _ in 0..<400 { serve(channels) }

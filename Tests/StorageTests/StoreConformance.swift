@@ -335,6 +335,24 @@ struct StoreConformance {
     }
 
     @Test(arguments: StoreFactory.all)
+    func `health records come back as they were, and a save replaces all of them`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let rows = [
+            ChannelHealthRow(
+                scope: HealthScope(account: "acme", model: "m"), state: .open, kind: .rateLimit, openUntil: 99, failures: 1, openings: 2),
+            ChannelHealthRow(scope: HealthScope(channelID: 1), state: .closed, kind: .server, failures: 2, openings: 0),
+            ChannelHealthRow(
+                scope: HealthScope(channelID: 1, keyIndex: -1, model: "m"), state: .halfOpen, kind: .connect, failures: 3, openings: 1),
+        ]
+        try await store.saveHealth(rows, now: 5)
+        #expect(Set(try await store.loadHealth()) == Set(rows))
+        try await store.saveHealth([rows[0]], now: 6)
+        #expect(try await store.loadHealth() == [rows[0]])
+        try await store.saveHealth([], now: 7)
+        #expect(try await store.loadHealth().isEmpty)
+    }
+
+    @Test(arguments: StoreFactory.all)
     func `settings are replaced, and the store answers a ping`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         #expect(try await store.setting("k") == nil)

@@ -33,7 +33,7 @@ import Testing
         "RouterCore": ["NIOCore", "HTTPTypes", "Synchronization"],
         "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes"],
         "Config": ["RouterCore", "Yams", "NIOCore", "Foundation"],
-        "Storage": ["RouterCore", "GRDB", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
+        "Storage": ["RouterCore", "CLibpq", "GRDB", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
         "Transport": ["RouterCore", "CLibcurl", "NIOCore", "HTTPTypes", "Synchronization", "Glibc", "Musl"],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [

@@ -51,8 +51,10 @@ struct OpenAIErrors {
         case 300..<400: return .malformed
         case 400: return badRequest(facts)
         case 401: return .credentialRefused
-        // Also OpenRouter's "requires more credits, or fewer max_tokens": it is our account that cannot afford the answer.
-        case 402: return .credentialExhausted
+        // OpenRouter's "requires more credits, or fewer max_tokens": cheaper requests still pass.
+        case 402: return facts.says("fewer max_tokens") ? .unaffordable : .credentialExhausted
+        // OpenAI's "You are not allowed to generate embeddings from this model": the key is well.
+        case 403 where facts.codes == ["invalid_request_error"]: return .modelUnavailable
         case 403: return dialect.forbiddenMayBeModeration && facts.isModeration ? .contentFilter : .credentialRefused
         case 404: return .modelUnavailable
         case 408: return .timeout

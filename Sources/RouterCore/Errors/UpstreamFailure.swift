@@ -61,6 +61,8 @@ public enum FailureKind: String, Sendable, Hashable, CaseIterable {
     case credentialRefused = "credential_refused"
     /// 402, or a code that says that our account or key has run dry.
     case credentialExhausted = "credential_exhausted"
+    /// 402 for this request only: our account affords fewer tokens than it may cost.
+    case unaffordable
     /// This vendor does not have the model (any more).
     case modelUnavailable = "model_unavailable"
     /// The client's request is at fault: 400, 413, 422 and the like.
@@ -79,7 +81,8 @@ public enum FailureKind: String, Sendable, Hashable, CaseIterable {
     public var next: UpstreamFailure.Retry {
         switch self {
         case .credentialRefused, .credentialExhausted, .rateLimit: .otherKey
-        case .connect, .connectionReset, .timeout, .server, .overloaded, .modelUnavailable, .malformed: .otherChannel
+        case .connect, .connectionReset, .timeout, .server, .overloaded, .modelUnavailable, .malformed, .unaffordable:
+            .otherChannel
         case .contextLength, .contentFilter: .otherModel
         case .invalidRequest, .truncated, .midStream, .cancelled: .no
         }
@@ -106,16 +109,19 @@ public enum FailureKind: String, Sendable, Hashable, CaseIterable {
     public var blame: Blame {
         switch self {
         case .rateLimit: .quota
-        case .connect, .connectionReset, .timeout, .server, .overloaded, .malformed, .truncated, .midStream: .endpoint
+        case .connect: .host
+        case .connectionReset, .timeout, .server, .overloaded, .malformed, .truncated, .midStream: .endpoint
         case .credentialExhausted: .account
         case .credentialRefused: .credential
         case .modelUnavailable: .model
-        case .invalidRequest, .contextLength, .contentFilter, .cancelled: .nobody
+        case .invalidRequest, .contextLength, .contentFilter, .cancelled, .unaffordable: .nobody
         }
     }
 
     /// Whom a failure cools. Where keys share an account, what is said of one key's quota or money holds for all of the account.
     public enum Blame: String, Sendable, Hashable {
+        /// The channel as a whole: nobody gets through to it.
+        case host
         /// One key of one channel for one model.
         case endpoint
         /// The same, or the model for the whole account where keys share one.

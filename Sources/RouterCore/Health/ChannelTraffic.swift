@@ -6,14 +6,11 @@ struct ChannelTraffic: Sendable {
     private var latencyAt = MonotonicInstant(nanoseconds: 0)
     /// Moving average of output tokens per second; nil = never measured.
     private(set) var tokensPerSecond: Int64?
-    /// The channel's place on the round-robin's common course: advances by 1/weight with each request.
-    private(set) var pass: Int128 = 0
     /// Theoretical arrival times (GCRA): when the bucket would be full again.
     private var requestsFullAt = MonotonicInstant(nanoseconds: .min)
     private var tokensFullAt = MonotonicInstant(nanoseconds: .min)
 
     private static let minute: Int64 = 60_000_000_000
-    static let stride: Int128 = 1 << 32
 
     // MARK: Limits
 
@@ -42,31 +39,29 @@ struct ChannelTraffic: Sendable {
         Int64(clamping: Int128(amount) * Int128(minute) / Int128(max(perMinute, 1)))
     }
 
+    /// No request takes more than the whole bucket, however many tokens it announces.
     private static func advance(_ fullAt: inout MonotonicInstant, by amount: Int64, _ perMinute: Int64, _ now: MonotonicInstant) {
-        fullAt = max(fullAt, now).advanced(by: .nanoseconds(span(amount, perMinute)))
+        fullAt = max(fullAt, now).advanced(by: .nanoseconds(span(min(amount, perMinute), perMinute)))
     }
 
     // MARK: Events
 
-    mutating func began(
-        weight: UInt32, limits: Channel.Limits, tokens: Int64, course: inout Int128, now: MonotonicInstant
-    ) {
+    mutating func began(limits: Channel.Limits, tokens: Int64, now: MonotonicInstant) {
         inFlight += 1
         if let limit = limits.requestsPerMinute { Self.advance(&requestsFullAt, by: 1, limit, now) }
         if let limit = limits.tokensPerMinute { Self.advance(&tokensFullAt, by: tokens, limit, now) }
-        guard weight > 0 else { return }
-        // Who was away or is new joins where the others are, instead of catching up with all that it missed.
-        pass = max(pass, course)
-        course = pass
-        pass += Self.stride / Int128(weight)
     }
 
     /// - Parameter used: what the answer used of the channel's tokens, when that is known; what was taken at the start is corrected by it.
-    mutating func ended(reserved: Int64, used: Int64?, limits: Channel.Limits?) {
+    mutating func ended(reserved: Int64, used: Int64?, limits: Channel.Limits?, now: MonotonicInstant) {
         inFlight = max(0, inFlight - 1)
-        guard let used, let limit = limits?.tokensPerMinute, used != reserved else { return }
-        let correction = Self.span(abs(used - reserved), limit)
-        tokensFullAt = tokensFullAt.advanced(by: .nanoseconds(used > reserved ? correction : -correction))
+        guard let used, let limit = limits?.tokensPerMinute else { return }
+        let taken = min(reserved, limit)
+        if used > taken {
+            Self.advance(&tokensFullAt, by: used - taken, limit, now)
+        } else if tokensFullAt > now {
+            tokensFullAt = tokensFullAt.advanced(by: .nanoseconds(-Self.span(taken - used, limit)))
+        }
     }
 
     // MARK: Speed

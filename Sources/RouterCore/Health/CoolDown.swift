@@ -15,7 +15,7 @@ public enum CoolDown {
     }
 
     /// Refused credentials and empty accounts do not mend themselves: re-tried at the slowest pace.
-    static func isSlow(_ kind: FailureKind) -> Bool { kind == .credentialRefused || kind == .credentialExhausted }
+    public static func isSlow(_ kind: FailureKind) -> Bool { kind == .credentialRefused || kind == .credentialExhausted }
 
     /// The vendor's `Retry-After` clamped to the maximum, else base × 2^(openings − 1) up to the maximum; in both cases
     /// plus up to a tenth at random, so that gateways do not come back in step.

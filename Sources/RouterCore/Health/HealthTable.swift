@@ -17,18 +17,24 @@ public struct HealthTable: Sendable {
         var traffic = ChannelTraffic()
         var operatorSwitch = OperatorSwitch.on
         var limits: Channel.Limits?
+        /// When it was made, and when it last got other keys or was declared well, as numbers from ``HealthTable/counter``.
+        var born: UInt64 = 0
+        var generation: UInt64 = 0
     }
 
     private(set) var channels: [Int64: ChannelState] = [:]
     private(set) var accounts: [String: [Scope: HealthEntry]] = [:]
-    /// Where the round-robin's common course is.
-    private var course: Int128 = 0
+    /// By public model name; kept only where a policy asks for it.
+    private var rounds: [String: RoundRobin] = [:]
+    private var counter: UInt64 = 0
     private var entryCount = 0
+    private var switchCount = 0
     private var settings: RoutingSettings
     /// Changes whenever a record opens, closes or goes, so that it is known when there is something to store.
     public private(set) var revision: UInt64 = 0
 
     static let maximumEntries = 20_000
+    private static let maximumRounds = 4_096
 
     public init(settings: RoutingSettings) { self.settings = settings }
 
@@ -39,35 +45,69 @@ public struct HealthTable: Sendable {
         self.settings = settings
         let kept = Set(new.map(\.id))
         channels = channels.filter { kept.contains($0.key) }
+        if !settings.usesRoundRobin { rounds = [:] }
         let accountNames = Set(new.compactMap(\.account))
         accounts = accounts.filter { accountNames.contains($0.key) }
-        let oldKeys = Dictionary(old.map { ($0.id, $0.keys) }) { first, _ in first }
+        let before = Dictionary(old.map { ($0.id, $0) }) { first, _ in first }
         for channel in new {
-            guard let before = oldKeys[channel.id], before != channel.keys, let state = channels[channel.id] else { continue }
-            var moved: [Scope: HealthEntry] = [:]
-            for (scope, entry) in state.entries {
-                guard let index = scope.keyIndex, index >= 0 else { moved[scope] = entry; continue }
-                guard index < before.count, let place = channel.keys.firstIndex(of: before[index]) else { continue }
-                moved[Scope(keyIndex: place, model: scope.model)] = entry
-            }
-            channels[channel.id]?.entries = moved
+            guard let past = before[channel.id], var state = channels[channel.id],
+                past.keys != channel.keys || past.baseURL != channel.baseURL || past.provider.baseURL != channel.provider.baseURL
+            else { continue }
+            state.entries = Self.moved(state.entries, from: past.keys, to: channel.keys)
+            counter &+= 1
+            state.generation = counter
+            channels[channel.id] = state
         }
         recount()
     }
 
+    /// Records of keys that changed their place, without those of keys that are gone. Who is trying them out reports to the old place, so
+    /// nobody is.
+    private static func moved(_ entries: [Scope: HealthEntry], from old: [Secret], to new: [Secret]) -> [Scope: HealthEntry] {
+        var moved: [Scope: HealthEntry] = [:]
+        for (scope, entry) in entries {
+            var place = scope.keyIndex
+            if let index = scope.keyIndex, index >= 0 {
+                guard index < old.count, let found = new.firstIndex(of: old[index]) else { continue }
+                place = found
+            }
+            var entry = entry
+            entry.probingSince = nil
+            moved[Scope(keyIndex: place, model: scope.model)] = entry
+        }
+        return moved
+    }
+
+    private mutating func fresh() -> ChannelState {
+        counter &+= 1
+        return ChannelState(born: counter, generation: counter)
+    }
+
     public mutating func set(_ operatorSwitch: OperatorSwitch, channelID: Int64) {
-        channels[channelID, default: ChannelState()].operatorSwitch = operatorSwitch
+        var state = channels[channelID] ?? fresh()
+        state.operatorSwitch = operatorSwitch
+        channels[channelID] = state
+        recount()
     }
 
     public func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { channels[channelID]?.operatorSwitch ?? .on }
 
-    /// Forgets what is held against a channel (an operator says that it is well).
-    public mutating func clear(channelID: Int64) {
+    /// Forgets what is held against a channel and its account (an operator says that it is well), also what attempts under way may still say.
+    public mutating func clear(channelID: Int64, account: String?) {
+        counter &+= 1
         channels[channelID]?.entries = [:]
+        channels[channelID]?.generation = counter
+        if let account { accounts[account] = nil }
         recount()
     }
 
+    /// A call beside the traffic has shown that this target answers.
+    public mutating func prove(_ target: HealthTarget) {
+        for scope in scopes(target) { remove(scope) }
+    }
+
     private mutating func recount() {
+        switchCount = channels.values.count { $0.operatorSwitch != .on }
         entryCount = channels.values.reduce(0) { $0 + $1.entries.count } + accounts.values.reduce(0) { $0 + $1.count }
         revision &+= 1
     }
@@ -77,12 +117,12 @@ public struct HealthTable: Sendable {
     /// An attempt wants to start.
     /// - Returns: the ticket to give back, or why the channel cannot be asked now.
     public mutating func began(
-        _ target: HealthTarget, channel: Channel, tokens: Int64 = 0, now: MonotonicInstant
+        _ target: HealthTarget, channel: Channel, model: String? = nil, tokens: Int64 = 0, now: MonotonicInstant
     ) -> Result<AttemptTicket, DropReason> {
-        var state = channels[channel.id] ?? ChannelState()
+        var state = channels[channel.id] ?? fresh()
         if let reason = Self.closedReason(state.operatorSwitch) { return .failure(reason) }
         var isProbe = false
-        let scopes = scopes(target)
+        let scopes = entryCount == 0 ? [] : scopes(target)
         for scope in scopes {
             guard let entry = entry(scope), let until = entry.openUntil else { continue }
             if now < until { return .failure(.coolingDown(until: until)) }
@@ -93,12 +133,18 @@ public struct HealthTable: Sendable {
             return .failure(.limited(full.limit, until: full.until))
         }
         state.limits = channel.limits.isEmpty ? nil : channel.limits
-        state.traffic.began(weight: channel.weight, limits: channel.limits, tokens: tokens, course: &course, now: now)
+        state.traffic.began(limits: channel.limits, tokens: tokens, now: now)
         channels[channel.id] = state
+        if settings.usesRoundRobin {
+            if rounds.count >= Self.maximumRounds { rounds = [:] }
+            rounds[model ?? target.model, default: RoundRobin()].served(channel.id, weight: channel.weight)
+        }
         if isProbe {
             for scope in scopes where entry(scope)?.openUntil != nil { change(scope) { $0.probingSince = now } }
         }
-        return .success(AttemptTicket(target: target, startedAt: now, isProbe: isProbe, tokens: tokens))
+        return .success(
+            AttemptTicket(
+                target: target, startedAt: now, isProbe: isProbe, tokens: tokens, born: state.born, generation: state.generation))
     }
 
     static func closedReason(_ operatorSwitch: OperatorSwitch) -> DropReason? {
@@ -111,6 +157,7 @@ public struct HealthTable: Sendable {
 
     /// The first content of an attempt came: what was open closes, though the answer is not complete yet.
     public mutating func delivered(_ ticket: AttemptTicket, firstContent: Duration, now: MonotonicInstant) {
+        guard channels[ticket.target.channelID]?.generation == ticket.generation else { return }
         channels[ticket.target.channelID]?.traffic.measured(firstContent: firstContent, now: now)
         guard entryCount > 0 else { return }
         for scope in scopes(ticket.target) where entry(scope) != nil {
@@ -131,8 +178,10 @@ public struct HealthTable: Sendable {
         now: MonotonicInstant, rng: inout SplitMix64
     ) {
         let id = ticket.target.channelID
-        let limits = channels[id]?.limits
-        channels[id]?.traffic.ended(reserved: ticket.tokens, used: tokens, limits: limits)
+        // The channel went, and perhaps another one of its id came.
+        guard let state = channels[id], state.born == ticket.born else { return }
+        channels[id]?.traffic.ended(reserved: ticket.tokens, used: tokens, limits: state.limits, now: now)
+        guard state.generation == ticket.generation else { return }
         if let tokensPerSecond { channels[id]?.traffic.measured(tokensPerSecond: tokensPerSecond) }
         if ticket.isProbe {
             for scope in scopes(ticket.target) where entry(scope) != nil { change(scope) { $0.probingSince = nil } }
@@ -174,19 +223,19 @@ public struct HealthTable: Sendable {
     public mutating func probed(
         channelID: Int64, keyIndex: Int, failure: UpstreamFailure?, now: MonotonicInstant, rng: inout SplitMix64
     ) {
-        let scope = HealthScope(channelID: channelID, keyIndex: keyIndex)
         if let failure {
+            let scope = failure.kind.blame == .host
+                ? HealthScope(channelID: channelID) : HealthScope(channelID: channelID, keyIndex: keyIndex)
             guard failure.kind.blame != .nobody, failure.kind.blame != .model else { return }
             var entry = entry(scope) ?? HealthEntry()
             entry.fail(failure, startedAt: now, now: now, settings: settings, rng: &rng)
             revision &+= 1
             return set(scope, entry)
         }
-        // A list of models says nothing about rate limits. For the rest it ends the cool-down: the next request is the real test.
+        // A list of models says nothing about quotas and money. For the rest it ends the cool-down: the next request is the real test.
         for (inner, entry) in channels[channelID]?.entries ?? [:] where inner.keyIndex == nil || inner.keyIndex == keyIndex {
-            guard let until = entry.openUntil, until > now, entry.lastKind != .rateLimit, entry.lastKind != .modelUnavailable else {
-                continue
-            }
+            let isBeyond: Set<FailureKind?> = [.rateLimit, .modelUnavailable, .credentialExhausted]
+            guard let until = entry.openUntil, until > now, !isBeyond.contains(entry.lastKind) else { continue }
             channels[channelID]?.entries[inner]?.openUntil = now
             revision &+= 1
         }
@@ -197,6 +246,7 @@ public struct HealthTable: Sendable {
         let channel = target.channelID
         switch kind.blame {
         case .nobody: return nil
+        case .host: return HealthScope(channelID: channel)
         case .endpoint: return HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model)
         case .credential: return HealthScope(channelID: channel, keyIndex: target.keyIndex)
         case .model: return HealthScope(channelID: channel, model: target.model)
@@ -217,6 +267,7 @@ public struct HealthTable: Sendable {
         var scopes = [
             HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model),
             HealthScope(channelID: channel, keyIndex: target.keyIndex), HealthScope(channelID: channel, model: target.model),
+            HealthScope(channelID: channel),
         ]
         if let account = target.account {
             scopes += [HealthScope(account: account, model: target.model), HealthScope(account: account)]
@@ -234,7 +285,9 @@ public struct HealthTable: Sendable {
         let inner = Scope(keyIndex: scope.keyIndex, model: scope.model)
         let old: HealthEntry?
         if let id = scope.channelID {
-            old = channels[id, default: ChannelState()].entries.updateValue(entry, forKey: inner)
+            var state = channels[id] ?? fresh()
+            old = state.entries.updateValue(entry, forKey: inner)
+            channels[id] = state
         } else {
             old = accounts[scope.account ?? "", default: [:]].updateValue(entry, forKey: inner)
         }
@@ -306,7 +359,7 @@ public struct HealthTable: Sendable {
 
     enum Pick { case key(Int), cooling(until: MonotonicInstant), refused(until: MonotonicInstant) }
 
-    /// A key of the channel for this model: among those in health, else one that may probe. Conversations keep to one key
+    /// A key of the channel for this model, among those in health and those that may be tried again. Conversations keep to one key
     /// where they can, because prompt caches belong to accounts; others rotate at random.
     func pick(
         _ channel: Channel, model: String, affinity: AffinityKey?, excluding tried: Set<Int> = [], now: MonotonicInstant,
@@ -330,7 +383,8 @@ public struct HealthTable: Sendable {
             }
             if entry(HealthScope(channelID: channel.id, keyIndex: index))?.openUntil == nil { allRefused = false }
         }
-        let choice = healthy.isEmpty ? probing : healthy
+        // Those whose cool-down is over take part, or a key that cooled once would never come back beside a healthy one; one probe at a time.
+        let choice = healthy + probing
         if let affinity, choice.count > 1 {
             let salt = AffinityKey(hash: affinity.hash ^ UInt64(bitPattern: channel.id))
             let waits = choice.map { (key: $0, wait: Rendezvous.wait(salt, Int64($0))) }
@@ -340,6 +394,14 @@ public struct HealthTable: Sendable {
         let until = soonest ?? now
         return allRefused ? .refused(until: until) : .cooling(until: until)
     }
+
+    /// Nothing is held against anybody.
+    var hasNoRecords: Bool { entryCount == 0 }
+    /// Some channel is switched off by an operator.
+    var hasSwitches: Bool { switchCount > 0 }
+
+    /// The channel's place in the round robin of a model; lower comes first.
+    func pass(_ model: String, _ channelID: Int64) -> Int128 { rounds[model]?.pass(channelID) ?? 0 }
 
     func traffic(_ channelID: Int64) -> ChannelTraffic { channels[channelID]?.traffic ?? ChannelTraffic() }
 

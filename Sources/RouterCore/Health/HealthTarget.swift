@@ -80,6 +80,9 @@ public struct AttemptTicket: Sendable, Hashable {
     public var isProbe: Bool
     /// Taken from the channel's tokens per minute.
     public var tokens: Int64
+    /// Which channel of this id it was, and under which keys: verdicts on what has been replaced meanwhile do not count.
+    var born: UInt64
+    var generation: UInt64
 }
 
 /// How an attempt ended, as health sees it.

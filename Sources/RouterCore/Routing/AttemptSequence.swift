@@ -81,7 +81,7 @@ public struct AttemptSequence: Sendable {
         if let last {
             guard budget.take(now: now) else { return .stop(.outOfBudget(last)) }
         }
-        if let step = sibling(&health, now, &rng) ?? following(&health, now) ?? repeated(&health, now) { return step }
+        if let step = sibling(&health, now, &rng) ?? following(&health, now, &rng) ?? repeated(&health, now) { return step }
         if last != nil { budget.giveBack() }
         if let wait = waitBeforeRepeat(health, now, &rng) { return .wait(wait) }
         return .stop(.failed(last))
@@ -90,8 +90,9 @@ public struct AttemptSequence: Sendable {
     private mutating func begin(
         _ position: Int, _ candidate: RouteCandidate, _ health: inout HealthTable, _ now: MonotonicInstant
     ) -> Step? {
-        guard case .success(let ticket) = health.began(candidate.target, channel: candidate.channel, tokens: tokens, now: now)
-        else { return nil }
+        let start = health.began(
+            candidate.target, channel: candidate.channel, model: candidate.model, tokens: tokens, now: now)
+        guard case .success(let ticket) = start else { return nil }
         attempts += 1
         current = (position, candidate.keyIndex)
         return .attempt(position: position, candidate, ticket)
@@ -113,13 +114,23 @@ public struct AttemptSequence: Sendable {
     }
 
     /// The next candidate of the plan that makes sense after what has happened.
-    private mutating func following(_ health: inout HealthTable, _ now: MonotonicInstant) -> Step? {
+    private mutating func following(
+        _ health: inout HealthTable, _ now: MonotonicInstant, _ rng: inout SplitMix64
+    ) -> Step? {
         while next < candidates.count {
             let position = next
             next += 1
             let candidate = candidates[position]
             if isPointless(candidate) { continue }
             if let step = begin(position, candidate, &health, now) { return step }
+            // The key that was planned may have been lost since; the channel has perhaps another one.
+            guard candidate.channel.keys.count > 1 else { continue }
+            var other = candidate
+            let pick = health.pick(
+                candidate.channel, model: candidate.upstreamModel, affinity: nil, excluding: [candidate.keyIndex], now: now, rng: &rng)
+            guard case .key(let index) = pick else { continue }
+            other.keyIndex = index
+            if let step = begin(position, other, &health, now) { return step }
         }
         return nil
     }

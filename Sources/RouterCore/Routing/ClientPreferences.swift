@@ -35,8 +35,9 @@ public struct ClientPreferences: Sendable, Hashable {
     public var allowFallbacks = true
     public var maxPrice: MaxPrice?
     public var forwarded = Forwarded.asGiven
-    /// `only` names hosts behind aggregators as well, so these stay candidates.
+    /// `only` (or `order` without fallbacks) names hosts behind aggregators as well, so these stay candidates.
     public var onlyNamesHosts = false
+    public var orderNamesHosts = false
 
     public init() {}
 
@@ -47,6 +48,7 @@ public struct ClientPreferences: Sendable, Hashable {
         let ignore = try Self.names(json, "ignore") ?? []
         func ours(_ names: [String]) -> [String] { names.map { $0.lowercased() }.filter(knownNames.contains) }
         self.order = ours(order)
+        orderNamesHosts = self.order.count < order.count
         self.ignore = ours(ignore)
         if let only, !only.isEmpty {
             let known = ours(only)

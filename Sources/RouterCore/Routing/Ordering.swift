@@ -3,6 +3,8 @@ struct Ordering {
     typealias Peer = Router.Peer
 
     let strategy: RoutingStrategy
+    /// Public name.
+    let model: String
     let affinity: AffinityKey?
     let table: RouteTable
     let health: HealthTable
@@ -30,7 +32,7 @@ struct Ordering {
         if let affinity { return byConversation(peers, affinity) }
         switch strategy {
         case .weightedRandom: return weightedDraw(peers, limit, &rng)
-        case .roundRobin: return byScore(peers, limit, &rng) { health.traffic($0.id).pass }
+        case .roundRobin: return byScore(peers, limit, &rng) { health.pass(model, $0.id) }
         case .leastLatency: return byScore(peers, limit, &rng) { Int128(health.traffic($0.id).expectedLatency(now)) }
         // Unmeasured channels come first, so that they get measured.
         case .highestThroughput: return byScore(peers, limit, &rng) { -Int128(health.traffic($0.id).tokensPerSecond ?? .max) }

@@ -56,6 +56,8 @@ public struct RetryBudget: Sendable {
         let whole = Int64(Int128(elapsed) * Int128(rate) / 60_000_000_000)
         guard whole > 0 else { return }
         saved = min(saved + whole, ceiling)
-        refilledAt = now
+        // What did not make a whole hundredth is kept for the next time.
+        let used = Int64(Int128(whole) * 60_000_000_000 / Int128(rate))
+        refilledAt = elapsed == 60_000_000_000 ? now : refilledAt.advanced(by: .nanoseconds(used))
     }
 }

@@ -1,8 +1,8 @@
 /// Everything that routing needs to know, as one immutable value. A request takes one at its start and keeps it;
 /// a reload replaces the whole.
 public struct RouteTable: Sendable {
-    public var channels: [Channel]
-    public var settings: RoutingSettings
+    public let channels: [Channel]
+    public let settings: RoutingSettings
     /// Public model names that some channel serves by exact name or through its provider's list, sorted.
     public let models: [String]
     /// Names by which clients may speak of channels (`provider.only` and the like): channel and provider names in lower case.
@@ -17,7 +17,23 @@ public struct RouteTable: Sendable {
         var channel: Int
         var upstream: String
         var timeouts: TimeoutOverrides
+        /// Where the provider's list says that the model is served; nil = everywhere.
+        var endpoints: Set<Endpoint>?
     }
+
+    /// What the plan looks at for every channel: copying a whole ``Channel`` costs more than all the rest of its work.
+    struct Light: Sendable {
+        var id: Int64
+        var weight: UInt32
+        var priority: Int
+        var isEnabled: Bool
+        var groups: Set<String>
+        var provider: String
+        var keys: Int
+        var isLimited: Bool
+        var hasAccount: Bool
+    }
+    let lights: [Light]
 
     public init(channels: [Channel], settings: RoutingSettings = RoutingSettings()) {
         self.channels = channels
@@ -32,13 +48,26 @@ public struct RouteTable: Sendable {
                 names.insert(model.id)
             }
         }
+        lights = channels.map { channel in
+            Light(
+                id: channel.id, weight: channel.weight, priority: channel.priority, isEnabled: channel.isEnabled,
+                groups: channel.groups, provider: channel.provider.name, keys: channel.keys.count,
+                isLimited: !channel.limits.isEmpty, hasAccount: channel.account != nil)
+        }
         let listed = channels.map { Set($0.provider.models.map(\.id)) }
+        var bound: [String: [String: Set<Endpoint>]] = [:]
+        for channel in channels where bound[channel.provider.name] == nil {
+            bound[channel.provider.name] = Dictionary(
+                channel.provider.models.compactMap { model in model.endpoints.map { (model.id, $0) } }) { first, _ in first }
+        }
         var index: [String: [Serving]] = [:]
         for name in names {
             for (position, channel) in channels.enumerated() {
                 guard let match = channel.match(name, listed: listed[position]) else { continue }
                 index[name, default: []].append(
-                    Serving(channel: position, upstream: match.upstream, timeouts: match.timeouts))
+                    Serving(
+                        channel: position, upstream: match.upstream, timeouts: match.timeouts,
+                        endpoints: bound[channel.provider.name]?[match.upstream]))
             }
         }
         self.index = index

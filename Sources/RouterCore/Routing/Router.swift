@@ -30,32 +30,39 @@ public enum Router {
         usable.reserveCapacity(serving.count)
         var dropped: [DroppedChannel] = []
         var soonest: MonotonicInstant?
-        func drop(_ channel: Channel, _ reason: DropReason) {
-            dropped.append(DroppedChannel(channelID: channel.id, name: channel.name, reason: reason))
+        func drop(_ index: Int, _ reason: DropReason) {
+            dropped.append(DroppedChannel(channelID: table.channels[index].id, name: table.channels[index].name, reason: reason))
             if let until = reason.until { soonest = min(soonest ?? until, until) }
         }
+        var filter = Filter(query: query, table: table, health: health, now: now, facts: facts)
         for entry in serving {
-            let channel = table.channels[entry.channel]
-            if let reason = objection(query, channel, entry.upstream, health, now, facts) {
-                drop(channel, reason)
+            if let reason = filter.objection(entry) {
+                drop(entry.channel, reason)
                 continue
             }
-            switch health.pick(channel, model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
-            case .key(let key):
+            let light = table.lights[entry.channel]
+            func keep(_ key: Int) {
                 usable.append(
                     Peer(
-                        index: entry.channel, keyIndex: key, serving: entry, id: channel.id, weight: channel.weight,
-                        priority: channel.priority))
-            case .cooling(let until): drop(channel, .coolingDown(until: until))
-            case .refused(let until): drop(channel, .allKeysRefused(until: until))
+                        index: entry.channel, keyIndex: key, serving: entry, id: light.id, weight: light.weight,
+                        priority: light.priority))
+            }
+            if light.keys <= 1, health.hasNoRecords {
+                keep(light.keys - 1)
+                continue
+            }
+            switch health.pick(table.channels[entry.channel], model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
+            case .key(let key): keep(key)
+            case .cooling(let until): drop(entry.channel, .coolingDown(until: until))
+            case .refused(let until): drop(entry.channel, .allKeysRefused(until: until))
             }
         }
         let ordering = Ordering(
-            strategy: query.preferences?.sort ?? policy.strategy, affinity: affinity, table: table, health: health, now: now)
+            strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, table: table, health: health, now: now)
         let wantsAll = query.preferences?.order.isEmpty == false
         var peers = ordering.ordered(usable, limit: wantsAll ? .max : query.limit, rng: &rng)
         if let preferences = query.preferences {
-            peers = respect(preferences, peers, table) { drop(table.channels[$0.index], .fallbackNotAllowed) }
+            peers = respect(preferences, peers, table, facts) { drop($0.index, .fallbackNotAllowed) }
         }
         if query.explainsAll { dropped += others(table, serving) }
         return RoutePlan(
@@ -73,32 +80,11 @@ public enum Router {
             timeouts: peer.serving.timeouts.applied(to: channel.timeouts.applied(to: policy.timeouts)))
     }
 
-    /// The first reason against a channel; nil when only its keys remain to be looked at.
-    private static func objection(
-        _ query: RouteQuery, _ channel: Channel, _ upstream: String, _ health: HealthTable, _ now: MonotonicInstant,
-        _ facts: RouteFacts
-    ) -> DropReason? {
-        guard channel.isEnabled else { return .disabled(channel.disabledReason) }
-        if let reason = HealthTable.closedReason(health.operatorSwitch(channel.id)) { return reason }
-        guard channel.groups.contains(query.group) else { return .wrongGroup }
-        guard facts.endpoints(channel).contains(query.endpoint) else { return .endpointUnsupported }
-        guard !query.excludedChannels.contains(channel.id) else { return .excluded }
-        if let wishes = query.preferences {
-            if let reason = wishes.objection(to: channel, passesPreferencesOn: facts.passesPreferencesOn(channel)) { return reason }
-            if wishes.maxPrice != nil, let quote = facts.quote(channel, query.model, upstream), wishes.isTooDear(quote) {
-                return .aboveMaxPrice
-            }
-        }
-        guard !channel.limits.isEmpty else { return nil }
-        return health.traffic(channel.id).full(channel.limits, tokens: query.tokens, now: now)
-            .map { .limited($0.limit, until: $0.until) }
-    }
-
     /// `provider.order` first, in its order; the rest behind it, unless the client allows no fallbacks.
     private static func respect(
-        _ wishes: ClientPreferences, _ peers: [Peer], _ table: RouteTable, _ drop: (Peer) -> Void
+        _ wishes: ClientPreferences, _ peers: [Peer], _ table: RouteTable, _ facts: RouteFacts, _ drop: (Peer) -> Void
     ) -> [Peer] {
-        guard !wishes.order.isEmpty else {
+        guard !wishes.order.isEmpty || (wishes.orderNamesHosts && !wishes.allowFallbacks) else {
             guard !wishes.allowFallbacks else { return peers }
             peers.dropFirst().forEach(drop)
             return Array(peers.prefix(1))
@@ -106,7 +92,9 @@ public enum Router {
         var ranks: [(rank: Int, peer: Peer)] = peers.map { peer in
             let channel = table.channels[peer.index]
             let rank = wishes.order.firstIndex { $0 == channel.name.lowercased() || $0 == channel.provider.name.lowercased() }
-            return (rank ?? .max, peer)
+            // Hosts behind an aggregator are its to order; without fallbacks it is the only one that may serve them.
+            let isForHosts = wishes.orderNamesHosts && !wishes.allowFallbacks && facts.passesPreferencesOn(channel)
+            return (rank ?? (isForHosts ? wishes.order.count : .max), peer)
         }
         if !wishes.allowFallbacks {
             ranks.filter { $0.rank == .max }.forEach { drop($0.peer) }
@@ -120,5 +108,53 @@ public enum Router {
         return table.channels.indices.filter { !known.contains($0) }.map {
             DroppedChannel(channelID: table.channels[$0].id, name: table.channels[$0].name, reason: .notServed)
         }
+    }
+}
+
+/// The first step of the plan: who may serve at all.
+private struct Filter {
+    let query: RouteQuery
+    let table: RouteTable
+    let health: HealthTable
+    let now: MonotonicInstant
+    let facts: RouteFacts
+    /// Channels of one provider serve the same endpoints; they mostly stand side by side.
+    private var last: (provider: String, serves: Bool)?
+
+    init(query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant, facts: RouteFacts) {
+        self.query = query
+        self.table = table
+        self.health = health
+        self.now = now
+        self.facts = facts
+    }
+
+    /// The first reason against a channel; nil when only its keys remain to be looked at.
+    mutating func objection(_ entry: RouteTable.Serving) -> DropReason? {
+        let light = table.lights[entry.channel]
+        guard light.isEnabled else { return .disabled(table.channels[entry.channel].disabledReason) }
+        if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(light.id)) { return reason }
+        guard light.groups.contains(query.group) else { return .wrongGroup }
+        guard serves(light.provider, entry) else { return .endpointUnsupported }
+        if !query.excludedChannels.isEmpty, query.excludedChannels.contains(light.id) { return .excluded }
+        if let wishes = query.preferences, let reason = objection(entry, wishes) { return reason }
+        guard light.isLimited else { return nil }
+        return health.traffic(light.id).full(table.channels[entry.channel].limits, tokens: query.tokens, now: now)
+            .map { .limited($0.limit, until: $0.until) }
+    }
+
+    private mutating func serves(_ provider: String, _ entry: RouteTable.Serving) -> Bool {
+        if let endpoints = entry.endpoints, !endpoints.contains(query.endpoint) { return false }
+        if let last, last.provider == provider { return last.serves }
+        let serves = facts.endpoints(table.channels[entry.channel]).contains(query.endpoint)
+        last = (provider, serves)
+        return serves
+    }
+
+    private func objection(_ entry: RouteTable.Serving, _ wishes: ClientPreferences) -> DropReason? {
+        let channel = table.channels[entry.channel]
+        if let reason = wishes.objection(to: channel, passesPreferencesOn: facts.passesPreferencesOn(channel)) { return reason }
+        guard wishes.maxPrice != nil, let quote = facts.quote(channel, query.model, entry.upstream) else { return nil }
+        return wishes.isTooDear(quote) ? .aboveMaxPrice : nil
     }
 }

@@ -80,6 +80,8 @@ public struct RoutingSettings: Sendable, Hashable {
         self.models = models
     }
 
+    var usesRoundRobin: Bool { strategy == .roundRobin || models.contains { $0.strategy == .roundRobin } }
+
     /// What holds for one model: exact names first, then the first pattern that matches.
     public func policy(for model: String) -> RoutePolicy {
         var policy = RoutePolicy(

@@ -56,11 +56,15 @@ public struct RequestEnvelope: Sendable {
         prompt = PromptEstimate(bytes)
     }
 
-    /// The client's `provider` object; nil when it gave none.
-    public var preferences: JSONValue? {
+    /// The client's `provider` object; nil when it gave none. - Throws: ``Rejection`` when it cannot be read.
+    public func preferences() throws(Rejection) -> JSONValue? {
         guard let range = providerPreferences, let slice = body.getSlice(at: body.readerIndex + range.lowerBound, length: range.count)
         else { return nil }
-        return try? JSONValue(parsing: slice)
+        do throws(JSONScanError) {
+            return try JSONValue(parsing: slice)
+        } catch {
+            throw Rejection("'provider' cannot be read: \(error)", param: "provider")
+        }
     }
 
     /// What the conversation begins with, which stays the same from turn to turn: a hash of the first two messages (of the first bytes of a

@@ -115,7 +115,7 @@ enum ChannelHandlers {
             throw ManagementError(
                 .conflict, "channel \(channel.id) is off by its file: \(channel.disabledReason ?? "enabled: false"); change channels.yaml")
         }
-        try await ChannelSwitches(store: services.store, health: services.health).set(value, channelID: channel.id)
+        try await ChannelSwitches(store: services.store, health: services.health).set(value, channel)
         try await services.store.audit(
             actorID: user.id, action: "channel.\(value.rawValue)", detail: "{\"channel\":\(channel.id)}", clientIP: context.clientIP,
             at: services.clock.unixSeconds)

@@ -39,16 +39,16 @@ struct Attempt: Sendable {
                     services.metrics.attempt(channelID: route.channel.id, result: "ok")
                     return answer
                 }
-            case .wait(let duration): await wait(duration)
+            case .wait(let duration): await wait(duration, settle)
             case .stop(let stop): return .failed(failure(stop))
             }
         }
     }
 
     /// Until the only channel may be asked again, or the client leaves.
-    private func wait(_ duration: Duration) async {
+    private func wait(_ duration: Duration, _ settle: Settle) async {
         let end = services.clock.monotonic.advanced(by: duration)
-        while admission.accepted.presence?.isGone != true {
+        while admission.accepted.presence?.isGone != true, !settle.isAbandoned, !Task.isCancelled {
             let rest = services.clock.monotonic.duration(to: end)
             guard rest > .zero else { return }
             try? await Task.sleep(for: min(rest, .milliseconds(250)))

@@ -29,7 +29,9 @@ struct Plan: Sendable {
         for model in envelope.fallbackModels where !models.contains(model) && accepted.principal.allows(model: model) {
             models.append(model)
         }
-        let tokens = envelope.prompt.tokens + (envelope.maxOutputTokens ?? 0)
+        // Announced but unlikely amounts of output are not reserved: what was used is counted at the end.
+        let metering = accepted.snapshot.configuration.metering
+        let tokens = envelope.prompt.tokens + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
         var candidates: [RouteCandidate] = []
         var first: RoutePlan?
         for model in models {
@@ -48,8 +50,8 @@ struct Plan: Sendable {
     }
 
     private func preferences(_ envelope: RequestEnvelope, _ routes: RouteTable) throws -> ClientPreferences? {
-        guard let json = envelope.preferences else { return nil }
         do {
+            guard let json = try envelope.preferences() else { return nil }
             return try ClientPreferences(json, knownNames: routes.knownNames)
         } catch {
             throw APIError.badRequest(error.message, param: error.param)

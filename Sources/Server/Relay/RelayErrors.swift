@@ -32,7 +32,7 @@ enum RelayErrors {
             return .upstream(
                 status: .serviceUnavailable, message: "no upstream is available at the moment; try again later",
                 retryAfter: failure.retryAfter ?? .seconds(5))
-        case .credentialRefused, .credentialExhausted:
+        case .credentialRefused, .credentialExhausted, .unaffordable:
             // Our key, not the client's: never a 401 or 402.
             return .upstream(
                 status: .badGateway, message: "the upstream refused the gateway's own credential", retryAfter: nil)

@@ -173,7 +173,10 @@ private struct StreamRun {
         do throws(TransportFailure) {
             return try await answer.body.next()
         } catch {
-            throw UpstreamFailure(transport: error, clientGone: presence?.isGone == true || clientIsGone)
+            var failure = UpstreamFailure(transport: error, clientGone: presence?.isGone == true || clientIsGone)
+            // The deadline of the whole call says nothing of the channel: a slow client may have used it up.
+            if error.kind == .totalTimeout { failure.source = .gateway }
+            throw failure
         }
     }
 

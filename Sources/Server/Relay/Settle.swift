@@ -44,7 +44,7 @@ final class Settle: Sendable {
         let state = state.withLock { $0 }
         guard !state.hasEnded else { return }
         // A stream that nobody reads gives its place back without a verdict.
-        if let ticket = state.ticket { services.health.ended(ticket, .released) }
+        if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
         services.settler.take(
             Settle.record(admission, state, abandonedEnd(state), services))
     }
@@ -86,8 +86,8 @@ final class Settle: Sendable {
     /// The attempt failed before content: it is noted, and health hears of it.
     func fail(_ failure: UpstreamFailure) {
         let now = services.clock.monotonic
-        let ticket = state.withLock { state -> AttemptTicket? in
-            guard let ticket = state.ticket else { return nil }
+        let (ticket, usageOfFailure) = state.withLock { state -> (AttemptTicket?, Int64?) in
+            guard let ticket = state.ticket else { return (nil, nil) }
             let usage = state.progress.usage
             state.attempts.append(
                 AttemptRecord(
@@ -96,11 +96,12 @@ final class Settle: Sendable {
                     billedTokens: usage.map { $0.promptTokens + $0.completionTokens },
                     upstreamCost: usage?.upstreamCost?.roundedToNano))
             state.ticket = nil
-            return ticket
+            return (ticket, usage.map { $0.promptTokens + $0.completionTokens })
         }
         guard let ticket else { return }
         let counts = failure.source == .upstream && failure.kind.blame != .nobody
-        services.health.ended(ticket, counts ? .failed(failure) : .released)
+        // Without an answer nothing was used of the channel's tokens.
+        services.health.ended(ticket, counts ? .failed(failure) : .released, tokens: usageOfFailure ?? 0)
     }
 
     /// Content came (a whole answer, or the first of a stream): from here on the request is charged.
@@ -158,6 +159,7 @@ final class Settle: Sendable {
 
     /// Ends a request that went wrong inside the gateway; never throws, and does nothing when the end has come already.
     func abandon() async {
+        endAttempt(.released)
         guard let state = markEnded() else { return }
         let record = Settle.record(admission, state, abandonedEnd(state), services)
         do {

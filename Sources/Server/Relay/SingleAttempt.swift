@@ -17,6 +17,7 @@ struct SingleAttempt: Sendable {
     private static let maximumWholeBytes = 64 * 1024 * 1024
     /// How much of an error body is read.
     private static let maximumErrorBytes = 64 * 1024
+    private static let maximumErrorTime = Duration.seconds(2)
 
     init(
         services: GatewayServices, admission: Admission, candidate: PricedCandidate, settle: Settle, remaining: Duration
@@ -45,6 +46,10 @@ struct SingleAttempt: Sendable {
             if failure.kind == .truncated || failure.kind == .midStream {
                 failure.kind = .malformed
                 failure.retry = .otherChannel
+            }
+            // The request's own deadline is not the channel's fault.
+            if failure.kind == .timeout, services.clock.monotonic >= startedAt.advanced(by: remaining - .milliseconds(5)) {
+                failure.source = .gateway
             }
             return .failed(failure)
         }
@@ -110,6 +115,9 @@ struct SingleAttempt: Sendable {
     /// A non-2xx answer, with as much of its body as is needed to name the failure.
     private func refusal(_ response: UpstreamResponse, _ provider: any Provider) async -> UpstreamFailure {
         var body = ByteBuffer()
+        // A vendor that sends a status and then hangs must not delay the next channel.
+        let timer = FirstContentTimer(body: response.body, eventLoop: admission.accepted.eventLoop, after: Self.maximumErrorTime)
+        defer { timer.stop() }
         do throws(TransportFailure) {
             while body.readableBytes < Self.maximumErrorBytes, let chunk = try await response.body.next() {
                 body.writeImmutableBuffer(chunk)
@@ -192,7 +200,14 @@ struct SingleAttempt: Sendable {
                 body: response.body, decoder: decoder, held: held, hasEnded: true, failure: error,
                 cancelsWithClient: disconnectPolicy == .cancel)
         }
-        settle.commit(decoder.progress)
+        // The timer may have fired just now: the body is gone then.
+        if timer.hasFired, !hasEnded { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
+        let progress = decoder.progress
+        guard progress.hasContent || progress.hasFinishReason || progress.usage != nil else {
+            response.body.cancel()
+            throw UpstreamFailure(kind: .malformed, detail: "the stream ended without content")
+        }
+        settle.commit(progress)
         return StreamAnswer(
             body: response.body, decoder: decoder, held: held, hasEnded: hasEnded, failure: nil,
             cancelsWithClient: disconnectPolicy == .cancel)

@@ -18,9 +18,9 @@ struct ChannelSwitches: Sendable {
     }
 
     /// Takes effect at once, also for requests that are planned already. "On" forgets the channel's cool-downs too.
-    func set(_ value: OperatorSwitch, channelID: Int64) async throws {
-        health.set(value, channelID: channelID)
-        if value == .on { health.clear(channelID: channelID) }
-        try await store.setSetting(Self.key(channelID), value.rawValue)
+    func set(_ value: OperatorSwitch, _ channel: RouterCore.Channel) async throws {
+        health.set(value, channelID: channel.id)
+        if value == .on { health.clear(channel) }
+        try await store.setSetting(Self.key(channel.id), value.rawValue)
     }
 }

@@ -103,7 +103,11 @@ struct ChannelTester {
         } catch {
             failure = error
         }
-        if failure == nil { services.health.clear(channelID: channel.id) }
+        if failure == nil {
+            services.health.prove(
+                HealthTarget(
+                    channelID: channel.id, keyIndex: channel.keys.isEmpty ? -1 : 0, model: call.upstreamModel, account: channel.account))
+        }
         return report(call, start, firstContent, status, progress, failure)
     }
 

@@ -63,7 +63,11 @@ public final class HealthRegistry: Sendable {
         state.withLock { $0.table.set(operatorSwitch, channelID: channelID) }
     }
 
-    func clear(channelID: Int64) { state.withLock { $0.table.clear(channelID: channelID) } }
+    func clear(_ channel: RouterCore.Channel) {
+        state.withLock { $0.table.clear(channelID: channel.id, account: channel.account) }
+    }
+
+    func prove(_ target: HealthTarget) { state.withLock { $0.table.prove(target) } }
 
     func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { state.withLock { $0.table.operatorSwitch(channelID) } }
     func inFlight(_ channelID: Int64) -> Int64 { state.withLock { $0.table.inFlight(channelID) } }
@@ -86,11 +90,15 @@ public final class HealthRegistry: Sendable {
 
     var revision: UInt64 { state.withLock { $0.table.revision } }
 
-    /// The report in the form of `channel_health`: instants become Unix seconds.
+    /// More than anybody looks at.
+    private static let maximumRows = 1_000
+
+    /// Those that are not closed, in the form of `channel_health`: instants become Unix seconds.
     func rows() -> [ChannelHealthRow] {
         let now = clock.monotonic
         let unix = clock.unixSeconds
-        return state.withLock { $0.table.report(now: now) }.map { row in
+        let report = state.withLock { $0.table.report(now: now) }
+        return report.filter { $0.state != .closed }.prefix(Self.maximumRows).map { row in
             var stored = ChannelHealthRow(
                 scope: row.scope, state: .closed, kind: row.lastKind, failures: row.consecutiveFailures, openings: row.openings)
             switch row.state {

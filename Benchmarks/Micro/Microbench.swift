@@ -1,0 +1,84 @@
+import RouterCore
+
+/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan]`; prints a table and nothing else.
+///
+/// Each figure is the fastest of several rounds: noise of a shared machine only adds.
+@main
+enum Microbench {
+    static func main() {
+        print("| benchmark | ns per call |\n|---|---:|")
+        PlanBench.run()
+    }
+
+    /// Nanoseconds of one call.
+    static func measure(_ name: String, calls: Int, rounds: Int = 7, _ body: () -> Int) {
+        var best = Duration.seconds(3_600)
+        var sink = 0
+        for _ in 0..<rounds {
+            let clock = ContinuousClock()
+            let time = clock.measure { for _ in 0..<calls { sink &+= body() } }
+            best = min(best, time)
+        }
+        precondition(sink != Int.min, "keeps the work alive")
+        let nanoseconds = Int64(best / .nanoseconds(1)) / Int64(calls)
+        print("| \(name) | \(nanoseconds) |")
+    }
+}
+
+/// `Router.plan` with 10, 100 and 1,000 channels that all serve the model, among 10,000 models.
+enum PlanBench {
+    private static let now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
+    private static let facts = RouteFacts(endpoints: { _ in [.chat] })
+
+    private static func fleet(_ count: Int) -> [Channel] {
+        let models = (0..<10_000).map { ProviderModel(id: "vendor/model-\($0)") }
+        let provider = ProviderSpec(name: "p", family: .openai, baseURL: "http://h", models: models)
+        return (1...count).map { id in
+            // Of a thousand channels every one lists a hundred models, but all have the one that is asked for.
+            var channel = Channel(
+                id: Int64(id), name: "c\(id)", provider: provider, keys: [Secret("k")], models: [], weight: UInt32(id % 7 + 1),
+                priority: id % 2)
+            channel.models = [Channel.Model(pattern: "vendor/model-77")]
+            let share = count >= 1_000 ? 10 : 10_000 / count
+            for number in 0..<share { channel.models.append(Channel.Model(pattern: "vendor/model-\((id - 1) * share + number)")) }
+            return channel
+        }
+    }
+
+    static func run() {
+        for count in [10, 100, 1_000] {
+            let channels = fleet(count)
+            for strategy in RoutingStrategy.configurable {
+                let settings = RoutingSettings(strategy: strategy)
+                let table = RouteTable(channels: channels, settings: settings)
+                let health = HealthTable(settings: settings)
+                var rng = SplitMix64(seed: 1)
+                let query = RouteQuery(model: "vendor/model-77", limit: 6)
+                Microbench.measure("plan, \(count) channels, \(strategy.rawValue)", calls: 20_000 / count) {
+                    Router.plan(query, table: table, health: health, now: now, facts: facts, rng: &rng).candidates.count
+                }
+            }
+            let settings = RoutingSettings()
+            let table = RouteTable(channels: channels, settings: settings)
+            var rng = SplitMix64(seed: 1)
+            var sick = HealthTable(settings: settings)
+            for channel in channels where channel.id % 10 == 0 {
+                let target = HealthTarget(channelID: channel.id, keyIndex: 0, model: "vendor/model-77")
+                sick.count(UpstreamFailure(kind: .connect), target, startedAt: now, now: now, rng: &rng)
+            }
+            let query = RouteQuery(model: "vendor/model-77", limit: 6)
+            Microbench.measure("plan, \(count) channels, a tenth of them cooling", calls: 20_000 / count) {
+                Router.plan(query, table: table, health: sick, now: now, facts: facts, rng: &rng).candidates.count
+            }
+            let session = RouteQuery(model: "vendor/model-77", affinity: AffinityKey("conversation"), limit: 6)
+            let well = HealthTable(settings: settings)
+            Microbench.measure("plan, \(count) channels, by conversation", calls: 20_000 / count) {
+                Router.plan(session, table: table, health: well, now: now, facts: facts, rng: &rng).candidates.count
+            }
+            let lone = RouteQuery(model: "vendor/model-\(count >= 1_000 ? 5_000 : 9_000)", limit: 6)
+            Microbench.measure("plan, \(count) channels, one serves the model", calls: 20_000) {
+                Router.plan(lone, table: table, health: well, now: now, facts: facts, rng: &rng).candidates.count
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+import GRDB
+import NIOCore
+import RouterCore
+
+/// A row of either database, read by column name.
+protocol ColumnReader {
+    func intOrNil(_ column: String) throws -> Int64?
+    func textOrNil(_ column: String) throws -> String?
+    func flag(_ column: String) throws -> Bool
+    func bytes(_ column: String) throws -> [UInt8]
+}
+
+extension ColumnReader {
+    func int(_ column: String) throws -> Int64 {
+        guard let value = try intOrNil(column) else { throw StoreError.database("the column \(column) is NULL") }
+        return value
+    }
+
+    func text(_ column: String) throws -> String {
+        guard let value = try textOrNil(column) else { throw StoreError.database("the column \(column) is NULL") }
+        return value
+    }
+}
+
+extension Row: ColumnReader {
+    func intOrNil(_ column: String) throws -> Int64? { self[column] }
+    func textOrNil(_ column: String) throws -> String? { self[column] }
+    func flag(_ column: String) throws -> Bool { self[column] }
+    func bytes(_ column: String) throws -> [UInt8] { Array(self[column] as Data) }
+}
+
+/// Rows of the tables as values, for both databases.
+enum Decoding {
+    static func user(_ row: some ColumnReader) throws -> User {
+        User(
+            id: try row.int("id"), username: try row.text("username"), displayName: try row.text("display_name"),
+            email: try row.text("email"), role: Role(rawValue: Int(try row.int("role"))) ?? .user,
+            status: UserStatus(rawValue: Int(try row.int("status"))) ?? .disabled, group: try row.text("group"),
+            balance: NanoUSD(nanos: try row.int("balance_nanos")), createdAt: try row.int("created_at"))
+    }
+
+    static func token(_ row: some ColumnReader) throws -> Token {
+        Token(
+            id: try row.int("id"), userID: try row.int("user_id"), keyHash: try row.bytes("key_hash"),
+            keyPrefix: try row.text("key_prefix"), name: try row.text("name"),
+            status: TokenStatus(rawValue: Int(try row.int("status"))) ?? .disabled, expiresAt: try row.intOrNil("expires_at"),
+            models: JSONList.strings(try row.text("models")), limits: try row.text("limits"),
+            createdAt: try row.int("created_at"), accessedAt: try row.intOrNil("accessed_at"))
+    }
+
+    static func entry(_ row: some ColumnReader) throws -> LedgerEntry {
+        LedgerEntry(
+            id: try row.int("id"), userID: try row.int("user_id"), amount: NanoUSD(nanos: try row.int("amount_nanos")),
+            balanceAfter: NanoUSD(nanos: try row.int("balance_after_nanos")),
+            kind: TransactionKind(rawValue: try row.text("type")) ?? .adjustment, referenceID: try row.text("reference_id"),
+            description: try row.text("description"), createdAt: try row.int("created_at"))
+    }
+
+    static func health(_ row: some ColumnReader) throws -> ChannelHealthRow {
+        let channel = try row.int("channel_id")
+        let account = try row.text("account")
+        let credential = Int(try row.int("credential"))
+        let model = try row.text("model")
+        return ChannelHealthRow(
+            scope: HealthScope(
+                channelID: channel == 0 ? nil : channel, account: account.isEmpty ? nil : account,
+                keyIndex: credential == -2 ? nil : credential, model: model.isEmpty ? nil : model),
+            state: ChannelHealthRow.State(rawValue: try row.text("state")) ?? .closed,
+            kind: try row.textOrNil("kind").flatMap { FailureKind(rawValue: $0) }, openUntil: try row.intOrNil("open_until"),
+            failures: Int(try row.int("failures")), openings: Int(try row.int("openings")))
+    }
+}
