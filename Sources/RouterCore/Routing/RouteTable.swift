@@ -54,23 +54,7 @@ public struct RouteTable: Sendable {
                 groups: channel.groups, provider: channel.provider.name, keys: channel.keys.count,
                 isLimited: !channel.limits.isEmpty, hasAccount: channel.account != nil)
         }
-        let listed = channels.map { Set($0.provider.models.map(\.id)) }
-        var bound: [String: [String: Set<Endpoint>]] = [:]
-        for channel in channels where bound[channel.provider.name] == nil {
-            bound[channel.provider.name] = Dictionary(
-                channel.provider.models.compactMap { model in model.endpoints.map { (model.id, $0) } }) { first, _ in first }
-        }
-        var index: [String: [Serving]] = [:]
-        for name in names {
-            for (position, channel) in channels.enumerated() {
-                guard let match = channel.match(name, listed: listed[position]) else { continue }
-                index[name, default: []].append(
-                    Serving(
-                        channel: position, upstream: match.upstream, timeouts: match.timeouts,
-                        endpoints: bound[channel.provider.name]?[match.upstream]))
-            }
-        }
-        self.index = index
+        index = Self.index(channels, names)
         openEnded = channels.indices.filter { position in
             channels[position].models.contains { $0.pattern.contains("*") }
                 && (channels[position].provider.models.isEmpty
@@ -78,6 +62,36 @@ public struct RouteTable: Sendable {
         }
         models = names.sorted()
         knownNames = Set(channels.flatMap { [$0.name.lowercased(), $0.provider.name.lowercased()] })
+    }
+
+    /// Channel by channel, so that a channel with exact names costs what it lists, and only one with patterns is held against all names.
+    private static func index(_ channels: [Channel], _ names: Set<String>) -> [String: [Serving]] {
+        var listed: [String: Set<String>] = [:]
+        var bound: [String: [String: Set<Endpoint>]] = [:]
+        for provider in channels.map(\.provider) where listed[provider.name] == nil {
+            listed[provider.name] = Set(provider.models.map(\.id))
+            bound[provider.name] = Dictionary(
+                provider.models.compactMap { model in model.endpoints.map { (model.id, $0) } }) { first, _ in first }
+        }
+        var index: [String: [Serving]] = [:]
+        for (position, channel) in channels.enumerated() {
+            let provider = channel.provider.name
+            func add(_ name: String, _ upstream: String, _ timeouts: TimeoutOverrides) {
+                index[name, default: []].append(
+                    Serving(channel: position, upstream: upstream, timeouts: timeouts, endpoints: bound[provider]?[upstream]))
+            }
+            var exact: [String: Channel.Model] = [:]
+            for model in channel.models where exact[model.pattern] == nil && !model.pattern.contains("*") {
+                exact[model.pattern] = model
+                add(model.pattern, model.upstream ?? model.pattern, model.timeouts)
+            }
+            guard exact.count < channel.models.count, channel.models.contains(where: { $0.pattern.contains("*") }) else { continue }
+            for name in names where exact[name] == nil {
+                guard let match = channel.match(name, listed: listed[provider]) else { continue }
+                add(name, match.upstream, match.timeouts)
+            }
+        }
+        return index
     }
 
     /// The channels that serve a model, whatever their state.
