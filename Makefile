@@ -5,7 +5,7 @@ PYTHON ?= python3
 OPENAI_SDK ?= openai==3.57.0
 RELEASE := .build-release
 
-.PHONY: help run build test deps check format lint bench clean
+.PHONY: help run build test deps test-deps check format lint bench clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,10 @@ run: build ## build and serve on http://127.0.0.1:3000 with config/ and provider
 check: build ## validate the configuration
 	$(RELEASE)/release/apirouter check --config config/gateway.yaml
 
-test: deps .venv/.installed ## everything: unit, end to end, tidy
+test-deps:
+	@Scripts/install-packages.sh --tests
+
+test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --disable-xctest
 

@@ -129,7 +129,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], swiftSettings: settings),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "RouterCore", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
+        // A real server for the tests that need one.
+        .target(name: "PostgresTesting", path: "Tests/PostgresTesting", swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "RouterCore", "PostgresTesting", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
@@ -156,7 +158,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage", "Transport",
+                "apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage", "Transport", "PostgresTesting",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],

@@ -30,6 +30,18 @@ extension Row: ColumnReader {
     func bytes(_ column: String) throws -> [UInt8] { Array(self[column] as Data) }
 }
 
+/// A version of a price as `model_pricing_history` keeps it: a JSON object of texts.
+struct HistoryRow: ColumnReader {
+    private let value: JSONValue
+
+    init(_ text: String) throws { value = try JSONValue(parsing: ByteBuffer(string: text)) }
+
+    func textOrNil(_ column: String) throws -> String? { value[column]?.stringValue }
+    func intOrNil(_ column: String) throws -> Int64? { value[column]?.stringValue.flatMap { Int64($0) } }
+    func flag(_ column: String) throws -> Bool { value[column]?.stringValue == "1" }
+    func bytes(_ column: String) throws -> [UInt8] { [] }
+}
+
 /// Rows of the tables as values, for both databases.
 enum Decoding {
     static func user(_ row: some ColumnReader) throws -> User {
@@ -37,7 +49,8 @@ enum Decoding {
             id: try row.int("id"), username: try row.text("username"), displayName: try row.text("display_name"),
             email: try row.text("email"), role: Role(rawValue: Int(try row.int("role"))) ?? .user,
             status: UserStatus(rawValue: Int(try row.int("status"))) ?? .disabled, group: try row.text("group"),
-            balance: NanoUSD(nanos: try row.int("balance_nanos")), createdAt: try row.int("created_at"))
+            limits: try row.text("limits"), balance: NanoUSD(nanos: try row.int("balance_nanos")),
+            createdAt: try row.int("created_at"))
     }
 
     static func token(_ row: some ColumnReader) throws -> Token {
@@ -69,5 +82,29 @@ enum Decoding {
             state: ChannelHealthRow.State(rawValue: try row.text("state")) ?? .closed,
             kind: try row.textOrNil("kind").flatMap { FailureKind(rawValue: $0) }, openUntil: try row.intOrNil("open_until"),
             failures: Int(try row.int("failures")), openings: Int(try row.int("openings")))
+    }
+
+    static func reconciliation(_ row: some ColumnReader) throws -> ReconciliationRow {
+        guard let id = RequestID(try row.text("request_id")) else {
+            throw StoreError.database("a row of reconciliations has no request id")
+        }
+        return ReconciliationRow(
+            requestID: id, userID: try row.int("user_id"), channelID: try row.intOrNil("channel_id"),
+            provider: try row.text("provider"), model: try row.text("model_name"), generationID: try row.textOrNil("generation_id"),
+            charge: NanoUSD(nanos: try row.int("charge_nanos")),
+            state: ReconciliationRow.State(rawValue: try row.text("state")) ?? .unresolved, tries: Int(try row.int("tries")),
+            nextAt: try row.int("next_at"), note: try row.text("note"), createdAt: try row.int("created_at"))
+    }
+
+    static func margin(_ row: some ColumnReader) throws -> MarginRow {
+        MarginRow(
+            model: try row.text("model_name"), channelID: try row.intOrNil("channel_id"), requests: try row.int("requests"),
+            charged: NanoUSD(nanos: try row.int("charged")), upstreamCost: NanoUSD(nanos: try row.int("cost")),
+            unknownCost: try row.int("unknown"))
+    }
+
+    static func dailyCost(_ row: some ColumnReader) throws -> DailyCost {
+        DailyCost(
+            day: try row.text("day"), requests: try row.int("requests"), upstreamCost: NanoUSD(nanos: try row.int("cost")))
     }
 }

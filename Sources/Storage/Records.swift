@@ -22,6 +22,8 @@ public struct User: Sendable, Hashable {
     public var role: Role
     public var status: UserStatus
     public var group: String
+    /// JSON object text of the user's own budgets, validated by the Server; `{}` = none.
+    public var limits: String
     /// The sum of the user's ledger rows.
     public var balance: NanoUSD
     /// Unix seconds.
@@ -29,7 +31,7 @@ public struct User: Sendable, Hashable {
 
     public init(
         id: Int64, username: String, displayName: String, email: String, role: Role, status: UserStatus,
-        group: String, balance: NanoUSD, createdAt: Int64
+        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64
     ) {
         self.id = id
         self.username = username
@@ -38,6 +40,7 @@ public struct User: Sendable, Hashable {
         self.role = role
         self.status = status
         self.group = group
+        self.limits = limits
         self.balance = balance
         self.createdAt = createdAt
     }
@@ -77,6 +80,7 @@ public struct UserChange: Sendable {
     public var role: Role?
     public var status: UserStatus?
     public var group: String?
+    public var limits: String?
     public init() {}
 }
 

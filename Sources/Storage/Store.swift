@@ -12,6 +12,10 @@ public enum StoreError: Error, Sendable, Hashable {
     case database(String)
     /// The database is newer than this program, or a migration file was changed afterwards.
     case schema(String)
+    /// A later life of this gateway is running: this one must not spend.
+    case fenced
+    /// The journal has reached its bounded size because the ledger's database is away.
+    case journalFull
 }
 
 /// Users and their credentials. Hashes are made by the Server and stored as given.
@@ -55,28 +59,104 @@ public protocol PricingStore: Sendable {
     /// Inserts what is new and updates what has changed, but never a row that an admin has edited.
     /// - Returns: how many rows were inserted or changed.
     func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int
+    /// The price that a version stood for; nil for a version that never was (0 = no row of the table).
+    func price(version: Int64) async throws -> ModelPrice?
     /// Inserts or replaces by `modelName`, marks the row as edited, raises the version.
     func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow
 }
 
 /// The ledger. Append-only: the database refuses UPDATE and DELETE on `balance_transactions`.
 public protocol Ledger: Sendable {
-    /// Posts finished requests in one transaction: for each its `logs` row and, when it has a charge, its ledger row
-    /// (`usage`, reference id = request id), and moves the balances. A request that is there already is skipped, so
-    /// posting again after a crash changes nothing.
-    /// - Returns: the charges newly posted, per user, as positive amounts.
-    func post(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD]
+    /// Posts finished requests in one transaction: for each its `logs` row and, when it has a charge, its ledger row (`usage`, reference id
+    /// = request id), its spending by window and, when it was estimated, its row in `reconciliations`; moves the balances and takes the
+    /// charges out of the holder's leases. A request that is there already is skipped, so posting again after a crash changes nothing. A record
+    /// that the database refuses is set aside with the reason and does not hold up its neighbours.
+    ///
+    /// Locks users in the order of their ids, then everything else: whoever takes several does the same.
+    /// - Parameter holder: whose leases the charges come out of; nil = nobody's.
+    func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult
     /// Posts a credit or correction and returns its row. Repeating a (kind, referenceID) with the same user and amount
     /// returns the first row and `isNew` false.
     /// - Throws: ``StoreError/conflict(_:)`` when the reference exists with another user or amount, ``StoreError/notFound``
     ///   for an unknown user.
     func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool)
+    /// Gives back what a request was charged, or a part of it, once: the row is a `refund` with the same reference id.
+    /// - Parameter amount: nil = all of it.
+    /// - Returns: `isNew` false when the same refund was given before.
+    /// - Throws: ``StoreError/notFound`` when there is no such charge, ``StoreError/conflict(_:)`` when it was refunded with another amount, or
+    ///   the amount is more than the charge.
+    func refund(reference: String, amount: NanoUSD?, description: String, now: Int64) async throws -> (entry: LedgerEntry, isNew: Bool)
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry>
-    /// Recomputes every balance and every `balance_after`, checks that each usage row has its log row with the same amount.
+    /// Rows of all users in the order of their ids, for exports.
+    /// - Parameters:
+    ///   - range: Unix seconds of `created_at`.
+    ///   - after: the id of the last row that was read.
+    func entries(in range: Range<Int64>, after: Int64, limit: Int) async throws -> [LedgerEntry]
+    /// Recomputes every balance and every `balance_after`, checks that each usage row has its log row with the same amount (corrections
+    /// included) and a price version that exists, and that no lease is negative or without its user.
     func verify() async throws -> LedgerReport
 }
 
+public protocol LeaseStore: Sendable {
+    /// Takes up what an earlier life of this gateway has left: its rows get the new epoch and a new lifetime.
+    /// - Throws: ``StoreError/fenced`` when a later life has been here.
+    func adoptLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: LeaseState]
+    /// Adds to the holder's lease by the rules of ``LeaseDesk``; where too little is free, other gateways are asked to give back.
+    /// - Parameters:
+    ///   - needed: on top of the present lease.
+    ///   - now: Unix seconds; a shared database uses its own clock instead.
+    /// - Returns: nil for an unknown user.
+    func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState?
+    /// Gives a part of the lease back.
+    func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws
+    /// - Returns: the leases that are still the holder's, by user.
+    func renewLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: NanoUSD]
+    /// What was charged in these windows; those without spending are left out.
+    func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD]
+}
+
+/// Charges by our own count, and what became of them.
+public protocol ReconciliationStore: Sendable {
+    /// Newest first.
+    /// - Parameters:
+    ///   - state: nil = all.
+    ///   - open: leaves out what is resolved.
+    func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow>
+    /// Pending ones whose time has come, oldest first, claimed until `now + 60` so that no other gateway asks for them too.
+    func dueReconciliations(now: Int64, limit: Int) async throws -> [ReconciliationRow]
+    /// The vendor had no answer. - Parameter nextAt: Unix seconds; nil = no further try, the estimate stands.
+    func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws
+    /// Corrects an estimate: an `adjustment` row with the difference (none when there is none), which names the request; the log row gets the
+    /// vendor's figures and `reconciled`. A second correction of the same request changes nothing.
+    func reconcile(_ id: RequestID, usage: Usage, charge: NanoUSD, now: Int64) async throws
+}
+
+/// What other gateways on the same database have changed.
+public struct StoreChange: Sendable, Hashable {
+    public enum Topic: String, Sendable, Hashable {
+        case users, tokens, settings, prices = "model_pricing"
+        /// Another gateway needs money of this user that is leased here.
+        case recall
+        /// Money of this user has been given back.
+        case freed
+        /// Changes may have been missed: everything is to be read again.
+        case everything
+    }
+    public var topic: Topic
+    /// An id or a name.
+    public var subject: String
+
+    public init(topic: Topic, subject: String) {
+        self.topic = topic
+        self.subject = subject
+    }
+}
+
 public protocol LogStore: Sendable {
+    /// Charges and upstream costs by model and channel, for requests of a time range (Unix seconds).
+    func margins(in range: Range<Int64>) async throws -> [MarginRow]
+    /// Sum of what a provider said that requests cost, by day (UTC), for comparison with its bill.
+    func upstreamCosts(provider: String, in range: Range<Int64>) async throws -> [DailyCost]
     func logs(_ query: LogQuery) async throws -> Page<LogRow>
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics
 }
@@ -124,7 +204,12 @@ public protocol AdminStore: Sendable {
 }
 
 /// One database behind all of it.
-public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LogStore, HealthStore, AdminStore {
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, ReconciliationStore, LogStore, HealthStore, AdminStore {
+    /// True when other gateways may use the same database.
+    var isShared: Bool { get }
+    /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody else
+    /// can change anything.
+    func changes() -> AsyncStream<[StoreChange]>?
     /// A cheap round trip for `/health/ready`.
     func ping() async throws
     func close() async throws
@@ -140,12 +225,18 @@ public protocol Journal: Sendable {
     /// Before the last byte reaches the client. Replaces the hold of the same request. A second settlement of a
     /// request is ignored.
     func settle(_ record: RequestRecord) async throws
+    /// How far a request has come, so that a crash does not forget it. Written with the next group; nobody waits for it.
+    func progress(_ record: ProgressRecord)
     /// Settled requests in the order of their settlement, not yet cleared, at most `limit`.
     func settled(limit: Int) async throws -> [RequestRecord]
     /// Forgets requests that the ledger has now.
     func clear(_ ids: [RequestID]) async throws
-    /// Holds without an end, found at start-up: requests that were running when the process died.
-    func orphans() async throws -> [HoldRecord]
+    /// Holds without an end, found at start-up: requests that were running when the process died, with how far they had come.
+    func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)]
+    /// Who keeps this journal: the same id over restarts, a higher epoch at every start.
+    var identity: (gatewayID: String, epoch: Int64) { get }
+    /// Bytes that records take up.
+    var size: Int64 { get }
     func close() async throws
 }
 
@@ -183,5 +274,36 @@ public struct HoldRecord: Sendable, Hashable {
         self.pricingVersion = pricingVersion
         self.clientIP = clientIP
         self.createdAt = createdAt
+    }
+}
+
+/// How far a running request has come: the vendor that has it, and what it would be charged if it ended now.
+public struct ProgressRecord: Sendable, Hashable {
+    public var requestID: RequestID
+    public var channelID: Int64
+    public var provider: String
+    public var model: String
+    public var upstreamModel: String
+    /// The vendor's id of the generation, once its head has come.
+    public var generationID: String?
+    public var promptTokens: Int64
+    public var completionTokens: Int64
+    public var charge: NanoUSD
+    public var pricingVersion: Int64
+
+    public init(
+        requestID: RequestID, channelID: Int64, provider: String, model: String, upstreamModel: String, generationID: String?,
+        promptTokens: Int64, completionTokens: Int64, charge: NanoUSD, pricingVersion: Int64
+    ) {
+        self.requestID = requestID
+        self.channelID = channelID
+        self.provider = provider
+        self.model = model
+        self.upstreamModel = upstreamModel
+        self.generationID = generationID
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+        self.charge = charge
+        self.pricingVersion = pricingVersion
     }
 }

@@ -1,11 +1,14 @@
 import ArgumentParser
 import Config
 import Foundation
+import RouterCore
+import Server
 import Storage
 
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ledger", abstract: "The books.", subcommands: [Verify.self])
+        commandName: "ledger", abstract: "The books.",
+        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -14,23 +17,194 @@ struct LedgerCommand: AsyncParsableCommand {
         @OptionGroup var common: ConfigOption
 
         func run() async throws {
-            let environment = ProcessInfo.processInfo.environment
-            let configuration = try common.load(environment)
-            guard case .sqlite(let path) = configuration.storage else {
-                throw ValidationError("ledger verify reads sqlite stores only in this build")
-            }
-            guard FileManager.default.fileExists(atPath: path) else {
-                throw ValidationError("there is no database at \(path)")
-            }
-            let store = try await SQLiteStore.open(
-                path: path,
-                migrationsDirectory: Migrations.locate(dialect: .sqlite, environment: environment),
-                now: Int64(Date().timeIntervalSince1970))
-            let report = try await store.verify()
-            try await store.close()
+            let report = try await common.withStore { store, _ in try await store.verify() }
             for difference in report.differences { print(difference) }
             print("\(report.users) users, \(report.entries) entries, \(report.differences.count) differences")
             if !report.differences.isEmpty { throw ExitCode.failure }
+        }
+    }
+}
+
+/// Days of UTC, from the first to the last, both included.
+struct DayRange: ParsableArguments {
+    @Option(help: "First day, 2026-11-01 (UTC). Default: the beginning.")
+    var from: String?
+
+    @Option(help: "Last day, 2026-11-30 (UTC), included. Default: today.")
+    var to: String?
+
+    /// Unix seconds.
+    func seconds() throws -> Range<Int64> {
+        let start = try from.map { try Self.day($0, "--from").startOfDay } ?? 0
+        let end = try to.map { try Self.day($0, "--to").startOfDay + 86_400 } ?? .max
+        guard start < end else { throw ValidationError("--from is behind --to") }
+        return start..<end
+    }
+
+    private static func day(_ text: String, _ option: String) throws -> CalendarDate {
+        guard let date = CalendarDate(text) else { throw ValidationError("\(option) must be a day such as 2026-11-25, found '\(text)'") }
+        return date
+    }
+}
+
+struct LedgerExport: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write the rows of balance_transactions to standard output.")
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case csv, jsonl }
+
+    @OptionGroup var common: ConfigOption
+    @OptionGroup var days: DayRange
+    @Option(help: "csv or jsonl.") var format = Format.csv
+
+    private static let group = 5_000
+
+    func run() async throws {
+        let range = try days.seconds()
+        let written = try await common.withStore { store, _ in
+            let output = FileHandle.standardOutput
+            var written: Int64 = 0
+            var last: Int64 = 0
+            if format == .csv {
+                output.write(Data("id,user_id,type,amount,balance_after,reference_id,description,created_at\r\n".utf8))
+            }
+            while true {
+                let rows = try await store.entries(in: range, after: last, limit: Self.group)
+                guard let end = rows.last else { return written }
+                output.write(Data(rows.map(line).joined().utf8))
+                last = end.id
+                written += Int64(rows.count)
+                Progress.show("\(written) rows, at \(CalendarDate(unixSeconds: end.createdAt))")
+            }
+        }
+        Progress.end("\(written) rows")
+    }
+
+    private func line(_ entry: LedgerEntry) -> String {
+        switch format {
+        case .jsonl:
+            return JSONValue.object([
+                .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("type", .string(entry.kind.rawValue)),
+                .init("amount", .usd(entry.amount)), .init("balance_after", .usd(entry.balanceAfter)),
+                .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
+                .init("created_at", .integer(entry.createdAt)),
+            ]).text + "\n"
+        case .csv:
+            return [
+                "\(entry.id)", "\(entry.userID)", entry.kind.rawValue, entry.amount.usdText, entry.balanceAfter.usdText,
+                CSV.field(entry.referenceID), CSV.field(entry.description), "\(entry.createdAt)",
+            ].joined(separator: ",") + "\r\n"
+        }
+    }
+}
+
+/// RFC 4180. A field that a spreadsheet would take for a formula gets an apostrophe in front.
+enum CSV {
+    static func field(_ text: String) -> String {
+        let isFormula = text.first.map { "=+-@".contains($0) } ?? false
+        let safe = isFormula ? "'" + text : text
+        guard safe.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return safe }
+        return "\"" + safe.replacing("\"", with: "\"\"") + "\""
+    }
+}
+
+/// A line on standard error that is written over, where that is a terminal.
+enum Progress {
+    private static let isTerminal = isatty(STDERR_FILENO) == 1
+
+    static func show(_ text: String) {
+        if isTerminal { FileHandle.standardError.write(Data("\r\(text)\u{1B}[K".utf8)) }
+    }
+
+    static func end(_ text: String) {
+        FileHandle.standardError.write(Data((isTerminal ? "\r\(text)\u{1B}[K\n" : text + "\n").utf8))
+    }
+}
+
+struct LedgerMargin: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "margin", abstract: "Charges and upstream costs by model and channel.")
+
+    @OptionGroup var common: ConfigOption
+    @OptionGroup var days: DayRange
+
+    func run() async throws {
+        let range = try days.seconds()
+        let rows = try await common.withStore { store, _ in try await store.margins(in: range) }
+        print("model,channel,requests,charged,upstream_cost,margin,requests_without_cost")
+        for row in rows {
+            let margin = try row.charged.subtracting(row.upstreamCost)
+            print(
+                [
+                    CSV.field(row.model), row.channelID.map(String.init) ?? "", "\(row.requests)", row.charged.usdText,
+                    row.upstreamCost.usdText, margin.usdText, "\(row.unknownCost)",
+                ].joined(separator: ","))
+        }
+    }
+}
+
+struct LedgerReconcile: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reconcile", abstract: "Compare our upstream cost by day with the vendor's own figures; exit code 1 on a difference.",
+        discussion: "The key of the provider's first channel must be one that the vendor lets read its activity (OpenRouter: a management key).")
+
+    @OptionGroup var common: ConfigOption
+    @OptionGroup var days: DayRange
+    @Option(help: "Name of the provider.") var provider: String
+    @Option(help: "Environment variable with the key to ask with, when it is not the channel's own.") var keyEnv: String?
+
+    func run() async throws {
+        let range = try days.seconds()
+        let key = try keyEnv.map { name in
+            guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else { throw ValidationError("\(name) is not set") }
+            return Secret(value)
+        }
+        let (ours, theirs) = try await common.withStore { store, configuration in
+            let theirs: [DailyCost]
+            do {
+                theirs = try await VendorActivity(configuration: configuration).days(provider: provider, key: key)
+            } catch let problem as VendorActivity.Problem {
+                throw ValidationError(problem.message)
+            }
+            return (try await store.upstreamCosts(provider: provider, in: range), theirs)
+        }
+        var differs = false
+        print("day,ours,vendor,difference")
+        for day in Set(ours.map(\.day) + theirs.map(\.day)).sorted() {
+            guard let date = CalendarDate(day), range.contains(date.startOfDay) else { continue }
+            let our = ours.first { $0.day == day }?.upstreamCost ?? .zero
+            let their = theirs.first { $0.day == day }?.upstreamCost ?? .zero
+            let difference = try our.subtracting(their)
+            // The vendor tells hundredths of micro-dollars; less than a micro-dollar a day is rounding.
+            if abs(difference.nanos) >= 1_000 { differs = true }
+            print("\(day),\(our.usdText),\(their.usdText),\(difference.usdText)")
+        }
+        if differs { throw ExitCode.failure }
+    }
+}
+
+extension ConfigOption {
+    /// Opens the ledger of the configuration for a command.
+    func withStore<Value>(_ body: (any Store, GatewayConfiguration) async throws -> Value) async throws -> Value {
+        let environment = ProcessInfo.processInfo.environment
+        let configuration = try load(environment)
+        if case .sqlite(let path) = configuration.storage, !FileManager.default.fileExists(atPath: path) {
+            throw ValidationError("there is no database at \(path)")
+        }
+        let store: any Store
+        do {
+            store = try await StoreOpening.open(
+                configuration.storage, environment: environment, now: Int64(Date().timeIntervalSince1970), locksOut: false)
+        } catch let error as StoreError {
+            throw ValidationError("the ledger cannot be opened: \(error)")
+        }
+        do {
+            let value = try await body(store, configuration)
+            try await store.close()
+            return value
+        } catch {
+            try? await store.close()
+            throw error
         }
     }
 }

@@ -4,63 +4,121 @@ import Testing
 @Suite struct AccountBookTests {
     private func id(_ number: Int) -> RequestID { RequestID(bits: UInt128(number)) }
 
-    @Test func `a hold fits or is refused with both amounts`() throws {
+    private let now = MonotonicInstant(nanoseconds: 1_000)
+
+    private func book(_ lease: Int64, balance: Int64? = nil, validUntil: MonotonicInstant? = nil) -> AccountBook {
         var book = AccountBook()
-        book.setBalance(1, NanoUSD(nanos: 100))
-        _ = try book.hold(id(1), userID: 1, amount: NanoUSD(nanos: 60))
+        let state = LeaseState(balance: NanoUSD(nanos: balance ?? lease), lease: NanoUSD(nanos: lease))
+        book.leased(1, state, validUntil: validUntil, now: now)
+        return book
+    }
+
+    private func hold(
+        _ book: inout AccountBook, _ number: Int, _ amount: Int64, user: Int64 = 1, limits: [BudgetLimit] = [], at: Int64 = 0
+    ) throws(AccountBook.Refusal) {
+        try book.hold(id(number), userID: user, amount: NanoUSD(nanos: amount), limits: limits, at: at, now: now)
+    }
+
+    @Test func `a hold fits or is refused with both amounts`() throws {
+        var book = book(100)
+        try hold(&book, 1, 60)
         #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 41), available: NanoUSD(nanos: 40))) {
-            try book.hold(id(2), userID: 1, amount: NanoUSD(nanos: 41))
+            try hold(&book, 2, 41)
         }
-        #expect(throws: AccountBook.Refusal.unknownUser) { try book.hold(id(3), userID: 2, amount: .zero) }
-        _ = try book.hold(id(4), userID: 1, amount: NanoUSD(nanos: 40))
+        #expect(throws: AccountBook.Refusal.noLease) { try hold(&book, 3, 0, user: 2) }
+        try hold(&book, 4, 40)
         #expect(book.account(1)?.available == .zero)
     }
 
     @Test func `a hold ends once`() throws {
-        var book = AccountBook()
-        book.setBalance(1, NanoUSD(nanos: 100))
-        _ = try book.hold(id(1), userID: 1, amount: NanoUSD(nanos: 60))
+        var book = book(100)
+        try hold(&book, 1, 60)
         let first = book.settle(id(1), charge: NanoUSD(nanos: 10))
         let again = book.settle(id(1), charge: NanoUSD(nanos: 10))
         let voided = book.void(id(1))
         #expect(first && !again && !voided)
         #expect(book.account(1)?.available == NanoUSD(nanos: 90))
-        book.posted(1, NanoUSD(nanos: 10))
-        #expect(book.account(1)?.available == NanoUSD(nanos: 90) && book.account(1)?.balance == NanoUSD(nanos: 90))
-    }
-
-    @Test func `random sequences conserve the money`() throws {
-        var rng = SplitMix64(seed: 99)
-        var book = AccountBook()
-        book.setBalance(1, NanoUSD(nanos: 1_000_000))
-        var open: [(RequestID, Int64)] = []
-        var charged: Int64 = 0
-        var posted: Int64 = 0
-        for number in 0..<5_000 {
-            switch rng.below(4) {
-            case 0, 1:
-                let amount = Int64(rng.below(100_000))
-                if (try? book.hold(id(number), userID: 1, amount: NanoUSD(nanos: amount))) != nil { open.append((id(number), amount)) }
-            case 2 where !open.isEmpty:
-                let (request, amount) = open.remove(at: Int(rng.below(UInt64(open.count))))
-                let charge = Int64(rng.below(UInt64(amount / 50 + 1)))
-                if rng.below(2) == 0 {
-                    let ended = book.settle(request, charge: NanoUSD(nanos: charge))
-                    #expect(ended)
-                    charged += charge
-                } else {
-                    let ended = book.void(request)
-                    #expect(ended)
-                }
-            default:
-                book.posted(1, NanoUSD(nanos: charged - posted))
-                posted = charged
-            }
-            let held = open.reduce(0) { $0 + $1.1 }
-            #expect(book.account(1)?.available.nanos == 1_000_000 - charged - held, "seed 99, step \(number)")
-            #expect((book.account(1)?.available.nanos ?? -1) >= 0)
+        let after = LeaseState(balance: NanoUSD(nanos: 90), lease: NanoUSD(nanos: 90))
+        for _ in 0..<2 {
+            // A posting that is told twice counts once.
+            book.posted([id(1)], setAside: [], states: [1: after])
+            #expect(book.account(1)?.available == NanoUSD(nanos: 90) && book.account(1)?.balance == NanoUSD(nanos: 90))
         }
     }
+
+    @Test func `a free request is refused to an overdrawn user`() throws {
+        var book = book(0, balance: -5)
+        #expect(throws: AccountBook.Refusal.insufficient(needed: .zero, available: NanoUSD(nanos: -5))) { try hold(&book, 1, 0) }
+        var empty = self.book(0)
+        try hold(&empty, 1, 0)
+    }
+
+    @Test func `a lease that has run out is asked for again, and one that others took is gone`() throws {
+        var book = book(100, validUntil: MonotonicInstant(nanoseconds: 1_000))
+        #expect(throws: AccountBook.Refusal.noLease) { try hold(&book, 1, 1) }
+        book.renewed([1: NanoUSD(nanos: 70)], validUntil: MonotonicInstant(nanoseconds: 2_000))
+        try hold(&book, 1, 70)
+        book.renewed([:], validUntil: MonotonicInstant(nanoseconds: 3_000))
+        #expect(book.account(1)?.available == NanoUSD(nanos: -70))
+    }
+
+    @Test func `what is given back is what nobody holds`() throws {
+        var book = book(100)
+        try hold(&book, 1, 60)
+        let idle = book.idle(before: MonotonicInstant(nanoseconds: 2_000)).map(\.amount)
+        #expect(idle == [NanoUSD(nanos: 40)])
+        #expect(book.takeBack(1) == NanoUSD(nanos: 40))
+        #expect(book.takeBack(1) == .zero)
+        #expect(book.account(1)?.lease == NanoUSD(nanos: 60))
+    }
+
+    // MARK: Budgets
+
+    @Test func `every budget counts, and the one that is used up is named`() throws {
+        var book = book(1_000)
+        let day = BudgetLimit(scope: .key(7), window: .day, amount: NanoUSD(nanos: 100))
+        let total = BudgetLimit(scope: .user(1), window: .total, amount: NanoUSD(nanos: 150))
+        let noon: Int64 = 1_795_608_000
+        let counters = [day, total].map { $0.counter(at: noon) }
+        #expect(throws: AccountBook.Refusal.unknownSpending(counters)) { try hold(&book, 1, 10, limits: [day, total], at: noon) }
+        book.spent([counters[1]: NanoUSD(nanos: 40)], asked: counters)
+        try hold(&book, 1, 90, limits: [day, total], at: noon)
+        #expect(throws: AccountBook.Refusal.overBudget(day, needed: NanoUSD(nanos: 11), available: NanoUSD(nanos: 10))) {
+            try hold(&book, 2, 11, limits: [day, total], at: noon)
+        }
+        _ = book.settle(id(1), charge: NanoUSD(nanos: 95))
+        #expect(throws: AccountBook.Refusal.overBudget(day, needed: NanoUSD(nanos: 6), available: NanoUSD(nanos: 5))) {
+            try hold(&book, 2, 6, limits: [day, total], at: noon)
+        }
+        // The next day has a counter of its own; the total goes on.
+        let tomorrow = noon + 86_400
+        book.spent([:], asked: [day.counter(at: tomorrow)])
+        #expect(throws: AccountBook.Refusal.overBudget(total, needed: NanoUSD(nanos: 16), available: NanoUSD(nanos: 15))) {
+            try hold(&book, 2, 16, limits: [day, total], at: tomorrow)
+        }
+        try hold(&book, 2, 15, limits: [day, total], at: tomorrow)
+        _ = book.void(id(2))
+        // Posting moves spending from here to the ledger, once.
+        for _ in 0..<2 { book.posted([id(1)], setAside: [], states: [:]) }
+        try hold(&book, 3, 15, limits: [total], at: tomorrow)
+    }
+
+    @Test(arguments: [
+        (0, 1970_01_01, 197_001, 2_678_400, 86_400), (1_795_608_000, 2026_11_25, 202_611, 475_200, 43_200),
+        (951_782_400, 2000_02_29, 200_002, 86_400, 86_400), (1_798_761_599, 2026_12_31, 202_612, 1, 1),
+    ] as [(Int64, Int64, Int64, Int64, Int64)])
+    func `windows follow the calendar of UTC`(_ seconds: Int64, _ day: Int64, _ month: Int64, _ restOfMonth: Int64, _ restOfDay: Int64) {
+        #expect(BudgetWindow.day.number(at: seconds) == day)
+        #expect(BudgetWindow.month.number(at: seconds) == month)
+        #expect(BudgetWindow.total.number(at: seconds) == 0 && BudgetWindow.total.remaining(at: seconds) == nil)
+        #expect(BudgetWindow.month.remaining(at: seconds) == restOfMonth)
+        #expect(BudgetWindow.day.remaining(at: seconds) == restOfDay)
+        let date = CalendarDate(unixSeconds: seconds)
+        #expect(CalendarDate(date.description) == CalendarDate(unixSeconds: date.startOfDay))
+    }
+
+    @Test(arguments: ["2026-13-01", "2026-02-29", "2026-1-1", "20261125", "", "2026-11-25-1", "x026-11-25"])
+    func `what is no day is refused`(_ text: String) { #expect(CalendarDate(text) == nil) }
 
     @Test func `request ids are of version 7 and sort by time`() throws {
         let early = RequestID(unixMilliseconds: 1_795_530_740_000, randomHigh: .max, randomLow: .max)

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import PostgresTesting
 import RouterCore
 import Storage
 
@@ -30,7 +31,14 @@ struct StoreFactory: Sendable, CustomStringConvertible {
         try await openStore(path: root.path + "/" + UUID().uuidString)
     }
 
-    static let all = [sqlite]
+    static let postgres = StoreFactory(description: "PostgreSQL") {
+        let url = try PostgresServer.shared.get().makeDatabase()
+        return try await PostgresStore.open(
+            url: Secret(url), migrationsDirectory: try Migrations.locate(dialect: .postgres, environment: [:]), now: 1,
+            connections: 2)
+    }
+
+    static let all = [sqlite, postgres]
 
     /// Stores are handed out without an owner for their files, which therefore stay until the process ends.
     private static let root: TemporaryFolder = {
@@ -99,4 +107,14 @@ struct SplitMix64: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+}
+
+/// A gateway that shares the ledger with others.
+func gateway(_ id: String, epoch: Int64 = 1, isExclusive: Bool = false, lifetime: Int64 = 120) -> LeaseHolder {
+    LeaseHolder(gatewayID: id, epoch: epoch, isExclusive: isExclusive, lifetime: lifetime)
+}
+
+extension Store {
+    /// Posts out of nobody's lease. - Returns: the charges newly posted.
+    func post(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] { try await post(records, holder: nil).charges }
 }

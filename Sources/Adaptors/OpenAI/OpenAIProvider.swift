@@ -109,6 +109,7 @@ struct OpenAIDialect: Sendable, Hashable {
         switch side {
         case .listModels: return nil
         case .accountBalance: return sidePaths["credits"]
+        case .activity: return sidePaths["activity"]
         case .generation(let id):
             guard Self.isGenerationID(id) else { return nil }
             return sidePaths["generation"].map { $0 + id }

@@ -14,7 +14,7 @@ struct GatewayFile {
         configuration.dataDirectory = Paths.join(folder, "../data")
         guard
             let root = cursor.object([
-                "server", "data_dir", "storage", "providers_dir", "channels", "routing", "metering", "groups", "log",
+                "server", "data_dir", "storage", "providers_dir", "channels", "routing", "metering", "journal", "groups", "log",
             ])
         else { return }
         if let server = root["server"] { readServer(server) }
@@ -25,6 +25,7 @@ struct GatewayFile {
         if let path = root["channels"]?.string("a path") { channelsFile = path }
         if let routing = root["routing"] { readRouting(routing) }
         if let metering = root["metering"] { readMetering(metering) }
+        if let journal = root["journal"] { readJournal(journal) }
         if let groups = root["groups"] { readGroups(groups) }
         if let log = root["log"] { readLog(log) }
     }
@@ -75,6 +76,7 @@ struct GatewayFile {
         guard
             let object = cursor.object([
                 "admission", "default_hold_output_tokens", "unknown_price", "on_client_disconnect", "upstream_cost_hold",
+                "balance_wait", "lease_lifetime",
             ])
         else { return }
         if let value = object["admission"]?.choice(GatewayConfiguration.Admission.self) {
@@ -89,6 +91,14 @@ struct GatewayFile {
         if let value = object["on_client_disconnect"]?.choice(GatewayConfiguration.DisconnectPolicy.self) {
             configuration.metering.onClientDisconnect = value
         }
+        if let value = object["balance_wait"]?.duration(allowsZero: true) { configuration.metering.balanceWait = value }
+        if let cursor = object["lease_lifetime"], let value = cursor.duration() {
+            if value >= .seconds(10) {
+                configuration.metering.leaseLifetime = value
+            } else {
+                cursor.mismatch("a duration from 10s")
+            }
+        }
         if let cursor = object["upstream_cost_hold"], let text = cursor.string("USD as quoted text, such as \"0.50\"") {
             if let amount = try? NanoUSD(usd: text), !amount.isNegative, amount.nanos <= 1_000_000_000_000 {
                 configuration.metering.upstreamCostHold = amount
@@ -96,6 +106,12 @@ struct GatewayFile {
                 cursor.mismatch("USD from 0 to 1000 with at most nine decimals")
             }
         }
+    }
+
+    private mutating func readJournal(_ cursor: YAMLCursor) {
+        guard let object = cursor.object(["durability", "max_bytes"]) else { return }
+        if let value = object["durability"]?.choice(GatewayConfiguration.Durability.self) { configuration.journal.durability = value }
+        if let value = object["max_bytes"]?.integer(65_536...1_099_511_627_776) { configuration.journal.maxBytes = value }
     }
 
     private mutating func readGroups(_ cursor: YAMLCursor) {

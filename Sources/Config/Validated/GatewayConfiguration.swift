@@ -28,6 +28,19 @@ public struct GatewayConfiguration: Sendable {
         public var onClientDisconnect = DisconnectPolicy.auto
         /// What is held for models that are charged by the vendor's reported cost, before the group ratio.
         public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
+        /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.
+        public var balanceWait = Duration.seconds(2)
+        /// After this time without renewal other gateways may take this one's leases.
+        public var leaseLifetime = Duration.seconds(120)
+    }
+
+    public enum Durability: String, Sendable, CaseIterable { case process, power }
+
+    public struct Journal: Sendable {
+        /// What a journaled record survives: the end of the process, or of the machine's power.
+        public var durability = Durability.process
+        /// Disk space for settlements while the ledger's database is away; further requests are refused then.
+        public var maxBytes: Int64 = 1 << 30
     }
 
     public struct Log: Sendable {
@@ -49,6 +62,7 @@ public struct GatewayConfiguration: Sendable {
     public var dataDirectory = "data"
     public var storage = StorageURL.sqlite(path: "data/apirouter.db")
     public var metering = Metering()
+    public var journal = Journal()
     public var groups: [String: PriceRatio] = ["default": .one]
     public var log = Log()
     public var bootstrap = Bootstrap()

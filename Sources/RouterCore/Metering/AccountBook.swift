@@ -1,73 +1,158 @@
-/// What one gateway may spend for its users right now, in memory: the balance it knows, what it has settled but not yet
-/// posted to the ledger, and what its running requests hold. A pure state machine; the Server keeps it behind a lock.
+/// What one gateway may spend for its users right now, in memory: the leases that the ledger has given it, what it has settled but not yet
+/// posted, and what its running requests hold. A pure state machine; the Server keeps it behind a lock.
 ///
-/// Invariant for every user: `available = balance − unposted − held`, and a hold is granted only while it fits.
-/// Each hold ends in exactly one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge
-/// cannot be doubled by a bug in the caller.
+/// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits. Each hold ends in exactly one
+/// of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
+///
+/// Budgets of keys and users are checked in the same step as the balance: a hold counts against all of them or is not granted.
 public struct AccountBook: Sendable {
     public struct Account: Sendable, Hashable {
-        /// Sum of the ledger rows that this gateway knows.
+        /// Sum of the ledger rows, as last heard.
         public var balance: NanoUSD
+        /// What of it this gateway may spend.
+        public var lease: NanoUSD
+        /// From then on the ledger may have given the lease to others; nil = it never ends.
+        public var validUntil: MonotonicInstant?
         /// Settled here, journaled, and not in the ledger yet.
-        public var unposted: NanoUSD
+        public var unposted = NanoUSD.zero
         /// Reserved for running requests.
-        public var held: NanoUSD
+        public var held = NanoUSD.zero
+        public var lastUsed: MonotonicInstant
 
-        public var available: NanoUSD {
-            // Each term is bounded by the checks on the way in; a sum that leaves the range means "nothing left".
-            (try? balance.subtracting(unposted).subtracting(held)) ?? NanoUSD(nanos: .min)
-        }
+        public var available: NanoUSD { lease.minus(unposted).minus(held) }
+        /// What is left of the whole balance, leased here or not, when everything that runs costs what it holds.
+        public var uncommitted: NanoUSD { balance.minus(unposted).minus(held) }
     }
 
     public enum Refusal: Error, Sendable, Hashable {
-        case unknownUser
-        /// The hold does not fit.
+        /// The ledger has to be asked for a lease first: nothing is known of the user, or what was known has run out of time.
+        case noLease
+        /// The hold does not fit into the lease.
         case insufficient(needed: NanoUSD, available: NanoUSD)
+        /// The hold does not fit into a budget.
+        case overBudget(BudgetLimit, needed: NanoUSD, available: NanoUSD)
+        /// The ledger has to be asked what was spent in these windows.
+        case unknownSpending([BudgetCounter])
     }
 
-    public struct Hold: Sendable, Hashable {
-        public var requestID: RequestID
-        public var userID: Int64
-        public var amount: NanoUSD
+    private struct Hold: Sendable {
+        var userID: Int64
+        var amount: NanoUSD
+        var counters: [BudgetCounter]
+    }
+
+    /// Spending of one counter.
+    private struct Spending: Sendable {
+        /// In the ledger, as last heard.
+        var posted: NanoUSD
+        /// Held or settled here, not in the ledger yet.
+        var open = NanoUSD.zero
     }
 
     private var accounts: [Int64: Account] = [:]
     private var holds: [RequestID: Hold] = [:]
+    /// Settled and not posted: the charge of each request, so that a posting that was repeated counts once.
+    private var settled: [RequestID: Hold] = [:]
+    private var spending: [BudgetCounter: Spending] = [:]
 
     public init() {}
 
     public func account(_ userID: Int64) -> Account? { accounts[userID] }
     public var openHolds: Int { holds.count }
+    public var unpostedCount: Int { settled.count }
 
-    /// Makes a user known or sets what the ledger says of them; holds and unposted charges stay.
-    public mutating func setBalance(_ userID: Int64, _ balance: NanoUSD) {
-        accounts[userID, default: Account(balance: balance, unposted: .zero, held: .zero)].balance = balance
+    // MARK: Leases
+
+    /// What the ledger answered to a request for a lease.
+    public mutating func leased(_ userID: Int64, _ state: LeaseState, validUntil: MonotonicInstant?, now: MonotonicInstant) {
+        var account = accounts[userID] ?? Account(balance: state.balance, lease: state.lease, lastUsed: now)
+        account.balance = state.balance
+        account.lease = state.lease
+        account.validUntil = validUntil
+        accounts[userID] = account
     }
 
-    /// Adds a ledger row that did not come from a settlement (recharge, refund, adjustment).
-    public mutating func credit(_ userID: Int64, _ amount: NanoUSD) throws(MoneyError) {
-        guard let account = accounts[userID] else { return }
-        accounts[userID]?.balance = try account.balance.adding(amount)
+    /// All leases that the ledger has renewed, with their amounts; the others are lost.
+    public mutating func renewed(_ leases: [Int64: NanoUSD], validUntil: MonotonicInstant?) {
+        for userID in accounts.keys {
+            accounts[userID]?.lease = leases[userID] ?? .zero
+            if leases[userID] != nil { accounts[userID]?.validUntil = validUntil }
+        }
+    }
+
+    /// Users whose lease has lain idle since `before`, with what can be given back.
+    public func idle(before: MonotonicInstant) -> [(userID: Int64, amount: NanoUSD)] {
+        accounts.compactMap { userID, account in
+            account.lastUsed < before && account.available.isPositive ? (userID, account.available) : nil
+        }
+    }
+
+    /// Takes what is available out of the lease, so that it can be given back to the ledger.
+    public mutating func takeBack(_ userID: Int64) -> NanoUSD {
+        guard let account = accounts[userID], account.available.isPositive else { return .zero }
+        let amount = account.available
+        accounts[userID]?.lease = account.lease.minus(amount)
+        return amount
+    }
+
+    /// Forgets users of whom nothing is leased, held or unposted, and spending of windows that are over.
+    public mutating func forgetIdle(before: MonotonicInstant, currentWindows: Set<Int64>) {
+        accounts = accounts.filter { _, account in
+            account.lastUsed >= before || account.lease.isPositive || account.held.isPositive || account.unposted.isPositive
+        }
+        spending = spending.filter { counter, spending in
+            currentWindows.contains(counter.window) || spending.open.isPositive
+        }
     }
 
     public mutating func remove(_ userID: Int64) { accounts[userID] = nil }
 
+    // MARK: Budgets
+
+    /// Counters that are known here, to be asked for again.
+    public var knownCounters: [BudgetCounter] { Array(spending.keys) }
+
+    /// What the ledger says was spent; counters that it does not name have seen nothing.
+    public mutating func spent(_ amounts: [BudgetCounter: NanoUSD], asked: [BudgetCounter]) {
+        for counter in asked {
+            spending[counter, default: Spending(posted: .zero)].posted = amounts[counter] ?? .zero
+        }
+    }
+
+    // MARK: Holds
+
     /// Reserves `amount`, or says why not. A request holds at most once.
     ///
     /// A hold of zero (free models) is granted to a balance of zero or more, never to an overdrawn one.
+    /// - Parameter limits: all budgets of the key and its user; `at` (Unix seconds) says in which windows they count.
     public mutating func hold(
-        _ requestID: RequestID, userID: Int64, amount: NanoUSD
-    ) throws(Refusal) -> Hold {
-        guard let account = accounts[userID] else { throw .unknownUser }
-        let available = account.available
+        _ requestID: RequestID, userID: Int64, amount: NanoUSD, limits: [BudgetLimit] = [], at unixSeconds: Int64 = 0,
+        now: MonotonicInstant
+    ) throws(Refusal) {
         precondition(!amount.isNegative && holds[requestID] == nil, "one hold per request, never negative")
-        guard amount <= available, let held = try? account.held.adding(amount) else {
-            throw .insufficient(needed: amount, available: available)
+        try check(limits, amount, unixSeconds)
+        guard var account = accounts[userID], account.validUntil.map({ now < $0 }) ?? true else { throw .noLease }
+        account.lastUsed = now
+        accounts[userID] = account
+        guard amount <= account.available, !account.uncommitted.isNegative, let held = try? account.held.adding(amount) else {
+            throw .insufficient(needed: amount, available: min(account.available, account.uncommitted))
         }
         accounts[userID]?.held = held
-        let hold = Hold(requestID: requestID, userID: userID, amount: amount)
-        holds[requestID] = hold
-        return hold
+        let counters = limits.map { $0.counter(at: unixSeconds) }
+        for counter in counters { spending[counter]?.open.add(amount) }
+        holds[requestID] = Hold(userID: userID, amount: amount, counters: counters)
+    }
+
+    private func check(_ limits: [BudgetLimit], _ amount: NanoUSD, _ unixSeconds: Int64) throws(Refusal) {
+        let unknown = limits.map { $0.counter(at: unixSeconds) }.filter { spending[$0] == nil }
+        guard unknown.isEmpty else { throw .unknownSpending(unknown) }
+        for limit in limits {
+            guard let spent = spending[limit.counter(at: unixSeconds)] else { continue }
+            let left = limit.amount.minus(spent.posted).minus(spent.open)
+            guard amount <= left else {
+                throw .overBudget(limit, needed: amount, available: max(left, .zero))
+            }
+        }
     }
 
     /// Ends a hold with a charge (which may be more than the hold: the answer has been delivered).
@@ -75,9 +160,9 @@ public struct AccountBook: Sendable {
     public mutating func settle(_ requestID: RequestID, charge: NanoUSD) -> Bool {
         guard let hold = holds.removeValue(forKey: requestID) else { return false }
         release(hold)
-        if let account = accounts[hold.userID] {
-            accounts[hold.userID]?.unposted = (try? account.unposted.adding(charge)) ?? .max
-        }
+        accounts[hold.userID]?.unposted.add(charge)
+        for counter in hold.counters { spending[counter]?.open.add(charge) }
+        settled[requestID] = Hold(userID: hold.userID, amount: charge, counters: hold.counters)
         return true
     }
 
@@ -89,21 +174,34 @@ public struct AccountBook: Sendable {
         return true
     }
 
-    /// A settled charge that is found in the journal at start-up counts as unposted until the poster has written it.
-    public mutating func addUnposted(_ userID: Int64, _ charge: NanoUSD) {
-        guard let account = accounts[userID] else { return }
-        accounts[userID]?.unposted = (try? account.unposted.adding(charge)) ?? .max
-    }
-
-    /// The ledger has the charge now: it moves from `unposted` into `balance`, `available` stays the same.
-    public mutating func posted(_ userID: Int64, _ charge: NanoUSD) {
-        guard let account = accounts[userID] else { return }
-        accounts[userID]?.unposted = (try? account.unposted.subtracting(charge)) ?? .zero
-        accounts[userID]?.balance = (try? account.balance.subtracting(charge)) ?? NanoUSD(nanos: .min)
-    }
-
     private mutating func release(_ hold: Hold) {
-        guard let account = accounts[hold.userID] else { return }
-        accounts[hold.userID]?.held = (try? account.held.subtracting(hold.amount)) ?? .zero
+        accounts[hold.userID]?.held.take(hold.amount)
+        for counter in hold.counters { spending[counter]?.open.take(hold.amount) }
     }
+
+    /// The ledger has these requests now. Safe to say twice.
+    /// - Parameters:
+    ///   - setAside: those of them that the ledger refused and keeps apart: nothing was charged.
+    ///   - states: the users' balances and leases after the posting.
+    public mutating func posted(_ requests: [RequestID], setAside: Set<RequestID>, states: [Int64: LeaseState]) {
+        for id in requests {
+            guard let charge = settled.removeValue(forKey: id) else { continue }
+            accounts[charge.userID]?.unposted.take(charge.amount)
+            for counter in charge.counters {
+                spending[counter]?.open.take(charge.amount)
+                if !setAside.contains(id) { spending[counter]?.posted.add(charge.amount) }
+            }
+        }
+        for (userID, state) in states {
+            accounts[userID]?.balance = state.balance
+            accounts[userID]?.lease = state.lease
+        }
+    }
+}
+
+extension NanoUSD {
+    /// A difference that stays within the range; what leaves it means "nothing left".
+    fileprivate func minus(_ other: NanoUSD) -> NanoUSD { (try? subtracting(other)) ?? NanoUSD(nanos: .min) }
+    fileprivate mutating func add(_ other: NanoUSD) { self = (try? adding(other)) ?? .max }
+    fileprivate mutating func take(_ other: NanoUSD) { self = (try? subtracting(other)) ?? .zero }
 }

@@ -33,6 +33,12 @@ public protocol Provider: Sendable {
 
     /// Calls beside the traffic, as data; nil where the vendor has no such thing. The Server makes them.
     func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest?
+
+    /// Reads the answer to ``SideCall/generation(id:)``; nil when it is no record of a generation.
+    func generation(_ body: ByteBuffer) -> Usage?
+
+    /// Reads the answer to ``SideCall/activity``; nil when it is none.
+    func activity(_ body: ByteBuffer) -> [DailyCost]?
 }
 
 /// What can be asked of a vendor apart from answers.
@@ -41,6 +47,8 @@ public enum SideCall: Sendable, Hashable {
     case accountBalance
     /// The vendor's record of one generation, by its id.
     case generation(id: String)
+    /// What the account has cost, day by day.
+    case activity
 }
 
 extension Provider {
@@ -52,6 +60,10 @@ extension Provider {
     public func generationID(_ head: UpstreamHead) -> String? { nil }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? { nil }
+
+    public func generation(_ body: ByteBuffer) -> Usage? { nil }
+
+    public func activity(_ body: ByteBuffer) -> [DailyCost]? { nil }
 }
 
 /// One attempt, as an adaptor sees it.

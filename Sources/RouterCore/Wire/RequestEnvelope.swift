@@ -83,6 +83,18 @@ public struct RequestEnvelope: Sendable {
         return AffinityKey(bytes: bytes.extracting(member.value.lowerBound..<min(end, member.value.lowerBound + 65_536)))
     }
 
+    /// The same request with a bound on the tokens of its answer: in the field that the client used, else as `max_tokens`.
+    public func limitingOutput(to tokens: Int64) throws(Rejection) -> RequestEnvelope {
+        let bytes = body.readableBytesUInt8Span
+        let given = members.filter {
+            JSONText.isKey($0, "max_tokens", bytes) || JSONText.isKey($0, "max_completion_tokens", bytes)
+        }
+        var splice = BodySplice()
+        for member in given { splice.replace(member.value, with: String(tokens)) }
+        if given.isEmpty, let first = members.first { splice.insert("\"max_tokens\":\(tokens),", at: first.whole.lowerBound) }
+        return try RequestEnvelope(body: splice.applied(to: body), endpoint: endpoint)
+    }
+
     /// The member of this name (the last one, as JSON parsers have it).
     public func member(_ name: StaticString) -> JSONMember? {
         let bytes = body.readableBytesUInt8Span

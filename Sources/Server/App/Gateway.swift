@@ -44,23 +44,28 @@ public struct Gateway: Sendable {
         _ configuration: GatewayConfiguration, options: Options, logger: Logger
     ) async throws -> Gateway {
         for warning in configuration.warnings { logger.warning("\(warning)") }
-        let store = try await openStore(configuration, options)
-        let journal = try await SQLiteJournal.open(directory: configuration.dataDirectory)
+        let store = try await StoreOpening.open(configuration.storage, environment: options.environment, now: options.clock.unixSeconds)
+        let journal = try await SQLiteJournal.open(
+            directory: configuration.dataDirectory,
+            durability: configuration.journal.durability == .power ? .power : .process, maximumBytes: configuration.journal.maxBytes)
         let signal = PostSignal()
-        let meter = Meter(journal: journal, store: store, postSignal: signal)
-        let poster = Poster(journal: journal, store: store, meter: meter, signal: signal, logger: logger)
-        let recovered = try await Recovery(journal: journal, clock: options.clock).settleOrphans()
+        let meter = Meter(
+            journal: journal, store: store, postSignal: signal, clock: options.clock,
+            leaseLifetime: configuration.metering.leaseLifetime.components.seconds)
+        let poster = Poster(journal: journal, meter: meter, signal: signal, logger: logger)
+        // What an earlier life has left is posted out of its own leases, before anything is spent.
+        try await meter.adopt()
+        let recovered = try await Recovery(journal: journal).settleOrphans()
         if recovered > 0 {
             logger.notice("requests that were running at the last stop were settled", metadata: ["count": "\(recovered)"])
         }
-        // The ledger gets what the journal has before balances are read, so that nothing counts twice.
         try await poster.drainOnce()
+        try await meter.adopt()
 
         try await Bootstrap.firstStart(
             store: store, bootstrap: configuration.bootstrap, dataDirectory: configuration.dataDirectory,
             clock: options.clock, logger: logger)
         let users = try await store.allUsers()
-        for user in users { meter.setBalance(user.id, user.balance) }
         let keys = KeyDirectory()
         keys.load(users: users, tokens: try await store.allTokens())
         _ = try await store.seedPrices(PriceSeed.rows(of: configuration.providers), now: options.clock.unixSeconds)
@@ -90,21 +95,6 @@ public struct Gateway: Sendable {
             journal: journal, options: options)
     }
 
-    private static func openStore(
-        _ configuration: GatewayConfiguration, _ options: Options
-    ) async throws -> any Store {
-        switch configuration.storage {
-        case .sqlite(let path):
-            return try await SQLiteStore.open(
-                path: path,
-                migrationsDirectory: try Migrations.locate(dialect: .sqlite, environment: options.environment),
-                now: options.clock.unixSeconds)
-        case .postgres:
-            throw StoreError.schema(
-                "storage.url names PostgreSQL, which this build does not speak yet; use sqlite:<path>")
-        }
-    }
-
     /// The demo upstream, only when an enabled channel points to it.
     private static func startDemo(_ configuration: GatewayConfiguration) async throws -> Simulator? {
         guard GatewaySnapshot.needsBuiltin(configuration) else { return nil }
@@ -121,10 +111,13 @@ public struct Gateway: Sendable {
         // Stopped from the last to the first.
         let members: [any Service] = [
             StoreService(store: services.store, journal: journal, simulator: simulator),
+            LeaseKeeper(meter: services.meter, logger: logger),
             services.poster,
             services.settler,
             TransportService(transport: transport),
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
+            Reconciler(services: services),
+            ChangeWatcher(services: services),
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
             ChannelProber(services: services),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),

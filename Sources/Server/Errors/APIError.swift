@@ -70,6 +70,21 @@ struct APIError: Error, HTTPResponseError {
             message: "This request may cost up to \(needed), and \(available) are available.")
     }
 
+    /// A budget of the key or of its user. One that counts by window comes back with the next window; one that counts for ever does not.
+    static func overBudget(_ limit: BudgetLimit, needed: NanoUSD, available: NanoUSD, at unixSeconds: Int64) -> APIError {
+        let whose = if case .key = limit.scope { "key" } else { "user" }
+        let name = limit.window == .total ? "total budget" : "budget per \(limit.window.rawValue)"
+        let message = "The \(name) of this \(whose) is \(limit.amount): this request may cost up to \(needed), and \(available) are left of it."
+        guard let rest = limit.window.remaining(at: unixSeconds) else {
+            return APIError(
+                status: .init(code: 402, reasonPhrase: "Payment Required"), type: "insufficient_quota",
+                code: "\(whose)_budget_exceeded", message: message)
+        }
+        return APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "\(whose)_budget_exceeded", message: message,
+            headers: [.retryAfter: String(rest)])
+    }
+
     static func rateLimited(_ limit: String, retryAfter: Duration) -> APIError {
         APIError(
             status: .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",

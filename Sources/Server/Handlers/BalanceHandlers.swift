@@ -6,13 +6,11 @@ import Storage
 enum BalanceHandlers {
     static func balance(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let user = try context.user()
-        guard let account = services.meter.account(user.id) else { throw ManagementError.notFound("account") }
-        // What has been settled counts as spent, whether or not the poster has written its row yet.
-        let balance = try account.balance.subtracting(account.unposted)
+        guard let standing = try await services.meter.standing(user.id) else { throw ManagementError.notFound("account") }
         return Envelope.ok(
             .object([
-                .init("user_id", .integer(user.id)), .init("balance", .usd(balance)), .init("held", .usd(account.held)),
-                .init("available", .usd(account.available)), .init("quota", .integer(balance.wholeCents)),
+                .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("held", .usd(standing.held)),
+                .init("available", .usd(standing.available)), .init("quota", .integer(standing.balance.wholeCents)),
                 .init("currency", "USD"),
             ]))
     }
@@ -50,6 +48,28 @@ enum BalanceHandlers {
                 actorID: actor.id, action: "balance.add",
                 detail: JSONValue.object([
                     .init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(reference)),
+                ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
+        }
+        return Envelope.ok(json(result.entry))
+    }
+
+    /// `POST /api/balance/admin/refund {reference_id, amount?, description}`: gives a charge back, once and at most the charge.
+    static func refund(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let actor = try context.user()
+        let fields = try await RequestFields(request, allowed: ["reference_id", "amount", "description"])
+        let reference = try fields.requiredString("reference_id", maximum: 100)
+        let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
+        if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
+        let description = try fields.string("description", maximum: 500) ?? ""
+        let result = try await storing("charge") {
+            try await services.meter.refund(reference: reference, amount: amount, description: description)
+        }
+        if result.isNew {
+            try await services.store.audit(
+                actorID: actor.id, action: "balance.refund",
+                detail: JSONValue.object([
+                    .init("user_id", .integer(result.entry.userID)), .init("amount", .usd(result.entry.amount)),
+                    .init("reference_id", .string(reference)),
                 ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
         }
         return Envelope.ok(json(result.entry))

@@ -38,7 +38,9 @@ enum StatusHandlers {
         } catch {
             problems.append("the ledger's database does not answer")
         }
-        if !services.poster.isHealthy { problems.append("settlements cannot be posted; the journal keeps them") }
+        if !services.poster.isHealthy {
+            problems.append(.string("settlements cannot be posted; the journal keeps \(services.meter.unpostedCount) of them"))
+        }
         if problems.isEmpty { return Envelope.response(status: .ok, ["status": "ready"]) }
         return Envelope.response(
             status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
@@ -58,6 +60,9 @@ enum StatusHandlers {
                 .init("apirouter_client_connections", "Open client connections.", Int64(services.presences.count)),
                 .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
                 .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
+                .init("apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(services.meter.unpostedCount)),
+                .init("apirouter_poison_records", "Records that the ledger refused since the start.", services.poster.setAsideCount),
+                .init("apirouter_journal_bytes", "Bytes that the journal's records take up.", services.meter.journalBytes),
                 .init("apirouter_retries_refused", "Retries that the retry budget did not allow.", services.health.refusedRetries),
             ] + ChannelHandlers.gauges(services))
         var headers = HTTPFields()

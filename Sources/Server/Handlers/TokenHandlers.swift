@@ -91,16 +91,7 @@ enum TokenHandlers {
 
     private static func limits(_ fields: RequestFields) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
-        guard case .object(let members) = value else { throw fields.wrong("limits", "an object") }
-        for member in members {
-            guard member.name == "allowed_ips" else {
-                throw ManagementError.badRequest("unknown limit '\(member.name)'; allowed: allowed_ips")
-            }
-            guard let list = member.value.arrayValue, list.allSatisfy({ $0.stringValue.flatMap(AddressRange.init) != nil }) else {
-                throw ManagementError.badRequest("'limits.allowed_ips' must be an array of addresses or blocks such as 10.0.0.0/8")
-            }
-        }
-        return value.text
+        return try KeyLimits.validate(value, allowsAddresses: true)
     }
 
     static func json(_ token: Token) -> JSONValue {

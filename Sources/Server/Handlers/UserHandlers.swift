@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import RouterCore
 import Storage
 
@@ -101,7 +102,6 @@ enum UserHandlers {
             displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
             role: role, group: group, createdAt: services.clock.unixSeconds)
         let user = try await storing("user") { try await services.store.createUser(new) }
-        services.meter.setBalance(user.id, user.balance)
         services.keys.upsert(user)
         return user
     }
@@ -111,7 +111,8 @@ enum UserHandlers {
         let id = try context.pathID()
         guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
         let fields = try await RequestFields(
-            request, allowed: ["username", "password", "display_name", "email", "group", "role", "status"], hints: noBalance)
+            request, allowed: ["username", "password", "display_name", "email", "group", "role", "status", "limits"],
+            hints: noBalance)
         try checkAuthority(over: target, by: actor)
         var change = UserChange()
         change.username = try fields.string("username")
@@ -119,6 +120,7 @@ enum UserHandlers {
         change.displayName = try fields.string("display_name")
         change.email = try fields.string("email")
         change.group = try group(fields, services)
+        change.limits = try limits(fields, of: target, by: actor)
         change.role = try role(fields)
         if let role = change.role, role != target.role {
             guard actor.id != target.id else { throw ManagementError.forbidden("nobody changes their own role") }
@@ -168,6 +170,13 @@ enum UserHandlers {
         }
     }
 
+    /// A budget bounds what a user may spend, so users do not set their own; root may.
+    private static func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
+        guard let value = fields["limits"], !value.isNull else { return nil }
+        guard actor.id != target.id || actor.role == .root else { throw ManagementError.forbidden("nobody changes their own limits") }
+        return try KeyLimits.validate(value, allowsAddresses: false)
+    }
+
     private static func role(_ fields: RequestFields) throws -> Role? {
         guard let number = try fields.integer("role") else { return nil }
         guard let role = Role(rawValue: Int(number)) else { throw fields.wrong("role", "1 (user), 10 (admin) or 100 (root)") }
@@ -212,7 +221,8 @@ enum UserHandlers {
             .init("id", .integer(user.id)), .init("username", .string(user.username)),
             .init("display_name", .string(user.displayName)), .init("email", .string(user.email)),
             .init("role", .integer(user.role.rawValue)), .init("status", .integer(user.status.rawValue)),
-            .init("group", .string(user.group)), .init("balance", .usd(user.balance)),
+            .init("group", .string(user.group)),
+            .init("limits", (try? JSONValue(parsing: ByteBuffer(string: user.limits))) ?? .object([])), .init("balance", .usd(user.balance)),
             .init("quota", .integer(user.balance.wholeCents)), .init("created_at", .integer(user.createdAt)),
         ])
     }

@@ -44,6 +44,8 @@ struct KeyPrincipal: Sendable {
     /// Empty = all. An entry may end in `*`.
     var models: [String]
     var addresses: [AddressRange]
+    /// Of the key and of its user; all of them hold.
+    var budgets: [BudgetLimit] = []
 
     func allows(model: String) -> Bool {
         models.isEmpty

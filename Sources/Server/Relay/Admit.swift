@@ -2,63 +2,152 @@ import Config
 import RouterCore
 import Storage
 
-/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the
-/// hold is in the journal.
+/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the budgets, and the hold is in
+/// the journal.
+///
+/// `standard` admission holds an estimate. `strict` holds an upper bound, and where the balance does not cover it lowers the request's
+/// `max_tokens` to what the balance affords, so that a balance never goes below zero.
 struct Admit: Sendable {
     let services: GatewayServices
 
     func run(
         _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned
     ) async throws -> Admission {
-        let metering = accepted.snapshot.configuration.metering
-        var priced: [PricedCandidate] = []
-        var hold = NanoUSD.zero
-        for candidate in planned.candidates {
-            let quote = services.prices.quote(
-                candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot,
-                group: accepted.principal.group)
-            guard let quote else { continue }
-            hold = max(hold, try worstCase(quote, envelope, candidate, metering))
-            priced.append(PricedCandidate(route: candidate, quote: quote))
+        let priced = planned.candidates.compactMap { candidate in
+            services.prices.quote(
+                candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot, group: accepted.principal.group
+            ).map { PricedCandidate(route: candidate, quote: $0) }
         }
         guard let first = priced.first else { throw APIError.priceMissing(envelope.model) }
+        let metering = accepted.snapshot.configuration.metering
+        let bound = HoldBound(services: services, candidates: priced, envelope: envelope, metering: metering)
+        guard metering.admission == .strict, envelope.endpoint != .embeddings else {
+            let hold = try record(accepted, envelope, first, amount: try bound.amount(output: nil))
+            try await take(hold, accepted, metering)
+            return Admission(accepted: accepted, envelope: envelope, planned: planned, candidates: priced, hold: hold)
+        }
+        return try await strict(accepted, envelope, planned, priced, bound)
+    }
 
+    /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
+    private func strict(
+        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned, _ priced: [PricedCandidate], _ bound: HoldBound
+    ) async throws -> Admission {
+        let metering = accepted.snapshot.configuration.metering
+        let asked = bound.strictOutput
+        var output = asked
+        for isLastTry in [false, false, true] {
+            let hold = try record(accepted, envelope, priced[0], amount: try bound.amount(output: output))
+            do {
+                try await take(hold, accepted, metering)
+            } catch let error as InsufficientBalance {
+                guard !isLastTry, let affordable = try bound.output(affordableWith: error.available, below: output) else {
+                    throw error.answer
+                }
+                output = affordable
+                continue
+            }
+            var bounded = envelope
+            // The vendor has to know the bound, or it is none.
+            if envelope.maxOutputTokens != output {
+                do {
+                    bounded = try envelope.limitingOutput(to: output)
+                } catch {
+                    throw APIError.badRequest(error.message, param: error.param)
+                }
+            }
+            return Admission(
+                accepted: accepted, envelope: bounded, planned: planned, candidates: priced, hold: hold,
+                loweredOutput: output < envelope.maxOutputTokens ?? asked ? output : nil)
+        }
+        throw APIError.internalError()
+    }
+
+    private func record(
+        _ accepted: Accepted, _ envelope: RequestEnvelope, _ first: PricedCandidate, amount: NanoUSD
+    ) throws -> HoldRecord {
         let prompt = Usage(uncachedInput: envelope.prompt.tokens)
-        let record = HoldRecord(
+        return HoldRecord(
             requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
-            amount: hold, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
-            promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? hold,
+            amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
+            promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? amount,
             pricingVersion: first.quote.version, clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+    }
+
+    /// The balance does not cover a hold; shown to the client as 402.
+    private struct InsufficientBalance: Error {
+        var available: NanoUSD
+        var answer: APIError
+    }
+
+    private func take(_ hold: HoldRecord, _ accepted: Accepted, _ metering: GatewayConfiguration.Metering) async throws {
         do {
-            try await services.meter.hold(record)
+            try await services.meter.hold(hold, limits: accepted.principal.budgets, wait: metering.balanceWait)
         } catch let refusal as AccountBook.Refusal {
             switch refusal {
             case .insufficient(let needed, let available):
-                throw APIError.insufficientBalance(needed: needed, available: available)
-            case .unknownUser:
-                throw APIError.invalidKey("The user of this API key no longer exists.")
+                let answer = APIError.insufficientBalance(needed: needed, available: available)
+                guard metering.admission == .strict else { throw answer }
+                throw InsufficientBalance(available: available, answer: answer)
+            case .overBudget(let limit, let needed, let available):
+                throw APIError.overBudget(limit, needed: needed, available: available, at: accepted.createdAt)
+            case .noLease, .unknownSpending:
+                throw APIError.unavailable("The gateway's books cannot be read at the moment; try again.")
             }
+        } catch MeterError.unknownUser {
+            throw APIError.invalidKey("The user of this API key no longer exists.")
+        } catch StoreError.journalFull {
+            throw APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
+        } catch StoreError.fenced {
+            throw APIError.unavailable("Another gateway runs with this gateway's identity; this one does not serve.")
         }
-        return Admission(accepted: accepted, envelope: envelope, planned: planned, candidates: priced, hold: record)
+    }
+}
+
+/// What a request can cost at most, over all candidates that may serve it.
+private struct HoldBound {
+    let services: GatewayServices
+    let candidates: [PricedCandidate]
+    let envelope: RequestEnvelope
+    let metering: GatewayConfiguration.Metering
+
+    /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
+    var strictOutput: Int64 {
+        let models = candidates.compactMap { services.prices.row($0.route.model)?.maxOutputTokens }
+        return max(1, [envelope.maxOutputTokens, models.min()].compactMap { $0 }.min() ?? metering.defaultHoldOutputTokens)
     }
 
-    private func worstCase(
-        _ quote: PriceQuote, _ envelope: RequestEnvelope, _ candidate: RouteCandidate,
-        _ metering: GatewayConfiguration.Metering
-    ) throws -> NanoUSD {
-        let isStrict = metering.admission == .strict
-        let modelMaximum = services.prices.row(candidate.model)?.maxOutputTokens
-        var output = [envelope.maxOutputTokens, modelMaximum].compactMap { $0 }.min()
-        if !isStrict || output == nil { output = min(output ?? .max, metering.defaultHoldOutputTokens) }
-        if envelope.endpoint == .embeddings { output = 0 }
-        let bound = UsageBound(
-            promptTokens: isStrict ? envelope.prompt.upperBound : envelope.prompt.tokens,
-            outputTokens: output ?? 0, choices: envelope.choices, images: envelope.prompt.images)
-        do {
-            return try quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold)
-        } catch {
-            throw APIError.badRequest("the worst case of this request costs more than can be expressed", param: nil)
+    /// - Parameter output: completion tokens per choice; nil = the estimate of standard admission.
+    func amount(output: Int64?) throws -> NanoUSD {
+        var hold = NanoUSD.zero
+        for candidate in candidates {
+            let bound = UsageBound(
+                promptTokens: metering.admission == .strict ? envelope.prompt.upperBound : envelope.prompt.tokens,
+                outputTokens: output ?? estimate(candidate), choices: envelope.choices, images: envelope.prompt.images)
+            do {
+                hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
+            } catch {
+                throw APIError.badRequest("the worst case of this request costs more than can be expressed", param: nil)
+            }
         }
+        return hold
+    }
+
+    private func estimate(_ candidate: PricedCandidate) -> Int64 {
+        if envelope.endpoint == .embeddings { return 0 }
+        let model = services.prices.row(candidate.route.model)?.maxOutputTokens
+        return [envelope.maxOutputTokens, model, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
+    }
+
+    /// The most completion tokens whose worst case fits; nil when not even one does.
+    func output(affordableWith available: NanoUSD, below: Int64) throws -> Int64? {
+        var low: Int64 = 0
+        var high = below
+        while low + 1 < high {
+            let middle = low + (high - low) / 2
+            if try amount(output: middle) <= available { low = middle } else { high = middle }
+        }
+        return low == 0 ? nil : low
     }
 }
 
@@ -75,4 +164,6 @@ struct Admission: Sendable {
     /// Those of the plan that have a price, in its order.
     var candidates: [PricedCandidate]
     var hold: HoldRecord
+    /// What strict admission lowered `max_tokens` to; nil when it did not.
+    var loweredOutput: Int64?
 }

@@ -17,7 +17,7 @@ struct Relay: Sendable {
     func send(_ answer: WholeAnswer) async throws -> Response {
         let isGone = settle.admission.accepted.presence?.isGone == true
         try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
-        var headers = HTTPFields()
+        var headers = limitHeaders
         headers[.contentType] = "application/json"
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: answer.body))
     }
@@ -77,8 +77,15 @@ struct Relay: Sendable {
         return Response(status: .ok, headers: streamHeaders, body: body)
     }
 
-    private var streamHeaders: HTTPFields {
+    /// Says that strict admission lowered `max_tokens` to what the balance affords.
+    private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
+        if let limit = settle.admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
+        return headers
+    }
+
+    private var streamHeaders: HTTPFields {
+        var headers = limitHeaders
         headers[.contentType] = "text/event-stream; charset=utf-8"
         headers[.cacheControl] = "no-cache"
         // nginx in front of us would collect the stream otherwise.
@@ -157,6 +164,7 @@ private struct StreamRun {
                     await write(out, to: &writer)
                     throw error
                 }
+                settle.delivered(answer.decoder.progress)
                 await write(out, to: &writer)
             }
             return nil

@@ -1,3 +1,4 @@
+import Config
 import Logging
 import RouterCore
 import Storage
@@ -21,7 +22,12 @@ final class Settle: Sendable {
         var firstContentAt: MonotonicInstant?
         var upstreamWait = Duration.zero
         fileprivate(set) var hasEnded = false
+        /// When the journal last heard how far the request has come.
+        fileprivate var notedAt: MonotonicInstant?
     }
+
+    /// How often the journal hears of a stream that goes on.
+    private static let progressInterval = Duration.seconds(1)
 
     /// How a request ended, as the relay saw it.
     struct End: Sendable {
@@ -122,6 +128,45 @@ final class Settle: Sendable {
             return state.ticket
         }
         if let ticket { services.health.delivered(ticket) }
+        if admission.envelope.isStream { noteProgress(progress) }
+    }
+
+    /// The vendor's head has come, with its id of the generation: what a crash must not forget.
+    func generation(_ id: String) {
+        let progress = state.withLock { state in
+            state.progress.generationID = id
+            return state.progress
+        }
+        noteProgress(progress)
+    }
+
+    /// Tells the journal what the request would be charged if it ended now, once a second at most.
+    func delivered(_ progress: AnswerProgress) {
+        let now = services.clock.monotonic
+        let isDue = state.withLock { state in
+            guard let last = state.notedAt, last.duration(to: now) < Self.progressInterval else { return true }
+            return false
+        }
+        if isDue { noteProgress(progress) }
+    }
+
+    private func noteProgress(_ progress: AnswerProgress) {
+        let now = services.clock.monotonic
+        let state = state.withLock { state in
+            state.notedAt = now
+            return state
+        }
+        guard let candidate = state.candidate else { return }
+        let usage = progress.usage
+            ?? Usage(uncachedInput: admission.envelope.prompt.tokens, output: progress.estimatedOutputTokens)
+        services.meter.progress(
+            ProgressRecord(
+                requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
+                provider: candidate.route.channel.provider.name, model: candidate.route.model,
+                upstreamModel: candidate.route.upstreamModel,
+                generationID: state.progress.generationID ?? progress.generationID, promptTokens: usage.promptTokens,
+                completionTokens: usage.completionTokens,
+                charge: (try? candidate.quote.charge(for: usage)) ?? admission.hold.amount, pricingVersion: candidate.quote.version))
     }
 
     /// The attempt that delivered content is over. Does nothing the second time.
@@ -216,6 +261,7 @@ extension Settle {
                 services.logger.warning(
                     "charged by the hold", metadata: ["request_id": "\(accepted.requestID)", "reason": "\(error)"])
             }
+            charge = capped(charge, admission, services)
         }
         let route = state.candidate?.route
         return RequestRecord(
@@ -233,6 +279,19 @@ extension Settle {
             latencyMilliseconds: milliseconds(accepted.receivedAt, now),
             firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
             clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+    }
+
+    /// Strict admission promises that a request never costs more than was held: tokens that a vendor adds of its own are the operator's.
+    private static func capped(_ charge: NanoUSD?, _ admission: Admission, _ services: GatewayServices) -> NanoUSD? {
+        guard let charge, charge > admission.hold.amount,
+            admission.accepted.snapshot.configuration.metering.admission == .strict
+        else { return charge }
+        services.logger.warning(
+            "the vendor's usage is beyond the bound of the hold; charged by the hold (strict admission)",
+            metadata: [
+                "request_id": "\(admission.accepted.requestID)", "usage_charge": "\(charge)", "hold": "\(admission.hold.amount)",
+            ])
+        return admission.hold.amount
     }
 
     private static func measured(

@@ -63,7 +63,7 @@ struct SingleAttempt: Sendable {
         settle.cancels(with: cancellation)
         if policy == .cancel { presence?.onGone { cancellation.cancel() } }
         let response = try await send(request, cancellation)
-        if let id = provider.generationID(response.head) { settle.update { $0.progress.generationID = id } }
+        if let id = provider.generationID(response.head) { settle.generation(id) }
         guard (200..<300).contains(response.head.status) else {
             throw await refusal(response, provider)
         }

@@ -1,5 +1,4 @@
 import Crypto
-import NIOCore
 import RouterCore
 import Storage
 import Synchronization
@@ -23,12 +22,20 @@ enum KeyRefusal: Error, Sendable {
 public final class KeyDirectory: Sendable {
     private struct Entry {
         var token: Token
-        var addresses: [AddressRange]
+        var limits: KeyLimits
+    }
+    private struct Owner {
+        var user: User
+        var limits: KeyLimits
+        init(_ user: User) {
+            self.user = user
+            limits = KeyLimits(stored: user.limits)
+        }
     }
     private struct State {
         var entries: [[UInt8]: Entry] = [:]
         var hashes: [Int64: [UInt8]] = [:]
-        var users: [Int64: User] = [:]
+        var users: [Int64: Owner] = [:]
         var touched: [Int64: Int64] = [:]
     }
     private let state = Mutex(State())
@@ -37,15 +44,15 @@ public final class KeyDirectory: Sendable {
 
     func load(users: [User], tokens: [Token]) {
         state.withLock { state in
-            state.users = Dictionary(users.map { ($0.id, $0) }) { _, last in last }
+            state.entries = [:]
+            state.hashes = [:]
+            state.users = Dictionary(users.map { ($0.id, Owner($0)) }) { _, last in last }
             for token in tokens { Self.add(token, &state) }
         }
     }
 
     private static func add(_ token: Token, _ state: inout State) {
-        let limits = (try? JSONValue(parsing: ByteBuffer(string: token.limits))) ?? .null
-        let addresses = limits["allowed_ips"]?.arrayValue?.compactMap { $0.stringValue.flatMap(AddressRange.init) } ?? []
-        state.entries[token.keyHash] = Entry(token: token, addresses: addresses)
+        state.entries[token.keyHash] = Entry(token: token, limits: KeyLimits(stored: token.limits))
         state.hashes[token.id] = token.keyHash
     }
 
@@ -58,12 +65,13 @@ public final class KeyDirectory: Sendable {
             guard let entry = state.entries[hash] else { return .failure(.unknown) }
             guard entry.token.status == .enabled else { return .failure(.disabled) }
             if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
-            guard let user = state.users[entry.token.userID], user.status == .enabled else { return .failure(.userDisabled) }
+            guard let owner = state.users[entry.token.userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
             state.touched[entry.token.id] = now
             return .success(
                 KeyPrincipal(
-                    userID: user.id, tokenID: entry.token.id, group: user.group, models: entry.token.models,
-                    addresses: entry.addresses))
+                    userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
+                    addresses: entry.limits.addresses,
+                    budgets: entry.limits.limits(.key(entry.token.id)) + owner.limits.limits(.user(owner.user.id))))
         }
     }
 
@@ -80,7 +88,7 @@ public final class KeyDirectory: Sendable {
         }
     }
 
-    func upsert(_ user: User) { state.withLock { $0.users[user.id] = user } }
+    func upsert(_ user: User) { state.withLock { $0.users[user.id] = Owner(user) } }
 
     func remove(userID: Int64) {
         state.withLock { state in

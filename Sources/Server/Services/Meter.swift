@@ -3,62 +3,102 @@ public import RouterCore
 public import Storage
 import Synchronization
 
-/// The one place through which money moves while requests run: admits, settles, voids.
+/// The one place through which money moves while requests run: admits, settles, voids, posts.
 ///
-/// In memory (``AccountBook``) so that admission needs no database; every hold and every end is journaled before it
-/// matters. The ``Poster`` carries what is journaled to the ledger.
+/// In memory (``AccountBook``) so that admission needs no database while the lease lasts; every hold and every end is journaled before it
+/// matters. Operations of the ledger that change a lease go through one gate, one after the other, so that what the book says of a lease is
+/// what the ledger said last.
 public final class Meter: Sendable {
     private let book = Mutex(AccountBook())
     private let journal: any Journal
     private let store: any Store
     private let postSignal: PostSignal
+    private let clock: ServerClock
+    private let gate = AsyncGate()
+    private let waiting = BalanceWaiters()
+    private let unjournaled: AsyncStream<RequestRecord>.Continuation
+    /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
+    let retries: AsyncStream<RequestRecord>
+    public let holder: LeaseHolder
 
-    public init(journal: any Journal, store: any Store, postSignal: PostSignal) {
+    /// A lease is given up this much before the ledger may give it to others, so that a slow clock does no harm.
+    private static let margin: Int64 = 5
+    /// How often a request that waits for money looks again on its own.
+    private static let recheck = Duration.milliseconds(100)
+
+    public init(
+        journal: any Journal, store: any Store, postSignal: PostSignal, clock: ServerClock = .system, leaseLifetime: Int64 = 120
+    ) {
         self.journal = journal
         self.store = store
         self.postSignal = postSignal
+        self.clock = clock
+        holder = LeaseHolder(
+            gatewayID: journal.identity.gatewayID, epoch: journal.identity.epoch, isExclusive: !store.isShared, lifetime: leaseLifetime)
+        // Unbounded on purpose: each entry is a request that was admitted, and admission is what bounds them.
+        (retries, unjournaled) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
     // MARK: Accounts
 
     public func account(_ userID: Int64) -> AccountBook.Account? { book.withLock { $0.account(userID) } }
     public var openHolds: Int { book.withLock { $0.openHolds } }
-
-    /// At start-up, and for every new user.
-    public func setBalance(_ userID: Int64, _ balance: NanoUSD) { book.withLock { $0.setBalance(userID, balance) } }
+    public var unpostedCount: Int { book.withLock { $0.unpostedCount } }
+    public var journalBytes: Int64 { journal.size }
 
     public func remove(_ userID: Int64) { book.withLock { $0.remove(userID) } }
 
-    /// A settlement that the journal has and the ledger may not have yet (start-up).
-    public func addUnposted(_ userID: Int64, _ charge: NanoUSD) {
-        book.withLock { $0.addUnposted(userID, charge) }
+    /// What a user has: what is settled here counts as spent, whether or not its row is written yet.
+    /// - Returns: nil for an unknown user.
+    /// - Throws: ``StoreError``, ``MoneyError``.
+    func standing(_ userID: Int64) async throws -> (balance: NanoUSD, held: NanoUSD, available: NanoUSD)? {
+        // Behind the gate, so that no posting comes between the two reads.
+        try await gate.run {
+            guard let user = try await store.user(id: userID) else { return nil }
+            let account = account(userID)
+            let balance = try user.balance.subtracting(account?.unposted ?? .zero)
+            let held = account?.held ?? .zero
+            return (balance, held, try balance.subtracting(held))
+        }
     }
 
     /// Posts a recharge, refund or adjustment; the money can be spent when this returns.
     /// - Throws: ``StoreError``.
     public func credit(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        let result = try await store.post(posting)
-        if result.isNew {
-            try book.withLock { book throws(MoneyError) in try book.credit(posting.userID, posting.amount) }
+        try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting) }
+    }
+
+    /// - Throws: ``StoreError``.
+    func refund(reference: String, amount: NanoUSD?, description: String) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        let now = clock.unixSeconds
+        let result = try await gate.run {
+            try await store.refund(reference: reference, amount: amount, description: description, now: now)
         }
+        waiting.wake(result.entry.userID)
         return result
     }
 
-    /// The ledger has these charges now.
-    func posted(_ charges: [Int64: NanoUSD]) {
-        book.withLock { book in
-            for (userID, charge) in charges { book.posted(userID, charge) }
+    private func crediting(
+        _ userID: Int64, takesBack: Bool, _ body: () async throws -> (entry: LedgerEntry, isNew: Bool)
+    ) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        let result = try await gate.run {
+            // What is taken from a balance must not be spent from a lease any more.
+            if takesBack { try await giveBack(userID) }
+            return try await body()
         }
+        waiting.wake(userID)
+        return result
     }
 
     // MARK: Holds
 
-    /// Reserves the hold's amount and journals it. When this returns, the upstream may be asked.
-    /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``StoreError`` when the journal fails (nothing is reserved then).
-    func hold(_ record: HoldRecord) async throws {
-        try book.withLock { book throws(AccountBook.Refusal) in
-            _ = try book.hold(record.requestID, userID: record.userID, amount: record.amount)
-        }
+    /// Reserves the hold's amount within the lease and the budgets, and journals it. When this returns, the upstream may be asked.
+    /// - Parameter wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to
+    ///   end.
+    /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal fails
+    ///   (nothing is reserved then).
+    func hold(_ record: HoldRecord, limits: [BudgetLimit] = [], wait: Duration = .zero) async throws {
+        try await reserve(record, limits, until: clock.monotonic.advanced(by: wait))
         do {
             try await journal.hold(record)
         } catch {
@@ -67,17 +107,158 @@ public final class Meter: Sendable {
         }
     }
 
+    private func tryHold(_ record: HoldRecord, _ limits: [BudgetLimit]) -> AccountBook.Refusal? {
+        let now = clock.monotonic
+        return book.withLock { book in
+            do throws(AccountBook.Refusal) {
+                try book.hold(
+                    record.requestID, userID: record.userID, amount: record.amount, limits: limits, at: record.createdAt, now: now)
+                return nil
+            } catch {
+                return error
+            }
+        }
+    }
+
+    private func reserve(_ record: HoldRecord, _ limits: [BudgetLimit], until deadline: MonotonicInstant) async throws {
+        while let refusal = tryHold(record, limits) {
+            switch refusal {
+            case .overBudget: throw refusal
+            case .unknownSpending(let counters): try await learnSpending(counters)
+            case .noLease, .insufficient:
+                try await lease(record.userID, needed: record.amount)
+                guard let again = tryHold(record, limits) else { return }
+                guard case .insufficient(let needed, _) = again else { continue }
+                let account = account(record.userID)
+                let uncommitted = account?.uncommitted ?? .zero
+                // Money that running requests hold may come back, money of other gateways as well; what is not there never.
+                guard let all = try? uncommitted.adding(account?.held ?? .zero), needed <= all, clock.monotonic < deadline else {
+                    throw AccountBook.Refusal.insufficient(needed: needed, available: max(uncommitted, .zero))
+                }
+                await waiting.wait(record.userID, atMost: Self.recheck)
+            }
+        }
+    }
+
+    /// Asks the ledger for as much as is missing.
+    private func lease(_ userID: Int64, needed: NanoUSD) async throws {
+        try await gate.run {
+            let available = account(userID).map { isValid($0) ? $0.available : .zero } ?? .zero
+            // Somebody before us in the gate may have leased enough for both.
+            let isKnown = account(userID).map(isValid) ?? false
+            if isKnown, needed <= available, needed.isPositive { return }
+            let asked = clock.monotonic
+            let missing = (try? needed.subtracting(available)) ?? needed
+            guard let state = try await store.acquireLease(userID: userID, needed: missing, holder: holder, now: clock.unixSeconds) else {
+                throw MeterError.unknownUser
+            }
+            book.withLock { $0.leased(userID, state, validUntil: validity(from: asked), now: asked) }
+        }
+    }
+
+    private func isValid(_ account: AccountBook.Account) -> Bool { account.validUntil.map { clock.monotonic < $0 } ?? true }
+
+    private func validity(from asked: MonotonicInstant) -> MonotonicInstant? {
+        holder.isExclusive ? nil : asked.advanced(by: .seconds(max(1, holder.lifetime - Self.margin)))
+    }
+
+    private func learnSpending(_ counters: [BudgetCounter]) async throws {
+        try await gate.run {
+            let spent = try await store.spending(counters)
+            book.withLock { $0.spent(spent, asked: counters) }
+        }
+    }
+
     /// Ends the request's hold: with a charge when the record has one, else as void. Journaled when this returns.
     ///
-    /// The book is changed before the journal is asked, so that a failing journal cannot leave money reserved; the
-    /// error is thrown all the same, because the caller must not tell the client that all is well.
+    /// The book is changed before the journal is asked, so that a failing journal cannot leave money reserved; the error is thrown all the
+    /// same, because the caller must not tell the client that all is well, and the record is tried again until the journal takes it.
     func end(_ record: RequestRecord) async throws {
         let ended = book.withLock { book in
             if let charge = record.charge { return book.settle(record.requestID, charge: charge) }
             return book.void(record.requestID)
         }
         guard ended else { return }
+        waiting.wake(record.userID)
+        do {
+            try await journal.settle(record)
+        } catch {
+            unjournaled.yield(record)
+            throw error
+        }
+        postSignal.raise()
+    }
+
+    /// A record whose journaling failed before. - Throws: ``StoreError`` when it fails again.
+    func journalAgain(_ record: RequestRecord) async throws {
         try await journal.settle(record)
         postSignal.raise()
     }
+
+    func finishRetries() { unjournaled.finish() }
+
+    /// How far a request has come, for the case that the process dies.
+    func progress(_ record: ProgressRecord) { journal.progress(record) }
+
+    // MARK: The ledger's side
+
+    /// Posts a group of journaled requests and takes the charges out of the leases. - Throws: ``StoreError``.
+    func post(_ records: [RequestRecord]) async throws -> PostingResult {
+        try await gate.run {
+            let result = try await store.post(records, holder: holder)
+            book.withLock { book in
+                book.posted(records.map(\.requestID), setAside: Set(result.setAside.keys), states: result.states)
+            }
+            return result
+        }
+    }
+
+    /// At start-up: leases of an earlier life are taken up. - Throws: ``StoreError/fenced`` when a later life is running.
+    func adopt() async throws {
+        let asked = clock.monotonic
+        let states = try await store.adoptLeases(holder, now: clock.unixSeconds)
+        book.withLock { book in
+            for (userID, state) in states { book.leased(userID, state, validUntil: validity(from: asked), now: asked) }
+        }
+    }
+
+    /// Prolongs the leases; those that others have taken back meanwhile are forgotten.
+    func renew() async throws {
+        try await gate.run {
+            let asked = clock.monotonic
+            let leases = try await store.renewLeases(holder, now: clock.unixSeconds)
+            book.withLock { $0.renewed(leases, validUntil: validity(from: asked)) }
+        }
+    }
+
+    /// Gives what is available of a user's lease back to the ledger.
+    func recall(_ userID: Int64) async throws { try await gate.run { try await giveBack(userID) } }
+
+    private func giveBack(_ userID: Int64) async throws {
+        let amount = book.withLock { $0.takeBack(userID) }
+        guard amount.isPositive else { return }
+        try await store.returnLease(userID: userID, amount: amount, holder: holder, now: clock.unixSeconds)
+    }
+
+    /// Gives back what has not been used for a while. - Parameter idle: `.zero` = everything.
+    func giveBackIdle(_ idle: Duration) async throws {
+        let before = clock.monotonic.advanced(by: .zero - idle)
+        for (userID, _) in book.withLock({ $0.idle(before: before) }) { try await recall(userID) }
+        let now = clock.unixSeconds
+        let windows = Set(BudgetWindow.allCases.map { $0.number(at: now) })
+        book.withLock { $0.forgetIdle(before: before, currentWindows: windows) }
+    }
+
+    /// What other gateways have charged to budgets that are used here.
+    func refreshSpending() async throws {
+        let counters = book.withLock { $0.knownCounters }
+        if !counters.isEmpty { try await learnSpending(counters) }
+    }
+
+    /// Money of a user may have come free.
+    func wake(_ userID: Int64) { waiting.wake(userID) }
+}
+
+enum MeterError: Error, Sendable {
+    case unknownUser
 }

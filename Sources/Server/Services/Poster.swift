@@ -21,11 +21,10 @@ public final class PostSignal: Sendable {
 /// journal forgets only what the ledger has confirmed.
 public final class Poster: Service {
     private let journal: any Journal
-    private let store: any Store
     private let meter: Meter
     private let signal: PostSignal
     private let logger: Logger
-    private let backlogState = Mutex<(failing: Bool, posted: Int64)>((false, 0))
+    private let backlogState = Mutex<(failing: Bool, posted: Int64, setAside: Int64)>((false, 0, 0))
 
     /// Records per ledger transaction.
     private static let groupSize = 256
@@ -34,9 +33,8 @@ public final class Poster: Service {
     /// Wait after a failure of the ledger's database.
     private static let retryDelay = Duration.seconds(1)
 
-    public init(journal: any Journal, store: any Store, meter: Meter, signal: PostSignal, logger: Logger) {
+    public init(journal: any Journal, meter: Meter, signal: PostSignal, logger: Logger) {
         self.journal = journal
-        self.store = store
         self.meter = meter
         self.signal = signal
         self.logger = logger
@@ -46,6 +44,8 @@ public final class Poster: Service {
     public var isHealthy: Bool { backlogState.withLock { !$0.failing } }
     /// Records posted since the start.
     public var postedCount: Int64 { backlogState.withLock { $0.posted } }
+    /// Records that the ledger refused since the start.
+    public var setAsideCount: Int64 { backlogState.withLock { $0.setAside } }
 
     public func run() async throws {
         // What an earlier process left behind comes first.
@@ -72,10 +72,17 @@ public final class Poster: Service {
     private func postGroup() async throws -> Bool {
         let records = try await journal.settled(limit: Self.groupSize)
         guard !records.isEmpty else { return false }
-        let charges = try await store.post(records)
-        meter.posted(charges)
+        let result = try await meter.post(records)
+        for (id, reason) in result.setAside {
+            logger.error(
+                "the ledger refused a request's record; it is kept in poison_records",
+                metadata: ["request_id": "\(id)", "reason": "\(reason)"])
+        }
         try await journal.clear(records.map(\.requestID))
-        backlogState.withLock { $0.posted += Int64(records.count) }
+        backlogState.withLock { state in
+            state.posted += Int64(records.count)
+            state.setAside += Int64(result.setAside.count)
+        }
         return true
     }
 

@@ -22,7 +22,8 @@ public struct ServerClock: Sendable {
     public static let system = ServerClock(
         wall: { read(CLOCK_REALTIME) },
         monotonic: {
-            let time = read(CLOCK_MONOTONIC)
+            // Not CLOCK_MONOTONIC, which stands still while the machine sleeps: a lease goes on running out meanwhile.
+            let time = read(CLOCK_BOOTTIME)
             return MonotonicInstant(nanoseconds: time.seconds * 1_000_000_000 + time.nanoseconds)
         })
 

@@ -20,11 +20,18 @@ public final class Settler: Service {
 
     func take(_ record: RequestRecord) { continuation.yield(record) }
 
+    private static let retryDelay = Duration.milliseconds(500)
+
     public func run() async throws {
         await withGracefulShutdownHandler {
-            for await record in stream { await settle(record) }
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { for await record in self.stream { await self.settle(record) } }
+                group.addTask { for await record in self.meter.retries { await self.journalAgain(record) } }
+                await group.waitForAll()
+            }
         } onGracefulShutdown: {
             self.continuation.finish()
+            self.meter.finishRetries()
         }
     }
 
@@ -35,6 +42,26 @@ public final class Settler: Service {
             logger.error(
                 "a dropped request could not be journaled",
                 metadata: ["request_id": "\(record.requestID)", "error": "\(error)"])
+        }
+    }
+
+    /// Until the journal takes it, so that nothing that was delivered is forgotten; at shutdown what is left stays a hold in the journal, and is
+    /// settled as estimated at the next start.
+    private func journalAgain(_ record: RequestRecord) async {
+        while true {
+            do {
+                try await meter.journalAgain(record)
+                logger.notice("a request's end is in the journal now", metadata: ["request_id": "\(record.requestID)"])
+                return
+            } catch {
+                if Task.isCancelled || Task.isShuttingDownGracefully {
+                    logger.error(
+                        "a request's end could not be journaled; its hold will be charged as estimated at the next start",
+                        metadata: ["request_id": "\(record.requestID)", "error": "\(error)"])
+                    return
+                }
+                try? await Task.sleep(for: Self.retryDelay)
+            }
         }
     }
 }

@@ -119,15 +119,20 @@ public struct Migrations: Sendable {
 
     private func unapplied(_ db: Database) throws -> [Migration] {
         let applied = try Row.fetchAll(db, sql: "SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+        return try unapplied(applied.map { ($0["version"], $0["checksum"]) })
+    }
+
+    /// What is left when these have been applied, in order.
+    func unapplied(_ applied: [(version: Int, checksum: String)]) throws -> [Migration] {
         for (index, row) in applied.enumerated() {
-            let version: Int = row["version"]
+            let version = row.version
             guard version == index + 1 else {
                 throw StoreError.schema("the database has migration \(version), but not migration \(index + 1)")
             }
             guard version <= all.count else {
                 throw StoreError.schema("the database has migration \(version), this program knows \(all.count); use a newer program")
             }
-            guard row["checksum"] == all[version - 1].checksum else {
+            guard row.checksum == all[version - 1].checksum else {
                 throw StoreError.schema("migration \(version) was changed after it was applied")
             }
         }

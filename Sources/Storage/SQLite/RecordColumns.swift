@@ -46,41 +46,49 @@ enum RecordColumns {
     }
 
     /// - Throws: ``StoreError/database(_:)`` for a row that this program has not written.
-    static func record(_ row: Row) throws -> RequestRecord {
-        guard let requestID = RequestID(row["request_id"] as String), let endpoint = Endpoint(rawValue: row["endpoint"]),
-            let source = UsageSource(rawValue: row["usage_source"]),
-            let outcome = RequestRecord.Outcome(rawValue: row["outcome"])
+    static func record(_ row: some ColumnReader) throws -> RequestRecord {
+        guard let requestID = RequestID(try row.text("request_id")), let endpoint = Endpoint(rawValue: try row.text("endpoint")),
+            let source = UsageSource(rawValue: try row.text("usage_source")),
+            let outcome = RequestRecord.Outcome(rawValue: try row.text("outcome"))
         else { throw StoreError.database("a request record has an unknown id, endpoint, usage_source or outcome") }
-        let cached: Int64 = row["cached_tokens"]
-        let write5m: Int64 = row["cache_write_tokens"]
-        let write1h: Int64 = row["cache_write_1h_tokens"]
-        let audioInput: Int64 = row["audio_input_tokens"]
-        let audioOutput: Int64 = row["audio_output_tokens"]
-        let prompt: Int64 = row["prompt_tokens"]
-        let completion: Int64 = row["completion_tokens"]
-        let upstream: Int64? = row["upstream_cost_nanos"]
-        let charge: Int64? = row["charge_nanos"]
-        let usage = Usage(
-            uncachedInput: prompt - cached - write5m - write1h - audioInput, cacheRead: cached, cacheWrite5m: write5m,
-            cacheWrite1h: write1h, output: completion - audioOutput, reasoning: row["reasoning_tokens"],
-            audioInput: audioInput, audioOutput: audioOutput, images: row["images"], searches: row["searches"],
-            requests: row["requests"], upstreamCost: upstream.map(cost))
+        let attempts = try row.textOrNil("attempt_list").flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
         return RequestRecord(
-            requestID: requestID, userID: row["user_id"], tokenID: row["token_id"], channelID: row["channel_id"],
-            provider: row["provider"], model: row["model_name"], upstreamModel: row["upstream_model"], endpoint: endpoint,
-            usage: usage, usageSource: source, charge: charge.map { NanoUSD(nanos: $0) },
-            pricingVersion: row["pricing_version"], outcome: outcome, status: row["status"], errorCode: row["error_code"],
-            isStream: row["is_stream"], attempts: row["attempts"],
-            attemptList: (row["attempt_list"] as String?).flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
-                .map { [AttemptRecord]($0) } ?? [],
-            generationID: row["generation_id"],
-            latencyMilliseconds: row["latency_ms"], firstTokenMilliseconds: row["first_token_ms"],
-            clientIP: row["client_ip"], createdAt: row["created_at"])
+            requestID: requestID, userID: try row.int("user_id"), tokenID: try row.intOrNil("token_id"),
+            channelID: try row.intOrNil("channel_id"), provider: try row.text("provider"), model: try row.text("model_name"),
+            upstreamModel: try row.text("upstream_model"), endpoint: endpoint, usage: try usage(row), usageSource: source,
+            charge: try row.intOrNil("charge_nanos").map { NanoUSD(nanos: $0) }, pricingVersion: try row.int("pricing_version"),
+            outcome: outcome, status: Int(try row.int("status")), errorCode: try row.textOrNil("error_code"),
+            isStream: try row.flag("is_stream"), attempts: Int(try row.int("attempts")),
+            attemptList: attempts.map { [AttemptRecord]($0) } ?? [], generationID: try row.textOrNil("generation_id"),
+            latencyMilliseconds: try row.int("latency_ms"), firstTokenMilliseconds: try row.intOrNil("first_token_ms"),
+            clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"))
+    }
+
+    private static func usage(_ row: some ColumnReader) throws -> Usage {
+        let cached = try row.int("cached_tokens")
+        let write5m = try row.int("cache_write_tokens")
+        let write1h = try row.int("cache_write_1h_tokens")
+        let audioInput = try row.int("audio_input_tokens")
+        let audioOutput = try row.int("audio_output_tokens")
+        return Usage(
+            uncachedInput: try row.int("prompt_tokens") - cached - write5m - write1h - audioInput, cacheRead: cached,
+            cacheWrite5m: write5m, cacheWrite1h: write1h, output: try row.int("completion_tokens") - audioOutput,
+            reasoning: try row.int("reasoning_tokens"), audioInput: audioInput, audioOutput: audioOutput,
+            images: try row.int("images"), searches: try row.int("searches"), requests: try row.int("requests"),
+            upstreamCost: try row.intOrNil("upstream_cost_nanos").map(cost))
     }
 
     /// The column holds whole nano-dollars; the dearest ones, rounded up, are beyond the range of femto-dollars.
     private static func cost(nanos: Int64) -> FemtoUSD {
         let (femtos, overflowed) = nanos.multipliedReportingOverflow(by: 1_000_000)
         return FemtoUSD(femtos: overflowed ? .max : femtos)
+    }
+}
+
+extension RequestRecord {
+    /// The text of its ledger row.
+    var ledgerDescription: String {
+        let figures = "\(usage.promptTokens) in, \(usage.completionTokens) out"
+        return "\(model) \(endpoint.rawValue): \(figures) tokens\(usageSource == .estimated ? " (estimated)" : "")"
     }
 }

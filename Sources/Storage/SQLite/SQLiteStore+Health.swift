@@ -22,20 +22,8 @@ extension SQLiteStore {
 
     public func loadHealth() async throws -> [ChannelHealthRow] {
         try await read { db in
-            let rows = try Row.fetchAll(db, sql: "SELECT * FROM channel_health ORDER BY channel_id, account, credential, model")
-            return rows.map { row in
-                let channel: Int64 = row["channel_id"]
-                let account: String = row["account"]
-                let credential: Int = row["credential"]
-                let model: String = row["model"]
-                return ChannelHealthRow(
-                    scope: HealthScope(
-                        channelID: channel == 0 ? nil : channel, account: account.isEmpty ? nil : account,
-                        keyIndex: credential == -2 ? nil : credential, model: model.isEmpty ? nil : model),
-                    state: ChannelHealthRow.State(rawValue: row["state"]) ?? .closed,
-                    kind: (row["kind"] as String?).flatMap { FailureKind(rawValue: $0) }, openUntil: row["open_until"],
-                    failures: row["failures"], openings: row["openings"])
-            }
+            try Row.fetchAll(db, sql: "SELECT * FROM channel_health ORDER BY channel_id, account, credential, model")
+                .map { try Decoding.health($0) }
         }
     }
 }

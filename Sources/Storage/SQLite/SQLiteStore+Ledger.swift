@@ -2,50 +2,53 @@ import GRDB
 public import RouterCore
 
 extension SQLiteStore {
-    public func post(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] {
+    public func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult {
         // Users in a fixed order, records of one user in the order of their settlement.
         let ordered = records.enumerated().sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }
             .map(\.element)
-        do {
-            return try await write { db in try Self.post(ordered, db) }
-        } catch let error where Self.isFaultOfRecord(error) {
-            // One bad record must not hold up its neighbours.
-            return try await write { db in try Self.postSingly(ordered, db) }
+        return try await write { db in
+            var group = PostingGroup()
+            do {
+                try db.inSavepoint {
+                    try Self.post(ordered, &group, db)
+                    return .commit
+                }
+            } catch let error where Self.isFaultOfRecord(error) {
+                // One bad record must not hold up its neighbours.
+                group = PostingGroup()
+                for record in ordered { try Self.postSingly(record, &group, db) }
+            }
+            try Self.noteEstimates(group.charged, db)
+            try Self.addSpending(group.charged, db)
+            if let holder {
+                try Self.spendLeases(group.result.charges, holder, db)
+                group.result.states = try Self.leaseStates(Set(records.map(\.userID)), holder, db)
+            }
+            return group.result
         }
     }
 
     /// True when posting the same record again would fail again. Anything else (a busy or full disk) is a fault of the
     /// moment: it must reach the caller, who keeps the records and comes back, or charges would be lost.
     private static func isFaultOfRecord(_ error: any Error) -> Bool {
-        switch error {
-        case is MoneyError: true
-        case StoreError.duplicate: true
-        case StoreError.database(let text): text.hasPrefix(StoreError.constraintPrefix)
-        case let error as DatabaseError: error.resultCode == .SQLITE_CONSTRAINT
-        default: false
-        }
+        if error is MoneyError { return true }
+        return (error as? DatabaseError)?.resultCode == .SQLITE_CONSTRAINT
     }
 
-    /// One transaction for all, a savepoint for each: what cannot be posted is undone and set aside.
-    private static func postSingly(_ records: [RequestRecord], _ db: Database) throws -> [Int64: NanoUSD] {
-        var charges: [Int64: NanoUSD] = [:]
-        for record in records {
-            do {
-                try db.inSavepoint {
-                    for (user, charge) in try post([record], db) {
-                        charges[user] = try (charges[user] ?? .zero).adding(charge)
-                    }
-                    return .commit
-                }
-            } catch let error where isFaultOfRecord(error) {
-                let reason = (error as? DatabaseError)?.message ?? "\(error)"
-                try setAside(record, reason, db)
+    private static func postSingly(_ record: RequestRecord, _ group: inout PostingGroup, _ db: Database) throws {
+        let before = group
+        do {
+            try db.inSavepoint {
+                try post([record], &group, db)
+                return .commit
             }
+        } catch let error where isFaultOfRecord(error) {
+            group = before
+            try setAside(record, (error as? DatabaseError)?.message ?? "\(error)", &group, db)
         }
-        return charges
     }
 
-    private static func post(_ records: [RequestRecord], _ db: Database) throws -> [Int64: NanoUSD] {
+    private static func post(_ records: [RequestRecord], _ group: inout PostingGroup, _ db: Database) throws {
         let log = try db.cachedStatement(
             sql: """
                 INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))
@@ -59,34 +62,29 @@ extension SQLiteStore {
                     (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
                 VALUES (?, ?, ?, 'usage', ?, ?, ?)
                 """)
-        var charges: [Int64: NanoUSD] = [:]
         for record in records {
             try log.execute(arguments: RecordColumns.arguments(record))
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
             guard db.changesCount > 0, let charge = record.charge else { continue }
             guard let after = try Int64.fetchOne(move, arguments: [charge.nanos, record.userID]) else {
-                try setAside(record, "the user does not exist", db)
+                try setAside(record, "the user does not exist", &group, db)
                 continue
             }
             try entry.execute(arguments: [
-                record.userID, try charge.negated().nanos, after, record.requestID.description, describe(record),
+                record.userID, try charge.negated().nanos, after, record.requestID.description, record.ledgerDescription,
                 record.createdAt,
             ])
-            charges[record.userID] = try (charges[record.userID] ?? .zero).adding(charge)
+            try group.add(record, charge)
         }
-        return charges
     }
 
-    private static func describe(_ record: RequestRecord) -> String {
-        let figures = "\(record.usage.promptTokens) in, \(record.usage.completionTokens) out"
-        let estimated = record.usageSource == .estimated ? " (estimated)" : ""
-        return "\(record.model) \(record.endpoint.rawValue): \(figures) tokens\(estimated)"
-    }
-
-    private static func setAside(_ record: RequestRecord, _ reason: String, _ db: Database) throws {
+    private static func setAside(
+        _ record: RequestRecord, _ reason: String, _ group: inout PostingGroup, _ db: Database
+    ) throws {
         try db.execute(
             sql: "INSERT OR IGNORE INTO poison_records (request_id, reason, record, created_at) VALUES (?, ?, ?, ?)",
             arguments: [record.requestID.description, reason, RecordColumns.json(record), record.createdAt])
+        group.result.setAside[record.requestID] = reason
     }
 
     // MARK: Credits
@@ -97,44 +95,18 @@ extension SQLiteStore {
                 db, sql: "SELECT * FROM balance_transactions WHERE type = ? AND reference_id = ?",
                 arguments: [posting.kind.rawValue, posting.referenceID])
             {
-                let entry = Self.entry(row)
+                let entry = try Decoding.entry(row)
                 guard entry.userID == posting.userID, entry.amount == posting.amount else {
                     throw StoreError.conflict("reference_id '\(posting.referenceID)' was used for another user or amount")
                 }
                 return (entry, false)
             }
-            guard
-                let after = try Int64.fetchOne(
-                    db, sql: "UPDATE users SET balance_nanos = balance_nanos + ? WHERE id = ? RETURNING balance_nanos",
-                    arguments: [posting.amount.nanos, posting.userID])
-            else { throw StoreError.notFound }
-            try db.execute(
-                sql: """
-                    INSERT INTO balance_transactions
-                        (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    posting.userID, posting.amount.nanos, after, posting.kind.rawValue, posting.referenceID,
-                    posting.description, posting.createdAt,
-                ])
-            let entry = LedgerEntry(
-                id: db.lastInsertedRowID, userID: posting.userID, amount: posting.amount,
-                balanceAfter: NanoUSD(nanos: after), kind: posting.kind, referenceID: posting.referenceID,
-                description: posting.description, createdAt: posting.createdAt)
+            let entry = try Self.insertEntry(posting, db)
             return (entry, true)
         }
     }
 
     // MARK: Reading
-
-    static func entry(_ row: Row) -> LedgerEntry {
-        LedgerEntry(
-            id: row["id"], userID: row["user_id"], amount: NanoUSD(nanos: row["amount_nanos"]),
-            balanceAfter: NanoUSD(nanos: row["balance_after_nanos"]),
-            kind: TransactionKind(rawValue: row["type"]) ?? .adjustment, referenceID: row["reference_id"],
-            description: row["description"], createdAt: row["created_at"])
-    }
 
     public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
         try await read { db in
@@ -145,7 +117,7 @@ extension SQLiteStore {
             let total = try Int64.fetchOne(
                 db, sql: "SELECT count(*) FROM balance_transactions WHERE \(condition)",
                 arguments: [userID, kind?.rawValue])
-            return Page(items: rows.map(Self.entry), total: total ?? 0)
+            return Page(items: try rows.map { try Decoding.entry($0) }, total: total ?? 0)
         }
     }
 
@@ -154,6 +126,10 @@ extension SQLiteStore {
             var report = LedgerReport(users: 0, entries: 0, differences: [])
             try Self.verifySums(db, &report)
             try Self.verifyLogs(db, &report)
+            let leases = try Row.fetchCursor(db, sql: "SELECT * FROM balance_leases WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0")
+            while let row = try leases.next() {
+                report.differences.append("lease of \(row["gateway_id"] as String) for user \(row["user_id"] as Int64): no such user")
+            }
             return report
         }
     }
@@ -191,9 +167,11 @@ extension SQLiteStore {
         let pairs = try Row.fetchCursor(
             db,
             sql: """
-                SELECT t.reference_id AS id, -t.amount_nanos AS charged, l.charge_nanos AS logged, t.user_id AS owner, l.user_id AS log_owner
+                SELECT t.reference_id AS id, -t.amount_nanos - coalesce(a.amount_nanos, 0) AS charged, l.charge_nanos AS logged
                 FROM balance_transactions t LEFT JOIN logs l ON l.request_id = t.reference_id
-                WHERE t.type = 'usage' AND (l.charge_nanos IS NOT -t.amount_nanos OR l.user_id IS NOT t.user_id)
+                LEFT JOIN balance_transactions a ON a.type = 'adjustment' AND a.reference_id = t.reference_id || ':reconciled'
+                WHERE t.type = 'usage'
+                AND (l.charge_nanos IS NOT -t.amount_nanos - coalesce(a.amount_nanos, 0) OR l.user_id IS NOT t.user_id)
                 """)
         while let row = try pairs.next() {
             let logged = (row["logged"] as Int64?).map { NanoUSD(nanos: $0).description } ?? "nothing"

@@ -5,7 +5,7 @@ public import RouterCore
 extension SQLiteStore {
     public func allPrices() async throws -> [PricingRow] {
         try await read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM model_pricing ORDER BY model_name").map(PricingColumns.row)
+            try Row.fetchAll(db, sql: "SELECT * FROM model_pricing ORDER BY model_name").map { try PricingColumns.row($0) }
         }
     }
 
@@ -30,11 +30,18 @@ extension SQLiteStore {
         }
     }
 
+    public func price(version: Int64) async throws -> ModelPrice? {
+        try await read { db in
+            try String.fetchOne(db, sql: "SELECT row FROM model_pricing_history WHERE version = ?", arguments: [version])
+                .map { try PricingColumns.price(HistoryRow($0)) }
+        }
+    }
+
     public func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
         try await write { db in
             let old = try Row.fetchOne(
                 db, sql: "SELECT * FROM model_pricing WHERE model_name = ?", arguments: [row.modelName]
-            ).map(PricingColumns.row)
+            ).map { try PricingColumns.row($0) }
             return try PricingColumns.save(row, over: old, isEdited: true, now: now, db)
         }
     }
@@ -42,27 +49,29 @@ extension SQLiteStore {
 
 /// The one mapping between ``PricingRow`` and its columns.
 enum PricingColumns {
-    static func row(_ row: Row) throws -> PricingRow {
+    static func price(_ row: some ColumnReader) throws -> ModelPrice {
         func price(_ column: String) throws -> FemtoUSD? {
-            let text: String? = row[column]
-            return try text.map { try FemtoUSD.parse(usdPerUnit: $0).price }
+            try row.textOrNil(column).map { try FemtoUSD.parse(usdPerUnit: $0).price }
         }
         let rates = ModelPrice.Rates(
             input: try price("pricing_input") ?? .zero, output: try price("pricing_output") ?? .zero,
             cacheRead: try price("pricing_cache_read"), cacheWrite5m: try price("pricing_cache_write"),
             cacheWrite1h: try price("pricing_cache_write_1h"), reasoning: try price("pricing_reasoning"),
             audioInput: try price("pricing_audio_input"), audioOutput: try price("pricing_audio_output"))
-        let tiers = try PriceTiers.parse(row["tiers"])
-        return PricingRow(
-            id: row["id"], modelName: row["model_name"], displayName: row["display_name"], provider: row["provider"],
-            description: row["description"], contextLength: row["context_length"],
-            maxOutputTokens: row["max_output_tokens"],
-            price: ModelPrice(
-                basis: ModelPrice.Basis(rawValue: row["basis"]) ?? .metered, rates: rates, tiers: tiers,
-                image: try price("pricing_image") ?? .zero, request: try price("pricing_request") ?? .zero,
-                search: try price("pricing_search") ?? .zero),
-            isActive: row["is_active"], isEdited: row["is_edited"], version: row["version"],
-            createdAt: row["created_at"], updatedAt: row["updated_at"])
+        return ModelPrice(
+            basis: ModelPrice.Basis(rawValue: try row.text("basis")) ?? .metered, rates: rates,
+            tiers: try PriceTiers.parse(try row.text("tiers")), image: try price("pricing_image") ?? .zero,
+            request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero)
+    }
+
+    static func row(_ row: some ColumnReader) throws -> PricingRow {
+        PricingRow(
+            id: try row.int("id"), modelName: try row.text("model_name"), displayName: try row.text("display_name"),
+            provider: try row.text("provider"), description: try row.text("description"),
+            contextLength: try row.intOrNil("context_length"), maxOutputTokens: try row.intOrNil("max_output_tokens"),
+            price: try price(row),
+            isActive: try row.flag("is_active"), isEdited: try row.flag("is_edited"), version: try row.int("version"),
+            createdAt: try row.int("created_at"), updatedAt: try row.int("updated_at"))
     }
 
     static func sayTheSame(_ left: PricingRow, _ right: PricingRow) -> Bool {
@@ -71,20 +80,36 @@ enum PricingColumns {
             && left.maxOutputTokens == right.maxOutputTokens && left.isActive == right.isActive
     }
 
-    private static func values(_ row: PricingRow) -> [(String, (any DatabaseValueConvertible)?)] {
+    /// The columns of text, the name first.
+    static func texts(_ row: PricingRow) -> [(String, String?)] {
         let rates = row.price.rates
         return [
             ("model_name", row.modelName), ("display_name", row.displayName), ("provider", row.provider),
-            ("description", row.description), ("context_length", row.contextLength),
-            ("max_output_tokens", row.maxOutputTokens), ("basis", row.price.basis.rawValue),
+            ("description", row.description), ("basis", row.price.basis.rawValue),
             ("pricing_input", rates.input.usdText), ("pricing_output", rates.output.usdText),
             ("pricing_cache_read", rates.cacheRead?.usdText), ("pricing_cache_write", rates.cacheWrite5m?.usdText),
             ("pricing_cache_write_1h", rates.cacheWrite1h?.usdText), ("pricing_reasoning", rates.reasoning?.usdText),
             ("pricing_audio_input", rates.audioInput?.usdText), ("pricing_audio_output", rates.audioOutput?.usdText),
             ("pricing_image", row.price.image.usdText), ("pricing_request", row.price.request.usdText),
             ("pricing_search", row.price.search.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
-            ("is_active", row.isActive),
         ]
+    }
+
+    private static func values(_ row: PricingRow) -> [(String, (any DatabaseValueConvertible)?)] {
+        texts(row).map { ($0.0, $0.1) } + [
+            ("context_length", row.contextLength), ("max_output_tokens", row.maxOutputTokens), ("is_active", row.isActive),
+        ]
+    }
+
+    /// A version as the history keeps it.
+    static func history(_ row: PricingRow) -> String {
+        var members = texts(row).map { JSONValue.Member($0.0, .optional($0.1)) }
+        members += [
+            .init("context_length", .optional(row.contextLength.map(String.init))),
+            .init("max_output_tokens", .optional(row.maxOutputTokens.map(String.init))),
+            .init("is_active", .string(row.isActive ? "1" : "0")),
+        ]
+        return JSONValue.object(members).text
     }
 
     /// Writes a row as its next version, with its line in the history.
@@ -107,13 +132,9 @@ enum PricingColumns {
         let statement = try db.cachedStatement(
             sql: "INSERT INTO model_pricing (\(names)) VALUES (\(marks)) ON CONFLICT (model_name) DO UPDATE SET \(updates)")
         try statement.execute(arguments: StatementArguments(columns.map(\.1)))
-        let history = JSONValue.object(
-            values(saved).map { name, value in
-                JSONValue.Member(name, value.map { .string("\($0.databaseValue.storage.value ?? "")") } ?? .null)
-            })
         let line = try db.cachedStatement(
             sql: "INSERT INTO model_pricing_history (model_name, version, row, created_at) VALUES (?, ?, ?, ?)")
-        try line.execute(arguments: [saved.modelName, saved.version, history.text, now])
+        try line.execute(arguments: [saved.modelName, saved.version, history(saved), now])
         saved.id =
             try Int64.fetchOne(db, sql: "SELECT id FROM model_pricing WHERE model_name = ?", arguments: [saved.modelName]) ?? 0
         return saved

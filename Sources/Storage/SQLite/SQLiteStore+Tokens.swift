@@ -11,17 +11,8 @@ extension SQLiteStore {
     static let tokenColumns =
         "id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at"
 
-    static func token(_ row: Row) -> Token {
-        let hash: Data = row["key_hash"]
-        return Token(
-            id: row["id"], userID: row["user_id"], keyHash: Array(hash), keyPrefix: row["key_prefix"], name: row["name"],
-            status: TokenStatus(rawValue: row["status"]) ?? .disabled, expiresAt: row["expires_at"],
-            models: JSONList.strings(row["models"]), limits: row["limits"], createdAt: row["created_at"],
-            accessedAt: row["accessed_at"])
-    }
-
     static func fetchToken(_ db: Database, id: Int64) throws -> Token? {
-        try Row.fetchOne(db, sql: "SELECT \(tokenColumns) FROM tokens WHERE id = ?", arguments: [id]).map(token)
+        try Row.fetchOne(db, sql: "SELECT \(tokenColumns) FROM tokens WHERE id = ?", arguments: [id]).map { try Decoding.token($0) }
     }
 
     public func createToken(_ token: Token) async throws -> Token {
@@ -53,12 +44,12 @@ extension SQLiteStore {
                 arguments: StatementArguments(owner + [page.size, page.offset]))
             let total = try Int64.fetchOne(
                 db, sql: "SELECT count(*) FROM tokens WHERE \(condition)", arguments: StatementArguments(owner))
-            return Page(items: rows.map(Self.token), total: total ?? 0)
+            return Page(items: try rows.map { try Decoding.token($0) }, total: total ?? 0)
         }
     }
 
     public func allTokens() async throws -> [Token] {
-        try await read { db in try Row.fetchAll(db, sql: "SELECT \(Self.tokenColumns) FROM tokens").map(Self.token) }
+        try await read { db in try Row.fetchAll(db, sql: "SELECT \(Self.tokenColumns) FROM tokens").map { try Decoding.token($0) } }
     }
 
     public func changeToken(id: Int64, _ change: TokenChange) async throws -> Token {

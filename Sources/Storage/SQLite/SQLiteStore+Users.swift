@@ -2,17 +2,11 @@ import GRDB
 import RouterCore
 
 extension SQLiteStore {
-    static let userColumns = "id, username, display_name, email, role, status, \"group\", balance_nanos, created_at"
-
-    static func user(_ row: Row) -> User {
-        User(
-            id: row["id"], username: row["username"], displayName: row["display_name"], email: row["email"],
-            role: Role(rawValue: row["role"]) ?? .user, status: UserStatus(rawValue: row["status"]) ?? .disabled,
-            group: row["group"], balance: NanoUSD(nanos: row["balance_nanos"]), createdAt: row["created_at"])
-    }
+    static let userColumns = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at"
 
     static func fetchUser(_ db: Database, id: Int64) throws -> User? {
-        try Row.fetchOne(db, sql: "SELECT \(userColumns) FROM users WHERE id = ?", arguments: [id]).map(user)
+        try Row.fetchOne(db, sql: "SELECT \(userColumns) FROM users WHERE id = ?", arguments: [id])
+            .map { try Decoding.user($0) }
     }
 
     public func createUser(_ user: NewUser) async throws -> User {
@@ -37,7 +31,7 @@ extension SQLiteStore {
         try await read { db in
             let row = try Row.fetchOne(
                 db, sql: "SELECT \(Self.userColumns), password_hash FROM users WHERE username = ?", arguments: [username])
-            return row.map { (Self.user($0), $0["password_hash"]) }
+            return try row.map { (try Decoding.user($0), $0["password_hash"]) }
         }
     }
 
@@ -46,13 +40,13 @@ extension SQLiteStore {
             let rows = try Row.fetchAll(
                 db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id DESC LIMIT ? OFFSET ?",
                 arguments: [page.size, page.offset])
-            return Page(items: rows.map(Self.user), total: try Int64.fetchOne(db, sql: "SELECT count(*) FROM users") ?? 0)
+            return Page(items: try rows.map { try Decoding.user($0) }, total: try Int64.fetchOne(db, sql: "SELECT count(*) FROM users") ?? 0)
         }
     }
 
     public func allUsers() async throws -> [User] {
         try await read { db in
-            try Row.fetchAll(db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id").map(Self.user)
+            try Row.fetchAll(db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id").map { try Decoding.user($0) }
         }
     }
 
@@ -66,6 +60,7 @@ extension SQLiteStore {
             assignments.set("role", change.role?.rawValue)
             assignments.set("status", change.status?.rawValue)
             assignments.set("\"group\"", change.group)
+            assignments.set("limits", change.limits)
             try assignments.update("users", id: id, db)
             guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
             return user
@@ -85,6 +80,7 @@ extension SQLiteStore {
                 try db.execute(sql: "DELETE FROM tokens WHERE user_id = ?", arguments: [id])
                 try db.execute(sql: "DELETE FROM access_tokens WHERE user_id = ?", arguments: [id])
             } else {
+                try db.execute(sql: "DELETE FROM balance_leases WHERE user_id = ?", arguments: [id])
                 try db.execute(sql: "DELETE FROM users WHERE id = ?", arguments: [id])
             }
         }
@@ -129,7 +125,7 @@ extension SQLiteStore {
                         WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?))
                     """,
                 arguments: [hash.data, now]
-            ).map(Self.user)
+            ).map { try Decoding.user($0) }
         }
     }
 }

@@ -5,13 +5,22 @@ import RouterCore
 /// The store on SQLite: one file, WAL, one writer. Each group of methods has its own file.
 public final class SQLiteStore: Store {
     let pool: DatabasePool
+    /// Held by the one gateway that may spend from this ledger; nil for tools.
+    private let lock: FileLock?
 
-    private init(pool: DatabasePool) { self.pool = pool }
+    private init(pool: DatabasePool, lock: FileLock?) {
+        self.pool = pool
+        self.lock = lock
+    }
 
     /// Opens or makes the database and applies pending migrations.
-    /// - Parameter now: Unix seconds, for the records of migrations.
+    /// - Parameters:
+    ///   - now: Unix seconds, for the records of migrations.
+    ///   - locksOut: refuses to open while another gateway has done so with the same.
     /// - Throws: ``StoreError``.
-    public static func open(path: String, migrationsDirectory: String, now: Int64) async throws -> SQLiteStore {
+    public static func open(
+        path: String, migrationsDirectory: String, now: Int64, locksOut: Bool = false
+    ) async throws -> SQLiteStore {
         var configuration = Configuration()
         configuration.label = "ledger"
         configuration.foreignKeysEnabled = true
@@ -24,11 +33,16 @@ public final class SQLiteStore: Store {
         let prepared = configuration
         return try await mapped {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            do {
+                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            } catch {
+                throw StoreError.database("cannot make the folder \(folder.path): \(error.localizedDescription)")
+            }
+            let lock = locksOut ? try FileLock(path + ".lock", holder: "another gateway is using the ledger \(path); share PostgreSQL instead") : nil
             let pool = try DatabasePool(path: path, configuration: prepared)
             let migrations = try Migrations(directory: migrationsDirectory)
             try await pool.writeWithoutTransaction { db in try migrations.apply(db, now: now) }
-            return SQLiteStore(pool: pool)
+            return SQLiteStore(pool: pool, lock: lock)
         }
     }
 
@@ -36,7 +50,14 @@ public final class SQLiteStore: Store {
         _ = try await read { db in try Int.fetchOne(db, sql: "SELECT 1") }
     }
 
-    public func close() async throws { try pool.close() }
+    public func close() async throws {
+        try pool.close()
+        lock?.release()
+    }
+
+    public var isShared: Bool { false }
+
+    public func changes() -> AsyncStream<[StoreChange]>? { nil }
 
     // MARK: Access
 

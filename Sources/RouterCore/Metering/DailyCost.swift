@@ -1,0 +1,13 @@
+/// What a vendor said that its answers of one day cost.
+public struct DailyCost: Sendable, Hashable {
+    /// `2026-11-25`, UTC.
+    public var day: String
+    public var requests: Int64
+    public var upstreamCost: NanoUSD
+
+    public init(day: String, requests: Int64, upstreamCost: NanoUSD) {
+        self.day = day
+        self.requests = requests
+        self.upstreamCost = upstreamCost
+    }
+}

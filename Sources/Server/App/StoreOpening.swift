@@ -1,0 +1,25 @@
+public import Config
+public import Storage
+
+/// Opens the store that a configuration names. Also for the command line.
+public enum StoreOpening {
+    /// Opens, and applies pending migrations.
+    /// - Parameters:
+    ///   - environment: for `APIROUTER_SQL_DIR`.
+    ///   - now: Unix seconds.
+    ///   - locksOut: the store is for a gateway: nobody else may spend from it (SQLite only; PostgreSQL is shared).
+    /// - Throws: ``StoreError``.
+    public static func open(
+        _ url: GatewayConfiguration.StorageURL, environment: [String: String], now: Int64, locksOut: Bool = true
+    ) async throws -> any Store {
+        switch url {
+        case .sqlite(let path):
+            return try await SQLiteStore.open(
+                path: path, migrationsDirectory: try Migrations.locate(dialect: .sqlite, environment: environment), now: now,
+                locksOut: locksOut)
+        case .postgres(let url):
+            return try await PostgresStore.open(
+                url: url, migrationsDirectory: try Migrations.locate(dialect: .postgres, environment: environment), now: now)
+        }
+    }
+}

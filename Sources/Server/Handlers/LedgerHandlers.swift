@@ -1,0 +1,53 @@
+import Hummingbird
+import RouterCore
+import Storage
+
+/// The books behind the balances: what was charged by our own count, and what is earned.
+enum LedgerHandlers {
+    /// `GET /api/ledger/unreconciled?state=`: charges by our own count that the vendor has not confirmed: `pending` (it will be asked),
+    /// `unresolved` (it cannot be, or did not know). `state=resolved` shows those that were corrected.
+    static func unreconciled(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let query = QueryFields(request)
+        let page = try query.page()
+        var state: ReconciliationRow.State?
+        if let text = query.text("state"), !text.isEmpty {
+            state = ReconciliationRow.State(rawValue: text)
+            if state == nil {
+                let known = ReconciliationRow.State.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ManagementError.badRequest("'state' must be one of \(known)")
+            }
+        }
+        let rows = try await services.store.reconciliations(state, open: state == nil, page)
+        return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
+    }
+
+    private static func json(_ row: ReconciliationRow) -> JSONValue {
+        .object([
+            .init("request_id", .string(row.requestID.description)), .init("user_id", .integer(row.userID)),
+            .init("channel_id", .integer(row.channelID)), .init("provider", .string(row.provider)),
+            .init("model", .string(row.model)), .init("generation_id", .optional(row.generationID)),
+            .init("charge", .usd(row.charge)), .init("state", .string(row.state.rawValue)), .init("tries", .integer(row.tries)),
+            .init("next_at", row.state == .pending ? .integer(row.nextAt) : .null), .init("note", .string(row.note)),
+            .init("created_at", .integer(row.createdAt)),
+        ])
+    }
+
+    /// `GET /api/ledger/margin?from=&to=` (Unix seconds): charges and upstream costs by model and channel.
+    static func margin(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let query = QueryFields(request)
+        let from = try query.integer("from", 0 ... .max) ?? 0
+        let to = try query.integer("to", 0 ... .max) ?? .max
+        guard from <= to else { throw ManagementError.badRequest("'from' must not be behind 'to'") }
+        let rows = try await services.store.margins(in: from..<to)
+        return Envelope.ok(
+            .array(
+                try rows.map { row in
+                    .object([
+                        .init("model", .string(row.model)), .init("channel_id", .integer(row.channelID)),
+                        .init("requests", .integer(row.requests)), .init("charged", .usd(row.charged)),
+                        .init("upstream_cost", .usd(row.upstreamCost)), .init("requests_without_cost", .integer(row.unknownCost)),
+                        .init("margin", .usd(try row.charged.subtracting(row.upstreamCost))),
+                    ])
+                }))
+    }
+}

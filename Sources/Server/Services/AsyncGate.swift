@@ -1,0 +1,96 @@
+import RouterCore
+import Synchronization
+
+/// Lets one operation through at a time, in the order of arrival.
+final class AsyncGate: Sendable {
+    private struct State {
+        var isBusy = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    func run<Value: Sendable>(_ body: () async throws -> Value) async rethrows -> Value {
+        await enter()
+        defer { leave() }
+        return try await body()
+    }
+
+    private func enter() async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                if state.isBusy {
+                    state.waiting.append(continuation)
+                    return false
+                }
+                state.isBusy = true
+                return true
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    private func leave() {
+        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if state.waiting.isEmpty {
+                state.isBusy = false
+                return nil
+            }
+            return state.waiting.removeFirst()
+        }
+        next?.resume()
+    }
+}
+
+/// Requests that wait for money of a user to come free. A wake-up that comes between a look and the wait is missed; the wait is short,
+/// and its caller looks again.
+final class BalanceWaiters: Sendable {
+    private struct State {
+        /// nil = the wait has begun, its continuation has not come yet.
+        var waiting: [Int64: [UInt64: CheckedContinuation<Void, Never>?]] = [:]
+        var number: UInt64 = 0
+    }
+    private let state = Mutex(State())
+
+    func wake(_ userID: Int64) {
+        let woken = state.withLock { $0.waiting.removeValue(forKey: userID) }
+        for continuation in (woken ?? [:]).values { continuation?.resume() }
+    }
+
+    /// Until the next wake-up, or the time is over.
+    func wait(_ userID: Int64, atMost limit: Duration) async {
+        let number = state.withLock { state in
+            state.number += 1
+            state.waiting[userID, default: [:]].updateValue(nil, forKey: state.number)
+            return state.number
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.sleep(userID, number) }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                self.end(userID, number)
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func sleep(_ userID: Int64, _ number: UInt64) async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                guard state.waiting[userID]?[number] != nil else { return true }
+                state.waiting[userID]?.updateValue(continuation, forKey: number)
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    private func end(_ userID: Int64, _ number: UInt64) {
+        let continuation = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            let found = state.waiting[userID]?.removeValue(forKey: number)
+            if state.waiting[userID]?.isEmpty == true { state.waiting[userID] = nil }
+            return found ?? nil
+        }
+        continuation?.resume()
+    }
+}

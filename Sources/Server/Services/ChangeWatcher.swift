@@ -1,0 +1,58 @@
+import Config
+import Logging
+import RouterCore
+import ServiceLifecycle
+import Storage
+
+/// Brings what other gateways on the same database have changed into this one's memory: keys, users, prices, channel switches, and requests
+/// for leased money.
+struct ChangeWatcher: Service {
+    let services: GatewayServices
+
+    func run() async throws {
+        guard let changes = services.store.changes() else {
+            try? await gracefulShutdown()
+            return
+        }
+        await cancelWhenGracefulShutdown {
+            for await batch in changes {
+                for change in Set(batch) { await self.apply(change) }
+            }
+        }
+    }
+
+    private func apply(_ change: StoreChange) async {
+        do {
+            try await take(change)
+        } catch {
+            // It comes again with the next look, or with everything when the database is back.
+            services.logger.warning(
+                "a change made elsewhere could not be read", metadata: ["topic": "\(change.topic)", "error": "\(error)"])
+        }
+    }
+
+    private func take(_ change: StoreChange) async throws {
+        let id = change.subject.split(separator: " ").first.flatMap { Int64($0) } ?? 0
+        // Our own words come back too.
+        let isOurs = change.subject.hasSuffix(" " + services.meter.holder.gatewayID)
+        switch change.topic {
+        case .users:
+            if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
+        case .tokens:
+            if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
+        case .prices: services.prices.replaceAll(try await services.store.allPrices())
+        case .settings: try await readSwitches()
+        case .recall: if !isOurs { try await services.meter.recall(id) }
+        case .freed: if !isOurs { services.meter.wake(id) }
+        case .everything:
+            services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
+            services.prices.replaceAll(try await services.store.allPrices())
+            try await readSwitches()
+        }
+    }
+
+    private func readSwitches() async throws {
+        let ids = services.snapshots.snapshot.configuration.routes.channels.map(\.id)
+        try await ChannelSwitches(store: services.store, health: services.health).load(ids)
+    }
+}

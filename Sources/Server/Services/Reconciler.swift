@@ -1,0 +1,110 @@
+import Config
+import Logging
+import NIOCore
+import RouterCore
+import ServiceLifecycle
+import Storage
+
+/// Asks vendors afterwards what requests really used that were charged by our own count, and corrects the charge with an adjustment.
+///
+/// Only where the vendor gave an id of the generation and its adaptor knows how to ask (OpenRouter's `GET /generation?id=`, whose records
+/// appear seconds after the end, later for interrupted streams).
+struct Reconciler: Service {
+    let services: GatewayServices
+
+    private static let interval = Duration.seconds(1)
+    /// Seconds from one try to the next; after the last one the estimate stands and is listed at `/api/ledger/unreconciled`.
+    static let schedule: [Int64] = [2, 10, 60, 600, 3_600]
+    private static let limit = Duration.seconds(10)
+    private static let group = 20
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.interval)
+                if Task.isCancelled { return }
+                await self.round()
+            }
+        }
+    }
+
+    private func round() async {
+        do {
+            for row in try await services.store.dueReconciliations(now: services.clock.unixSeconds, limit: Self.group) {
+                try await resolve(row)
+            }
+        } catch {
+            services.logger.debug("estimates could not be looked up", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func resolve(_ row: ReconciliationRow) async throws {
+        let now = services.clock.unixSeconds
+        switch await ask(row) {
+        case .success(let usage):
+            guard let charge = try await charge(row, usage) else {
+                return try await services.store.postponeReconciliation(
+                    row.requestID, nextAt: nil, note: "the vendor's figures cannot be priced")
+            }
+            try await services.store.reconcile(row.requestID, usage: usage, charge: charge, now: now)
+            services.meter.wake(row.userID)
+            services.logger.info(
+                "an estimate was reconciled",
+                metadata: ["request_id": "\(row.requestID)", "estimated": "\(row.charge)", "charge": "\(charge)"])
+        case .failure(let failure):
+            let isLast = failure.isFinal || row.tries + 1 >= Self.schedule.count
+            let next = isLast ? nil : now + Self.schedule[row.tries + 1]
+            try await services.store.postponeReconciliation(row.requestID, nextAt: next, note: failure.reason)
+        }
+    }
+
+    struct NoAnswer: Error {
+        var reason: String
+        var isFinal = false
+    }
+
+    private func ask(_ row: ReconciliationRow) async -> Result<Usage, NoAnswer> {
+        let snapshot = services.snapshots.snapshot
+        guard let id = row.generationID, let channelID = row.channelID,
+            let channel = snapshot.configuration.routes.channel(id: channelID), let provider = snapshot.provider(of: channel)
+        else { return .failure(NoAnswer(reason: "the channel is not configured any more", isFinal: true)) }
+        // The record belongs to the account; which of the channel's keys made the call is not known any more.
+        var last = NoAnswer(reason: "the vendor cannot be asked", isFinal: true)
+        for key in channel.keys.isEmpty ? [nil] : channel.keys.map(Optional.some) {
+            guard let call = provider.call(.generation(id: id), baseURL: channel.baseURL, key: key) else { break }
+            do throws(TransportFailure) {
+                let (status, body) = try await fetch(call, channel)
+                if status == 200, let usage = provider.generation(body) { return .success(usage) }
+                last = NoAnswer(reason: "the vendor answered \(status)")
+            } catch {
+                last = NoAnswer(reason: "the vendor could not be asked: \(error.kind.rawValue)")
+            }
+        }
+        return .failure(last)
+    }
+
+    private func fetch(_ call: UpstreamRequest, _ channel: RouterCore.Channel) async throws(TransportFailure) -> (Int, ByteBuffer) {
+        let timeouts = AttemptTimeouts(firstByte: Self.limit, idle: Self.limit, total: Self.limit)
+        let response = try await services.transport.send(
+            call, options: TransportOptions(timeouts: timeouts, proxy: channel.proxy), cancellation: UpstreamCancellation())
+        var body = ByteBuffer()
+        while body.readableBytes < 1_048_576, let bytes = try await response.body.next() { body.writeImmutableBuffer(bytes) }
+        response.body.cancel()
+        return (response.head.status, body)
+    }
+
+    /// By the price of that time, and the user's group of today.
+    private func charge(_ row: ReconciliationRow, _ usage: Usage) async throws -> NanoUSD? {
+        var query = LogQuery(page: PageRequest(page: 1, size: 1))
+        query.requestID = row.requestID
+        guard let record = try await services.store.logs(query).items.first?.record else { return nil }
+        let snapshot = services.snapshots.snapshot
+        let group = try await services.store.user(id: row.userID)?.group ?? "default"
+        if let price = try await services.store.price(version: record.pricingVersion) {
+            return try? PriceQuote(price: price, ratio: snapshot.ratio(ofGroup: group), version: record.pricingVersion).charge(for: usage)
+        }
+        guard let id = row.channelID, let channel = snapshot.configuration.routes.channel(id: id) else { return nil }
+        let quote = services.prices.quote(channel, record.model, record.upstreamModel, snapshot, group: group)
+        return try? quote?.charge(for: usage)
+    }
+}
