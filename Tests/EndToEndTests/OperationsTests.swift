@@ -130,22 +130,34 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `concurrent requests cannot overspend a balance`() async throws {
-        try await World.with { world in
-            // Each request holds about 8192 × 15 dollars per million = 0.123; the balance covers four at a time.
-            let user = try await world.admin.makeUser("thrifty", usd: "0.5")
-            let body = #"{"model":"sim/dear","max_tokens":8192,"messages":[{"role":"user","content":"hi"}],"sim_control":"first_byte=400ms"}"#
-            let sections = try await withThrowingTaskGroup(of: Int.self) { group in
-                for _ in 0..<40 {
-                    group.addTask { try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body).status }
-                }
-                return try await group.reduce(into: [Int]()) { $0.append($1) }
+    /// Each request holds about 8192 × 15 dollars per million = 0.123; the balance covers four at a time.
+    private func fortyAtOnce(_ world: World) async throws -> (statuses: Set<Int>, balance: JSONValue?) {
+        let user = try await world.admin.makeUser("thrifty", usd: "0.5")
+        let body = #"{"model":"sim/dear","max_tokens":8192,"messages":[{"role":"user","content":"hi"}],"sim_control":"first_byte=400ms"}"#
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<40 {
+                group.addTask { try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body).status }
             }
-            #expect(Set(sections) == [200, 402])
-            let balance = try await world.client.call(.get, "/api/balance", key: user.token).json["data"]
-            let left = try NanoUSD(usd: balance?["balance"]?.numberText ?? "")
+            return try await group.reduce(into: Set<Int>()) { $0.insert($1) }
+        }
+        return (statuses, try await world.client.call(.get, "/api/balance", key: user.token).json["data"])
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `concurrent requests cannot overspend a balance`() async throws {
+        try await World.with(sections: "metering: { balance_wait: 0s }") { world in
+            let result = try await fortyAtOnce(world)
+            #expect(result.statuses == [200, 402])
+            let left = try NanoUSD(usd: result.balance?["balance"]?.numberText ?? "")
             #expect(!left.isNegative)
-            #expect(balance?["held"]?.numberText == "0")
+            #expect(result.balance?["held"]?.numberText == "0")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `a request waits for money that others hold and do not use`() async throws {
+        try await World.with(sections: "metering: { balance_wait: 30s }") { world in
+            let result = try await fortyAtOnce(world)
+            #expect(result.statuses == [200])
+            #expect(result.balance?["held"]?.numberText == "0")
         }
     }
 }

@@ -8,6 +8,8 @@ struct World: Sendable {
     let gateway: GatewayProcess
     let client: Client
     let admin: Admin
+    /// Given to every gateway and command of this world: `SQL_DSN` puts the ledger on PostgreSQL.
+    var environment: [String: String] = [:]
 
     struct ChannelSpec: Sendable {
         var id: Int64
@@ -52,7 +54,7 @@ struct World: Sendable {
     ///   - gateway: further lines of gateway.yaml, whole sections.
     static func make(
         channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
-        openEnded: Bool = false, start: Bool = true
+        openEnded: Bool = false, start: Bool = true, environment: [String: String] = [:]
     ) async throws -> World {
         let simulator = Simulator(configuration: .init())
         try await simulator.start()
@@ -86,9 +88,40 @@ struct World: Sendable {
         try (channelsYAML(all) + modelRules)
             .write(to: directory.appendingPathComponent("config/channels.yaml"), atomically: true, encoding: .utf8)
         let gateway = GatewayProcess(directory: directory)
-        if start { try await gateway.start() }
+        if start { try await gateway.start(environment: environment) }
         let client = try Client(base: gateway.base)
-        return World(simulator: simulator, gateway: gateway, client: client, admin: Admin(client: client))
+        return World(
+            simulator: simulator, gateway: gateway, client: client, admin: Admin(client: client), environment: environment)
+    }
+
+    /// One more gateway with the same configuration and a data folder of its own, in front of the same simulator.
+    func another(environment more: [String: String] = [:]) async throws -> World {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apirouter-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        for name in ["config", "providers"] {
+            try FileManager.default.copyItem(
+                at: gateway.directory.appendingPathComponent(name), to: directory.appendingPathComponent(name))
+        }
+        let other = GatewayProcess(directory: directory)
+        try await other.start(environment: environment.merging(more) { _, new in new })
+        let client = try Client(base: other.base)
+        return World(
+            simulator: simulator, gateway: other, client: client, admin: Admin(client: client), environment: environment)
+    }
+
+    /// Stops a gateway that ``another(environment:)`` made.
+    func stopGateway() async throws {
+        await client.shutdown()
+        try await gateway.stop()
+    }
+
+    /// The same world after its gateway was started again, on another port.
+    func restarted() async throws -> World {
+        await client.shutdown()
+        try await gateway.start(environment: environment)
+        let client = try Client(base: gateway.base)
+        return World(
+            simulator: simulator, gateway: gateway, client: client, admin: Admin(client: client), environment: environment)
     }
 
     static func gatewayYAML(_ sections: String) -> String {
@@ -135,9 +168,10 @@ struct World: Sendable {
     /// Runs a test in a world and takes it down whatever happens.
     static func with(
         channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
-        openEnded: Bool = false, _ body: (World) async throws -> Void
+        openEnded: Bool = false, environment: [String: String] = [:], _ body: (World) async throws -> Void
     ) async throws {
-        let world = try await make(channels: channels, sections: sections, modelRules: modelRules, openEnded: openEnded)
+        let world = try await make(
+            channels: channels, sections: sections, modelRules: modelRules, openEnded: openEnded, environment: environment)
         do {
             try await body(world)
         } catch {
@@ -149,11 +183,13 @@ struct World: Sendable {
     }
 
     /// `apirouter ledger verify` on this world's database.
-    func verifyLedger() async throws -> (status: Int32, output: String) {
-        try await run(
-            GatewayProcess.products.appendingPathComponent("apirouter").path,
-            ["ledger", "verify", "--config", "config/gateway.yaml"],
-            environment: ["APIROUTER_SQL_DIR": GatewayProcess.repository.appendingPathComponent("sql").path],
-            directory: gateway.directory)
+    func verifyLedger() async throws -> (status: Int32, output: String) { try await command(["ledger", "verify"]) }
+
+    /// A command of the real binary with this world's configuration.
+    func command(_ arguments: [String], environment more: [String: String] = [:]) async throws -> (status: Int32, output: String) {
+        let sql = ["APIROUTER_SQL_DIR": GatewayProcess.repository.appendingPathComponent("sql").path]
+        return try await run(
+            GatewayProcess.products.appendingPathComponent("apirouter").path, arguments + ["--config", "config/gateway.yaml"],
+            environment: sql.merging(environment) { _, new in new }.merging(more) { _, new in new }, directory: gateway.directory)
     }
 }
