@@ -158,7 +158,7 @@ extension PostgresStore {
     }
 
     static func addSpending(_ records: [RequestRecord], _ session: inout PGPool.Session) throws {
-        let deltas = try SpendingDelta.sum(records).map { counter, amount in
+        let deltas = SpendingDelta.sum(records).map { counter, amount in
             "{\"s\":\"\(counter.scope)\",\"w\":\(counter.window),\"n\":\(amount.nanos)}"
         }
         guard !deltas.isEmpty else { return }
@@ -167,7 +167,8 @@ extension PostgresStore {
             """
             INSERT INTO budget_usage (subject, "window", spent_nanos)
             SELECT s, w, n FROM jsonb_to_recordset($1::jsonb) AS r(s text, w bigint, n bigint) ORDER BY s, w
-            ON CONFLICT (subject, "window") DO UPDATE SET spent_nanos = budget_usage.spent_nanos + excluded.spent_nanos
+            ON CONFLICT (subject, "window") DO UPDATE SET
+                spent_nanos = least(budget_usage.spent_nanos, 9223372036854775807 - excluded.spent_nanos) + excluded.spent_nanos
             """, ["[" + deltas.joined(separator: ",") + "]"])
     }
 }

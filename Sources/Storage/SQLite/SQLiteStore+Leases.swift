@@ -120,9 +120,9 @@ extension SQLiteStore {
         let statement = try db.cachedStatement(
             sql: """
                 INSERT INTO budget_usage (subject, window, spent_nanos) VALUES (?, ?, ?)
-                ON CONFLICT (subject, window) DO UPDATE SET spent_nanos = spent_nanos + excluded.spent_nanos
+                ON CONFLICT (subject, window) DO UPDATE SET spent_nanos = min(spent_nanos, 9223372036854775807 - excluded.spent_nanos) + excluded.spent_nanos
                 """)
-        for (counter, amount) in try SpendingDelta.sum(records) {
+        for (counter, amount) in SpendingDelta.sum(records) {
             try statement.execute(arguments: [counter.scope.description, counter.window, amount.nanos])
         }
     }

@@ -1,0 +1,160 @@
+import PostgresTesting
+import RouterCore
+import Storage
+import Testing
+
+/// What only a shared database has to do.
+@Suite(.timeLimit(.minutes(1)))
+struct PostgresStoreTests {
+    private func open(_ url: String, connections: Int = 2) async throws -> PostgresStore {
+        try await PostgresStore.open(
+            url: Secret(url), migrationsDirectory: try Migrations.locate(dialect: .postgres, environment: [:]), now: 1,
+            connections: connections)
+    }
+
+    @Test func `several gateways may start at once on an empty database`() async throws {
+        let url = try PostgresServer.shared.get().makeDatabase()
+        let directory = try Migrations.locate(dialect: .postgres, environment: [:])
+        #expect(try await PostgresMigrations.pending(url: Secret(url), migrationsDirectory: directory).map(\.version) == [1, 2])
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<6 { group.addTask { try await open(url).close() } }
+            try await group.waitForAll()
+        }
+        #expect(try await PostgresMigrations.pending(url: Secret(url), migrationsDirectory: directory).isEmpty)
+        #expect(try PostgresServer.shared.get().query(url, "SELECT count(*) FROM schema_migrations") == "2")
+    }
+
+    @Test(arguments: ["balance_transactions", "model_pricing_history", "audit_log"], ["UPDATE", "DELETE", "TRUNCATE"])
+    func `the database refuses to rewrite the books`(_ table: String, _ verb: String) async throws {
+        let server = try PostgresServer.shared.get()
+        let url = try server.makeDatabase()
+        let store = try await open(url)
+        let user = try await store.createUser(newUser("ada"))
+        _ = try await store.post(credit(user.id, 5, "r1"))
+        _ = try await store.setPrice(PricingRow(modelName: "m", price: .free), now: 1)
+        try await store.audit(actorID: user.id, action: "a", detail: "{}", clientIP: "::1", at: 1)
+        let sql = switch verb {
+        case "UPDATE": "UPDATE \(table) SET created_at = 0"
+        case "DELETE": "DELETE FROM \(table)"
+        default: "TRUNCATE \(table) CASCADE"
+        }
+        let error = #expect(throws: PostgresServer.Failure.self) { try server.query(url, sql) }
+        #expect(error?.description.contains("\(table) is append-only") == true, "\(error?.description ?? "")")
+        try await store.close()
+    }
+
+    /// Hears what a store tells of others, in a task that ends with the store.
+    private final class Listener: Sendable {
+        private let task: Task<Void, Never>
+
+        init(_ stream: AsyncStream<[StoreChange]>) {
+            let (told, telling) = AsyncStream.makeStream(of: [StoreChange].self)
+            task = Task { for await batch in stream { telling.yield(batch) } }
+            inbox = told
+        }
+
+        private let inbox: AsyncStream<[StoreChange]>
+
+        /// Waits for a change. - Returns: how long it took.
+        func wait(for wanted: StoreChange) async -> Duration {
+            let start = ContinuousClock.now
+            for await batch in inbox where batch.contains(wanted) { break }
+            return ContinuousClock.now - start
+        }
+
+        func end() async { await task.value }
+    }
+
+    @Test func `gateways hear of each other's changes within a second, whoever makes them`() async throws {
+        let server = try PostgresServer.shared.get()
+        let url = try server.makeDatabase()
+        let store = try await open(url)
+        let other = try await open(url)
+        let listener = Listener(try #require(other.changes()))
+        #expect(await listener.wait(for: StoreChange(topic: .everything, subject: "")) < .seconds(5))
+        let user = try await store.createUser(newUser("ada"))
+        #expect(await listener.wait(for: StoreChange(topic: .users, subject: "\(user.id)")) < .seconds(1))
+        let token = try await store.createToken(
+            Token(userID: user.id, keyHash: [UInt8](repeating: 1, count: 32), keyPrefix: "sk-", name: "k", createdAt: 1))
+        #expect(await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)")) < .seconds(1))
+        _ = try await store.setPrice(PricingRow(modelName: "m/x", price: .free), now: 1)
+        #expect(await listener.wait(for: StoreChange(topic: .prices, subject: "m/x")) < .seconds(1))
+        try await store.setSetting("channel.1.switch", "disabled")
+        #expect(await listener.wait(for: StoreChange(topic: .settings, subject: "channel.1.switch")) < .seconds(1))
+        // By hand, as an operator would in an emergency.
+        try server.query(url, "UPDATE tokens SET status = 2 WHERE id = \(token.id)")
+        #expect(await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)")) < .seconds(1))
+        _ = try await store.post(credit(user.id, 100, "r1"))
+        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 100), holder: gateway("one"), now: 1)
+        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 50), holder: gateway("two"), now: 1)
+        #expect(await listener.wait(for: StoreChange(topic: .recall, subject: "\(user.id) two")) < .seconds(1))
+        try await store.returnLease(userID: user.id, amount: NanoUSD(nanos: 60), holder: gateway("one"), now: 1)
+        #expect(await listener.wait(for: StoreChange(topic: .freed, subject: "\(user.id) one")) < .seconds(1))
+        try await other.close()
+        // A closed store's stream ends.
+        await listener.end()
+        try await store.close()
+    }
+
+    @Test func `a notification that nobody heard is found by looking`() async throws {
+        let server = try PostgresServer.shared.get()
+        let url = try server.makeDatabase()
+        let store = try await open(url)
+        let listener = Listener(try #require(store.changes()))
+        _ = await listener.wait(for: StoreChange(topic: .everything, subject: ""))
+        // A row without its NOTIFY is what a lost notification leaves.
+        try server.query(url, "INSERT INTO changes (topic, subject) VALUES ('tokens', '77')")
+        #expect(await listener.wait(for: StoreChange(topic: .tokens, subject: "77")) < .seconds(3))
+        try await store.close()
+    }
+
+    @Test func `a pool outlives a restart of the server, and says no at once while it is away`() async throws {
+        let server = try PostgresServer()
+        try server.start()
+        defer { server.remove() }
+        let store = try await open(try server.makeDatabase(), connections: 4)
+        let user = try await store.createUser(newUser("ada"))
+        server.stop()
+        await #expect(throws: StoreError.self) { try await store.post(credit(user.id, 5, "r1")) }
+        try server.start()
+        let clock = ContinuousClock()
+        let limit = clock.now + .seconds(20)
+        while clock.now < limit {
+            if (try? await store.ping()) != nil { break }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(try await store.post(credit(user.id, 5, "r1")).isNew)
+        try await store.close()
+    }
+
+    @Test func `an error names the server and never the password`() async throws {
+        let server = try PostgresServer.shared.get()
+        let wrong = "postgres://nobody:very-secret@127.0.0.1:\(server.port)/nothing"
+        let error = await #expect(throws: StoreError.self) { try await open(wrong) }
+        let text = String(describing: error)
+        #expect(!text.contains("very-secret") && text.contains("nobody"), "\(text)")
+        let refused = await #expect(throws: StoreError.self) { try await open("postgres://u:very-secret@127.0.0.1:1/x") }
+        #expect(!String(describing: refused).contains("very-secret"))
+        let secure = "postgres://postgres@127.0.0.1:\(server.port)/postgres?sslmode=require"
+        let tls = await #expect(throws: StoreError.self) { try await open(secure) }
+        #expect(String(describing: tls).contains("SSL"), "sslmode is obeyed: \(String(describing: tls))")
+    }
+
+    @Test func `values of every kind come back as they were`() async throws {
+        let store = try await open(try PostgresServer.shared.get().makeDatabase())
+        let odd = "a'b\"c\\d\n\t€ 漢字 \u{1F600} '; DROP TABLE users; --"
+        let user = try await store.createUser(newUser("odd"))
+        let posting = LedgerPosting(
+            userID: user.id, amount: NanoUSD(nanos: .max), kind: .recharge, referenceID: odd, description: odd, createdAt: .max)
+        let entry = try await store.post(posting).entry
+        #expect(entry.referenceID == odd && entry.description == odd && entry.amount == .max && entry.createdAt == .max)
+        var odder = record(1, user: user.id, charge: 1)
+        odder.model = odd
+        odder.errorCode = odd
+        odder.generationID = nil
+        odder.channelID = nil
+        _ = try await store.post([odder])
+        #expect(try await store.logs(LogQuery()).items.map(\.record) == [odder])
+        try await store.close()
+    }
+}
