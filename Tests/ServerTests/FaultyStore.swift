@@ -1,0 +1,174 @@
+import RouterCore
+import Storage
+import Synchronization
+
+/// A store or journal call that is made to fail, before or after it has done its work: the second is what a lost answer looks like.
+final class Faults: Sendable {
+    struct Injected: Error {}
+    private struct State {
+        var countdown: Int
+        var hasFailed = false
+    }
+    private let state: Mutex<State>
+    let failsAfterwards: Bool
+
+    /// - Parameter call: which call fails, from 1; 0 = none.
+    init(call: Int, failsAfterwards: Bool) {
+        state = Mutex(State(countdown: call))
+        self.failsAfterwards = failsAfterwards
+    }
+
+    var hasFailed: Bool { state.withLock { $0.hasFailed } }
+
+    func guarding<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let fails = state.withLock { state in
+            state.countdown -= 1
+            if state.countdown == 0 { state.hasFailed = true }
+            return state.countdown == 0
+        }
+        if fails, !failsAfterwards { throw StoreError.database("injected") }
+        let value = try await body()
+        if fails { throw StoreError.database("injected, afterwards") }
+        return value
+    }
+}
+
+/// Passes everything on to a real store, and fails where it is told to.
+struct FaultyStore: Store {
+    let store: any Store
+    let faults: Faults
+
+    var isShared: Bool { store.isShared }
+    func changes() -> AsyncStream<[StoreChange]>? { store.changes() }
+    func ping() async throws { try await faults.guarding { try await store.ping() } }
+    func close() async throws { try await store.close() }
+
+    func createUser(_ user: NewUser) async throws -> User { try await faults.guarding { try await store.createUser(user) } }
+    func user(id: Int64) async throws -> User? { try await faults.guarding { try await store.user(id: id) } }
+    func userForLogin(username: String) async throws -> (user: User, passwordHash: String)? {
+        try await faults.guarding { try await store.userForLogin(username: username) }
+    }
+    func users(_ page: PageRequest) async throws -> Page<User> { try await faults.guarding { try await store.users(page) } }
+    func allUsers() async throws -> [User] { try await faults.guarding { try await store.allUsers() } }
+    func changeUser(id: Int64, _ change: UserChange) async throws -> User {
+        try await faults.guarding { try await store.changeUser(id: id, change) }
+    }
+    func deleteUser(id: Int64) async throws { try await faults.guarding { try await store.deleteUser(id: id) } }
+    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws {
+        try await faults.guarding {
+            try await store.addAccessToken(userID: userID, hash: hash, expiresAt: expiresAt, createdAt: createdAt)
+        }
+    }
+    func removeAccessToken(hash: [UInt8]) async throws { try await faults.guarding { try await store.removeAccessToken(hash: hash) } }
+    func removeAccessTokens(userID: Int64) async throws {
+        try await faults.guarding { try await store.removeAccessTokens(userID: userID) }
+    }
+    func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
+        try await faults.guarding { try await store.userForAccessToken(hash: hash, now: now) }
+    }
+
+    func createToken(_ token: Token) async throws -> Token { try await faults.guarding { try await store.createToken(token) } }
+    func token(id: Int64) async throws -> Token? { try await faults.guarding { try await store.token(id: id) } }
+    func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
+        try await faults.guarding { try await store.tokens(userID: userID, page) }
+    }
+    func allTokens() async throws -> [Token] { try await faults.guarding { try await store.allTokens() } }
+    func changeToken(id: Int64, _ change: TokenChange) async throws -> Token {
+        try await faults.guarding { try await store.changeToken(id: id, change) }
+    }
+    func deleteToken(id: Int64) async throws { try await faults.guarding { try await store.deleteToken(id: id) } }
+    func touchTokens(_ accessed: [Int64: Int64]) async throws { try await faults.guarding { try await store.touchTokens(accessed) } }
+
+    func allPrices() async throws -> [PricingRow] { try await faults.guarding { try await store.allPrices() } }
+    func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int {
+        try await faults.guarding { try await store.seedPrices(rows, now: now) }
+    }
+    func price(version: Int64) async throws -> ModelPrice? { try await faults.guarding { try await store.price(version: version) } }
+    func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
+        try await faults.guarding { try await store.setPrice(row, now: now) }
+    }
+
+    func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult {
+        try await faults.guarding { try await store.post(records, holder: holder) }
+    }
+    func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await faults.guarding { try await store.post(posting) }
+    }
+    func refund(reference: String, amount: NanoUSD?, description: String, now: Int64) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await faults.guarding { try await store.refund(reference: reference, amount: amount, description: description, now: now) }
+    }
+    func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
+        try await faults.guarding { try await store.entries(userID: userID, kind: kind, page) }
+    }
+    func entries(in range: Range<Int64>, after: Int64, limit: Int) async throws -> [LedgerEntry] {
+        try await faults.guarding { try await store.entries(in: range, after: after, limit: limit) }
+    }
+    func verify() async throws -> LedgerReport { try await faults.guarding { try await store.verify() } }
+
+    func adoptLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: LeaseState] {
+        try await faults.guarding { try await store.adoptLeases(holder, now: now) }
+    }
+    func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
+        try await faults.guarding { try await store.acquireLease(userID: userID, needed: needed, holder: holder, now: now) }
+    }
+    func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws {
+        try await faults.guarding { try await store.returnLease(userID: userID, amount: amount, holder: holder, now: now) }
+    }
+    func renewLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: NanoUSD] {
+        try await faults.guarding { try await store.renewLeases(holder, now: now) }
+    }
+    func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD] {
+        try await faults.guarding { try await store.spending(counters) }
+    }
+
+    func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow> {
+        try await faults.guarding { try await store.reconciliations(state, open: open, page) }
+    }
+    func dueReconciliations(now: Int64, limit: Int) async throws -> [ReconciliationRow] {
+        try await faults.guarding { try await store.dueReconciliations(now: now, limit: limit) }
+    }
+    func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws {
+        try await faults.guarding { try await store.postponeReconciliation(id, nextAt: nextAt, note: note) }
+    }
+    func reconcile(_ id: RequestID, usage: Usage, charge: NanoUSD, now: Int64) async throws {
+        try await faults.guarding { try await store.reconcile(id, usage: usage, charge: charge, now: now) }
+    }
+
+    func margins(in range: Range<Int64>) async throws -> [MarginRow] { try await faults.guarding { try await store.margins(in: range) } }
+    func upstreamCosts(provider: String, in range: Range<Int64>) async throws -> [DailyCost] {
+        try await faults.guarding { try await store.upstreamCosts(provider: provider, in: range) }
+    }
+    func logs(_ query: LogQuery) async throws -> Page<LogRow> { try await faults.guarding { try await store.logs(query) } }
+    func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
+        try await faults.guarding { try await store.logStatistics(query) }
+    }
+    func saveHealth(_ rows: [ChannelHealthRow], now: Int64) async throws {
+        try await faults.guarding { try await store.saveHealth(rows, now: now) }
+    }
+    func loadHealth() async throws -> [ChannelHealthRow] { try await faults.guarding { try await store.loadHealth() } }
+    func setting(_ key: String) async throws -> String? { try await faults.guarding { try await store.setting(key) } }
+    func setSetting(_ key: String, _ value: String) async throws { try await faults.guarding { try await store.setSetting(key, value) } }
+    func audit(actorID: Int64?, action: String, detail: String, clientIP: String, at: Int64) async throws {
+        try await faults.guarding {
+            try await store.audit(actorID: actorID, action: action, detail: detail, clientIP: clientIP, at: at)
+        }
+    }
+}
+
+/// The same for the journal.
+struct FaultyJournal: Journal {
+    let journal: any Journal
+    let faults: Faults
+
+    var identity: (gatewayID: String, epoch: Int64) { journal.identity }
+    var size: Int64 { journal.size }
+    func hold(_ record: HoldRecord) async throws { try await faults.guarding { try await journal.hold(record) } }
+    func settle(_ record: RequestRecord) async throws { try await faults.guarding { try await journal.settle(record) } }
+    func progress(_ record: ProgressRecord) { journal.progress(record) }
+    func settled(limit: Int) async throws -> [RequestRecord] { try await faults.guarding { try await journal.settled(limit: limit) } }
+    func clear(_ ids: [RequestID]) async throws { try await faults.guarding { try await journal.clear(ids) } }
+    func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)] {
+        try await faults.guarding { try await journal.orphans() }
+    }
+    func close() async throws { try await journal.close() }
+}
