@@ -28,6 +28,8 @@ public struct BillingRow: Sendable, Hashable {
     public var outcome = ""
     public var cost: String?
     public var requestID: String?
+    /// Unix seconds at which the row was written.
+    public var createdAt: Int64 = 0
 
     var json: JSONValue {
         .object([
@@ -66,6 +68,7 @@ public final class BillingRecord: Sendable {
             var row = row
             state.sequence += 1
             row.sequence = state.sequence
+            row.createdAt = Int64(time(nil))
             if state.rows.count < Self.maximumRows { state.rows.append(row) }
             guard state.descriptor >= 0 else { return }
             let line = Array((row.json.text + "\n").utf8)

@@ -79,6 +79,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.GET, "/models"):
             json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
         case (.GET, "/generation"): generation(context, head, query)
+        case (.GET, "/activity"): activity(context, head)
         case (.GET, "/credits"): json(context, head, .ok, ["data": ["total_credits": .number("100"), "total_usage": .number("1.5")]])
         case (.GET, "/key"): json(context, head, .ok, ["data": ["label": "sim", "limit": .null, "usage": .number("1.5"), "is_free_tier": false]])
         case (.GET, "/_sim/record"):
@@ -112,6 +113,17 @@ final class SimulatorHandler: ChannelInboundHandler {
                     "streamed": .boolean(row.isStream),
                 ]
             ])
+    }
+
+    /// OpenRouter's costs by day and model.
+    private func activity(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        let rows = simulator.record.rows().filter { $0.cost != nil && $0.promptTokens > 0 }.map { row -> JSONValue in
+            .object([
+                .init("date", .string(CalendarDate(unixSeconds: row.createdAt).description)), .init("model", .string(row.model)),
+                .init("usage", .number(row.cost ?? "0")), .init("requests", .integer(1)),
+            ])
+        }
+        json(context, head, .ok, ["data": .array(rows)])
     }
 
     private func addScript(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {

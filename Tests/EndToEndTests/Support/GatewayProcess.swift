@@ -47,10 +47,15 @@ final class GatewayProcess: Sendable {
     var processID: Int32 { state.withLock { $0.process?.processIdentifier ?? 0 } }
 
     /// Starts and waits until the log says that it serves.
-    func start(config: String = "config/gateway.yaml", environment extra: [String: String] = [:]) async throws {
+    /// - Parameter shell: shell commands that run first in the same process (limits).
+    func start(
+        config: String = "config/gateway.yaml", environment extra: [String: String] = [:], shell: String? = nil
+    ) async throws {
         let process = Process()
-        process.executableURL = Self.products.appendingPathComponent("apirouter")
-        process.arguments = ["serve", "--config", config]
+        let binary = Self.products.appendingPathComponent("apirouter")
+        process.executableURL = shell == nil ? binary : URL(fileURLWithPath: "/bin/sh")
+        let arguments = ["serve", "--config", config]
+        process.arguments = shell.map { ["-c", "\($0); exec \(binary.path) \(arguments.joined(separator: " "))"] } ?? arguments
         process.currentDirectoryURL = directory
         var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasSuffix("_API_KEY") }
         environment["PORT"] = "0"
