@@ -9,7 +9,7 @@ import Testing
 
 /// The real binary under mixed load, killed with SIGKILL at random moments: what the ledger charges is what the vendor billed, request by
 /// request; only requests that the kill cut are estimated; nothing is lost, nothing is there twice.
-@Suite struct CrashTests {
+@Suite(.serialized) struct CrashTests {
     private static let kills = 50
 
     @Test(.timeLimit(.minutes(10))) func `fifty kills on SQLite`() async throws {

@@ -7,7 +7,7 @@ import Simulator
 import Testing
 
 /// Budgets, refunds, corrections, reports and failing disks, with the real binary.
-@Suite struct LedgerTests {
+@Suite(.serialized) struct LedgerTests {
     private func ask(
         _ world: World, _ key: String, _ model: String = "sim/dear", controls: String = "ok", stream: Bool = false, maxTokens: Int = 100,
         text: String = "hello"
@@ -82,7 +82,7 @@ import Testing
         (#"{"budgets":{}}"#, "allowed: allowed_ips, budget"), (#"[1]"#, "must be an object"),
     ]
 
-    @Test(.timeLimit(.minutes(1))) func `limits that make no sense are refused with what is allowed`() async throws {
+    @Test(.timeLimit(.minutes(3))) func `limits that make no sense are refused with what is allowed`() async throws {
         try await World.with { world in
             for (limits, says) in Self.senseless {
                 let answer = try await world.client.call(
@@ -111,7 +111,7 @@ import Testing
 
     // MARK: Refunds
 
-    @Test(.timeLimit(.minutes(1))) func `a refund gives a charge back once and says why not`() async throws {
+    @Test(.timeLimit(.minutes(3))) func `a refund gives a charge back once and says why not`() async throws {
         try await World.with { world in
             let user = try await world.admin.makeUser("refunded", usd: "1")
             #expect(try await ask(world, user.key, controls: "prompt_tokens=100,completion_tokens=100").status == 200)
@@ -305,7 +305,7 @@ import Testing
         try await world.tearDown()
     }
 
-    @Test(.timeLimit(.minutes(1))) func `a data folder that cannot be written is said at the start`() async throws {
+    @Test(.timeLimit(.minutes(3))) func `a data folder that cannot be written is said at the start`() async throws {
         let world = try await World.make(start: false)
         for path in ["/sys/apirouter", "/proc/self/status/data"] {
             let result = try await world.command(

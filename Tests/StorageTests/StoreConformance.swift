@@ -3,7 +3,7 @@ import Storage
 import Testing
 
 /// What every store must do, whatever the database.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct StoreConformance {
     // MARK: Users
 

@@ -17,7 +17,11 @@ public struct GatewayConfiguration: Sendable {
         case postgres(Secret)
     }
 
-    public enum Admission: String, Sendable, CaseIterable { case standard, strict }
+    public enum Admission: String, Sendable, CaseIterable {
+        case standard, strict
+        /// No holds, no charges, no rows: for a gateway whose users are all the operator's own, and for measuring what the books cost.
+        case off
+    }
     public enum UnknownPrice: String, Sendable, CaseIterable { case reject, free }
     public enum DisconnectPolicy: String, Sendable, CaseIterable { case auto, cancel, drain }
 

@@ -51,7 +51,10 @@ public struct Gateway: Sendable {
         let signal = PostSignal()
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
-            leaseLifetime: configuration.metering.leaseLifetime.components.seconds)
+            leaseLifetime: configuration.metering.leaseLifetime.components.seconds, isOff: configuration.metering.admission == .off)
+        if configuration.metering.admission == .off {
+            logger.warning("metering.admission is off: requests are neither held nor charged nor logged")
+        }
         let poster = Poster(journal: journal, meter: meter, signal: signal, logger: logger)
         // What an earlier life has left is posted out of its own leases, before anything is spent.
         try await meter.adopt()

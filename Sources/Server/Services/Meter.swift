@@ -20,6 +20,8 @@ public final class Meter: Sendable {
     /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
     public let holder: LeaseHolder
+    /// No books at all (`metering.admission: off`).
+    private let isOff: Bool
 
     /// A lease is given up this much before the ledger may give it to others, so that a slow clock does no harm.
     private static let margin: Int64 = 5
@@ -27,8 +29,10 @@ public final class Meter: Sendable {
     private static let recheck = Duration.milliseconds(100)
 
     public init(
-        journal: any Journal, store: any Store, postSignal: PostSignal, clock: ServerClock = .system, leaseLifetime: Int64 = 120
+        journal: any Journal, store: any Store, postSignal: PostSignal, clock: ServerClock = .system, leaseLifetime: Int64 = 120,
+        isOff: Bool = false
     ) {
+        self.isOff = isOff
         self.journal = journal
         self.store = store
         self.postSignal = postSignal
@@ -98,6 +102,7 @@ public final class Meter: Sendable {
     /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal fails
     ///   (nothing is reserved then).
     func hold(_ record: HoldRecord, limits: [BudgetLimit] = [], wait: Duration = .zero) async throws {
+        if isOff { return }
         try await reserve(record, limits, until: clock.monotonic.advanced(by: wait))
         do {
             try await journal.hold(record)
@@ -174,6 +179,7 @@ public final class Meter: Sendable {
     /// The book is changed before the journal is asked, so that a failing journal cannot leave money reserved; the error is thrown all the
     /// same, because the caller must not tell the client that all is well, and the record is tried again until the journal takes it.
     func end(_ record: RequestRecord) async throws {
+        if isOff { return }
         let ended = book.withLock { book in
             if let charge = record.charge { return book.settle(record.requestID, charge: charge) }
             return book.void(record.requestID)
@@ -198,7 +204,7 @@ public final class Meter: Sendable {
     func finishRetries() { unjournaled.finish() }
 
     /// How far a request has come, for the case that the process dies.
-    func progress(_ record: ProgressRecord) { journal.progress(record) }
+    func progress(_ record: ProgressRecord) { if !isOff { journal.progress(record) } }
 
     // MARK: The ledger's side
 
