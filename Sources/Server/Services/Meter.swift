@@ -16,6 +16,8 @@ public final class Meter: Sendable {
     private let clock: ServerClock
     private let gate = AsyncGate()
     private let waiting = BalanceWaiters()
+    /// What this life has journaled and not posted, so that the poster need not read it back.
+    let settledQueue = SettledQueue()
     private let unjournaled: AsyncStream<RequestRecord>.Continuation
     /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
@@ -192,12 +194,14 @@ public final class Meter: Sendable {
             unjournaled.yield(record)
             throw error
         }
+        settledQueue.add(record)
         postSignal.raise()
     }
 
     /// A record whose journaling failed before. - Throws: ``StoreError`` when it fails again.
     func journalAgain(_ record: RequestRecord) async throws {
         try await journal.settle(record)
+        settledQueue.add(record)
         postSignal.raise()
     }
 

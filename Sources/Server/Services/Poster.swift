@@ -68,9 +68,18 @@ public final class Poster: Service {
         while try await postGroup() {}
     }
 
+    /// From memory, or from the journal while that has what memory has not. Empty = there is nothing to post.
+    private func nextGroup() async throws -> [RequestRecord] {
+        if let group = meter.settledQueue.first(Self.groupSize) { return group }
+        let group = try await journal.settled(limit: Self.groupSize)
+        guard group.isEmpty else { return group }
+        meter.settledQueue.journalIsEmpty()
+        return meter.settledQueue.first(Self.groupSize) ?? []
+    }
+
     /// - Returns: false when there was nothing to post.
     private func postGroup() async throws -> Bool {
-        let records = try await journal.settled(limit: Self.groupSize)
+        let records = try await nextGroup()
         guard !records.isEmpty else { return false }
         let result = try await meter.post(records)
         for (id, reason) in result.setAside {
@@ -78,7 +87,9 @@ public final class Poster: Service {
                 "the ledger refused a request's record; it is kept in poison_records",
                 metadata: ["request_id": "\(id)", "reason": "\(reason)"])
         }
-        try await journal.clear(records.map(\.requestID))
+        let ids = records.map(\.requestID)
+        try await journal.clear(ids)
+        meter.settledQueue.remove(ids)
         backlogState.withLock { state in
             state.posted += Int64(records.count)
             state.setAside += Int64(result.setAside.count)

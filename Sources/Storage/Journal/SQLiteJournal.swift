@@ -239,8 +239,11 @@ public final class SQLiteJournal: Journal {
         case .settle(let record):
             let free = try db.cachedStatement(sql: "DELETE FROM holds WHERE request_id = ?")
             try free.execute(arguments: [record.requestID.description])
-            let forget = try db.cachedStatement(sql: "DELETE FROM progress WHERE request_id = ?")
-            try forget.execute(arguments: [record.requestID.description])
+            // Only streams, and answers whose vendor gave an id, have had progress to tell.
+            if record.isStream || record.generationID != nil {
+                let forget = try db.cachedStatement(sql: "DELETE FROM progress WHERE request_id = ?")
+                try forget.execute(arguments: [record.requestID.description])
+            }
             let insert = try db.cachedStatement(
                 sql: """
                     INSERT INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))

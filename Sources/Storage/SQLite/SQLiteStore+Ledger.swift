@@ -48,34 +48,43 @@ extension SQLiteStore {
         }
     }
 
+    /// Log rows and ledger rows one by one, each user's balance once.
     private static func post(_ records: [RequestRecord], _ group: inout PostingGroup, _ db: Database) throws {
         let log = try db.cachedStatement(
             sql: """
                 INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))
                 ON CONFLICT (request_id) DO NOTHING
                 """)
-        let move = try db.cachedStatement(
-            sql: "UPDATE users SET balance_nanos = balance_nanos - ? WHERE id = ? RETURNING balance_nanos")
         let entry = try db.cachedStatement(
             sql: """
                 INSERT INTO balance_transactions
                     (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
                 VALUES (?, ?, ?, 'usage', ?, ?, ?)
                 """)
+        let read = try db.cachedStatement(sql: "SELECT balance_nanos FROM users WHERE id = ?")
+        var balances: [Int64: NanoUSD?] = [:]
         for record in records {
             try log.execute(arguments: RecordColumns.arguments(record))
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
             guard db.changesCount > 0, let charge = record.charge else { continue }
-            guard let after = try Int64.fetchOne(move, arguments: [charge.nanos, record.userID]) else {
+            if balances[record.userID] == nil {
+                let known = try Int64.fetchOne(read, arguments: [record.userID]).map { NanoUSD(nanos: $0) }
+                balances.updateValue(known, forKey: record.userID)
+            }
+            guard let before = balances[record.userID] ?? nil else {
                 try setAside(record, "the user does not exist", &group, db)
                 continue
             }
+            let after = try before.subtracting(charge)
             try entry.execute(arguments: [
-                record.userID, try charge.negated().nanos, after, record.requestID.description, record.ledgerDescription,
+                record.userID, try charge.negated().nanos, after.nanos, record.requestID.description, record.ledgerDescription,
                 record.createdAt,
             ])
+            balances[record.userID] = after
             try group.add(record, charge)
         }
+        let move = try db.cachedStatement(sql: "UPDATE users SET balance_nanos = ? WHERE id = ?")
+        for case (let user, let balance?) in balances { try move.execute(arguments: [balance.nanos, user]) }
     }
 
     private static func setAside(
