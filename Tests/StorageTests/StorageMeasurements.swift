@@ -33,9 +33,8 @@ struct StorageMeasurements {
         try await journal.close()
     }
 
-    @Test func `ledger, groups of 64`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try await openStore(folder)
+    @Test(arguments: StoreFactory.all) func `ledger, groups of 64`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
         let user = try await store.createUser(newUser("ada")).id
         let groups = 300
         let time = try await ContinuousClock().measure {
@@ -43,7 +42,7 @@ struct StorageMeasurements {
                 _ = try await store.post((0..<64).map { record(group * 64 + $0, user: user, charge: 1) })
             }
         }
-        report("ledger, records in groups of 64", pairs: groups * 64, time)
+        report("ledger on \(factory.description), records in groups of 64", pairs: groups * 64, time)
         try await store.close()
     }
 

@@ -26,8 +26,9 @@ final class Settle: Sendable {
         fileprivate var notedAt: MonotonicInstant?
     }
 
-    /// How often the journal hears of a stream that goes on.
+    /// How often the journal hears of a stream that goes on, and after what time for the first time: most streams are over by then.
     private static let progressInterval = Duration.seconds(1)
+    private static let firstProgress = Duration.milliseconds(250)
 
     /// How a request ended, as the relay saw it.
     struct End: Sendable {
@@ -128,7 +129,6 @@ final class Settle: Sendable {
             return state.ticket
         }
         if let ticket { services.health.delivered(ticket) }
-        if admission.envelope.isStream { noteProgress(progress) }
     }
 
     /// The vendor's head has come, with its id of the generation: what a crash must not forget.
@@ -140,12 +140,12 @@ final class Settle: Sendable {
         noteProgress(progress)
     }
 
-    /// Tells the journal what the request would be charged if it ended now, once a second at most.
+    /// Tells the journal what the request would be charged if it ended now.
     func delivered(_ progress: AnswerProgress) {
         let now = services.clock.monotonic
         let isDue = state.withLock { state in
-            guard let last = state.notedAt, last.duration(to: now) < Self.progressInterval else { return true }
-            return false
+            if let last = state.notedAt { return last.duration(to: now) >= Self.progressInterval }
+            return state.firstContentAt.map { $0.duration(to: now) >= Self.firstProgress } ?? false
         }
         if isDue { noteProgress(progress) }
     }
