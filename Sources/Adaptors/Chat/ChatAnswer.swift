@@ -45,7 +45,8 @@ struct ChatAnswerReader: AnswerEventReader {
     }
 
     mutating func read(_ chunk: JSONValue, into events: inout [AnswerEvent]) {
-        if !hasStarted, chunk["id"] != nil || chunk["choices"] != nil {
+        // A chunk of a content filter may come first, without id and choices.
+        if !hasStarted, chunk["id"]?.stringValue?.isEmpty == false || chunk["choices"]?.arrayValue?.isEmpty == false {
             hasStarted = true
             events.append(AnswerEvent(.start(
                 id: chunk["id"]?.stringValue ?? "", model: chunk["model"]?.stringValue ?? "", created: chunk["created"]?.integerValue)))

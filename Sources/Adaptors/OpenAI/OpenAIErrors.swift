@@ -141,7 +141,9 @@ struct ErrorFacts {
     }
 
     init(body: ByteBuffer) {
-        let value = try? JSONValue(parsing: body)
+        var value = try? JSONValue(parsing: body)
+        // Google answers a refused stream with a list of one.
+        if case .array(let list)? = value { value = list.first }
         let inner = value?["error"].flatMap { $0.isNull ? nil : $0 }
         let isOuter = value?["message"] != nil || value?["detail"] != nil
         self.init(
