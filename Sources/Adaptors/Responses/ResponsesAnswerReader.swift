@@ -14,8 +14,9 @@ struct ResponsesAnswerReader: AnswerEventReader {
         }
         guard let input = count(value["input_tokens"]), let output = count(value["output_tokens"]) else { return nil }
         let cached = min(count(value["input_tokens_details"]?["cached_tokens"]) ?? 0, input)
+        let written = min(count(value["input_tokens_details"]?["cache_write_tokens"]) ?? 0, input - cached)
         return Usage(
-            uncachedInput: input - cached, cacheRead: cached, output: output,
+            uncachedInput: input - cached - written, cacheRead: cached, cacheWrite5m: written, output: output,
             reasoning: min(count(value["output_tokens_details"]?["reasoning_tokens"]) ?? 0, output))
     }
 
