@@ -127,7 +127,7 @@ let package = Package(
                 "Adaptors", "RouterCore", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
-            swiftSettings: settings),
+            exclude: ["Goldens"], swiftSettings: settings),
         .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], swiftSettings: settings),
         // A real server for the tests that need one.
         .target(name: "PostgresTesting", path: "Tests/PostgresTesting", swiftSettings: settings),

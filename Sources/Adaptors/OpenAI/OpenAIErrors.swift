@@ -10,6 +10,10 @@ struct OpenAIErrors {
     let dialect: OpenAIDialect
     /// What must not be repeated, where it is known; keys that look like keys are left out anyway.
     var key: Secret?
+    /// The vendor's error object is in OpenAI's shape and can be shown as it is.
+    var showsErrorObject = true
+    /// What a family knows better; behind the rules of the provider file.
+    var refine: (@Sendable (Int, ErrorFacts) -> FailureKind?)?
 
     // MARK: From a status
 
@@ -42,6 +46,7 @@ struct OpenAIErrors {
 
     private func kind(_ status: Int, _ facts: ErrorFacts) -> FailureKind {
         for rule in spec.errors where matches(rule, status, facts) { return rule.kind }
+        if let kind = refine?(status, facts) { return kind }
         // These four are about our account whatever else the body says; all others may name the model.
         if (400..<600).contains(status), ![401, 402, 429].contains(status) {
             if let kind = facts.availability { return kind }
@@ -90,7 +95,7 @@ struct OpenAIErrors {
     /// The vendor's error in OpenAI's shape, as JSON text, for failures that the client's own request brought about.
     private func clientError(_ kind: FailureKind, _ facts: ErrorFacts) -> String? {
         guard [.invalidRequest, .contextLength, .contentFilter].contains(kind) else { return nil }
-        if facts.isErrorObject, let error = facts.error, error["message"]?.stringValue != nil {
+        if showsErrorObject, facts.isErrorObject, let error = facts.error, error["message"]?.stringValue != nil {
             return Redaction.clean(error.text, key: key)
         }
         let message = Redaction.clean(facts.message ?? "the upstream refused the request", key: key)
@@ -126,6 +131,7 @@ struct ErrorFacts {
         let code = error?["code"]
         codes = [
             code?.stringValue ?? code?.numberText, error?["type"]?.stringValue, error?["error_type"]?.stringValue,
+            error?["status"]?.stringValue,
             error?["metadata"]?["error_type"]?.stringValue,
         ].compactMap { $0 }
         // `detail` is FastAPI's: a text, or a list of problems that is best shown as it is.
@@ -135,7 +141,9 @@ struct ErrorFacts {
     }
 
     init(body: ByteBuffer) {
-        let value = try? JSONValue(parsing: body)
+        var value = try? JSONValue(parsing: body)
+        // Google answers a refused stream with a list of one.
+        if case .array(let list)? = value { value = list.first }
         let inner = value?["error"].flatMap { $0.isNull ? nil : $0 }
         let isOuter = value?["message"] != nil || value?["detail"] != nil
         self.init(
@@ -163,7 +171,8 @@ struct ErrorFacts {
         "permission_error": 403, "not_found": 404, "model_not_found": 404, "timeout": 504, "precondition_failed": 412,
         "payload_too_large": 413, "unprocessable": 422, "rate_limit_exceeded": 429, "rate_limit_error": 429,
         "server": 500, "server_error": 500, "provider_unavailable": 502, "provider_overloaded": 503,
-        "overloaded_error": 503,
+        "overloaded_error": 529, "not_found_error": 404, "request_too_large": 413, "api_error": 500, "billing_error": 402,
+        "timeout_error": 504, "RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INVALID_ARGUMENT": 400, "INTERNAL": 500,
     ]
 
     var isModeration: Bool {
@@ -185,8 +194,13 @@ struct ErrorFacts {
         }
     }
 
-    /// `error.availability.retry_after`, in seconds.
+    /// `error.availability.retry_after` in seconds, or Google's `RetryInfo` (`"retryDelay": "34.07s"`,
+    /// https://cloud.google.com/apis/design/errors).
     var retryAfter: Duration? {
+        for detail in error?["details"]?.arrayValue ?? [] {
+            guard let delay = detail["retryDelay"]?.stringValue, delay.hasSuffix("s") else { continue }
+            if let wait = RetryAfter.duration(seconds: String(delay.dropLast())) { return wait }
+        }
         let value = error?["availability"]?["retry_after"]
         return (value?.numberText ?? value?.stringValue).flatMap { RetryAfter.duration(seconds: $0) }
     }

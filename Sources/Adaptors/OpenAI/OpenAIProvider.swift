@@ -10,75 +10,96 @@ public struct OpenAIProvider: Provider {
     public static let family = AdaptorID.openai
     public static let paths: [Endpoint: String] = [
         .chat: "/chat/completions", .completions: "/completions", .embeddings: "/embeddings", .models: "/models",
+        .responses: "/responses",
     ]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
 
     public let spec: ProviderSpec
     let dialect: OpenAIDialect
+    /// Paths of the family, with `{model}` where the model's name belongs.
+    private let paths: [Endpoint: String]
 
     public init(spec: ProviderSpec) { self.init(spec: spec, dialect: .plain) }
 
-    init(spec: ProviderSpec, dialect: OpenAIDialect) {
+    init(spec: ProviderSpec, dialect: OpenAIDialect, paths: [Endpoint: String] = Self.paths) {
+        self.paths = paths
         self.spec = spec
         self.dialect = dialect
     }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
-        let endpoint = call.envelope.endpoint
-        guard let path = spec.endpoints[endpoint].flatMap({ $0 }) ?? Self.paths[endpoint] else {
+        let endpoint = Self.isConverted(call.envelope.endpoint, spec) ? .chat : call.envelope.endpoint
+        guard let template = spec.endpoints[endpoint].flatMap({ $0 }) ?? paths[endpoint] else {
             throw UpstreamFailure(
                 source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(endpoint.rawValue)")
         }
-        var headers = HTTPFields()
-        headers[.contentType] = "application/json"
-        headers[.accept] = call.envelope.isStream ? "text/event-stream" : "application/json"
-        let body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
-        return try prepared(
-            UpstreamRequest(url: call.baseURL + path, headers: headers, body: body), key: call.key,
-            extraHeaders: call.channel.headers)
+        let body: ByteBuffer
+        if endpoint == call.envelope.endpoint {
+            body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
+        } else {
+            let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+            let writer = ChatRequestWriter(
+                model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false)
+            body = Preparation.bytes(try writer.write(conversation))
+        }
+        let path = try Preparation.path(template, model: call.upstreamModel)
+        return try Preparation(spec: spec).post(call, path: path, body: body)
+    }
+
+    /// Responses pass through where the file says that the vendor has them; Messages never do.
+    private static func isConverted(_ endpoint: Endpoint, _ spec: ProviderSpec) -> Bool {
+        endpoint == .messages || endpoint == .responses && spec.endpoints[.responses] == nil
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        let listPath = spec.endpoints[.models].flatMap { $0 } ?? Self.paths[.models]
+        let listPath = spec.endpoints[.models].flatMap { $0 } ?? paths[.models]
         guard let path = side == .listModels ? listPath : dialect.path(of: side) else { return nil }
         var headers = HTTPFields()
         headers[.accept] = "application/json"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
-        return try? prepared(request, key: key, extraHeaders: [])
-    }
-
-    /// Adds the static headers and the credential. Nothing of the client's own headers ever gets here.
-    private func prepared(
-        _ request: UpstreamRequest, key: Secret?, extraHeaders: [StaticHeader]
-    ) throws(UpstreamFailure) -> UpstreamRequest {
-        var request = request
-        for header in spec.headers + extraHeaders { try set(header.name, header.value.reveal(), &request) }
-        guard let key else { return request }
-        switch spec.auth {
-        case .bearer: try set("Authorization", "Bearer " + key.reveal(), &request)
-        case .header(let name, let prefix): try set(name, prefix + key.reveal(), &request)
-        case .query(let name):
-            let separator = request.url.contains("?") ? "&" : "?"
-            request.url += separator + PercentEncoding.query(name) + "=" + PercentEncoding.query(key.reveal())
-        case .none: break
-        }
-        return request
-    }
-
-    /// The configuration has checked names and values; what slipped through would be altered silently by `HTTPFields`, so it is refused.
-    private func set(_ name: String, _ value: String, _ request: inout UpstreamRequest) throws(UpstreamFailure) {
-        guard let field = HTTPField.Name(name), HTTPField.isValidValue(value) else {
-            throw UpstreamFailure(
-                source: .gateway, kind: .server, detail: "header '\(name)' of provider '\(spec.name)' is not fit for HTTP")
-        }
-        request.headers[field] = value
+        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
-        try OpenAIAnswer(call: call, spec: spec, dialect: dialect).decode(body)
+        let endpoint = call.envelope.endpoint
+        guard endpoint == .messages || endpoint == .responses else {
+            return try OpenAIAnswer(call: call, spec: spec, dialect: dialect).decode(body)
+        }
+        let tree = try Preparation.tree(body)
+        let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
+        guard Self.isConverted(endpoint, spec) else {
+            if let failure = ResponsesAnswerReader.failure(tree, hasContent: false, errors) { throw failure }
+            let progress = ResponsesAnswerReader.progress(tree)
+            return WholeAnswer(body: ResponsesAnswerReader.edit(body, prefix: "", call, progress.usage) ?? body, progress: progress)
+        }
+        let reader = ChatAnswerReader(usageRules: spec.usage, dialect: dialect)
+        if let failure = reader.failure(tree, hasContent: false, errors) { throw failure }
+        let answer = reader.answer(tree)
+        var progress = AnswerProgress()
+        progress.absorb(answer)
+        progress.isDone = true
+        return WholeAnswer(body: DialectWriter.body(answer, endpoint, DialectContext(call)), progress: progress)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
-        OpenAIStreamDecoder(call: call, spec: spec, dialect: dialect)
+        let endpoint = call.envelope.endpoint
+        guard endpoint == .messages || endpoint == .responses else {
+            return OpenAIStreamDecoder(call: call, spec: spec, dialect: dialect)
+        }
+        let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
+        guard Self.isConverted(endpoint, spec) else {
+            let mode = FamilyStreamDecoder.Mode.forward { payload, json, usage in
+                json["response"] == nil ? nil : ResponsesAnswerReader.edit(payload, prefix: "response.", call, usage)
+            }
+            return FamilyStreamDecoder(reader: ResponsesAnswerReader(), mode: mode, mayLackMarker: false) { json, hasContent in
+                ResponsesAnswerReader.failure(json, hasContent: hasContent, errors)
+            }
+        }
+        let reader = ChatAnswerReader(usageRules: spec.usage, dialect: dialect)
+        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(endpoint, DialectContext(call)))
+        return FamilyStreamDecoder(reader: reader, mode: mode, mayLackMarker: true) { json, hasContent in
+            reader.failure(json, hasContent: hasContent, errors)
+        }
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
@@ -102,6 +123,11 @@ struct OpenAIDialect: Sendable, Hashable {
     var readsRateLimitReset = false
     var generationHeader: HTTPField.Name?
     var sidePaths: [String: String] = [:]
+    /// What may be sent beyond OpenAI's own fields when another dialect is converted.
+    var readsTopK = false
+    var readsReasoningDetails = false
+    var readsCacheControl = false
+    var readsFileURLs = false
 
     static let plain = OpenAIDialect()
 

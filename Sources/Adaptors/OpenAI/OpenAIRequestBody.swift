@@ -55,8 +55,10 @@ struct OpenAIRequestBody {
         }
         if call.upstreamModel != envelope.model { set("model", JSONValue.string(call.upstreamModel).text) }
         // We need the usage of every stream for the books.
-        if envelope.isStream, envelope.endpoint != .embeddings, usage.streamUsageOption != false { askForUsage() }
-        if dialect.sendsEndUser, let user = call.endUser, !has("user") { set("user", JSONValue.string(user).text) }
+        if envelope.isStream, envelope.endpoint == .chat || envelope.endpoint == .completions, usage.streamUsageOption != false {
+            askForUsage()
+        }
+        if dialect.sendsEndUser, envelope.endpoint != .messages, let user = call.endUser, !has("user") { set("user", JSONValue.string(user).text) }
         for rename in rules.rename where rename.from != rename.to {
             if has(rename.to) {
                 fields.removeAll { $0.name == rename.from }

@@ -10,6 +10,7 @@ public import RouterCore
 public struct OpenRouterProvider: Provider {
     public static let family = AdaptorID.openrouter
     public static let paths = OpenAIProvider.paths
+    public static let conversions = OpenAIProvider.conversions
 
     private let base: OpenAIProvider
 
@@ -25,6 +26,10 @@ public struct OpenRouterProvider: Provider {
         dialect.readsRateLimitReset = true
         dialect.generationHeader = HTTPField.Name("X-Generation-Id")
         dialect.sidePaths = ["credits": "/credits", "activity": "/activity", "generation": "/generation?id="]
+        dialect.readsTopK = true
+        dialect.readsReasoningDetails = true
+        dialect.readsCacheControl = true
+        dialect.readsFileURLs = true
         base = OpenAIProvider(spec: spec, dialect: dialect)
     }
 

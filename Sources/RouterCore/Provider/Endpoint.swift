@@ -4,6 +4,13 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     case completions
     case embeddings
     case models
+    /// OpenAI's Responses, stateless.
+    case responses
+    /// Anthropic's Messages.
+    case messages
+
+    /// A turn of a conversation, in one of its three dialects: what serves one can serve all of them by conversion.
+    public var isConversation: Bool { self == .chat || self == .responses || self == .messages }
 }
 
 /// The name of a protocol family, as `adaptor:` in a provider file.
@@ -14,4 +21,8 @@ public struct AdaptorID: RawRepresentable, Sendable, Hashable, CustomStringConve
 
     public static let openai = AdaptorID(rawValue: "openai")
     public static let openrouter = AdaptorID(rawValue: "openrouter")
+    public static let anthropic = AdaptorID(rawValue: "anthropic")
+    public static let gemini = AdaptorID(rawValue: "gemini")
+    public static let cohere = AdaptorID(rawValue: "cohere")
+    public static let azureOpenAI = AdaptorID(rawValue: "azure-openai")
 }

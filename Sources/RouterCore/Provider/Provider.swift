@@ -8,6 +8,8 @@ public protocol Provider: Sendable {
     static var family: AdaptorID { get }
     /// Endpoint paths of the family, relative to the base URL; what is missing is not spoken.
     static var paths: [Endpoint: String] { get }
+    /// Dialects of clients that the family does not speak itself, each with its own endpoint that serves them by conversion.
+    static var conversions: [Endpoint: Endpoint] { get }
 
     init(spec: ProviderSpec)
     var spec: ProviderSpec { get }
@@ -52,8 +54,13 @@ public enum SideCall: Sendable, Hashable {
 }
 
 extension Provider {
-    /// Endpoints that both the family and the file serve.
-    public var capabilities: Set<Endpoint> { Set(spec.endpoints.keys).intersection(Self.paths.keys) }
+    public static var conversions: [Endpoint: Endpoint] { [:] }
+
+    /// Endpoints that both the family and the file serve, and those that are served by conversion.
+    public var capabilities: Set<Endpoint> {
+        let own = Set(spec.endpoints.keys).intersection(Self.paths.keys)
+        return own.union(Self.conversions.filter { own.contains($0.value) }.keys)
+    }
 
     public var passesPreferencesOn: Bool { false }
 
@@ -80,6 +87,8 @@ public struct UpstreamCall: Sendable {
     public var endUser: String?
     /// The client's preferences among the hosts of an aggregator.
     public var hostPreferences: ClientPreferences.Forwarded
+    /// When the call was made, in Unix seconds: the `created` of an answer whose vendor tells none.
+    public var startedAt: Int64 = 0
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,

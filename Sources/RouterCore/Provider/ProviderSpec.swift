@@ -27,7 +27,9 @@ public struct ProviderSpec: Sendable, Hashable {
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
         auth: AuthStyle = .bearer, headers: [StaticHeader] = [],
-        endpoints: [Endpoint: String?] = [.chat: nil, .completions: nil, .embeddings: nil, .models: nil],
+        endpoints: [Endpoint: String?] = [
+            .chat: nil, .messages: nil, .completions: nil, .embeddings: nil, .models: nil,
+        ],
         request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
         billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil,
         keysShareAccount: Bool = false

@@ -23,7 +23,7 @@ public struct RequestEnvelope: Sendable {
     public private(set) var isStream = false
     /// The client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
     public private(set) var wantsStreamUsage = false
-    /// `max_completion_tokens`, else `max_tokens`.
+    /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect.
     public private(set) var maxOutputTokens: Int64?
     /// `n`, at least 1.
     public private(set) var choices: Int64 = 1
@@ -86,12 +86,17 @@ public struct RequestEnvelope: Sendable {
     /// The same request with a bound on the tokens of its answer: in the field that the client used, else as `max_tokens`.
     public func limitingOutput(to tokens: Int64) throws(Rejection) -> RequestEnvelope {
         let bytes = body.readableBytesUInt8Span
+        let isResponses = endpoint == .responses
         let given = members.filter {
-            JSONText.isKey($0, "max_tokens", bytes) || JSONText.isKey($0, "max_completion_tokens", bytes)
+            isResponses
+                ? JSONText.isKey($0, "max_output_tokens", bytes)
+                : JSONText.isKey($0, "max_tokens", bytes) || JSONText.isKey($0, "max_completion_tokens", bytes)
         }
         var splice = BodySplice()
         for member in given { splice.replace(member.value, with: String(tokens)) }
-        if given.isEmpty, let first = members.first { splice.insert("\"max_tokens\":\(tokens),", at: first.whole.lowerBound) }
+        if given.isEmpty, let first = members.first {
+            splice.insert("\"\(isResponses ? "max_output_tokens" : "max_tokens")\":\(tokens),", at: first.whole.lowerBound)
+        }
         return try RequestEnvelope(body: splice.applied(to: body), endpoint: endpoint)
     }
 
@@ -139,6 +144,8 @@ public struct RequestEnvelope: Sendable {
                 maxOutputTokens = try integer(member, bytes, "max_completion_tokens", atLeast: 0)
                 hasMaxCompletionTokens = true
             }
+        case 17 where endpoint == .responses && JSONText.isKey(member, "max_output_tokens", bytes):
+            if member.kind != .null { maxOutputTokens = try integer(member, bytes, "max_output_tokens", atLeast: 0) }
         case 1 where JSONText.isKey(member, "n", bytes):
             if member.kind != .null { choices = try integer(member, bytes, "n", atLeast: 1) }
         case 4 where JSONText.isKey(member, "user", bytes): user = try text(member, bytes, "user")
@@ -161,7 +168,7 @@ public struct RequestEnvelope: Sendable {
         let name = JSONText.string(bytes, content: member.key)
         let ours: Set<String> = [
             "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user",
-            "models", "session_id", "prompt_cache_key", "provider",
+            "models", "session_id", "prompt_cache_key", "provider", "max_output_tokens",
         ]
         if ours.contains(name) { throw Rejection("field '\(name)' must be written without escapes", param: name) }
     }

@@ -1,0 +1,78 @@
+import HTTPTypes
+public import NIOCore
+public import RouterCore
+
+/// Cohere's chat, version 2 (https://docs.cohere.com/reference/chat), from every dialect by conversion.
+public struct CohereProvider: Provider {
+    public static let family = AdaptorID.cohere
+    public static let paths: [Endpoint: String] = [.chat: "/v2/chat", .models: "/v1/models"]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+
+    public let spec: ProviderSpec
+
+    public init(spec: ProviderSpec) { self.spec = spec }
+
+    public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
+        guard call.envelope.endpoint.isConversation else {
+            throw UpstreamFailure(
+                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
+        }
+        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        let body = try CohereRequestWriter(model: call.upstreamModel, rules: spec.request).write(conversation)
+        let path = spec.endpoints[.chat].flatMap { $0 } ?? "/v2/chat"
+        return try Preparation(spec: spec).post(call, path: path, body: Preparation.bytes(body))
+    }
+
+    public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
+        guard side == .listModels else { return nil }
+        var headers = HTTPFields()
+        headers[.accept] = "application/json"
+        let path = spec.endpoints[.models].flatMap { $0 } ?? "/v1/models"
+        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
+        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
+        let tree = try Preparation.tree(body)
+        if let failure = Self.failure(tree["finish_reason"], tree, false, errors(call.key)) { throw failure }
+        let answer = CohereAnswerReader().answer(tree)
+        var progress = AnswerProgress()
+        progress.absorb(answer)
+        progress.isDone = true
+        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+    }
+
+    public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
+        let errors = errors(call.key)
+        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(call.envelope.endpoint, DialectContext(call)))
+        return FamilyStreamDecoder(reader: CohereAnswerReader(), mode: mode, mayLackMarker: false) { json, hasContent in
+            Self.failure(json["delta"]?["finish_reason"], json["delta"] ?? json, hasContent, errors)
+        }
+    }
+
+    public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
+        errors(nil).failure(head: head, body: body, now: now)
+    }
+
+    /// An answer can end in `ERROR` or `TIMEOUT` behind a 200.
+    private static func failure(_ reason: JSONValue?, _ tree: JSONValue, _ hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
+        switch reason?.stringValue {
+        case "ERROR", "ERROR_LIMIT":
+            return errors.inBand(JSONValue.object([.init("message", tree["error"] ?? "the model failed"), .init("code", .integer(500))]).text,
+                hasContent: hasContent)
+        case "TIMEOUT": return errors.inBand("{\"message\":\"the model timed out\",\"code\":504}", hasContent: hasContent)
+        default: return nil
+        }
+    }
+
+    /// https://docs.cohere.com/reference/errors
+    private func errors(_ key: Secret?) -> OpenAIErrors {
+        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+            switch status {
+            case 498: .credentialRefused
+            case 400 where facts.says("too many tokens"): .contextLength
+            default: nil
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import HTTPTypes
+public import NIOCore
+public import RouterCore
+
+/// Google's Gemini: `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`. No client speaks it here, so everything is converted.
+///
+/// Source: https://ai.google.dev/api/generate-content. The base URL ends in `/v1beta`; the provider file says
+/// `auth: {type: header, name: x-goog-api-key}`.
+public struct GeminiProvider: Provider {
+    public static let family = AdaptorID.gemini
+    public static let paths: [Endpoint: String] = [.chat: "/models/{model}:generateContent", .models: "/models"]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+
+    public let spec: ProviderSpec
+
+    public init(spec: ProviderSpec) { self.spec = spec }
+
+    public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
+        guard call.envelope.endpoint.isConversation else {
+            throw UpstreamFailure(
+                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
+        }
+        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        let body = try GeminiRequestWriter(model: call.upstreamModel, rules: spec.request).write(conversation)
+        var template = spec.endpoints[.chat].flatMap { $0 } ?? "/models/{model}:generateContent"
+        if call.envelope.isStream {
+            if template.hasSuffix(":generateContent") { template = template.dropLast("generateContent".count) + "streamGenerateContent" }
+            template += "?alt=sse"
+        }
+        let path = try Preparation.path(template, model: call.upstreamModel)
+        return try Preparation(spec: spec).post(call, path: path, body: Preparation.bytes(body))
+    }
+
+    public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
+        guard side == .listModels else { return nil }
+        var headers = HTTPFields()
+        headers[.accept] = "application/json"
+        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models"
+        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
+        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
+        let tree = try Preparation.tree(body)
+        if let failure = Self.failure(tree, false, errors(call.key)) { throw failure }
+        let answer = GeminiAnswerReader().answer(tree)
+        var progress = AnswerProgress()
+        progress.absorb(answer)
+        progress.isDone = true
+        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+    }
+
+    public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
+        let errors = errors(call.key)
+        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(call.envelope.endpoint, DialectContext(call)))
+        return FamilyStreamDecoder(reader: GeminiAnswerReader(), mode: mode, mayLackMarker: true) { json, hasContent in
+            Self.failure(json, hasContent, errors)
+        }
+    }
+
+    public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
+        errors(nil).failure(head: head, body: body, now: now)
+    }
+
+    /// An error object, a prompt that was blocked (nothing else comes then), or a call that the model did not manage to write.
+    private static func failure(_ tree: JSONValue, _ hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
+        if let error = tree["error"], !error.isNull { return errors.inBand(error.text, hasContent: hasContent) }
+        let candidates = tree["candidates"]?.arrayValue ?? []
+        if candidates.isEmpty, let reason = tree["promptFeedback"]?["blockReason"]?.stringValue {
+            let error: JSONValue = [
+                "message": .string("the prompt was blocked: \(reason)"), "type": "content_policy_violation", "code": .integer(400),
+            ]
+            return errors.inBand(error.text, hasContent: hasContent)
+        }
+        guard candidates.contains(where: { $0["finishReason"] == "MALFORMED_FUNCTION_CALL" }) else { return nil }
+        return UpstreamFailure(
+            kind: hasContent ? .midStream : .malformed, isBillable: hasContent, status: 200, detail: "MALFORMED_FUNCTION_CALL")
+    }
+
+    /// https://ai.google.dev/gemini-api/docs/troubleshooting
+    private func errors(_ key: Secret?) -> OpenAIErrors {
+        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+            switch status {
+            case 400 where facts.says("API_KEY_INVALID") || facts.says("API key not valid"): .credentialRefused
+            // "Enable billing", or a country that is not served: the account's fault, not the request's.
+            case 400 where facts.codes.contains("FAILED_PRECONDITION"): .credentialExhausted
+            case 400 where facts.says("exceeds the maximum number of tokens"): .contextLength
+            case 400 where facts.codes.contains("content_policy_violation"): .contentFilter
+            default: nil
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+import NIOCore
+import RouterCore
+
+/// Writes an answer as OpenAI's Responses for a client
+/// (https://platform.openai.com/docs/api-reference/responses-streaming).
+///
+/// The last event of a stream repeats the whole answer, so this writer keeps its texts; ``heldBytes`` bounds them.
+struct ResponsesAnswerWriter: AnswerEventWriter {
+    let context: DialectContext
+    private(set) var heldBytes = 0
+    private var answer = Answer()
+    private var items: [Item] = []
+    private var tools: [Int: Int] = [:]
+    private var sequence = 0
+    private var finish: FinishReason?
+
+    init(context: DialectContext) { self.context = context }
+
+    // MARK: Items
+
+    /// One item of `output`.
+    private struct Item {
+        enum Kind: Hashable { case message, refusal, reasoning, call }
+        var kind: Kind
+        var id: String
+        var text = ""
+        /// Of a call.
+        var callID = ""
+        var name = ""
+        /// Of a reasoning.
+        var encrypted: String?
+        var logprobs: [JSONValue] = []
+        var isOpen = true
+
+        var part: JSONValue {
+            kind == .refusal
+                ? ["type": "refusal", "refusal": .string(text)]
+                : ["type": "output_text", "text": .string(text), "annotations": [], "logprobs": .array(logprobs)]
+        }
+
+        func json(isNew: Bool = false) -> JSONValue {
+            var object = ObjectBuilder()
+            object.add("id", .string(id))
+            switch kind {
+            case .message, .refusal:
+                object.add("type", "message")
+                object.add("status", isNew ? "in_progress" : "completed")
+                object.add("role", "assistant")
+                object.add("content", isNew ? [] : [part])
+            case .reasoning:
+                object.add("type", "reasoning")
+                object.add("summary", isNew || text.isEmpty ? [] : [["type": "summary_text", "text": .string(text)]])
+                object.add("encrypted_content", text: encrypted)
+            case .call:
+                object.add("type", "function_call")
+                object.add("status", isNew ? "in_progress" : "completed")
+                object.add("call_id", .string(callID))
+                object.add("name", .string(name))
+                object.add("arguments", .string(isNew ? "" : (text.isEmpty ? "{}" : text)))
+            }
+            return object.value
+        }
+    }
+
+    private func itemID(_ kind: Item.Kind, _ index: Int) -> String {
+        let prefix =
+            switch kind {
+            case .message, .refusal: "msg"
+            case .reasoning: "rs"
+            case .call: "fc"
+            }
+        return "\(prefix)_\(answer.id)_\(index)"
+    }
+
+    // MARK: Whole
+
+    func body(_ answer: Answer) -> JSONValue {
+        var copy = self
+        copy.answer = answer
+        let choice = answer.choices.first ?? Answer.Choice()
+        for part in choice.parts {
+            var item = Item(kind: .message, id: "")
+            switch part {
+            case .text(let text, _): item.text = text
+            case .refusal(let text):
+                item.kind = .refusal
+                item.text = text
+            case .thinking(let thinking):
+                item.kind = .reasoning
+                item.text = thinking.text
+                item.encrypted = ResponsesReasoning.encrypted(thinking)
+            case .toolCall(let call):
+                item.kind = .call
+                item.callID = call.id
+                item.name = call.name
+                item.text = call.arguments
+            default: continue
+            }
+            if item.kind == .message { item.logprobs = choice.logprobs?["content"]?.arrayValue ?? [] }
+            item.id = copy.itemID(item.kind, copy.items.count)
+            copy.items.append(item)
+        }
+        copy.finish = choice.finish
+        return copy.response(status: copy.status)
+    }
+
+    private var status: String { finish == .length || finish == .contentFilter ? "incomplete" : "completed" }
+
+    private func response(status: String) -> JSONValue {
+        var details = JSONValue.null
+        if status == "incomplete" { details = ["reason": finish == .length ? "max_output_tokens" : "content_filter"] }
+        let isRunning = status == "in_progress"
+        return [
+            "id": .string(answer.id.hasPrefix("resp_") ? answer.id : "resp_" + answer.id), "object": "response",
+            "created_at": .integer(answer.created ?? context.startedAt), "status": .string(status), "error": .null,
+            "incomplete_details": details, "instructions": .null, "metadata": [:], "model": .string(context.shown(answer.model)),
+            "output": .array(isRunning ? [] : items.map { $0.json() }), "parallel_tool_calls": true, "previous_response_id": .null,
+            "store": false, "temperature": .null, "tool_choice": "auto", "tools": [], "top_p": .null,
+            "usage": isRunning ? .null : answer.usage.map { UsageShape.responses($0, context.quote) } ?? .null,
+        ]
+    }
+
+    // MARK: Stream
+
+    mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer) {
+        switch event.kind {
+        case .start(let id, let model, let created):
+            answer = Answer(id: id, model: model, created: created)
+            emit("response.created", [.init("response", response(status: "in_progress"))], &out)
+            emit("response.in_progress", [.init("response", response(status: "in_progress"))], &out)
+        case .text(let text): append(text, .message, &out)
+        case .refusal(let text): append(text, .refusal, &out)
+        case .thinking(let text): append(text, .reasoning, &out)
+        case .signature(let text):
+            if current(.reasoning) == nil { begin(Item(kind: .reasoning, id: ""), &out) }
+            items[items.count - 1].encrypted = text
+            heldBytes += text.utf8.count
+            closeAll(&out)
+        case .redactedThinking(let data):
+            var item = Item(kind: .reasoning, id: "")
+            item.encrypted = ResponsesReasoning.encrypted(Thinking(redacted: data))
+            heldBytes += data.utf8.count
+            begin(item, &out)
+            closeAll(&out)
+        case .toolBegin(let index, let id, let name):
+            var item = Item(kind: .call, id: "")
+            item.callID = id
+            item.name = name
+            begin(item, &out)
+            tools[index] = items.count - 1
+        case .toolArguments(let index, let text):
+            guard let position = tools[index] else { return }
+            items[position].text += text
+            heldBytes += text.utf8.count
+            emit("response.function_call_arguments.delta", at(position) + [.init("delta", .string(text))], &out)
+        case .logprobs(let value):
+            guard let position = current(.message) else { return }
+            items[position].logprobs += value["content"]?.arrayValue ?? []
+        case .finish(let reason, _): finish = reason
+        case .usage(let usage): answer.usage = usage
+        case .end: break
+        }
+    }
+
+    mutating func end(into out: inout ByteBuffer) -> ByteBuffer {
+        closeAll(&out)
+        var trailer = ByteBuffer()
+        emit("response.\(status)", [.init("response", response(status: status))], &trailer)
+        return trailer
+    }
+
+    private func current(_ kind: Item.Kind) -> Int? {
+        guard let last = items.indices.last, items[last].isOpen, items[last].kind == kind else { return nil }
+        return last
+    }
+
+    private func at(_ position: Int) -> [JSONValue.Member] {
+        [.init("item_id", .string(items[position].id)), .init("output_index", .integer(position))]
+    }
+
+    private mutating func append(_ text: String, _ kind: Item.Kind, _ out: inout ByteBuffer) {
+        if current(kind) == nil { begin(Item(kind: kind, id: ""), &out) }
+        let position = items.count - 1
+        if kind == .reasoning, items[position].text.isEmpty {
+            emit("response.reasoning_summary_part.added", at(position) + [
+                .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": ""]),
+            ], &out)
+        }
+        items[position].text += text
+        heldBytes += text.utf8.count
+        switch kind {
+        case .reasoning:
+            emit("response.reasoning_summary_text.delta", at(position) + [
+                .init("summary_index", .integer(0)), .init("delta", .string(text)),
+            ], &out)
+        case .refusal:
+            emit("response.refusal.delta", at(position) + [.init("content_index", .integer(0)), .init("delta", .string(text))], &out)
+        default:
+            emit("response.output_text.delta", at(position) + [
+                .init("content_index", .integer(0)), .init("delta", .string(text)), .init("logprobs", []),
+            ], &out)
+        }
+    }
+
+    private mutating func begin(_ new: Item, _ out: inout ByteBuffer) {
+        closeAll(&out)
+        var item = new
+        item.id = itemID(new.kind, items.count)
+        items.append(item)
+        emit("response.output_item.added", [.init("output_index", .integer(items.count - 1)), .init("item", item.json(isNew: true))], &out)
+        if item.kind == .message || item.kind == .refusal {
+            emit("response.content_part.added", at(items.count - 1) + [
+                .init("content_index", .integer(0)), .init("part", item.part),
+            ], &out)
+        }
+    }
+
+    private mutating func closeAll(_ out: inout ByteBuffer) {
+        guard let position = items.indices.last, items[position].isOpen else { return }
+        items[position].isOpen = false
+        let item = items[position]
+        let place = at(position)
+        switch item.kind {
+        case .message:
+            emit("response.output_text.done", place + [
+                .init("content_index", .integer(0)), .init("text", .string(item.text)), .init("logprobs", .array(item.logprobs)),
+            ], &out)
+        case .refusal:
+            emit("response.refusal.done", place + [.init("content_index", .integer(0)), .init("refusal", .string(item.text))], &out)
+        case .reasoning where !item.text.isEmpty:
+            emit("response.reasoning_summary_text.done", place + [
+                .init("summary_index", .integer(0)), .init("text", .string(item.text)),
+            ], &out)
+            emit("response.reasoning_summary_part.done", place + [
+                .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
+            ], &out)
+        case .reasoning: break
+        case .call:
+            emit("response.function_call_arguments.done", place + [
+                .init("name", .string(item.name)), .init("arguments", .string(item.text.isEmpty ? "{}" : item.text)),
+            ], &out)
+        }
+        if item.kind == .message || item.kind == .refusal {
+            emit("response.content_part.done", place + [.init("content_index", .integer(0)), .init("part", item.part)], &out)
+        }
+        emit("response.output_item.done", [.init("output_index", .integer(position)), .init("item", item.json())], &out)
+    }
+
+    private mutating func emit(_ type: String, _ members: [JSONValue.Member], _ out: inout ByteBuffer) {
+        let event = JSONValue.object([.init("type", .string(type)), .init("sequence_number", .integer(sequence))] + members)
+        sequence += 1
+        SSEWriter.write(event, event: type, into: &out)
+    }
+}
