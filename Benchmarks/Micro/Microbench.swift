@@ -1,17 +1,21 @@
 import RouterCore
 
-/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan]`; prints a table and nothing else.
+/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan | tokens | count]`; prints a table and nothing else
+/// (`count` reads JSON strings, a line each, and prints our count of their tokens).
 ///
 /// Each figure is the fastest of several rounds: noise of a shared machine only adds.
 @main
 enum Microbench {
     static func main() {
+        let wanted = CommandLine.arguments.dropFirst()
+        if wanted.contains("count") { return TokenBench.countLines() }
         print("| benchmark | ns per call |\n|---|---:|")
-        PlanBench.run()
+        if wanted.isEmpty || wanted.contains("plan") { PlanBench.run() }
+        if wanted.isEmpty || wanted.contains("tokens") { TokenBench.run() }
     }
 
-    /// Nanoseconds of one call.
-    static func measure(_ name: String, calls: Int, rounds: Int = 7, _ body: () -> Int) {
+    /// Nanoseconds of one call, or of 1 KB of it where `unit` is the bytes of a call.
+    static func measure(_ name: String, calls: Int, rounds: Int = 7, unit: Int = 1_024, _ body: () -> Int) {
         var best = Duration.seconds(3_600)
         var sink = 0
         for _ in 0..<rounds {
@@ -20,7 +24,7 @@ enum Microbench {
             best = min(best, time)
         }
         precondition(sink != Int.min, "keeps the work alive")
-        let nanoseconds = Int64(best / .nanoseconds(1)) / Int64(calls)
+        let nanoseconds = Int64(best / .nanoseconds(1)) * 1_024 / Int64(calls * unit)
         print("| \(name) | \(nanoseconds) |")
     }
 }
