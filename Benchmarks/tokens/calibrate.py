@@ -40,7 +40,8 @@ def classify(piece):
         return ("space", 1 if "\n" in piece or "\r" in piece else 0, len(piece))
     if piece.isascii():
         body = piece.rstrip("\r\n")
-        marks = body.lstrip(" ")
+        # Of more than three same marks in a row only three count: rules and underlines are one token.
+        marks = regex.sub(r"(.)\1{3,}", r"\1\1\1", body.lstrip(" "))
         return ("punctuation", 2 * (len(set(marks)) > 1) + (body != piece), len(marks))
     return None
 

@@ -47,8 +47,9 @@ private struct PromptWalk {
     var fileBytes: Int64 = 0
 
     private var depth = 0
-    /// The depth of the object or array whose names and values all are text; 0 = none.
+    /// The depth of the object or array whose names and values all are text, or of one where none is; 0 = neither.
     private var textDepth = 0
+    private var silentDepth = 0
     private var key = Key.other
     /// The `data` of Gemini's inline data, which no member announces as an image.
     private var isInline = false
@@ -69,12 +70,15 @@ private struct PromptWalk {
             case UInt8(ascii: "\""): string(bytes, &index)
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                if key == .open, textDepth == 0 { textDepth = depth }
+                if textDepth == 0, silentDepth == 0 {
+                    if key == .open { textDepth = depth } else if key == .plain { silentDepth = depth }
+                }
                 // Elements of an array stand for its name only where they are strings.
                 if bytes[index] == UInt8(ascii: "{") || key == .open { key = .other }
                 index += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
                 if textDepth == depth { textDepth = 0 }
+                if silentDepth == depth { silentDepth = 0 }
                 depth -= 1
                 key = .other
                 index += 1
@@ -112,6 +116,7 @@ private struct PromptWalk {
             names += 1
             return add(bytes, range)
         }
+        if silentDepth > 0 { return }
         key = Self.key(bytes, range, isTop: depth == 1)
         if key == .imageURL { images += 1 }
         if key == .role { messages += 1 }
@@ -119,6 +124,7 @@ private struct PromptWalk {
     }
 
     private mutating func value(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        if silentDepth > 0 { return }
         guard textDepth == 0 else { return add(bytes, range) }
         switch key {
         case .plain, .role: break

@@ -23,6 +23,8 @@ public struct TextTokens: Sendable, Hashable {
     /// The marks follow a word at once.
     private var followsWord = false
     private var lastMark: UInt8 = 0
+    /// How often the last mark came again in a row, up to two.
+    private var repeats: UInt8 = 0
     /// A character of several bytes that is not complete yet.
     private var scalar: UInt32 = 0
     private var missingBytes: UInt8 = 0
@@ -216,6 +218,12 @@ public struct TextTokens: Sendable, Hashable {
             followsWord = afterWord
         } else if lastMark != byte {
             isMixed = true
+            repeats = 0
+        } else if repeats >= 2 {
+            closed += Int64(TokenCosts.repeatedMark)
+            return
+        } else {
+            repeats += 1
         }
         lastMark = byte
         length += 1
@@ -268,6 +276,7 @@ public struct TextTokens: Sendable, Hashable {
         isMixed = false
         hasLineEnd = false
         followsWord = false
+        repeats = 0
     }
 
     private var openCost: Int64 {
@@ -309,9 +318,8 @@ public struct TextTokens: Sendable, Hashable {
     private var marksCost: Int64 {
         let column = Int(min(length, Int64(TokenCosts.longestMarks)))
         let row = (isMixed ? 2 : 0) + (hasLineEnd ? 1 : 0)
-        let each = isMixed ? TokenCosts.longerDifferent : TokenCosts.longerSame
         return Int64(TokenCosts.marks[row * TokenCosts.longestMarks + column - 1])
-            + max(0, length - Int64(TokenCosts.longestMarks)) * Int64(each)
+            + max(0, length - Int64(TokenCosts.longestMarks)) * Int64(TokenCosts.longerMarks)
             + max(0, special - 1) * Int64(TokenCosts.wideMark)
     }
 

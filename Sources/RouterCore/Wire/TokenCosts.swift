@@ -8,15 +8,15 @@ enum TokenCosts {
 
     /// ASCII words: three rows (lower case, Capitalised, UPPER and mixed) for each of three beginnings (none, a space, a mark).
     static let words: [UInt16] = [
-        1000, 1001, 1040, 1104, 1105, 1176, 1294, 1533, 1639, 1767, 1771, 1771,
-        1000, 1001, 1016, 1031, 1052, 1120, 1120, 1185, 1363, 1363, 1370, 1523,
-        1000, 1000, 1342, 1651, 1858, 2211, 2336, 2558, 2558, 2558, 2904, 3357,
-        1000, 1000, 1009, 1031, 1046, 1094, 1107, 1161, 1202, 1263, 1332, 1437,
-        1000, 1001, 1011, 1058, 1134, 1134, 1251, 1460, 1540, 1540, 1755, 2510,
-        1000, 1017, 1226, 1453, 1718, 1771, 2237, 2237, 2380, 2420, 2585, 2799,
-        1021, 1185, 1231, 1235, 1251, 1473, 1645, 1919, 1977, 2110, 2110, 2578,
-        1000, 1321, 1321, 1540, 1690, 1923, 1923, 2382, 2564, 2564, 2611, 3417,
-        1017, 1390, 1528, 1600, 1608, 1962, 2068, 2392, 2392, 2553, 2553, 3508,
+        1000, 1000, 1037, 1098, 1101, 1178, 1293, 1523, 1616, 1640, 1640, 1640,
+        1000, 1000, 1013, 1031, 1051, 1123, 1123, 1184, 1372, 1372, 1389, 1508,
+        1000, 1000, 1345, 1573, 1852, 2188, 2314, 2554, 2554, 2554, 2914, 3219,
+        1000, 1000, 1008, 1028, 1044, 1085, 1100, 1147, 1194, 1246, 1314, 1427,
+        1000, 1001, 1011, 1039, 1129, 1135, 1265, 1429, 1565, 1565, 1770, 2535,
+        1000, 1016, 1223, 1457, 1691, 1733, 2219, 2219, 2313, 2382, 2632, 2751,
+        1019, 1180, 1229, 1229, 1244, 1450, 1642, 1836, 1952, 2110, 2110, 2552,
+        1000, 1338, 1338, 1499, 1659, 1895, 1895, 2110, 2527, 2527, 2618, 3418,
+        1013, 1396, 1528, 1612, 1612, 1967, 2065, 2385, 2385, 2540, 2540, 3512,
     ]
     /// A word with letters like é or ß, above a plain one of the same length.
     static let accent = 350
@@ -33,25 +33,26 @@ enum TokenCosts {
 
     /// Runs of marks: same marks, same and a line end, different, different and a line end; lengths 1...8.
     static let marks: [UInt16] = [
-        1000, 1000, 1001, 1023, 1023, 1023, 1143, 1655,
-        1000, 1328, 1328, 1328, 1406, 1449, 1529, 2061,
-        1000, 1121, 1164, 1861, 1861, 2334, 3065, 4002,
-        1000, 1030, 1193, 2127, 2499, 3473, 3515, 4615,
+        1000, 1000, 1006, 1006, 1006, 1006, 1006, 1006,
+        1000, 1350, 1350, 1350, 1350, 1350, 1350, 1350,
+        1000, 1015, 1104, 1607, 1707, 2206, 3451, 3451,
+        1000, 1013, 1192, 2148, 2520, 3486, 3615, 4813,
     ]
     static let longestMarks = 8
-    /// One more mark in a longer run: of the same marks (rules, underlines), of different ones.
-    static let longerSame = 60
-    static let longerDifferent = 550
+    /// One more mark in a longer run of different ones.
+    static let longerMarks = 550
+    /// Of more than three same marks in a row (rules, underlines) each further one costs this instead.
+    static let repeatedMark = 15
     /// A mark beyond ASCII in a run, above an ASCII one.
     static let wideMark = 500
 
     /// `'s`, `'t` and `'re` after a word.
-    static let contractions = (one: 430, two: 60)
+    static let contractions = (one: 280, two: 60)
     /// Vocabularies have whitespace in runs of up to about this length.
     static let longestSpaces = 80
 
     /// Chinese characters: per character, and what a space before a run adds.
-    static let han = (each: 690, spaced: 600)
+    static let han = (each: 710, spaced: 600)
     static let kana = (each: 600, run: 400)
     /// `，` and `。`: alone, and each further one.
     static let ideographicMarks = (first: 800, next: 400)
