@@ -1,17 +1,22 @@
 import RouterCore
 
-/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan | tokens | count]`; prints a table and nothing else
-/// (`count` reads JSON strings, a line each, and prints our count of their tokens).
+/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan | tokens [VOCABULARY]]`; prints a table and nothing else.
+/// `microbench count [VOCABULARY]` reads JSON strings, a line each, and prints our count of their tokens.
 ///
 /// Each figure is the fastest of several rounds: noise of a shared machine only adds.
 @main
 enum Microbench {
-    static func main() {
+    static func main() throws {
         let wanted = CommandLine.arguments.dropFirst()
-        if wanted.contains("count") { return TokenBench.countLines() }
+        let vocabulary = try wanted.last.flatMap { $0.hasSuffix(".tokens") ? try VocabularyBench.load($0) : nil }
+        if wanted.first == "count" {
+            if let vocabulary { try VocabularyBench.countLines(vocabulary) } else { TokenBench.countLines() }
+            return
+        }
         print("| benchmark | ns per call |\n|---|---:|")
         if wanted.isEmpty || wanted.contains("plan") { PlanBench.run() }
         if wanted.isEmpty || wanted.contains("tokens") { TokenBench.run() }
+        if let vocabulary { VocabularyBench.run(vocabulary) }
     }
 
     /// Nanoseconds of one call, or of 1 KB of it where `unit` is the bytes of a call.

@@ -1,3 +1,4 @@
+import Foundation
 import RouterCore
 
 /// What counting the tokens of prompts and answers costs, and (`microbench tokens`) the counts themselves.
@@ -7,8 +8,10 @@ enum TokenBench {
     private static let chinese = "当供应商没有返回用量时，网关会自己计算令牌数，因为被截断的回答同样要付费。"
     private static let code = "    for index in 0..<count where bytes[index] == UInt8(ascii: \"\\\\\") { total += 2 }\n"
 
+    static let texts = [("English", prose), ("Chinese", chinese), ("code", code)]
+
     static func run() {
-        for (name, text) in [("English", prose), ("Chinese", chinese), ("code", code)] {
+        for (name, text) in texts {
             let content = JSONText(repeating: text)
             let body = Array("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\(content.escaped)\"}]}".utf8)
             Microbench.measure("prompt estimate, 1 KB of body, \(name)", calls: 200, unit: body.count) {
@@ -38,5 +41,33 @@ enum TokenBench {
         let plain: String
         init(repeating text: String) { plain = String(repeating: text, count: 65_536 / text.utf8.count) }
         var escaped: String { JSONValue.string(plain).text.dropFirst().dropLast().description }
+    }
+}
+
+/// The same with the real vocabulary (`microbench bpe FILE`, `microbench count FILE`).
+enum VocabularyBench {
+    static func run(_ vocabulary: BPEVocabulary) {
+        for (name, text) in TokenBench.texts {
+            let raw = Array(String(repeating: text, count: 65_536 / text.utf8.count).utf8)
+            Microbench.measure("tokens of the vocabulary, 1 KB, \(name)", calls: 20, unit: raw.count) {
+                var counter = BPECounter(vocabulary)
+                counter.add(raw.span)
+                return Int(counter.tokens)
+            }
+        }
+    }
+
+    static func load(_ path: String) throws -> BPEVocabulary {
+        try BPEVocabulary(Array(Data(contentsOf: URL(fileURLWithPath: path))).span)
+    }
+
+    /// Lines of JSON strings in, counts out.
+    static func countLines(_ vocabulary: BPEVocabulary) throws {
+        while let line = readLine() {
+            let text = try JSONDecoder().decode(String.self, from: Data(line.utf8))
+            var counter = BPECounter(vocabulary)
+            counter.add(Array(text.utf8).span)
+            print(counter.tokens)
+        }
     }
 }

@@ -76,7 +76,8 @@ import Testing
 
     @Test func `the bound holds for any bytes`() {
         var rng = SplitMix64(seed: 11)
-        let seed = Array(#"{"model":"m","tools":[{"name":"f"}],"messages":[{"role":"user","content":[{"image_url":{"url":"data:image/png;base64,AAAA"}}]}]}"#.utf8)
+        let picture = #"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#
+        let seed = Array(#"{"model":"m","tools":[{"name":"f"}],"messages":[{"role":"user","content":[\#(picture)]}]}"#.utf8)
         for round in 0..<20_000 {
             var bytes = round % 2 == 0 ? seed : (0..<rng.below(200)).map { _ in UInt8(truncatingIfNeeded: rng.next()) }
             if round % 2 == 0 {
@@ -133,7 +134,8 @@ import Testing
                 + #""description":"The weather of a city","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]}"#)
         #expect((20...60).contains(tools.tokens - bare))
         let use = estimate(
-            #"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{"city":"Paris","n":123}}]}]}"#)
+            #"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","#
+                + #""input":{"city":"Paris","n":123}}]}]}"#)
         #expect(use.tokens >= 4 + 3 + 5)
     }
 
