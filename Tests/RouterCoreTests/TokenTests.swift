@@ -127,6 +127,12 @@ import Testing
         }
     }
 
+    @Test func `prompts of token numbers count each number`() {
+        #expect(estimate(#"{"model":"m","prompt":[15339,1917,11],"max_tokens":16}"#).tokens == 3)
+        #expect(estimate(#"{"input":[[1,2,3],[4, 5]],"dimensions":256}"#).tokens == 5)
+        #expect(estimate(#"{"logit_bias":{"50256":-100},"n":3}"#).tokens == 0)
+    }
+
     @Test func `tools and their arguments are text with their names`() {
         let bare = estimate(#"{"messages":[{"role":"user","content":"x"}]}"#).tokens
         let tools = estimate(

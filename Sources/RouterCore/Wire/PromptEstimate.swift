@@ -29,7 +29,9 @@ public struct PromptEstimate: Sendable, Hashable {
         upperBound = Int64(bytes.count - walk.imageBytes) + images * Self.tokensPerImage * 8
         let text = walk.text.tokens
         let frame = walk.messages * Self.tokensPerMessage + (text > 0 ? Self.tokensPerRequest : 0)
-        tokens = min(upperBound, text + frame + walk.names + walk.fileBytes / Self.fileBytesPerToken + images * Self.tokensPerImage)
+        let files = walk.fileBytes / Self.fileBytesPerToken
+        let all = text + frame + walk.names + walk.clientTokens + files + images * Self.tokensPerImage
+        tokens = min(upperBound, all)
     }
 
     /// The figure for text of which only the size is known: a quarter token per ASCII byte, one per other character.
@@ -42,6 +44,8 @@ private struct PromptWalk {
     var messages: Int64 = 0
     /// Tokens around the names inside tools: a colon, quotes or what a vendor writes for them.
     var names: Int64 = 0
+    /// Numbers in a prompt that is an array of tokens.
+    var clientTokens: Int64 = 0
     var images: Int64 = 0
     var imageBytes = 0
     var fileBytes: Int64 = 0
@@ -50,6 +54,8 @@ private struct PromptWalk {
     /// The depth of the object or array whose names and values all are text, or of one where none is; 0 = neither.
     private var textDepth = 0
     private var silentDepth = 0
+    /// The depth of a prompt's array, where numbers are tokens that the client made itself.
+    private var promptDepth = 0
     private var key = Key.other
     /// The `data` of Gemini's inline data, which no member announces as an image.
     private var isInline = false
@@ -61,6 +67,8 @@ private struct PromptWalk {
         case role, type, imageURL, url, data, inline
         /// Everything inside is text: tools and their arguments.
         case open
+        /// The prompt itself: text, or tokens as numbers.
+        case prompt
     }
 
     mutating func run(_ bytes: Span<UInt8>) {
@@ -70,8 +78,13 @@ private struct PromptWalk {
             case UInt8(ascii: "\""): string(bytes, &index)
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                if textDepth == 0, silentDepth == 0 {
-                    if key == .open { textDepth = depth } else if key == .plain { silentDepth = depth }
+                if textDepth == 0, silentDepth == 0, promptDepth == 0 || key != .prompt {
+                    switch key {
+                    case .open: textDepth = depth
+                    case .plain: silentDepth = depth
+                    case .prompt: promptDepth = depth
+                    default: break
+                    }
                 }
                 // Elements of an array stand for its name only where they are strings.
                 if bytes[index] == UInt8(ascii: "{") || key == .open { key = .other }
@@ -79,13 +92,14 @@ private struct PromptWalk {
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
                 if textDepth == depth { textDepth = 0 }
                 if silentDepth == depth { silentDepth = 0 }
+                if promptDepth == depth { promptDepth = 0 }
                 depth -= 1
                 key = .other
                 index += 1
-            case UInt8(ascii: "0")...UInt8(ascii: "9") where textDepth > 0:
+            case UInt8(ascii: "0")...UInt8(ascii: "9") where textDepth > 0 || promptDepth > 0:
                 let start = index
                 while index < bytes.count, bytes[index] &- UInt8(ascii: "0") < 10 { index += 1 }
-                text.add(jsonString: bytes, start..<index)
+                if textDepth > 0 { text.add(jsonString: bytes, start..<index) } else { clientTokens += 1 }
             default: index += 1
             }
         }
@@ -138,7 +152,7 @@ private struct PromptWalk {
                 file(bytes, range)
             }
             isInline = false
-        case .other, .open, .inline: add(bytes, range)
+        case .other, .open, .prompt, .inline: add(bytes, range)
         }
     }
 
@@ -185,9 +199,11 @@ private struct PromptWalk {
             if isOne("args") { return .open }
             return isOne("data") ? .data : isTop && isOne("user", "stop") ? .plain : .other
         case 5:
-            if isOne("tools", "input") { return isTop && isOne("input") ? .other : .open }
+            if isOne("tools", "input") { return isTop && isOne("input") ? .prompt : .open }
             return isTop && isOne("model") ? .plain : .other
-        case 6: return isOne("format", "detail") ? .plain : isOne("schema") ? .open : .other
+        case 6:
+            if isTop && isOne("prompt") { return .prompt }
+            return isOne("format", "detail") ? .plain : isOne("schema") ? .open : .other
         case 7: return isOne("call_id", "file_id") || (isTop && isOne("user_id")) ? .plain : isOne("fileUri") ? .url : .other
         default: return longKey(bytes, range, isTop: isTop)
         }
