@@ -25,7 +25,8 @@ public struct PromptEstimate: Sendable, Hashable {
     public init(_ bytes: Span<UInt8>) {
         var walk = PromptWalk()
         walk.run(bytes)
-        images = walk.images
+        // Whatever is left out of the bound as an image counts as one, announced or not.
+        images = max(walk.images, walk.imageData)
         upperBound = Int64(bytes.count - walk.imageBytes) + images * Self.tokensPerImage * 8
         let text = walk.text.tokens
         let frame = walk.messages * Self.tokensPerMessage + (text > 0 ? Self.tokensPerRequest : 0)
@@ -47,6 +48,8 @@ private struct PromptWalk {
     /// Numbers in a prompt that is an array of tokens.
     var clientTokens: Int64 = 0
     var images: Int64 = 0
+    /// Base64 that is left out of the bound: how many images, and their bytes.
+    var imageData: Int64 = 0
     var imageBytes = 0
     var fileBytes: Int64 = 0
 
@@ -146,6 +149,7 @@ private struct PromptWalk {
         case .imageURL, .url: link(bytes, range)
         case .data:
             if Self.isImageData(bytes, range.lowerBound, range.upperBound) {
+                imageData += 1
                 imageBytes += range.count
                 if isInline { images += 1 }
             } else {
@@ -163,6 +167,7 @@ private struct PromptWalk {
 
     private mutating func link(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         if Self.hasPrefix("data:image/", bytes, range) {
+            imageData += 1
             imageBytes += range.count
         } else if Self.hasPrefix("data:", bytes, range) {
             file(bytes, range)
