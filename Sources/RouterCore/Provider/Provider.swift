@@ -130,9 +130,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var hasFinishReason = false
     /// The end marker of the stream came.
     public var isDone = false
-    /// Text delivered, for an estimate when no usage comes.
-    public var deliveredASCII: Int64 = 0
-    public var deliveredOther: Int64 = 0
+    /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.
+    public var delivered = TextTokens()
     /// The vendor's id of the answer.
     public var generationID: String?
     /// The model that the vendor says it used.
@@ -141,8 +140,17 @@ public struct AnswerProgress: Sendable, Hashable {
     public init() {}
 
     /// Completion tokens by our own count of what was delivered.
-    public var estimatedOutputTokens: Int64 {
-        PromptEstimate.tokens(asciiBytes: deliveredASCII, otherCharacters: deliveredOther)
+    public var estimatedOutputTokens: Int64 { delivered.tokens }
+
+    /// Bytes of ASCII and characters beyond it in what was delivered. Adding to them counts text of which only the size is
+    /// known, less exactly than feeding ``delivered``.
+    public var deliveredASCII: Int64 {
+        get { delivered.asciiBytes }
+        set { delivered.add(asciiBytes: newValue - delivered.asciiBytes, otherCharacters: 0) }
+    }
+    public var deliveredOther: Int64 {
+        get { delivered.otherCharacters }
+        set { delivered.add(asciiBytes: 0, otherCharacters: newValue - delivered.otherCharacters) }
     }
 }
 
