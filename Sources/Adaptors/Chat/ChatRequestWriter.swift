@@ -147,7 +147,9 @@ struct ChatRequestWriter {
     private func url(_ media: Conversation.Media, _ what: String) throws(UpstreamFailure) -> String {
         switch media {
         case .url(let url):
-            if what == "document", !dialect.readsFileURLs { throw .inexpressible("document", "can only be given as data to this model's vendor, not by its URL") }
+            if what == "document", !dialect.readsFileURLs {
+                throw .inexpressible("document", "can only be given as data to this model's vendor, not by its URL")
+            }
             return url
         case .base64(let type, let data): return DataURL.text(type: type, data: data)
         case .file: throw .inexpressible("\(what).file_id")
