@@ -92,8 +92,9 @@ public struct UpstreamCall: Sendable {
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
-        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven
+        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven, startedAt: Int64 = 0
     ) {
+        self.startedAt = startedAt
         self.envelope = envelope
         self.channel = channel
         self.key = key

@@ -37,7 +37,7 @@ struct SingleAttempt: Sendable {
         let call = UpstreamCall(
             envelope: admission.envelope, channel: candidate.route.channel, key: candidate.route.key,
             model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
-            hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven)
+            hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
