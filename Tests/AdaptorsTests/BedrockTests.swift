@@ -112,16 +112,12 @@ import Testing
         #expect(whole.failure == nil && whole.progress.usage == Matrix.usage(.anthropic) && whole.progress.isDone)
         try Golden.check(whole.out + "--- trailer\n" + whole.trailer, "stream.bedrock.\(dialect.rawValue).sse")
         #expect(StreamOutcome(pieces.flatMap { $0 }.map { [$0] }, call: call) == whole)
-        for index in pieces.indices {
-            for cut in stride(from: 1, to: pieces[index].count, by: dialect == .chat ? 1 : 5) {
-                let before = pieces[..<index].flatMap { $0 } + pieces[index][..<cut]
-                let after = Array(pieces[index][cut...]) + pieces[(index + 1)...].flatMap { $0 }
-                guard StreamOutcome([before, after], call: call) == whole else {
-                    Issue.record("message \(index) cut at \(cut)")
-                    return
-                }
-                if cut % 9 == 1, index < pieces.count - 1 { #expect(StreamOutcome([before], call: call).failure == .truncated) }
-            }
+        var ends: [Int] = []
+        for piece in pieces { ends.append((ends.last ?? 0) + piece.count) }
+        try CutEverywhere.check(pieces.flatMap { $0 }, ends: ends, call)
+        for count in 0..<pieces.count {
+            let cut = StreamOutcome([pieces[..<count].flatMap { $0 }], call: call)
+            #expect(cut.failure == .truncated && cut.trailer.isEmpty, "after \(count) messages")
         }
     }
 
