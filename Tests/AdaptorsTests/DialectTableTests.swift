@@ -100,6 +100,8 @@ private let features: [Feature] = [
 
 /// docs/dialects.md: what a request can say through which dialect to which family, found out by trying. `UPDATE_GOLDEN=1` writes it.
 @Suite struct DialectTable {
+    private static let families = Matrix.families + [.bedrock]
+
     private func mark(_ feature: Feature, _ dialect: Endpoint, _ family: AdaptorID) throws -> String {
         guard let body = feature.body(dialect) else { return "" }
         let call = try Fixture.call(body, spec: Fixture.spec(family), endpoint: dialect)
@@ -125,9 +127,9 @@ private let features: [Feature] = [
 
             """
         for dialect in Matrix.dialects {
-            text += "\n## \(dialect.rawValue)\n\n| | \(Matrix.families.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|---|---|\n"
+            text += "\n## \(dialect.rawValue)\n\n| | \(Self.families.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|---|---|---|\n"
             for feature in features where feature.body(dialect) != nil {
-                let marks = try Matrix.families.map { try mark(feature, dialect, $0) }
+                let marks = try Self.families.map { try mark(feature, dialect, $0) }
                 text += "| \(feature.name) | \(marks.joined(separator: " | ")) |\n"
             }
         }

@@ -7,6 +7,8 @@ struct ChatRequestWriter {
     let dialect: OpenAIDialect
     /// Whether `stream_options.include_usage` may be sent.
     let asksForUsage: Bool
+    /// Members that go to the vendor as they are.
+    var passed: [JSONValue.Member] = []
 
     func write(_ conversation: Conversation) throws(UpstreamFailure) -> JSONValue {
         var body = ObjectBuilder()
@@ -40,6 +42,7 @@ struct ChatRequestWriter {
             body.add("stream", true)
             if asksForUsage { body.add("stream_options", ["include_usage": true]) }
         }
+        for member in passed { body.add(member.name, member.value) }
         body.apply(rules)
         return body.value
     }

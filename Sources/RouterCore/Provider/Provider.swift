@@ -89,6 +89,8 @@ public struct UpstreamCall: Sendable {
     public var hostPreferences: ClientPreferences.Forwarded
     /// When the call was made, in Unix seconds: the `created` of an answer whose vendor tells none.
     public var startedAt: Int64 = 0
+    /// The id of an answer whose vendor gives it none; letters, digits, `-` and `_`.
+    public var answerID = ""
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
