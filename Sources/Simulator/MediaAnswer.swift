@@ -133,7 +133,7 @@ struct MediaAnswer: Sendable {
         switch endpoint {
         case .speech where !isStream:
             let size = controls.number("chunk_bytes") ?? 1_000
-            return (0..<(controls.number("chunks") ?? 4)).map { ByteBuffer(repeating: UInt8(truncatingIfNeeded: $0 + 1), count: size) }
+            return (0..<(controls.number("chunks") ?? 4)).map { ByteBuffer(repeating: UInt8($0 % 100 + 1), count: size) }
         case .speech:
             events = ["AAAA", "BBBB"].map { ["type": "speech.audio.delta", "audio": .string($0)] }
             events.append(finished("speech.audio.done"))

@@ -30,7 +30,7 @@ import Testing
         // 2 × 0.04
         Call(path: "images/generations", model: "sim/image", more: [.init("prompt", "a cat"), .init("n", .integer(2))],
             expected: "picture-1.png", cost: "0.08"),
-        // 3 + 2 tokens of the prompt × 5 and 10 × 40 per million
+        // 5 tokens of the prompt × 5 and 10 × 40 per million
         Call(path: "images/generations", model: "sim/image-tokens", more: [.init("prompt", "a cat"), .init("sim_control", "tokens,image_bytes=400000")],
             expected: "QUJDQUJD", cost: "0.000425"),
         // 10 characters × 15 per million
@@ -155,6 +155,27 @@ import Testing
             #expect(row["outcome"]?.stringValue == "truncated" && row["usage_source"]?.stringValue == "estimated")
             // a second of sound: 10 tokens × 6; "The quick " 10 letters: 3 tokens × 10; per million
             #expect(row["cost"]?.numberText == "0.00009", "\(row.text)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `the prices of the new units are set like all others`() async throws {
+        try await World.with(channels: [Self.channels[0]], media: true) { world in
+            try await world.admin.addBalance(1, usd: "10")
+            let changes: [(Call, String, String, String)] = [
+                // 10 characters × 0.00002
+                (Self.calls[2], "pricing_character", "0.00002", "0.0002"),
+                // 8.47 s × 0.00033333
+                (Self.calls[3], "pricing_audio_second", "0.00033333", "0.002823305"),
+            ]
+            var left = try NanoUSD(usd: "10")
+            for (call, field, price, cost) in changes {
+                let row = try await world.admin.put(
+                    "/api/models/pricing", .object([.init("model_name", .string(call.model)), .init(field, .number(price))]))
+                #expect(row["data"]?[field]?.numberText == price, "\(row.text)")
+                #expect(try await send(world, call).status == 200)
+                left = try left.subtracting(NanoUSD(usd: cost))
+                #expect(try await balance(world) == left, "\(field)")
+            }
         }
     }
 

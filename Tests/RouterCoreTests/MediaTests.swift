@@ -71,10 +71,12 @@ import Testing
         #expect(throws: RequestEnvelope.Rejection(message, param: param)) { try envelope(parts) }
     }
 
+    private func words(_ error: any Error) -> String { (error as? RequestEnvelope.Rejection)?.message ?? "" }
+
     @Test func `a body that is no form is refused in words`() {
-        #expect { try envelope([("name=model", "m")], type: "application/json") } throws: { "\($0)".contains("must be multipart/form-data, not 'application/json'") }
-        #expect { try envelope([("name=model", "m")], type: "multipart/form-data") } throws: { "\($0)".contains("must name a boundary") }
-        #expect { try envelope([("name=model", "m")], type: "multipart/form-data; boundary=other") } throws: { "\($0)".contains("does not begin with the boundary") }
+        #expect { try envelope([("name=model", "m")], type: "application/json") } throws: { words($0).contains("must be multipart/form-data, not 'application/json'") }
+        #expect { try envelope([("name=model", "m")], type: "multipart/form-data") } throws: { words($0).contains("must name a boundary") }
+        #expect { try envelope([("name=model", "m")], type: "multipart/form-data; boundary=other") } throws: { words($0).contains("does not begin with the boundary") }
     }
 
     @Test(arguments: [
@@ -134,8 +136,8 @@ import Testing
     }
 
     @Test func `milliseconds are rounded once, at the end`() throws {
-        // 1 ms at 0.000001 USD a second is a nano-dollar's thousandth: half a nano-dollar needs 500 of them.
-        let price = ModelPrice(rates: Self.none, audioSecond: Self.usd("0.000001"))
+        // 1 ms at a nano-dollar a second is a thousandth of one: half a nano-dollar needs 500 of them.
+        let price = ModelPrice(rates: Self.none, audioSecond: Self.usd("0.000000001"))
         #expect(try charge(Usage(audioMilliseconds: 499), price) == 0)
         #expect(try charge(Usage(audioMilliseconds: 500), price) == 1)
         // 1 femto-dollar a second: 1,500 ms are 1.5 femto-dollars, and with 499,998.5 more it is half a nano-dollar.

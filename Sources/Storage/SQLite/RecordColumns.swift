@@ -92,14 +92,15 @@ enum RecordColumns {
 extension RequestRecord {
     /// The text of its ledger row.
     var ledgerDescription: String {
-        var figures: [String] = []
-        if usage.promptTokens > 0 || usage.completionTokens > 0 || endpoint.hasOutputBound {
-            figures.append("\(usage.promptTokens) in, \(usage.completionTokens) out tokens")
+        let tokens = "\(usage.promptTokens) in, \(usage.completionTokens) out tokens"
+        var figures = endpoint.hasOutputBound || usage.promptTokens > 0 || usage.completionTokens > 0 ? [tokens] : []
+        if !endpoint.hasOutputBound {
+            let units = [
+                (usage.images, "images"), (usage.searches, "searches"), (usage.characters, "characters"),
+                (usage.audioMilliseconds, "ms of audio"),
+            ]
+            figures += units.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         }
-        let units = [
-            (usage.images, "images"), (usage.searches, "searches"), (usage.characters, "characters"), (usage.audioMilliseconds, "ms of audio"),
-        ]
-        figures += units.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
         if figures.isEmpty { figures.append("\(usage.requests) request") }
         return "\(model) \(endpoint.rawValue): \(figures.joined(separator: ", "))\(usageSource == .estimated ? " (estimated)" : "")"
     }
