@@ -67,7 +67,21 @@ def price_litellm(entry: dict):
     prices = {name: per_million(entry[key]) for name, key in fields.items() if entry.get(key) is not None}
     # A zero beside a real price means "not priced apart": the base price applies then.
     prices = {k: v for k, v in prices.items() if v != "0" or k in ("input", "output")}
+    prices.setdefault("input", "0")
     prices.setdefault("output", "0")
+    mode = entry["mode"]
+    if mode == "image_generation":
+        # The tokens that such a model writes are those of pictures; the words beside them have another price, which a row cannot say.
+        if entry.get("output_cost_per_image_token") is not None:
+            prices["output"] = per_million(entry["output_cost_per_image_token"])
+        elif entry.get("output_cost_per_image") is not None:
+            prices["image"] = text(Decimal(str(entry["output_cost_per_image"])))
+    elif mode == "audio_speech" and entry.get("input_cost_per_character") is not None:
+        prices["character"] = per_million(entry["input_cost_per_character"])
+    elif mode == "audio_transcription" and entry.get("input_cost_per_second"):
+        prices["audio_second"] = text(Decimal(str(entry["input_cost_per_second"])))
+    elif mode == "rerank" and entry.get("input_cost_per_query"):
+        prices["search"] = text(Decimal(str(entry["input_cost_per_query"])))
     for tokens in (128_000, 200_000):
         suffix = f"_above_{tokens // 1000}k_tokens"
         tier = {name: per_million(entry[key + suffix]) for name, key in fields.items() if entry.get(key + suffix) is not None}
@@ -76,11 +90,16 @@ def price_litellm(entry: dict):
     return prices
 
 
+ENDPOINTS = {"chat": ["chat"], "completion": ["completions"], "embedding": ["embeddings"], "image_generation": ["images"],
+             "audio_speech": ["speech"], "audio_transcription": ["transcriptions"], "moderation": ["moderations"], "rerank": ["rerank"]}
+UNITS = ("input_cost_per_token", "input_cost_per_character", "input_cost_per_second", "input_cost_per_query", "output_cost_per_image")
+
+
 def models_litellm(data: dict, provider: str, modes):
     for name, entry in sorted(data.items()):
         if entry.get("litellm_provider") != provider or entry.get("mode") not in modes:
             continue
-        if entry.get("input_cost_per_token") is None or name.startswith("ft:"):
+        if all(entry.get(unit) is None for unit in UNITS) or name.startswith("ft:"):
             continue
         ident = name.removeprefix(provider + "/")
         if "/" in ident:
@@ -89,8 +108,9 @@ def models_litellm(data: dict, provider: str, modes):
         yield {
             "id": ident,
             "context_length": entry.get("max_input_tokens") or entry.get("max_tokens"),
-            "max_output_tokens": None if mode == "embedding" else entry.get("max_output_tokens"),
-            "endpoints": {"chat": ["chat"], "completion": ["completions"], "embedding": ["embeddings"]}[mode],
+            # Of other kinds it says nothing that bounds an answer.
+            "max_output_tokens": None if mode not in ("chat", "completion") else entry.get("max_output_tokens"),
+            "endpoints": ENDPOINTS[mode],
             "price": price_litellm(entry),
         }
 

@@ -22,6 +22,10 @@ public struct BillingRow: Sendable, Hashable {
     public var cachedTokens: Int64 = 0
     public var cacheWriteTokens: Int64 = 0
     public var reasoningTokens: Int64 = 0
+    public var images: Int64 = 0
+    public var characters: Int64 = 0
+    public var audioMilliseconds: Int64 = 0
+    public var searches: Int64 = 0
     /// The usage object reached the wire.
     public var usageSent = false
     /// `completed`, `client_gone`, or the name of the fault.
@@ -38,6 +42,8 @@ public struct BillingRow: Sendable, Hashable {
             .init("prompt_tokens", .integer(promptTokens)), .init("completion_tokens", .integer(completionTokens)),
             .init("cached_tokens", .integer(cachedTokens)), .init("cache_write_tokens", .integer(cacheWriteTokens)),
             .init("reasoning_tokens", .integer(reasoningTokens)), .init("usage_sent", .boolean(usageSent)),
+            .init("images", .integer(images)), .init("characters", .integer(characters)),
+            .init("audio_milliseconds", .integer(audioMilliseconds)), .init("searches", .integer(searches)),
             .init("outcome", .string(outcome)), .init("cost", .optional(cost)), .init("request_id", .optional(requestID)),
         ])
     }

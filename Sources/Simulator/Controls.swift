@@ -16,7 +16,7 @@ struct Controls: Sendable {
         "usage_in_every_chunk", "usage_with_content", "split", "crlf", "comments", "multiline", "gzip",
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
-        "usage_in_error", "no_finish",
+        "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream",
     ]
 
     init() {}
@@ -56,7 +56,7 @@ struct Controls: Sendable {
         let faults = [
             "status", "reset_before_head", "close_before_head", "reset_after", "close_after", "end_after", "stall_after",
             "stall_before_head", "error_event_after", "error_event_empty_choices_after", "body_error", "choice_error",
-            "malformed_after", "redirect",
+            "malformed_after", "redirect", "cut_body",
         ]
         return faults.first { has($0) }
     }

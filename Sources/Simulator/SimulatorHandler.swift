@@ -77,6 +77,11 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.POST, "/chat/completions"): answer(context, head, .chat, isOpenRouter)
         case (.POST, "/completions"): answer(context, head, .completions, isOpenRouter)
         case (.POST, "/embeddings"): answer(context, head, .embeddings, isOpenRouter)
+        case (.POST, "/images/generations"): answer(context, head, .images, isOpenRouter)
+        case (.POST, "/audio/speech"): answer(context, head, .speech, isOpenRouter)
+        case (.POST, "/audio/transcriptions"): answer(context, head, .transcriptions, isOpenRouter)
+        case (.POST, "/moderations"): answer(context, head, .moderations, isOpenRouter)
+        case (.POST, "/rerank"): answer(context, head, .rerank, isOpenRouter)
         case (.GET, "/models"):
             json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
         case (.GET, "/generation"): generation(context, head, query)
@@ -139,7 +144,9 @@ final class SimulatorHandler: ChannelInboundHandler {
     // MARK: Model answers
 
     private func answer(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ endpoint: Endpoint, _ isOpenRouter: Bool) {
-        guard let request = try? JSONValue(parsing: body), let asked = request["model"]?.stringValue else {
+        let parsed = endpoint.takesForm
+            ? FormRequest.json(body, contentType: head.headers.first(name: "content-type")) : try? JSONValue(parsing: body)
+        guard let request = parsed, let asked = request["model"]?.stringValue else {
             return json(context, head, .badRequest, ["error": ["message": "the body is not a JSON object with a model", "type": "invalid_request_error"]])
         }
         let key = head.headers.first(name: "authorization").map { String($0.dropFirst("Bearer ".count)) }
@@ -173,15 +180,18 @@ final class SimulatorHandler: ChannelInboundHandler {
         row.requestID = head.headers.first(name: "x-request-id")
         let exchange = Exchange(
             head: head, shapes: shapes, row: row,
-            wantsUsage: request["stream_options"]?["include_usage"]?.boolValue ?? false)
+            wantsUsage: request["stream_options"]?["include_usage"]?.boolValue ?? false,
+            media: MediaAnswer.answers(endpoint)
+                ? MediaAnswer(endpoint: endpoint, request: request, controls: controls, model: asked, promptTokens: echo.promptTokens) : nil)
         delayed(context, controls.duration("first_byte"), row) { self.begin(context, exchange) }
     }
 
-    private struct Exchange {
+    struct Exchange {
         var head: HTTPRequestHead
         var shapes: Shapes
         var row: BillingRow
         var wantsUsage: Bool
+        var media: MediaAnswer?
     }
 
     private func delayed(_ context: ChannelHandlerContext, _ delay: Duration?, _ row: BillingRow, _ action: @escaping () -> Void) {
@@ -226,6 +236,7 @@ final class SimulatorHandler: ChannelInboundHandler {
             simulator.record.append(failed)
             return json(context, exchange.head, .ok, .object([.init("error", exchange.shapes.errorObject(status: 502, fallback: "the host failed"))]))
         }
+        if let answer = exchange.media { return media(context, exchange, answer) }
         exchange.row.isStream ? stream(context, exchange) : whole(context, exchange)
     }
 
@@ -281,7 +292,10 @@ final class SimulatorHandler: ChannelInboundHandler {
         headers.add(name: "Transfer-Encoding", value: "chunked")
         context.writeAndFlush(
             wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .ok, headers: headers))), promise: nil)
-        let run = StreamRun(plan: plan, row: row, controls: controls, simulator: simulator, context: context)
+        start(StreamRun(steps: plan.steps, row: row, controls: controls, simulator: simulator, context: context))
+    }
+
+    func start(_ run: StreamRun) {
         run.onEnd = { [weak self] in self?.run = nil }
         self.run = run
         run.resume()

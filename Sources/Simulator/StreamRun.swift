@@ -14,8 +14,8 @@ final class StreamRun {
     private var isOver = false
     var onEnd: () -> Void = {}
 
-    init(plan: StreamPlan, row: BillingRow, controls: Controls, simulator: Simulator, context: ChannelHandlerContext) {
-        steps = plan.steps
+    init(steps: [StreamPlan.Step], row: BillingRow, controls: Controls, simulator: Simulator, context: ChannelHandlerContext) {
+        self.steps = steps
         self.row = row
         self.controls = controls
         self.simulator = simulator

@@ -8,7 +8,7 @@ import Testing
     @Test(.timeLimit(.minutes(5))) func `the official OpenAI SDK works against the gateway`() async throws {
         let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
         try #require(FileManager.default.isExecutableFile(atPath: python), "run `make test`, which installs the SDK")
-        try await World.with(channels: [World.ChannelSpec(id: 1)], openEnded: true) { world in
+        try await World.with(channels: [World.ChannelSpec(id: 1), World.ChannelSpec(id: 2, provider: "simmedia")], openEnded: true, media: true) { world in
             let rich = try await world.admin.makeUser("rich", usd: "10")
             let poor = try await world.admin.makeUser("poor", usd: "0.000001")
             let script = GatewayProcess.repository.appendingPathComponent("Tests/EndToEndTests/Python/sdk_checks.py").path

@@ -135,7 +135,8 @@ struct StoreConformance {
         let price = ModelPrice(
             rates: rates,
             tiers: [.init(abovePromptTokens: 200_000, rates: dear), .init(abovePromptTokens: 9, rates: rates)],
-            image: FemtoUSD(femtos: 8), request: FemtoUSD(femtos: 9), search: FemtoUSD(femtos: 10))
+            image: FemtoUSD(femtos: 8), request: FemtoUSD(femtos: 9), search: FemtoUSD(femtos: 10), character: FemtoUSD(femtos: 15_000_000),
+            audioSecond: FemtoUSD(femtos: 11))
         let rows = [
             PricingRow(modelName: "a", displayName: "A", provider: "p", contextLength: 10, price: price),
             PricingRow(modelName: "b", maxOutputTokens: 3, price: .upstreamCost, isActive: false),

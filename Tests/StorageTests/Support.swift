@@ -75,7 +75,7 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
         model: "openai/gpt-4o", upstreamModel: "gpt-4o-2024", endpoint: .chat,
         usage: Usage(
             uncachedInput: 12, cacheRead: 3, cacheWrite5m: 4, cacheWrite1h: 5, output: 34, reasoning: 6,
-            audioInput: 1, audioOutput: 2, images: 9, searches: 10, requests: 1,
+            audioInput: 1, audioOutput: 2, images: 9, searches: 10, characters: 11, audioMilliseconds: 12, requests: 1,
             upstreamCost: FemtoUSD(femtos: 1_234_000_000)),
         usageSource: .estimated, charge: charge.map { NanoUSD(nanos: $0) }, pricingVersion: 0, outcome: .truncated,
         status: 200, errorCode: "upstream_cut", isStream: true, attempts: 2,

@@ -9,6 +9,7 @@ public struct AzureOpenAIProvider: Provider {
     public static let family = AdaptorID.azureOpenAI
     public static let paths: [Endpoint: String] = [
         .chat: path("chat/completions"), .completions: path("completions"), .embeddings: path("embeddings"),
+        .images: path("images/generations"), .speech: path("audio/speech"), .transcriptions: path("audio/transcriptions"),
     ]
     public static let conversions = OpenAIProvider.conversions
 
@@ -30,6 +31,10 @@ public struct AzureOpenAIProvider: Provider {
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder { base.streamDecoder(for: call) }
+
+    public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder {
+        base.streamDecoder(for: call, head: head)
+    }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
         base.classify(head, body: body, now: now)

@@ -2,10 +2,11 @@ import HTTPTypes
 public import NIOCore
 public import RouterCore
 
-/// Cohere's chat, version 2 (https://docs.cohere.com/reference/chat), from every dialect by conversion.
+/// Cohere's chat, version 2 (https://docs.cohere.com/reference/chat), from every dialect by conversion, and its rerank as it is
+/// (https://docs.cohere.com/reference/rerank).
 public struct CohereProvider: Provider {
     public static let family = AdaptorID.cohere
-    public static let paths: [Endpoint: String] = [.chat: "/v2/chat", .models: "/v1/models"]
+    public static let paths: [Endpoint: String] = [.chat: "/v2/chat", .models: "/v1/models", .rerank: "/v2/rerank"]
     public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
 
     public let spec: ProviderSpec
@@ -13,6 +14,10 @@ public struct CohereProvider: Provider {
     public init(spec: ProviderSpec) { self.spec = spec }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
+        if call.envelope.endpoint == .rerank {
+            let body = OpenAIRequestBody(call: call, rules: spec.request, dialect: .plain, usage: spec.usage).spliced()
+            return try Preparation(spec: spec).post(call, path: spec.endpoints[.rerank].flatMap { $0 } ?? "/v2/rerank", body: body)
+        }
         guard call.envelope.endpoint.isConversation else {
             throw UpstreamFailure(
                 source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
@@ -33,6 +38,7 @@ public struct CohereProvider: Provider {
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
+        if call.envelope.endpoint == .rerank { return try MediaAnswer(call: call, spec: spec, dialect: .plain).decode(body) }
         let tree = try Preparation.tree(body)
         if let failure = Self.failure(tree["finish_reason"], tree, false, errors(call.key)) { throw failure }
         let answer = CohereAnswerReader().answer(tree)

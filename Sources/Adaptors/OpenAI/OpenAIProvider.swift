@@ -10,7 +10,8 @@ public struct OpenAIProvider: Provider {
     public static let family = AdaptorID.openai
     public static let paths: [Endpoint: String] = [
         .chat: "/chat/completions", .completions: "/completions", .embeddings: "/embeddings", .models: "/models",
-        .responses: "/responses",
+        .responses: "/responses", .images: "/images/generations", .speech: "/audio/speech",
+        .transcriptions: "/audio/transcriptions", .moderations: "/moderations", .rerank: "/rerank",
     ]
     public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
 
@@ -33,14 +34,21 @@ public struct OpenAIProvider: Provider {
             throw UpstreamFailure(
                 source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(endpoint.rawValue)")
         }
+        let path = try Preparation.path(template, model: call.upstreamModel)
+        if let form = call.envelope.media.form {
+            let body = FormRequestBody(call: call, rules: spec.request, dialect: dialect, form: form)
+            // The answer may be text.
+            let headers = [("Content-Type", body.contentType), ("Accept", "*/*")]
+            return try Preparation(spec: spec).post(call, path: path, body: body.spliced(), headers: headers)
+        }
         let body: ByteBuffer
         if endpoint == call.envelope.endpoint {
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
         } else {
             body = Preparation.bytes(try converted(call))
         }
-        let path = try Preparation.path(template, model: call.upstreamModel)
-        return try Preparation(spec: spec).post(call, path: path, body: body)
+        let headers = call.envelope.delivery == .bytes ? [("Accept", "*/*")] : []
+        return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
     }
 
     private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> JSONValue {
@@ -81,6 +89,7 @@ public struct OpenAIProvider: Provider {
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let endpoint = call.envelope.endpoint
+        if MediaAnswer.reads(endpoint) { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }
         guard endpoint == .messages || endpoint == .responses else {
             return try OpenAIAnswer(call: call, spec: spec, dialect: dialect).decode(body)
         }
@@ -100,8 +109,15 @@ public struct OpenAIProvider: Provider {
         return WholeAnswer(body: DialectWriter.body(answer, endpoint, DialectContext(call)), progress: progress)
     }
 
+    public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder {
+        guard call.envelope.delivery == .bytes else { return streamDecoder(for: call) }
+        return SpeechDecoder(call: call, dialect: dialect, length: head.headers[.contentLength].flatMap { Int64($0) })
+    }
+
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let endpoint = call.envelope.endpoint
+        if call.envelope.delivery == .bytes { return SpeechDecoder(call: call, dialect: dialect, length: nil) }
+        if MediaAnswer.reads(endpoint) { return MediaStreamDecoder(call: call, spec: spec, dialect: dialect) }
         guard endpoint == .messages || endpoint == .responses else {
             return OpenAIStreamDecoder(call: call, spec: spec, dialect: dialect)
         }

@@ -44,6 +44,10 @@ public struct OpenRouterProvider: Provider {
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder { base.streamDecoder(for: call) }
 
+    public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder {
+        base.streamDecoder(for: call, head: head)
+    }
+
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
         base.classify(head, body: body, now: now)
     }

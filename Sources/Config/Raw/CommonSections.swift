@@ -64,12 +64,13 @@ enum CommonSections {
     }
 }
 
-/// `price:` of provider files: USD per million tokens (or per unit), as quoted text.
+/// `price:` of provider files, as quoted text: USD per million tokens and per million characters (as price lists have them), USD per image,
+/// request, search and second of audio.
 enum PriceSection {
     private static let perMillion = [
         "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output",
     ]
-    private static let perUnit = ["image", "request", "search"]
+    private static let perUnit = ["image", "request", "search", "audio_second"]
 
     static func read(_ cursor: YAMLCursor) -> ModelPrice? {
         if case .scalar(let scalar) = cursor.node {
@@ -79,15 +80,17 @@ enum PriceSection {
             }
             return .upstreamCost
         }
-        guard let object = cursor.object(perMillion + perUnit + ["tiers"]) else { return nil }
+        guard let object = cursor.object(perMillion + perUnit + ["character", "tiers"]) else { return nil }
         guard let rates = rates(object) else { return nil }
+        func each(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, .one) } }
         var price = ModelPrice(rates: rates)
-        if let image = object["image"].flatMap({ amount($0, isPerMillion: false) }) { price.image = image }
-        if let request = object["request"].flatMap({ amount($0, isPerMillion: false) }) { price.request = request }
-        if let search = object["search"].flatMap({ amount($0, isPerMillion: false) }) { price.search = search }
+        if let image = each("image") { price.image = image }
+        if let request = each("request") { price.request = request }
+        if let search = each("search") { price.search = search }
+        if let second = each("audio_second") { price.audioSecond = second }
+        if let character = object["character"].flatMap({ amount($0, .millionCharacters) }) { price.character = character }
         if let tiers = object["tiers"]?.list("a list of { above, input, output, … }") {
-            price = ModelPrice(
-                rates: rates, tiers: tiers.compactMap(tier), image: price.image, request: price.request, search: price.search)
+            price.tiers = tiers.compactMap(tier).sorted { $0.abovePromptTokens < $1.abovePromptTokens }
         }
         return price
     }
@@ -100,21 +103,28 @@ enum PriceSection {
     }
 
     private static func rates(_ object: YAMLObject) -> ModelPrice.Rates? {
-        guard let input = object.require("input").flatMap({ amount($0, isPerMillion: true) }),
-            let output = object.require("output").flatMap({ amount($0, isPerMillion: true) })
+        guard let input = object.require("input").flatMap({ amount($0, .millionTokens) }),
+            let output = object.require("output").flatMap({ amount($0, .millionTokens) })
         else { return nil }
-        func optional(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, isPerMillion: true) } }
+        func optional(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, .millionTokens) } }
         return ModelPrice.Rates(
             input: input, output: output, cacheRead: optional("cache_read"), cacheWrite5m: optional("cache_write"),
             cacheWrite1h: optional("cache_write_1h"), reasoning: optional("reasoning"),
             audioInput: optional("audio_input"), audioOutput: optional("audio_output"))
     }
 
-    private static func amount(_ cursor: YAMLCursor, isPerMillion: Bool) -> FemtoUSD? {
-        let unit = isPerMillion ? "USD per million tokens" : "USD per unit"
+    /// What a price is for.
+    private enum Unit: String {
+        case millionTokens = "USD per million tokens"
+        case millionCharacters = "USD per million characters"
+        case one = "USD per unit"
+    }
+
+    private static func amount(_ cursor: YAMLCursor, _ per: Unit) -> FemtoUSD? {
+        let unit = per.rawValue
         guard let text = cursor.string("\(unit) as quoted text, such as \"0.28\"") else { return nil }
         do throws(MoneyError) {
-            let parsed = isPerMillion ? try FemtoUSD.parse(usdPerMillion: text) : try FemtoUSD.parse(usdPerUnit: text)
+            let parsed = per == .one ? try FemtoUSD.parse(usdPerUnit: text) : try FemtoUSD.parse(usdPerMillion: text)
             if !parsed.isExact { cursor.warning("\"\(text)\" is finer than 10^-15 USD per unit and was rounded") }
             return parsed.price
         } catch {

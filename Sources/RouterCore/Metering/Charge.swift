@@ -31,6 +31,8 @@ extension PriceQuote {
             try sum.add(usage.images, price.image)
             try sum.add(usage.requests, price.request)
             try sum.add(usage.searches, price.search)
+            try sum.add(usage.characters, price.character)
+            try sum.add(thousandths: usage.audioMilliseconds, price.audioSecond)
         }
         return try sum.times(ratio).roundedHalfUp
     }
@@ -62,6 +64,8 @@ extension PriceQuote {
         try sum.add(bound.images, price.image)
         try sum.add(1, price.request)
         try sum.add(bound.searches, price.search)
+        try sum.add(bound.characters, price.character)
+        try sum.add(thousandths: bound.audioMilliseconds, price.audioSecond)
         return try sum.times(ratio).roundedUp
     }
 }
@@ -74,13 +78,20 @@ public struct UsageBound: Sendable, Hashable {
     public var choices: Int64
     public var images: Int64
     public var searches: Int64
+    public var characters: Int64
+    public var audioMilliseconds: Int64
 
-    public init(promptTokens: Int64, outputTokens: Int64, choices: Int64 = 1, images: Int64 = 0, searches: Int64 = 0) {
+    public init(
+        promptTokens: Int64, outputTokens: Int64, choices: Int64 = 1, images: Int64 = 0, searches: Int64 = 0, characters: Int64 = 0,
+        audioMilliseconds: Int64 = 0
+    ) {
         self.promptTokens = promptTokens
         self.outputTokens = outputTokens
         self.choices = choices
         self.images = images
         self.searches = searches
+        self.characters = characters
+        self.audioMilliseconds = audioMilliseconds
     }
 }
 
@@ -94,6 +105,8 @@ extension ModelPrice.Rates {
 /// Σ count × price in femto-dollars, then × ratio: exact in 128 bits until the single rounding at the end.
 struct ExactSum {
     private var femtos: Int128 = 0
+    /// What is left below a femto-dollar, in thousandths of one: 0 to 999.
+    private var thousandths: Int128 = 0
     private var ratioMillionths: Int128 = 1_000_000
 
     mutating func add(_ count: Int64, _ price: FemtoUSD) throws(MeteringError) {
@@ -102,6 +115,16 @@ struct ExactSum {
         let (sum, overflowed) = femtos.addingReportingOverflow(Int128(count) * Int128(price.femtos))
         if overflowed { throw .overflow }
         femtos = sum
+    }
+
+    /// As ``add(_:_:)`` for a count in thousandths of the price's unit (milliseconds at a price per second), without a rounding of its own.
+    mutating func add(thousandths count: Int64, _ price: FemtoUSD) throws(MeteringError) {
+        guard count >= 0 else { throw .negativeUsage }
+        let (whole, rest) = (Int128(count) * Int128(price.femtos) + thousandths).quotientAndRemainder(dividingBy: 1_000)
+        let (sum, overflowed) = femtos.addingReportingOverflow(whole)
+        if overflowed { throw .overflow }
+        femtos = sum
+        thousandths = rest
     }
 
     func times(_ ratio: PriceRatio) throws(MeteringError) -> ExactSum {
@@ -113,15 +136,20 @@ struct ExactSum {
     /// 10⁻¹⁵ × 10⁻⁶ = 10⁻²¹ USD per unit of the product; a nano-dollar is 10¹² of them.
     private static let unitsPerNano: Int128 = 1_000_000_000_000
 
-    private func exactProduct() throws(MeteringError) -> Int128 {
-        let (product, overflowed) = femtos.multipliedReportingOverflow(by: ratioMillionths)
+    /// The product in whole units, rounded down, and whether a part of a unit is left.
+    private func product() throws(MeteringError) -> (units: Int128, hasRest: Bool) {
+        let (whole, overflowed) = femtos.multipliedReportingOverflow(by: ratioMillionths)
         if overflowed { throw .overflow }
-        return product
+        let (carried, rest) = (thousandths * ratioMillionths).quotientAndRemainder(dividingBy: 1_000)
+        let (units, carryOverflowed) = whole.addingReportingOverflow(carried)
+        if carryOverflowed { throw .overflow }
+        return (units, rest > 0)
     }
 
     var roundedHalfUp: NanoUSD {
         get throws(MeteringError) {
-            let (quotient, remainder) = try exactProduct().quotientAndRemainder(dividingBy: Self.unitsPerNano)
+            // Half a nano-dollar is a whole number of units, so a part of a unit cannot decide.
+            let (quotient, remainder) = try product().units.quotientAndRemainder(dividingBy: Self.unitsPerNano)
             return try nano(quotient, plusOne: remainder >= Self.unitsPerNano / 2)
         }
     }
@@ -129,8 +157,9 @@ struct ExactSum {
     /// For holds only: never below the exact value.
     var roundedUp: NanoUSD {
         get throws(MeteringError) {
-            let (quotient, remainder) = try exactProduct().quotientAndRemainder(dividingBy: Self.unitsPerNano)
-            return try nano(quotient, plusOne: remainder > 0)
+            let (units, hasRest) = try product()
+            let (quotient, remainder) = units.quotientAndRemainder(dividingBy: Self.unitsPerNano)
+            return try nano(quotient, plusOne: remainder > 0 || hasRest)
         }
     }
 

@@ -1,6 +1,7 @@
 /// Prices of one model, per unit, as an immutable value. A missing price means "like its base price":
 /// cache reads and writes and audio input like input, reasoning and audio output like output; image, request and search prices are
-/// zero when missing because the tokens of images are inside the prompt.
+/// zero when missing because the tokens of images are inside the prompt. Each price is for its own unit and they add up: a row of an image
+/// or audio model gives either token prices or the price of a picture, character or second.
 public struct ModelPrice: Sendable, Hashable {
     public enum Basis: String, Sendable, Hashable {
         /// usage × prices
@@ -50,14 +51,18 @@ public struct ModelPrice: Sendable, Hashable {
     public var rates: Rates
     /// Ascending by `abovePromptTokens`; the last one that applies wins.
     public var tiers: [Tier]
-    /// USD per input image, per request, per web search.
+    /// USD per image, per request, per web search (or search unit of a reranker).
     public var image: FemtoUSD
     public var request: FemtoUSD
     public var search: FemtoUSD
+    /// USD per character that is spoken.
+    public var character: FemtoUSD
+    /// USD per second of sound that is listened to; charged by the millisecond.
+    public var audioSecond: FemtoUSD
 
     public init(
         basis: Basis = .metered, rates: Rates, tiers: [Tier] = [], image: FemtoUSD = .zero,
-        request: FemtoUSD = .zero, search: FemtoUSD = .zero
+        request: FemtoUSD = .zero, search: FemtoUSD = .zero, character: FemtoUSD = .zero, audioSecond: FemtoUSD = .zero
     ) {
         self.basis = basis
         self.rates = rates
@@ -65,6 +70,13 @@ public struct ModelPrice: Sendable, Hashable {
         self.image = image
         self.request = request
         self.search = search
+        self.character = character
+        self.audioSecond = audioSecond
+    }
+
+    /// Tokens cost something, so that they have to be counted when the vendor does not tell them.
+    public var isTokenPriced: Bool {
+        ([rates] + tiers.map(\.rates)).contains { $0.dearestInput > .zero || $0.dearestOutput > .zero }
     }
 
     public static let free = ModelPrice(rates: Rates(input: .zero, output: .zero))

@@ -14,8 +14,14 @@ public struct Usage: Sendable, Hashable {
     public var reasoning: Int64
     public var audioInput: Int64
     public var audioOutput: Int64
+    /// Pictures that the vendor counted: made by an image model, or read where it bills them apart.
     public var images: Int64
+    /// Web searches, or search units of a reranker.
     public var searches: Int64
+    /// Characters of text that were spoken.
+    public var characters: Int64
+    /// Sound that was listened to, in milliseconds.
+    public var audioMilliseconds: Int64
     /// Calls that count for a per-request price: 1 for every answer that is charged.
     public var requests: Int64
     /// What the vendor says that it bills us, when it says so (OpenRouter's `usage.cost`).
@@ -24,7 +30,8 @@ public struct Usage: Sendable, Hashable {
     public init(
         uncachedInput: Int64 = 0, cacheRead: Int64 = 0, cacheWrite5m: Int64 = 0, cacheWrite1h: Int64 = 0,
         output: Int64 = 0, reasoning: Int64 = 0, audioInput: Int64 = 0, audioOutput: Int64 = 0,
-        images: Int64 = 0, searches: Int64 = 0, requests: Int64 = 1, upstreamCost: FemtoUSD? = nil
+        images: Int64 = 0, searches: Int64 = 0, characters: Int64 = 0, audioMilliseconds: Int64 = 0,
+        requests: Int64 = 1, upstreamCost: FemtoUSD? = nil
     ) {
         self.uncachedInput = uncachedInput
         self.cacheRead = cacheRead
@@ -36,6 +43,8 @@ public struct Usage: Sendable, Hashable {
         self.audioOutput = audioOutput
         self.images = images
         self.searches = searches
+        self.characters = characters
+        self.audioMilliseconds = audioMilliseconds
         self.requests = requests
         self.upstreamCost = upstreamCost
     }

@@ -8,9 +8,24 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     case responses
     /// Anthropic's Messages.
     case messages
+    /// Pictures from words (`/images/generations`).
+    case images
+    /// Words to sound: the answer is binary audio (`/audio/speech`).
+    case speech
+    /// Sound to words: the request is a form with a file (`/audio/transcriptions`).
+    case transcriptions
+    case moderations
+    /// Documents ordered by relevance (Cohere's and Jina's shape).
+    case rerank
 
     /// A turn of a conversation, in one of its three dialects: what serves one can serve all of them by conversion.
     public var isConversation: Bool { self == .chat || self == .responses || self == .messages }
+
+    /// Its answers are written token by token, so that a bound on tokens can be told to the vendor.
+    public var hasOutputBound: Bool { isConversation || self == .completions }
+
+    /// The request is `multipart/form-data`.
+    public var takesForm: Bool { self == .transcriptions }
 }
 
 /// The name of a protocol family, as `adaptor:` in a provider file.

@@ -24,6 +24,9 @@ public protocol Provider: Sendable {
     /// Reads a streamed answer (status 2xx).
     func streamDecoder(for call: UpstreamCall) -> any StreamDecoder
 
+    /// The same for an answer whose head says more than its bytes (the length of a sound).
+    func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder
+
     /// Makes a failure of a non-2xx answer. `body` may be cut at 64 KiB. `now` (Unix seconds) turns a `Retry-After` date into a duration.
     func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure
 
@@ -61,6 +64,8 @@ extension Provider {
         let own = Set(spec.endpoints.keys).intersection(Self.paths.keys)
         return own.union(Self.conversions.filter { own.contains($0.value) }.keys)
     }
+
+    public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder { streamDecoder(for: call) }
 
     public var passesPreferencesOn: Bool { false }
 
@@ -116,6 +121,8 @@ public struct WholeAnswer: Sendable {
     /// What the client gets.
     public var body: ByteBuffer
     public var progress: AnswerProgress
+    /// nil = JSON.
+    public var contentType: String?
 
     public init(body: ByteBuffer, progress: AnswerProgress) {
         self.body = body
@@ -129,6 +136,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var hasContent = false
     /// The vendor's figures; the last ones win.
     public var usage: Usage?
+    /// `usage` is our own count, because the vendor has told nothing (yet).
+    public var isUsageEstimated = false
     /// Some choice ended regularly.
     public var hasFinishReason = false
     /// The end marker of the stream came.

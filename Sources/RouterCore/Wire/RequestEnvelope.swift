@@ -19,8 +19,8 @@ public struct RequestEnvelope: Sendable {
     /// All top-level members in order, for splicing.
     public let members: [JSONMember]
     /// The model asked for.
-    public private(set) var model = ""
-    public private(set) var isStream = false
+    public internal(set) var model = ""
+    public internal(set) var isStream = false
     /// The client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
     public private(set) var wantsStreamUsage = false
     /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect.
@@ -36,7 +36,9 @@ public struct RequestEnvelope: Sendable {
     /// OpenRouter's `provider` preferences, undecoded.
     public private(set) var providerPreferences: Range<Int>?
     /// What the prompt will probably count.
-    public private(set) var prompt = PromptEstimate()
+    public internal(set) var prompt = PromptEstimate()
+    /// What requests for pictures, sound, moderation and ranking say beyond that.
+    public internal(set) var media = MediaRequest()
 
     /// Scans the body once. - Throws: ``Rejection``.
     public init(body: ByteBuffer, endpoint: Endpoint) throws(Rejection) {
@@ -54,6 +56,7 @@ public struct RequestEnvelope: Sendable {
         }
         guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
         prompt = PromptEstimate(bytes)
+        try readMedia(bytes)
     }
 
     /// The client's `provider` object; nil when it gave none. - Throws: ``Rejection`` when it cannot be read.

@@ -79,7 +79,9 @@ enum LogHandlers {
             .init("endpoint", .string(record.endpoint.rawValue)), .init("prompt_tokens", .integer(usage.promptTokens)),
             .init("completion_tokens", .integer(usage.completionTokens)), .init("cached_tokens", .integer(usage.cacheRead)),
             .init("cache_write_tokens", .integer(usage.cacheWrite5m + usage.cacheWrite1h)),
-            .init("reasoning_tokens", .integer(usage.reasoning)),
+            .init("reasoning_tokens", .integer(usage.reasoning)), .init("images", .integer(usage.images)),
+            .init("searches", .integer(usage.searches)), .init("characters", .integer(usage.characters)),
+            .init("audio_milliseconds", .integer(usage.audioMilliseconds)),
         ]
         members += [
             .init("cost", .usd(record.charge ?? .zero)),

@@ -24,7 +24,8 @@ enum PricingHandlers {
         ("pricing_cache_write_1h", { $0.rates.cacheWrite1h = $1 }), ("pricing_reasoning", { $0.rates.reasoning = $1 }),
         ("pricing_audio_input", { $0.rates.audioInput = $1 }), ("pricing_audio_output", { $0.rates.audioOutput = $1 }),
         ("pricing_image", { $0.image = $1 ?? .zero }), ("pricing_request", { $0.request = $1 ?? .zero }),
-        ("pricing_search", { $0.search = $1 ?? .zero }),
+        ("pricing_search", { $0.search = $1 ?? .zero }), ("pricing_character", { $0.character = $1 ?? .zero }),
+        ("pricing_audio_second", { $0.audioSecond = $1 ?? .zero }),
     ]
 
     static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -82,7 +83,8 @@ enum PricingHandlers {
             .init("pricing_cache_write_1h", .usd(rates.cacheWrite1h)), .init("pricing_reasoning", .usd(rates.reasoning)),
             .init("pricing_audio_input", .usd(rates.audioInput)), .init("pricing_audio_output", .usd(rates.audioOutput)),
             .init("pricing_image", .usd(row.price.image)), .init("pricing_request", .usd(row.price.request)),
-            .init("pricing_search", .usd(row.price.search)), .init("tiers", PriceTiers.json(row.price.tiers)),
+            .init("pricing_search", .usd(row.price.search)), .init("pricing_character", .usd(row.price.character)),
+            .init("pricing_audio_second", .usd(row.price.audioSecond)), .init("tiers", PriceTiers.json(row.price.tiers)),
         ]
         members += [
             .init("is_active", .boolean(row.isActive)), .init("version", .integer(row.version)),

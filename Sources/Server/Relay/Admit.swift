@@ -21,7 +21,7 @@ struct Admit: Sendable {
         guard let first = priced.first else { throw APIError.priceMissing(envelope.model) }
         let metering = accepted.snapshot.configuration.metering
         let bound = HoldBound(services: services, candidates: priced, envelope: envelope, metering: metering)
-        guard metering.admission == .strict, envelope.endpoint != .embeddings else {
+        guard metering.admission == .strict, envelope.endpoint.hasOutputBound else {
             let hold = try record(accepted, envelope, first, amount: try bound.amount(output: nil))
             try await take(hold, accepted, metering)
             return Admission(accepted: accepted, envelope: envelope, planned: planned, candidates: priced, hold: hold)
@@ -66,7 +66,7 @@ struct Admit: Sendable {
     private func record(
         _ accepted: Accepted, _ envelope: RequestEnvelope, _ first: PricedCandidate, amount: NanoUSD
     ) throws -> HoldRecord {
-        let prompt = Usage(uncachedInput: envelope.prompt.tokens)
+        let prompt = envelope.estimatedUsage(AnswerProgress(), price: first.quote.price)
         return HoldRecord(
             requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
             amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
@@ -121,9 +121,7 @@ private struct HoldBound {
     func amount(output: Int64?) throws -> NanoUSD {
         var hold = NanoUSD.zero
         for candidate in candidates {
-            let bound = UsageBound(
-                promptTokens: metering.admission == .strict ? envelope.prompt.upperBound : envelope.prompt.tokens,
-                outputTokens: output ?? estimate(candidate), choices: envelope.choices, images: envelope.prompt.images)
+            let bound = envelope.bound(isStrict: metering.admission == .strict, outputTokens: output ?? estimate(candidate))
             do {
                 hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
             } catch {
@@ -134,7 +132,6 @@ private struct HoldBound {
     }
 
     private func estimate(_ candidate: PricedCandidate) -> Int64 {
-        if envelope.endpoint == .embeddings { return 0 }
         let model = services.prices.row(candidate.route.model)?.maxOutputTokens
         return [envelope.maxOutputTokens, model, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
     }

@@ -21,6 +21,8 @@ struct StreamAnswer: Sendable {
     var failure: UpstreamFailure?
     /// Whether a client that leaves ends the upstream call (else it is drained for its usage).
     var cancelsWithClient: Bool
+    /// Of binary answers; nil = server-sent events.
+    var contentType: String?
 }
 
 extension UpstreamFailure {

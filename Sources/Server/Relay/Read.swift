@@ -21,6 +21,9 @@ struct Read: Sendable {
             if body.readableBytes == 0 { body = chunk } else { body.writeImmutableBuffer(chunk) }
         }
         do {
+            if endpoint.takesForm {
+                return try RequestEnvelope(form: body, contentType: request.headers[.contentType], endpoint: endpoint)
+            }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {
             throw APIError.badRequest(error.message, param: error.param)

@@ -29,7 +29,7 @@ enum RelayEndpoint {
         let attempt = Attempt(services: services, admission: admission)
         do {
             let result: Attempt.Result
-            if envelope.isStream {
+            if envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settle)
                 guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {

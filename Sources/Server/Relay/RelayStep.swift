@@ -19,7 +19,7 @@ struct Relay: Sendable {
         let isGone = settle.admission.accepted.presence?.isGone == true
         try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
         var headers = limitHeaders
-        headers[.contentType] = "application/json"
+        headers[.contentType] = answer.contentType ?? "application/json"
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: answer.body))
     }
 
@@ -41,7 +41,7 @@ struct Relay: Sendable {
             try await writer.finish(nil)
             await run.release()
         }
-        return Response(status: .ok, headers: streamHeaders, body: body)
+        return Response(status: .ok, headers: streamHeaders(answer.contentType), body: body)
     }
 
     /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
@@ -69,13 +69,24 @@ struct Relay: Sendable {
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
                 if !isGone { try await writer.write(RelayErrors.event(failure, relay.endpoint, hasContent: false)) }
                 throw failure
-            case .whole, nil:
-                // A streamed request has a streamed answer or none.
+            case .whole(let answer):
+                // The vendor has ignored that a stream was asked for: its answer is the one event.
+                try await relay.settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+                if !isGone { try await writer.write(Self.event(answer.body)) }
+                try await writer.finish(nil)
+            case nil:
                 await relay.settle.abandon()
                 throw UpstreamFailure.nothingTried
             }
         }
-        return Response(status: .ok, headers: streamHeaders, body: body)
+        return Response(status: .ok, headers: streamHeaders(nil), body: body)
+    }
+
+    private static func event(_ body: ByteBuffer) -> ByteBuffer {
+        var event = ByteBuffer()
+        for line in String(buffer: body).split(whereSeparator: \.isNewline) { event.writeString("data: \(line)\n") }
+        event.writeString("\n")
+        return event
     }
 
     /// Says that strict admission lowered `max_tokens` to what the balance affords.
@@ -85,9 +96,10 @@ struct Relay: Sendable {
         return headers
     }
 
-    private var streamHeaders: HTTPFields {
+    /// - Parameter contentType: nil = server-sent events.
+    private func streamHeaders(_ contentType: String?) -> HTTPFields {
         var headers = limitHeaders
-        headers[.contentType] = "text/event-stream; charset=utf-8"
+        headers[.contentType] = contentType ?? "text/event-stream; charset=utf-8"
         headers[.cacheControl] = "no-cache"
         // nginx in front of us would collect the stream otherwise.
         if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
@@ -219,7 +231,8 @@ private struct StreamRun {
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))
-        if !isGone { try await writer.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
+        // In binary data there is no place for words; the connection that breaks says it.
+        if !isGone, answer.contentType == nil { try await writer.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
         throw failure
     }
 

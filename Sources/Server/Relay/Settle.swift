@@ -158,7 +158,7 @@ final class Settle: Sendable {
         }
         guard let candidate = state.candidate else { return }
         let usage = progress.usage
-            ?? Usage(uncachedInput: admission.envelope.prompt.tokens, output: progress.estimatedOutputTokens)
+            ?? admission.envelope.estimatedUsage(progress, price: candidate.quote.price)
         services.meter.progress(
             ProgressRecord(
                 requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
@@ -251,7 +251,7 @@ extension Settle {
         var source = UsageSource.upstream
         var charge: NanoUSD?
         if state.isCommitted, let candidate = state.candidate {
-            (usage, source) = measured(state, admission)
+            (usage, source) = measured(state, admission, candidate)
             do {
                 charge = try candidate.quote.charge(for: usage)
             } catch {
@@ -295,13 +295,10 @@ extension Settle {
     }
 
     private static func measured(
-        _ state: State, _ admission: Admission
+        _ state: State, _ admission: Admission, _ candidate: PricedCandidate
     ) -> (Usage, UsageSource) {
-        if let usage = state.progress.usage { return (usage, .upstream) }
-        // Images are inside the estimate's tokens, as they are inside a vendor's prompt tokens.
-        let estimate = Usage(
-            uncachedInput: admission.envelope.prompt.tokens, output: state.progress.estimatedOutputTokens)
-        return (estimate, .estimated)
+        if let usage = state.progress.usage { return (usage, state.progress.isUsageEstimated ? .estimated : .upstream) }
+        return (admission.envelope.estimatedUsage(state.progress, price: candidate.quote.price), .estimated)
     }
 
     private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {

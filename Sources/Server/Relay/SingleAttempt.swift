@@ -68,12 +68,30 @@ struct SingleAttempt: Sendable {
         guard (200..<300).contains(response.head.status) else {
             throw await refusal(response, provider)
         }
-        if admission.envelope.isStream {
-            guard isEventStream(response.head) else { throw await notAStream(response, provider, call) }
-            return .stream(try await firstContent(response, provider.streamDecoder(for: call)))
+        switch admission.envelope.delivery {
+        case .events:
+            guard isEventStream(response.head) else {
+                // Some models do not stream transcriptions and ignore that it was asked for (OpenAI's reference says so of its oldest one).
+                if admission.envelope.endpoint == .transcriptions { return try await whole(response, provider, call) }
+                throw await notAStream(response, provider, call)
+            }
+            return .stream(try await firstContent(response, provider.streamDecoder(for: call, head: response.head)))
+        case .bytes:
+            let type = AnswerType(response.head)
+            guard !type.isJSON else { throw await notAStream(response, provider, call) }
+            var answer = try await firstContent(response, provider.streamDecoder(for: call, head: response.head))
+            answer.contentType = type.ofSound
+            return .stream(answer)
+        case .whole: return try await whole(response, provider, call)
         }
+    }
+
+    private func whole(
+        _ response: UpstreamResponse, _ provider: any Provider, _ call: UpstreamCall
+    ) async throws(UpstreamFailure) -> Attempt.Result {
         let body = try await collect(response.body, limit: Self.maximumWholeBytes)
-        let answer = try provider.decode(body, for: call)
+        var answer = try provider.decode(body, for: call)
+        if call.envelope.endpoint == .transcriptions { answer.contentType = AnswerType(response.head).ofText }
         settle.commit(answer.progress)
         settle.endAttempt(.completed)
         return .whole(answer)
@@ -222,6 +240,30 @@ struct SingleAttempt: Sendable {
         } catch {
             if timer.hasFired { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
             throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+        }
+    }
+}
+
+/// What a vendor's Content-Type may become towards the client: a vendor must not make a browser run what it sends.
+private struct AnswerType {
+    private let essence: String
+
+    init(_ head: UpstreamHead) {
+        let value = head.headers[.contentType] ?? ""
+        essence = String(value.prefix { $0 != ";" && $0 != " " }).lowercased()
+    }
+
+    var isJSON: Bool { essence == "application/json" }
+
+    /// Sound.
+    var ofSound: String { essence.hasPrefix("audio/") ? essence : "application/octet-stream" }
+
+    /// A transcription that may be no JSON; nil = JSON.
+    var ofText: String? {
+        switch essence {
+        case "text/plain", "text/vtt": essence + "; charset=utf-8"
+        case "application/x-subrip": essence
+        default: nil
         }
     }
 }

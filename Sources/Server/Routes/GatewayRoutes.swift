@@ -14,6 +14,11 @@ enum GatewayRoutes {
             Route(.post, "\(prefix)/responses", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .responses) },
             Route(.post, "\(prefix)/messages", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .messages) },
             Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
+            Route(.post, "\(prefix)/images/generations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .images) },
+            Route(.post, "\(prefix)/audio/speech", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .speech) },
+            Route(.post, "\(prefix)/audio/transcriptions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .transcriptions) },
+            Route(.post, "\(prefix)/moderations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .moderations) },
+            Route(.post, "\(prefix)/rerank", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .rerank) },
             Route(.get, "\(prefix)/models", .apiKey, ModelsHandlers.list),
             Route(.get, "\(prefix)/models/**", .apiKey, ModelsHandlers.one),
         ]

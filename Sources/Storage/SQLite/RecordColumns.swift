@@ -7,7 +7,7 @@ enum RecordColumns {
     static let names = [
         "request_id", "user_id", "token_id", "channel_id", "provider", "model_name", "upstream_model", "endpoint",
         "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "requests",
+        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds", "requests",
         "charge_nanos", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
     ]
@@ -37,7 +37,8 @@ enum RecordColumns {
             record.requestID.description, record.userID, record.tokenID, record.channelID, record.provider, record.model,
             record.upstreamModel, record.endpoint.rawValue,
             usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.cacheWrite5m, usage.cacheWrite1h,
-            usage.reasoning, usage.audioInput, usage.audioOutput, usage.images, usage.searches, usage.requests,
+            usage.reasoning, usage.audioInput, usage.audioOutput, usage.images, usage.searches, usage.characters,
+            usage.audioMilliseconds, usage.requests,
             record.charge?.nanos, usage.upstreamCost?.roundedToNano.nanos, record.usageSource.rawValue,
             record.pricingVersion, record.outcome.rawValue, record.status, record.errorCode,
             record.isStream, record.attempts, record.attemptList.isEmpty ? nil : record.attemptList.json.text, record.generationID, record.latencyMilliseconds,
@@ -74,7 +75,10 @@ enum RecordColumns {
             uncachedInput: try row.int("prompt_tokens") - cached - write5m - write1h - audioInput, cacheRead: cached,
             cacheWrite5m: write5m, cacheWrite1h: write1h, output: try row.int("completion_tokens") - audioOutput,
             reasoning: try row.int("reasoning_tokens"), audioInput: audioInput, audioOutput: audioOutput,
-            images: try row.int("images"), searches: try row.int("searches"), requests: try row.int("requests"),
+            images: try row.int("images"), searches: try row.int("searches"),
+            // Journals of an older program lack these two.
+            characters: try row.intOrNil("characters") ?? 0, audioMilliseconds: try row.intOrNil("audio_milliseconds") ?? 0,
+            requests: try row.int("requests"),
             upstreamCost: try row.intOrNil("upstream_cost_nanos").map(cost))
     }
 
@@ -88,7 +92,16 @@ enum RecordColumns {
 extension RequestRecord {
     /// The text of its ledger row.
     var ledgerDescription: String {
-        let figures = "\(usage.promptTokens) in, \(usage.completionTokens) out"
-        return "\(model) \(endpoint.rawValue): \(figures) tokens\(usageSource == .estimated ? " (estimated)" : "")"
+        let tokens = "\(usage.promptTokens) in, \(usage.completionTokens) out tokens"
+        var figures = endpoint.hasOutputBound || usage.promptTokens > 0 || usage.completionTokens > 0 ? [tokens] : []
+        if !endpoint.hasOutputBound {
+            let units = [
+                (usage.images, "images"), (usage.searches, "searches"), (usage.characters, "characters"),
+                (usage.audioMilliseconds, "ms of audio"),
+            ]
+            figures += units.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        }
+        if figures.isEmpty { figures.append("\(usage.requests) request") }
+        return "\(model) \(endpoint.rawValue): \(figures.joined(separator: ", "))\(usageSource == .estimated ? " (estimated)" : "")"
     }
 }

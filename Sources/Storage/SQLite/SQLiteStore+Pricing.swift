@@ -61,7 +61,9 @@ enum PricingColumns {
         return ModelPrice(
             basis: ModelPrice.Basis(rawValue: try row.text("basis")) ?? .metered, rates: rates,
             tiers: try PriceTiers.parse(try row.text("tiers")), image: try price("pricing_image") ?? .zero,
-            request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero)
+            request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero,
+            // Versions in the history from before these units existed lack them.
+            character: try price("pricing_character") ?? .zero, audioSecond: try price("pricing_audio_second") ?? .zero)
     }
 
     static func row(_ row: some ColumnReader) throws -> PricingRow {
@@ -91,7 +93,8 @@ enum PricingColumns {
             ("pricing_cache_write_1h", rates.cacheWrite1h?.usdText), ("pricing_reasoning", rates.reasoning?.usdText),
             ("pricing_audio_input", rates.audioInput?.usdText), ("pricing_audio_output", rates.audioOutput?.usdText),
             ("pricing_image", row.price.image.usdText), ("pricing_request", row.price.request.usdText),
-            ("pricing_search", row.price.search.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
+            ("pricing_search", row.price.search.usdText), ("pricing_character", row.price.character.usdText),
+            ("pricing_audio_second", row.price.audioSecond.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
         ]
     }
 

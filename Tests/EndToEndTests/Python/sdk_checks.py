@@ -86,6 +86,40 @@ check("embeddings as floats", len(result.data[0].embedding) == 8, result)
 answer = client.completions.create(model="sim/cheap", prompt="say this")
 check("completions", answer.choices[0].text == "say this", answer)
 
+result = client.images.generate(model="sim/image", prompt="a cat", n=2)
+check("images", len(result.data) == 2 and result.data[0].url.startswith("https://"), result)
+result = client.images.generate(
+    model="sim/image-tokens", prompt="a cat", response_format="b64_json", extra_body={"sim_control": "tokens,image_bytes=4000000"})
+check("images of megabytes, by tokens", len(result.data[0].b64_json) == 4000000 and result.usage.output_tokens == 10, result.usage)
+types = [event.type for event in client.images.generate(
+    model="sim/image", prompt="a cat", stream=True, partial_images=2)]
+check("images streamed", types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"], types)
+
+with client.audio.speech.with_streaming_response.create(
+        model="sim/voice", voice="alloy", input="say this", extra_body={"sim_control": "chunks=20,chunk_bytes=50000"}) as spoken:
+    data = b"".join(spoken.iter_bytes())
+    check("speech streamed", len(data) == 1000000 and spoken.headers["content-type"] == "audio/mpeg", len(data))
+check("speech", len(client.audio.speech.create(model="sim/voice", voice="alloy", input="say this").content) == 4000)
+
+sound = ("a.mp3", b"x" * 16000, "audio/mpeg")
+result = client.audio.transcriptions.create(model="sim/listen", file=sound)
+check("transcription", result.text == "The quick brown fox." and result.usage.seconds == 8.47, result)
+check("our charge of a transcription", result.usage.model_dump()["cost"] == 0.000847, result.usage)
+result = client.audio.transcriptions.create(
+    model="sim/listen", file=sound, response_format="verbose_json", language="en", timestamp_granularities=["segment"])
+check("transcription with its length", float(result.duration) == 8.47, result)
+result = client.audio.transcriptions.create(model="sim/listen", file=sound, response_format="text")
+check("transcription as text", result == "The quick brown fox.\n", result)
+events = list(client.audio.transcriptions.create(
+    model="sim/listen-tokens", file=sound, stream=True, extra_body={"sim_control": "tokens,audio_tokens=2"}))
+check("transcription streamed", events[-1].type == "transcript.text.done" and events[-1].usage.output_tokens == 10, events)
+check("transcription's words", "".join(e.delta for e in events[:-1]) == "The quick brown fox.", events)
+
+result = client.moderations.create(model="sim/moderate", input="hi")
+check("moderations", result.results[0].flagged is False, result)
+result = client.post("/rerank", cast_to=object, body={"model": "sim/rank", "query": "q", "documents": ["a", "b"]})
+check("rerank", [entry["index"] for entry in result["results"]] == [1, 0], result)
+
 names = [model.id for model in client.models.list()]
 check("models list", "sim/cheap" in names and "sim/dear" in names, names)
 check("one model", client.models.retrieve("sim/cheap").id == "sim/cheap")
@@ -100,6 +134,8 @@ raises("404", openai.NotFoundError,
        lambda: client.chat.completions.create(model="no/such", messages=hello), 404, "model_not_found")
 raises("400", openai.BadRequestError,
        lambda: client.chat.completions.create(model="sim/cheap", messages=hello, n="two"), 400)
+raises("400 of a form without a file", openai.BadRequestError,
+       lambda: client.audio.transcriptions.create(model="sim/listen", file=b""), 400)
 raises("400 of the vendor", openai.BadRequestError,
        lambda: client.chat.completions.create(
            model="sim/cheap@status=400,message=bad,error_code=bad_thing", messages=hello), 400, "bad_thing")

@@ -50,11 +50,33 @@ struct World: Sendable {
         return text
     }
 
+    /// A vendor of pictures, sound, moderation and ranking, one model for each way to be priced.
+    private static func mediaYAML(baseURL: String) -> String {
+        let models = [
+            ("image", "image: \"0.04\""), ("voice", "character: \"15\""), ("listen", "audio_second: \"0.0001\""), ("moderate", ""),
+            ("moderate-paid", "request: \"0.0005\""), ("rank", "search: \"0.002\""),
+        ]
+        var text = """
+            name: simmedia
+            adaptor: openai
+            base_url: \(baseURL)
+            endpoints: { images: true, speech: true, transcriptions: true, moderations: true, rerank: true }
+            models:
+              - { id: sim/image-tokens, price: { input: "5", output: "40" } }
+              - { id: sim/listen-tokens, price: { input: "2.5", output: "10", audio_input: "6" } }
+
+            """
+        for (name, price) in models {
+            text += "  - { id: sim/\(name), price: { input: \"0\", output: \"0\"\(price.isEmpty ? "" : ", " + price) } }\n"
+        }
+        return text
+    }
+
     /// - Parameters:
     ///   - gateway: further lines of gateway.yaml, whole sections.
     static func make(
         channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
-        openEnded: Bool = false, start: Bool = true, environment: [String: String] = [:]
+        openEnded: Bool = false, media: Bool = false, start: Bool = true, environment: [String: String] = [:]
     ) async throws -> World {
         let simulator = Simulator(configuration: .init())
         try await simulator.start()
@@ -81,6 +103,10 @@ struct World: Sendable {
                 default_price: { input: "0.15", output: "0.6" }
                 """
             try text.write(to: directory.appendingPathComponent("providers/simopen.yaml"), atomically: true, encoding: .utf8)
+        }
+        if media {
+            try mediaYAML(baseURL: openai)
+                .write(to: directory.appendingPathComponent("providers/simmedia.yaml"), atomically: true, encoding: .utf8)
         }
         try gatewayYAML(sections)
             .write(to: directory.appendingPathComponent("config/gateway.yaml"), atomically: true, encoding: .utf8)
@@ -168,10 +194,10 @@ struct World: Sendable {
     /// Runs a test in a world and takes it down whatever happens.
     static func with(
         channels: [ChannelSpec] = [ChannelSpec(id: 1)], sections: String = "", modelRules: String = "",
-        openEnded: Bool = false, environment: [String: String] = [:], _ body: (World) async throws -> Void
+        openEnded: Bool = false, media: Bool = false, environment: [String: String] = [:], _ body: (World) async throws -> Void
     ) async throws {
         let world = try await make(
-            channels: channels, sections: sections, modelRules: modelRules, openEnded: openEnded, environment: environment)
+            channels: channels, sections: sections, modelRules: modelRules, openEnded: openEnded, media: media, environment: environment)
         do {
             try await body(world)
         } catch {
