@@ -4,7 +4,7 @@ import Yams
 
 /// `providers/<name>.yaml`.
 enum ProviderFile {
-    static let families: [String] = ["openai", "openrouter"]
+    static let families: [String] = ["openai", "openrouter", "anthropic", "gemini", "cohere", "azure-openai"]
 
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
