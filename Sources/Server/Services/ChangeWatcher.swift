@@ -41,12 +41,17 @@ struct ChangeWatcher: Service {
         case .tokens:
             if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
         case .prices: services.prices.replaceAll(try await services.store.allPrices())
-        case .settings: try await readSwitches()
+        case .settings:
+            if change.subject.hasPrefix(Catalogue.settingPrefix) {
+                try await services.reloader.catalogueChanged()
+            } else {
+                try await readSwitches()
+            }
         case .recall: if !isOurs { try await services.meter.recall(id) }
         case .freed: if !isOurs { services.meter.wake(id) }
         case .everything:
             services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
-            services.prices.replaceAll(try await services.store.allPrices())
+            try await services.reloader.catalogueChanged()
             try await readSwitches()
         }
     }
