@@ -79,7 +79,7 @@ struct Catalogue: Sendable, Hashable {
         let more = Dictionary(
             configuration.providers.map { ($0.name, additions(to: $0, prices)) }) { first, _ in first }
         for index in copy.providers.indices { copy.providers[index].models += more[copy.providers[index].name] ?? [] }
-        let channels = configuration.routes.channels.map { channel -> Channel in
+        let channels = configuration.routes.channels.map { channel -> RouterCore.Channel in
             var channel = channel
             channel.provider.models += more[channel.provider.name] ?? []
             return channel

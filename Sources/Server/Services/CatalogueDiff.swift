@@ -1,4 +1,4 @@
-public import RouterCore
+import RouterCore
 public import Storage
 
 /// What a vendor's list of models would change in the price table. Pure: made from the two, without reading or writing anything.

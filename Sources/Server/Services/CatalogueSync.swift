@@ -57,7 +57,7 @@ public struct CatalogueSync: Sendable {
 
     /// One provider after the other, by name, so that of two which list the same model the first one prices it.
     func run(provider only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
-        var channels: [String: Channel] = [:]
+        var channels: [String: RouterCore.Channel] = [:]
         for channel in snapshot.configuration.routes.channels where channel.isEnabled && channels[channel.provider.name] == nil {
             channels[channel.provider.name] = channel
         }
@@ -73,7 +73,7 @@ public struct CatalogueSync: Sendable {
         return outcomes
     }
 
-    private func sync(_ channel: Channel, others: Set<String>, _ isDryRun: Bool, _ now: Int64) async throws -> Outcome {
+    private func sync(_ channel: RouterCore.Channel, others: Set<String>, _ isDryRun: Bool, _ now: Int64) async throws -> Outcome {
         var outcome = Outcome(provider: channel.provider.name)
         let listed: [ListedModel]
         do throws(Problem) {
@@ -101,7 +101,7 @@ public struct CatalogueSync: Sendable {
     }
 
     /// - Returns: nil when the vendor has no list that this gateway can read.
-    private func list(_ channel: Channel) async throws(Problem) -> [ListedModel]? {
+    private func list(_ channel: RouterCore.Channel) async throws(Problem) -> [ListedModel]? {
         let base = channel.baseURL ?? channel.provider.baseURL
         guard base != GatewaySnapshot.builtinSimulator, let provider = snapshot.provider(of: channel),
             let call = provider.call(.listModels, baseURL: channel.baseURL, key: channel.keys.first)
