@@ -10,8 +10,8 @@ struct ModelsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Refresh prices and limits from vendors' own lists of models; exit code 1 when one could not be asked.",
             discussion: """
-                Prints one line a model: + new, ~ changed, = kept as an admin has set it, - no longer listed, ? without a price, ! rounded. \
-                Prices are USD per million tokens. A running gateway on SQLite takes them up with the next reload (SIGHUP), gateways on \
+                Prints one line a model: + new, ~ changed, = kept as an admin has set it, - no longer listed, ? without a price, \
+                ! rounded. Prices are USD per million tokens. A running gateway on SQLite takes them up with the next reload (SIGHUP), gateways on \
                 PostgreSQL at once.
                 """)
 

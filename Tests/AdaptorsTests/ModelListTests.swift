@@ -17,7 +17,8 @@ import Testing
         "context_length":202752,"architecture":{"modality":"text->text","input_modalities":["text"],"output_modalities":["text"]},
         "pricing":{"prompt":"0.0000004","completion":"0.0000015","request":"0","image":"0","web_search":"0","internal_reasoning":"0"},
         "top_provider":{"context_length":202752,"max_completion_tokens":65535,"is_moderated":false}},
-        {"id":"a/full","name":"Full","context_length":null,"architecture":{"input_modalities":["text","image","audio"],"output_modalities":["text"]},
+        {"id":"a/full","name":"Full","context_length":null,
+        "architecture":{"input_modalities":["text","image","audio"],"output_modalities":["text"]},
         "pricing":{"prompt":"0.000003","completion":"0.000015","request":"0.005","image":"0.0048","web_search":"0.01",
         "internal_reasoning":"0.00002","input_cache_read":"0.0000003","input_cache_write":"0.00000375","audio":"0.000001"},
         "top_provider":{"context_length":1000,"max_completion_tokens":null}},
@@ -59,7 +60,10 @@ import Testing
         let models = try #require(
             try read(
                 .openai,
-                #"{"object":"list","data":[{"id":"gpt-4o","object":"model","created":1,"owned_by":"system"},{"id":"llama","max_model_len":8192}]}"#))
+                """
+                {"object":"list","data":[{"id":"gpt-4o","object":"model","created":1,"owned_by":"system"},
+                {"id":"llama","max_model_len":8192}]}
+                """))
         #expect(models == [ListedModel(id: "gpt-4o"), ListedModel(id: "llama", contextLength: 8_192)])
         #expect(try read(.azureOpenAI, #"{"data":[]}"#) == nil, "deployments are not in a list of models")
     }
@@ -71,7 +75,8 @@ import Testing
                 """
                 {"data":[{"type":"model","id":"claude-a","display_name":"Claude A","created_at":"2025-02-19T00:00:00Z"},
                 {"type":"model","id":"claude-b","display_name":"Claude B","max_input_tokens":200000,"max_tokens":64000,
-                "capabilities":{"image_input":{"supported":true},"pdf_input":{"supported":false}}}],"has_more":false,"first_id":"claude-a","last_id":"claude-b"}
+                "capabilities":{"image_input":{"supported":true},"pdf_input":{"supported":false}}}],
+                "has_more":false,"first_id":"claude-a","last_id":"claude-b"}
                 """))
         #expect(models[0] == ListedModel(id: "claude-a", displayName: "Claude A"))
         #expect(models[1].contextLength == 200_000 && models[1].maxOutputTokens == 64_000 && models[1].inputModalities == ["text", "image"])
@@ -89,12 +94,16 @@ import Testing
         #expect(
             gemini == [
                 ListedModel(
-                    id: "gemini-2.5-pro", displayName: "Gemini 2.5 Pro", description: "d", contextLength: 1_048_576, maxOutputTokens: 65_536)
+                    id: "gemini-2.5-pro", displayName: "Gemini 2.5 Pro", description: "d", contextLength: 1_048_576,
+                    maxOutputTokens: 65_536)
             ])
         let cohere = try #require(
             try read(
                 .cohere,
-                #"{"models":[{"name":"command-a","endpoints":["chat"],"context_length":256000.0},{"name":"embed-v4.0","endpoints":["embed"]}]}"#))
+                """
+                {"models":[{"name":"command-a","endpoints":["chat"],"context_length":256000.0},
+                {"name":"embed-v4.0","endpoints":["embed"]}]}
+                """))
         #expect(cohere == [ListedModel(id: "command-a", contextLength: 256_000)])
     }
 

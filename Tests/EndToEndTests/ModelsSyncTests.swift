@@ -55,9 +55,15 @@ import Testing
             let done = try await world.command(["models", "sync", "--provider", "simrouter"])
             #expect(done.status == 0 && done.output.contains("; 3 written"), "\(done.output)")
             let again = try await world.command(["models", "sync"])
-            #expect(again.output == "= sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10\n"
-                + "- sim/embed: no longer listed\n- sim/fine: no longer listed\n! sim/new: rounded to 10^-15 USD: prompt=0.0000000000000014\n"
-                + "simrouter: 0 new, 0 changed, 2 gone, 4 as they are, 1 kept as an admin has set them; 0 written\n", "\(again.output)")
+            #expect(
+                again.output == """
+                    = sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10
+                    - sim/embed: no longer listed
+                    - sim/fine: no longer listed
+                    ! sim/new: rounded to 10^-15 USD: prompt=0.0000000000000014
+                    simrouter: 0 new, 0 changed, 2 gone, 4 as they are, 1 kept as an admin has set them; 0 written
+
+                    """, "\(again.output)")
 
             // PostgreSQL tells the gateway itself; SQLite has nobody to tell it.
             if !isPostgres { #expect(try await world.admin.post("/api/config/reload", [:])["success"]?.boolValue == true) }
@@ -74,8 +80,11 @@ import Testing
             try await eventually("the new model is served") {
                 try await world.client.call(.get, "/v1/models/sim/new", key: user.key).status == 200
             }
-            let body = #"{"model":"sim/new","messages":[{"role":"user","content":"hi"}],"sim_control":"prompt_tokens=10,completion_tokens=100"}"#
-            #expect(try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body).status == 200)
+            let body: JSONValue = [
+                "model": "sim/new", "messages": [["role": "user", "content": "hi"]],
+                "sim_control": "prompt_tokens=10,completion_tokens=100",
+            ]
+            #expect(try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body.text).status == 200)
             try await eventually("it is charged") {
                 try await world.admin.transactions(token: user.token).first?["amount"]?.numberText == "-0.0002"
             }
@@ -108,8 +117,10 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a gateway syncs by itself where it is configured to`() async throws {
-        let world = try await World.make(channels: Self.channels, sections: "models: { sync_interval: 24h }", start: false)
+    @Test(.timeLimit(.minutes(2))) func `a gateway syncs by itself, with the channel that answers`() async throws {
+        // Nobody listens on the first one's port.
+        let deaf = World.ChannelSpec(id: 7, provider: "simrouter", priority: -1, baseURL: "http://127.0.0.1:9/api/v1")
+        let world = try await World.make(channels: [deaf] + Self.channels, sections: "models: { sync_interval: 24h }", start: false)
         do {
             world.simulator.listedModels.set(Self.list)
             try await world.gateway.start()

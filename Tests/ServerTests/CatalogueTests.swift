@@ -24,7 +24,9 @@ import Testing
     // MARK: Seeding
 
     @Test func `a provider in use prices a model before one that nobody uses`() throws {
-        let providers = [try provider("alpha", [("m", "1"), ("a", "1")]), try provider("beta", [("m", "2")]), try provider("gamma", [("m", "3")])]
+        let providers = [
+            try provider("alpha", [("m", "1"), ("a", "1")]), try provider("beta", [("m", "2")]), try provider("gamma", [("m", "3")]),
+        ]
         func owner(_ used: Set<String>) -> String? { PriceSeed.rows(of: providers, inUse: used).first { $0.modelName == "m" }?.provider }
         #expect(owner([]) == "alpha")
         #expect(owner(["gamma"]) == "gamma")
@@ -51,7 +53,8 @@ import Testing
 
     @Test func `what lists said survives being written down`() {
         let model = ListedModel(
-            id: "a/\"b", displayName: "B", contextLength: 7, maxOutputTokens: 3, inputModalities: ["text", "image"], outputModalities: ["text"])
+            id: "a/\"b", displayName: "B", contextLength: 7, maxOutputTokens: 3, inputModalities: ["text", "image"],
+            outputModalities: ["text"])
         var catalogue = Catalogue()
         catalogue.set([.init(model: model, hasPrice: true), .init(model: ListedModel(id: "c"), hasPrice: false)], of: "v")
         var again = Catalogue()
@@ -72,7 +75,7 @@ import Testing
         let rows = [
             try row("same", "1"), try row("dearer", "1"), try row("gone", "1"), try row("edited", "1", isEdited: true),
             try row("edited-same", "1", isEdited: true), try row("theirs", "1", provider: "w"), try row("orphan", "1", provider: "x"),
-            try row("limits", "1"),
+            try row("limits", "1"), try row("unpriced-orphan", "1", provider: "x"),
         ]
         let listed = [
             ListedModel(id: "same", description: "new words", price: try Self.price("1", "2")),
@@ -80,6 +83,7 @@ import Testing
             ListedModel(id: "edited", price: try Self.price("9", "9")), ListedModel(id: "edited-same", price: try Self.price("1", "2")),
             ListedModel(id: "theirs", price: try Self.price("9", "9")), ListedModel(id: "orphan", price: try Self.price("1", "2")),
             ListedModel(id: "limits", displayName: "Limits", maxOutputTokens: 5), ListedModel(id: "nothing"),
+            ListedModel(id: "unpriced-orphan", contextLength: 5),
             ListedModel(id: "new", displayName: "New", price: try Self.price("3", "4"), rounded: ["prompt=0.1"]),
             ListedModel(id: "bad\nname", price: .free),
         ]
@@ -93,7 +97,8 @@ import Testing
         #expect(diff.changed[2].fields == ["provider x → v"])
         #expect(diff.gone == ["gone"] && diff.unpriced == ["nothing"] && diff.same == 2)
         #expect(diff.kept.map(\.row.modelName) == ["edited"] && diff.kept[0].fields == ["input 1 → 9", "output 2 → 9"])
-        #expect(diff.elsewhere == [.init(model: "theirs", text: "w")] && diff.rounded == [.init(model: "new", text: "prompt=0.1")])
+        #expect(diff.elsewhere == [.init(model: "theirs", text: "w"), .init(model: "unpriced-orphan", text: "x")])
+        #expect(diff.rounded == [.init(model: "new", text: "prompt=0.1")])
         #expect(diff.rows.map(\.modelName) == ["new", "dearer", "limits", "orphan"])
         #expect(diff.priced == ["same", "dearer", "orphan", "new"])
         #expect(diff.lines.contains("~ dearer: input 1 → 1.5; cache_read none → 0.1; context_length 100 → 200"))

@@ -32,8 +32,8 @@ public struct CohereProvider: Provider {
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 
-    /// `{"models":[{"name","endpoints":["chat"],"context_length"}]}` (https://docs.cohere.com/reference/list-models). Only models that chat can be
-    /// asked through this family.
+    /// `{"models":[{"name","endpoints":["chat"],"context_length"}]}` (https://docs.cohere.com/reference/list-models).
+    /// Only models that chat can be asked through this family.
     public func models(_ body: ByteBuffer) -> [ListedModel]? {
         ModelList.read(body, "models") { entry in
             guard let name = entry["name"]?.stringValue else { return nil }

@@ -60,8 +60,8 @@ public struct OpenAIProvider: Provider {
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 
-    /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers add limits of their
-    /// own, of which `context_length` and vLLM's `max_model_len` are read.
+    /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers
+    /// add limits of their own, of which `context_length` and vLLM's `max_model_len` are read.
     public func models(_ body: ByteBuffer) -> [ListedModel]? {
         ModelList.read(body, "data") { entry in
             entry["id"]?.stringValue.map { id in

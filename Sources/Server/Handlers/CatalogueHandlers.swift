@@ -17,8 +17,8 @@ enum CatalogueHandlers {
         var gives: [String] = []
     }
 
-    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds the input and
-    /// the output price, in USD per million tokens.
+    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds the
+    /// input and the output price, in USD per million tokens.
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let query = QueryFields(request)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
@@ -55,7 +55,11 @@ enum CatalogueHandlers {
             for (channel, upstream, bound) in serving {
                 if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
                 let capabilities = snapshot.capabilities(of: channel).subtracting([.models])
-                item.endpoints.formUnion(bound.map { capabilities.intersection($0) } ?? capabilities)
+                item.endpoints.formUnion(capabilities.filter { endpoint in
+                    // As the plan has it: a model that converses does so in every dialect that its channel can convert.
+                    guard let bound, !bound.contains(endpoint) else { return true }
+                    return endpoint.isConversation && bound.contains(where: \.isConversation)
+                })
                 guard item.takes.isEmpty, item.gives.isEmpty, let entry = snapshot.catalogue.entry(channel.provider.name, upstream) else {
                     continue
                 }
@@ -67,7 +71,9 @@ enum CatalogueHandlers {
     }
 
     /// The price as ``PriceBook`` would quote it, with what else is known; nil = no price, so that the model cannot be used.
-    private static func row(_ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ services: GatewayServices) -> PricingRow? {
+    private static func row(
+        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ services: GatewayServices
+    ) -> PricingRow? {
         if let row = ([model] + upstreams).lazy.compactMap({ services.prices.row($0) }).first(where: \.isActive) { return row }
         let isFree = services.snapshots.snapshot.configuration.metering.unknownPrice == .free
         guard let price = channel.provider.defaultPrice ?? (isFree ? .free : nil) else { return nil }

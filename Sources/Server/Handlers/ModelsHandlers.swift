@@ -6,8 +6,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's for clients
-/// that send `anthropic-version`.
+/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's
+/// for clients that send `anthropic-version`.
 enum ModelsHandlers {
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)

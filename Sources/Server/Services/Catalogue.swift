@@ -3,8 +3,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// What vendors' lists of models said at the last sync, by provider. Kept in `settings`, one value a provider, and part of the snapshot: models
-/// that a list names and no file are served from it, and their modalities are shown.
+/// What vendors' lists of models said at the last sync, by provider. Kept in `settings`, one value a provider, and part of the
+/// snapshot: models that a list names and no file are served from it, and their modalities are shown.
 struct Catalogue: Sendable, Hashable {
     struct Entry: Sendable, Hashable {
         /// Without its price, which is in `model_pricing`.

@@ -26,7 +26,7 @@ public struct CatalogueDiff: Sendable, Hashable {
     public var gone: [String] = []
     /// Models without a price here and in the list: an admin has to set one.
     public var unpriced: [String] = []
-    /// Models that another provider in use prices, with its name.
+    /// Models that another provider prices, with its name.
     public var elsewhere: [Note] = []
     /// Prices that are finer than what is kept (10⁻¹⁵ USD).
     public var rounded: [Note] = []
@@ -62,16 +62,17 @@ public struct CatalogueDiff: Sendable, Hashable {
     }
 
     private mutating func compare(_ row: PricingRow, _ model: ListedModel, _ provider: String, _ others: Set<String>) {
-        if row.provider != provider, others.contains(row.provider), !row.isEdited {
+        // A list without prices has nothing to say of a row that is not its provider's.
+        if row.provider != provider, others.contains(row.provider) || model.price == nil, !row.isEdited {
             elsewhere.append(Note(model: model.id, text: row.provider))
             return
         }
         var new = row.with(model)
-        // Without a price in the list the price is still the other file's.
-        if model.price != nil { new.provider = provider }
+        new.provider = provider
         let fields = Self.fields(row, new)
         if row.isEdited {
-            if fields.isEmpty { same += 1 } else { kept.append(Change(row: row, fields: fields)) }
+            let isSame = fields.allSatisfy { $0.hasPrefix("provider ") }
+            if isSame { same += 1 } else { kept.append(Change(row: row, fields: fields)) }
             return
         }
         if model.price != nil { priced.insert(model.id) }

@@ -27,7 +27,8 @@ struct CatalogueKeeper: Service {
         do {
             let now = services.clock.unixSeconds
             let last = try await services.store.setting(Self.setting).flatMap { Int64($0) } ?? 0
-            guard now - last >= interval.components.seconds else { return }
+            // A time that lies ahead was written by a clock that was wrong.
+            guard last > now || now - last >= interval.components.seconds else { return }
             // Before the calls: who comes next sees that somebody is at it, and a vendor that fails is asked again at the next turn only.
             try await services.store.setSetting(Self.setting, String(now))
             let sync = CatalogueSync(snapshot: services.snapshots.snapshot, store: services.store, transport: services.transport)

@@ -57,33 +57,35 @@ public struct CatalogueSync: Sendable {
 
     /// One provider after the other, by name, so that of two which list the same model the first one prices it.
     func run(provider only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
-        var channels: [String: RouterCore.Channel] = [:]
-        for channel in snapshot.configuration.routes.channels where channel.isEnabled && channels[channel.provider.name] == nil {
-            channels[channel.provider.name] = channel
-        }
+        let enabled = snapshot.configuration.routes.channels.filter(\.isEnabled)
+        let channels = Dictionary(grouping: enabled) { $0.provider.name }
         let used = channels.keys.sorted()
         if let only, channels[only] == nil {
             throw Problem(message: "no enabled channel uses the provider '\(only)'; those in use: \(used.joined(separator: ", "))")
         }
         var outcomes: [Outcome] = []
         for name in used where only == nil || name == only {
-            guard let channel = channels[name] else { continue }
-            outcomes.append(try await sync(channel, others: Set(used).subtracting([name]), isDryRun, now))
+            outcomes.append(try await sync(name, channels[name] ?? [], others: Set(used).subtracting([name]), isDryRun, now))
         }
         return outcomes
     }
 
-    private func sync(_ channel: RouterCore.Channel, others: Set<String>, _ isDryRun: Bool, _ now: Int64) async throws -> Outcome {
-        var outcome = Outcome(provider: channel.provider.name)
-        let listed: [ListedModel]
-        do throws(Problem) {
-            guard let models = try await list(channel) else {
-                outcome.hasNoList = true
-                return outcome
+    private func sync(
+        _ provider: String, _ channels: [RouterCore.Channel], others: Set<String>, _ isDryRun: Bool, _ now: Int64
+    ) async throws -> Outcome {
+        var outcome = Outcome(provider: provider)
+        var listed: [ListedModel] = []
+        // The first channel that answers speaks for the vendor.
+        for channel in channels where listed.isEmpty {
+            do throws(Problem) {
+                listed = try await list(channel) ?? []
+                outcome.problem = nil
+            } catch {
+                outcome.problem = error.message
             }
-            listed = models
-        } catch {
-            outcome.problem = error.message
+        }
+        guard !listed.isEmpty else {
+            outcome.hasNoList = outcome.problem == nil
             return outcome
         }
         let diff = CatalogueDiff.between(

@@ -16,7 +16,9 @@ struct ChangeWatcher: Service {
         }
         await cancelWhenGracefulShutdown {
             for await batch in changes {
-                for change in Set(batch) { await self.apply(change) }
+                // All prices are read at once, however many have changed: a sync changes hundreds.
+                let changes = batch.map { $0.topic == .prices ? StoreChange(topic: .prices, subject: "") : $0 }
+                for change in Set(changes) { await self.apply(change) }
             }
         }
     }

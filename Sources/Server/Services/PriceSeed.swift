@@ -10,8 +10,8 @@ enum PriceSeed {
     }
 
     /// One row per model that has a price. When two files price one model, a provider that an enabled channel uses comes before one that
-    /// nobody uses, so that a vendor's file alone cannot set another's price; then the first by name wins, so that the result does not depend on
-    /// the order of reading. What a sync with the winner's own list has written is left as it is.
+    /// nobody uses, so that a vendor's file alone cannot set another's price; then the first by name wins, so that the result does not
+    /// depend on the order of reading. What a sync with the winner's own list has written is left as it is.
     static func rows(of providers: [ProviderSpec], inUse: Set<String>, _ catalogue: Catalogue = Catalogue()) -> [PricingRow] {
         func rank(_ provider: ProviderSpec) -> (Int, String) { (inUse.contains(provider.name) ? 0 : 1, provider.name) }
         var rows: [String: PricingRow] = [:]
@@ -37,10 +37,10 @@ extension PricingRow {
     func with(_ model: ListedModel) -> PricingRow {
         var row = self
         row.displayName = model.displayName ?? row.displayName
-        row.description = model.description ?? row.description
         row.contextLength = model.contextLength ?? row.contextLength
         row.maxOutputTokens = model.maxOutputTokens ?? row.maxOutputTokens
         guard var price = model.price else { return row }
+        row.description = model.description ?? row.description
         if price.basis == row.price.basis, price.rates.input == row.price.rates.input, price.rates.output == row.price.rates.output {
             // Lists tell no tiers, no one-hour cache writes and no audio output; what is known of them holds while the base prices do.
             price.tiers = row.price.tiers
