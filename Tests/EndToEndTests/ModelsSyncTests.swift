@@ -24,6 +24,7 @@ import Testing
         "data": [
             model("sim/cheap", "0.00000015", "0.0000006"), model("sim/dear", "0.000004", "0.000015", output: 4_096),
             model("sim/new", "0.0000000000000014", "0.000002"), model("sim/router", "-1", "-1"), model("sim/free", "0.00001", "0.00001"),
+            ["id": "sim/bare", "name": "Bare"],
         ]
     ]
 
@@ -46,9 +47,9 @@ import Testing
             for line in [
                 "+ sim/new: input 0.000000001, output 2", "+ sim/router: the vendor's reported cost",
                 "~ sim/dear: input 3 → 4; cache_read 0.3 → none; max_output_tokens 8192 → 4096",
-                "= sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10", "- sim/embed: no longer listed",
+                "= sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10", "- sim/embed: no longer listed", "? sim/bare: the list has no price",
                 "- sim/fine: no longer listed", "! sim/new: rounded to 10^-15 USD: prompt=0.0000000000000014",
-                "simrouter: 2 new, 1 changed, 2 gone, 1 as they are, 1 kept as an admin has set them (nothing written)",
+                "simrouter: 2 new, 1 changed, 2 gone, 1 as they are, 1 kept as an admin has set them, 1 without a price (nothing written)",
             ] { #expect(dry.output.contains(line + "\n"), "\(line)\n---\n\(dry.output)") }
             #expect(try await world.command(["models", "sync", "--dry-run"]).output == dry.output)
 
@@ -60,8 +61,9 @@ import Testing
                     = sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10
                     - sim/embed: no longer listed
                     - sim/fine: no longer listed
+                    ? sim/bare: the list has no price
                     ! sim/new: rounded to 10^-15 USD: prompt=0.0000000000000014
-                    simrouter: 0 new, 0 changed, 2 gone, 4 as they are, 1 kept as an admin has set them; 0 written
+                    simrouter: 0 new, 0 changed, 2 gone, 4 as they are, 1 kept as an admin has set them, 1 without a price; 0 written
 
                     """, "\(again.output)")
 
@@ -90,6 +92,12 @@ import Testing
             }
             let shown = try await world.client.call(.get, "/api/models?q=sim/&modality=image&max_price=2").json["data"]?.arrayValue ?? []
             #expect(shown.compactMap { $0["model_name"]?.stringValue } == ["sim/cheap", "sim/free", "sim/new"], "\(shown)")
+
+            // One that the list names without a price waits for an admin's.
+            #expect(try await world.client.call(.get, "/v1/models/sim/bare", key: user.key).status == 404)
+            _ = try await world.admin.put(
+                "/api/models/pricing", ["model_name": "sim/bare", "pricing_input": .number("0"), "pricing_output": .number("0.000001")])
+            #expect(try await world.client.call(.get, "/v1/models/sim/bare", key: user.key).status == 200)
 
             // The file's price does not come back with a restart.
             try await world.gateway.stop()

@@ -48,13 +48,16 @@ enum CatalogueHandlers {
     private static func items(_ services: GatewayServices) -> [Item] {
         let snapshot = services.snapshots.snapshot
         let routes = snapshot.configuration.routes
+        // Made once a channel, not once a model: a list may have ten thousand.
+        let served = Dictionary(
+            routes.channels.map { ($0.id, snapshot.capabilities(of: $0).subtracting([.models])) }) { first, _ in first }
         return routes.models.compactMap { model in
             let serving = routes.enabledChannels(serving: model)
             guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel, services) else { return nil }
             var item = Item(model: model, row: row, providers: [], endpoints: [])
             for (channel, upstream, bound) in serving {
                 if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
-                let capabilities = snapshot.capabilities(of: channel).subtracting([.models])
+                let capabilities = served[channel.id] ?? []
                 item.endpoints.formUnion(capabilities.filter { endpoint in
                     // As the plan has it: a model that converses does so in every dialect that its channel can convert.
                     guard let bound, !bound.contains(endpoint) else { return true }

@@ -38,6 +38,8 @@ struct Catalogue: Sendable, Hashable {
 
     func entry(_ provider: String, _ model: String) -> Entry? { vendors[provider]?[model] }
 
+    func names(_ model: String) -> Bool { vendors.values.contains { $0[model] != nil } }
+
     // MARK: As text
 
     static func encode(_ entries: [String: Entry]) -> String {

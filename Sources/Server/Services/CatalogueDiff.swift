@@ -71,8 +71,9 @@ public struct CatalogueDiff: Sendable, Hashable {
         new.provider = provider
         let fields = Self.fields(row, new)
         if row.isEdited {
-            let isSame = fields.allSatisfy { $0.hasPrefix("provider ") }
-            if isSame { same += 1 } else { kept.append(Change(row: row, fields: fields)) }
+            // Whose list it is matters to nobody then.
+            let said = fields.filter { !$0.hasPrefix("provider ") }
+            if said.isEmpty { same += 1 } else { kept.append(Change(row: row, fields: said)) }
             return
         }
         if model.price != nil { priced.insert(model.id) }

@@ -42,7 +42,8 @@ struct ChangeWatcher: Service {
             if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
         case .tokens:
             if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
-        case .prices: services.prices.replaceAll(try await services.store.allPrices())
+        // A first price may be what a model of a vendor's list was waiting for.
+        case .prices: try await services.reloader.catalogueChanged()
         case .settings:
             if change.subject.hasPrefix(Catalogue.settingPrefix) {
                 try await services.reloader.catalogueChanged()
