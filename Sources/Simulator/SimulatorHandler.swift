@@ -13,9 +13,9 @@ final class SimulatorHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private let simulator: Simulator
+    let simulator: Simulator
     private var head: HTTPRequestHead?
-    private var body = ByteBuffer()
+    private(set) var body = ByteBuffer()
     private var run: StreamRun?
     /// The answer that is delayed or stalled, for the record when the client leaves.
     private var pendingRow: BillingRow?
@@ -70,6 +70,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         if simulator.configuration.isFast, path.hasSuffix("/chat/completions") {
             return send(context, head, .ok, FastAnswer.body(isStream: FastAnswer.asksForStream(body)), FastAnswer.headers(body))
         }
+        if head.method == .POST, let route = SimulatedFamily.route(path) { return answer(context, head, route) }
         let isOpenRouter = path.hasPrefix("/api/v1/")
         let tail = isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
         switch (head.method, tail) {
@@ -277,12 +278,20 @@ final class SimulatorHandler: ChannelInboundHandler {
     private func stream(_ context: ChannelHandlerContext, _ exchange: Exchange) {
         let plan = StreamPlan(
             shapes: exchange.shapes, wantsUsage: exchange.wantsUsage, defaultPace: simulator.configuration.defaultPace)
-        var headers = HTTPHeaders(answerHeaders(exchange, type: "text/event-stream"))
+        stream(
+            context, exchange.head, plan, exchange.row, exchange.shapes.controls,
+            headers: answerHeaders(exchange, type: "text/event-stream"))
+    }
+
+    func stream(
+        _ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ plan: StreamPlan, _ row: BillingRow, _ controls: Controls,
+        headers fields: [(String, String)] = [("Content-Type", "text/event-stream")]
+    ) {
+        var headers = HTTPHeaders(fields)
         headers.add(name: "Transfer-Encoding", value: "chunked")
         context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: exchange.head.version, status: .ok, headers: headers))), promise: nil)
-        let run = StreamRun(
-            plan: plan, row: exchange.row, controls: exchange.shapes.controls, simulator: simulator, context: context)
+            wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .ok, headers: headers))), promise: nil)
+        let run = StreamRun(plan: plan, row: row, controls: controls, simulator: simulator, context: context)
         run.onEnd = { [weak self] in self?.run = nil }
         self.run = run
         run.resume()
@@ -290,11 +299,11 @@ final class SimulatorHandler: ChannelInboundHandler {
 
     // MARK: Plain answers
 
-    private func json(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ status: HTTPResponseStatus, _ value: JSONValue) {
+    func json(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ status: HTTPResponseStatus, _ value: JSONValue) {
         send(context, head, status, ByteBuffer(string: value.text), [("Content-Type", "application/json")])
     }
 
-    private func send(
+    func send(
         _ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ status: HTTPResponseStatus, _ body: ByteBuffer,
         _ headers: [(String, String)]
     ) {

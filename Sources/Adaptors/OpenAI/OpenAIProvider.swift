@@ -37,13 +37,32 @@ public struct OpenAIProvider: Provider {
         if endpoint == call.envelope.endpoint {
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
         } else {
-            let conversation = try ConversationReader.read(call, drop: spec.request.drop)
-            let writer = ChatRequestWriter(
-                model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false)
-            body = Preparation.bytes(try writer.write(conversation))
+            body = Preparation.bytes(try converted(call))
         }
         let path = try Preparation.path(template, model: call.upstreamModel)
         return try Preparation(spec: spec).post(call, path: path, body: body)
+    }
+
+    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> JSONValue {
+        var conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        if dialect.sendsEndUser, conversation.user == nil { conversation.user = call.endUser }
+        var passed: [JSONValue.Member] = []
+        // What an aggregator understands and no dialect has words for.
+        for name in ["provider", "session_id"] where !dialect.gatewayFields.contains(name) {
+            let bytes = call.envelope.body.readableBytesUInt8Span
+            let member = call.envelope.members.last { JSONText.string(bytes, content: $0.key) == name }
+            var json = member.map { JSONText.raw(bytes, $0.value) }
+            switch call.hostPreferences {
+            case .replaced(let text) where name == "provider" && json != nil: json = text
+            case .nothing where name == "provider": json = nil
+            default: break
+            }
+            if let value = json.flatMap({ JSONText.parse($0) }) { passed.append(.init(name, value)) }
+        }
+        let writer = ChatRequestWriter(
+            model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false,
+            passed: passed)
+        return try writer.write(conversation)
     }
 
     /// Responses pass through where the file says that the vendor has them; Messages never do.

@@ -46,6 +46,16 @@ enum ModelsHandlers {
         ]
     }
 
+    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body, the one that holds are made from. No vendor is asked and
+    /// nothing is charged.
+    static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let principal = try principal(context)
+        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
+        let envelope = try await Read(limit: limit).run(request, endpoint: .messages)
+        guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
+        return answer(["input_tokens": .integer(envelope.prompt.tokens)])
+    }
+
     private static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
         guard case .key(let principal) = context.principal else { throw APIError.invalidKey(KeyRefusal.missing.message) }
         return principal

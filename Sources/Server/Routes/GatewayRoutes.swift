@@ -11,6 +11,9 @@ enum GatewayRoutes {
             Route(.post, "\(prefix)/chat/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .chat) },
             Route(.post, "\(prefix)/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .completions) },
             Route(.post, "\(prefix)/embeddings", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .embeddings) },
+            Route(.post, "\(prefix)/responses", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .responses) },
+            Route(.post, "\(prefix)/messages", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .messages) },
+            Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
             Route(.get, "\(prefix)/models", .apiKey, ModelsHandlers.list),
             Route(.get, "\(prefix)/models/**", .apiKey, ModelsHandlers.one),
         ]
