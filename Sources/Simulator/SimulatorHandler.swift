@@ -82,6 +82,8 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.POST, "/audio/transcriptions"): answer(context, head, .transcriptions, isOpenRouter)
         case (.POST, "/moderations"): answer(context, head, .moderations, isOpenRouter)
         case (.POST, "/rerank"): answer(context, head, .rerank, isOpenRouter)
+        case (.GET, "/models") where isOpenRouter: json(context, head, .ok, simulator.listedModels.answer)
+        case (.POST, "/_sim/models"): replaceModels(context, head)
         case (.GET, "/models"):
             json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
         case (.GET, "/generation"): generation(context, head, query)
@@ -130,6 +132,14 @@ final class SimulatorHandler: ChannelInboundHandler {
             ])
         }
         json(context, head, .ok, ["data": .array(rows)])
+    }
+
+    private func replaceModels(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        guard let value = try? JSONValue(parsing: body), value["data"]?.arrayValue != nil else {
+            return json(context, head, .badRequest, ["error": "expected {\"data\": [models in OpenRouter's shape]}"])
+        }
+        simulator.listedModels.set(value)
+        json(context, head, .ok, ["ok": true])
     }
 
     private func addScript(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {

@@ -87,6 +87,17 @@ public struct OpenAIProvider: Provider {
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 
+    /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers
+    /// add limits of their own, of which `context_length` and vLLM's `max_model_len` are read.
+    public func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "data") { entry in
+            entry["id"]?.stringValue.map { id in
+                ListedModel(
+                    id: id, contextLength: ModelList.tokens(entry["context_length"]) ?? ModelList.tokens(entry["max_model_len"]))
+            }
+        }
+    }
+
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let endpoint = call.envelope.endpoint
         if MediaAnswer.reads(endpoint) { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }

@@ -44,6 +44,9 @@ public protocol Provider: Sendable {
 
     /// Reads the answer to ``SideCall/activity``; nil when it is none.
     func activity(_ body: ByteBuffer) -> [DailyCost]?
+
+    /// Reads the answer to ``SideCall/listModels``; nil when it is no list of models.
+    func models(_ body: ByteBuffer) -> [ListedModel]?
 }
 
 /// What can be asked of a vendor apart from answers.
@@ -76,6 +79,8 @@ extension Provider {
     public func generation(_ body: ByteBuffer) -> Usage? { nil }
 
     public func activity(_ body: ByteBuffer) -> [DailyCost]? { nil }
+
+    public func models(_ body: ByteBuffer) -> [ListedModel]? { nil }
 }
 
 /// One attempt, as an adaptor sees it.

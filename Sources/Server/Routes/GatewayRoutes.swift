@@ -47,6 +47,7 @@ enum GatewayRoutes {
         Route(.post, "/api/balance/admin/refund", .admin, BalanceHandlers.refund),
         Route(.get, "/api/ledger/unreconciled", .admin, LedgerHandlers.unreconciled),
         Route(.get, "/api/ledger/margin", .admin, LedgerHandlers.margin),
+        Route(.get, "/api/models", .open, CatalogueHandlers.list),
         Route(.get, "/api/models/pricing", .open, PricingHandlers.list),
         Route(.get, "/api/models/pricing/**", .open, PricingHandlers.one),
         Route(.put, "/api/models/pricing", .admin, PricingHandlers.change),
