@@ -29,7 +29,8 @@ test-deps:
 
 test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --disable-xctest
+	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
+	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv

@@ -103,6 +103,7 @@ import Testing
                 return try await group.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 }
             }
             #expect(Set(answers.keys) == [200, 402])
+            try await eventually("all are posted") { try await world.admin.transactions(token: user.token).count == answers[200] }
             let charged = try await world.admin.transactions(token: user.token).compactMap { $0["amount"]?.numberText }
                 .map { try NanoUSD(usd: $0) }.reduce(0) { $0 - $1.nanos }
             #expect(charged <= 20_000_000 && charged > 8_000_000)
