@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 PYTHON ?= python3
-OPENAI_SDK ?= openai==3.57.0
+# The official SDKs are clients in the end-to-end tests.
+SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
 RELEASE := .build-release
 
 .PHONY: help run build test deps test-deps check format lint bench clean
@@ -30,10 +31,9 @@ test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --disable-xctest
 
-# The official OpenAI SDK is a client in the end-to-end tests.
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check '$(OPENAI_SDK)'
+	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS)
 	@touch $@
 
 bench: build ## CPU per request and added latency beside a direct call and nginx

@@ -3,8 +3,9 @@
 
     import-models.py openrouter LIST.json providers/openrouter.yaml
         LIST.json: OpenRouter's GET /api/v1/models
-    import-models.py litellm LIST.json providers/openai.yaml --provider openai
-        LIST.json: a price list in LiteLLM's format
+    import-models.py litellm LIST.json providers/openai.yaml --provider openai [--exclude REGEX] [--chat chat,messages]
+        LIST.json: a price list in LiteLLM's format; --exclude leaves names out; --chat says which endpoints a chat model
+        is bound to (empty: the provider's own)
 
 Everything of the file above the line `models:` stays as it is; what follows is replaced. Prices are handled as exact
 decimals from the text of the list, never as floating point.
@@ -95,14 +96,14 @@ ENDPOINTS = {"chat": ["chat"], "completion": ["completions"], "embedding": ["emb
 UNITS = ("input_cost_per_token", "input_cost_per_character", "input_cost_per_second", "input_cost_per_query", "output_cost_per_image")
 
 
-def models_litellm(data: dict, provider: str, modes):
+def models_litellm(data: dict, provider: str, modes, exclude=None, chat=("chat",)):
     for name, entry in sorted(data.items()):
         if entry.get("litellm_provider") != provider or entry.get("mode") not in modes:
             continue
         if all(entry.get(unit) is None for unit in UNITS) or name.startswith("ft:"):
             continue
         ident = name.removeprefix(provider + "/")
-        if "/" in ident:
+        if "/" in ident or (exclude and re.search(exclude, ident)):
             continue
         mode = entry["mode"]
         yield {
@@ -110,7 +111,7 @@ def models_litellm(data: dict, provider: str, modes):
             "context_length": entry.get("max_input_tokens") or entry.get("max_tokens"),
             # Of other kinds it says nothing that bounds an answer.
             "max_output_tokens": None if mode not in ("chat", "completion") else entry.get("max_output_tokens"),
-            "endpoints": ENDPOINTS[mode],
+            "endpoints": list(chat) if mode == "chat" else ENDPOINTS[mode],
             "price": price_litellm(entry),
         }
 
@@ -153,13 +154,15 @@ def main() -> None:
     parser.add_argument("provider_file")
     parser.add_argument("--provider", help="litellm_provider to take")
     parser.add_argument("--modes", default="chat,embedding,completion")
+    parser.add_argument("--exclude", help="names to leave out, as a regular expression")
+    parser.add_argument("--chat", default="chat", help="endpoints of chat models")
     options = parser.parse_args()
     with open(options.list, encoding="utf-8") as file:
         data = json.load(file, parse_float=Decimal)
     if options.format == "openrouter":
         models = models_openrouter(data)
     else:
-        models = models_litellm(data, options.provider, options.modes.split(","))
+        models = models_litellm(data, options.provider, options.modes.split(","), options.exclude, [e for e in options.chat.split(",") if e])
     print(write(options.provider_file, models), "models")
 
 

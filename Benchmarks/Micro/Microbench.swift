@@ -1,17 +1,26 @@
 import RouterCore
 
-/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan]`; prints a table and nothing else.
+/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan | tokens [VOCABULARY]]`; prints a table and nothing else.
+/// `microbench count [VOCABULARY]` reads JSON strings, a line each, and prints our count of their tokens.
 ///
 /// Each figure is the fastest of several rounds: noise of a shared machine only adds.
 @main
 enum Microbench {
-    static func main() {
+    static func main() throws {
+        let wanted = CommandLine.arguments.dropFirst()
+        let vocabulary = try wanted.last.flatMap { $0.hasSuffix(".tokens") ? try VocabularyBench.load($0) : nil }
+        if wanted.first == "count" {
+            if let vocabulary { try VocabularyBench.countLines(vocabulary) } else { TokenBench.countLines() }
+            return
+        }
         print("| benchmark | ns per call |\n|---|---:|")
-        PlanBench.run()
+        if wanted.isEmpty || wanted.contains("plan") { PlanBench.run() }
+        if wanted.isEmpty || wanted.contains("tokens") { TokenBench.run() }
+        if let vocabulary { VocabularyBench.run(vocabulary) }
     }
 
-    /// Nanoseconds of one call.
-    static func measure(_ name: String, calls: Int, rounds: Int = 7, _ body: () -> Int) {
+    /// Nanoseconds of one call, or of 1 KB of it where `unit` is the bytes of a call.
+    static func measure(_ name: String, calls: Int, rounds: Int = 7, unit: Int = 1_024, _ body: () -> Int) {
         var best = Duration.seconds(3_600)
         var sink = 0
         for _ in 0..<rounds {
@@ -20,7 +29,7 @@ enum Microbench {
             best = min(best, time)
         }
         precondition(sink != Int.min, "keeps the work alive")
-        let nanoseconds = Int64(best / .nanoseconds(1)) / Int64(calls)
+        let nanoseconds = Int64(best / .nanoseconds(1)) * 1_024 / Int64(calls * unit)
         print("| \(name) | \(nanoseconds) |")
     }
 }

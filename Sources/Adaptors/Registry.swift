@@ -4,7 +4,7 @@ public import RouterCore
 public enum AdaptorRegistry {
     public static let families: [any Provider.Type] = [
         OpenAIProvider.self, OpenRouterProvider.self, AnthropicProvider.self, GeminiProvider.self, CohereProvider.self,
-        AzureOpenAIProvider.self,
+        AzureOpenAIProvider.self, BedrockProvider.self,
     ]
 
     /// The translator for a vendor; nil when no family has the name in `adaptor:`.

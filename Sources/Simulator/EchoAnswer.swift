@@ -48,7 +48,8 @@ struct EchoAnswer: Sendable {
         }
         if let size = controls.number("chunk_bytes") {
             let count = controls.number("chunks") ?? 1
-            pieces = Array(repeating: String(repeating: "x", count: size), count: count)
+            // A space and a word: a short piece is one token for any counter.
+            pieces = Array(repeating: size > 1 ? " " + String(repeating: "x", count: size - 1) : "x", count: count)
         } else if let count = controls.number("chunks") {
             let words = pieces
             pieces = (0..<count).map { words[$0 % words.count] }

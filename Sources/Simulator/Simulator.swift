@@ -32,6 +32,7 @@ public final class Simulator: Sendable {
     public let configuration: Configuration
     public let record: BillingRecord
     public let script = Script()
+    public let listedModels = ListedModels()
     private let state = Mutex(State())
     private let counters = Mutex(SimulatorStatistics())
 
@@ -105,6 +106,7 @@ public final class Simulator: Sendable {
     public func reset() {
         record.clear()
         script.clear()
+        listedModels.set(nil)
         counters.withLock { statistics in
             statistics.requests = [:]
             statistics.clientsGone = 0

@@ -15,7 +15,7 @@ final class SimulatorHandler: ChannelInboundHandler {
 
     let simulator: Simulator
     private var head: HTTPRequestHead?
-    private var body = ByteBuffer()
+    private(set) var body = ByteBuffer()
     private var run: StreamRun?
     /// The answer that is delayed or stalled, for the record when the client leaves.
     private var pendingRow: BillingRow?
@@ -70,6 +70,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         if simulator.configuration.isFast, path.hasSuffix("/chat/completions") {
             return send(context, head, .ok, FastAnswer.body(isStream: FastAnswer.asksForStream(body)), FastAnswer.headers(body))
         }
+        if head.method == .POST, let route = SimulatedFamily.route(path) { return answer(context, head, route) }
         let isOpenRouter = path.hasPrefix("/api/v1/")
         let tail = isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
         switch (head.method, tail) {
@@ -81,6 +82,8 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.POST, "/audio/transcriptions"): answer(context, head, .transcriptions, isOpenRouter)
         case (.POST, "/moderations"): answer(context, head, .moderations, isOpenRouter)
         case (.POST, "/rerank"): answer(context, head, .rerank, isOpenRouter)
+        case (.GET, "/models") where isOpenRouter: json(context, head, .ok, simulator.listedModels.answer)
+        case (.POST, "/_sim/models"): replaceModels(context, head)
         case (.GET, "/models"):
             json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
         case (.GET, "/generation"): generation(context, head, query)
@@ -129,6 +132,14 @@ final class SimulatorHandler: ChannelInboundHandler {
             ])
         }
         json(context, head, .ok, ["data": .array(rows)])
+    }
+
+    private func replaceModels(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
+        guard let value = try? JSONValue(parsing: body), value["data"]?.arrayValue != nil else {
+            return json(context, head, .badRequest, ["error": "expected {\"data\": [models in OpenRouter's shape]}"])
+        }
+        simulator.listedModels.set(value)
+        json(context, head, .ok, ["ok": true])
     }
 
     private func addScript(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
@@ -278,11 +289,20 @@ final class SimulatorHandler: ChannelInboundHandler {
     private func stream(_ context: ChannelHandlerContext, _ exchange: Exchange) {
         let plan = StreamPlan(
             shapes: exchange.shapes, wantsUsage: exchange.wantsUsage, defaultPace: simulator.configuration.defaultPace)
-        var headers = HTTPHeaders(answerHeaders(exchange, type: "text/event-stream"))
+        stream(
+            context, exchange.head, plan, exchange.row, exchange.shapes.controls,
+            headers: answerHeaders(exchange, type: "text/event-stream"))
+    }
+
+    func stream(
+        _ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ plan: StreamPlan, _ row: BillingRow, _ controls: Controls,
+        headers fields: [(String, String)] = [("Content-Type", "text/event-stream")]
+    ) {
+        var headers = HTTPHeaders(fields)
         headers.add(name: "Transfer-Encoding", value: "chunked")
         context.writeAndFlush(
-            wrapOutboundOut(.head(HTTPResponseHead(version: exchange.head.version, status: .ok, headers: headers))), promise: nil)
-        start(StreamRun(steps: plan.steps, row: exchange.row, controls: exchange.shapes.controls, simulator: simulator, context: context))
+            wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .ok, headers: headers))), promise: nil)
+        start(StreamRun(steps: plan.steps, row: row, controls: controls, simulator: simulator, context: context))
     }
 
     func start(_ run: StreamRun) {
@@ -293,7 +313,7 @@ final class SimulatorHandler: ChannelInboundHandler {
 
     // MARK: Plain answers
 
-    private func json(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ status: HTTPResponseStatus, _ value: JSONValue) {
+    func json(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ status: HTTPResponseStatus, _ value: JSONValue) {
         send(context, head, status, ByteBuffer(string: value.text), [("Content-Type", "application/json")])
     }
 

@@ -19,6 +19,44 @@ struct StreamPlan: Sendable {
     }
 
     private(set) var steps: [Step] = []
+
+    init(shapes: Shapes, wantsUsage: Bool, defaultPace: Duration) {
+        var builder = Builder(shapes: shapes, wantsUsage: wantsUsage, defaultPace: defaultPace)
+        builder.build()
+        steps = builder.steps
+    }
+
+    /// A stream of another family, with the same faults.
+    init(family shapes: FamilyShapes, defaultPace: Duration) {
+        let controls = shapes.controls
+        let events = shapes.events()
+        let pace = controls.duration("pace") ?? defaultPace
+        steps = events.head.map { .send($0, tokens: 0) }
+        for (number, piece) in events.pieces.enumerated() {
+            let faults: [(String, Step)] = [("reset_after", .reset), ("close_after", .close), ("end_after", .end), ("stall_after", .stall)]
+            if let fault = faults.first(where: { controls.number($0.0) == number }) {
+                steps.append(fault.1)
+                return
+            }
+            if controls.number("error_event_after") == number {
+                let error = shapes.error(529)
+                let name = error["type"] == "error" ? "event: error\n" : ""
+                steps += [.send(ByteBuffer(string: "\(name)data: \(error.text)\n\n"), tokens: 0), .end]
+                return
+            }
+            if number > 0, pace > .zero { steps.append(.pause(pace)) }
+            steps.append(.send(piece, tokens: 1))
+        }
+        for event in events.tail { steps.append(.send(event, tokens: 0)) }
+        if !controls.has("no_usage") { steps.append(.usageSent) }
+        steps.append(.end)
+    }
+
+}
+
+/// Works a stream of the OpenAI family out.
+private struct Builder {
+    private(set) var steps: [StreamPlan.Step] = []
     private let shapes: Shapes
     private let controls: Controls
     private let wantsUsage: Bool
@@ -32,10 +70,9 @@ struct StreamPlan: Sendable {
         // OpenRouter sends it always.
         self.wantsUsage = (wantsUsage || shapes.isOpenRouter) && !shapes.controls.has("no_usage")
         pace = shapes.controls.duration("pace") ?? defaultPace
-        build()
     }
 
-    private mutating func build() {
+    mutating func build() {
         if shapes.isOpenRouter { comment("OPENROUTER PROCESSING") }
         if let delay = controls.duration("first_content") {
             var rest = delay
@@ -94,7 +131,7 @@ struct StreamPlan: Sendable {
         return true
     }
 
-    private func faultStep() -> [Step]? {
+    private func faultStep() -> [StreamPlan.Step]? {
         if controls.number("reset_after") == contentChunks { return [.reset] }
         if controls.number("close_after") == contentChunks { return [.close] }
         if controls.number("end_after") == contentChunks { return [.end] }

@@ -7,7 +7,7 @@ struct APIRouterCommand: AsyncParsableCommand {
         commandName: "apirouter",
         abstract: "A self-hosted gateway between OpenAI-format clients and the vendors that serve models.",
         version: Build.version,
-        subcommands: [ServeCommand.self, CheckCommand.self, MigrateCommand.self, LedgerCommand.self],
+        subcommands: [ServeCommand.self, CheckCommand.self, MigrateCommand.self, LedgerCommand.self, ModelsCommand.self, ProviderCommand.self],
         defaultSubcommand: nil)
 }
 

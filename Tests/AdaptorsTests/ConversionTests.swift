@@ -158,6 +158,20 @@ private let losses: [LossCase] = [
         #expect(try body(json, .gemini, .chat)["toolConfig"]?["functionCallingConfig"]?.text == gemini)
     }
 
+    @Test func `an aggregator keeps its preferences, thoughts and pseudonyms`() throws {
+        let json = #"{"model":"m","max_tokens":9,"provider":{"order":["x"]},"session_id":"s","models":["m"],"top_k":3,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}]}]}"#
+        let spec = Fixture.spec(.openrouter)
+        var call = try Fixture.call(json, spec: spec, endpoint: .messages, endUser: "pseudonym")
+        call.hostPreferences = .replaced(#"{"only":["y"]}"#)
+        let body = try JSONValue(parsing: #require(Fixture.provider(spec).request(for: call).body))
+        #expect(body["provider"]?.text == #"{"only":["y"]}"# && body["session_id"] == "s" && body["models"] == nil)
+        #expect(body["user"] == "pseudonym" && body["top_k"]?.numberText == "3")
+        #expect(body["messages"]?.arrayValue?[1].text
+            == #"{"role":"assistant","content":[{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}],"reasoning_details":[{"type":"reasoning.text","text":"t","signature":"c2ln","index":0}]}"#)
+        let plain = try self.body(json, .openai, .messages, rules: RequestRules(drop: ["top_k"]))
+        #expect(plain["provider"] == nil && plain["session_id"] == nil && plain["user"] == nil)
+    }
+
     @Test func `one call at a time`() throws {
         let json = #"{"model":"m",\#(tool),"parallel_tool_calls":false,"messages":[{"role":"user","content":"x"}]}"#
         #expect(try body(json, .anthropic, .chat)["tool_choice"]?.text == #"{"type":"auto","disable_parallel_tool_use":true}"#)

@@ -43,37 +43,9 @@ import Testing
         #expect(whole.progress.usage == Self.usage(family))
         #expect(whole.progress.isDone && whole.progress.hasFinishReason)
         try Golden.check(whole.out + "--- trailer\n" + whole.trailer, "stream.\(family).\(dialect.rawValue).sse")
-        try cutEverywhere(bytes, call)
-        #expect(StreamOutcome(bytes.map { [$0] }, call: call) == whole)
-    }
-
-    /// Cuts every event at every byte. Decoders are values, so each trial starts from a copy that has read what came before, and goes on
-    /// into the event behind.
-    private func cutEverywhere(_ bytes: [UInt8], _ call: UpstreamCall) throws {
         let ends = (2...bytes.count).filter { bytes[$0 - 1] == 10 && bytes[$0 - 2] == 10 }
-        #expect(ends.last == bytes.count)
-        var decoder = Fixture.provider(call.channel.provider).streamDecoder(for: call)
-        func run(_ pieces: [ArraySlice<UInt8>]) throws -> (String, String, AnswerProgress) {
-            var copy = decoder
-            var out = ByteBuffer()
-            for piece in pieces { try copy.push(ByteBuffer(bytes: piece), into: &out) }
-            return (String(buffer: out), String(buffer: copy.trailer), copy.progress)
-        }
-        var start = 0
-        for (index, end) in ends.enumerated() {
-            let next = ends[min(index + 1, ends.count - 1)]
-            let whole = try run([bytes[start..<next]])
-            for cut in start + 1..<end {
-                let pieces = try run([bytes[start..<cut], bytes[cut..<next]])
-                guard pieces == whole else {
-                    Issue.record("cut at \(cut): \(pieces) instead of \(whole)")
-                    return
-                }
-            }
-            var out = ByteBuffer()
-            try decoder.push(ByteBuffer(bytes: bytes[start..<end]), into: &out)
-            start = end
-        }
+        try CutEverywhere.check(bytes, ends: ends, call)
+        #expect(StreamOutcome(bytes.map { [$0] }, call: call) == whole)
     }
 
     /// Whatever is missing at the end of a stream, it never looks complete.

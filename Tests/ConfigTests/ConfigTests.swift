@@ -65,6 +65,45 @@ import Testing
         #expect(finest, "the price with fourteen decimals is kept")
     }
 
+    @Test func `vendors of other families are shipped with their prices`() throws {
+        let path = Self.repository.appendingPathComponent("config/gateway.yaml").path
+        let providers = try ConfigLoader(environment: ["AZURE_OPENAI_RESOURCE": "mine"]).load(path: path).providers
+        func provider(_ name: String) throws -> ProviderSpec { try #require(providers.first { $0.name == name }) }
+        func price(_ name: String, _ model: String) throws -> ModelPrice {
+            try #require(try provider(name).models.first { $0.id == model }?.price)
+        }
+        for (name, header) in [("anthropic", "x-api-key"), ("gemini", "x-goog-api-key"), ("azure-openai", "api-key")] {
+            #expect(try provider(name).auth == .header(name: header, prefix: ""))
+            #expect(try provider(name).family.rawValue == name && provider(name).keyEnv != nil)
+        }
+        #expect(try provider("cohere").auth == .bearer && provider("azure-openai").baseURL == "https://mine.openai.azure.com")
+        for name in ["anthropic", "gemini", "cohere", "azure-openai"] {
+            #expect(try provider(name).models.allSatisfy { $0.price != nil } && provider(name).models.count >= 6)
+        }
+        let sonnet = try price("anthropic", "claude-sonnet-4-5")
+        #expect(sonnet.rates.cacheWrite5m?.usdPerMillionText == "3.75" && sonnet.rates.cacheWrite1h?.usdPerMillionText == "6")
+        // At 200,000 tokens the lower prices hold, above them the tier's for the whole request.
+        #expect(sonnet.rates(promptTokens: 200_000).output.usdPerMillionText == "15")
+        #expect(sonnet.rates(promptTokens: 200_001).cacheWrite1h?.usdPerMillionText == "12")
+        let pro = try price("gemini", "gemini-2.5-pro")
+        #expect(pro.rates.cacheRead?.usdPerMillionText == "0.125")
+        #expect(pro.rates(promptTokens: 300_000).cacheRead?.usdPerMillionText == "0.25")
+        #expect(try price("gemini", "gemini-2.5-flash").rates.audioInput?.usdPerMillionText == "1")
+        #expect(try price("cohere", "command-r7b-12-2024").rates.input.usdPerMillionText == "0.0375")
+    }
+
+    @Test(arguments: [("24h", 86_400), ("0s", nil), (nil, nil)] as [(String?, Int?)])
+    func `a sync is scheduled only where the configuration says so`(text: String?, seconds: Int?) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder.appendingPathComponent("providers"), withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let models = text.map { "models: { sync_interval: \($0) }\n" } ?? ""
+        let path = folder.appendingPathComponent("gateway.yaml")
+        try ("providers_dir: providers\n" + models).write(to: path, atomically: true, encoding: .utf8)
+        try "channels: []\n".write(to: folder.appendingPathComponent("channels.yaml"), atomically: true, encoding: .utf8)
+        #expect(try ConfigLoader(environment: [:]).load(path: path.path).models.syncInterval == seconds.map { .seconds($0) })
+    }
+
     @Test(arguments: [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000)])
     func `durations are read`(text: String, milliseconds: Int) {
         #expect(DurationText.parse(text) == .milliseconds(milliseconds))

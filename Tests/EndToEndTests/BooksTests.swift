@@ -29,7 +29,7 @@ import Testing
         case .cached: Plan(model: "sim/dear", controls: "prompt_tokens=1000,cached_tokens=900,completion_tokens=77")
         case .failedOver: Plan(model: "sim/cheap", controls: "ok", isStream: true)
         case .refused: Plan(model: "sim/cheap", controls: "status=400,message=no")
-        // Pieces of four ASCII bytes: one token each by the gateway's own count.
+        // Pieces of a space and three letters: one token each by the gateway's own count.
         case .cut: Plan(model: "cut/", controls: "chunk_bytes=4,chunks=9,close_after=5,no_usage", isStream: true)
         case .cutWithRunningUsage:
             Plan(model: "cut/", controls: "chunks=9,close_after=4,usage_in_every_chunk", isStream: true)

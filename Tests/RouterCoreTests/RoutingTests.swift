@@ -142,6 +142,18 @@ import Testing
         #expect(Fleet.plan([channel], query: query, facts: facts, rng: &rng).candidates.count == 1)
     }
 
+    @Test func `a model that converses does so in every dialect that its provider serves`() {
+        var rng = SplitMix64(seed: 1)
+        let spec = ProviderSpec(name: "p", family: .openai, baseURL: "http://h", models: [ProviderModel(id: "m", endpoints: [.chat])])
+        let channel = Fleet.channel(1, spec: spec)
+        let all = RouteFacts(endpoints: { _ in [.chat, .messages] })
+        func count(_ endpoint: Endpoint, _ facts: RouteFacts) -> Int {
+            Fleet.plan([channel], query: RouteQuery(model: "m", endpoint: endpoint), facts: facts, rng: &rng).candidates.count
+        }
+        #expect(count(.chat, all) == 1 && count(.messages, all) == 1)
+        #expect(count(.responses, all) == 0 && count(.embeddings, RouteFacts(endpoints: { _ in [.embeddings] })) == 0)
+    }
+
     // MARK: Settings
 
     @Test func `a model's own settings win over the gateway's, and the nearer timeouts over the farther`() {

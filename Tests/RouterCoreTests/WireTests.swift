@@ -72,6 +72,24 @@ import Testing
         #expect(!plain.isStream && plain.maxOutputTokens == nil && plain.wantsStreamUsage)
     }
 
+    @Test func `each dialect has its own bound of the answer`() throws {
+        func read(_ text: String, _ endpoint: Endpoint) throws -> RequestEnvelope {
+            try RequestEnvelope(body: ByteBuffer(string: text), endpoint: endpoint)
+        }
+        let json = #"{"model":"m","max_output_tokens":9,"max_tokens":5,"stream":true}"#
+        #expect(try read(json, .responses).limitingOutput(to: 3).maxOutputTokens == 3)
+        #expect(try read(json, .messages).maxOutputTokens == 5 && read(json, .messages).isStream)
+        #expect(try read(#"{"model":"m","max_output_tokens":9}"#, .responses).maxOutputTokens == 9)
+        #expect(try read(#"{"model":"m","max_output_tokens":9}"#, .chat).maxOutputTokens == nil)
+        #expect(try read(#"{"model":"m","max_completion_tokens":1,"max_tokens":9}"#, .messages).maxOutputTokens == 9)
+        let bounded = try read(#"{"model":"m"}"#, .responses).limitingOutput(to: 3)
+        #expect(String(buffer: bounded.body) == #"{"max_output_tokens":3,"model":"m"}"#)
+        #expect(String(buffer: try read(#"{"model":"m","max_tokens":8}"#, .messages).limitingOutput(to: 3).body) == #"{"model":"m","max_tokens":3}"#)
+        #expect(throws: RequestEnvelope.Rejection("'max_output_tokens' must be a whole number from 0 to 1000000000", param: "max_output_tokens")) {
+            try read(#"{"model":"m","max_output_tokens":"9"}"#, .responses)
+        }
+    }
+
     @Test(arguments: [
         ("", "the request body is empty; a JSON object is expected", nil), ("[]", "the request body is not a valid JSON object: not a JSON object at byte 0", nil),
         ("{}", "you must provide a model parameter", "model"), (#"{"model":1}"#, "'model' must be a string", "model"),

@@ -39,6 +39,16 @@ import Testing
         #expect(script.take(model: "m", key: "k2") == "status=500" && script.take(model: "z", key: "k2") == "status=500")
     }
 
+    @Test func `its list of models has prices and can be another`() {
+        let listed = ListedModels()
+        let first = listed.answer["data"]?.arrayValue?.first
+        #expect(first?["id"]?.stringValue == "demo/echo" && first?["pricing"]?["prompt"]?.stringValue == "0.00000015")
+        listed.set(["data": []])
+        #expect(listed.answer["data"]?.arrayValue?.isEmpty == true)
+        listed.set(nil)
+        #expect(listed.answer["data"]?.arrayValue?.count == 3)
+    }
+
     @Test func `base64 floats are little-endian`() {
         #expect(Base64.floats([1, -2]) == "AACAPwAAAMA=")
         #expect(Data(base64Encoded: Base64.floats([0.5]))?.count == 4)

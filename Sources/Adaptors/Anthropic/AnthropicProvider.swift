@@ -38,12 +38,30 @@ public struct AnthropicProvider: Provider {
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
         guard side == .listModels else { return nil }
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models"
+        // A page has twenty models unless asked for more.
+        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models?limit=1000"
         var headers = HTTPFields()
         headers[.accept] = "application/json"
         if let name = HTTPField.Name(Self.version.0) { headers[name] = Self.version.1 }
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    /// `{"data":[{"type":"model","id","display_name","created_at"}]}` (https://docs.anthropic.com/en/api/models-list); newer answers add
+    /// `max_input_tokens`, `max_tokens` and `capabilities` (https://platform.claude.com/docs/en/api/models).
+    public func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "data") { entry in
+            guard let id = entry["id"]?.stringValue else { return nil }
+            var model = ListedModel(
+                id: id, displayName: entry["display_name"]?.stringValue, contextLength: ModelList.tokens(entry["max_input_tokens"]),
+                maxOutputTokens: ModelList.tokens(entry["max_tokens"]))
+            if let capabilities = entry["capabilities"] {
+                func has(_ name: String) -> Bool { capabilities[name]?["supported"]?.boolValue == true }
+                model.inputModalities = ["text"] + (has("image_input") ? ["image"] : []) + (has("pdf_input") ? ["file"] : [])
+                model.outputModalities = ["text"]
+            }
+            return model
+        }
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {

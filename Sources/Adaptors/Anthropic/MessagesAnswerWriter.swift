@@ -42,7 +42,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             }
         }
         return [
-            "id": .string(Self.id(answer.id)), "type": "message", "role": "assistant", "model": .string(context.shown(answer.model)),
+            "id": .string(Self.id(context.id(answer.id))), "type": "message", "role": "assistant", "model": .string(context.shown(answer.model)),
             "content": .array(content),
             "stop_reason": .optional(reason(choice.finish, choice.stopSequence, hasRefusal: Self.hasRefusal(choice))),
             "stop_sequence": .optional(choice.stopSequence), "usage": UsageShape.messages(answer.usage),
@@ -68,7 +68,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
         switch event.kind {
         case .start(let id, let model, _):
             let message: JSONValue = [
-                "id": .string(Self.id(id)), "type": "message", "role": "assistant", "model": .string(context.shown(model)),
+                "id": .string(Self.id(context.id(id))), "type": "message", "role": "assistant", "model": .string(context.shown(model)),
                 "content": [], "stop_reason": .null, "stop_sequence": .null, "usage": UsageShape.messages(usage),
             ]
             emit("message_start", [.init("message", message)], &out)

@@ -112,7 +112,9 @@ enum MessagesRequestReader {
         case "image": part = .image(try source(&fields), detail: nil, cache: cache)
         case "document": part = try document(&fields, cache)
         case "thinking":
-            part = .thinking(Thinking(try fields.requiredText("thinking"), signature: try fields.text("signature").flatMap { $0.isEmpty ? nil : $0 }))
+            let text = try fields.requiredText("thinking")
+            // Thoughts of a vendor that does not sign have an empty signature.
+            part = .thinking(Thinking(text, signature: try fields.text("signature").flatMap { $0.isEmpty ? nil : $0 }))
         case "redacted_thinking": part = .thinking(Thinking(redacted: try fields.requiredText("data")))
         case "tool_use":
             fields.skip("caller")

@@ -28,7 +28,7 @@ struct MessagesRequestWriter {
             body.add("tools", .array(conversation.tools.map(tool)))
             body.add("tool_choice", choice(conversation))
         }
-        body.add("thinking", try thinking(conversation.reasoning, maxTokens: maxTokens))
+        body.add("thinking", try Self.thinking(conversation.reasoning, maxTokens: maxTokens))
         if case .schema(_, _, let schema, _)? = conversation.format {
             body.add("output_config", ["format": ["type": "json_schema", "schema": schema]])
         }
@@ -58,7 +58,7 @@ struct MessagesRequestWriter {
 
     /// OpenAI's words as a share of the answer: minimal 0.1, low 0.2, medium 0.5, high 0.8, xhigh 0.95
     /// (https://openrouter.ai/docs/use-cases/reasoning-tokens), at least what Anthropic takes and below `max_tokens`.
-    private func thinking(_ reasoning: Conversation.Reasoning?, maxTokens: Int64) throws(UpstreamFailure) -> JSONValue? {
+    static func thinking(_ reasoning: Conversation.Reasoning?, maxTokens: Int64) throws(UpstreamFailure) -> JSONValue? {
         let budget: Int64
         switch reasoning {
         case nil: return nil
@@ -70,11 +70,11 @@ struct MessagesRequestWriter {
             guard let share = shares[word] else {
                 throw .malformedField("reasoning_effort", "must be one of none, minimal, low, medium, high, xhigh")
             }
-            guard maxTokens > Self.smallestBudget else {
-                throw .inexpressible("reasoning_effort", "needs max_tokens above \(Self.smallestBudget) for this model's vendor")
+            guard maxTokens > smallestBudget else {
+                throw .inexpressible("reasoning_effort", "needs max_tokens above \(smallestBudget) for this model's vendor")
             }
             let (product, overflowed) = maxTokens.multipliedReportingOverflow(by: share)
-            budget = max(Self.smallestBudget, overflowed ? maxTokens - 1 : product / 100)
+            budget = max(smallestBudget, overflowed ? maxTokens - 1 : product / 100)
         }
         return ["type": "enabled", "budget_tokens": .integer(budget)]
     }

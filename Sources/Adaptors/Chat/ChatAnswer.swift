@@ -119,7 +119,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
             ])
         }
         var body = ObjectBuilder()
-        body.add("id", .string(answer.id))
+        body.add("id", .string(context.id(answer.id)))
         body.add("object", "chat.completion")
         body.add("created", .integer(answer.created ?? context.startedAt))
         body.add("model", .string(context.shown(answer.model)))
@@ -160,7 +160,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
     mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer) {
         switch event.kind {
         case .start(let id, let model, let created):
-            self.id = id
+            self.id = context.id(id)
             self.model = context.shown(model)
             self.created = created ?? context.startedAt
             chunk(event.choice, ["role": "assistant", "content": ""], into: &out)

@@ -7,6 +7,8 @@ struct ChatRequestWriter {
     let dialect: OpenAIDialect
     /// Whether `stream_options.include_usage` may be sent.
     let asksForUsage: Bool
+    /// Members that go to the vendor as they are.
+    var passed: [JSONValue.Member] = []
 
     func write(_ conversation: Conversation) throws(UpstreamFailure) -> JSONValue {
         var body = ObjectBuilder()
@@ -40,6 +42,7 @@ struct ChatRequestWriter {
             body.add("stream", true)
             if asksForUsage { body.add("stream_options", ["include_usage": true]) }
         }
+        for member in passed { body.add(member.name, member.value) }
         body.apply(rules)
         return body.value
     }
@@ -147,7 +150,9 @@ struct ChatRequestWriter {
     private func url(_ media: Conversation.Media, _ what: String) throws(UpstreamFailure) -> String {
         switch media {
         case .url(let url):
-            if what == "document", !dialect.readsFileURLs { throw .inexpressible("document", "can only be given as data to this model's vendor, not by its URL") }
+            if what == "document", !dialect.readsFileURLs {
+                throw .inexpressible("document", "can only be given as data to this model's vendor, not by its URL")
+            }
             return url
         case .base64(let type, let data): return DataURL.text(type: type, data: data)
         case .file: throw .inexpressible("\(what).file_id")

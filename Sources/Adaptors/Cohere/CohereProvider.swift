@@ -32,9 +32,19 @@ public struct CohereProvider: Provider {
         guard side == .listModels else { return nil }
         var headers = HTTPFields()
         headers[.accept] = "application/json"
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/v1/models"
+        let path = spec.endpoints[.models].flatMap { $0 } ?? "/v1/models?page_size=1000"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    /// `{"models":[{"name","endpoints":["chat"],"context_length"}]}` (https://docs.cohere.com/reference/list-models).
+    /// Only models that chat can be asked through this family.
+    public func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "models") { entry in
+            guard let name = entry["name"]?.stringValue else { return nil }
+            if let endpoints = entry["endpoints"]?.arrayValue, !endpoints.contains("chat") { return nil }
+            return ListedModel(id: name, contextLength: ModelList.tokens(entry["context_length"]))
+        }
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {

@@ -23,7 +23,6 @@ enum ConversationReader {
         }
         try fields.done()
         conversation.isStream = call.envelope.isStream
-        if conversation.user == nil { conversation.user = call.endUser }
         return conversation
     }
 }

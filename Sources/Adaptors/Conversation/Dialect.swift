@@ -31,6 +31,8 @@ struct DialectContext: Sendable {
     var wantsUsage = false
     /// Unix seconds.
     var startedAt: Int64 = 0
+    /// For answers without an id.
+    var answerID = ""
 
     init(_ call: UpstreamCall) {
         model = call.model
@@ -38,9 +40,12 @@ struct DialectContext: Sendable {
         quote = call.quote
         wantsUsage = call.envelope.wantsStreamUsage
         startedAt = call.startedAt
+        answerID = call.answerID
     }
 
     /// The vendor's own name for what it served, unless the channel renames.
+    func id(_ given: String) -> String { given.isEmpty ? answerID : given }
+
     func shown(_ served: String) -> String { isRenamed || served.isEmpty ? model : served }
 }
 

@@ -81,7 +81,9 @@ struct Fields {
 
 extension UpstreamFailure {
     /// The request says something that this vendor's protocol cannot: another channel may be able to.
-    static func inexpressible(_ field: String, _ why: String = "cannot be expressed in the protocol of this model's vendor") -> UpstreamFailure {
+    static func inexpressible(
+        _ field: String, _ why: String = "cannot be expressed in the protocol of this model's vendor"
+    ) -> UpstreamFailure {
         refusal(field, "'\(field)' \(why)", retry: .otherChannel)
     }
 

@@ -35,9 +35,23 @@ public struct GeminiProvider: Provider {
         guard side == .listModels else { return nil }
         var headers = HTTPFields()
         headers[.accept] = "application/json"
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models"
+        // A page has fifty models unless asked for more.
+        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models?pageSize=1000"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    /// `{"models":[{"name":"models/…","displayName","inputTokenLimit","outputTokenLimit","supportedGenerationMethods"}]}`
+    /// (https://ai.google.dev/api/models). Only those that generate content can be asked through this family.
+    public func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "models") { entry in
+            guard let name = entry["name"]?.stringValue else { return nil }
+            if let methods = entry["supportedGenerationMethods"]?.arrayValue, !methods.contains("generateContent") { return nil }
+            return ListedModel(
+                id: name.hasPrefix("models/") ? String(name.dropFirst("models/".count)) : name,
+                displayName: entry["displayName"]?.stringValue, description: entry["description"]?.stringValue,
+                contextLength: ModelList.tokens(entry["inputTokenLimit"]), maxOutputTokens: ModelList.tokens(entry["outputTokenLimit"]))
+        }
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {

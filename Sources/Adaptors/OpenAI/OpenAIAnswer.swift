@@ -65,8 +65,7 @@ extension AnswerProgress {
     mutating func absorb(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, usage: Usage?) {
         if facts.hasContent { hasContent = true }
         if facts.hasFinishReason { hasFinishReason = true }
-        deliveredASCII += facts.ascii
-        deliveredOther += facts.other
+        delivered = facts.text
         if let usage { self.usage = usage }
         if generationID == nil, let id = facts.id {
             let text = JSONText.string(bytes, value: id.value)

@@ -15,14 +15,16 @@ struct OpenAIFacts {
     /// `finish_reason: "error"`.
     var endedInError = false
     var isChoicesEmpty = true
-    var ascii: Int64 = 0
-    var other: Int64 = 0
+    /// What was delivered before, and what this delivers: words that are cut between two chunks count once.
+    var text: TextTokens
 
     /// The three places inside a body or chunk where a failure is told.
     var isError: Bool { error != nil || choiceError != nil || endedInError }
 
+    /// - Parameter delivered: what the chunks before this one delivered.
     /// - Throws: ``JSONScanError`` for bytes that are not one JSON object.
-    init(_ bytes: Span<UInt8>, end: Int) throws(JSONScanError) {
+    init(_ bytes: Span<UInt8>, end: Int, delivered: TextTokens = TextTokens()) throws(JSONScanError) {
+        text = delivered
         var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
         var cursor = try JSONObjectCursor(bytes, at: position)
@@ -62,7 +64,7 @@ struct OpenAIFacts {
         if JSONText.isKey(member, "delta", bytes) || JSONText.isKey(member, "message", bytes) {
             if member.kind == .object { readMessage(member, bytes) }
         } else if JSONText.isKey(member, "text", bytes) {
-            text(member, bytes)
+            written(member, bytes)
         } else if JSONText.isKey(member, "finish_reason", bytes), member.kind == .string {
             if JSONScanner.equals(bytes, member.value, "\"error\"") {
                 endedInError = true
@@ -80,7 +82,7 @@ struct OpenAIFacts {
         var reasoning: (text: JSONMember?, details: JSONMember?)
         while let field = try? inner.next(bytes) {
             if JSONText.isKey(field, "content", bytes) || JSONText.isKey(field, "refusal", bytes) {
-                if field.kind == .string { text(field, bytes) } else { structure(field, bytes) }
+                if field.kind == .string { written(field, bytes) } else { structure(field, bytes) }
             } else if JSONText.isKey(field, "reasoning", bytes) || JSONText.isKey(field, "reasoning_content", bytes) {
                 if field.kind == .string, field.value.count > 2 { reasoning.text = field }
             } else if JSONText.isKey(field, "reasoning_details", bytes) {
@@ -92,13 +94,13 @@ struct OpenAIFacts {
             }
         }
         if let field = reasoning.text {
-            text(field, bytes)
+            written(field, bytes)
         } else if let field = reasoning.details {
             structure(field, bytes)
         }
     }
 
-    private mutating func text(_ member: JSONMember, _ bytes: Span<UInt8>) {
+    private mutating func written(_ member: JSONMember, _ bytes: Span<UInt8>) {
         guard member.kind == .string, member.value.count > 2 else { return }
         hasContent = true
         count(member.value, bytes)
@@ -144,34 +146,6 @@ struct OpenAIFacts {
 
     /// Counts a string as its decoded text, without decoding it.
     private mutating func count(_ range: Range<Int>, _ bytes: Span<UInt8>) {
-        var index = range.lowerBound + 1
-        let end = range.upperBound - 1
-        while index < end {
-            let byte = bytes[index]
-            if byte == UInt8(ascii: "\\") {
-                if bytes[index + 1] == UInt8(ascii: "u") {
-                    countUnit(at: index + 2, bytes)
-                    index += 6
-                } else {
-                    ascii += 1
-                    index += 2
-                }
-                continue
-            }
-            if byte < 0x80 { ascii += 1 } else if byte >= 0xC0 { other += 1 }
-            index += 1
-        }
-    }
-
-    /// `\uXXXX`: ASCII when it starts with `00` and a digit below 8; the second half of a surrogate pair is no character.
-    private mutating func countUnit(at index: Int, _ bytes: Span<UInt8>) {
-        let zero = UInt8(ascii: "0")
-        if bytes[index] == zero, bytes[index + 1] == zero, bytes[index + 2] < UInt8(ascii: "8") {
-            ascii += 1
-        } else if bytes[index] | 0x20 == UInt8(ascii: "d"), bytes[index + 1] | 0x20 >= UInt8(ascii: "c") {
-            // DC00...DFFF
-        } else {
-            other += 1
-        }
+        text.add(jsonString: bytes, range.lowerBound + 1..<range.upperBound - 1)
     }
 }

@@ -45,13 +45,32 @@ public struct OpenAIProvider: Provider {
         if endpoint == call.envelope.endpoint {
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
         } else {
-            let conversation = try ConversationReader.read(call, drop: spec.request.drop)
-            let writer = ChatRequestWriter(
-                model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false)
-            body = Preparation.bytes(try writer.write(conversation))
+            body = Preparation.bytes(try converted(call))
         }
         let headers = call.envelope.delivery == .bytes ? [("Accept", "*/*")] : []
         return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
+    }
+
+    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> JSONValue {
+        var conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        if dialect.sendsEndUser, conversation.user == nil { conversation.user = call.endUser }
+        var passed: [JSONValue.Member] = []
+        // What an aggregator understands and no dialect has words for.
+        for name in ["provider", "session_id"] where !dialect.gatewayFields.contains(name) {
+            let bytes = call.envelope.body.readableBytesUInt8Span
+            let member = call.envelope.members.last { JSONText.string(bytes, content: $0.key) == name }
+            var json = member.map { JSONText.raw(bytes, $0.value) }
+            switch call.hostPreferences {
+            case .replaced(let text) where name == "provider" && json != nil: json = text
+            case .nothing where name == "provider": json = nil
+            default: break
+            }
+            if let value = json.flatMap({ JSONText.parse($0) }) { passed.append(.init(name, value)) }
+        }
+        let writer = ChatRequestWriter(
+            model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false,
+            passed: passed)
+        return try writer.write(conversation)
     }
 
     /// Responses pass through where the file says that the vendor has them; Messages never do.
@@ -66,6 +85,17 @@ public struct OpenAIProvider: Provider {
         headers[.accept] = "application/json"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers
+    /// add limits of their own, of which `context_length` and vLLM's `max_model_len` are read.
+    public func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "data") { entry in
+            entry["id"]?.stringValue.map { id in
+                ListedModel(
+                    id: id, contextLength: ModelList.tokens(entry["context_length"]) ?? ModelList.tokens(entry["max_model_len"]))
+            }
+        }
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {

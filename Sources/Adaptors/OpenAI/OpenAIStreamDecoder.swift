@@ -117,7 +117,7 @@ struct OpenAIStreamDecoder: StreamDecoder {
         if isBlank(bytes) { return .forward }
         let facts: OpenAIFacts
         do throws(JSONScanError) {
-            facts = try OpenAIFacts(bytes, end: bytes.count)
+            facts = try OpenAIFacts(bytes, end: bytes.count, delivered: progress.delivered)
         } catch {
             if isLast, error.problem == .unexpectedEnd { throw truncated }
             throw failure(.malformed, "a chunk is no JSON object: \(error)")

@@ -20,6 +20,9 @@ struct OpenAIUsage {
         if let path = rules.cachedTokens { override(&figures.cached, path, root, bytes) }
         if let path = rules.cacheWriteTokens { override(&figures.cacheWrite, path, root, bytes) }
         if let path = rules.reasoningTokens { override(&figures.reasoning, path, root, bytes) }
+        if rules.reasoningInsideCompletion == false, let completion = figures.completion.value, let reasoning = figures.reasoning.value {
+            figures.completion = .count(completion + reasoning)
+        }
         return figures.usage(cachedInside: rules.cachedInsidePrompt ?? true, dialect: dialect)
     }
 

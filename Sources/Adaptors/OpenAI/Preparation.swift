@@ -8,7 +8,9 @@ struct Preparation {
     let spec: ProviderSpec
 
     /// The JSON call for a client's request. - Parameter path: behind the base URL.
-    func post(_ call: UpstreamCall, path: String, body: ByteBuffer, headers extra: [(String, String)] = []) throws(UpstreamFailure) -> UpstreamRequest {
+    func post(
+        _ call: UpstreamCall, path: String, body: ByteBuffer, headers extra: [(String, String)] = []
+    ) throws(UpstreamFailure) -> UpstreamRequest {
         var headers = HTTPFields()
         headers[.contentType] = "application/json"
         headers[.accept] = call.envelope.isStream ? "text/event-stream" : "application/json"

@@ -92,6 +92,8 @@ public struct OpenRouterProvider: Provider {
         }
     }
 
+    public func models(_ body: ByteBuffer) -> [ListedModel]? { OpenRouterList.models(body) }
+
     private func count(_ value: JSONValue?) -> Int64? {
         guard let number = value?.integerValue, (0...1_000_000_000).contains(number) else { return nil }
         return number

@@ -77,6 +77,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
     func body(_ answer: Answer) -> JSONValue {
         var copy = self
         copy.answer = answer
+        copy.answer.id = context.id(answer.id)
         let choice = answer.choices.first ?? Answer.Choice()
         for part in choice.parts {
             var item = Item(kind: .message, id: "")
@@ -125,7 +126,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
     mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer) {
         switch event.kind {
         case .start(let id, let model, let created):
-            answer = Answer(id: id, model: model, created: created)
+            answer = Answer(id: context.id(id), model: model, created: created)
             emit("response.created", [.init("response", response(status: "in_progress"))], &out)
             emit("response.in_progress", [.init("response", response(status: "in_progress"))], &out)
         case .text(let text): append(text, .message, &out)

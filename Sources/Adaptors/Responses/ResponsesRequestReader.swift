@@ -162,7 +162,9 @@ enum ResponsesRequestReader {
     private static func tool(_ given: Fields) throws(UpstreamFailure) -> Conversation.Tool {
         var fields = given
         let type = try fields.requiredText("type")
-        guard type == "function" else { throw .inexpressible(fields.path("type"), "'\(type)' is a tool that only its vendor can run") }
+        guard type == "function" else {
+            throw .inexpressible(fields.path("type"), "'\(type)' is a tool that only its vendor can run")
+        }
         let tool = Conversation.Tool(
             name: try fields.requiredText("name"), description: try fields.text("description"), schema: fields.take("parameters"),
             strict: try fields.flag("strict"))

@@ -15,6 +15,7 @@ struct GatewayFile {
         guard
             let root = cursor.object([
                 "server", "data_dir", "storage", "providers_dir", "channels", "routing", "metering", "journal", "groups", "log",
+                "models",
             ])
         else { return }
         if let server = root["server"] { readServer(server) }
@@ -28,6 +29,7 @@ struct GatewayFile {
         if let journal = root["journal"] { readJournal(journal) }
         if let groups = root["groups"] { readGroups(groups) }
         if let log = root["log"] { readLog(log) }
+        if let models = root["models"] { readModels(models) }
     }
 
     private mutating func readServer(_ cursor: YAMLCursor) {
@@ -112,6 +114,19 @@ struct GatewayFile {
         guard let object = cursor.object(["durability", "max_bytes"]) else { return }
         if let value = object["durability"]?.choice(GatewayConfiguration.Durability.self) { configuration.journal.durability = value }
         if let value = object["max_bytes"]?.integer(65_536...1_099_511_627_776) { configuration.journal.maxBytes = value }
+    }
+
+    private mutating func readModels(_ cursor: YAMLCursor) {
+        guard let object = cursor.object(["sync_interval"]), let interval = object["sync_interval"],
+            let value = interval.duration(allowsZero: true)
+        else { return }
+        if value == .zero {
+            configuration.models.syncInterval = nil
+        } else if value >= .seconds(60), value <= .seconds(3_600 * 24 * 366) {
+            configuration.models.syncInterval = value
+        } else {
+            interval.mismatch("a duration from 1m to 8784h, or 0s for never")
+        }
     }
 
     private mutating func readGroups(_ cursor: YAMLCursor) {

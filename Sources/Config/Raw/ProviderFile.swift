@@ -4,7 +4,7 @@ import Yams
 
 /// `providers/<name>.yaml`.
 enum ProviderFile {
-    static let families: [String] = ["openai", "openrouter"]
+    static let families: [String] = ["openai", "openrouter", "anthropic", "gemini", "cohere", "azure-openai", "bedrock"]
 
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
@@ -108,11 +108,12 @@ enum ProviderFile {
     private static func readUsage(_ cursor: YAMLCursor) -> UsageRules {
         var rules = UsageRules()
         let paths = ["cached_tokens", "cache_write_tokens", "reasoning_tokens"]
-        guard let object = cursor.object(paths + ["cached_inside_prompt", "stream_option"]) else { return rules }
+        guard let object = cursor.object(paths + ["cached_inside_prompt", "reasoning_inside_completion", "stream_option"]) else { return rules }
         rules.cachedTokens = object["cached_tokens"]?.string("a dotted path")
         rules.cacheWriteTokens = object["cache_write_tokens"]?.string("a dotted path")
         rules.reasoningTokens = object["reasoning_tokens"]?.string("a dotted path")
         rules.cachedInsidePrompt = object["cached_inside_prompt"]?.boolean()
+        rules.reasoningInsideCompletion = object["reasoning_inside_completion"]?.boolean()
         rules.streamUsageOption = object["stream_option"]?.boolean()
         return rules
     }

@@ -53,6 +53,11 @@ public struct GatewayConfiguration: Sendable {
         public var format = Format.text
     }
 
+    public struct Models: Sendable {
+        /// How often prices and limits are refreshed from vendors' lists; nil = only by command.
+        public var syncInterval: Duration?
+    }
+
     /// From the environment only.
     public struct Bootstrap: Sendable {
         public var rootPassword: Secret?
@@ -69,6 +74,7 @@ public struct GatewayConfiguration: Sendable {
     public var journal = Journal()
     public var groups: [String: PriceRatio] = ["default": .one]
     public var log = Log()
+    public var models = Models()
     public var bootstrap = Bootstrap()
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])

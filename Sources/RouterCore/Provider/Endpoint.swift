@@ -39,5 +39,6 @@ public struct AdaptorID: RawRepresentable, Sendable, Hashable, CustomStringConve
     public static let anthropic = AdaptorID(rawValue: "anthropic")
     public static let gemini = AdaptorID(rawValue: "gemini")
     public static let cohere = AdaptorID(rawValue: "cohere")
+    public static let bedrock = AdaptorID(rawValue: "bedrock")
     public static let azureOpenAI = AdaptorID(rawValue: "azure-openai")
 }

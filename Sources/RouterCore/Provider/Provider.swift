@@ -44,6 +44,9 @@ public protocol Provider: Sendable {
 
     /// Reads the answer to ``SideCall/activity``; nil when it is none.
     func activity(_ body: ByteBuffer) -> [DailyCost]?
+
+    /// Reads the answer to ``SideCall/listModels``; nil when it is no list of models.
+    func models(_ body: ByteBuffer) -> [ListedModel]?
 }
 
 /// What can be asked of a vendor apart from answers.
@@ -76,6 +79,8 @@ extension Provider {
     public func generation(_ body: ByteBuffer) -> Usage? { nil }
 
     public func activity(_ body: ByteBuffer) -> [DailyCost]? { nil }
+
+    public func models(_ body: ByteBuffer) -> [ListedModel]? { nil }
 }
 
 /// One attempt, as an adaptor sees it.
@@ -94,11 +99,14 @@ public struct UpstreamCall: Sendable {
     public var hostPreferences: ClientPreferences.Forwarded
     /// When the call was made, in Unix seconds: the `created` of an answer whose vendor tells none.
     public var startedAt: Int64 = 0
+    /// The id of an answer whose vendor gives it none; letters, digits, `-` and `_`.
+    public var answerID = ""
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
-        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven
+        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven, startedAt: Int64 = 0
     ) {
+        self.startedAt = startedAt
         self.envelope = envelope
         self.channel = channel
         self.key = key
@@ -139,9 +147,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var hasFinishReason = false
     /// The end marker of the stream came.
     public var isDone = false
-    /// Text delivered, for an estimate when no usage comes.
-    public var deliveredASCII: Int64 = 0
-    public var deliveredOther: Int64 = 0
+    /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.
+    public var delivered = TextTokens()
     /// The vendor's id of the answer.
     public var generationID: String?
     /// The model that the vendor says it used.
@@ -150,8 +157,17 @@ public struct AnswerProgress: Sendable, Hashable {
     public init() {}
 
     /// Completion tokens by our own count of what was delivered.
-    public var estimatedOutputTokens: Int64 {
-        PromptEstimate.tokens(asciiBytes: deliveredASCII, otherCharacters: deliveredOther)
+    public var estimatedOutputTokens: Int64 { delivered.tokens }
+
+    /// Bytes of ASCII and characters beyond it in what was delivered. Adding to them counts text of which only the size is
+    /// known, less exactly than feeding ``delivered``.
+    public var deliveredASCII: Int64 {
+        get { delivered.asciiBytes }
+        set { delivered.add(asciiBytes: newValue - delivered.asciiBytes, otherCharacters: 0) }
+    }
+    public var deliveredOther: Int64 {
+        get { delivered.otherCharacters }
+        set { delivered.add(asciiBytes: 0, otherCharacters: newValue - delivered.otherCharacters) }
     }
 }
 

@@ -116,11 +116,14 @@ public struct UsageRules: Sendable, Hashable {
     public var cachedInsidePrompt: Bool?
     /// Whether `stream_options.include_usage` may be sent. nil = the family's rule (yes).
     public var streamUsageOption: Bool?
+    /// Whether reasoning tokens are counted inside the completion tokens. nil = the family's rule.
+    public var reasoningInsideCompletion: Bool?
 
     public init(
         cachedTokens: String? = nil, cacheWriteTokens: String? = nil, reasoningTokens: String? = nil,
-        cachedInsidePrompt: Bool? = nil, streamUsageOption: Bool? = nil
+        cachedInsidePrompt: Bool? = nil, streamUsageOption: Bool? = nil, reasoningInsideCompletion: Bool? = nil
     ) {
+        self.reasoningInsideCompletion = reasoningInsideCompletion
         self.cachedTokens = cachedTokens
         self.cacheWriteTokens = cacheWriteTokens
         self.reasoningTokens = reasoningTokens

@@ -109,6 +109,11 @@ public struct RouteTable: Sendable {
         serving(model).contains { channels[$0.channel].isEnabled && channels[$0.channel].groups.contains(group) }
     }
 
+    /// Enabled channels that serve a model, with the vendor's name for it and where the provider's list binds it to (nil = everywhere).
+    public func enabledChannels(serving model: String) -> [(channel: Channel, upstream: String, endpoints: Set<Endpoint>?)] {
+        serving(model).filter { channels[$0.channel].isEnabled }.map { (channels[$0.channel], $0.upstream, $0.endpoints) }
+    }
+
     /// Whether any channel, healthy or not, enabled or not, names this model.
     public func knows(_ model: String) -> Bool { !serving(model).isEmpty }
 

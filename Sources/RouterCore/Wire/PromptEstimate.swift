@@ -1,8 +1,8 @@
 /// A guess at the size of a prompt before the vendor has counted it, and a bound that it cannot exceed.
 ///
-/// The guess: a quarter token per ASCII byte inside JSON strings, one token per other character, a flat figure per
-/// image. English text comes out a little high, code and Chinese close. Base64 data (`data:` URLs) is not text and is counted
-/// by the image or file it stands for.
+/// One pass over a JSON body of any dialect. The text of the strings is counted as ``TextTokens`` counts it; roles, types and
+/// ids of messages are not text but a flat figure per message; names inside tools and tools' arguments are text. Images
+/// count a flat figure each, and base64 data of them (`data:image/…` or the `data` of a vendor's own form) is not text.
 public struct PromptEstimate: Sendable, Hashable {
     /// Estimated tokens, images included.
     public var tokens: Int64 = 0
@@ -12,60 +12,219 @@ public struct PromptEstimate: Sendable, Hashable {
 
     /// What one image counts in the guess: a 1024×1024 picture in OpenAI's high-detail scheme is 765, a large one 1,105.
     public static let tokensPerImage: Int64 = 1_105
+    /// What frames a message besides its text: OpenAI documents three and the role.
+    public static let tokensPerMessage: Int64 = 4
+    /// The answer is primed with this many.
+    public static let tokensPerRequest: Int64 = 3
+    /// Base64 bytes of a PDF or of audio per token: a page of 2,000 tokens in 100 KB, a second of audio in 10 to 20.
+    static let fileBytesPerToken: Int64 = 48
 
     public init() {}
 
-    /// Walks the strings of a validated JSON body.
+    /// Walks the strings of a validated JSON body. Other bytes give some figure, within the bound.
     public init(_ bytes: Span<UInt8>) {
-        var ascii = 0
-        var other = 0
-        var skipped = 0
+        var walk = PromptWalk()
+        walk.run(bytes)
+        // Whatever is left out of the bound as an image counts as one, announced or not.
+        images = max(walk.images, walk.imageData)
+        upperBound = Int64(bytes.count - walk.imageBytes) + images * Self.tokensPerImage * 8
+        let text = walk.text.tokens
+        let frame = walk.messages * Self.tokensPerMessage + (text > 0 ? Self.tokensPerRequest : 0)
+        let files = walk.fileBytes / Self.fileBytesPerToken
+        let all = text + frame + walk.names + walk.clientTokens + files + images * Self.tokensPerImage
+        tokens = min(upperBound, all)
+    }
+
+    /// The figure for text of which only the size is known: a quarter token per ASCII byte, one per other character.
+    public static func tokens(asciiBytes: Int64, otherCharacters: Int64) -> Int64 { (asciiBytes + 3) / 4 + otherCharacters }
+}
+
+/// The pass itself: where in the body a string stands decides whether it is text.
+private struct PromptWalk {
+    var text = TextTokens()
+    var messages: Int64 = 0
+    /// Tokens around the names inside tools: a colon, quotes or what a vendor writes for them.
+    var names: Int64 = 0
+    /// Numbers in a prompt that is an array of tokens.
+    var clientTokens: Int64 = 0
+    var images: Int64 = 0
+    /// Base64 that is left out of the bound: how many images, and their bytes.
+    var imageData: Int64 = 0
+    var imageBytes = 0
+    var fileBytes: Int64 = 0
+
+    private var depth = 0
+    /// The depth of the object or array whose names and values all are text, or of one where none is; 0 = neither.
+    private var textDepth = 0
+    private var silentDepth = 0
+    /// The depth of a prompt's array, where numbers are tokens that the client made itself.
+    private var promptDepth = 0
+    private var key = Key.other
+    /// The `data` of Gemini's inline data, which no member announces as an image.
+    private var isInline = false
+
+    private enum Key {
+        case other
+        /// The value is no text: a role, a type, an id, a model's name, a setting.
+        case plain
+        case role, type, imageURL, url, data, inline
+        /// Everything inside is text: tools and their arguments.
+        case open
+        /// The prompt itself: text, or tokens as numbers.
+        case prompt
+    }
+
+    mutating func run(_ bytes: Span<UInt8>) {
         var index = 0
-        let count = bytes.count
-        while index < count {
-            guard bytes[index] == UInt8(ascii: "\"") else {
-                index += 1
-                continue
-            }
-            index += 1
-            if Self.hasPrefix("data:", bytes, index) {
-                let start = index
-                Self.skipToQuote(bytes, &index)
-                skipped += index - start
-            } else if Self.hasPrefix("image_url\"", bytes, index) {
-                index += 9
-                if Self.isFollowedByColon(bytes, index + 1) { images += 1 }
-            } else {
-                while index < count, bytes[index] != UInt8(ascii: "\"") {
-                    let byte = bytes[index]
-                    if byte < 0x80 { ascii += 1 } else if byte >= 0xC0 { other += 1 }
-                    // An escape is two bytes of text; skipping the second keeps \" from ending the string.
-                    index += byte == UInt8(ascii: "\\") ? 2 : 1
+        while index < bytes.count {
+            switch bytes[index] {
+            case UInt8(ascii: "\""): string(bytes, &index)
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                if textDepth == 0, silentDepth == 0, promptDepth == 0 || key != .prompt {
+                    switch key {
+                    case .open: textDepth = depth
+                    case .plain: silentDepth = depth
+                    case .prompt: promptDepth = depth
+                    default: break
+                    }
                 }
+                // Elements of an array stand for its name only where they are strings.
+                if bytes[index] == UInt8(ascii: "{") || key == .open { key = .other }
+                index += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if textDepth == depth { textDepth = 0 }
+                if silentDepth == depth { silentDepth = 0 }
+                if promptDepth == depth { promptDepth = 0 }
+                depth -= 1
+                key = .other
+                index += 1
+            case UInt8(ascii: "0")...UInt8(ascii: "9") where textDepth > 0 || promptDepth > 0:
+                let start = index
+                while index < bytes.count, bytes[index] &- UInt8(ascii: "0") < 10 { index += 1 }
+                if textDepth > 0 { text.add(jsonString: bytes, start..<index) } else { clientTokens += 1 }
+            default: index += 1
             }
-            index += 1
         }
-        tokens = Int64((ascii + 3) / 4 + other) + images * Self.tokensPerImage
-        upperBound = Int64(count - skipped) + images * Self.tokensPerImage * 8
     }
 
-    private static func hasPrefix(_ text: StaticString, _ bytes: Span<UInt8>, _ index: Int) -> Bool {
-        index + text.utf8CodeUnitCount <= bytes.count
-            && JSONScanner.equals(bytes, index..<index + text.utf8CodeUnitCount, text)
-    }
-
-    private static func skipToQuote(_ bytes: Span<UInt8>, _ index: inout Int) {
+    private mutating func string(_ bytes: Span<UInt8>, _ index: inout Int) {
+        let start = index + 1
+        index = start
         while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+            // Skipping the byte after a backslash keeps \" from ending the string.
             index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
         }
+        let content = start..<min(index, bytes.count)
+        index = min(index + 1, bytes.count)
+        var after = index
+        JSONScanner.skipWhitespace(bytes, &after)
+        if after < bytes.count, bytes[after] == UInt8(ascii: ":") {
+            index = after + 1
+            name(bytes, content)
+        } else {
+            value(bytes, content)
+        }
     }
 
-    private static func isFollowedByColon(_ bytes: Span<UInt8>, _ index: Int) -> Bool {
-        var position = index
-        JSONScanner.skipWhitespace(bytes, &position)
-        return position < bytes.count && bytes[position] == UInt8(ascii: ":")
+    private mutating func name(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        if textDepth > 0 {
+            key = .other
+            names += 1
+            return add(bytes, range)
+        }
+        if silentDepth > 0 { return }
+        key = Self.key(bytes, range, isTop: depth == 1)
+        if key == .imageURL { images += 1 }
+        if key == .role { messages += 1 }
+        if key == .inline { isInline = true }
     }
 
-    /// The same rule for text that was delivered: a quarter token per ASCII byte, one per other character.
-    public static func tokens(asciiBytes: Int64, otherCharacters: Int64) -> Int64 { (asciiBytes + 3) / 4 + otherCharacters }
+    private mutating func value(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        if silentDepth > 0 { return }
+        guard textDepth == 0 else { return add(bytes, range) }
+        switch key {
+        case .plain, .role: break
+        case .type: if JSONScanner.equals(bytes, range, "image") { images += 1 }
+        case .imageURL, .url: link(bytes, range)
+        case .data:
+            if Self.isImageData(bytes, range.lowerBound, range.upperBound) {
+                imageData += 1
+                imageBytes += range.count
+                if isInline { images += 1 }
+            } else {
+                file(bytes, range)
+            }
+            isInline = false
+        case .other, .open, .prompt, .inline: add(bytes, range)
+        }
+    }
+
+    private mutating func add(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        text.add(jsonString: bytes, range)
+        text.endPiece()
+    }
+
+    private mutating func link(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        if Self.hasPrefix("data:image/", bytes, range) {
+            imageData += 1
+            imageBytes += range.count
+        } else if Self.hasPrefix("data:", bytes, range) {
+            file(bytes, range)
+        }
+    }
+
+    private mutating func file(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        // What is short or has spaces is text under a name that we took for data.
+        let sample = range.lowerBound..<min(range.upperBound, range.lowerBound + 256)
+        for index in sample where bytes[index] == 0x20 || bytes[index] == UInt8(ascii: "\\") { return add(bytes, range) }
+        if range.count < 256 { add(bytes, range) } else { fileBytes += Int64(range.count) }
+    }
+
+    private static func hasPrefix(_ text: StaticString, _ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        range.count >= text.utf8CodeUnitCount
+            && JSONScanner.equals(bytes, range.lowerBound..<range.lowerBound + text.utf8CodeUnitCount, text)
+    }
+
+    /// PNG, JPEG, GIF and WebP begin with the same base64 always.
+    private static func isImageData(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
+        hasPrefix("iVBOR", bytes, start..<end) || hasPrefix("/9j/", bytes, start..<end) || hasPrefix("R0lGOD", bytes, start..<end)
+            || (hasPrefix("UklGR", bytes, start..<end) && end - start > 16
+                && hasPrefix("RUJQ", bytes, start + 12..<end))
+    }
+
+    private static func key(_ bytes: Span<UInt8>, _ range: Range<Int>, isTop: Bool) -> Key {
+        func isOne(_ names: StaticString...) -> Bool { names.contains { JSONScanner.equals(bytes, range, $0) } }
+        switch range.count {
+        case 2: return isOne("id") ? .plain : .other
+        case 3: return isOne("url", "uri") ? .url : .other
+        case 4:
+            if isOne("role") { return .role }
+            if isOne("type") { return .type }
+            if isOne("args") { return .open }
+            return isOne("data") ? .data : isTop && isOne("user", "stop") ? .plain : .other
+        case 5:
+            if isOne("tools", "input") { return isTop && isOne("input") ? .prompt : .open }
+            return isTop && isOne("model") ? .plain : .other
+        case 6:
+            if isTop && isOne("prompt") { return .prompt }
+            return isOne("format", "detail") ? .plain : isOne("schema") ? .open : .other
+        case 7: return isOne("call_id", "file_id") || (isTop && isOne("user_id")) ? .plain : isOne("fileUri") ? .url : .other
+        default: return longKey(bytes, range, isTop: isTop)
+        }
+    }
+
+    private static func longKey(_ bytes: Span<UInt8>, _ range: Range<Int>, isTop: Bool) -> Key {
+        func isOne(_ names: StaticString...) -> Bool { names.contains { JSONScanner.equals(bytes, range, $0) } }
+        if isOne("image_url") { return .imageURL }
+        if isOne("file_data", "file_url", "file_uri") { return .url }
+        if isOne("inline_data", "inlineData") { return .inline }
+        if isOne("functions", "response", "parameters", "input_schema") { return .open }
+        if isOne(
+            "tool_call_id", "tool_use_id", "media_type", "mime_type", "mimeType", "signature", "thoughtSignature", "encrypted_content")
+        {
+            return .plain
+        }
+        return isTop && isOne("metadata", "service_tier", "session_id", "prompt_cache_key", "tool_choice") ? .plain : .other
+    }
 }

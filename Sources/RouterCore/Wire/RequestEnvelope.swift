@@ -93,7 +93,8 @@ public struct RequestEnvelope: Sendable {
         let given = members.filter {
             isResponses
                 ? JSONText.isKey($0, "max_output_tokens", bytes)
-                : JSONText.isKey($0, "max_tokens", bytes) || JSONText.isKey($0, "max_completion_tokens", bytes)
+                : JSONText.isKey($0, "max_tokens", bytes)
+                    || !speaksOtherDialect && JSONText.isKey($0, "max_completion_tokens", bytes)
         }
         var splice = BodySplice()
         for member in given { splice.replace(member.value, with: String(tokens)) }
@@ -138,11 +139,12 @@ public struct RequestEnvelope: Sendable {
             if try flag("include_usage", inside: member, bytes, "stream_options") { wantsStreamUsage = true }
         case 5 where JSONText.isKey(member, "usage", bytes) && member.kind == .object:
             if try flag("include", inside: member, bytes, "usage") { wantsStreamUsage = true }
-        case 10 where JSONText.isKey(member, "max_tokens", bytes):
+        // A bound under another dialect's name binds nobody, so it must not lower the hold.
+        case 10 where endpoint != .responses && JSONText.isKey(member, "max_tokens", bytes):
             if member.kind != .null, !hasMaxCompletionTokens {
                 maxOutputTokens = try integer(member, bytes, "max_tokens", atLeast: 0)
             }
-        case 21 where JSONText.isKey(member, "max_completion_tokens", bytes):
+        case 21 where !speaksOtherDialect && JSONText.isKey(member, "max_completion_tokens", bytes):
             if member.kind != .null {
                 maxOutputTokens = try integer(member, bytes, "max_completion_tokens", atLeast: 0)
                 hasMaxCompletionTokens = true
@@ -164,6 +166,7 @@ public struct RequestEnvelope: Sendable {
     }
 
     private var hasMaxCompletionTokens = false
+    private var speaksOtherDialect: Bool { endpoint == .responses || endpoint == .messages }
 
     /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but
     /// not from the vendor. Refused when it spells one of ours.

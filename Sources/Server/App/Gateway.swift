@@ -71,12 +71,14 @@ public struct Gateway: Sendable {
         let users = try await store.allUsers()
         let keys = KeyDirectory()
         keys.load(users: users, tokens: try await store.allTokens())
-        _ = try await store.seedPrices(PriceSeed.rows(of: configuration.providers), now: options.clock.unixSeconds)
+        let catalogue = try await Catalogue.load(store, configuration)
+        _ = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue), now: options.clock.unixSeconds)
         let prices = PriceBook(try await store.allPrices())
 
         let simulator = try await startDemo(configuration)
         let builtinBaseURL = simulator.map { "http://127.0.0.1:\($0.port)/v1" }
-        let snapshots = SnapshotHolder(GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL))
+        let snapshots = SnapshotHolder(
+            GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices))
         var seed = SystemRandomNumberGenerator()
         let health = HealthRegistry(
             settings: configuration.routes.settings, clock: options.clock, seed: seed.next())
@@ -85,8 +87,8 @@ public struct Gateway: Sendable {
         health.restore(try await store.loadHealth(), channels: channels)
         let transport = try CurlTransport()
         let reloader = ConfigurationReloader(
-            path: options.configPath, environment: options.environment, snapshots: snapshots, health: health,
-            prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
+            path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
+            health: health, prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
@@ -123,6 +125,7 @@ public struct Gateway: Sendable {
             ChangeWatcher(services: services),
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
             ChannelProber(services: services),
+            CatalogueKeeper(services: services),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),
             http,
         ]

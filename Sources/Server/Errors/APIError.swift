@@ -1,3 +1,4 @@
+import Adaptors
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -115,22 +116,15 @@ struct APIError: Error, HTTPResponseError {
             message: "Something went wrong inside the gateway; the X-Request-Id names this request in its log.")
     }
 
-    func jsonBody() -> ByteBuffer {
-        var buffer = ByteBuffer()
-        JSONValue.object([
-            .init(
-                "error",
-                ["message": .string(message), "type": .string(type), "param": .optional(param), "code": .optional(code)])
-        ]).write(to: &buffer)
-        return buffer
-    }
+    func response(from request: Request, context: some RequestContext) throws -> Response { response(.chat, nil) }
 
-    func response(from request: Request, context: some RequestContext) throws -> Response { response() }
-
-    func response() -> Response {
+    /// In the shape of the dialect that the client speaks.
+    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> Response {
         var headers = headers
         headers[.contentType] = "application/json"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: jsonBody()))
+        let body = DialectError.body(
+            endpoint, status: status.code, message: message, type: type, code: code, param: param, requestID: requestID?.description)
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: body))
     }
 }
 

@@ -6,11 +6,19 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it.
+/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's
+/// for clients that send `anthropic-version`.
 enum ModelsHandlers {
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
-        let items = usable(principal, services).map { json($0, services) }
+        let names = usable(principal, services)
+        if isAnthropic(request) {
+            return answer([
+                "data": .array(names.map { anthropic($0, services) }), "has_more": false, "first_id": .optional(names.first),
+                "last_id": .optional(names.last),
+            ])
+        }
+        let items = names.map { json($0, services) }
         return answer(.object([.init("object", "list"), .init("data", .array(items))]))
     }
 
@@ -19,7 +27,33 @@ enum ModelsHandlers {
         let raw = context.parameters.getCatchAll().joined(separator: "/")
         let name = raw.removingPercentEncoding ?? raw
         guard usable(principal, services).contains(name) else { throw APIError.modelNotFound(name) }
-        return answer(json(name, services))
+        return answer(isAnthropic(request) ? anthropic(name, services) : json(name, services))
+    }
+
+    private static let versionHeader = HTTPField.Name("anthropic-version")
+
+    private static func isAnthropic(_ request: Request) -> Bool {
+        versionHeader.map { request.headers[$0] != nil } ?? false
+    }
+
+    /// https://docs.anthropic.com/en/api/models-list. Where the time is not known, it is the epoch, as that page wants it.
+    private static func anthropic(_ model: String, _ services: GatewayServices) -> JSONValue {
+        let row = services.prices.row(model)
+        let created = Date(timeIntervalSince1970: TimeInterval(row?.createdAt ?? 0))
+        return [
+            "type": "model", "id": .string(model), "display_name": .string(row?.displayName ?? model),
+            "created_at": .string(created.formatted(.iso8601)),
+        ]
+    }
+
+    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body, the one that holds are made from. No vendor is asked and
+    /// nothing is charged.
+    static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let principal = try principal(context)
+        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
+        let envelope = try await Read(limit: limit).run(request, endpoint: .messages)
+        guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
+        return answer(["input_tokens": .integer(envelope.prompt.tokens)])
     }
 
     private static func principal(_ context: GatewayContext) throws -> KeyPrincipal {

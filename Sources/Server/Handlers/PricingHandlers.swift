@@ -56,6 +56,10 @@ enum PricingHandlers {
             try await services.store.setPrice(prepared, now: services.clock.unixSeconds)
         }
         services.prices.update(saved)
+        // A model that a vendor lists and no file names is served from its first price on.
+        if old == nil, services.snapshots.snapshot.catalogue.names(name) {
+            try await storing("price") { try await services.reloader.catalogueChanged() }
+        }
         try await services.store.audit(
             actorID: actor.id, action: "pricing.change",
             detail: JSONValue.object([.init("model_name", .string(name)), .init("version", .integer(saved.version))]).text,

@@ -49,45 +49,53 @@ struct OuterMiddleware: RouterMiddleware {
 
     private func isModelArea(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
 
+    /// The dialect that a path speaks, for the shape of its errors.
+    private func dialect(_ path: String) -> Endpoint {
+        let parts = path.split(separator: "/")
+        if parts.last == "messages" || parts.last == "count_tokens" { return .messages }
+        return parts.last == "responses" ? .responses : .chat
+    }
+
     private func errorResponse(_ error: any Error, _ request: Request, _ context: GatewayContext) -> Response {
         let path = request.uri.path
+        func shaped(_ error: APIError) -> Response { error.response(dialect(path), context.requestID) }
         switch error {
-        case let error as APIError: return error.response()
+        case let error as APIError: return shaped(error)
         case let error as ManagementError: return error.response()
-        case let error as HTTPError where error.status == .notFound: return notFound(request)
+        case let error as HTTPError where error.status == .notFound: return notFound(request, shaped)
         case let error as HTTPError:
             let message = error.body ?? error.status.reasonPhrase
             return isModelArea(path)
-                ? APIError(status: error.status, type: "invalid_request_error", message: message).response()
+                ? shaped(APIError(status: error.status, type: "invalid_request_error", message: message))
                 : ManagementError(error.status, message).response()
         case StoreError.database(let detail):
             services.logger.error(
                 "the database failed", metadata: ["request_id": "\(context.requestID)", "error": "\(detail)"])
             return isModelArea(path)
-                ? APIError.unavailable("The gateway's books cannot be written at the moment; try again.").response()
+                ? shaped(.unavailable("The gateway's books cannot be written at the moment; try again."))
                 : ManagementError(.serviceUnavailable, "the database does not answer").response()
         default:
             // Logged once, here, with the id that the client got.
             services.logger.error(
                 "unexpected error", metadata: ["request_id": "\(context.requestID)", "error": "\(error)"])
             return isModelArea(path)
-                ? APIError.internalError().response()
+                ? shaped(.internalError())
                 : ManagementError(.internalServerError, "something went wrong inside the gateway").response()
         }
     }
 
     /// No such path, or a path that takes other methods.
-    private func notFound(_ request: Request) -> Response {
+    private func notFound(_ request: Request, _ shaped: (APIError) -> Response) -> Response {
         let path = request.uri.path
         let methods = Set(routes.filter { Self.matches($0.path, path) }.map(\.method))
         if !methods.isEmpty {
             let error = APIError.methodNotAllowed(Array(methods))
             return isModelArea(path)
-                ? error.response()
+                ? shaped(error)
                 : ManagementError(.methodNotAllowed, error.message, headers: error.headers).response()
         }
         return isModelArea(path)
-            ? APIError.notFound(path).response() : ManagementError.notFound("path").response()
+            ? shaped(.notFound(path)) : ManagementError.notFound("path").response()
     }
 
     static func matches(_ template: String, _ path: String) -> Bool {

@@ -1,23 +1,22 @@
+import Adaptors
 import HTTPTypes
 import Hummingbird
 import NIOCore
 import RouterCore
 
-/// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream.
+/// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream, in the shape of its dialect.
 enum RelayErrors {
-    static func answer(_ failure: UpstreamFailure) -> Response {
+    static func answer(_ failure: UpstreamFailure, _ endpoint: Endpoint, _ requestID: RouterCore.RequestID) -> Response {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
             // The client's own request is at fault: the vendor's words serve best.
             var headers = HTTPFields()
             headers[.contentType] = "application/json"
             return Response(
                 status: HTTPResponse.Status(code: status), headers: headers,
-                body: ResponseBody(byteBuffer: ByteBuffer(string: "{\"error\":\(error)}")))
+                body: ResponseBody(
+                    byteBuffer: DialectError.body(endpoint, status: status, clientError: error, requestID: requestID.description)))
         }
-        let error = apiError(failure)
-        var headers = error.headers
-        headers[.contentType] = "application/json"
-        return Response(status: error.status, headers: headers, body: ResponseBody(byteBuffer: error.jsonBody()))
+        return apiError(failure).response(endpoint, requestID)
     }
 
     static func apiError(_ failure: UpstreamFailure) -> APIError {
@@ -48,21 +47,18 @@ enum RelayErrors {
         }
     }
 
-    /// What ends a stream that broke: an event that every OpenAI client raises as an error, and no `[DONE]` after it.
+    /// What ends a stream that broke: an event that every client of the dialect raises as an error, and no end marker after it.
     /// - Parameter hasContent: false when the head went out early and no answer ever came.
-    static func event(_ failure: UpstreamFailure, hasContent: Bool = true) -> ByteBuffer {
+    static func event(_ failure: UpstreamFailure, _ endpoint: Endpoint, hasContent: Bool = true) -> ByteBuffer {
+        let error = apiError(failure)
         var message: String
         switch failure.kind {
         case .timeout: message = "the upstream went silent in the middle of the answer"
         case .overloaded where failure.source == .gateway: message = "the gateway is shutting down"
         default: message = "the upstream broke off in the middle of the answer"
         }
-        if !hasContent { message = apiError(failure).message }
-        var buffer = ByteBuffer(string: "data: ")
-        JSONValue.object([
-            .init("error", ["message": .string(message), "type": "upstream_error", "param": .null, "code": .string(failure.kind.rawValue)])
-        ]).write(to: &buffer)
-        buffer.writeString("\n\n")
-        return buffer
+        if !hasContent { message = error.message }
+        return DialectError.event(
+            endpoint, status: error.status.code, message: message, type: "upstream_error", code: failure.kind.rawValue)
     }
 }

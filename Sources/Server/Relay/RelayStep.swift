@@ -11,6 +11,7 @@ struct Relay: Sendable {
 
     private var requestID: RouterCore.RequestID { settle.admission.accepted.requestID }
     private var services: GatewayServices { settle.services }
+    private var endpoint: Endpoint { settle.admission.accepted.endpoint }
 
     // MARK: Whole answers
 
@@ -24,7 +25,7 @@ struct Relay: Sendable {
 
     /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
     func refuse(_ failure: UpstreamFailure) async throws -> Response {
-        let error = RelayErrors.answer(failure)
+        let error = RelayErrors.answer(failure, endpoint, requestID)
         let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
         try await settle.end(Settle.End(outcome: outcome, status: error.status.code, failure: failure))
         return error
@@ -66,7 +67,7 @@ struct Relay: Sendable {
                 if failure.source == .downstream { isGone = true }
                 try await relay.settle.end(
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
-                if !isGone { try await writer.write(RelayErrors.event(failure, hasContent: false)) }
+                if !isGone { try await writer.write(RelayErrors.event(failure, relay.endpoint, hasContent: false)) }
                 throw failure
             case .whole(let answer):
                 // The vendor has ignored that a stream was asked for: its answer is the one event.
@@ -231,7 +232,7 @@ private struct StreamRun {
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))
         // In binary data there is no place for words; the connection that breaks says it.
-        if !isGone, answer.contentType == nil { try await writer.write(RelayErrors.event(failure)) }
+        if !isGone, answer.contentType == nil { try await writer.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
         throw failure
     }
 

@@ -34,10 +34,11 @@ struct SingleAttempt: Sendable {
         guard let provider = admission.accepted.snapshot.provider(of: candidate.route.channel) else {
             return .failed(UpstreamFailure(source: .gateway, kind: .server, detail: "no adaptor for the channel"))
         }
-        let call = UpstreamCall(
+        var call = UpstreamCall(
             envelope: admission.envelope, channel: candidate.route.channel, key: candidate.route.key,
             model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
-            hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven)
+            hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
+        call.answerID = admission.accepted.requestID.description
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
@@ -127,7 +128,9 @@ struct SingleAttempt: Sendable {
 
     private func isEventStream(_ head: UpstreamHead) -> Bool {
         guard let type = head.headers[.contentType] else { return true }
-        return type.lowercased().hasPrefix("text/event-stream")
+        let lower = type.lowercased()
+        // Bedrock streams frames of AWS's own.
+        return lower.hasPrefix("text/event-stream") || lower.hasPrefix("application/vnd.amazon.eventstream")
     }
 
     /// A non-2xx answer, with as much of its body as is needed to name the failure.

@@ -11,6 +11,9 @@ enum GatewayRoutes {
             Route(.post, "\(prefix)/chat/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .chat) },
             Route(.post, "\(prefix)/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .completions) },
             Route(.post, "\(prefix)/embeddings", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .embeddings) },
+            Route(.post, "\(prefix)/responses", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .responses) },
+            Route(.post, "\(prefix)/messages", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .messages) },
+            Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
             Route(.post, "\(prefix)/images/generations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .images) },
             Route(.post, "\(prefix)/audio/speech", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .speech) },
             Route(.post, "\(prefix)/audio/transcriptions", .apiKey) {
@@ -46,6 +49,7 @@ enum GatewayRoutes {
         Route(.post, "/api/balance/admin/refund", .admin, BalanceHandlers.refund),
         Route(.get, "/api/ledger/unreconciled", .admin, LedgerHandlers.unreconciled),
         Route(.get, "/api/ledger/margin", .admin, LedgerHandlers.margin),
+        Route(.get, "/api/models", .open, CatalogueHandlers.list),
         Route(.get, "/api/models/pricing", .open, PricingHandlers.list),
         Route(.get, "/api/models/pricing/**", .open, PricingHandlers.one),
         Route(.put, "/api/models/pricing", .admin, PricingHandlers.change),

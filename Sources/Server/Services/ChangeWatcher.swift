@@ -16,7 +16,9 @@ struct ChangeWatcher: Service {
         }
         await cancelWhenGracefulShutdown {
             for await batch in changes {
-                for change in Set(batch) { await self.apply(change) }
+                // All prices are read at once, however many have changed: a sync changes hundreds.
+                let changes = batch.map { $0.topic == .prices ? StoreChange(topic: .prices, subject: "") : $0 }
+                for change in Set(changes) { await self.apply(change) }
             }
         }
     }
@@ -40,13 +42,19 @@ struct ChangeWatcher: Service {
             if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
         case .tokens:
             if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
-        case .prices: services.prices.replaceAll(try await services.store.allPrices())
-        case .settings: try await readSwitches()
+        // A first price may be what a model of a vendor's list was waiting for.
+        case .prices: try await services.reloader.catalogueChanged()
+        case .settings:
+            if change.subject.hasPrefix(Catalogue.settingPrefix) {
+                try await services.reloader.catalogueChanged()
+            } else {
+                try await readSwitches()
+            }
         case .recall: if !isOurs { try await services.meter.recall(id) }
         case .freed: if !isOurs { services.meter.wake(id) }
         case .everything:
             services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
-            services.prices.replaceAll(try await services.store.allPrices())
+            try await services.reloader.catalogueChanged()
             try await readSwitches()
         }
     }

@@ -15,13 +15,18 @@ public actor ConfigurationReloader {
     private let clock: ServerClock
     private let logger: Logger
     private let builtinBaseURL: String?
+    /// As the files have it, without what vendors' lists add.
+    private var configuration: GatewayConfiguration
+    /// Counts reloads.
+    private var generation = 0
 
     init(
-        path: String, environment: [String: String], snapshots: SnapshotHolder, health: HealthRegistry,
+        path: String, environment: [String: String], configuration: GatewayConfiguration, snapshots: SnapshotHolder, health: HealthRegistry,
         prices: PriceBook, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
     ) {
         self.path = path
         self.environment = environment
+        self.configuration = configuration
         self.snapshots = snapshots
         self.health = health
         self.prices = prices
@@ -49,40 +54,45 @@ public actor ConfigurationReloader {
         if GatewaySnapshot.needsBuiltin(configuration), builtinBaseURL == nil {
             logger.warning("the demo channel was added after the start and stays off until a restart")
         }
-        let changed = try await store.seedPrices(
-            PriceSeed.rows(of: configuration.providers), now: clock.unixSeconds)
-        if changed > 0 { prices.replaceAll(try await store.allPrices()) }
-        let old = snapshots.snapshot.configuration.routes
-        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL)
-        let known = Set(old.channels.map(\.id))
-        // Before the swap: a channel that an operator has switched off does not come back for a moment.
-        let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
-        try await ChannelSwitches(store: store, health: health).load(new)
-        snapshots.replace(snapshot)
-        health.apply(snapshot.configuration.routes, replacing: old)
+        let catalogue = try await Catalogue.load(store, configuration)
+        let changed = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue), now: clock.unixSeconds)
+        // Also what a command has written beside us.
+        prices.replaceAll(try await store.allPrices())
+        try await take(configuration, catalogue)
         logger.notice(
             "configuration reloaded",
             metadata: ["channels": "\(configuration.routes.channels.count)", "prices_changed": "\(changed)"])
         for warning in configuration.warnings { logger.warning("\(warning)") }
         return configuration.warnings
     }
-}
 
-/// Price rows from provider files.
-enum PriceSeed {
-    /// One row per model that has a price. When two files price one model, the first by name of the provider wins,
-    /// so that the result does not depend on the order of reading.
-    static func rows(of providers: [ProviderSpec]) -> [PricingRow] {
-        var rows: [String: PricingRow] = [:]
-        for provider in providers.sorted(by: { $0.name < $1.name }) {
-            for model in provider.models where rows[model.id] == nil {
-                guard let price = model.price else { continue }
-                rows[model.id] = PricingRow(
-                    modelName: model.id, displayName: model.displayName ?? model.id, provider: provider.name,
-                    description: model.description ?? "", contextLength: model.contextLength,
-                    maxOutputTokens: model.maxOutputTokens, price: price)
-            }
+    /// Takes up what a sync with vendors' lists has written: prices, and models that no file lists.
+    /// - Throws: ``StoreError``; the old snapshot stays then.
+    func catalogueChanged() async throws {
+        // A reload that comes in between has read newer files; then this is done over them.
+        var isDone = false
+        while !isDone {
+            let seen = generation
+            let catalogue = try await Catalogue.load(store, configuration)
+            prices.replaceAll(try await store.allPrices())
+            isDone = try await take(configuration, catalogue, onlyIn: seen)
         }
-        return rows.values.sorted { $0.modelName < $1.modelName }
+    }
+
+    /// - Returns: false when another reload came first, where that matters.
+    @discardableResult
+    private func take(_ configuration: GatewayConfiguration, _ catalogue: Catalogue, onlyIn seen: Int? = nil) async throws -> Bool {
+        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices)
+        let known = Set(snapshots.snapshot.configuration.routes.channels.map(\.id))
+        // Before the swap: a channel that an operator has switched off does not come back for a moment.
+        let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
+        try await ChannelSwitches(store: store, health: health).load(new)
+        if let seen, seen != generation { return false }
+        let old = snapshots.snapshot.configuration.routes
+        snapshots.replace(snapshot)
+        health.apply(snapshot.configuration.routes, replacing: old)
+        self.configuration = configuration
+        if seen == nil { generation += 1 }
+        return true
     }
 }

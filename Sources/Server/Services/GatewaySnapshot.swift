@@ -7,10 +7,17 @@ import Synchronization
 public final class GatewaySnapshot: Sendable {
     public let configuration: GatewayConfiguration
     private let providers: [String: any Provider]
+    let catalogue: Catalogue
 
     /// `builtinBaseURL` replaces `builtin:simulator`, once the simulator runs.
-    public init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
-        var configuration = configuration
+    public convenience init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
+        self.init(configuration, builtinBaseURL: builtinBaseURL, catalogue: Catalogue(), prices: PriceBook())
+    }
+
+    /// - Parameter catalogue: vendors' lists; what they name beyond the files, and `prices` knows, is served as well.
+    init(_ configuration: GatewayConfiguration, builtinBaseURL: String?, catalogue: Catalogue, prices: PriceBook) {
+        var configuration = catalogue.extending(configuration, prices)
+        self.catalogue = catalogue
         if let builtinBaseURL { configuration = Self.resolveBuiltin(configuration, builtinBaseURL) }
         self.configuration = configuration
         var providers: [String: any Provider] = [:]

@@ -10,6 +10,7 @@ public final class LeaseKeeper: Service {
     private let logger: Logger
 
     private static let interval = Duration.seconds(1)
+    private static let tidying = Duration.seconds(300)
     /// A lease that no request has used for this long is given back.
     private static let idle = Duration.seconds(10)
     /// Part of the lifetime after which leases are renewed; three more chances remain then.
@@ -21,9 +22,14 @@ public final class LeaseKeeper: Service {
     }
 
     public func run() async throws {
-        // The only gateway of its ledger leases everything and for good.
+        // The only gateway of its ledger leases everything and for good; only its memory has to be kept tidy.
         guard !meter.holder.isExclusive else {
-            try? await gracefulShutdown()
+            await cancelWhenGracefulShutdown {
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: Self.tidying)
+                    self.meter.forgetIdle(Self.idle)
+                }
+            }
             return
         }
         await cancelWhenGracefulShutdown {

@@ -254,6 +254,12 @@ public final class Meter: Sendable {
     func giveBackIdle(_ idle: Duration) async throws {
         let before = clock.monotonic.advanced(by: .zero - idle)
         for (userID, _) in book.withLock({ $0.idle(before: before) }) { try await recall(userID) }
+        forgetIdle(idle)
+    }
+
+    /// Drops from memory what is of no use any more: users without a lease, spending of days that are over.
+    func forgetIdle(_ idle: Duration) {
+        let before = clock.monotonic.advanced(by: .zero - idle)
         let now = clock.unixSeconds
         let windows = Set(BudgetWindow.allCases.map { $0.number(at: now) })
         book.withLock { $0.forgetIdle(before: before, currentWindows: windows) }

@@ -140,7 +140,10 @@ extension PostgresStore {
                 }
                 return (entry, false)
             }
-            return (try Self.insertEntry(posting, &session), true)
+            let entry = try Self.insertEntry(posting, &session)
+            // What is taken from a balance must not be spent from leases: everybody gives back what is not in use.
+            if posting.amount.isNegative { try session.execute("SELECT announce('recall', $1)", ["\(posting.userID) admin"]) }
+            return (entry, true)
         }
     }
 

@@ -1,0 +1,164 @@
+import HTTPTypes
+public import NIOCore
+public import RouterCore
+
+/// Amazon Bedrock's Converse, from every dialect by conversion.
+///
+/// The base URL is `https://bedrock-runtime.REGION.amazonaws.com`. A key with colons (`ACCESS_KEY_ID:SECRET` or with `:SESSION_TOKEN`) signs
+/// (Signature Version 4; ``UpstreamCall/startedAt`` is the time); one without is a Bedrock API key and goes as bearer.
+public struct BedrockProvider: Provider {
+    public static let family = AdaptorID.bedrock
+    public static let paths: [Endpoint: String] = [.chat: "/model/{model}/converse"]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+
+    public let spec: ProviderSpec
+
+    public init(spec: ProviderSpec) { self.spec = spec }
+
+    public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
+        guard call.envelope.endpoint.isConversation else {
+            throw UpstreamFailure(
+                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
+        }
+        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        let limit = spec.models.first { $0.id == call.upstreamModel }?.maxOutputTokens
+        let body = Preparation.bytes(try ConverseRequestWriter(rules: spec.request, modelMaxTokens: limit).write(conversation))
+        guard ModelName.problem(call.upstreamModel) == nil else {
+            throw UpstreamFailure(source: .gateway, kind: .modelUnavailable, detail: "the model name is not fit for a URL")
+        }
+        // Names hold colons, and ARNs slashes: all of it is one segment.
+        let path = "/model/\(PercentEncoding.query(call.upstreamModel))/converse\(call.envelope.isStream ? "-stream" : "")"
+        guard let key = call.key, key.reveal().contains(":") else { return try Preparation(spec: spec).post(call, path: path, body: body) }
+        return try signed(call, key, path, body)
+    }
+
+    private func signed(_ call: UpstreamCall, _ key: Secret, _ path: String, _ body: ByteBuffer) throws(UpstreamFailure) -> UpstreamRequest {
+        let parts = key.reveal().split(separator: ":", maxSplits: 2).map(String.init)
+        let (host, prefix) = Self.origin(call.baseURL)
+        guard parts.count >= 2, let region = host.split(separator: ".").dropFirst().first, host.hasSuffix(".amazonaws.com") else {
+            throw UpstreamFailure(
+                source: .gateway, kind: .credentialRefused,
+                detail: "provider '\(spec.name)': the key or the base URL is not fit for a signature")
+        }
+        var headers = [("host", host), ("x-amz-date", SignatureV4.time(call.startedAt)), ("content-type", "application/json")]
+        if parts.count == 3 { headers.append(("x-amz-security-token", parts[2])) }
+        let signer = SignatureV4(accessKey: parts[0], secret: parts[1], region: String(region), service: "bedrock")
+        let authorization = signer.authorization(
+            method: "POST", path: prefix + path, headers: headers.map { (name: $0.0, value: $0.1) }, body: Array(body.readableBytesView),
+            seconds: call.startedAt)
+        var unsigned = call
+        unsigned.key = nil
+        // `host` is the transport's to send.
+        return try Preparation(spec: spec).post(
+            unsigned, path: path, body: body, headers: headers.dropFirst() + [("authorization", authorization)])
+    }
+
+    /// Host and path of a base URL.
+    private static func origin(_ url: String) -> (host: String, path: String) {
+        let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
+        let host = rest.prefix { $0 != "/" }
+        return (String(host), String(rest.dropFirst(host.count)))
+    }
+
+    public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
+        let answer = ConverseAnswerReader.answer(try Preparation.tree(body))
+        var progress = AnswerProgress()
+        progress.absorb(answer)
+        progress.isDone = true
+        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+    }
+
+    public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
+        BedrockStreamDecoder(writer: DialectWriter.stream(call.envelope.endpoint, DialectContext(call)), errors: Self.errors(spec, call.key))
+    }
+
+    /// The name of the error is in a header (`x-amzn-errortype: ThrottlingException:http://…`).
+    public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
+        let name = HTTPField.Name("x-amzn-errortype").flatMap { head.headers[$0] }.map { String($0.prefix { $0 != ":" }) }
+        let tree = try? JSONValue(parsing: body)
+        let message = (tree?["message"] ?? tree?["Message"])?.stringValue ?? String(buffer: body)
+        let error: JSONValue = ["error": ["message": .string(message), "type": .optional(name)]]
+        return Self.errors(spec, nil).failure(head: head, body: Preparation.bytes(error), now: now)
+    }
+
+    static func errors(_ spec: ProviderSpec, _ key: Secret?) -> OpenAIErrors {
+        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+            switch status {
+            case 400 where facts.says("too long"): .contextLength
+            case 400 where facts.says("model identifier is invalid") || facts.says("on-demand throughput"): .modelUnavailable
+            // The key is well; the account has not asked for this model.
+            case 403 where facts.says("access to the model"): .modelUnavailable
+            case 424: .server
+            case 429 where facts.codes.contains("ModelNotReadyException"): .overloaded
+            default: nil
+            }
+        }
+    }
+}
+
+/// Reads Converse's binary stream. It holds one incomplete message.
+struct BedrockStreamDecoder: StreamDecoder {
+    private(set) var progress = AnswerProgress()
+    private(set) var trailer = ByteBuffer()
+    private var pending = ByteBuffer()
+    private var reader = ConverseAnswerReader()
+    private var writer: any AnswerEventWriter
+    private let errors: OpenAIErrors
+
+    init(writer: any AnswerEventWriter, errors: OpenAIErrors) {
+        self.writer = writer
+        self.errors = errors
+    }
+
+    mutating func push(_ bytes: ByteBuffer, into out: inout ByteBuffer) throws(UpstreamFailure) {
+        guard !progress.isDone else { return }
+        pending.discardReadBytes()
+        pending.writeImmutableBuffer(bytes)
+        while !progress.isDone {
+            let message: EventStreamMessage
+            do throws(EventStreamMessage.Problem) {
+                guard let next = try EventStreamMessage.next(&pending, maximum: FamilyStreamDecoder.maximumBytes) else { return }
+                message = next
+            } catch {
+                throw broken("a message of the event stream is damaged: \(error)")
+            }
+            try take(message, into: &out)
+        }
+    }
+
+    mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
+        guard !progress.isDone else { return }
+        throw UpstreamFailure(
+            kind: .truncated, isBillable: progress.hasContent, detail: "the upstream closed the stream before it was complete")
+    }
+
+    private mutating func take(_ message: EventStreamMessage, into out: inout ByteBuffer) throws(UpstreamFailure) {
+        let json = try? JSONValue(parsing: message.payload)
+        if message.headers[":message-type"] != "event" {
+            let name = message.headers[":exception-type"] ?? message.headers[":error-code"] ?? ""
+            let statuses = [
+                "throttlingException": 429, "validationException": 400, "serviceUnavailableException": 503, "modelTimeoutException": 504,
+            ]
+            let error: JSONValue = [
+                "message": json?["message"] ?? .string(name), "code": .integer(statuses[name] ?? 500), "type": .string(name),
+            ]
+            throw errors.inBand(error.text, hasContent: progress.hasContent)
+        }
+        guard let json, case .object = json else { throw broken("an event is no JSON object") }
+        var events: [AnswerEvent] = []
+        reader.read(message.headers[":event-type"] ?? "", json, into: &events)
+        for event in events {
+            progress.absorb(event)
+            writer.write(event, into: &out)
+            guard event.kind == .end else { continue }
+            guard progress.hasFinishReason else { throw broken("the stream ended without a reason") }
+            progress.isDone = true
+            trailer = writer.end(into: &out)
+        }
+        if writer.heldBytes > FamilyStreamDecoder.maximumBytes { throw broken("the answer is too large") }
+    }
+
+    private func broken(_ detail: String) -> UpstreamFailure {
+        UpstreamFailure(kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent, detail: detail)
+    }
+}

@@ -1,0 +1,57 @@
+import RouterCore
+
+/// AWS Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). The time comes in.
+struct SignatureV4 {
+    var accessKey: String
+    var secret: String
+    var region: String
+    var service: String
+
+    /// - Parameters:
+    ///   - path: as it stands in the URL, percent-encoded once; what is signed is encoded once more, as every service but S3 wants it.
+    ///   - headers: names in lower case; `host` and `x-amz-date` among them.
+    ///   - seconds: Unix time.
+    /// - Returns: the value of `Authorization`.
+    func authorization(
+        method: String, path: String, query: String = "", headers: [(name: String, value: String)], body: [UInt8], seconds: Int64
+    ) -> String {
+        let sorted = headers.sorted { $0.name < $1.name }
+        let names = sorted.map(\.name).joined(separator: ";")
+        let lines = sorted.map { "\($0.name):\(Self.trimmed($0.value))\n" }.joined()
+        let canonical = [
+            method, Self.encodedAgain(path), query, lines, names, SHA256.hex(SHA256.hash(body)),
+        ].joined(separator: "\n")
+        let time = Self.time(seconds)
+        let scope = "\(time.prefix(8))/\(region)/\(service)/aws4_request"
+        let toSign = ["AWS4-HMAC-SHA256", time, scope, SHA256.hex(SHA256.hash(Array(canonical.utf8)))].joined(separator: "\n")
+        var key = Array("AWS4\(secret)".utf8)
+        for part in [String(time.prefix(8)), region, service, "aws4_request", toSign] { key = SHA256.hmac(key: key, Array(part.utf8)) }
+        return "AWS4-HMAC-SHA256 Credential=\(accessKey)/\(scope), SignedHeaders=\(names), Signature=\(SHA256.hex(key))"
+    }
+
+    private static func trimmed(_ text: String) -> String {
+        text.split(separator: " ").joined(separator: " ")
+    }
+
+    private static func encodedAgain(_ path: String) -> String {
+        path.split(separator: "/", omittingEmptySubsequences: false).map { PercentEncoding.query(String($0)) }.joined(separator: "/")
+    }
+
+    /// `20150830T123600Z`.
+    static func time(_ seconds: Int64) -> String {
+        let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
+        let rest = seconds - days * 86_400
+        // Civil date from days since 1970-01-01 in the proleptic Gregorian calendar.
+        let shifted = days + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        let civilMonth = month < 10 ? month + 3 : month - 9
+        let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
+        func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return "\(year)\(two(civilMonth))\(two(day))T\(two(rest / 3_600))\(two(rest / 60 % 60))\(two(rest % 60))Z"
+    }
+}

@@ -1,0 +1,106 @@
+import Config
+import Foundation
+import Hummingbird
+import RouterCore
+import Storage
+
+/// `GET /api/models`: what this gateway serves, for people who choose a model. Public, like the prices.
+enum CatalogueHandlers {
+    /// A model that some enabled channel serves and that has a price.
+    private struct Item {
+        var model: String
+        var row: PricingRow
+        var providers: [String]
+        var endpoints: Set<Endpoint>
+        /// Empty where no vendor's list told.
+        var takes: [String] = []
+        var gives: [String] = []
+    }
+
+    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds the
+    /// input and the output price, in USD per million tokens.
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        let query = QueryFields(request)
+        let bound = try query.text("max_price").map { text -> FemtoUSD in
+            guard let price = try? FemtoUSD.parse(usdPerMillion: text).price else {
+                throw ManagementError.badRequest("'max_price' must be USD per million tokens, such as 0.5")
+            }
+            return price
+        }
+        let words = query.text("q").map { $0.lowercased() } ?? ""
+        let provider = query.text("provider")
+        let modality = query.text("modality")?.lowercased()
+        let items = items(services).filter { item in
+            let names = item.model.lowercased() + "\n" + item.row.displayName.lowercased()
+            return (words.isEmpty || names.contains(words))
+                && (provider.map { item.providers.contains($0) } ?? true)
+                && (modality.map { item.takes.contains($0) || item.gives.contains($0) } ?? true)
+                && (bound.map { costs(item.row.price, atMost: $0) } ?? true)
+        }
+        return Envelope.ok(.array(items.map(json)))
+    }
+
+    /// What a model that is charged by the vendor's reported cost will cost is not known before.
+    private static func costs(_ price: ModelPrice, atMost bound: FemtoUSD) -> Bool {
+        price.basis == .metered && price.rates.input <= bound && price.rates.output <= bound
+    }
+
+    private static func items(_ services: GatewayServices) -> [Item] {
+        let snapshot = services.snapshots.snapshot
+        let routes = snapshot.configuration.routes
+        // Made once a channel, not once a model: a list may have ten thousand.
+        let served = Dictionary(
+            routes.channels.map { ($0.id, snapshot.capabilities(of: $0).subtracting([.models])) }) { first, _ in first }
+        return routes.models.compactMap { model in
+            let serving = routes.enabledChannels(serving: model)
+            guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel, services) else { return nil }
+            var item = Item(model: model, row: row, providers: [], endpoints: [])
+            for (channel, upstream, bound) in serving {
+                if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
+                let capabilities = served[channel.id] ?? []
+                item.endpoints.formUnion(capabilities.filter { endpoint in
+                    // As the plan has it: a model that converses does so in every dialect that its channel can convert.
+                    guard let bound, !bound.contains(endpoint) else { return true }
+                    return endpoint.isConversation && bound.contains(where: \.isConversation)
+                })
+                guard item.takes.isEmpty, item.gives.isEmpty, let entry = snapshot.catalogue.entry(channel.provider.name, upstream) else {
+                    continue
+                }
+                item.takes = entry.model.inputModalities
+                item.gives = entry.model.outputModalities
+            }
+            return item
+        }
+    }
+
+    /// The price as ``PriceBook`` would quote it, with what else is known; nil = no price, so that the model cannot be used.
+    private static func row(
+        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ services: GatewayServices
+    ) -> PricingRow? {
+        if let row = ([model] + upstreams).lazy.compactMap({ services.prices.row($0) }).first(where: \.isActive) { return row }
+        let isFree = services.snapshots.snapshot.configuration.metering.unknownPrice == .free
+        guard let price = channel.provider.defaultPrice ?? (isFree ? .free : nil) else { return nil }
+        return PricingRow(modelName: model, displayName: model, provider: channel.provider.name, price: price)
+    }
+
+    private static func json(_ item: Item) -> JSONValue {
+        func texts(_ list: [String]) -> JSONValue { list.isEmpty ? .null : .array(list.map { .string($0) }) }
+        let rates = item.row.price.rates
+        let isMetered = item.row.price.basis == .metered
+        let dialects = Endpoint.allCases.filter(item.endpoints.contains).map(\.rawValue)
+        return .object([
+            .init("model_name", .string(item.model)), .init("display_name", .string(item.row.displayName)),
+            .init("description", .string(item.row.description)), .init("provider", .string(item.providers.first ?? item.row.provider)),
+            .init("providers", .array(item.providers.map { .string($0) })), .init("endpoints", .array(dialects.map { .string($0) })),
+            .init("input_modalities", texts(item.takes)), .init("output_modalities", texts(item.gives)),
+            .init("context_length", .integer(item.row.contextLength)), .init("max_output_tokens", .integer(item.row.maxOutputTokens)),
+            .init("basis", .string(item.row.price.basis.rawValue)),
+            .init("pricing_input", isMetered ? .usd(rates.input) : .null), .init("pricing_output", isMetered ? .usd(rates.output) : .null),
+            .init("pricing_cache_read", .usd(rates.cacheRead)), .init("pricing_cache_write", .usd(rates.cacheWrite5m)),
+            .init("pricing_cache_write_1h", .usd(rates.cacheWrite1h)), .init("pricing_reasoning", .usd(rates.reasoning)),
+            .init("pricing_audio_input", .usd(rates.audioInput)), .init("pricing_audio_output", .usd(rates.audioOutput)),
+            .init("pricing_image", .usd(item.row.price.image)), .init("pricing_request", .usd(item.row.price.request)),
+            .init("pricing_search", .usd(item.row.price.search)), .init("tiers", PriceTiers.json(item.row.price.tiers)),
+        ])
+    }
+}

@@ -1,0 +1,51 @@
+import Config
+import Logging
+import RouterCore
+import ServiceLifecycle
+import Storage
+
+/// Syncs the price table with vendors' lists on a schedule (`models.sync_interval`). When the last sync was is kept in the store, so that a
+/// restart does not repeat it and gateways that share a ledger take turns instead of all asking.
+struct CatalogueKeeper: Service {
+    let services: GatewayServices
+
+    static let setting = "catalogue_synced_at"
+    /// How often it is looked whether the time has come: the interval may change with a reload, and another gateway may have been faster.
+    private static let tick = Duration.seconds(30)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                await self.round()
+                try? await Task.sleep(for: Self.tick)
+            }
+        }
+    }
+
+    private func round() async {
+        guard let interval = services.snapshots.snapshot.configuration.models.syncInterval else { return }
+        do {
+            let now = services.clock.unixSeconds
+            let last = try await services.store.setting(Self.setting).flatMap { Int64($0) } ?? 0
+            // A time that lies ahead was written by a clock that was wrong.
+            guard last > now || now - last >= interval.components.seconds else { return }
+            // Before the calls: who comes next sees that somebody is at it, and a vendor that fails is asked again at the next turn only.
+            try await services.store.setSetting(Self.setting, String(now))
+            let sync = CatalogueSync(snapshot: services.snapshots.snapshot, store: services.store, transport: services.transport)
+            for outcome in try await sync.run(provider: nil, isDryRun: false, now: now) where !outcome.hasNoList { log(outcome) }
+            try await services.reloader.catalogueChanged()
+        } catch {
+            services.logger.warning("models could not be synced", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func log(_ outcome: CatalogueSync.Outcome) {
+        if let problem = outcome.problem {
+            services.logger.warning("models could not be synced", metadata: ["provider": "\(outcome.provider)", "error": "\(problem)"])
+            return
+        }
+        services.logger.notice(
+            "models synced", metadata: ["provider": "\(outcome.provider)", "result": "\(outcome.diff.summary)"])
+        for line in outcome.diff.lines { services.logger.info("models synced: \(line)", metadata: ["provider": "\(outcome.provider)"]) }
+    }
+}

@@ -1,0 +1,131 @@
+public import Config
+import NIOCore
+import RouterCore
+public import Storage
+import Transport
+
+/// Refreshes the price table from vendors' own lists of models: asks each provider that an enabled channel uses, compares, writes.
+public struct CatalogueSync: Sendable {
+    public struct Problem: Error, Sendable {
+        public var message: String
+    }
+
+    /// What came of one provider.
+    public struct Outcome: Sendable {
+        public var provider: String
+        public var diff = CatalogueDiff()
+        /// Rows that were written.
+        public var written = 0
+        /// Why the list could not be had; the table is untouched then.
+        public var problem: String?
+        /// The vendor has no list that this gateway can read, which is nobody's fault.
+        public var hasNoList = false
+    }
+
+    private let snapshot: GatewaySnapshot
+    private let store: any Store
+    private let transport: any UpstreamTransport
+
+    private static let limit = Duration.seconds(60)
+    private static let maxBytes = 64 << 20
+
+    init(snapshot: GatewaySnapshot, store: any Store, transport: any UpstreamTransport) {
+        self.snapshot = snapshot
+        self.store = store
+        self.transport = transport
+    }
+
+    /// For the command line, with a transport of its own.
+    /// - Parameters:
+    ///   - provider: nil = all that enabled channels use.
+    ///   - now: Unix seconds, of the new versions.
+    /// - Throws: ``Problem`` when no enabled channel uses the provider, ``StoreError``.
+    public static func once(
+        _ configuration: GatewayConfiguration, store: any Store, provider: String?, isDryRun: Bool, now: Int64
+    ) async throws -> [Outcome] {
+        let transport = try CurlTransport()
+        let sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, transport: transport)
+        do {
+            let outcomes = try await sync.run(provider: provider, isDryRun: isDryRun, now: now)
+            await transport.shutdown()
+            return outcomes
+        } catch {
+            await transport.shutdown()
+            throw error
+        }
+    }
+
+    /// One provider after the other, by name, so that of two which list the same model the first one prices it.
+    func run(provider only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
+        let enabled = snapshot.configuration.routes.channels.filter(\.isEnabled)
+        let channels = Dictionary(grouping: enabled) { $0.provider.name }
+        let used = channels.keys.sorted()
+        if let only, channels[only] == nil {
+            throw Problem(message: "no enabled channel uses the provider '\(only)'; those in use: \(used.joined(separator: ", "))")
+        }
+        var outcomes: [Outcome] = []
+        for name in used where only == nil || name == only {
+            outcomes.append(try await sync(name, channels[name] ?? [], others: Set(used).subtracting([name]), isDryRun, now))
+        }
+        return outcomes
+    }
+
+    private func sync(
+        _ provider: String, _ channels: [RouterCore.Channel], others: Set<String>, _ isDryRun: Bool, _ now: Int64
+    ) async throws -> Outcome {
+        var outcome = Outcome(provider: provider)
+        var listed: [ListedModel] = []
+        // The first channel that answers speaks for the vendor.
+        for channel in channels where listed.isEmpty {
+            do throws(Problem) {
+                listed = try await list(channel) ?? []
+                outcome.problem = nil
+            } catch {
+                outcome.problem = error.message
+            }
+        }
+        guard !listed.isEmpty else {
+            outcome.hasNoList = outcome.problem == nil
+            return outcome
+        }
+        let diff = CatalogueDiff.between(
+            provider: outcome.provider, listed: listed, rows: try await store.allPrices(), others: others)
+        outcome.diff = diff
+        guard !isDryRun else { return outcome }
+        outcome.written = try await store.seedPrices(diff.rows, now: now)
+        var catalogue = Catalogue()
+        let foreign = Set(diff.elsewhere.map(\.model))
+        catalogue.set(
+            listed.map { Catalogue.Entry(model: $0, hasPrice: diff.priced.contains($0.id) && !foreign.contains($0.id)) },
+            of: outcome.provider)
+        try await catalogue.save(outcome.provider, to: store)
+        return outcome
+    }
+
+    /// - Returns: nil when the vendor has no list that this gateway can read.
+    private func list(_ channel: RouterCore.Channel) async throws(Problem) -> [ListedModel]? {
+        let base = channel.baseURL ?? channel.provider.baseURL
+        guard base != GatewaySnapshot.builtinSimulator, let provider = snapshot.provider(of: channel),
+            let call = provider.call(.listModels, baseURL: channel.baseURL, key: channel.keys.first)
+        else { return nil }
+        let status: Int
+        var body = ByteBuffer()
+        do throws(TransportFailure) {
+            let response = try await transport.send(
+                call,
+                options: TransportOptions(
+                    timeouts: AttemptTimeouts(firstByte: Self.limit, idle: Self.limit, total: Self.limit), proxy: channel.proxy),
+                cancellation: UpstreamCancellation())
+            status = response.head.status
+            while body.readableBytes < Self.maxBytes, let bytes = try await response.body.next() { body.writeImmutableBuffer(bytes) }
+            response.body.cancel()
+        } catch {
+            throw Problem(message: "could not be asked for its models: \(error.detail)")
+        }
+        guard status == 200 else { throw Problem(message: "answered \(status) when asked for its models") }
+        guard let models = provider.models(body) else { throw Problem(message: "answered with something that is no list of models") }
+        // An empty list is a mistake of the vendor's or ours, and not the end of all models.
+        guard !models.isEmpty else { throw Problem(message: "answered with an empty list of models") }
+        return models
+    }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Config
+import Foundation
+import NIOCore
+import RouterCore
+import Server
+
+struct ProviderCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "provider", abstract: "What a provider file does.", subcommands: [Explain.self, Test.self])
+
+    struct Explain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the exact upstream request that a client's request becomes; secrets are redacted. Nothing is sent.")
+
+        @OptionGroup var common: ConfigOption
+        @Argument(help: "Name of the provider.") var name: String
+        @Option(help: "File with the client's JSON body; - = standard input.") var request: String
+        @Option(help: "The dialect of the body: chat, responses, messages, completions, embeddings.") var endpoint = "chat"
+
+        func run() async throws {
+            guard let endpoint = Endpoint(rawValue: endpoint) else {
+                throw ValidationError("--endpoint must be one of \(Endpoint.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            let data = request == "-"
+                ? FileHandle.standardInput.readDataToEndOfFile() : try? Data(contentsOf: URL(fileURLWithPath: request))
+            guard let data else { throw ValidationError("cannot read \(request)") }
+            let environment = ProcessInfo.processInfo.environment
+            do {
+                let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
+                print(try probe.explain(ByteBuffer(bytes: data), endpoint: endpoint))
+            } catch let problem as ProviderProbe.Problem {
+                throw ValidationError(problem.message)
+            }
+        }
+    }
+
+    struct Test: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a few cheap real calls to the vendor; exit code 1 when one is not as it should be.")
+
+        @OptionGroup var common: ConfigOption
+        @Argument(help: "Name of the provider.") var name: String
+        @Option(help: "A model of the vendor; default: the first that the file lists.") var model: String?
+
+        func run() async throws {
+            let environment = ProcessInfo.processInfo.environment
+            do {
+                let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
+                let checks = try await probe.run(model: model)
+                for check in checks {
+                    print("\(check.failure == nil ? "ok    " : "FAILED")  \(check.name): \(check.failure.map { $0 + " " } ?? "")\(check.detail)")
+                }
+                if checks.contains(where: { $0.failure != nil }) { throw ExitCode.failure }
+            } catch let problem as ProviderProbe.Problem {
+                throw ValidationError(problem.message)
+            }
+        }
+    }
+}

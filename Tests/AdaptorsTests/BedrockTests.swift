@@ -1,0 +1,151 @@
+import HTTPTypes
+import NIOCore
+import RouterCore
+import Testing
+
+@testable import Adaptors
+
+@Suite struct Bedrock {
+    private func call(_ json: String, _ dialect: Endpoint, key: String = "AKID:SECRET") throws -> UpstreamCall {
+        var call = try Fixture.call(
+            json, spec: Fixture.spec(.bedrock), endpoint: dialect, model: "pub", upstream: "anthropic.claude-v2:0",
+            baseURL: "https://bedrock-runtime.us-east-1.amazonaws.com", key: Secret(key))
+        call.startedAt = 1_440_938_160
+        call.answerID = "req-1"
+        return call
+    }
+
+    // MARK: Signatures
+
+    /// FIPS 180-4 examples, and RFC 4231, test cases 1, 2 and 6.
+    @Test func `hashes`() {
+        #expect(SHA256.hex(SHA256.hash([])) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        #expect(SHA256.hex(SHA256.hash(Array("abc".utf8))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(SHA256.hex(SHA256.hash(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)))
+            == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+        #expect(SHA256.hex(SHA256.hash([UInt8](repeating: UInt8(ascii: "a"), count: 100_000)))
+            == "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee")
+        #expect(SHA256.hex(SHA256.hmac(key: [UInt8](repeating: 0x0b, count: 20), Array("Hi There".utf8)))
+            == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
+        #expect(SHA256.hex(SHA256.hmac(key: Array("Jefe".utf8), Array("what do ya want for nothing?".utf8)))
+            == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        #expect(SHA256.hex(SHA256.hmac(
+            key: [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)))
+            == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+    }
+
+    /// `get-vanilla` of AWS's own test suite for signers.
+    @Test func `the published signature`() {
+        let signer = SignatureV4(
+            accessKey: "AKIDEXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", region: "us-east-1", service: "service")
+        let value = signer.authorization(
+            method: "GET", path: "/", headers: [("host", "example.amazonaws.com"), ("x-amz-date", "20150830T123600Z")], body: [],
+            seconds: 1_440_938_160)
+        #expect(value == "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+            + "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")
+    }
+
+    @Test(arguments: [
+        (0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (1_440_938_160, "20150830T123600Z"), (4_102_444_799, "20991231T235959Z"),
+    ] as [(Int64, String)]) func `times`(seconds: Int64, text: String) { #expect(SignatureV4.time(seconds) == text) }
+
+    @Test func `a key with a colon signs, another is a bearer`() throws {
+        let json = #"{"model":"pub","messages":[{"role":"user","content":"x"}]}"#
+        let provider = Fixture.provider(Fixture.spec(.bedrock))
+        let signed = try provider.request(for: call(json, .chat, key: "AKID:SECRET:TOKEN"))
+        #expect(signed.url == "https://bedrock-runtime.us-east-1.amazonaws.com/model/anthropic.claude-v2%3A0/converse")
+        let authorization = try #require(signed.headers[.authorization])
+        #expect(authorization.hasPrefix("AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="))
+        #expect(signed.headers[try #require(HTTPField.Name("x-amz-security-token"))] == "TOKEN")
+        #expect(try provider.request(for: call(json, .chat, key: "bedrock-api-key")).headers[.authorization] == "Bearer bedrock-api-key")
+        // Checked against botocore's signer.
+        #expect(try provider.request(for: call(json, .chat)).headers[.authorization]?.suffix(64) 
+            == "7197274c1d79c1bcf520fdc56bfd1418313c1e13298e7125f287ac57780c5730")
+    }
+
+    // MARK: Conversion
+
+    @Test(arguments: Matrix.dialects) func `a whole answer reaches the client`(_ dialect: Endpoint) throws {
+        let call = try call(#"{"model":"pub"}"#, dialect)
+        let answer = try Fixture.provider(call.channel.provider).decode(
+            ByteBuffer(string: try Golden.input("answer.bedrock.json")), for: call)
+        try Golden.check(Golden.pretty(answer.body), "answer.bedrock.\(dialect.rawValue).json")
+        #expect(answer.progress.usage == Matrix.usage(.anthropic))
+    }
+
+    @Test func `a request`() throws {
+        let json = #"{"model":"pub","max_tokens":4000,"temperature":0.70,"top_k":5,"stop_sequences":["END"],"thinking":{"type":"enabled","budget_tokens":1500},"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"What?"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}},{"type":"document","title":"a.b","source":{"type":"base64","media_type":"application/pdf","data":"AA"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"tool_use","id":"a","name":"f","input":{"x":1.50}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"no","is_error":true}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"any"}}"#
+        let request = try Fixture.provider(Fixture.spec(.bedrock)).request(for: call(json, .messages))
+        try Golden.check(Golden.pretty(try #require(request.body)), "request.messages.bedrock.txt")
+    }
+
+    private func message(_ type: String, _ json: String, kind: String = "event") -> [UInt8] {
+        var headers = ByteBuffer()
+        for (name, value) in [(":message-type", kind), (kind == "event" ? ":event-type" : ":exception-type", type)] {
+            headers.writeInteger(UInt8(name.utf8.count))
+            headers.writeString(name)
+            headers.writeInteger(UInt8(7))
+            headers.writeInteger(UInt16(value.utf8.count))
+            headers.writeString(value)
+        }
+        var out = ByteBuffer()
+        out.writeInteger(UInt32(16 + headers.readableBytes + json.utf8.count))
+        out.writeInteger(UInt32(headers.readableBytes))
+        out.writeInteger(CRC32.of(out, 0..<8))
+        out.writeImmutableBuffer(headers)
+        out.writeString(json)
+        out.writeInteger(CRC32.of(out, 0..<out.writerIndex))
+        return Array(out.readableBytesView)
+    }
+
+    private func messages() throws -> [[UInt8]] {
+        try Golden.input("stream.bedrock.txt").split(separator: "\n").map { line in
+            let parts = line.split(separator: " ", maxSplits: 1)
+            return message(String(parts[0]), String(parts[1]))
+        }
+    }
+
+    @Test(arguments: Matrix.dialects) func `a stream reaches the client, cut at every byte`(_ dialect: Endpoint) throws {
+        let call = try call(#"{"model":"pub","stream":true,"stream_options":{"include_usage":true}}"#, dialect)
+        let pieces = try messages()
+        let whole = StreamOutcome([pieces.flatMap { $0 }], call: call)
+        #expect(whole.failure == nil && whole.progress.usage == Matrix.usage(.anthropic) && whole.progress.isDone)
+        try Golden.check(whole.out + "--- trailer\n" + whole.trailer, "stream.bedrock.\(dialect.rawValue).sse")
+        #expect(StreamOutcome(pieces.flatMap { $0 }.map { [$0] }, call: call) == whole)
+        var ends: [Int] = []
+        for piece in pieces { ends.append((ends.last ?? 0) + piece.count) }
+        try CutEverywhere.check(pieces.flatMap { $0 }, ends: ends, call)
+        for count in 0..<pieces.count {
+            let cut = StreamOutcome([pieces[..<count].flatMap { $0 }], call: call)
+            #expect(cut.failure == .truncated && cut.trailer.isEmpty, "after \(count) messages")
+        }
+    }
+
+    @Test func `failures of a stream`() throws {
+        let call = try call(#"{"model":"pub","stream":true}"#, .chat)
+        let pieces = try messages()
+        let throttled = message("throttlingException", #"{"message":"slow down"}"#, kind: "exception")
+        #expect(StreamOutcome([throttled], call: call).failure == .rateLimit)
+        #expect(StreamOutcome([pieces[0] + pieces[1] + throttled], call: call).failure == .midStream)
+        var damaged = pieces[0] + pieces[1] + pieces[2]
+        damaged[damaged.count - 9] ^= 1
+        let outcome = StreamOutcome([damaged], call: call)
+        #expect(outcome.failure == .midStream && outcome.trailer.isEmpty)
+        #expect(StreamOutcome([[UInt8](repeating: 0xFF, count: 64)], call: call).failure == .malformed)
+    }
+
+    @Test(arguments: [
+        (429, "ThrottlingException", "slow", .rateLimit), (429, "ModelNotReadyException", "wait", .overloaded),
+        (403, "AccessDeniedException", "You don't have access to the model with the specified model ID.", .modelUnavailable),
+        (403, "UnrecognizedClientException", "The security token is invalid", .credentialRefused),
+        (400, "ValidationException", "Input is too long for requested model.", .contextLength),
+        (400, "ValidationException", "The provided model identifier is invalid.", .modelUnavailable),
+        (400, "ValidationException", "bad", .invalidRequest), (424, "ModelErrorException", "m", .server),
+        (503, "ServiceUnavailableException", "m", .overloaded), (404, "ResourceNotFoundException", "m", .modelUnavailable),
+    ] as [(Int, String, String, FailureKind)]) func `refusals`(status: Int, type: String, message: String, kind: FailureKind) throws {
+        let headers = HTTPFields([HTTPField(name: try #require(HTTPField.Name("x-amzn-errortype")), value: type + ":http://x/")])
+        let failure = Fixture.provider(Fixture.spec(.bedrock)).classify(
+            UpstreamHead(status: status, headers: headers), body: ByteBuffer(string: #"{"message":"\#(message)"}"#), now: 0)
+        #expect(failure.kind == kind)
+    }
+}

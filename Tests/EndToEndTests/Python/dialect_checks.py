@@ -1,0 +1,165 @@
+"""The official SDKs, each in its own dialect, against models of every family behind one gateway.
+
+    dialect_checks.py GATEWAY_URL KEY POOR_KEY SIMULATOR_URL
+
+Exits non-zero at the first thing that is not as it should be.
+"""
+import json
+import sys
+
+import anthropic
+import openai
+from google import genai
+
+base, key, poor_key, simulator = sys.argv[1:5]
+passed = 0
+FAMILIES = ["openai", "anthropic", "gemini", "cohere"]
+TEXT = "one two three four"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city", "days"],
+          "additionalProperties": False}
+
+
+def check(name, condition, detail=""):
+    global passed
+    if not condition:
+        print(f"FAILED {name}: {detail}")
+        sys.exit(1)
+    passed += 1
+
+
+def raises(name, kind, call, status):
+    try:
+        call()
+    except kind as error:
+        check(name, error.status_code == status, repr(error))
+        return error
+    check(name, False, "no error")
+
+
+chat = openai.OpenAI(base_url=base + "/v1", api_key=key, max_retries=0)
+messages = anthropic.Anthropic(base_url=base, api_key=key, max_retries=0)
+
+
+def openai_chat(family, model):
+    ask = [{"role": "system", "content": "be brief"}, {"role": "user", "content": TEXT}]
+    answer = chat.chat.completions.create(model=model, messages=ask, max_tokens=50)
+    check(f"chat to {family}", answer.choices[0].message.content == TEXT and answer.model == model, answer)
+    check(f"chat to {family}: usage", answer.usage.prompt_tokens == 9 and answer.usage.completion_tokens == 4, answer.usage)
+    text, usage = "", None
+    for chunk in chat.chat.completions.create(
+            model=model, messages=ask, max_tokens=50, stream=True, stream_options={"include_usage": True}):
+        usage = chunk.usage or usage
+        if chunk.choices and chunk.choices[0].delta.content:
+            text += chunk.choices[0].delta.content
+    check(f"chat stream to {family}", text == TEXT, text)
+    check(f"chat stream to {family}: usage", usage and usage.completion_tokens == 4, usage)
+    tool = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": SCHEMA}}
+    call = chat.chat.completions.create(model=model, messages=ask, tools=[tool], max_tokens=50)
+    made = call.choices[0].message.tool_calls
+    check(f"chat tools to {family}", call.choices[0].finish_reason == "tool_calls" and made[0].function.name == "weather", call)
+    check(f"chat tools to {family}: arguments", json.loads(made[0].function.arguments) == {"city": "text", "days": 1}, made)
+    parts = ""
+    for chunk in chat.chat.completions.create(model=model, messages=ask, tools=[tool], max_tokens=50, stream=True):
+        for piece in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
+            parts += piece.function.arguments or ""
+    check(f"chat tool stream to {family}", json.loads(parts) == {"city": "text", "days": 1}, parts)
+    # The next turn carries the call and its result.
+    turn = ask + [
+        {"role": "assistant", "tool_calls": [made[0].model_dump()]},
+        {"role": "tool", "tool_call_id": made[0].id, "content": "sunny"}, {"role": "user", "content": "and then"}]
+    answer = chat.chat.completions.create(model=model, messages=turn, max_tokens=50)
+    check(f"chat second turn to {family}", answer.choices[0].message.content == "and then", answer)
+    shaped = chat.chat.completions.create(
+        model=model, messages=ask, max_tokens=50,
+        response_format={"type": "json_schema", "json_schema": {"name": "trip", "strict": True, "schema": SCHEMA}})
+    check(f"chat schema to {family}", json.loads(shaped.choices[0].message.content) == {"city": "text", "days": 1}, shaped)
+    image = [{"role": "user", "content": [
+        {"type": "text", "text": "look at this"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}}]}]
+    seen = chat.chat.completions.create(model=model, messages=image, max_tokens=50)
+    check(f"chat image to {family}", seen.choices[0].message.content == "look at this", seen)
+
+
+def openai_responses(family, model):
+    answer = chat.responses.create(model=model, instructions="be brief", input=TEXT, max_output_tokens=50)
+    check(f"responses to {family}", answer.output_text == TEXT and answer.status == "completed", answer)
+    check(f"responses to {family}: usage", answer.usage.output_tokens == 4, answer.usage)
+    text, final = "", None
+    for event in chat.responses.create(model=model, input=TEXT, max_output_tokens=50, stream=True):
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        if event.type == "response.completed":
+            final = event.response
+    check(f"responses stream to {family}", text == TEXT and final and final.output_text == TEXT, text)
+    tool = {"type": "function", "name": "weather", "description": "d", "parameters": SCHEMA, "strict": True}
+    call = chat.responses.create(model=model, input=TEXT, tools=[tool], max_output_tokens=50)
+    made = [item for item in call.output if item.type == "function_call"]
+    check(f"responses tools to {family}", made and json.loads(made[0].arguments) == {"city": "text", "days": 1}, call)
+
+
+def anthropic_messages(family, model):
+    ask = [{"role": "user", "content": TEXT}]
+    answer = messages.messages.create(model=model, max_tokens=50, system="be brief", messages=ask)
+    check(f"messages to {family}", answer.content[0].text == TEXT and answer.stop_reason == "end_turn", answer)
+    check(f"messages to {family}: usage", answer.usage.input_tokens == 9 and answer.usage.output_tokens == 4, answer.usage)
+    with messages.messages.stream(model=model, max_tokens=50, messages=ask) as stream:
+        text = "".join(stream.text_stream)
+        final = stream.get_final_message()
+    check(f"messages stream to {family}", text == TEXT and final.usage.output_tokens == 4, final)
+    tool = {"name": "weather", "description": "d", "input_schema": SCHEMA}
+    call = messages.messages.create(model=model, max_tokens=50, messages=ask, tools=[tool])
+    made = [block for block in call.content if block.type == "tool_use"]
+    check(f"messages tools to {family}", call.stop_reason == "tool_use" and made[0].input == {"city": "text", "days": 1}, call)
+    with messages.messages.stream(model=model, max_tokens=50, messages=ask, tools=[tool]) as stream:
+        final = stream.get_final_message()
+    made = [block for block in final.content if block.type == "tool_use"]
+    check(f"messages tool stream to {family}", made[0].input == {"city": "text", "days": 1}, final)
+    turn = ask + [
+        {"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in made]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": made[0].id, "content": "sunny"}, {"type": "text", "text": "and then"}]}]
+    answer = messages.messages.create(model=model, max_tokens=50, messages=turn, tools=[tool], tool_choice={"type": "none"}) \
+        if family in ("openai", "anthropic") else messages.messages.create(model=model, max_tokens=50, messages=turn)
+    check(f"messages second turn to {family}", answer.content, answer)
+    image = [{"role": "user", "content": [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}, {"type": "text", "text": "look"}]}]
+    seen = messages.messages.create(model=model, max_tokens=50, messages=image)
+    check(f"messages image to {family}", seen.content[0].text == "look", seen)
+
+
+for family in FAMILIES:
+    openai_chat(family, f"sim-{family}")
+    openai_responses(family, f"sim-{family}")
+    anthropic_messages(family, f"sim-{family}")
+
+# Errors in the dialect that is spoken.
+poor = anthropic.Anthropic(base_url=base, api_key=poor_key, max_retries=0)
+wrong = anthropic.Anthropic(base_url=base, api_key="sk-wrong", max_retries=0)
+ask = dict(model="sim-anthropic", max_tokens=5, messages=[{"role": "user", "content": "hi"}])
+error = raises("messages 401", anthropic.AuthenticationError, lambda: wrong.messages.create(**ask), 401)
+check("messages 401 type", error.body["error"]["type"] == "authentication_error", error.body)
+raises("messages 402", anthropic.APIStatusError, lambda: poor.messages.create(**ask), 402)
+error = raises("messages 404", anthropic.NotFoundError, lambda: messages.messages.create(**{**ask, "model": "nobody"}), 404)
+check("messages 404 type", error.body["type"] == "error" and error.body["error"]["type"] == "not_found_error", error.body)
+raises("messages 400", anthropic.BadRequestError, lambda: messages.messages.create(**{**ask, "max_tokens": -5}), 400)
+raises("responses 404", openai.NotFoundError, lambda: chat.responses.create(model="nobody", input="hi"), 404)
+count = messages.messages.count_tokens(model="sim-anthropic", messages=ask["messages"])
+check("count_tokens", 1 <= count.input_tokens <= 50, count)
+# What a family cannot say is refused by name, never dropped.
+error = raises(
+    "seed to anthropic", openai.BadRequestError,
+    lambda: chat.chat.completions.create(model="sim-anthropic", messages=ask["messages"], seed=7), 400)
+check("seed is named", "seed" in str(error.body), error.body)
+
+# The simulator speaks Gemini as Google's own SDK does, so what is converted to it is converted to the real thing.
+google = genai.Client(api_key="k", http_options={"base_url": simulator + "/gemini", "api_version": "v1beta"})
+answer = google.models.generate_content(model="sim-gemini", contents=TEXT)
+check("google-genai", answer.text == TEXT and answer.usage_metadata.candidates_token_count == 4, answer)
+text = "".join(chunk.text or "" for chunk in google.models.generate_content_stream(model="sim-gemini", contents=TEXT))
+check("google-genai stream", text == TEXT, text)
+# And Anthropic as Anthropic's.
+direct = anthropic.Anthropic(base_url=simulator + "/anthropic", api_key="k", max_retries=0)
+answer = direct.messages.create(model="sim-anthropic", max_tokens=50, messages=[{"role": "user", "content": TEXT}])
+check("anthropic SDK and simulator", answer.content[0].text == TEXT, answer)
+print(f"{passed} checks passed")
