@@ -1,7 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// What the simulated vendor answers to requests for pictures, sound, moderation and ranking: deterministic, so that tests can predict counts.
+/// What the simulated vendor answers to requests for pictures, sound, moderation and ranking: deterministic, so that tests can predict
+/// counts.
 struct MediaAnswer: Sendable {
     let endpoint: Endpoint
     let request: JSONValue
@@ -81,7 +82,7 @@ struct MediaAnswer: Sendable {
         case .moderations:
             members = [
                 .init("id", "modr-1"), .init("model", .string(model)),
-                .init("results", .array([["flagged": false, "categories": ["violence": false], "category_scores": ["violence": .number("0.01")]]])),
+                .init("results", [["flagged": false, "categories": ["violence": false], "category_scores": ["violence": .number("0.01")]]]),
             ]
         case .rerank:
             let results = (0..<documents).reversed().map { index -> JSONValue in

@@ -136,6 +136,9 @@ import Testing
         #expect(fields == ["lang=de", "response_format=verbose_json", "model=theirs/model", "temperature=0.5"])
         let file = try #require(sent.form.all("file").first)
         #expect(file.value.count == 16_000 && file.contentType == "audio/mpeg")
+        // A file is never rewritten, so it keeps its name.
+        let renamed = try self.sent(try sound(rules: RequestRules(rename: [.init(from: "file", to: "audio")]), price: bySecond))
+        #expect(renamed.form.all("file").count == 1 && renamed.form.all("audio").isEmpty)
     }
 
     private func transcript(_ body: String, _ call: UpstreamCall) throws -> (usage: Usage, isEstimated: Bool, nanos: Int64, text: String) {

@@ -4,6 +4,7 @@ import NIOCore
 import RouterCore
 import Simulator
 import Testing
+import Transport
 
 /// Pictures, sound, moderation and ranking through the real binary: answered, charged by their own units, failed over, and not paid for when
 /// broken.
@@ -158,6 +159,41 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(2))) func `sound goes through as it comes, and is charged as whole when only the client leaves`() async throws {
+        let sections = "routing: { timeouts: { connect: 2s, first_byte: 10s, idle: 300ms, total: 60s } }"
+        try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
+            try await world.admin.addBalance(1, usd: "10")
+            // The vendor goes silent: what it had said before has arrived.
+            let silent = try await send(world, Self.calls[2], controls: "stall_after=2")
+            #expect(silent.status == 200 && silent.wasCut && silent.text.utf8.count == 2_000)
+            _ = try await world.admin.post("/api/channel/1/enable", .object([]))
+            var speech = Self.calls[2]
+            speech.more.append(.init("sim_control", "chunks=60,pace=5ms"))
+            let body = JSONValue.object([.init("model", .string(speech.model))] + speech.more).text
+            _ = try await world.client.call(.post, "/v1/audio/speech", key: GatewayProcess.rootKey, body: body, leaveAfter: 1)
+            let row = try #require(try await world.logRows(2).first)
+            #expect(row["outcome"]?.stringValue == "client_gone" && row["usage_source"]?.stringValue == "upstream", "\(row.text)")
+            #expect(row["cost"]?.numberText == Self.calls[2].cost)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `strict admission holds each unit and charges the same`() async throws {
+        try await World.with(channels: [Self.channels[0]], sections: "metering: { admission: strict }", media: true) { world in
+            try await world.admin.addBalance(1, usd: "1")
+            var left = try NanoUSD(usd: "1")
+            // Where the vendor counts more than the request lets expect, strict admission charges the hold: not these.
+            for (index, call) in Self.calls.enumerated() where index != 4 && index != 9 {
+                let answer = try await send(world, call)
+                #expect(answer.status == 200 && answer.text.contains(call.expected), "\(call.model): \(answer.text.prefix(300))")
+                left = try left.subtracting(NanoUSD(usd: call.cost))
+                #expect(try await balance(world) == left, "\(call.path) \(call.model)")
+            }
+            // 16,000 bytes are 21.334 s at most; the vendor says 61.5.
+            #expect(try await send(world, Self.calls[4]).status == 200)
+            #expect(try await balance(world) == (try left.subtracting(NanoUSD(usd: "0.0021334"))))
+        }
+    }
+
     @Test(.timeLimit(.minutes(2))) func `the prices of the new units are set like all others`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -194,6 +230,50 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(2))) func `a client that does not read holds the vendor back`() async throws {
+        try await World.with(channels: [Self.channels[0]], media: true) { world in
+            try await world.admin.addBalance(1, usd: "10")
+            let transport = try CurlTransport(configuration: .init())
+            let bytes = 800 * 65_536
+            var headers = HTTPFields()
+            headers[.authorization] = "Bearer \(GatewayProcess.rootKey)"
+            headers[.contentType] = "application/json"
+            let body = ByteBuffer(string: #"{"model":"sim/voice","input":"hi","sim_control":"chunks=800,chunk_bytes=65536"}"#)
+            let response = try await transport.send(
+                UpstreamRequest(url: world.gateway.base + "/v1/audio/speech", headers: headers, body: body), options: TransportOptions(),
+                cancellation: UpstreamCancellation())
+            var count = try await response.body.next()?.readableBytes ?? 0
+            // Others are served meanwhile; the vendor cannot have got rid of its 50 MB, because nobody has taken them.
+            for _ in 0..<30 { #expect(try await send(world, Self.calls[7]).status == 200) }
+            #expect(!world.simulator.record.rows().contains { $0.endpoint == "speech" })
+            while let more = try await response.body.next() { count += more.readableBytes }
+            #expect(count == bytes)
+            await transport.shutdown()
+            // 2 characters × 15 per million
+            #expect(try await balance(world) == (try NanoUSD(usd: "9.99997")))
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `a model that the channel renames is renamed inside the form`() async throws {
+        try await World.with(channels: [Self.channels[0]], media: true) { world in
+            try await world.admin.addBalance(1, usd: "10")
+            let channels = World.channelsYAML([Self.channels[0]])
+                .replacing("[\"*\"]", with: "[{ name: public/listen, upstream: sim/listen }, { name: public/rank, upstream: sim/rank }]")
+            try world.write("config/channels.yaml", channels)
+            let reload = try await world.admin.post("/api/config/reload", .object([]))
+            #expect(reload["success"]?.boolValue == true, "\(reload.text)")
+            var listen = Self.calls[3]
+            listen.model = "public/listen"
+            #expect(try await send(world, listen).text.contains(listen.expected))
+            var rank = Self.calls[9]
+            rank.model = "public/rank"
+            #expect(try await send(world, rank).text.contains(rank.expected))
+            #expect(world.simulator.record.rows().map(\.model) == ["sim/listen", "sim/rank"])
+            // 0.000847 + 0.006
+            #expect(try await balance(world) == (try NanoUSD(usd: "9.993153")))
+        }
+    }
+
     private func residentKilobytes(_ world: World) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(world.gateway.processID)/status", encoding: .utf8)
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM") }
@@ -220,6 +300,11 @@ import Testing
                 #expect(error?["message"]?.stringValue?.contains(words) == true, "\(answer.text)")
                 #expect(error?["param"]?.stringValue == param)
             }
+            // The default of server.max_body_bytes is 32 MB.
+            let large = try await world.client.call(
+                .post, "/v1/audio/transcriptions", key: GatewayProcess.rootKey, body: form("sim/listen", [], file: 33_600_000),
+                headers: [("Content-Type", type)])
+            #expect(large.status == 413, "\(large.text)")
             let noInput = try await world.client.call(
                 .post, "/v1/audio/speech", key: GatewayProcess.rootKey, body: #"{"model":"sim/voice"}"#)
             #expect(noInput.status == 400 && noInput.text.contains("you must provide an input to speak"))

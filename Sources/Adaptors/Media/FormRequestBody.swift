@@ -24,7 +24,8 @@ struct FormRequestBody {
         let gone = dialect.gatewayFields.union(rules.drop)
         for part in form.parts {
             var name = part.name
-            for rename in rules.rename where rename.from == name && !names.contains(rename.to) {
+            // A file keeps its name and its bytes: only plain fields are renamed.
+            for rename in rules.rename where part.fileName == nil && rename.from == name && !names.contains(rename.to) {
                 names.remove(name)
                 name = rename.to
                 names.insert(name)
@@ -37,8 +38,9 @@ struct FormRequestBody {
             }
             let set = rules.set.last { $0.name == name }
             if name != part.name {
-                // The whole part is written anew, but a file keeps its bytes: only plain fields are renamed.
-                let value = set.map(text) ?? envelope.body.getString(at: envelope.body.readerIndex + part.value.lowerBound, length: part.value.count) ?? ""
+                let body = envelope.body
+                let old = body.getString(at: body.readerIndex + part.value.lowerBound, length: part.value.count) ?? ""
+                let value = set.map(text) ?? old
                 splice.replace(part.whole, with: written(name, value, isFirst: part.whole.lowerBound == 0))
             } else if let set {
                 splice.replace(part.value, with: text(set))

@@ -1,8 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// Reads whole answers of the endpoints for pictures, transcriptions, moderation and ranking. The bytes go through, but for the two changes of
-/// the family (``OpenAIAnswer``).
+/// Reads whole answers of the endpoints for pictures, transcriptions, moderation and ranking. The bytes go through, but for the two
+/// changes of the family (``OpenAIAnswer``).
 struct MediaAnswer {
     let call: UpstreamCall
     let spec: ProviderSpec
@@ -34,9 +34,9 @@ struct MediaAnswer {
         var progress = AnswerProgress()
         progress.absorb(facts, bytes, usage: nil)
         let share = try share(facts, bytes, root, &progress)
-        let usage = facts.usage.flatMap { value(body, $0) }
-        let meta = JSONPath.member("meta", of: root, bytes).flatMap { value(body, $0) }
-        let duration = JSONPath.member("duration", of: root, bytes).flatMap { value(body, $0) }
+        let usage = facts.usage.flatMap { body.value(of: $0) }
+        let meta = JSONPath.member("meta", of: root, bytes).flatMap { body.value(of: $0) }
+        let duration = JSONPath.member("duration", of: root, bytes).flatMap { body.value(of: $0) }
         let reading = MediaUsage(call: call, dialect: dialect).read(
             usage, meta: meta, milliseconds: MediaUsage.milliseconds(duration), progress: progress, share: share)
         progress.usage = reading.usage
@@ -89,10 +89,12 @@ struct MediaAnswer {
         answer.contentType = "text/plain; charset=utf-8"
         return answer
     }
+}
 
-    /// Only this part becomes a tree: pictures beside it have many megabytes.
-    private func value(_ body: ByteBuffer, _ member: JSONMember) -> JSONValue? {
-        body.getSlice(at: body.readerIndex + member.value.lowerBound, length: member.value.count).flatMap { try? JSONValue(parsing: $0) }
+extension ByteBuffer {
+    /// The value of a member of the JSON that this is. Only this part becomes a tree: pictures beside it have many megabytes.
+    func value(of member: JSONMember) -> JSONValue? {
+        getSlice(at: readerIndex + member.value.lowerBound, length: member.value.count).flatMap { try? JSONValue(parsing: $0) }
     }
 }
 

@@ -1,8 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// Watches the events of a streamed picture, transcription or voice: each has a `type`, the last one ends in `.completed` or `.done` and carries
-/// the usage (https://platform.openai.com/docs/api-reference/images-streaming, …/audio/transcript-text-done-event,
+/// Watches the events of a streamed picture, transcription or voice: each has a `type`, the last one ends in `.completed` or `.done` and
+/// carries the usage (https://platform.openai.com/docs/api-reference/images-streaming, …/audio/transcript-text-done-event,
 /// …/audio/speech-audio-done-event). Bytes go through but for the charge in that usage.
 struct MediaStreamDecoder: StreamDecoder {
     /// A picture of the largest size in base64.
@@ -67,12 +67,13 @@ struct MediaStreamDecoder: StreamDecoder {
         } catch {
             if isLast, error.problem == .unexpectedEnd { throw truncated }
             throw UpstreamFailure(
-                kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent, detail: "an event is no JSON object: \(error)")
+                kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent,
+                detail: "an event is no JSON object: \(error)")
         }
         if facts.isError { throw answer.failure(facts, bytes, hasContent: progress.hasContent) }
         var root = 0
         JSONScanner.skipWhitespace(bytes, &root)
-        let type = JSONPath.member("type", of: root, bytes).flatMap { $0.kind == .string ? JSONText.string(bytes, value: $0.value) : nil } ?? ""
+        let type = JSONPath.member("type", of: root, bytes).flatMap { json.value(of: $0)?.stringValue } ?? ""
         progress.hasContent = true
         guard type.hasSuffix(".completed") || type == "transcript.text.done" || type == "speech.audio.done" else {
             note(type, bytes, root)
@@ -108,10 +109,7 @@ struct MediaStreamDecoder: StreamDecoder {
         share.images += envelope.endpoint == .images ? 1 : 0
         share.characters = envelope.media.characters
         share.milliseconds = nil
-        let told = facts.usage.flatMap { member in
-            json.getSlice(at: json.readerIndex + member.value.lowerBound, length: member.value.count).flatMap { try? JSONValue(parsing: $0) }
-        }
-        let reading = usage.read(told, progress: progress, share: share)
+        let reading = usage.read(facts.usage.flatMap { json.value(of: $0) }, progress: progress, share: share)
         progress.usage = reading.usage
         progress.isUsageEstimated = reading.isEstimated
         progress.hasFinishReason = true

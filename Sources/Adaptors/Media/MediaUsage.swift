@@ -1,7 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// Reads what a vendor counted for pictures, sound, moderation and ranking, and counts itself what the price asks for and the vendor does not tell.
+/// Reads what a vendor counted for pictures, sound, moderation and ranking, and counts itself what the price asks for and the
+/// vendor does not tell.
 ///
 /// Sources: https://platform.openai.com/docs/api-reference/images (`usage` with `input_tokens` and `output_tokens`),
 /// https://platform.openai.com/docs/api-reference/audio (`usage` of type `tokens` or `duration`, `duration` of `verbose_json`),
@@ -28,7 +29,9 @@ struct MediaUsage {
     ) -> Reading {
         let own = envelope.estimatedUsage(progress, price: price, share: share)
         var reading = Reading(usage: Usage())
-        if dialect.reportsCost { reading.usage.upstreamCost = (usage?["cost"]?.numberText).flatMap { try? FemtoUSD.parse(usdPerUnit: $0).price } }
+        if dialect.reportsCost, let cost = usage?["cost"]?.numberText {
+            reading.usage.upstreamCost = try? FemtoUSD.parse(usdPerUnit: cost).price
+        }
         if !addTokens(usage, meta, to: &reading.usage), price.isTokenPriced {
             reading.usage.uncachedInput = own.uncachedInput
             reading.usage.audioInput = own.audioInput

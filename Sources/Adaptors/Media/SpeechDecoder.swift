@@ -1,8 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// Sound on its way: every byte goes through at once, and what it costs is known from the text that is spoken. Until the end has come, only the
-/// part that was delivered counts: by the announced length, else by what that many bytes say.
+/// Sound on its way: every byte goes through at once, and what it costs is known from the text that is spoken. Until the end has come,
+/// only the part that was delivered counts: by the announced length, else by what that many bytes say.
 struct SpeechDecoder: StreamDecoder {
     private(set) var progress = AnswerProgress()
     var trailer: ByteBuffer { ByteBuffer() }

@@ -1,7 +1,7 @@
 /// Guesses at what pictures and sound will count, for holds and where a vendor tells nothing.
 public enum MediaEstimate {
-    /// Tokens of one picture of a token-priced model (https://platform.openai.com/docs/guides/image-generation, cost and latency); what is not
-    /// in that table, `auto` above all, counts as the dearest.
+    /// Tokens of one picture of a token-priced model (https://platform.openai.com/docs/guides/image-generation, cost and latency); what
+    /// is not in that table, `auto` above all, counts as the dearest.
     public static func imageTokens(size: String?, quality: String?) -> Int64 {
         let column = ["1024x1024": 0, "1024x1536": 1, "1536x1024": 2][size ?? ""]
         let row: [Int64] = switch quality {

@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// A `multipart/form-data` body as ranges (RFC 7578): which fields there are and where their values lie. The bytes stay as they came, a file of
-/// many megabytes among them is never copied.
+/// A `multipart/form-data` body as ranges (RFC 7578): which fields there are and where their values lie. The bytes stay as they came, a
+/// file of many megabytes among them is never copied.
 public struct MultipartForm: Sendable, Hashable {
     public struct Part: Sendable, Hashable {
         public var name: String

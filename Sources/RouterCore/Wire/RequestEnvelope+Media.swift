@@ -111,7 +111,8 @@ extension RequestEnvelope {
         guard let file = files.first else { throw Rejection("you must provide a file to transcribe", param: "file") }
         guard files.count == 1 else { throw Rejection("field 'file' is given twice", param: "file") }
         guard file.fileName != nil else { throw Rejection("'file' must be a file with a filename, not a plain field", param: "file") }
-        guard !file.value.isEmpty, let head = body.getSlice(at: body.readerIndex + file.value.lowerBound, length: min(file.value.count, 64)) else {
+        let start = body.readerIndex + file.value.lowerBound
+        guard !file.value.isEmpty, let head = body.getSlice(at: start, length: min(file.value.count, 64)) else {
             throw Rejection("the uploaded file is empty", param: "file")
         }
         let audio = AudioLength(bytes: Int64(file.value.count), head: head)

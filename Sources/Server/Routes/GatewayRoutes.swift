@@ -16,7 +16,9 @@ enum GatewayRoutes {
             Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
             Route(.post, "\(prefix)/images/generations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .images) },
             Route(.post, "\(prefix)/audio/speech", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .speech) },
-            Route(.post, "\(prefix)/audio/transcriptions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .transcriptions) },
+            Route(.post, "\(prefix)/audio/transcriptions", .apiKey) {
+                try await RelayEndpoint.respond($0, $1, $2, endpoint: .transcriptions)
+            },
             Route(.post, "\(prefix)/moderations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .moderations) },
             Route(.post, "\(prefix)/rerank", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .rerank) },
             Route(.get, "\(prefix)/models", .apiKey, ModelsHandlers.list),
