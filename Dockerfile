@@ -8,6 +8,7 @@ WORKDIR /src
 COPY Package.swift ./
 COPY Sources Sources
 COPY Tests Tests
+COPY Benchmarks/Micro Benchmarks/Micro
 RUN swift build -c release --static-swift-stdlib --product apirouter \
     && install -D .build/release/apirouter /out/apirouter
 

@@ -30,12 +30,17 @@ public final class PostgresServer: Sendable {
         return result
     }()
 
+    /// The server's certificate, which is its own root; nil = the server speaks no TLS.
+    public let certificate: String?
+
     /// Makes the cluster; ``start()`` runs it.
-    public init() throws {
+    /// - Parameter usesTLS: with a certificate of its own for `localhost`.
+    public init(usesTLS: Bool = false) throws {
         programs = try Self.findPrograms()
         port = try Self.freePort()
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("postgres-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        certificate = usesTLS ? folder.path + "/server.crt" : nil
         if getuid() == 0 {
             guard let user = getpwnam("postgres") else { throw Failure(description: "the user postgres does not exist") }
             guard chown(folder.path, user.pointee.pw_uid, user.pointee.pw_gid) == 0 else {
@@ -43,6 +48,14 @@ public final class PostgresServer: Sendable {
             }
         }
         try run("initdb", ["-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8"])
+        if let certificate {
+            try run(
+                "openssl",
+                [
+                    "req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", folder.path + "/server.key", "-out", certificate,
+                ], isOurs: false)
+        }
     }
 
     private var data: String { folder.path + "/data" }
@@ -79,11 +92,14 @@ public final class PostgresServer: Sendable {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = prefix + arguments
         process.currentDirectoryURL = folder
+        // libpq looks for client certificates in the home folder, which is not the user's own here.
+        process.environment = ProcessInfo.processInfo.environment.merging(["HOME": folder.path]) { _, new in new }
         return process
     }
 
-    private func run(_ program: String, _ arguments: [String]) throws {
-        let process = command([programs + "/" + program] + arguments)
+    /// - Parameter isOurs: the program is PostgreSQL's; else it is looked for as usual.
+    private func run(_ program: String, _ arguments: [String], isOurs: Bool = true) throws {
+        let process = command([isOurs ? programs + "/" + program : program] + arguments)
         let output = folder.path + "/\(program).log"
         process.standardInput = FileHandle.nullDevice
         _ = FileManager.default.createFile(atPath: output, contents: nil)
@@ -100,10 +116,13 @@ public final class PostgresServer: Sendable {
     /// Starts, and waits until it answers. The server ends when this process does, however it ends: a shell between them waits for the end of
     /// its input.
     public func start() throws {
-        let settings = [
+        var settings = [
             "-c", "port=\(port)", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=\(folder.path)",
             "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=warning",
         ]
+        if let certificate {
+            settings += ["-c", "ssl=on", "-c", "ssl_cert_file=\(certificate)", "-c", "ssl_key_file=\(folder.path)/server.key"]
+        }
         let line = "exec 3<&0; \(programs)/postgres -D \(data) \(settings.joined(separator: " ")) </dev/null >>\(folder.path)/server.log 2>&1 & "
             + "server=$!; cat <&3 >/dev/null; kill -QUIT $server; wait $server"
         let shell = command(["sh", "-c", line])

@@ -136,6 +136,27 @@ struct PostgresStoreTests {
         #expect(String(describing: tls).contains("SSL"), "sslmode is obeyed: \(String(describing: tls))")
     }
 
+    @Test func `connections are encrypted and the server is known by its certificate, as sslmode says`() async throws {
+        let server = try PostgresServer(usesTLS: true)
+        try server.start()
+        defer { server.remove() }
+        _ = try server.makeDatabase()
+        let certificate = try #require(server.certificate)
+        func url(_ host: String, _ options: String) -> String { "postgres://postgres@\(host):\(server.port)/test_1?\(options)" }
+        let store = try await open(url("localhost", "sslmode=verify-full&sslrootcert=\(certificate)"))
+        try await store.ping()
+        let encrypted = try server.query(url("127.0.0.1", "sslmode=require"), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        #expect(encrypted == "t")
+        try await store.close()
+        // The certificate is not for this name.
+        let wrongName = await #expect(throws: StoreError.self) {
+            try await open(url("127.0.0.1", "sslmode=verify-full&sslrootcert=\(certificate)"))
+        }
+        #expect(String(describing: wrongName).contains("certificate"), "\(String(describing: wrongName))")
+        let stranger = await #expect(throws: StoreError.self) { try await open(url("localhost", "sslmode=verify-full&sslrootcert=/etc/hostname")) }
+        #expect(stranger != nil)
+    }
+
     @Test func `values of every kind come back as they were`() async throws {
         let store = try await open(try PostgresServer.shared.get().makeDatabase())
         let odd = "a'b\"c\\d\n\t€ 漢字 \u{1F600} '; DROP TABLE users; --"
