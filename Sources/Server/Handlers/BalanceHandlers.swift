@@ -27,6 +27,7 @@ enum BalanceHandlers {
                 throw ManagementError.badRequest("'type' must be one of \(known)")
             }
         }
+        await services.meter.waitPosted(user.id)
         let entries = try await services.store.entries(userID: user.id, kind: kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
     }

@@ -223,6 +223,15 @@ public final class Meter: Sendable {
         }
     }
 
+    /// Waits until the ledger has what was settled here for a user, so that somebody who has just got an answer finds its row. Gives up soon: the
+    /// ledger's database may be away.
+    func waitPosted(_ userID: Int64, atMost limit: Duration = .milliseconds(500)) async {
+        let deadline = clock.monotonic.advanced(by: limit)
+        while account(userID)?.unposted.isPositive == true, clock.monotonic < deadline {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// At start-up: leases of an earlier life are taken up. - Throws: ``StoreError/fenced`` when a later life is running.
     func adopt() async throws {
         let asked = clock.monotonic
