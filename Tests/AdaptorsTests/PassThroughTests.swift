@@ -20,6 +20,17 @@ import Testing
         #expect(try body(json, .anthropic, .messages, upstream: "up") == json.replacingOnce("\"pub\"", "\"up\""))
     }
 
+    @Test func `betas that a client asks for go to Anthropic in its own dialect only`() throws {
+        let name = try #require(HTTPField.Name("anthropic-beta"))
+        for (family, endpoint, goes) in [(AdaptorID.anthropic, Endpoint.messages, true), (.anthropic, .chat, false), (.openai, .messages, false)] {
+            let json = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}]}"#
+            var call = try Fixture.call(json, spec: Fixture.spec(family), endpoint: endpoint)
+            call.betas = "context-1m-2025-08-07"
+            let request = try Fixture.provider(call.channel.provider).request(for: call)
+            #expect(request.headers[name] == (goes ? "context-1m-2025-08-07" : nil), "\(family) \(endpoint)")
+        }
+    }
+
     @Test func `the provider file's operations apply`() throws {
         let rules = RequestRules(
             rename: [.init(from: "a", to: "b")], drop: ["c"], defaults: [.init(name: "d", json: "1")], set: [.init(name: "e", json: "2")])

@@ -33,7 +33,9 @@ public struct AnthropicProvider: Provider {
             body = Preparation.bytes(try writer.write(conversation))
         }
         let path = spec.endpoints[.messages].flatMap { $0 } ?? "/messages"
-        return try Preparation(spec: spec).post(call, path: path, body: body, headers: [Self.version])
+        var headers = [Self.version]
+        if endpoint == .messages, !call.betas.isEmpty { headers.append(("anthropic-beta", call.betas)) }
+        return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {

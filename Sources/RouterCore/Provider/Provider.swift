@@ -101,6 +101,9 @@ public struct UpstreamCall: Sendable {
     public var startedAt: Int64 = 0
     /// The id of an answer whose vendor gives it none; letters, digits, `-` and `_`.
     public var answerID = ""
+    /// Names of Anthropic's betas that a Messages client asked for (`anthropic-beta`): the one header of a client that may go on, and only to a
+    /// vendor of that dialect.
+    public var betas = ""
 
     public init(
         envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,

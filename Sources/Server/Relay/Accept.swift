@@ -17,8 +17,19 @@ struct Accept: Sendable {
             requestID: context.requestID, principal: principal, endpoint: endpoint,
             snapshot: services.snapshots.snapshot, receivedAt: context.receivedAt,
             createdAt: services.clock.unixSeconds, clientIP: context.clientIP,
-            sessionHeader: Self.sessionName.flatMap { request.headers[$0] },
+            sessionHeader: Self.sessionName.flatMap { request.headers[$0] }, betas: betas(request, endpoint),
             presence: services.presences.presence(of: context.channel), eventLoop: context.channel.eventLoop)
+    }
+
+    private static let betaName = HTTPField.Name("anthropic-beta")
+
+    /// Only what a list of beta names is made of: nothing else of a client's headers reaches a vendor.
+    private func betas(_ request: Request, _ endpoint: Endpoint) -> String {
+        guard endpoint == .messages, let name = Self.betaName, let text = request.headers[name], text.utf8.count <= 1_024 else { return "" }
+        let isList = text.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || [0x2C, 0x20, 0x2D, 0x2E, 0x5F].contains(byte)
+        }
+        return isList ? text : ""
     }
 }
 
@@ -34,6 +45,8 @@ struct Accepted: Sendable {
     var clientIP: String
     /// `x-session-id`: what keeps a conversation on one channel.
     var sessionHeader: String?
+    /// Anthropic's betas that the client asked for.
+    var betas = ""
     var presence: ClientPresence?
     var eventLoop: any EventLoop
 }

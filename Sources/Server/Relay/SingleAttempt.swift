@@ -39,6 +39,7 @@ struct SingleAttempt: Sendable {
             model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
+        call.betas = admission.accepted.betas
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
