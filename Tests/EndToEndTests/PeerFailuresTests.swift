@@ -7,8 +7,8 @@ import Simulator
 import Testing
 
 /// The numbered ways in which one-api and new-api lose their operators' or users' money (a survey of their code and trackers; the numbers are
-/// those of that list), each as something that must not happen here. Left out because the thing itself does not exist here: 5 (a Redis
-/// hash of balances), 13 (image calls), 30 (asynchronous tasks).
+/// those of that list), each as something that must not happen here. 13 (image calls) is in MediaTests. Left out because the thing itself
+/// does not exist here: 5 (a Redis hash of balances), 30 (asynchronous tasks).
 @Suite(.serialized) struct PeerFailuresTests {
     private func ask(
         _ world: World, _ key: String, _ controls: String, model: String = "sim/dear", stream: Bool = false, maxTokens: Int? = 100,
