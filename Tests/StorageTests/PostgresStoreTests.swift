@@ -131,6 +131,12 @@ struct PostgresStoreTests {
         #expect(!text.contains("very-secret") && text.contains("nobody"), "\(text)")
         let refused = await #expect(throws: StoreError.self) { try await open("postgres://u:very-secret@127.0.0.1:1/x") }
         #expect(!String(describing: refused).contains("very-secret"))
+        // URLs that cannot be read, as passwords with special characters make them.
+        for text in ["u:very%zzsecret@h:5/x", "u:verysecret@[::1/x", "u:very/secret@h:5/x", "u:x@verysecret@h:5/x", "u:verysecret@h:port/x"] {
+            let unread = await #expect(throws: StoreError.self) { try await open("postgres://" + text) }
+            let said = String(describing: unread)
+            #expect(!said.contains("very") && !said.contains("secret@") && said.contains("percent-encode"), "\(text): \(said)")
+        }
         let secure = "postgres://postgres@127.0.0.1:\(server.port)/postgres?sslmode=require"
         let tls = await #expect(throws: StoreError.self) { try await open(secure) }
         #expect(String(describing: tls).contains("SSL"), "sslmode is obeyed: \(String(describing: tls))")

@@ -38,6 +38,8 @@ struct Admit: Sendable {
         var output = asked
         for isLastTry in [false, false, true] {
             let hold = try record(accepted, envelope, priced[0], amount: try bound.amount(output: output))
+            // The vendor has to know the bound, or it is none. Made before the hold, so that nothing can fail between the hold and its end.
+            let bounded = try bounding(envelope, output)
             do {
                 try await take(hold, accepted, metering)
             } catch let error as InsufficientBalance {
@@ -47,20 +49,20 @@ struct Admit: Sendable {
                 output = affordable
                 continue
             }
-            var bounded = envelope
-            // The vendor has to know the bound, or it is none.
-            if envelope.maxOutputTokens != output {
-                do {
-                    bounded = try envelope.limitingOutput(to: output)
-                } catch {
-                    throw APIError.badRequest(error.message, param: error.param)
-                }
-            }
             return Admission(
                 accepted: accepted, envelope: bounded, planned: planned, candidates: priced, hold: hold,
                 loweredOutput: output < envelope.maxOutputTokens ?? asked ? output : nil)
         }
         throw APIError.internalError()
+    }
+
+    private func bounding(_ envelope: RequestEnvelope, _ output: Int64) throws -> RequestEnvelope {
+        guard envelope.maxOutputTokens != output else { return envelope }
+        do {
+            return try envelope.limitingOutput(to: output)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
     }
 
     private func record(

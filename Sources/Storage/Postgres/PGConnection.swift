@@ -96,10 +96,17 @@ struct PGConnection: ~Copyable {
         guard PQstatus(opened) == CONNECTION_OK else {
             let message = String(cString: PQerrorMessage(opened)).split(separator: "\n").joined(separator: "; ")
             PQfinish(opened)
-            throw PGError(state: "", constraint: "", message: message, isConnectionLost: true)
+            throw PGError(state: "", constraint: "", message: Self.withoutURL(message), isConnectionLost: true)
         }
         apir_silence(opened)
         handle = opened
+    }
+
+    /// What the library says of a server that it has tried names host and role. What it says of a URL that it cannot read quotes the URL, and a
+    /// password that was not percent-encoded may stand in any part of that.
+    private static func withoutURL(_ message: String) -> String {
+        if message.hasPrefix("connection to server") { return message }
+        return "the PostgreSQL URL leads to no server: check its host, port and options, and percent-encode special characters of the password"
     }
 
     deinit { PQfinish(handle) }
