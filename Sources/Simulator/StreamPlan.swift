@@ -63,6 +63,10 @@ private struct Builder {
     private let pace: Duration
     private var contentChunks = 0
     private var tokens: Int64 = 0
+    /// Content number at which a fault ends the stream, by the fault's name.
+    private let faults: [(name: String, number: Int)]
+    /// Text that repeats is written once: a stream of thousands of chunks must not hold the event loop up.
+    private var frames: [String: ByteBuffer] = [:]
 
     init(shapes: Shapes, wantsUsage: Bool, defaultPace: Duration) {
         self.shapes = shapes
@@ -70,6 +74,9 @@ private struct Builder {
         // OpenRouter sends it always.
         self.wantsUsage = (wantsUsage || shapes.isOpenRouter) && !shapes.controls.has("no_usage")
         pace = shapes.controls.duration("pace") ?? defaultPace
+        faults = [
+            "reset_after", "close_after", "end_after", "stall_after", "error_event_after", "error_event_empty_choices_after",
+        ].compactMap { name in shapes.controls.number(name).map { (name, $0) } }
     }
 
     mutating func build() {
@@ -88,15 +95,26 @@ private struct Builder {
             }
         }
         for thought in shapes.answer.reasoning {
-            guard content(shapes.chunk(delta: ["reasoning": .string(thought)], usage: runningUsage)) else { return }
+            let chunk = shapes.chunk(delta: ["reasoning": .string(thought)], usage: runningUsage)
+            guard content(Self.frame(text(of: chunk), controls)) else { return }
         }
         for (number, piece) in shapes.answer.pieces.enumerated() {
             for index in 0..<shapes.answer.choices {
-                let chunk = shapes.pieceChunk(piece, number: number, index: index, usage: runningUsage)
-                guard content(chunk) else { return }
+                guard content(frame(of: piece, number: number, index: index)) else { return }
             }
         }
         finish()
+    }
+
+    private mutating func frame(of piece: String, number: Int, index: Int) -> ByteBuffer {
+        let usage = runningUsage
+        var repeats = usage == nil
+        if case .tool = shapes.answer.content { repeats = false }
+        let key = "\(index) \(piece)"
+        if repeats, let known = frames[key] { return known }
+        let made = Self.frame(text(of: shapes.pieceChunk(piece, number: number, index: index, usage: usage)), controls)
+        if repeats { frames[key] = made }
+        return made
     }
 
     /// Cumulative usage including the chunk that is being built.
@@ -117,7 +135,7 @@ private struct Builder {
     }
 
     /// One content chunk; false when a fault ends the stream here.
-    private mutating func content(_ chunk: JSONValue) -> Bool {
+    private mutating func content(_ frame: ByteBuffer) -> Bool {
         if let stop = faultStep() {
             steps.append(contentsOf: stop)
             return false
@@ -125,31 +143,31 @@ private struct Builder {
         if controls.number("malformed_after") == contentChunks { line("{\"id\": \"broken") }
         if contentChunks > 0, pace > .zero { steps.append(.pause(pace)) }
         for number in 0..<(controls.number("comments") ?? 0) { comment("comment \(number)") }
-        event(chunk, tokens: 1)
+        steps.append(.send(frame, tokens: 1))
         contentChunks += 1
         tokens += 1
         return true
     }
 
     private func faultStep() -> [StreamPlan.Step]? {
-        if controls.number("reset_after") == contentChunks { return [.reset] }
-        if controls.number("close_after") == contentChunks { return [.close] }
-        if controls.number("end_after") == contentChunks { return [.end] }
-        if controls.number("stall_after") == contentChunks { return [.stall] }
-        for (name, withChoices) in [("error_event_after", true), ("error_event_empty_choices_after", false)]
-        where controls.number(name) == contentChunks {
-            return [.send(Self.frame(shapes.errorChunk(withChoices: withChoices).text, controls), tokens: 0), .end]
+        switch faults.first(where: { $0.number == contentChunks })?.name {
+        case nil: nil
+        case "reset_after": [.reset]
+        case "close_after": [.close]
+        case "end_after": [.end]
+        case "stall_after": [.stall]
+        case let name:
+            [
+                .send(Self.frame(shapes.errorChunk(withChoices: name == "error_event_after").text, controls), tokens: 0), .end,
+            ]
         }
-        return nil
     }
 
-    private mutating func event(_ json: JSONValue, tokens: Int64 = 0) {
-        var text = json.text
-        if controls.has("multiline") {
-            // White space between members may hold a line break; one such place is enough to make two data lines.
-            text = text.replacingFirst(",\"object\"", with: ",\n\"object\"")
-        }
-        steps.append(.send(Self.frame(text, controls), tokens: tokens))
+    private mutating func event(_ json: JSONValue) { steps.append(.send(Self.frame(text(of: json), controls), tokens: 0)) }
+
+    private func text(of json: JSONValue) -> String {
+        // White space between members may hold a line break; one such place is enough to make two data lines.
+        controls.has("multiline") ? json.text.replacingFirst(",\"object\"", with: ",\n\"object\"") : json.text
     }
 
     private mutating func line(_ text: String) { steps.append(.send(Self.frame(text, controls), tokens: 0)) }

@@ -91,11 +91,11 @@ import Testing
     @Test(.timeLimit(.minutes(2))) func `after kill -9 in mid-stream the hold is settled and the books balance`() async throws {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "10")
-            let body = #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=9000,pace=20ms"}"#
+            let body = #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=40,stall_after=30"}"#
             let streams = (0..<20).map { _ in
                 Task { try await world.client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body) }
             }
-            try await eventually("all streams run", within: .seconds(60)) { world.simulator.statistics.openConnections >= 20 }
+            try await eventually("all streams run", within: .seconds(30)) { world.simulator.statistics.openConnections >= 20 }
             try await world.gateway.kill9()
             for stream in streams { _ = try? await stream.value }
             let other = try await world.verifyLedger()
