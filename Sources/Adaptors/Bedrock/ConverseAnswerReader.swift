@@ -6,8 +6,9 @@ struct ConverseAnswerReader {
     private var tools: [Int64: (index: Int, hasArguments: Bool)] = [:]
 
     /// Cached tokens stand beside the input, as with Anthropic.
-    static func usage(_ value: JSONValue?) -> Usage? {
-        guard let value, case .object = value else { return nil }
+    /// - Parameter root: the answer or the metadata event: its `serviceTier` stands beside the `usage`.
+    static func usage(_ root: JSONValue) -> Usage? {
+        guard let value = root["usage"], case .object = value else { return nil }
         var figures: [String: Int64] = [:]
         for name in ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"] {
             guard let member = value[name], !member.isNull else { continue }
@@ -20,7 +21,8 @@ struct ConverseAnswerReader {
             .filter { (0...written).contains($0) }.reduce(0, +)
         return Usage(
             uncachedInput: figures["inputTokens"] ?? 0, cacheRead: figures["cacheReadInputTokens"] ?? 0,
-            cacheWrite5m: max(0, written - hour), cacheWrite1h: min(hour, written), output: figures["outputTokens"] ?? 0)
+            cacheWrite5m: max(0, written - hour), cacheWrite1h: min(hour, written), output: figures["outputTokens"] ?? 0,
+            serviceTier: root["serviceTier"]?["type"]?.stringValue)
     }
 
     static func finish(_ word: String) -> FinishReason? {
@@ -46,7 +48,7 @@ struct ConverseAnswerReader {
                     redacted: thought["redactedContent"]?.stringValue)))
             }
         }
-        return Answer(choices: [choice], usage: usage(tree["usage"]))
+        return Answer(choices: [choice], usage: usage(tree))
     }
 
     /// - Parameter type: `:event-type` of the message.
@@ -79,7 +81,7 @@ struct ConverseAnswerReader {
             }
         case "metadata":
             // The last event.
-            if let usage = Self.usage(json["usage"]) { events.append(AnswerEvent(.usage(usage))) }
+            if let usage = Self.usage(json) { events.append(AnswerEvent(.usage(usage))) }
             events.append(AnswerEvent(.end))
         default: break
         }
