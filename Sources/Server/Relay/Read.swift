@@ -7,6 +7,8 @@ import RouterCore
 struct Read: Sendable {
     /// Bytes.
     let limit: Int
+    /// The model of a request for moderation that names none, as OpenAI's own may (https://platform.openai.com/docs/api-reference/moderations).
+    var moderationModel: String?
 
     func run(_ request: Request, endpoint: Endpoint) async throws -> RequestEnvelope {
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
@@ -23,6 +25,9 @@ struct Read: Sendable {
         do {
             if endpoint.takesForm {
                 return try RequestEnvelope(form: body, contentType: request.headers[.contentType], endpoint: endpoint)
+            }
+            if endpoint == .moderations, let moderationModel {
+                return try RequestEnvelope(body: RequestEnvelope.naming(moderationModel, in: body), endpoint: endpoint)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {

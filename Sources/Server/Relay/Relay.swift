@@ -18,7 +18,8 @@ enum RelayEndpoint {
         _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint
     ) async throws -> Response {
         let accepted = try Accept(services: services).run(request, context, endpoint: endpoint)
-        let envelope = try await Read(limit: accepted.snapshot.configuration.server.maxBodyBytes)
+        let configuration = accepted.snapshot.configuration
+        let envelope = try await Read(limit: configuration.server.maxBodyBytes, moderationModel: configuration.models.moderation)
             .run(request, endpoint: endpoint)
         let plan = try Plan(services: services).run(accepted, envelope)
         let admission = try await Admit(services: services).run(accepted, envelope, plan)
@@ -30,7 +31,7 @@ enum RelayEndpoint {
         do {
             let result: Attempt.Result
             if envelope.delivery == .events {
-                let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
+                let keepAlive = configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settle)
                 guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {
                     return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
