@@ -37,7 +37,8 @@ for chunk in stream:
         text += choice.delta.content or ""
         if choice.finish_reason:
             reasons.append(choice.finish_reason)
-check(text == whole.choices[0].message.content, (text, whole.choices[0].message.content))
+# A stream leaves out the bytes of a character that noise has not completed.
+check(text.replace("\ufffd", "") == whole.choices[0].message.content.replace("\ufffd", ""), (text, whole))
 check(reasons == [whole.choices[0].finish_reason], reasons)
 check(usage and usage.completion_tokens == whole.usage.completion_tokens, usage)
 # The second time the prompt is cached, and the gateway charges it as such.
