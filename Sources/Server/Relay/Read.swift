@@ -8,7 +8,7 @@ struct Read: Sendable {
     /// Bytes.
     let limit: Int
 
-    func run(_ request: Request, endpoint: Endpoint) async throws -> RequestEnvelope {
+    func run(_ request: Request, endpoint: Endpoint, target: GeminiTarget? = nil) async throws -> RequestEnvelope {
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)
         }
@@ -23,6 +23,10 @@ struct Read: Sendable {
         do {
             if endpoint.takesForm {
                 return try RequestEnvelope(form: body, contentType: request.headers[.contentType], endpoint: endpoint)
+            }
+            if let target {
+                return try RequestEnvelope(
+                    gemini: body, model: target.model, isStream: target.isStream, streamsArray: target.streamsArray)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {

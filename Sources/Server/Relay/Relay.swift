@@ -15,11 +15,11 @@ import RouterCore
 /// 7. ``Settle``   the one end of the hold: charged or voided
 enum RelayEndpoint {
     static func respond(
-        _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint
+        _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint, target: GeminiTarget? = nil
     ) async throws -> Response {
         let accepted = try Accept(services: services).run(request, context, endpoint: endpoint)
         let envelope = try await Read(limit: accepted.snapshot.configuration.server.maxBodyBytes)
-            .run(request, endpoint: endpoint)
+            .run(request, endpoint: endpoint, target: target)
         let plan = try Plan(services: services).run(accepted, envelope)
         let admission = try await Admit(services: services).run(accepted, envelope, plan)
 
@@ -32,7 +32,9 @@ enum RelayEndpoint {
             if envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settle)
-                guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {
+                // In a JSON array there is no place for comments.
+                let isPatient = keepAlive > .zero && !envelope.streamsArray
+                guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
                     return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
                 }
                 result = early
