@@ -1,4 +1,4 @@
-import Config
+import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -8,15 +8,12 @@ import Storage
 /// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and, as its
 /// newer SDKs have it, under `/v1`.
 enum GeminiHandlers {
-    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`.
+    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, but for what generates: that is the relay's, and never comes here.
     static func act(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        guard let target = GeminiTarget(context, request) else { throw APIError.notFound(request.uri.path) }
-        switch target.method {
-        case "generateContent", "streamGenerateContent":
-            return try await RelayEndpoint.respond(request, context, services, endpoint: .gemini, target: target)
-        case "countTokens": return try await countTokens(request, context, services, target)
-        default: throw APIError.notFound(request.uri.path)
+        guard let target = GeminiTarget(path: request.uri.path, query: request.uri.query ?? ""), target.method == "countTokens" else {
+            throw APIError.notFound(request.uri.path)
         }
+        return try await countTokens(request, context, services, target)
     }
 
     /// The gateway's own count, the one that holds are made from: of `contents`, or of a whole `generateContentRequest`. No vendor is asked and
@@ -25,8 +22,7 @@ enum GeminiHandlers {
         _ request: Request, _ context: GatewayContext, _ services: GatewayServices, _ target: GeminiTarget
     ) async throws -> Response {
         let principal = try ModelsHandlers.principal(context)
-        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
-        let envelope = try await Read(limit: limit).run(request, endpoint: .gemini, target: target)
+        let envelope = try Read().run(try await ModelsHandlers.body(request, services), endpoint: .gemini, target: target)
         guard ModelsHandlers.usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
         return ModelsHandlers.answer(["totalTokens": .integer(envelope.prompt.tokens)])
     }
@@ -88,21 +84,34 @@ extension Request {
     }
 }
 
-/// What the path of a call in Google's dialect says.
+/// What the address of a call in Google's dialect says.
 struct GeminiTarget: Sendable {
     var model: String
     var method: String
     /// The stream is to come as one JSON array: everything but `alt=sse`.
-    var streamsArray: Bool
+    var streamsArray = true
+    /// The API key, when the query has it.
+    var key: Secret?
+    /// The template of the route.
+    var route: String
 
     var isStream: Bool { method == "streamGenerateContent" }
+    var isGeneration: Bool { isStream || method == "generateContent" }
 
     /// Names of models hold slashes and colons, percent-encoded or not: the method stands behind the last colon.
-    init?(_ context: GatewayContext, _ request: Request) {
-        let path = ModelsHandlers.name(context)
-        guard let colon = path.lastIndex(of: ":") else { return nil }
-        model = String(path[..<colon])
-        method = String(path[path.index(after: colon)...])
-        streamsArray = request.uri.queryParameters["alt"] != "sse"
+    init?(path: String, query: String) {
+        guard let area = ["/v1beta/models/", "/v1/models/"].first(where: { path.hasPrefix($0) }) else { return nil }
+        let raw = String(path.dropFirst(area.count))
+        let rest = raw.removingPercentEncoding ?? raw
+        guard let colon = rest.lastIndex(of: ":") else { return nil }
+        route = area + "**"
+        model = String(rest[..<colon])
+        method = String(rest[rest.index(after: colon)...])
+        for pair in query.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else { continue }
+            if parts[0] == "alt", parts[1] == "sse" { streamsArray = false }
+            if parts[0] == "key" { key = parts[1].removingPercentEncoding.map { Secret($0) } }
+        }
     }
 }

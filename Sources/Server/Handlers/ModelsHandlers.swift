@@ -57,10 +57,14 @@ enum ModelsHandlers {
     /// nothing is charged.
     static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
-        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
-        let envelope = try await Read(limit: limit).run(request, endpoint: .messages)
+        let envelope = try Read().run(try await body(request, services), endpoint: .messages)
         guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
         return answer(["input_tokens": .integer(envelope.prompt.tokens)])
+    }
+
+    static func body(_ request: Request, _ services: GatewayServices) async throws -> ByteBuffer {
+        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
+        do { return try await request.body.collect(upTo: limit) } catch is NIOTooManyBytesError { throw APIError.bodyTooLarge(limit) }
     }
 
     static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
