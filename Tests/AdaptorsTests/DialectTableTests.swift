@@ -136,7 +136,8 @@ private let features: [Feature] = [
 
         - `google-genai` takes the gateway's address as `http_options={"base_url": …}`. The key goes as `x-goog-api-key`, `?key=` or bearer.
         - `:generateContent`, `:streamGenerateContent` (server-sent events with `alt=sse`, else one JSON array) and `:countTokens` (the gateway's own
-          count) under `/v1` and `/v1beta`; names of models may hold slashes and colons. No files, caches or batches.
+          count), `:embedContent` and `:batchEmbedContents` (from whoever serves OpenAI's embeddings) under `/v1` and `/v1beta`; names of models may
+          hold slashes and colons. No files, caches or batches of generations.
         - To `gemini` the body stays as it is. The last event of a stream waits until the books are closed.
         - From other families, a function call comes whole and with an id; a response to one without an id is found by its name and order. Thoughts are
           shown only with `includeThoughts`; what their vendor signed travels as `thoughtSignature` on the part behind them and comes back from it,

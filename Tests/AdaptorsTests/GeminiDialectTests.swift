@@ -227,6 +227,38 @@ private let losses: [LossCase] = [
         #expect(Base64.decode("A") == nil && Base64.decode("A*==") == nil && Base64.standard("no base64!") == "no base64!")
     }
 
+    // MARK: Embeddings
+
+    private func embed(_ json: String, isBatch: Bool = true) throws(RequestEnvelope.Rejection) -> String {
+        String(buffer: try GeminiEmbeddings.request(ByteBuffer(string: json), model: "e", isBatch: isBatch))
+    }
+
+    @Test func `embeddings go as OpenAI's and come back as Google's`() throws {
+        #expect(try embed(#"{"content":{"parts":[{"text":"a"},{"text":"b"}]}}"#, isBatch: false)
+            == #"{"model":"e","input":["a\nb"],"encoding_format":"float"}"#)
+        #expect(try embed(#"{"requests":[{"model":"models/e","content":{"role":"user","parts":[{"text":"a"}]},"output_dimensionality":3},{"content":{"parts":[{"text":"b"}]},"outputDimensionality":3}]}"#)
+            == #"{"model":"e","input":["a","b"],"dimensions":3,"encoding_format":"float"}"#)
+        let answer = ByteBuffer(string: #"{"data":[{"index":1,"embedding":[2.50]},{"index":0,"embedding":[1e-3]}],"usage":{}}"#)
+        #expect(GeminiEmbeddings.answer(answer, status: 200, isBatch: true).map { String(buffer: $0) } == #"{"embeddings":[{"values":[1e-3]},{"values":[2.50]}]}"#)
+        #expect(GeminiEmbeddings.answer(answer, status: 200, isBatch: false).map { String(buffer: $0) } == #"{"embedding":{"values":[1e-3]}}"#)
+        let error = ByteBuffer(string: #"{"error":{"message":"m","type":"t","param":null,"code":null}}"#)
+        #expect(GeminiEmbeddings.answer(error, status: 404, isBatch: true).map { String(buffer: $0) } == #"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#)
+    }
+
+    @Test(arguments: [
+        (#"{"requests":[]}"#, "requests"), (#"{"requests":[{"content":{"parts":[{"text":"a"}]},"taskType":"RETRIEVAL_QUERY"}]}"#, "requests[0].taskType"),
+        (#"{"requests":[{}]}"#, "requests[0].content"), (#"{"requests":[{"content":{"parts":[]}}]}"#, "requests[0].content.parts"),
+        (#"{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"a"}]},"outputDimensionality":3}]}"#, "requests[1].outputDimensionality"),
+        ("[", "body"),
+    ]) func `what an embedding cannot say is refused by name`(json: String, field: String) {
+        do throws(RequestEnvelope.Rejection) {
+            _ = try embed(json)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.param == field && error.message.contains("'\(field)'"))
+        }
+    }
+
     // MARK: Errors
 
     @Test func `errors in Google's shape`() throws {

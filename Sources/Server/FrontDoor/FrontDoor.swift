@@ -73,8 +73,8 @@ struct FrontDoor: Sendable {
         }
         guard let known = calls[path] else {
             // The model stands in the path, so that no table has it.
-            guard let target = GeminiTarget(path: path, query: query), target.isGeneration else { return nil }
-            return Call(endpoint: .gemini, route: target.route, path: path, query: query, target: target)
+            guard let target = GeminiTarget(path: path, query: query), let endpoint = target.endpoint else { return nil }
+            return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
         }
         return Call(endpoint: known.endpoint, route: known.route, path: path, query: query)
     }
@@ -122,7 +122,7 @@ struct FrontDoor: Sendable {
     }
 
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
-        var answer = answer
+        var answer = request.target?.shaped(answer) ?? answer
         answer.headers[AccessLog.requestIDHeader] = request.requestID.description
         AccessLog(services: services).write(
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,

@@ -1,3 +1,4 @@
+import Adaptors
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -8,7 +9,7 @@ import Storage
 /// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and, as its
 /// newer SDKs have it, under `/v1`.
 enum GeminiHandlers {
-    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, but for what generates: that is the relay's, and never comes here.
+    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, but for model calls: they are the relay's, and never come here.
     static func act(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         guard let target = GeminiTarget(path: request.uri.path, query: request.uri.query ?? ""), target.method == "countTokens" else {
             throw APIError.notFound(request.uri.path)
@@ -96,7 +97,24 @@ struct GeminiTarget: Sendable {
     var route: String
 
     var isStream: Bool { method == "streamGenerateContent" }
-    var isGeneration: Bool { isStream || method == "generateContent" }
+    var isBatch: Bool { method == "batchEmbedContents" }
+
+    /// What the relay serves it as; nil for what is no model call.
+    var endpoint: Endpoint? {
+        switch method {
+        case "generateContent", "streamGenerateContent": .gemini
+        case "embedContent", "batchEmbedContents": .embeddings
+        default: nil
+        }
+    }
+
+    /// An answer of the relay as the client is to get it: embeddings are made in OpenAI's form.
+    func shaped(_ answer: ClientAnswer) -> ClientAnswer {
+        guard endpoint == .embeddings, case .bytes(let body) = answer.body,
+            let converted = GeminiEmbeddings.answer(body, status: answer.status.code, isBatch: isBatch)
+        else { return answer }
+        return ClientAnswer(status: answer.status, headers: answer.headers, bytes: converted)
+    }
 
     /// Names of models hold slashes and colons, percent-encoded or not: the method stands behind the last colon.
     init?(path: String, query: String) {

@@ -1,3 +1,4 @@
+import Adaptors
 import NIOCore
 import RouterCore
 
@@ -10,6 +11,10 @@ struct Read: Sendable {
         do {
             if endpoint.takesForm {
                 return try RequestEnvelope(form: body, contentType: contentType, endpoint: endpoint)
+            }
+            if let target, endpoint == .embeddings {
+                let request = try GeminiEmbeddings.request(body, model: target.model, isBatch: target.isBatch)
+                return try RequestEnvelope(body: request, endpoint: endpoint)
             }
             if let target {
                 return try RequestEnvelope(

@@ -233,6 +233,16 @@ check("gemini count_tokens", count.total_tokens == 9 or 1 <= count.total_tokens 
 check("gemini model with a slash", generate(model="deep/sim-openai").text == "hi")
 
 
+made = gemini.models.embed_content(model="sim-openai", contents=["one two", "three"])
+check("gemini embeddings", len(made.embeddings) == 2 and len(made.embeddings[0].values) > 0, made)
+error = raises(
+    "gemini embedding 400", errors.ClientError,
+    lambda: gemini.models.embed_content(model="sim-openai", contents="x", config={"task_type": "RETRIEVAL_QUERY"}), 400)
+check("gemini embedding names the field", "taskType" in str(error.details), error.details)
+raises("gemini embedding 404", errors.ClientError, lambda: gemini.models.embed_content(model="nobody", contents="x"), 404)
+raises("gemini embedding by a family without", errors.ClientError, lambda: gemini.models.embed_content(model="sim-anthropic", contents="x"), 400)
+
+
 def raw(path, body=None, headers={}):
     request = urllib.request.Request(
         base + path, data=None if body is None else json.dumps(body).encode(), headers={"Content-Type": "application/json", **headers})
