@@ -18,6 +18,7 @@ struct FrontDoor: Sendable {
         var route: String
         var path: String
         var query: String
+        var target: GeminiTarget?
     }
 
     let services: GatewayServices
@@ -74,7 +75,11 @@ struct FrontDoor: Sendable {
             path = String(head.uri[..<mark])
             query = String(head.uri[head.uri.index(after: mark)...])
         }
-        guard let known = calls[path] else { return nil }
+        guard let known = calls[path] else {
+            // The model stands in the path, so that no table has it.
+            guard let target = GeminiTarget(path: path, query: query), let endpoint = target.endpoint else { return nil }
+            return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
+        }
         return Call(endpoint: known.endpoint, route: known.route, path: path, query: query)
     }
 
@@ -83,8 +88,8 @@ struct FrontDoor: Sendable {
     ) -> ClientRequest {
         ClientRequest(
             requestID: services.requestIDs.next(), receivedAt: services.clock.monotonic, endpoint: call.endpoint, route: call.route,
-            path: call.path, query: call.query, headers: head.headers, clientIP: clientIP,
-            presence: presence, eventLoop: eventLoop)
+            path: call.path, query: call.query, target: call.target, headers: head.headers, clientIP: clientIP, presence: presence,
+            eventLoop: eventLoop)
     }
 
     /// Whether there is room, and who asks, before the body is read.
@@ -131,7 +136,7 @@ struct FrontDoor: Sendable {
     }
 
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
-        var answer = answer
+        var answer = request.target?.shaped(answer) ?? answer
         answer.headers[AccessLog.requestIDHeader] = request.requestID.description
         AccessLog(services: services).write(
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,
