@@ -101,7 +101,7 @@ import Testing
     static func messages() throws -> [[UInt8]] {
         try Golden.input("stream.bedrock.txt").split(separator: "\n").map { line in
             let parts = line.split(separator: " ", maxSplits: 1)
-            return message(String(parts[0]), String(parts[1]))
+            return Self.message(String(parts[0]), String(parts[1]))
         }
     }
 

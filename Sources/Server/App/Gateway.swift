@@ -33,7 +33,7 @@ public struct Gateway: Sendable {
 
     let services: GatewayServices
     let configuration: GatewayConfiguration
-    let transport: CurlTransport
+    let transport: UpstreamSwitch
     let simulator: Simulator?
     let journal: any Journal
     let options: Options
@@ -45,9 +45,10 @@ public struct Gateway: Sendable {
     ) async throws -> Gateway {
         for warning in configuration.warnings { logger.warning("\(warning)") }
         let store = try await StoreOpening.open(configuration.storage, environment: options.environment, now: options.clock.unixSeconds)
-        let journal = try await SQLiteJournal.open(
+        let journal = try await FileJournal.open(
             directory: configuration.dataDirectory,
             durability: configuration.journal.durability == .power ? .power : .process, maximumBytes: configuration.journal.maxBytes)
+        for note in journal.notes { logger.warning("\(note)") }
         let signal = PostSignal()
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
@@ -85,7 +86,7 @@ public struct Gateway: Sendable {
         let channels = snapshots.snapshot.configuration.routes.channels
         try await ChannelSwitches(store: store, health: health).load(channels.map(\.id))
         health.restore(try await store.loadHealth(), channels: channels)
-        let transport = try CurlTransport()
+        let transport = try UpstreamSwitch()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
             health: health, prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
@@ -94,7 +95,7 @@ public struct Gateway: Sendable {
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
             prices: prices, keys: keys, health: health, transport: transport,
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
-            reloader: reloader, presences: ClientPresenceRegistry(), logger: logger,
+            reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
         return Gateway(
             services: services, configuration: configuration, transport: transport, simulator: simulator,

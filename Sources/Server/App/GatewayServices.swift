@@ -18,7 +18,8 @@ public struct GatewayServices: Sendable {
     var vocabulary: Vocabulary
     public var metrics: GatewayMetrics
     public var reloader: ConfigurationReloader
-    var presences: ClientPresenceRegistry
+    let relays: RelayTasks
+    let connections: ClientConnectionCount
     public var logger: Logger
     /// Unix seconds.
     public var startedAt: Int64
