@@ -131,12 +131,12 @@ import Testing
         let original = try stream(family)
         let messages = family == .bedrock ? try Golden.input("stream.bedrock.txt").split(separator: "\n").map(String.init) : []
         try fuzz("stream \(family)", rounds: 300) { round, random in
-            let dialect = Matrix.dialects[round % 3]
-            let upstream = round % 2 == 0 ? "up" : nil
+            let dialect = Matrix.dialects[round % Matrix.dialects.count]
+            let upstream = round / 4 % 2 == 0 ? "up" : nil
             let call = try call(family, dialect, #"{"model":"pub","stream":true,"stream_options":{"include_usage":true}}"#, upstream: upstream)
             var bytes = damaged(original, &random)
             // Frames with right checksums, so that what they hold is read.
-            if family == .bedrock, round % 4 > 0 {
+            if family == .bedrock, round % 5 > 0 {
                 bytes = messages.flatMap { line -> [UInt8] in
                     let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
                     let json = Bool.random(using: &random) ? Array(parts[1].utf8) : damaged(Array(parts[1].utf8), &random)
@@ -188,8 +188,8 @@ import Testing
         let original = Array(try Golden.input("answer.\(family == .openrouter ? "openai" : "\(family)").json").utf8)
         let provider = Fixture.provider(Fixture.spec(family))
         try fuzz("answer \(family)", rounds: 600) { round, random in
-            let dialect = Matrix.dialects[round % 3]
-            let call = try call(family, dialect, #"{"model":"pub"}"#, upstream: round % 2 == 0 ? "up" : nil)
+            let dialect = Matrix.dialects[round % Matrix.dialects.count]
+            let call = try call(family, dialect, #"{"model":"pub"}"#, upstream: round / 4 % 2 == 0 ? "up" : nil)
             let bytes = damaged(original, &random)
             let place: Comment = "seed \(Self.seed), round \(round), \(dialect)\n\(String(decoding: bytes, as: UTF8.self))"
             let body = ByteBuffer(bytes: bytes)
@@ -216,7 +216,11 @@ import Testing
             let family = Self.families[round % Self.families.count]
             let bytes = damaged(original, &random)
             let place: Comment = "seed \(Self.seed), round \(round), \(family)\n\(String(decoding: bytes, as: UTF8.self))"
-            guard let envelope = try? RequestEnvelope(body: ByteBuffer(bytes: bytes), endpoint: dialect) else { return }
+            let body = ByteBuffer(bytes: bytes)
+            let envelope = dialect == .gemini
+                ? try? RequestEnvelope(gemini: body, model: "pub", isStream: round / 8 % 2 == 0)
+                : try? RequestEnvelope(body: body, endpoint: dialect)
+            guard let envelope else { return }
             #expect(envelope.prompt.tokens >= 0 && envelope.prompt.tokens <= envelope.prompt.upperBound, place)
             _ = try? envelope.preferences()
             _ = envelope.openingWords
