@@ -23,9 +23,10 @@ COPY --from=build /out/apirouter /usr/local/bin/apirouter
 COPY config config
 COPY providers providers
 COPY sql sql
+COPY tokenizers tokenizers
 USER apirouter
 # Inside a container the loopback address would be of no use to anybody outside.
-ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql
+ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql APIROUTER_TOKENIZERS_DIR=/app/tokenizers
 VOLUME /app/data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:3000/health/ready || exit 1

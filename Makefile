@@ -4,6 +4,8 @@ SWIFT ?= swift
 PYTHON ?= python3
 # The official SDKs are clients in the end-to-end tests.
 SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
+# A real local server behind the gateway: llama.cpp's, and what its tiny model is made with. Where there is no wheel, its test is left out.
+LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
 RELEASE := .build-release
 
 .PHONY: help run build test deps test-deps check format lint bench clean
@@ -35,6 +37,8 @@ test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS)
+	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
+	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@
 
 bench: build ## CPU per request and added latency beside a direct call and nginx

@@ -59,7 +59,12 @@ def models_openrouter(data: dict):
         }
 
 
-def price_litellm(entry: dict):
+def share(prices: dict, part: Decimal) -> dict:
+    """A service tier that costs a part of everything."""
+    return {k: text(Decimal(v) * part) for k, v in prices.items() if isinstance(v, str) and k not in ("image", "request", "search")}
+
+
+def price_litellm(entry: dict, batch=None):
     fields = {"input": "input_cost_per_token", "output": "output_cost_per_token",
               "cache_read": "cache_read_input_token_cost", "cache_write": "cache_creation_input_token_cost",
               "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
@@ -88,6 +93,19 @@ def price_litellm(entry: dict):
         tier = {name: per_million(entry[key + suffix]) for name, key in fields.items() if entry.get(key + suffix) is not None}
         if "input" in tier and "output" in tier:
             prices.setdefault("tiers", []).append({"above": tokens, **tier})
+    for name, suffix in (("batch", "_batches"), ("flex", "_flex"), ("priority", "_priority")):
+        tier = {kind: per_million(entry[key + suffix]) for kind, key in fields.items() if entry.get(key + suffix) is not None}
+        if "input" in tier and "output" in tier:
+            # What the list does not say for a tier is taken in proportion: a cached token is as much cheaper there as it is otherwise.
+            if "cache_read" in prices and "cache_read" not in tier and Decimal(prices["input"]):
+                tier["cache_read"] = text(Decimal(prices["cache_read"]) * Decimal(tier["input"]) / Decimal(prices["input"]))
+            if "tiers" in prices and Decimal(prices["input"]):
+                part = Decimal(tier["input"]) / Decimal(prices["input"])
+                tier["tiers"] = [{"above": larger["above"], **share(larger, part)} for larger in prices["tiers"]]
+            prices.setdefault("service_tiers", {})[name] = tier
+    if batch and "batch" not in prices.get("service_tiers", {}):
+        prices.setdefault("service_tiers", {})["batch"] = {
+            **share(prices, batch), **({"tiers": [{"above": t["above"], **share(t, batch)} for t in prices["tiers"]]} if "tiers" in prices else {})}
     return prices
 
 
@@ -96,7 +114,7 @@ ENDPOINTS = {"chat": ["chat"], "completion": ["completions"], "embedding": ["emb
 UNITS = ("input_cost_per_token", "input_cost_per_character", "input_cost_per_second", "input_cost_per_query", "output_cost_per_image")
 
 
-def models_litellm(data: dict, provider: str, modes, exclude=None, chat=("chat",)):
+def models_litellm(data: dict, provider: str, modes, exclude=None, chat=("chat",), batch=None):
     for name, entry in sorted(data.items()):
         if entry.get("litellm_provider") != provider or entry.get("mode") not in modes:
             continue
@@ -112,8 +130,20 @@ def models_litellm(data: dict, provider: str, modes, exclude=None, chat=("chat",
             # Of other kinds it says nothing that bounds an answer.
             "max_output_tokens": None if mode not in ("chat", "completion") else entry.get("max_output_tokens"),
             "endpoints": list(chat) if mode == "chat" else ENDPOINTS[mode],
-            "price": price_litellm(entry),
+            "price": price_litellm(entry, batch),
         }
+
+
+def inline(prices: dict) -> str:
+    """As the value of `price:`; what is nested comes last."""
+    parts = [f'{key}: "{value}"' for key, value in prices.items() if isinstance(value, str)]
+    if prices.get("tiers"):
+        tiers = ["{ above: " + str(t["above"]) + ", " + inline({k: v for k, v in t.items() if k != "above"}) + " }" for t in prices["tiers"]]
+        parts.append("tiers: [" + ", ".join(tiers) + "]")
+    if prices.get("service_tiers"):
+        services = [f"{name}: {{ {inline(tier)} }}" for name, tier in prices["service_tiers"].items()]
+        parts.append("service_tiers: { " + ", ".join(services) + " }")
+    return ", ".join(parts)
 
 
 def write(path: str, models) -> int:
@@ -136,12 +166,7 @@ def write(path: str, models) -> int:
         if isinstance(price, str):
             lines.append(f"    price: {price}")
         else:
-            tiers = price.pop("tiers", [])
-            inner = ", ".join(f'{k}: "{v}"' for k, v in price.items())
-            if tiers:
-                parts = ["{ above: " + str(t.pop("above")) + ", " + ", ".join(f'{k}: "{v}"' for k, v in t.items()) + " }" for t in tiers]
-                inner += ", tiers: [" + ", ".join(parts) + "]"
-            lines.append(f"    price: {{ {inner} }}")
+            lines.append(f"    price: {{ {inline(price)} }}")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     return len(seen)
@@ -156,13 +181,15 @@ def main() -> None:
     parser.add_argument("--modes", default="chat,embedding,completion")
     parser.add_argument("--exclude", help="names to leave out, as a regular expression")
     parser.add_argument("--chat", default="chat", help="endpoints of chat models")
+    parser.add_argument("--batch", type=Decimal, help="what a batch costs of the usual price, where the list does not say (Anthropic: 0.5)")
     options = parser.parse_args()
     with open(options.list, encoding="utf-8") as file:
         data = json.load(file, parse_float=Decimal)
     if options.format == "openrouter":
         models = models_openrouter(data)
     else:
-        models = models_litellm(data, options.provider, options.modes.split(","), options.exclude, [e for e in options.chat.split(",") if e])
+        models = models_litellm(data, options.provider, options.modes.split(","), options.exclude, [e for e in options.chat.split(",") if e],
+                                options.batch)
     print(write(options.provider_file, models), "models")
 
 

@@ -50,9 +50,7 @@ enum VocabularyBench {
         for (name, text) in TokenBench.texts {
             let raw = Array(String(repeating: text, count: 65_536 / text.utf8.count).utf8)
             Microbench.measure("tokens of the vocabulary, 1 KB, \(name)", calls: 20, unit: raw.count) {
-                var counter = BPECounter(vocabulary)
-                counter.add(raw.span)
-                return Int(counter.tokens)
+                Int(vocabulary.tokens(raw.span))
             }
         }
     }
@@ -65,9 +63,7 @@ enum VocabularyBench {
     static func countLines(_ vocabulary: BPEVocabulary) throws {
         while let line = readLine() {
             let text = try JSONDecoder().decode(String.self, from: Data(line.utf8))
-            var counter = BPECounter(vocabulary)
-            counter.add(Array(text.utf8).span)
-            print(counter.tokens)
+            print(vocabulary.tokens(Array(text.utf8).span))
         }
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import RouterCore
+public import RouterCore
 
 /// Reads and validates a whole configuration: gateway.yaml, what it names, and the environment.
 public struct ConfigLoader: Sendable {
@@ -10,16 +10,18 @@ public struct ConfigLoader: Sendable {
 
     /// - Throws: ``ConfigErrors`` with every mistake of every file.
     public func load(path: String) throws(ConfigErrors) -> GatewayConfiguration {
-        try read(path: path, toleratesBrokenProviders: false)
+        try read(path: path, inForce: nil)
     }
 
-    /// Like ``load(path:)``, but a provider file with errors takes only its own provider out: its channels are off, its mistakes are
-    /// warnings.
-    public func reload(path: String) throws(ConfigErrors) -> GatewayConfiguration {
-        try read(path: path, toleratesBrokenProviders: true)
+    /// Like ``load(path:)``, but a provider file with errors is left out alone, and its mistakes are warnings: a provider that is in force stays as it
+    /// is, the channels of a new one are off.
+    /// - Parameter providers: those in force.
+    public func reload(path: String, keeping providers: [ProviderSpec] = []) throws(ConfigErrors) -> GatewayConfiguration {
+        try read(path: path, inForce: Dictionary(providers.map { ($0.name, $0) }) { first, _ in first })
     }
 
-    private func read(path: String, toleratesBrokenProviders: Bool) throws(ConfigErrors) -> GatewayConfiguration {
+    /// - Parameter inForce: what stands in for provider files with errors; nil = they are fatal.
+    private func read(path: String, inForce: [String: ProviderSpec]?) throws(ConfigErrors) -> GatewayConfiguration {
         let collector = DiagnosticCollector()
         let expansion = Expansion(environment: environment)
         func cursor(_ file: String) -> YAMLCursor? {
@@ -41,10 +43,12 @@ public struct ConfigLoader: Sendable {
             let file = "\(providersFolder)/\(name).yaml"
             let spec = cursor(file).flatMap { ProviderFile.read($0, fileName: name) }
             if collector.hasErrors(in: file) { broken.insert(name) } else if let spec { providers[name] = spec }
+            if let old = inForce?[name], providers[name] == nil { providers[name] = old }
         }
+        let withoutAny = broken.filter { providers[$0] == nil }
         let channelsPath = Paths.join(folder, gateway.channelsFile)
         let channelsFile = ChannelsFile(
-            providers: providers, brokenProviders: broken, groups: Set(gateway.configuration.groups.keys),
+            providers: providers, brokenProviders: withoutAny, groups: Set(gateway.configuration.groups.keys),
             environment: environment)
         let (channels, models) = cursor(channelsPath).map { channelsFile.read($0) } ?? ([], [])
         gateway.routing.models = models
@@ -53,7 +57,7 @@ public struct ConfigLoader: Sendable {
         let brokenFiles = Set(broken.map { "\(providersFolder)/\($0).yaml" })
         var fatal = collector.errors
         var warnings = collector.warnings
-        if toleratesBrokenProviders {
+        if inForce != nil {
             warnings += fatal.filter { brokenFiles.contains($0.file) }
             fatal.removeAll { brokenFiles.contains($0.file) }
         }

@@ -4,26 +4,28 @@ import Server
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "models", abstract: "Models and their prices.", subcommands: [Sync.self])
+        commandName: "models", abstract: "Models and their prices.", subcommands: [Sync.self, Forget.self])
 
     struct Sync: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Refresh prices and limits from vendors' own lists of models; exit code 1 when one could not be asked.",
             discussion: """
                 Prints one line a model: + new, ~ changed, = kept as an admin has set it, - no longer listed, ? without a price, \
-                ! rounded. Prices are USD per million tokens. A running gateway on SQLite takes them up with the next reload (SIGHUP), gateways on \
+                0 suddenly free and kept, ! rounded. Prices are USD per million tokens. A running gateway on SQLite takes them up with the next reload (SIGHUP), gateways on \
                 PostgreSQL at once.
                 """)
 
         @OptionGroup var common: ConfigOption
         @Option(help: "Only this provider. Default: all that enabled channels use.") var provider: String?
         @Flag(help: "Print what would change, and change nothing.") var dryRun = false
+        @Flag(help: "Believe a list that calls a model free which has a price here.") var acceptZero = false
 
         func run() async throws {
             let outcomes = try await common.withStore { store, configuration in
                 do {
                     return try await CatalogueSync.once(
-                        configuration, store: store, provider: provider, isDryRun: dryRun, now: Int64(Date().timeIntervalSince1970))
+                        configuration, store: store, provider: provider, isDryRun: dryRun, acceptsZero: acceptZero,
+                        now: Int64(Date().timeIntervalSince1970))
                 } catch let problem as CatalogueSync.Problem {
                     throw ValidationError(problem.message)
                 }
@@ -39,6 +41,27 @@ struct ModelsCommand: AsyncParsableCommand {
                 }
             }
             if outcomes.contains(where: { $0.problem != nil }) { throw ExitCode.failure }
+        }
+    }
+
+    struct Forget: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Forget what a vendor's list of models said; exit code 1 when nothing was known.",
+            discussion: """
+                Models that only the list names are served no more, and the prices of the provider file come back. Prices of models that no file \
+                has stay in the table. A running gateway takes it up with the next reload (SIGHUP).
+                """)
+
+        @OptionGroup var common: ConfigOption
+        @Option(help: "The provider.") var provider: String
+
+        func run() async throws {
+            let count = try await common.withStore { store, _ in try await CatalogueSync.forget(provider, store: store) }
+            guard let count else {
+                print("\(provider): nothing was known of its list")
+                throw ExitCode.failure
+            }
+            print("\(provider): \(count) models forgotten")
         }
     }
 }

@@ -98,7 +98,7 @@ import Testing
         return Array(out.readableBytesView)
     }
 
-    private func messages() throws -> [[UInt8]] {
+    static func messages() throws -> [[UInt8]] {
         try Golden.input("stream.bedrock.txt").split(separator: "\n").map { line in
             let parts = line.split(separator: " ", maxSplits: 1)
             return Self.message(String(parts[0]), String(parts[1]))
@@ -107,7 +107,7 @@ import Testing
 
     @Test(arguments: Matrix.dialects) func `a stream reaches the client, cut at every byte`(_ dialect: Endpoint) throws {
         let call = try call(#"{"model":"pub","stream":true,"stream_options":{"include_usage":true}}"#, dialect)
-        let pieces = try messages()
+        let pieces = try Self.messages()
         let whole = StreamOutcome([pieces.flatMap { $0 }], call: call)
         #expect(whole.failure == nil && whole.progress.usage == Matrix.usage(.anthropic) && whole.progress.isDone)
         try Golden.check(whole.out + "--- trailer\n" + whole.trailer, "stream.bedrock.\(dialect.rawValue).sse")
@@ -123,7 +123,7 @@ import Testing
 
     @Test func `failures of a stream`() throws {
         let call = try call(#"{"model":"pub","stream":true}"#, .chat)
-        let pieces = try messages()
+        let pieces = try Self.messages()
         let throttled = Self.message("throttlingException", #"{"message":"slow down"}"#, kind: "exception")
         #expect(StreamOutcome([throttled], call: call).failure == .rateLimit)
         #expect(StreamOutcome([pieces[0] + pieces[1] + throttled], call: call).failure == .midStream)

@@ -89,6 +89,14 @@ import Testing
         #expect(pro.rates.cacheRead?.usdPerMillionText == "0.125")
         #expect(pro.rates(promptTokens: 300_000).cacheRead?.usdPerMillionText == "0.25")
         #expect(try price("gemini", "gemini-2.5-flash").rates.audioInput?.usdPerMillionText == "1")
+        // A price of another service tier is a whole price, with tiers of size of its own.
+        let gpt = try price("openai", "gpt-5")
+        #expect(gpt.serviceTiers.map(\.name) == ["flex", "priority"])
+        #expect(gpt.rates(promptTokens: 1, serviceTier: "flex").cacheRead?.usdPerMillionText == "0.0625")
+        #expect(gpt.rates(promptTokens: 1, serviceTier: "priority").output.usdPerMillionText == "20")
+        #expect(gpt.rates(promptTokens: 1, serviceTier: "default") == gpt.rates)
+        #expect(sonnet.rates(promptTokens: 200_000, serviceTier: "batch").output.usdPerMillionText == "7.5")
+        #expect(sonnet.rates(promptTokens: 200_001, serviceTier: "batch").output.usdPerMillionText == "11.25")
         #expect(try price("cohere", "command-r7b-12-2024").rates.input.usdPerMillionText == "0.0375")
     }
 
@@ -158,5 +166,10 @@ import Testing
         let configuration = try ConfigLoader(environment: [:]).reload(path: folder)
         let channel = try #require(configuration.routes.channels.first)
         #expect(!channel.isEnabled && channel.disabledReason?.contains("has errors") == true)
+        // One that is in force stays as it was.
+        let old = ProviderSpec(name: "broken", family: AdaptorID(rawValue: "openai"), baseURL: "https://old.test/v1")
+        let kept = try ConfigLoader(environment: [:]).reload(path: folder, keeping: [old])
+        #expect(kept.routes.channels.first?.isEnabled == true && kept.routes.channels.first?.provider == old)
+        #expect(kept.warnings.contains { $0.file.hasSuffix("broken.yaml") })
     }
 }

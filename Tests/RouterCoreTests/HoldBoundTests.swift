@@ -31,8 +31,14 @@ import Testing
             let tiers = (0..<Int(rng.below(3))).map { _ in
                 ModelPrice.Tier(abovePromptTokens: Int64(rng.below(200_000)), rates: rates(&rng))
             }
-            let model = ModelPrice(rates: rates(&rng), tiers: tiers, image: price(&rng), request: price(&rng), search: .zero)
-            let quote = PriceQuote(price: model, ratio: try PriceRatio(text: ["0", "0.5", "1.0", "1.234567", "40"][Int(rng.below(5))]), version: 1)
+            let services = ["flex", "priority", "batch"].map { ModelPrice.ServiceTier(name: $0, rates: rates(&rng), tiers: tiers) }
+            let model = ModelPrice(
+                rates: rates(&rng), tiers: tiers, serviceTiers: services, image: price(&rng), request: price(&rng), search: .zero)
+            let asked = [nil, "auto", "flex", "priority"][Int(rng.below(4))]
+            let quote = PriceQuote(
+                price: model, ratio: try PriceRatio(text: ["0", "0.5", "1.0", "1.234567", "40"][Int(rng.below(5))]), version: 1, askedTier: asked)
+            // What may serve it: the usual, what was asked for, or with auto any but a batch.
+            let served = asked == "auto" ? [nil, "default", "flex", "priority"] : [nil, "default", asked]
             let bound = UsageBound(
                 promptTokens: Int64(rng.below(300_000)), outputTokens: Int64(rng.below(20_000)), choices: Int64(rng.below(8)) + 1,
                 images: Int64(rng.below(4)))
@@ -43,7 +49,8 @@ import Testing
                 let usage = Usage(
                     uncachedInput: input[0], cacheRead: input[1], cacheWrite5m: input[2], cacheWrite1h: input[3], output: output[0],
                     reasoning: Int64(rng.below(UInt64(output[0] + 1))), audioInput: input[4], audioOutput: output[1],
-                    images: Int64(rng.below(UInt64(bound.images + 1))), requests: 1)
+                    images: Int64(rng.below(UInt64(bound.images + 1))), requests: 1,
+                    serviceTier: served[Int(rng.below(UInt64(served.count)))])
                 let charge = try quote.charge(for: usage)
                 #expect(charge <= hold, "seed \(seed): \(usage) costs \(charge), held \(hold)")
             }

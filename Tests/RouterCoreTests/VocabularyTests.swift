@@ -1,6 +1,8 @@
 import Foundation
-import RouterCore
+import NIOCore
 import Testing
+
+@testable import RouterCore
 
 @Suite struct VocabularyTests {
     private static let file: [UInt8] = {
@@ -10,9 +12,7 @@ import Testing
     private static let o200k = try? BPEVocabulary(file.span)
 
     private func tokens(_ bytes: [UInt8]) throws -> Int64 {
-        var counter = BPECounter(try #require(Self.o200k))
-        counter.add(bytes.span)
-        return counter.tokens
+        try #require(Self.o200k).tokens(bytes.span)
     }
 
     @Test(arguments: TokenSample.all) func `the vocabulary counts what its owner's tokenizer counts`(sample: TokenSample) throws {
@@ -28,22 +28,67 @@ import Testing
         #expect(try tokens(Array(text.utf8)) == count)
     }
 
-    @Test func `text cut anywhere counts the same`() throws {
+    /// Characters of three bytes are merged as wholes; merging single bytes must come to the same.
+    @Test func `whole characters count as their bytes do`() throws {
         let vocabulary = try #require(Self.o200k)
-        var rng = SplitMix64(seed: 3)
-        let spaces = String(repeating: "\n" + String(repeating: " ", count: 300), count: 9)
-        let texts = TokenSample.all.map(\.text).joined(separator: "\n") + spaces
-        let bytes = Array(texts.utf8) + Array(repeating: UInt8(ascii: "A"), count: 3_000) + [0xE4, 0xB8]
-        let whole = try tokens(bytes)
-        for _ in 0..<20 {
-            var counter = BPECounter(vocabulary)
-            var index = 0
-            while index < bytes.count {
-                let end = min(bytes.count, index + 1 + Int(rng.below(600)))
-                counter.add(Array(bytes[index..<end]).span)
-                index = end
+        var rng = SplitMix64(seed: 9)
+        // Frequent ones, those that tokens cut, and any.
+        let frequent = Array("的一是不了在人有我他这个中大来上国和地到说时要就出会可也你对生能而子那得于着下自之年北京信电脑美彩读门名，。：“”".unicodeScalars)
+        for _ in 0..<2_000 {
+            let text = (0..<1 + rng.below(40)).map { _ -> Unicode.Scalar in
+                rng.below(4) > 0 ? frequent[Int(rng.below(UInt64(frequent.count)))] : Unicode.Scalar(UInt32(0x800 + rng.below(0xD000))) ?? "中"
             }
-            #expect(counter.tokens == whole)
+            let bytes = Array(String(String.UnicodeScalarView(text)).utf8)
+            var merge = BPEMerge()
+            let fast = merge.count(bytes.span, 0, bytes.count, vocabulary)
+            let slow = merge.count(bytes.span, 0, bytes.count, vocabulary, byBytes: true)
+            #expect(fast == slow, "\(String(decoding: bytes, as: UTF8.self))")
+        }
+    }
+
+    @Test(arguments: TokenSample.all) func `delivered text is counted as a whole, however it came`(_ sample: TokenSample) throws {
+        let vocabulary = try #require(Self.o200k)
+        let bytes = Array(sample.text.utf8)
+        let json = Array(JSONValue.string(sample.text).text.utf8)
+        var whole = DeliveredText()
+        whole.add(jsonString: json.span, 1..<json.count - 1)
+        #expect(whole.tokens(by: vocabulary) == sample.tokens && whole.tokens(by: nil) == whole.estimate.tokens)
+        var rng = SplitMix64(seed: 3)
+        var delivered = DeliveredText()
+        var index = 0
+        while index < bytes.count {
+            // A copy that goes another way does not disturb.
+            var other = delivered
+            other.add([0x61, 0x62].span)
+            let end = min(bytes.count, index + 1 + Int(rng.below(20)))
+            delivered.add(Array(bytes[index..<end]).span)
+            index = end
+        }
+        #expect(delivered.tokens(by: vocabulary) == sample.tokens && delivered == whole)
+    }
+
+    /// The beginning of a long answer corrects the estimate of the rest.
+    @Test func `a long answer is counted by its beginning`() throws {
+        let vocabulary = try #require(Self.o200k)
+        for sample in TokenSample.all {
+            let text = Array(sample.text.utf8)
+            var delivered = DeliveredText()
+            for _ in 0..<40 { delivered.add(text.span) }
+            let exact = vocabulary.tokens(Array((0..<40).map { _ in text }.joined()).span)
+            #expect(abs(delivered.tokens(by: vocabulary) - exact) * 100 <= exact * 3, "\(sample)")
+        }
+    }
+
+    @Test func `a prompt is counted with the vocabulary`() throws {
+        let vocabulary = try #require(Self.o200k)
+        for sample in TokenSample.all {
+            let body = JSONValue.object([
+                .init("model", "m"), .init("messages", .array([["role": "user", "content": .string(sample.text)]])),
+            ]).text
+            let envelope = try RequestEnvelope(body: ByteBuffer(string: body), endpoint: .chat)
+            // Four for the message, three for the request.
+            #expect(envelope.promptTokens(by: vocabulary) == sample.tokens + 7)
+            #expect(envelope.promptTokens(by: nil) == envelope.prompt.tokens)
         }
     }
 

@@ -114,6 +114,19 @@ import Testing
         #expect(second.rows.isEmpty && second.same == 2 && second.gone.isEmpty)
     }
 
+    @Test func `a list that calls a priced model free is not believed unless somebody says so`() throws {
+        let rows = [try row("m", "1"), PricingRow(modelName: "f", displayName: "f", provider: "v", price: .free)]
+        let listed = [
+            ListedModel(id: "m", price: .free), ListedModel(id: "f", price: .free), ListedModel(id: "new", price: .free),
+        ]
+        let kept = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [])
+        #expect(kept.zeroed.map(\.model) == ["m"] && kept.rows.map(\.modelName) == ["new"] && kept.same == 1)
+        #expect(kept.lines.contains("0 m: the list calls it free, the price stays input 1, output 2 (--accept-zero takes it)"))
+        #expect(kept.summary.contains("1 suddenly free and kept as they are"))
+        let taken = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [], acceptsZero: true)
+        #expect(taken.zeroed.isEmpty && taken.changed.map(\.row.modelName) == ["m"])
+    }
+
     @Test func `what lists cannot tell is kept while the base prices hold`() throws {
         var old = try row("m", "1")
         old.price.tiers = [.init(abovePromptTokens: 200_000, rates: try Self.price("2", "4").rates)]
@@ -168,6 +181,13 @@ import Testing
             #expect(created.hasSuffix("Z") && created.count == 20, "\(created)")
             let one = try await client.call(.get, "/v1/models/demo/echo", headers: headers)
             #expect(one.json == model)
+            // Pages as Anthropic has them.
+            for (query, ids, more) in [("limit=1", 1, false), ("after_id=demo/echo", 0, false), ("before_id=demo%2Fecho", 0, false)] {
+                let page = try await client.call(.get, "/v1/models?\(query)", headers: headers)
+                #expect(page.json["data"]?.arrayValue?.count == ids && page.json["has_more"]?.boolValue == more, "\(query): \(page.json.text)")
+            }
+            #expect(try await client.call(.get, "/v1/models?limit=0", headers: headers).status == 400)
+            #expect(try await client.call(.get, "/v1/models?after_id=nobody", headers: headers).status == 400)
             let openai = try await client.call(.get, "/v1/models", token: TestGateway.rootKey)
             #expect(openai.json["object"]?.stringValue == "list")
         }

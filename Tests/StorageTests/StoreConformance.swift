@@ -135,6 +135,9 @@ struct StoreConformance {
         let price = ModelPrice(
             rates: rates,
             tiers: [.init(abovePromptTokens: 200_000, rates: dear), .init(abovePromptTokens: 9, rates: rates)],
+            serviceTiers: [
+                .init(name: "priority", rates: dear), .init(name: "flex", rates: rates, tiers: [.init(abovePromptTokens: 9, rates: dear)]),
+            ],
             image: FemtoUSD(femtos: 8), request: FemtoUSD(femtos: 9), search: FemtoUSD(femtos: 10), character: FemtoUSD(femtos: 15_000_000),
             audioSecond: FemtoUSD(femtos: 11))
         let rows = [

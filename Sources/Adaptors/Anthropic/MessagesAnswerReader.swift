@@ -7,10 +7,13 @@ import RouterCore
 struct AnthropicUsage: Sendable, Hashable {
     private var figures: [String: Int64] = [:]
     private var isAbsurd = false
+    /// `standard`, `priority` or `batch` (https://docs.anthropic.com/en/api/service-tiers).
+    private var serviceTier: String?
 
     mutating func absorb(_ usage: JSONValue?) {
         guard let usage, case .object = usage else { return }
         for name in ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] { take(name, usage[name]) }
+        serviceTier = usage["service_tier"]?.stringValue ?? serviceTier
         let split = usage["cache_creation"]
         for name in ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"] { take(name, split?[name]) }
         take("web_search_requests", usage["server_tool_use"]?["web_search_requests"])
@@ -38,7 +41,8 @@ struct AnthropicUsage: Sendable, Hashable {
         let output = figures["output_tokens"] ?? 0
         return Usage(
             uncachedInput: input, cacheRead: read, cacheWrite5m: written - hour, cacheWrite1h: hour, output: output,
-            reasoning: min(figures["thinking_tokens"] ?? 0, output), searches: figures["web_search_requests"] ?? 0)
+            reasoning: min(figures["thinking_tokens"] ?? 0, output), searches: figures["web_search_requests"] ?? 0,
+            serviceTier: serviceTier)
     }
 }
 

@@ -8,8 +8,9 @@ struct ConverseAnswerReader {
     private var textBlock: Int64?
 
     /// Cached tokens stand beside the input, as with Anthropic.
-    static func usage(_ value: JSONValue?) -> Usage? {
-        guard let value, case .object = value else { return nil }
+    /// - Parameter root: the answer or the metadata event: its `serviceTier` stands beside the `usage`.
+    static func usage(_ root: JSONValue) -> Usage? {
+        guard let value = root["usage"], case .object = value else { return nil }
         var figures: [String: Int64] = [:]
         for name in ["inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"] {
             guard let member = value[name], !member.isNull else { continue }
@@ -22,7 +23,8 @@ struct ConverseAnswerReader {
             .filter { (0...written).contains($0) }.reduce(0, +)
         return Usage(
             uncachedInput: figures["inputTokens"] ?? 0, cacheRead: figures["cacheReadInputTokens"] ?? 0,
-            cacheWrite5m: max(0, written - hour), cacheWrite1h: min(hour, written), output: figures["outputTokens"] ?? 0)
+            cacheWrite5m: max(0, written - hour), cacheWrite1h: min(hour, written), output: figures["outputTokens"] ?? 0,
+            serviceTier: root["serviceTier"]?["type"]?.stringValue)
     }
 
     static func finish(_ word: String) -> FinishReason? {
@@ -58,7 +60,7 @@ struct ConverseAnswerReader {
                     redacted: thought["redactedContent"]?.stringValue)))
             }
         }
-        return Answer(choices: [choice], usage: usage(tree["usage"]))
+        return Answer(choices: [choice], usage: usage(tree))
     }
 
     /// - Parameter type: `:event-type` of the message.
@@ -98,7 +100,7 @@ struct ConverseAnswerReader {
             }
         case "metadata":
             // The last event.
-            if let usage = Self.usage(json["usage"]) { events.append(AnswerEvent(.usage(usage))) }
+            if let usage = Self.usage(json) { events.append(AnswerEvent(.usage(usage))) }
             events.append(AnswerEvent(.end))
         default: break
         }

@@ -155,8 +155,6 @@ extension AnswerProgress {
     private mutating func delivered(_ text: String) {
         guard !text.isEmpty else { return }
         hasContent = true
-        for byte in text.utf8 {
-            if byte < 0x80 { deliveredASCII += 1 } else if byte >= 0xC0 { deliveredOther += 1 }
-        }
+        delivered.add(Array(text.utf8).span)
     }
 }

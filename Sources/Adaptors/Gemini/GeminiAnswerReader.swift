@@ -39,7 +39,18 @@ struct GeminiAnswerReader: AnswerEventReader {
         let spoken = min(audio("candidatesTokensDetails"), answer ?? 0)
         return Usage(
             uncachedInput: (prompt ?? 0) - cached - heard + added, cacheRead: cached, output: (answer ?? 0) - spoken + thoughts,
-            reasoning: thoughts, audioInput: heard, audioOutput: spoken)
+            reasoning: thoughts, audioInput: heard, audioOutput: spoken, serviceTier: serviceTier(value))
+    }
+
+    /// Vertex says what traffic a call was (`ON_DEMAND_PRIORITY`, `ON_DEMAND_FLEX`;
+    /// https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType).
+    private static func serviceTier(_ usage: JSONValue) -> String? {
+        switch usage["trafficType"]?.stringValue {
+        case "ON_DEMAND": "default"
+        case "ON_DEMAND_PRIORITY": "priority"
+        case "ON_DEMAND_FLEX": "flex"
+        default: nil
+        }
     }
 
     // MARK: Whole

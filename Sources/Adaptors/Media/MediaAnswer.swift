@@ -101,8 +101,6 @@ extension ByteBuffer {
 extension AnswerProgress {
     /// Text that was delivered, for an estimate.
     mutating func count(_ text: String) {
-        for scalar in text.unicodeScalars {
-            if scalar.isASCII { deliveredASCII += 1 } else { deliveredOther += 1 }
-        }
+        delivered.add(Array(text.utf8).span)
     }
 }

@@ -18,7 +18,7 @@ struct OpenAIAnswer {
         }
         if facts.isError { throw failure(facts, bytes, hasContent: false) }
         var progress = AnswerProgress()
-        progress.absorb(facts, bytes, usage: usage(facts, bytes))
+        progress.absorb(facts, bytes, usage: usage(facts, bytes, tier: nil))
         if let data = facts.data, data.kind == .array, !OpenAIFacts.isEmpty(data, bytes) { progress.hasContent = true }
         progress.isDone = true
         var splice = BodySplice()
@@ -26,11 +26,14 @@ struct OpenAIAnswer {
         return WholeAnswer(body: splice.applied(to: body), progress: progress)
     }
 
-    func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>) -> Usage? {
+    /// - Parameter tier: the service tier that earlier chunks named.
+    func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, tier: String?) -> Usage? {
         guard let member = facts.usage else { return nil }
         var start = 0
         JSONScanner.skipWhitespace(bytes, &start)
-        return OpenAIUsage(rules: spec.usage, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: start)
+        var usage = OpenAIUsage(rules: spec.usage, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: start)
+        if usage?.serviceTier == nil { usage?.serviceTier = tier }
+        return usage
     }
 
     func failure(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, hasContent: Bool) -> UpstreamFailure {
@@ -71,6 +74,7 @@ extension AnswerProgress {
             let text = JSONText.string(bytes, value: id.value)
             if OpenAIDialect.isGenerationID(text) { generationID = text }
         }
+        if serviceTier == nil, let tier = facts.serviceTier { serviceTier = JSONText.string(bytes, value: tier.value) }
         if servedModel == nil, let model = facts.model { servedModel = JSONText.string(bytes, value: model.value) }
     }
 }

@@ -7,6 +7,7 @@ struct OpenAIFacts {
     var usage: JSONMember?
     var model: JSONMember?
     var id: JSONMember?
+    var serviceTier: JSONMember?
     var choices: JSONMember?
     var data: JSONMember?
     var hasContent = false
@@ -16,14 +17,14 @@ struct OpenAIFacts {
     var endedInError = false
     var isChoicesEmpty = true
     /// What was delivered before, and what this delivers: words that are cut between two chunks count once.
-    var text: TextTokens
+    var text: DeliveredText
 
     /// The three places inside a body or chunk where a failure is told.
     var isError: Bool { error != nil || choiceError != nil || endedInError }
 
     /// - Parameter delivered: what the chunks before this one delivered.
     /// - Throws: ``JSONScanError`` for bytes that are not one JSON object.
-    init(_ bytes: Span<UInt8>, end: Int, delivered: TextTokens = TextTokens()) throws(JSONScanError) {
+    init(_ bytes: Span<UInt8>, end: Int, delivered: DeliveredText = DeliveredText()) throws(JSONScanError) {
         text = delivered
         var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
@@ -39,6 +40,8 @@ struct OpenAIFacts {
                 model = member.kind == .string ? member : nil
             } else if JSONText.isKey(member, "id", bytes) {
                 id = member.kind == .string ? member : nil
+            } else if JSONText.isKey(member, "service_tier", bytes) {
+                serviceTier = member.kind == .string ? member : nil
             } else if JSONText.isKey(member, "data", bytes) {
                 data = member
             }

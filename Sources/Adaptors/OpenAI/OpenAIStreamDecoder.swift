@@ -122,7 +122,7 @@ struct OpenAIStreamDecoder: StreamDecoder {
             if isLast, error.problem == .unexpectedEnd { throw truncated }
             throw failure(.malformed, "a chunk is no JSON object: \(error)")
         }
-        let usage = answer.usage(facts, bytes)
+        let usage = answer.usage(facts, bytes, tier: progress.serviceTier)
         if facts.isError {
             if let usage { progress.usage = usage }
             throw answer.failure(facts, bytes, hasContent: progress.hasContent)

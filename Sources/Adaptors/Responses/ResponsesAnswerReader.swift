@@ -6,8 +6,9 @@ import RouterCore
 struct ResponsesAnswerReader: AnswerEventReader {
     private var calls = 0
 
-    static func usage(_ value: JSONValue?) -> Usage? {
-        guard let value, case .object = value else { return nil }
+    /// - Parameter response: the response object, whose `service_tier` stands beside its `usage`.
+    static func usage(_ response: JSONValue?) -> Usage? {
+        guard let value = response?["usage"], case .object = value else { return nil }
         func count(_ value: JSONValue?) -> Int64? {
             guard let number = value?.integerValue, (0...1_000_000_000).contains(number) else { return nil }
             return number
@@ -17,7 +18,8 @@ struct ResponsesAnswerReader: AnswerEventReader {
         let written = min(count(value["input_tokens_details"]?["cache_write_tokens"]) ?? 0, input - cached)
         return Usage(
             uncachedInput: input - cached - written, cacheRead: cached, cacheWrite5m: written, output: output,
-            reasoning: min(count(value["output_tokens_details"]?["reasoning_tokens"]) ?? 0, output))
+            reasoning: min(count(value["output_tokens_details"]?["reasoning_tokens"]) ?? 0, output),
+            serviceTier: response?["service_tier"]?.stringValue)
     }
 
     static func progress(_ tree: JSONValue) -> AnswerProgress {
@@ -31,7 +33,7 @@ struct ResponsesAnswerReader: AnswerEventReader {
             }
         }
         progress.hasFinishReason = tree["status"] == "completed" || tree["status"] == "incomplete"
-        progress.usage = usage(tree["usage"])
+        progress.usage = usage(tree)
         progress.isDone = true
         return progress
     }
@@ -51,7 +53,7 @@ struct ResponsesAnswerReader: AnswerEventReader {
                 index: calls, id: json["item"]?["call_id"]?.stringValue ?? "", name: json["item"]?["name"]?.stringValue ?? "")))
             calls += 1
         case "response.completed", "response.incomplete":
-            if let usage = Self.usage(json["response"]?["usage"]) { events.append(AnswerEvent(.usage(usage))) }
+            if let usage = Self.usage(json["response"]) { events.append(AnswerEvent(.usage(usage))) }
             let reason = json["response"]?["incomplete_details"]?["reason"]?.stringValue
             events.append(AnswerEvent(.finish(reason == nil ? .stop : .length, stopSequence: nil)))
             events.append(AnswerEvent(.end))

@@ -80,7 +80,7 @@ enum PriceSection {
             }
             return .upstreamCost
         }
-        guard let object = cursor.object(perMillion + perUnit + ["character", "tiers"]) else { return nil }
+        guard let object = cursor.object(perMillion + perUnit + ["character", "tiers", "service_tiers"]) else { return nil }
         guard let rates = rates(object) else { return nil }
         func each(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, .one) } }
         var price = ModelPrice(rates: rates)
@@ -89,10 +89,21 @@ enum PriceSection {
         if let search = each("search") { price.search = search }
         if let second = each("audio_second") { price.audioSecond = second }
         if let character = object["character"].flatMap({ amount($0, .millionCharacters) }) { price.character = character }
-        if let tiers = object["tiers"]?.list("a list of { above, input, output, … }") {
-            price.tiers = tiers.compactMap(tier).sorted { $0.abovePromptTokens < $1.abovePromptTokens }
+        price.tiers = tiers(object)
+        if let services = object["service_tiers"]?.entries("a mapping from service tiers to prices") {
+            price.serviceTiers = services.compactMap(serviceTier).sorted { $0.name < $1.name }
         }
         return price
+    }
+
+    private static func serviceTier(_ name: String, _ cursor: YAMLCursor) -> ModelPrice.ServiceTier? {
+        guard let object = cursor.object(perMillion + ["tiers"]), let rates = rates(object) else { return nil }
+        return ModelPrice.ServiceTier(name: name, rates: rates, tiers: tiers(object))
+    }
+
+    private static func tiers(_ object: YAMLObject) -> [ModelPrice.Tier] {
+        let list = object["tiers"]?.list("a list of { above, input, output, … }") ?? []
+        return list.compactMap(tier).sorted { $0.abovePromptTokens < $1.abovePromptTokens }
     }
 
     private static func tier(_ cursor: YAMLCursor) -> ModelPrice.Tier? {

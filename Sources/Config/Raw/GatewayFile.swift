@@ -120,9 +120,9 @@ struct GatewayFile {
     }
 
     private mutating func readModels(_ cursor: YAMLCursor) {
-        guard let object = cursor.object(["sync_interval"]), let interval = object["sync_interval"],
-            let value = interval.duration(allowsZero: true)
-        else { return }
+        guard let object = cursor.object(["sync_interval", "moderation"]) else { return }
+        if let name = object["moderation"].flatMap(CommonSections.modelName) { configuration.models.moderation = name }
+        guard let interval = object["sync_interval"], let value = interval.duration(allowsZero: true) else { return }
         if value == .zero {
             configuration.models.syncInterval = nil
         } else if value >= .seconds(60), value <= .seconds(3_600 * 24 * 366) {

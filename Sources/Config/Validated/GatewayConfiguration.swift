@@ -62,6 +62,8 @@ public struct GatewayConfiguration: Sendable {
     public struct Models: Sendable {
         /// How often prices and limits are refreshed from vendors' lists; nil = only by command.
         public var syncInterval: Duration?
+        /// What a request for moderation means that names no model.
+        public var moderation = "omni-moderation-latest"
     }
 
     /// From the environment only.

@@ -18,7 +18,7 @@ extension PriceQuote {
             guard let cost = usage.upstreamCost else { throw .upstreamCostMissing }
             try sum.add(1, cost)
         case .metered:
-            let rates = price.rates(promptTokens: usage.promptTokens)
+            let rates = price.rates(promptTokens: usage.promptTokens, serviceTier: usage.serviceTier ?? askedTier)
             guard usage.reasoning <= usage.output else { throw .negativeUsage }
             try sum.add(usage.uncachedInput, rates.input)
             try sum.add(usage.cacheRead, rates.cacheRead ?? rates.input)
@@ -38,7 +38,8 @@ extension PriceQuote {
     }
 
     /// The most that a request of this shape can cost, for the hold: every prompt token at the dearest prompt rate of
-    /// the highest tier that can apply, every completion token at the dearest completion rate.
+    /// the highest tier that can apply, every completion token at the dearest completion rate, in the dearest service tier that the request
+    /// allows.
     ///
     /// For models charged by the vendor's cost there is no bound; the hold is `fallback` then.
     public func worstCase(_ bound: UsageBound, upstreamCostFallback fallback: NanoUSD) throws(MeteringError) -> NanoUSD {
@@ -51,8 +52,7 @@ extension PriceQuote {
         }
         var dearestInput = FemtoUSD.zero
         var dearestOutput = FemtoUSD.zero
-        let applicable = [price.rates] + price.tiers.filter { bound.promptTokens > $0.abovePromptTokens }.map(\.rates)
-        for rates in applicable {
+        for rates in price.allRates(promptTokens: bound.promptTokens, price.serviceTiers(asked: askedTier)) {
             dearestInput = max(dearestInput, rates.dearestInput)
             dearestOutput = max(dearestOutput, rates.dearestOutput)
         }

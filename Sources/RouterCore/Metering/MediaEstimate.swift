@@ -81,10 +81,13 @@ extension RequestEnvelope {
 
     /// What has been used by our own count, where the vendor tells nothing. What the price does not ask for is not counted.
     /// - Parameter share: how much of the answer there is, for what is measured by its length.
-    public func estimatedUsage(_ progress: AnswerProgress, price: ModelPrice, share: AnswerShare = .nothing) -> Usage {
+    /// - Parameter vocabulary: counts the texts of conversations and embeddings; nil = they are estimated.
+    public func estimatedUsage(
+        _ progress: AnswerProgress, price: ModelPrice, share: AnswerShare = .nothing, vocabulary: BPEVocabulary? = nil
+    ) -> Usage {
         if endpoint.hasOutputBound || endpoint == .embeddings {
             // Images are inside the estimate's tokens, as they are inside a vendor's prompt tokens.
-            return Usage(uncachedInput: prompt.tokens, output: progress.estimatedOutputTokens)
+            return Usage(uncachedInput: promptTokens(by: vocabulary), output: progress.delivered.tokens(by: vocabulary))
         }
         var usage = Usage()
         if price.isTokenPriced { usage.uncachedInput = prompt.tokens }

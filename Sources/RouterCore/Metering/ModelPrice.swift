@@ -47,10 +47,26 @@ public struct ModelPrice: Sendable, Hashable {
         }
     }
 
+    /// What another class of service costs: its rates stand for the whole price of tokens, its tiers included.
+    public struct ServiceTier: Sendable, Hashable {
+        /// As answers name it: `flex`, `priority`, `batch`.
+        public var name: String
+        public var rates: Rates
+        public var tiers: [Tier]
+
+        public init(name: String, rates: Rates, tiers: [Tier] = []) {
+            self.name = name
+            self.rates = rates
+            self.tiers = tiers.sorted { $0.abovePromptTokens < $1.abovePromptTokens }
+        }
+    }
+
     public var basis: Basis
     public var rates: Rates
     /// Ascending by `abovePromptTokens`; the last one that applies wins.
     public var tiers: [Tier]
+    /// By name. A tier that is not here costs what the row says.
+    public var serviceTiers: [ServiceTier]
     /// USD per image, per request, per web search (or search unit of a reranker).
     public var image: FemtoUSD
     public var request: FemtoUSD
@@ -61,12 +77,13 @@ public struct ModelPrice: Sendable, Hashable {
     public var audioSecond: FemtoUSD
 
     public init(
-        basis: Basis = .metered, rates: Rates, tiers: [Tier] = [], image: FemtoUSD = .zero,
+        basis: Basis = .metered, rates: Rates, tiers: [Tier] = [], serviceTiers: [ServiceTier] = [], image: FemtoUSD = .zero,
         request: FemtoUSD = .zero, search: FemtoUSD = .zero, character: FemtoUSD = .zero, audioSecond: FemtoUSD = .zero
     ) {
         self.basis = basis
         self.rates = rates
         self.tiers = tiers.sorted { $0.abovePromptTokens < $1.abovePromptTokens }
+        self.serviceTiers = serviceTiers.sorted { $0.name < $1.name }
         self.image = image
         self.request = request
         self.search = search
@@ -76,15 +93,38 @@ public struct ModelPrice: Sendable, Hashable {
 
     /// Tokens cost something, so that they have to be counted when the vendor does not tell them.
     public var isTokenPriced: Bool {
-        ([rates] + tiers.map(\.rates)).contains { $0.dearestInput > .zero || $0.dearestOutput > .zero }
+        allRates(promptTokens: .max, serviceTiers).contains { $0.dearestInput > .zero || $0.dearestOutput > .zero }
+    }
+
+    /// Something of it costs something, or it is charged by the vendor's cost.
+    public var isCharged: Bool {
+        basis == .upstreamCost || isTokenPriced || [image, request, search, character, audioSecond].contains { $0 > .zero }
     }
 
     public static let free = ModelPrice(rates: Rates(input: .zero, output: .zero))
     public static let upstreamCost = ModelPrice(basis: .upstreamCost, rates: Rates(input: .zero, output: .zero))
 
-    /// The rates for a prompt of this size.
-    public func rates(promptTokens: Int64) -> Rates {
-        tiers.last { promptTokens > $0.abovePromptTokens }?.rates ?? rates
+    /// The rates for a prompt of this size. - Parameter serviceTier: what served it; nil = the usual.
+    public func rates(promptTokens: Int64, serviceTier: String? = nil) -> Rates {
+        if let serviceTier, let tier = serviceTiers.first(where: { $0.name == serviceTier }) {
+            return tier.tiers.last { promptTokens > $0.abovePromptTokens }?.rates ?? tier.rates
+        }
+        return tiers.last { promptTokens > $0.abovePromptTokens }?.rates ?? rates
+    }
+
+    /// All rates that a prompt of at most this size can meet.
+    func allRates(promptTokens: Int64, _ services: [ServiceTier]) -> [Rates] {
+        func rates(_ base: Rates, _ tiers: [Tier]) -> [Rates] {
+            [base] + tiers.filter { promptTokens > $0.abovePromptTokens }.map(\.rates)
+        }
+        return rates(self.rates, tiers) + services.flatMap { rates($0.rates, $0.tiers) }
+    }
+
+    /// Which service tiers may serve a request that asks for `asked`: a vendor that cannot give the one that was asked for may fall back to
+    /// the usual one, `auto` leaves the choice to the vendor, and nothing that is asked now is served as a batch.
+    func serviceTiers(asked: String?) -> [ServiceTier] {
+        guard let asked else { return [] }
+        return serviceTiers.filter { asked == "auto" ? $0.name != "batch" : $0.name == asked }
     }
 }
 
@@ -94,8 +134,11 @@ public struct PriceQuote: Sendable, Hashable {
     public var ratio: PriceRatio
     /// `model_pricing.version`; 0 for a model that is free by `unknown_price: free`.
     public var version: Int64
+    /// The service tier that the request asks for, which counts where the answer names none.
+    public var askedTier: String?
 
-    public init(price: ModelPrice, ratio: PriceRatio, version: Int64) {
+    public init(price: ModelPrice, ratio: PriceRatio, version: Int64, askedTier: String? = nil) {
+        self.askedTier = askedTier
         self.price = price
         self.ratio = ratio
         self.version = version

@@ -26,12 +26,14 @@ public struct Usage: Sendable, Hashable {
     public var requests: Int64
     /// What the vendor says that it bills us, when it says so (OpenRouter's `usage.cost`).
     public var upstreamCost: FemtoUSD?
+    /// The service tier that the answer names (`flex`, `priority`, …); nil when it names none.
+    public var serviceTier: String?
 
     public init(
         uncachedInput: Int64 = 0, cacheRead: Int64 = 0, cacheWrite5m: Int64 = 0, cacheWrite1h: Int64 = 0,
         output: Int64 = 0, reasoning: Int64 = 0, audioInput: Int64 = 0, audioOutput: Int64 = 0,
         images: Int64 = 0, searches: Int64 = 0, characters: Int64 = 0, audioMilliseconds: Int64 = 0,
-        requests: Int64 = 1, upstreamCost: FemtoUSD? = nil
+        requests: Int64 = 1, upstreamCost: FemtoUSD? = nil, serviceTier: String? = nil
     ) {
         self.uncachedInput = uncachedInput
         self.cacheRead = cacheRead
@@ -47,6 +49,7 @@ public struct Usage: Sendable, Hashable {
         self.audioMilliseconds = audioMilliseconds
         self.requests = requests
         self.upstreamCost = upstreamCost
+        self.serviceTier = serviceTier
     }
 
     /// All tokens of the prompt, the figure that price tiers look at.

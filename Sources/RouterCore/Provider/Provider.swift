@@ -151,26 +151,28 @@ public struct AnswerProgress: Sendable, Hashable {
     /// The end marker of the stream came.
     public var isDone = false
     /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.
-    public var delivered = TextTokens()
+    public var delivered = DeliveredText()
     /// The vendor's id of the answer.
     public var generationID: String?
     /// The model that the vendor says it used.
     public var servedModel: String?
+    /// The service tier that the vendor says it used, where that stands beside the usage and not in it.
+    public var serviceTier: String?
 
     public init() {}
 
     /// Completion tokens by our own count of what was delivered.
-    public var estimatedOutputTokens: Int64 { delivered.tokens }
+    public var estimatedOutputTokens: Int64 { delivered.estimate.tokens }
 
     /// Bytes of ASCII and characters beyond it in what was delivered. Adding to them counts text of which only the size is
     /// known, less exactly than feeding ``delivered``.
     public var deliveredASCII: Int64 {
-        get { delivered.asciiBytes }
-        set { delivered.add(asciiBytes: newValue - delivered.asciiBytes, otherCharacters: 0) }
+        get { delivered.estimate.asciiBytes }
+        set { delivered.add(asciiBytes: newValue - delivered.estimate.asciiBytes, otherCharacters: 0) }
     }
     public var deliveredOther: Int64 {
-        get { delivered.otherCharacters }
-        set { delivered.add(asciiBytes: 0, otherCharacters: newValue - delivered.otherCharacters) }
+        get { delivered.estimate.otherCharacters }
+        set { delivered.add(asciiBytes: 0, otherCharacters: newValue - delivered.estimate.otherCharacters) }
     }
 }
 

@@ -104,6 +104,14 @@ public struct RequestRules: Sendable, Hashable {
         self.set = set
     }
 
+    /// The service tier that the vendor is asked for when the client asks for `asked`.
+    public func serviceTier(asked: String?) -> String? {
+        func text(_ field: Field) -> String { String(field.json.drop { $0 == "\"" }.prefix { $0 != "\"" }) }
+        if let field = set.last(where: { $0.name == "service_tier" }) { return text(field) }
+        if let asked, !drop.contains("service_tier") { return asked }
+        return defaults.last { $0.name == "service_tier" }.map(text)
+    }
+
     public var isEmpty: Bool { rename.isEmpty && drop.isEmpty && defaults.isEmpty && set.isEmpty }
 }
 

@@ -1,78 +1,93 @@
-/// Counts the tokens that a vocabulary makes of text that comes in pieces: the same figure however the text is cut.
-///
-/// It keeps the text of which a piece may still grow (at most 2 KB), never the whole. Pieces longer than
-/// ``BPEPieces/longest`` bytes are cut, and count perhaps one or two tokens per cut more than the vocabulary's own.
-public struct BPECounter: Sendable {
-    /// How much text is collected before pieces are counted, in bytes.
-    private static let batch = 2_048
-
-    private let vocabulary: BPEVocabulary
-    private var counted: Int64 = 0
-    private var pending: [UInt8] = []
-    private var merge = BPEMerge()
-
-    public init(_ vocabulary: BPEVocabulary) { self.vocabulary = vocabulary }
-
-    /// Tokens of all text so far, as if it ended here.
-    public var tokens: Int64 {
-        var rest = self
-        rest.count(isEnd: true)
-        return rest.counted
-    }
-
-    /// Takes text as UTF-8, cut anywhere.
-    public mutating func add(_ utf8: Span<UInt8>) {
-        for index in 0..<utf8.count {
-            pending.append(utf8[index])
-            if pending.count == Self.batch { count(isEnd: false) }
-        }
-    }
-
-    private mutating func count(isEnd: Bool) {
-        let collected = pending
-        let text = collected.span
-        // A piece depends on the bytes of its greatest length at most.
-        let settled = isEnd ? text.count - 1 : text.count - BPEPieces.longest
+extension BPEVocabulary {
+    /// The tokens of a text. Pieces longer than ``BPEPieces/longest`` bytes are cut, and count perhaps one or two tokens per cut more than the
+    /// vocabulary's own.
+    public func tokens(_ text: Span<UInt8>) -> Int64 {
+        var merge = BPEMerge()
         var total: Int64 = 0
         var start = 0
-        while start <= settled {
+        while start < text.count {
             let end = BPEPieces.end(text, start)
-            total += merge.count(text, start, end, vocabulary)
+            total += merge.count(text, start, end, self)
             start = end
         }
-        counted += total
-        pending = Array(collected[start...])
-        pending.reserveCapacity(Self.batch)
+        return total
     }
 }
 
 /// Byte-pair merging of one piece, with its scratch memory.
 struct BPEMerge: Sendable {
-    /// Where parts begin, and the rank of each part joined with the next one.
-    private var starts = [Int](repeating: 0, count: BPEPieces.longest + 2)
-    private var ranks = [UInt32](repeating: BPEVocabulary.none, count: BPEPieces.longest + 2)
+    private struct Part: Sendable {
+        /// Of this part joined with the next one.
+        var rank: UInt32
+        /// Where it begins in the text.
+        var start: Int
+    }
 
+    private var parts = [Part](repeating: Part(rank: BPEVocabulary.none, start: 0), count: BPEPieces.longest + 2)
+
+    /// - Parameter byBytes: merging begins with single bytes whatever the text is.
     /// - Returns: the number of tokens of the bytes of a range of at most ``BPEPieces/longest``.
-    mutating func count(_ text: Span<UInt8>, _ start: Int, _ end: Int, _ vocabulary: BPEVocabulary) -> Int64 {
+    mutating func count(
+        _ text: Span<UInt8>, _ start: Int, _ end: Int, _ vocabulary: BPEVocabulary, byBytes: Bool = false
+    ) -> Int64 {
         if end - start == 1 || vocabulary.rank(text, start, end) != BPEVocabulary.none { return 1 }
-        var parts = end - start
-        for part in 0...parts { starts[part] = start + part }
-        for part in 0..<parts - 1 { ranks[part] = vocabulary.rank(text, start + part, start + part + 2) }
-        ranks[parts - 1] = BPEVocabulary.none
-        while true {
-            var best = 0
-            for part in 1..<parts where ranks[part] < ranks[best] { best = part }
-            guard ranks[best] != BPEVocabulary.none else { return Int64(parts) }
-            parts -= 1
-            if parts == 1 { return 1 }
-            for part in best + 1..<parts {
-                starts[part] = starts[part + 1]
-                ranks[part] = ranks[part + 1]
+        var parts = parts.mutableSpan
+        if !byBytes, let tokens = Self.countCharacters(text, start, end, vocabulary, &parts) { return tokens }
+        for part in 0...end - start { parts[part].start = start + part }
+        return Self.merge(text, end - start, vocabulary, &parts)
+    }
+
+    /// For text of characters of three bytes each, of which no token holds a part: what merging makes of each is known, and merging goes on
+    /// from there, with a third of the parts. nil for other text.
+    private static func countCharacters(
+        _ text: Span<UInt8>, _ start: Int, _ end: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>
+    ) -> Int64? {
+        var index = start
+        var total: Int64 = 0
+        var count = 0
+        while index < end {
+            guard let value = BPEVocabulary.character(text, index, end) else { return nil }
+            guard let tokens = vocabulary.tokens(ofCharacter: value, text, index) else { return nil }
+            parts[count].start = index
+            count += 1
+            index += 3
+            if tokens > 1 {
+                // No token holds a part of it, so nothing is merged across it.
+                total += Int64(tokens) + merge(text, count - 1, vocabulary, &parts)
+                count = 0
             }
-            starts[parts] = end
-            ranks[parts - 1] = BPEVocabulary.none
-            ranks[best] = best + 1 < parts ? vocabulary.rank(text, starts[best], starts[best + 2]) : BPEVocabulary.none
-            if best > 0 { ranks[best - 1] = vocabulary.rank(text, starts[best - 1], starts[best + 1]) }
         }
+        parts[count].start = end
+        return total + merge(text, count, vocabulary, &parts)
+    }
+
+    /// Joins the neighbours of the lowest rank, again and again. Behind the parts stands the end of the last one.
+    private static func merge(_ text: Span<UInt8>, _ count: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>) -> Int64 {
+        guard count > 1 else { return Int64(count) }
+        // The last part, which has no next one.
+        var last = count - 1
+        for part in 0..<last { parts[part].rank = vocabulary.rank(text, parts[part].start, parts[part + 2].start) }
+        while last > 0 {
+            var best = 0
+            var lowest = parts[0].rank
+            var part = 1
+            while part < last {
+                if parts[part].rank < lowest {
+                    best = part
+                    lowest = parts[part].rank
+                }
+                part += 1
+            }
+            if lowest == BPEVocabulary.none { break }
+            part = best + 1
+            while part <= last {
+                parts[part] = parts[part + 1]
+                part += 1
+            }
+            last -= 1
+            if best < last { parts[best].rank = vocabulary.rank(text, parts[best].start, parts[best + 2].start) }
+            if best > 0 { parts[best - 1].rank = vocabulary.rank(text, parts[best - 1].start, parts[best + 1].start) }
+        }
+        return Int64(last + 1)
     }
 }

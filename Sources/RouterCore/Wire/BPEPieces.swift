@@ -130,12 +130,12 @@ struct BPEPieces {
         guard length > 1, index + length <= limit else { return (.other, index + 1) }
         var value = UInt32(first) & (0x7F >> UInt32(length))
         for offset in 1..<length { value = value << 6 | UInt32(text[index + offset] & 0x3F) }
-        // Most of what is written beyond ASCII; the tables of the standard library are slower.
-        switch value {
-        case 0x4E00...0x9FFF, 0xAC00...0xD7A3: return (.letter, index + length)
-        default: return (Unicode.Scalar(value).map(Self.category) ?? .other, index + length)
-        }
+        if value < 0x10000 { return (Self.classes[Int(value)], index + length) }
+        return (Unicode.Scalar(value).map(Self.category) ?? .other, index + length)
     }
+
+    /// Of the basic plane: the tables of the standard library are slower.
+    private static let classes = (0..<0x10000 as Range<UInt32>).map { Unicode.Scalar($0).map(category) ?? .other }
 
     private static func category(_ scalar: Unicode.Scalar) -> Class {
         switch scalar.properties.generalCategory {

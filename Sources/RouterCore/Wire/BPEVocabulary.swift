@@ -16,11 +16,24 @@ public struct BPEVocabulary: Sendable {
     /// All tokens, one after the other, and where each begins.
     private let bytes: [UInt8]
     private let starts: [UInt32]
-    /// Open addressing: rank + 1, 0 = free. At most half full.
+    /// Open addressing: rank + 1 in the lower 24 bits, 0 = free; above them eight bits of the hash, so that what is no token is told without
+    /// a look at the bytes. At most half full.
     private let slots: [UInt32]
     private let mask: Int
     /// Ranks of the tokens of two bytes, by these: the first lookup of every merge.
     private let pairs: [UInt32]
+    /// Characters of three bytes (Chinese, Japanese, Korean and their marks), by their number: tokens of each alone.
+    private var characters: [UInt8] = []
+    /// Beside the tokens of a character: ``cuts`` has it.
+    private static let cutFlag: UInt8 = 0x80
+    /// Tokens that begin or end inside such a character, by a character that they touch.
+    private var cuts: [Int: [Cut]] = [:]
+
+    /// Text in which the token at `range` of the vocabulary's bytes stands where the character lies `offset` bytes behind its beginning.
+    private struct Cut: Sendable {
+        var range: Range<Int>
+        var offset: Int
+    }
 
     public var count: Int { starts.count - 1 }
 
@@ -38,7 +51,7 @@ public struct BPEVocabulary: Sendable {
             index = end
         }
         let count = starts.count - 1
-        guard count >= 256, count < 1 << 24 else { throw .size(count) }
+        guard count >= 256, count < 1 << 24 - 1 else { throw .size(count) }
         var capacity = 512
         while capacity < count * 2 { capacity *= 2 }
         self.bytes = bytes
@@ -46,6 +59,7 @@ public struct BPEVocabulary: Sendable {
         mask = capacity - 1
         (slots, pairs) = Self.index(bytes, starts, capacity: capacity)
         for byte in UInt8.min...UInt8.max where rank([byte].span, 0, 1) == Self.none { throw .missingByte(byte) }
+        indexCharacters()
     }
 
     private static func index(_ bytes: [UInt8], _ starts: [UInt32], capacity: Int) -> (slots: [UInt32], pairs: [UInt32]) {
@@ -56,23 +70,99 @@ public struct BPEVocabulary: Sendable {
             let start = Int(starts[rank])
             let end = Int(starts[rank + 1])
             if end - start == 2 { pairs[Int(span[start]) << 8 | Int(span[start + 1])] = UInt32(rank) }
-            var slot = hash(span, start, end) & (capacity - 1)
+            let hash = hash(span, start, end)
+            var slot = Int(truncatingIfNeeded: hash) & (capacity - 1)
             while slots[slot] != 0 { slot = (slot + 1) & (capacity - 1) }
-            slots[slot] = UInt32(rank) + 1
+            slots[slot] = UInt32(rank) + 1 | tag(hash)
         }
         return (slots, pairs)
+    }
+
+    private mutating func indexCharacters() {
+        var table = [UInt8](repeating: 0, count: 65_536)
+        var merge = BPEMerge()
+        for value in 0x800..<0x10000 {
+            let encoded: [3 of UInt8] = [0xE0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 0x3F), 0x80 | UInt8(value & 0x3F)]
+            table[value] = UInt8(merge.count(encoded.span, 0, 3, self, byBytes: true))
+        }
+        characters = table
+        // Those that begin with a space are met with a space only, and pieces with one are merged byte by byte anyway.
+        for rank in 0..<count where bytes[Int(starts[rank])] >= 0x80 { noteCut(Int(starts[rank])..<Int(starts[rank + 1])) }
+    }
+
+    /// Notes a token that holds a part of a character and something of its neighbour.
+    private mutating func noteCut(_ range: Range<Int>) {
+        let (first, touched) = Self.touched(bytes.span.extracting(range))
+        for value in touched ?? 0..<0 {
+            cuts[value, default: []].append(Cut(range: range, offset: first))
+            characters[value] |= Self.cutFlag
+        }
+    }
+
+    /// Where the first character of a token that begins or ends inside one begins, and which characters that may be.
+    private static func touched(_ token: Span<UInt8>) -> (first: Int, characters: Range<Int>?) {
+        var index = 0
+        while index < token.count, token[index] & 0xC0 == 0x80 { index += 1 }
+        let begin = index
+        let whole = Self.character(token, index, token.count)
+        while Self.character(token, index, token.count) != nil { index += 3 }
+        let endsInside = index < token.count && token[index] >= 0xC0 && index + Self.length(token[index]) > token.count
+        guard begin > 0 || endsInside else { return (begin, nil) }
+        if let whole { return (begin, whole..<whole + 1) }
+        // The end of one character and the beginning of the next: all that begin so.
+        guard begin > 0, endsInside, token[index] & 0xF0 == 0xE0 else { return (begin, nil) }
+        let high = Int(token[index] & 0x0F) << 12
+        if index + 1 == token.count { return (begin, high..<high + 4_096) }
+        let value = high | Int(token[index + 1] & 0x3F) << 6
+        return (begin, value..<value + 64)
+    }
+
+    /// Whether a token that holds a part of a character stands where this character lies in the text.
+    func isCut(_ value: Int, _ text: Span<UInt8>, _ index: Int) -> Bool {
+        guard let cuts = cuts[value] else { return false }
+        return cuts.contains { cut in
+            let start = index - cut.offset
+            guard start >= 0, start + cut.range.count <= text.count else { return false }
+            for offset in 0..<cut.range.count where bytes[cut.range.lowerBound + offset] != text[start + offset] { return false }
+            return true
+        }
+    }
+
+    /// Bytes of a character, by its first.
+    private static func length(_ first: UInt8) -> Int { first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }
+
+    /// The number of the character of three bytes at a position; nil when there is none before `end`.
+    @inline(__always)
+    static func character(_ text: Span<UInt8>, _ index: Int, _ end: Int) -> Int? {
+        guard index + 3 <= end else { return nil }
+        let (first, second, third) = (text[index], text[index + 1], text[index + 2])
+        guard first & 0xF0 == 0xE0, second & 0xC0 == 0x80, third & 0xC0 == 0x80 else { return nil }
+        return Int(first & 0x0F) << 12 | Int(second & 0x3F) << 6 | Int(third & 0x3F)
+    }
+
+    /// Tokens of a character of three bytes alone; nil where a token of the vocabulary holds a part of it here, so that merging has to begin
+    /// with bytes.
+    @inline(__always)
+    func tokens(ofCharacter value: Int, _ text: Span<UInt8>, _ index: Int) -> UInt8? {
+        let tokens = characters[value]
+        return tokens & Self.cutFlag == 0 ? tokens : isCut(value, text, index) ? nil : tokens & ~Self.cutFlag
     }
 
     /// The rank of the token with these bytes, or ``none``.
     func rank(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> UInt32 {
         if end - start == 2 { return pairs[Int(text[start]) << 8 | Int(text[start + 1])] }
-        var slot = Self.hash(text, start, end) & mask
-        while slots[slot] != 0 {
-            let rank = Int(slots[slot]) - 1
-            if isToken(rank, text, start, end) { return UInt32(rank) }
+        let hash = Self.hash(text, start, end)
+        let tag = Self.tag(hash)
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while true {
+            let entry = slots[slot]
+            if entry == 0 { return Self.none }
+            if entry & 0xFF00_0000 == tag {
+                let rank = Int(entry & 0x00FF_FFFF) - 1
+                if isToken(rank, text, start, end) { return UInt32(rank) }
+            }
             slot = (slot + 1) & mask
         }
-        return Self.none
     }
 
     private func isToken(_ rank: Int, _ text: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
@@ -82,9 +172,30 @@ public struct BPEVocabulary: Sendable {
         return true
     }
 
-    private static func hash(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> Int {
-        var value: UInt64 = 0xCBF2_9CE4_8422_2325
-        for index in start..<end { value = (value ^ UInt64(text[index])) &* 0x0000_0100_0000_01B3 }
-        return Int(truncatingIfNeeded: value ^ value >> 29)
+    private static func tag(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) & 0xFF00_0000 }
+
+    /// Eight bytes a step; a shorter rest is read by itself.
+    private static func hash(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> UInt64 {
+        var value = UInt64(truncatingIfNeeded: end - start) &* 0x9E37_79B9_7F4A_7C15
+        var index = start
+        let whole = text.bytes
+        while index + 8 <= end {
+            value = mix(value ^ UInt64(littleEndian: whole.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)))
+            index += 8
+        }
+        guard index < end else { return value }
+        var rest: UInt64 = 0
+        if index + 8 <= text.count {
+            // Within the text, and what stands behind the end is masked out.
+            rest = UInt64(littleEndian: whole.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)) & ((1 << UInt64((end - index) * 8)) - 1)
+        } else {
+            for position in index..<end { rest |= UInt64(text[position]) << UInt64((position - index) * 8) }
+        }
+        return mix(value ^ rest)
+    }
+
+    private static func mix(_ value: UInt64) -> UInt64 {
+        let (high, low) = value.multipliedFullWidth(by: 0x9FB2_1C65_1E98_DF25)
+        return high ^ low
     }
 }

@@ -22,8 +22,13 @@ public struct PromptEstimate: Sendable, Hashable {
     public init() {}
 
     /// Walks the strings of a validated JSON body. Other bytes give some figure, within the bound.
-    public init(_ bytes: Span<UInt8>) {
-        var walk = PromptWalk()
+    public init(_ bytes: Span<UInt8>) { self.init(bytes, PromptWalk(TextTokens())) }
+
+    /// The same with the tokens of a vocabulary, for what is charged: slower, exact where the vendor's tokenizer has this vocabulary.
+    public init(_ bytes: Span<UInt8>, _ vocabulary: BPEVocabulary) { self.init(bytes, PromptWalk(VocabularyCount(vocabulary))) }
+
+    private init(_ bytes: Span<UInt8>, _ start: PromptWalk<some PromptCounter>) {
+        var walk = start
         walk.run(bytes)
         // Whatever is left out of the bound as an image counts as one, announced or not.
         images = max(walk.images, walk.imageData)
@@ -39,9 +44,32 @@ public struct PromptEstimate: Sendable, Hashable {
     public static func tokens(asciiBytes: Int64, otherCharacters: Int64) -> Int64 { (asciiBytes + 3) / 4 + otherCharacters }
 }
 
+/// What counts the texts of a prompt.
+private protocol PromptCounter {
+    mutating func add(jsonString bytes: Span<UInt8>, _ range: Range<Int>)
+    mutating func endPiece()
+    var tokens: Int64 { get }
+}
+
+extension TextTokens: PromptCounter {}
+
+private struct VocabularyCount: PromptCounter {
+    private let vocabulary: BPEVocabulary
+    private(set) var tokens: Int64 = 0
+
+    init(_ vocabulary: BPEVocabulary) { self.vocabulary = vocabulary }
+
+    mutating func add(jsonString bytes: Span<UInt8>, _ range: Range<Int>) {
+        let text = Array(JSONText.string(bytes, content: range).utf8)
+        tokens += vocabulary.tokens(text.span)
+    }
+
+    mutating func endPiece() {}
+}
+
 /// The pass itself: where in the body a string stands decides whether it is text.
-private struct PromptWalk {
-    var text = TextTokens()
+private struct PromptWalk<Counter: PromptCounter> {
+    var text: Counter
     var messages: Int64 = 0
     /// Tokens around the names inside tools: a colon, quotes or what a vendor writes for them.
     var names: Int64 = 0
@@ -62,6 +90,8 @@ private struct PromptWalk {
     private var key = Key.other
     /// The `data` of Gemini's inline data, which no member announces as an image.
     private var isInline = false
+
+    init(_ text: Counter) { self.text = text }
 
     private enum Key {
         case other

@@ -39,6 +39,24 @@ public enum AnswerDelivery: Sendable, Hashable {
 }
 
 extension RequestEnvelope {
+    /// The body with a model where it names none (absent or null); a body that is no JSON object stays as it is, to be refused.
+    public static func naming(_ model: String, in body: ByteBuffer) -> ByteBuffer {
+        let bytes = body.readableBytesUInt8Span
+        var start = 0
+        JSONScanner.skipWhitespace(bytes, &start)
+        guard (try? JSONScanner.validate(bytes)) != nil, var cursor = try? JSONObjectCursor(bytes, at: start) else { return body }
+        var splice = BodySplice()
+        var isEmpty = true
+        while let member = try? cursor.next(bytes) {
+            isEmpty = false
+            guard JSONText.isKey(member, "model", bytes) else { continue }
+            guard member.kind == .null, !member.keyHasEscapes else { return body }
+            splice.replace(member.value, with: JSONValue.string(model).text)
+        }
+        if splice.isEmpty { splice.insert("\"model\":\(JSONValue.string(model).text)\(isEmpty ? "" : ",")", at: start + 1) }
+        return splice.applied(to: body)
+    }
+
     public var delivery: AnswerDelivery {
         if isStream { return .events }
         return endpoint == .speech ? .bytes : .whole

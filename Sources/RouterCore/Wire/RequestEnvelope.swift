@@ -35,6 +35,8 @@ public struct RequestEnvelope: Sendable {
     /// `session_id`, and `prompt_cache_key`: what keeps a conversation on one channel.
     public private(set) var sessionID: String?
     public private(set) var promptCacheKey: String?
+    /// `service_tier`: the class of service that is asked for.
+    public private(set) var serviceTier: String?
     /// OpenRouter's `provider` preferences, undecoded.
     public private(set) var providerPreferences: Range<Int>?
     /// What the prompt will probably count.
@@ -59,6 +61,15 @@ public struct RequestEnvelope: Sendable {
         guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
         prompt = PromptEstimate(bytes)
         try readMedia(bytes)
+    }
+
+    /// Bodies up to this size are counted with a vocabulary: about two milliseconds of work.
+    private static let exactBytes = 262_144
+
+    /// Tokens of the prompt: counted with the vocabulary where there is one and the body is not too large, else the estimate.
+    public func promptTokens(by vocabulary: BPEVocabulary?) -> Int64 {
+        guard let vocabulary, body.readableBytes <= Self.exactBytes else { return prompt.tokens }
+        return PromptEstimate(body.readableBytesUInt8Span, vocabulary).tokens
     }
 
     /// The client's `provider` object; nil when it gave none. - Throws: ``Rejection`` when it cannot be read.
@@ -160,6 +171,8 @@ public struct RequestEnvelope: Sendable {
         case 6 where JSONText.isKey(member, "models", bytes): try readModels(member, bytes)
         case 10 where JSONText.isKey(member, "session_id", bytes):
             sessionID = try text(member, bytes, "session_id")
+        case 12 where JSONText.isKey(member, "service_tier", bytes):
+            serviceTier = try text(member, bytes, "service_tier")
         case 16 where JSONText.isKey(member, "prompt_cache_key", bytes):
             promptCacheKey = try text(member, bytes, "prompt_cache_key")
         case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:
@@ -177,7 +190,7 @@ public struct RequestEnvelope: Sendable {
         let name = JSONText.string(bytes, content: member.key)
         let ours: Set<String> = [
             "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user",
-            "models", "session_id", "prompt_cache_key", "provider", "max_output_tokens",
+            "models", "session_id", "prompt_cache_key", "provider", "max_output_tokens", "service_tier",
         ]
         if ours.contains(name) { throw Rejection("field '\(name)' must be written without escapes", param: name) }
     }

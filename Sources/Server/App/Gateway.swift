@@ -93,7 +93,8 @@ public struct Gateway: Sendable {
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
-            prices: prices, keys: keys, health: health, transport: transport, metrics: GatewayMetrics(),
+            prices: prices, keys: keys, health: health, transport: transport,
+            vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
             reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
         return Gateway(
@@ -127,6 +128,7 @@ public struct Gateway: Sendable {
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
             ChannelProber(services: services),
             CatalogueKeeper(services: services),
+            VocabularyService(vocabulary: services.vocabulary, logger: logger),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),
             http,
         ]

@@ -15,6 +15,7 @@ public struct GatewayServices: Sendable {
     public var keys: KeyDirectory
     public var health: HealthRegistry
     public var transport: any UpstreamTransport
+    var vocabulary: Vocabulary
     public var metrics: GatewayMetrics
     public var reloader: ConfigurationReloader
     let relays: RelayTasks

@@ -73,7 +73,7 @@ struct ConfigurationWatcher: Service {
     let paths: [String]
 
     /// Polling is dull but sees every kind of change (editors that rename, mounted volumes, symlinked secrets).
-    private static let interval = Duration.seconds(1)
+    private static let interval = Duration.milliseconds(500)
 
     func run() async throws {
         await cancelWhenGracefulShutdown {

@@ -97,6 +97,7 @@ enum CatalogueHandlers {
             .init("pricing_audio_input", .usd(rates.audioInput)), .init("pricing_audio_output", .usd(rates.audioOutput)),
             .init("pricing_image", .usd(item.row.price.image)), .init("pricing_request", .usd(item.row.price.request)),
             .init("pricing_search", .usd(item.row.price.search)), .init("tiers", PriceTiers.json(item.row.price.tiers)),
+            .init("service_tiers", PriceTiers.json(item.row.price.serviceTiers)),
         ])
     }
 }

@@ -81,7 +81,7 @@ enum LogHandlers {
             .init("cache_write_tokens", .integer(usage.cacheWrite5m + usage.cacheWrite1h)),
             .init("reasoning_tokens", .integer(usage.reasoning)), .init("images", .integer(usage.images)),
             .init("searches", .integer(usage.searches)), .init("characters", .integer(usage.characters)),
-            .init("audio_milliseconds", .integer(usage.audioMilliseconds)),
+            .init("audio_milliseconds", .integer(usage.audioMilliseconds)), .init("service_tier", .optional(usage.serviceTier)),
         ]
         members += [
             .init("cost", .usd(record.charge ?? .zero)),

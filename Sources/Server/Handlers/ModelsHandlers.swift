@@ -14,13 +14,38 @@ enum ModelsHandlers {
         let principal = try principal(context)
         let names = usable(principal, services)
         if isAnthropic(request) {
+            let (page, hasMore) = try page(of: names, QueryFields(request))
             return answer([
-                "data": .array(names.map { anthropic($0, services) }), "has_more": false, "first_id": .optional(names.first),
-                "last_id": .optional(names.last),
+                "data": .array(page.map { anthropic($0, services) }), "has_more": .boolean(hasMore), "first_id": .optional(page.first),
+                "last_id": .optional(page.last),
             ])
         }
         let items = names.map { json($0, services) }
         return answer(.object([.init("object", "list"), .init("data", .array(items))]))
+    }
+
+    /// `limit`, `after_id` and `before_id` as Anthropic has them (https://docs.anthropic.com/en/api/models-list); without `limit` all models are
+    /// one page.
+    private static func page(of names: [String], _ query: QueryFields) throws -> (names: ArraySlice<String>, hasMore: Bool) {
+        func position(_ field: String) throws -> Int? {
+            guard let id = query.text(field)?.removingPercentEncoding else { return nil }
+            guard let index = names.firstIndex(of: id) else { throw APIError.badRequest("'\(field)' names no model of the list", param: field) }
+            return index
+        }
+        var limit = names.count
+        if let text = query.text("limit") {
+            guard let number = Int(text), (1...1_000).contains(number) else {
+                throw APIError.badRequest("'limit' must be a whole number from 1 to 1000", param: "limit")
+            }
+            limit = number
+        }
+        if let before = try position("before_id") {
+            let start = max(0, before - limit)
+            return (names[start..<before], start > 0)
+        }
+        let start = try position("after_id").map { $0 + 1 } ?? 0
+        let end = min(names.count, start + limit)
+        return (names[start..<end], end < names.count)
     }
 
     static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -53,13 +78,13 @@ enum ModelsHandlers {
         ]
     }
 
-    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body, the one that holds are made from. No vendor is asked and
-    /// nothing is charged.
+    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body (docs/token-counting.md). No vendor is asked and nothing is
+    /// charged.
     static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
         let envelope = try Read().run(try await body(request, services), endpoint: .messages)
         guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
-        return answer(["input_tokens": .integer(envelope.prompt.tokens)])
+        return answer(["input_tokens": .integer(envelope.promptTokens(by: services.vocabulary.tokens))])
     }
 
     static func body(_ request: Request, _ services: GatewayServices) async throws -> ByteBuffer {

@@ -44,7 +44,10 @@ enum PricingHandlers {
         for (field, set) in prices {
             if let price = try fields.price(field) { set(&row.price, price) } else if fields.isNull(field) { set(&row.price, nil) }
         }
-        if fields["pricing_input"] != nil || fields["pricing_output"] != nil { row.price.tiers = [] }
+        if fields["pricing_input"] != nil || fields["pricing_output"] != nil {
+            row.price.tiers = []
+            row.price.serviceTiers = []
+        }
         row.displayName = try fields.string("display_name") ?? row.displayName
         row.provider = try fields.string("provider", maximum: 50) ?? row.provider
         row.description = try fields.string("description", maximum: 2_000) ?? row.description
@@ -89,6 +92,7 @@ enum PricingHandlers {
             .init("pricing_image", .usd(row.price.image)), .init("pricing_request", .usd(row.price.request)),
             .init("pricing_search", .usd(row.price.search)), .init("pricing_character", .usd(row.price.character)),
             .init("pricing_audio_second", .usd(row.price.audioSecond)), .init("tiers", PriceTiers.json(row.price.tiers)),
+            .init("service_tiers", PriceTiers.json(row.price.serviceTiers)),
         ]
         members += [
             .init("is_active", .boolean(row.isActive)), .init("version", .integer(row.version)),

@@ -16,7 +16,11 @@ struct Admit: Sendable {
         let priced = planned.candidates.compactMap { candidate in
             services.prices.quote(
                 candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot, group: accepted.principal.group
-            ).map { PricedCandidate(route: candidate, quote: $0) }
+            ).map { quote in
+                var quote = quote
+                quote.askedTier = candidate.channel.provider.request.serviceTier(asked: envelope.serviceTier)
+                return PricedCandidate(route: candidate, quote: quote)
+            }
         }
         guard let first = priced.first else { throw APIError.priceMissing(envelope.model) }
         let metering = accepted.snapshot.configuration.metering

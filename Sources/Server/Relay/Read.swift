@@ -4,6 +4,9 @@ import RouterCore
 
 /// Step 2: one scan of the body. The bytes stay as they came; the front door has bounded them.
 struct Read: Sendable {
+    /// The model of a request for moderation that names none, as OpenAI's own may (https://platform.openai.com/docs/api-reference/moderations).
+    var moderationModel: String?
+
     /// - Throws: ``APIError`` 400 that names what is wrong.
     func run(
         _ body: ByteBuffer, contentType: String? = nil, endpoint: Endpoint, target: GeminiTarget? = nil
@@ -19,6 +22,9 @@ struct Read: Sendable {
             if let target {
                 return try RequestEnvelope(
                     gemini: body, model: target.model, isStream: target.isStream, streamsArray: target.streamsArray)
+            }
+            if endpoint == .moderations, let moderationModel {
+                return try RequestEnvelope(body: RequestEnvelope.naming(moderationModel, in: body), endpoint: endpoint)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {

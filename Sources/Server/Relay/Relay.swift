@@ -17,7 +17,8 @@ enum RelayEndpoint {
         _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
     ) async throws -> ClientAnswer {
         let request = accepted.request
-        let envelope = try Read().run(
+        let moderationModel = accepted.snapshot.configuration.models.moderation
+        let envelope = try Read(moderationModel: moderationModel).run(
             body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
         let plan = try Plan(services: services).run(accepted, envelope)
         let admission = try await Admit(services: services).run(accepted, envelope, plan)

@@ -251,7 +251,8 @@ extension Settle {
         var source = UsageSource.upstream
         var charge: NanoUSD?
         if state.isCommitted, let candidate = state.candidate {
-            (usage, source) = measured(state, admission, candidate)
+            (usage, source) = measured(state, admission, candidate, services)
+            usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier ?? candidate.quote.askedTier
             do {
                 charge = try candidate.quote.charge(for: usage)
             } catch {
@@ -295,10 +296,12 @@ extension Settle {
     }
 
     private static func measured(
-        _ state: State, _ admission: Admission, _ candidate: PricedCandidate
+        _ state: State, _ admission: Admission, _ candidate: PricedCandidate, _ services: GatewayServices
     ) -> (Usage, UsageSource) {
         if let usage = state.progress.usage { return (usage, state.progress.isUsageEstimated ? .estimated : .upstream) }
-        return (admission.envelope.estimatedUsage(state.progress, price: candidate.quote.price), .estimated)
+        let usage = admission.envelope.estimatedUsage(
+            state.progress, price: candidate.quote.price, vocabulary: services.vocabulary.tokens)
+        return (usage, .estimated)
     }
 
     private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {

@@ -22,6 +22,8 @@ public struct CatalogueDiff: Sendable, Hashable {
     public var changed: [Change] = []
     /// Rows that an admin has edited and the list says otherwise: left alone.
     public var kept: [Change] = []
+    /// Rows with a price that the list calls free all of a sudden: kept, until somebody says that it is true.
+    public var zeroed: [Note] = []
     /// Rows of this provider that the list does not name any more: reported, never deleted, because requests of the past point to them.
     public var gone: [String] = []
     /// Models without a price here and in the list: an admin has to set one.
@@ -40,11 +42,24 @@ public struct CatalogueDiff: Sendable, Hashable {
     /// - Parameters:
     ///   - rows: the price table.
     ///   - others: other providers that enabled channels use: a model that one of them prices stays theirs.
-    static func between(provider: String, listed: [ListedModel], rows: [PricingRow], others: Set<String>) -> CatalogueDiff {
+    ///   - acceptsZero: a list may make a model free that had a price.
+    static func between(
+        provider: String, listed: [ListedModel], rows: [PricingRow], others: Set<String>, acceptsZero: Bool = false
+    ) -> CatalogueDiff {
         var diff = CatalogueDiff()
         let known = Dictionary(rows.map { ($0.modelName, $0) }) { first, _ in first }
         for model in listed.sorted(by: { $0.id < $1.id }) where ModelName.problem(model.id) == nil {
-            if let row = known[model.id] { diff.compare(row, model, provider, others) } else { diff.add(model, provider) }
+            guard let row = known[model.id] else {
+                diff.add(model, provider)
+                continue
+            }
+            if !acceptsZero, !row.isEdited, row.provider == provider, row.price.isCharged, let price = model.price, !price.isCharged {
+                diff.zeroed.append(Note(model: model.id, text: Self.perMillion(row)))
+                // Its price stays the sync's, as far as it was.
+                diff.priced.insert(model.id)
+                continue
+            }
+            diff.compare(row, model, provider, others)
         }
         let names = Set(listed.map(\.id))
         diff.gone = rows.filter { $0.provider == provider && $0.isActive && !names.contains($0.modelName) }.map(\.modelName).sorted()
@@ -103,32 +118,36 @@ public struct CatalogueDiff: Sendable, Hashable {
             ("reasoning", perMillion(rates.reasoning)), ("audio_input", perMillion(rates.audioInput)),
             ("audio_output", perMillion(rates.audioOutput)), ("image", row.price.image.usdText),
             ("request", row.price.request.usdText), ("search", row.price.search.usdText),
-            ("tiers", PriceTiers.json(row.price.tiers).text), ("context_length", tokens(row.contextLength)),
+            ("tiers", PriceTiers.json(row.price.tiers).text), ("service_tiers", PriceTiers.json(row.price.serviceTiers).text), ("context_length", tokens(row.contextLength)),
             ("max_output_tokens", tokens(row.maxOutputTokens)), ("display_name", row.displayName),
         ]
+    }
+
+    private static func perMillion(_ row: PricingRow) -> String {
+        row.price.basis == .upstreamCost
+            ? "the vendor's reported cost"
+            : "input \(row.price.rates.input.usdPerMillionText), output \(row.price.rates.output.usdPerMillionText)"
     }
 
     /// One line of sums.
     public var summary: String {
         var parts = ["\(new.count) new", "\(changed.count) changed", "\(gone.count) gone", "\(same) as they are"]
         if !kept.isEmpty { parts.append("\(kept.count) kept as an admin has set them") }
+        if !zeroed.isEmpty { parts.append("\(zeroed.count) suddenly free and kept as they are") }
         if !elsewhere.isEmpty { parts.append("\(elsewhere.count) priced by another provider") }
         if !unpriced.isEmpty { parts.append("\(unpriced.count) without a price") }
         return parts.joined(separator: ", ")
     }
 
-    /// One line a model, each with its sign: `+` new, `~` changed, `=` kept, `-` gone, `?` without a price, `!` rounded.
+    /// One line a model, each with its sign: `+` new, `~` changed, `=` kept, `-` gone, `?` without a price, `0`
+    /// suddenly free, `!` rounded.
     public var lines: [String] {
-        func price(_ row: PricingRow) -> String {
-            row.price.basis == .upstreamCost
-                ? "the vendor's reported cost"
-                : "input \(row.price.rates.input.usdPerMillionText), output \(row.price.rates.output.usdPerMillionText)"
-        }
-        var lines = new.map { "+ \($0.modelName): \(price($0))" }
+        var lines = new.map { "+ \($0.modelName): \(Self.perMillion($0))" }
         lines += changed.map { "~ \($0.row.modelName): \($0.fields.joined(separator: "; "))" }
         lines += kept.map { "= \($0.row.modelName): an admin has set it; the list says \($0.fields.joined(separator: "; "))" }
         lines += gone.map { "- \($0): no longer listed" }
         lines += unpriced.map { "? \($0): the list has no price" }
+        lines += zeroed.map { "0 \($0.model): the list calls it free, the price stays \($0.text) (--accept-zero takes it)" }
         lines += rounded.map { "! \($0.model): rounded to 10^-15 USD: \($0.text)" }
         return lines
     }

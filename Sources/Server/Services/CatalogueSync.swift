@@ -25,6 +25,8 @@ public struct CatalogueSync: Sendable {
     private let snapshot: GatewaySnapshot
     private let store: any Store
     private let transport: any UpstreamTransport
+    /// Whether a list may make a model free that had a price.
+    private var acceptsZero = false
 
     private static let limit = Duration.seconds(60)
     private static let maxBytes = 64 << 20
@@ -41,10 +43,11 @@ public struct CatalogueSync: Sendable {
     ///   - now: Unix seconds, of the new versions.
     /// - Throws: ``Problem`` when no enabled channel uses the provider, ``StoreError``.
     public static func once(
-        _ configuration: GatewayConfiguration, store: any Store, provider: String?, isDryRun: Bool, now: Int64
+        _ configuration: GatewayConfiguration, store: any Store, provider: String?, isDryRun: Bool, acceptsZero: Bool, now: Int64
     ) async throws -> [Outcome] {
         let transport = try CurlTransport()
-        let sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, transport: transport)
+        var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, transport: transport)
+        sync.acceptsZero = acceptsZero
         do {
             let outcomes = try await sync.run(provider: provider, isDryRun: isDryRun, now: now)
             await transport.shutdown()
@@ -53,6 +56,17 @@ public struct CatalogueSync: Sendable {
             await transport.shutdown()
             throw error
         }
+    }
+
+    /// Forgets what a provider's list said: its models that no file names are served no more, and the file's prices come back with the next
+    /// start or reload (rows of models that only the list has keep theirs).
+    /// - Returns: how many models were forgotten; nil when nothing was known.
+    /// - Throws: ``StoreError``.
+    public static func forget(_ provider: String, store: any Store) async throws -> Int? {
+        guard let text = try await store.setting(Catalogue.settingPrefix + provider) else { return nil }
+        let known = Catalogue.decode(text).count
+        try await Catalogue().save(provider, to: store)
+        return known == 0 ? nil : known
     }
 
     /// One provider after the other, by name, so that of two which list the same model the first one prices it.
@@ -89,7 +103,8 @@ public struct CatalogueSync: Sendable {
             return outcome
         }
         let diff = CatalogueDiff.between(
-            provider: outcome.provider, listed: listed, rows: try await store.allPrices(), others: others)
+            provider: outcome.provider, listed: listed, rows: try await store.allPrices(), others: others,
+            acceptsZero: acceptsZero)
         outcome.diff = diff
         guard !isDryRun else { return outcome }
         outcome.written = try await store.seedPrices(diff.rows, now: now)

@@ -45,7 +45,7 @@ public actor ConfigurationReloader {
         do {
             // `.env` is read again: a key that was added there is a reason to reload.
             let merged = DotEnv.load(directory: ".", environment: environment)
-            configuration = try ConfigLoader(environment: merged).reload(path: path)
+            configuration = try ConfigLoader(environment: merged).reload(path: path, keeping: self.configuration.providers)
         } catch {
             logger.error("configuration not reloaded; the old one stays in force")
             for diagnostic in error.diagnostics { logger.error("\(diagnostic)") }

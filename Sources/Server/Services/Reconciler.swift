@@ -98,6 +98,8 @@ struct Reconciler: Service {
         var query = LogQuery(page: PageRequest(page: 1, size: 1))
         query.requestID = row.requestID
         guard let record = try await services.store.logs(query).items.first?.record else { return nil }
+        var usage = usage
+        usage.serviceTier = usage.serviceTier ?? record.usage.serviceTier
         let snapshot = services.snapshots.snapshot
         let group = try await services.store.user(id: row.userID)?.group ?? "default"
         if let price = try await services.store.price(version: record.pricingVersion) {

@@ -7,7 +7,7 @@ enum RecordColumns {
     static let names = [
         "request_id", "user_id", "token_id", "channel_id", "provider", "model_name", "upstream_model", "endpoint",
         "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds", "requests",
+        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds", "requests", "service_tier",
         "charge_nanos", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
     ]
@@ -38,7 +38,7 @@ enum RecordColumns {
             record.upstreamModel, record.endpoint.rawValue,
             usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.cacheWrite5m, usage.cacheWrite1h,
             usage.reasoning, usage.audioInput, usage.audioOutput, usage.images, usage.searches, usage.characters,
-            usage.audioMilliseconds, usage.requests,
+            usage.audioMilliseconds, usage.requests, usage.serviceTier,
             record.charge?.nanos, usage.upstreamCost?.roundedToNano.nanos, record.usageSource.rawValue,
             record.pricingVersion, record.outcome.rawValue, record.status, record.errorCode,
             record.isStream, record.attempts, record.attemptList.isEmpty ? nil : record.attemptList.json.text, record.generationID, record.latencyMilliseconds,
@@ -79,7 +79,8 @@ enum RecordColumns {
             // Journals of an older program lack these two.
             characters: try row.intOrNil("characters") ?? 0, audioMilliseconds: try row.intOrNil("audio_milliseconds") ?? 0,
             requests: try row.int("requests"),
-            upstreamCost: try row.intOrNil("upstream_cost_nanos").map(cost))
+            upstreamCost: try row.intOrNil("upstream_cost_nanos").map(cost),
+            serviceTier: try row.textOrNil("service_tier"))
     }
 
     /// The column holds whole nano-dollars; the dearest ones, rounded up, are beyond the range of femto-dollars.

@@ -60,7 +60,8 @@ enum PricingColumns {
             audioInput: try price("pricing_audio_input"), audioOutput: try price("pricing_audio_output"))
         return ModelPrice(
             basis: ModelPrice.Basis(rawValue: try row.text("basis")) ?? .metered, rates: rates,
-            tiers: try PriceTiers.parse(try row.text("tiers")), image: try price("pricing_image") ?? .zero,
+            tiers: try PriceTiers.parse(try row.text("tiers")),
+            serviceTiers: try PriceTiers.parseServices(try row.textOrNil("service_tiers") ?? "[]"), image: try price("pricing_image") ?? .zero,
             request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero,
             // Versions in the history from before these units existed lack them.
             character: try price("pricing_character") ?? .zero, audioSecond: try price("pricing_audio_second") ?? .zero)
@@ -95,6 +96,7 @@ enum PricingColumns {
             ("pricing_image", row.price.image.usdText), ("pricing_request", row.price.request.usdText),
             ("pricing_search", row.price.search.usdText), ("pricing_character", row.price.character.usdText),
             ("pricing_audio_second", row.price.audioSecond.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
+            ("service_tiers", PriceTiers.json(row.price.serviceTiers).text),
         ]
     }
 
@@ -152,38 +154,63 @@ public enum PriceTiers {
     ]
 
     public static func json(_ tiers: [ModelPrice.Tier]) -> JSONValue {
+        .array(tiers.map { .object([.init("above", .integer($0.abovePromptTokens))] + members($0.rates)) })
+    }
+
+    public static func json(_ services: [ModelPrice.ServiceTier]) -> JSONValue {
         .array(
-            tiers.map { tier in
-                var members: [JSONValue.Member] = [
-                    .init("above", .integer(tier.abovePromptTokens)), .init("input", .string(tier.rates.input.usdText)),
-                    .init("output", .string(tier.rates.output.usdText)),
-                ]
-                for (name, path) in optional {
-                    if let price = tier.rates[keyPath: path] { members.append(.init(name, .string(price.usdText))) }
-                }
-                return .object(members)
+            services.map { service in
+                let name = JSONValue.Member("name", .string(service.name))
+                let tiers = service.tiers.isEmpty ? [] : [JSONValue.Member("tiers", json(service.tiers))]
+                return .object([name] + members(service.rates) + tiers)
             })
+    }
+
+    private static func members(_ rates: ModelPrice.Rates) -> [JSONValue.Member] {
+        [.init("input", .string(rates.input.usdText)), .init("output", .string(rates.output.usdText))]
+            + optional.compactMap { name, path in rates[keyPath: path].map { .init(name, .string($0.usdText)) } }
     }
 
     static func text(_ tiers: [ModelPrice.Tier]) -> String { json(tiers).text }
 
     /// - Throws: ``StoreError/database(_:)`` for text that this program has not written.
     static func parse(_ text: String) throws -> [ModelPrice.Tier] {
-        guard let list = (try? JSONValue(parsing: ByteBuffer(string: text)))?.arrayValue else {
-            throw StoreError.database("model_pricing.tiers is not a JSON array")
-        }
-        return try list.map { entry in
-            guard let above = entry["above"]?.integerValue, let input = entry["input"]?.stringValue,
-                let output = entry["output"]?.stringValue
-            else { throw StoreError.database("model_pricing.tiers has an entry without above, input or output") }
-            var rates = ModelPrice.Rates(
-                input: try FemtoUSD.parse(usdPerUnit: input).price, output: try FemtoUSD.parse(usdPerUnit: output).price)
-            for (name, path) in optional {
-                if let price = entry[name]?.stringValue {
-                    rates[keyPath: path] = try FemtoUSD.parse(usdPerUnit: price).price
-                }
+        try list(text).map(tier)
+    }
+
+    static func parseServices(_ text: String) throws -> [ModelPrice.ServiceTier] {
+        try list(text).map { entry in
+            guard let name = entry["name"]?.stringValue else {
+                throw StoreError.database("model_pricing.service_tiers has an entry without a name")
             }
-            return ModelPrice.Tier(abovePromptTokens: above, rates: rates)
+            return ModelPrice.ServiceTier(
+                name: name, rates: try rates(entry), tiers: try (entry["tiers"]?.arrayValue ?? []).map(tier))
         }
+    }
+
+    private static func list(_ text: String) throws -> [JSONValue] {
+        guard let list = (try? JSONValue(parsing: ByteBuffer(string: text)))?.arrayValue else {
+            throw StoreError.database("the tiers in model_pricing are not a JSON array")
+        }
+        return list
+    }
+
+    private static func tier(_ entry: JSONValue) throws -> ModelPrice.Tier {
+        guard let above = entry["above"]?.integerValue else {
+            throw StoreError.database("model_pricing.tiers has an entry without above")
+        }
+        return ModelPrice.Tier(abovePromptTokens: above, rates: try rates(entry))
+    }
+
+    private static func rates(_ entry: JSONValue) throws -> ModelPrice.Rates {
+        guard let input = entry["input"]?.stringValue, let output = entry["output"]?.stringValue else {
+            throw StoreError.database("a tier in model_pricing lacks input or output")
+        }
+        var rates = ModelPrice.Rates(
+            input: try FemtoUSD.parse(usdPerUnit: input).price, output: try FemtoUSD.parse(usdPerUnit: output).price)
+        for (name, path) in optional {
+            if let price = entry[name]?.stringValue { rates[keyPath: path] = try FemtoUSD.parse(usdPerUnit: price).price }
+        }
+        return rates
     }
 }

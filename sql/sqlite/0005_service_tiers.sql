@@ -1,0 +1,3 @@
+-- Prices of service tiers (flex, priority, batch) as JSON text with exact decimals in USD per unit, and the tier that served a request.
+ALTER TABLE model_pricing ADD COLUMN service_tiers TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE logs ADD COLUMN service_tier TEXT;
