@@ -37,9 +37,8 @@ test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS)
 	@touch $@
 
-bench: build ## CPU per request and added latency beside a direct call and nginx
-	$(SWIFT) build -c release --scratch-path $(RELEASE) --product upstream-simulator
-	Benchmarks/side-by-side.sh
+bench: deps ## the gateway beside its peers: make bench ARGS="--quick", ARGS=--help tells what else
+	$(PYTHON) Benchmarks/bench.py $(ARGS)
 
 format: ## rewrite with the project's style
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
@@ -48,4 +47,4 @@ lint: ## style, without changing anything
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 
 clean:
-	rm -rf .build $(RELEASE) .venv
+	rm -rf .build $(RELEASE) .venv .bench-venv
