@@ -65,6 +65,7 @@ def arguments():
     parser.add_argument("--name", help="name of the file of results, without .jsonl")
     parser.add_argument("--keep", action="store_true", help="keep the folder with configurations and logs")
     options = parser.parse_args()
+    options.by_hand = options.gateways is not None
     options.gateways = chosen("gateway", names, options.gateways) if options.gateways else [n for n in names if n not in NOT_BY_DEFAULT]
     if options.only:
         options.cases = chosen("case", list(CASES), options.only)

@@ -102,9 +102,13 @@ class Bench:
         self.write({"kind": "gateway", "gateway": name, "version": gateway.version(), "setup": gateway.setup})
         return gateway
 
-    def gateways(self, **wanted):
-        """All that are selected and can be started; `skip` leaves some out."""
-        names = [name for name in self.options.gateways if name not in wanted.get("skip", ())]
+    def gateways(self, skip=(), only=None, quick_only=None):
+        """All that are selected and can be started, in the order of the table above. `only` (`quick_only` in a quick run) are the ones that a long
+        case is for; whoever selects gateways by hand gets what was selected."""
+        names = [name for name in self.options.gateways if name not in skip]
+        only = (quick_only or only) if self.quick else only
+        if only and not self.options.by_hand:
+            names = [name for name in names if name in only]
         return [gateway for gateway in map(self.gateway, names) if gateway]
 
     def retire(self, name):

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "haproxy": "haproxy", "cc": "gcc"}
 # 1.82.7, 1.82.8 and 1.107.* are not to be installed: those releases were compromised.
@@ -83,9 +84,20 @@ def prisma_client(venv_bin):
     if not schema:
         return "LiteLLM is not installed"
     environment = dict(os.environ, PATH=venv_bin + ":" + os.environ["PATH"])
+    # What was tried today is not tried again: it takes most of a minute to fail.
+    note = os.path.join(os.path.dirname(venv_bin), "no-prisma.txt")
+    if os.path.exists(note) and time.time() - os.path.getmtime(note) < 86_400:
+        return open(note).read()
+    reason = generate_client([f"{venv_bin}/prisma", "generate", "--schema", f"{schema[-1]}/proxy/schema.prisma"], environment, check)
+    if reason:
+        with open(note, "w") as file:
+            file.write(reason)
+    return reason
+
+
+def generate_client(command, environment, check):
     # A session of its own: the program starts npm, which would outlive it.
-    child = subprocess.Popen([f"{venv_bin}/prisma", "generate", "--schema", f"{schema[-1]}/proxy/schema.prisma"], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True)
     try:
         text, _ = child.communicate(timeout=45)
     except subprocess.TimeoutExpired:
