@@ -51,7 +51,9 @@ enum ModelsHandlers {
     static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
         let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
-        let envelope = try await Read(limit: limit).run(request, endpoint: .messages)
+        let body: ByteBuffer
+        do { body = try await request.body.collect(upTo: limit) } catch is NIOTooManyBytesError { throw APIError.bodyTooLarge(limit) }
+        let envelope = try Read().run(body, endpoint: .messages)
         guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
         return answer(["input_tokens": .integer(envelope.prompt.tokens)])
     }

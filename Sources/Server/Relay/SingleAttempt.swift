@@ -63,7 +63,7 @@ struct SingleAttempt: Sendable {
         let presence = admission.accepted.presence
         let policy = disconnectPolicy
         settle.cancels(with: cancellation)
-        if policy == .cancel { presence?.onGone { cancellation.cancel() } }
+        if policy == .cancel { presence.onGone { cancellation.cancel() } }
         let response = try await send(request, cancellation)
         if let id = provider.generationID(response.head) { settle.generation(id) }
         guard (200..<300).contains(response.head.status) else {
@@ -118,7 +118,7 @@ struct SingleAttempt: Sendable {
         do throws(TransportFailure) {
             return try await services.transport.send(request, options: options, cancellation: cancellation)
         } catch {
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
     }
 
@@ -180,7 +180,7 @@ struct SingleAttempt: Sendable {
                 }
             }
         } catch {
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
         return whole
     }
@@ -240,7 +240,7 @@ struct SingleAttempt: Sendable {
             return try await body.next()
         } catch {
             if timer.hasFired { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
     }
 }
