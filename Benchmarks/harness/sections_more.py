@@ -44,6 +44,21 @@ def drop(results, plots):
                          "after the last drop", "holds left"], rows) + "\n"
 
 
+def allocations(results, plots):
+    names = results.gateways("allocations")
+    if not names:
+        return ""
+    text = "## Allocations\n\nCounted in a gateway of its own (LD_PRELOAD); whatever else the process does meanwhile is in it, the poster included.\n\n"
+    rows = []
+    for (what,) in results.distinct("allocations", "what"):
+        for name in names:
+            same = dict(gateway=name, what=what)
+            rows.append([f"{what}, {name}"] + [results.spread("allocations", c, f, **same) for c, f in (("allocations", "{:,.0f}"), ("bytes", "{:,.0f}"))])
+    of = lambda name, chunks: results.median("allocations", "allocations", gateway=name, what=f"stream of {chunks} chunks")
+    per_chunk = [[n, number((of(n, 500) - of(n, 50)) / 450, "{:.1f}")] for n in names if of(n, 500) is not None and of(n, 50) is not None]
+    return text + table(["per", "allocations", "bytes"], rows) + "\n" + table(["per further chunk", "allocations"], per_chunk) + "\n"
+
+
 def memory(results, plots):
     names = results.gateways("memory")
     if not names:
