@@ -51,9 +51,9 @@ def neighbours(bench):
         "slow clients": ("streams", bench.load.body_file("bench-s-5000-0-1000", 1024, stream=True),
                          {"connections": 100, "read_rate": 20_000, "hold": True, "stall": 600}),
         # Five hundred calls that the upstream answers after twenty seconds.
-        "slow upstream": ("closed", bench.load.body_file("bench-w-1024-20000"), {"connections": 500, "seconds": seconds + 4, "hold": True}),
+        "slow upstream": ("closed", bench.load.body_file("bench-w-1024-20000"), {"connections": 500, "hold": True}),
         # 100,000 tokens are about 450 KB; twenty a second.
-        "large bodies": ("open", bench.load.body_file("bench-w-1024", 450_000), {"connections": 64, "phases": f"20:{seconds + 2}"}),
+        "large bodies": ("open", bench.load.body_file("bench-w-1024", 450_000), {"connections": 64, "phases": f"20:{seconds + 4}"}),
     }
     members = [gateway for gateway in bench.gateways(only=("direct", "nginx", "haproxy", "apirouter"), quick_only=("direct", "nginx", "apirouter"))
                if not gateway.slow]
@@ -61,7 +61,8 @@ def neighbours(bench):
         for name, other in company.items():
             for gateway in members:
                 beside = bench.load.start(gateway.port, other[0], other[1], **other[2]) if other else None
-                time.sleep(1)
+                # Until the buffers of the slow ones are full.
+                time.sleep(2)
                 result = bench.load.run(gateway, "streams", small, connections=50, seconds=seconds, ramp=1, stall=15, buckets=True)
                 if beside:
                     beside.stop()
