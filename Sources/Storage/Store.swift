@@ -218,14 +218,15 @@ public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, 
 /// The local crash-safe record of what requests hold and how they ended. Kept apart from the ledger so that a
 /// request never waits for the ledger's database.
 ///
-/// All appends are group-committed by one writer: a call returns when its record is durable (survives `kill -9`).
+/// A call returns when its record survives what the journal was opened for: `kill -9`, or loss of power.
 public protocol Journal: Sendable {
     /// Before the first upstream byte is asked for.
     func hold(_ record: HoldRecord) async throws
     /// Before the last byte reaches the client. Replaces the hold of the same request. A second settlement of a
     /// request is ignored.
     func settle(_ record: RequestRecord) async throws
-    /// How far a request has come, so that a crash does not forget it. Written with the next group; nobody waits for it.
+    /// How far a request has come, so that a crash does not forget it. Nobody waits for it, and nobody hears of a failure: a
+    /// later word says the same and more.
     func progress(_ record: ProgressRecord)
     /// Settled requests in the order of their settlement, not yet cleared, at most `limit`.
     func settled(limit: Int) async throws -> [RequestRecord]
@@ -235,7 +236,7 @@ public protocol Journal: Sendable {
     func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)]
     /// Who keeps this journal: the same id over restarts, a higher epoch at every start.
     var identity: (gatewayID: String, epoch: Int64) { get }
-    /// Bytes that records take up.
+    /// Bytes that the journal takes up on the disk.
     var size: Int64 { get }
     func close() async throws
 }

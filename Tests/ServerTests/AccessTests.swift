@@ -77,10 +77,11 @@ extension TestClientProtocol {
                 case .open: #expect(anonymous.status != 401, "\(label)")
                 case .apiKey:
                     #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")
-                    // Messages clients know types, not codes.
+                    // Messages clients know types, not codes, and Google's a status.
                     let error = wrong.json["error"]
                     #expect(
-                        error?["code"]?.stringValue == "invalid_api_key" || error?["type"]?.stringValue == "authentication_error", "\(label)")
+                        error?["code"]?.stringValue == "invalid_api_key" || error?["type"]?.stringValue == "authentication_error"
+                            || error?["status"]?.stringValue == "UNAUTHENTICATED", "\(label)")
                     #expect(try await client.call(route.method, path(route), token: user, body: "{}").status == 401, "\(label)")
                 case .user: #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")
                 case .admin, .root:

@@ -32,14 +32,14 @@ import Testing
         do {
             let store = try await SQLiteStore.open(path: folder + "/ledger.db", migrationsDirectory: Self.sql, now: 1)
             userID = try await store.createUser(NewUser(username: "ada", passwordHash: "", createdAt: 1)).id
-            let journal = try await SQLiteJournal.open(directory: folder)
+            let journal = try await FileJournal.open(directory: folder)
             told = await life(FaultyStore(store: store, faults: faults), FaultyJournal(journal: journal, faults: faults), userID)
             try await journal.close()
             try await store.close()
         }
         // The next life, in which nothing fails.
         let store = try await SQLiteStore.open(path: folder + "/ledger.db", migrationsDirectory: Self.sql, now: 1)
-        let journal = try await SQLiteJournal.open(directory: folder)
+        let journal = try await FileJournal.open(directory: folder)
         let meter = Meter(journal: journal, store: store, postSignal: PostSignal())
         try await meter.adopt()
         _ = try await Recovery(journal: journal).settleOrphans()

@@ -8,16 +8,14 @@ import Testing
     .serialized, .timeLimit(.minutes(2)),
     .enabled(if: ProcessInfo.processInfo.environment["APIROUTER_MEASURE"] != nil))
 struct StorageMeasurements {
-    private static let callers = 64
-
-    @Test(arguments: [JournalDurability.process, .power])
-    func `journal, 64 callers, each a hold and a settlement in turn`(_ durability: JournalDurability) async throws {
+    @Test(arguments: [JournalDurability.process, .power], [1, 64])
+    func `journal, callers with a hold and a settlement in turn`(_ durability: JournalDurability, _ callers: Int) async throws {
         let folder = try TemporaryFolder()
-        let journal = try await SQLiteJournal.open(directory: folder.path, durability: durability)
-        let each = 300
+        let journal = try await FileJournal.open(directory: folder.path, durability: durability)
+        let each = (durability == .process ? 64_000 : 1_280) / callers
         let time = try await ContinuousClock().measure {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for caller in 0..<Self.callers {
+                for caller in 0..<callers {
                     group.addTask {
                         for number in 0..<each {
                             let id = caller * each + number
@@ -29,7 +27,7 @@ struct StorageMeasurements {
                 try await group.waitForAll()
             }
         }
-        report("journal (\(durability.rawValue)), hold + settle", pairs: Self.callers * each, time)
+        report("journal (\(durability.rawValue)), \(callers) callers, hold + settle", pairs: callers * each, time)
         try await journal.close()
     }
 
@@ -47,6 +45,6 @@ struct StorageMeasurements {
     }
 
     private func report(_ what: String, pairs: Int, _ time: Duration) {
-        print("MEASURED \(what): \(Int(Double(pairs) / (time / .seconds(1)))) per second")
+        print("MEASURED \(what): \(Int(Double(pairs) / (time / .seconds(1)))) per second, \(Int(time / .nanoseconds(pairs))) ns each")
     }
 }

@@ -118,3 +118,11 @@ extension Store {
     /// Posts out of nobody's lease. - Returns: the charges newly posted.
     func post(_ records: [RequestRecord]) async throws -> [Int64: NanoUSD] { try await post(records, holder: nil).charges }
 }
+
+// MARK: Journals
+
+func progress(_ id: Int, _ tokens: Int64) -> ProgressRecord {
+    ProgressRecord(
+        requestID: RequestID(bits: UInt128(id)), channelID: 3, provider: "vendor", model: "openai/gpt-4o", upstreamModel: "gpt-4o",
+        generationID: "gen-\(id)", promptTokens: 12, completionTokens: tokens, charge: NanoUSD(nanos: tokens * 10), pricingVersion: 4)
+}

@@ -44,7 +44,7 @@ import Testing
             "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle", "UnixSignals",
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],
-        "apirouter": ["Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore"],
+        "apirouter": ["Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix", "Synchronization"],
         "upstream-simulator": ["Simulator", "ArgumentParser", "Dispatch", "Foundation"],
     ]
 

@@ -45,9 +45,10 @@ public struct Gateway: Sendable {
     ) async throws -> Gateway {
         for warning in configuration.warnings { logger.warning("\(warning)") }
         let store = try await StoreOpening.open(configuration.storage, environment: options.environment, now: options.clock.unixSeconds)
-        let journal = try await SQLiteJournal.open(
+        let journal = try await FileJournal.open(
             directory: configuration.dataDirectory,
             durability: configuration.journal.durability == .power ? .power : .process, maximumBytes: configuration.journal.maxBytes)
+        for note in journal.notes { logger.warning("\(note)") }
         let signal = PostSignal()
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,

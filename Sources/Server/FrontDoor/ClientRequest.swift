@@ -13,6 +13,8 @@ struct ClientRequest: Sendable {
     /// Without the query.
     var path: String
     var query: String
+    /// Of a call in Google's dialect: what its path says.
+    var target: GeminiTarget?
     var headers: HTTPHeaders
     /// The peer's address as the socket knows it; forwarding headers are anybody's to write and are not believed.
     var clientIP: String
@@ -21,6 +23,12 @@ struct ClientRequest: Sendable {
 
     /// The first value of a header.
     func header(_ name: String) -> String? { headers.first(name: name) }
+
+    /// The API key where the dialect has it beside `Authorization`.
+    var otherKey: String? {
+        guard let target else { return header("x-api-key") }
+        return header("x-goog-api-key") ?? target.key?.reveal() ?? header("x-api-key")
+    }
 }
 
 /// What a client gets.

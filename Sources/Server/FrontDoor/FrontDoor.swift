@@ -1,4 +1,4 @@
-import Adaptors
+import Config
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -18,6 +18,7 @@ struct FrontDoor: Sendable {
         var route: String
         var path: String
         var query: String
+        var target: GeminiTarget?
     }
 
     let services: GatewayServices
@@ -28,7 +29,7 @@ struct FrontDoor: Sendable {
     private static let maximumBodyOnLoop = 128 * 1024
 
     private let calls: [String: (endpoint: Endpoint, route: String)]
-    private let executors: [ObjectIdentifier: LoopExecutor]
+    private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
     private let dates = DateHeader()
 
     init(services: GatewayServices, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
@@ -38,9 +39,13 @@ struct FrontDoor: Sendable {
             if case .relay(let endpoint) = route.work { calls[route.path] = (endpoint, route.path) }
         }
         self.calls = calls
-        var executors: [ObjectIdentifier: LoopExecutor] = [:]
-        for loop in group.makeIterator() { executors[ObjectIdentifier(loop)] = LoopExecutor(loop) }
-        self.executors = executors
+        var loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)] = [:]
+        for loop in group.makeIterator() {
+            let load = LoadGauge(loop)
+            load.start()
+            loops[ObjectIdentifier(loop)] = (LoopExecutor(loop), load)
+        }
+        self.loops = loops
     }
 
     // MARK: Set-up
@@ -70,23 +75,37 @@ struct FrontDoor: Sendable {
             path = String(head.uri[..<mark])
             query = String(head.uri[head.uri.index(after: mark)...])
         }
-        guard let known = calls[path] else { return nil }
+        guard let known = calls[path] else {
+            // The model stands in the path, so that no table has it.
+            guard let target = GeminiTarget(path: path, query: query), let endpoint = target.endpoint else { return nil }
+            return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
+        }
         return Call(endpoint: known.endpoint, route: known.route, path: path, query: query)
     }
 
-    func request(_ call: Call, _ head: HTTPRequestHead, _ channel: any NIOCore.Channel, _ presence: ClientPresence) -> ClientRequest {
+    func request(
+        _ call: Call, _ head: HTTPRequestHead, _ clientIP: String, _ presence: ClientPresence, _ eventLoop: any EventLoop
+    ) -> ClientRequest {
         ClientRequest(
             requestID: services.requestIDs.next(), receivedAt: services.clock.monotonic, endpoint: call.endpoint, route: call.route,
-            path: call.path, query: call.query, headers: head.headers, clientIP: channel.remoteAddress?.ipAddress ?? "",
-            presence: presence, eventLoop: channel.eventLoop)
+            path: call.path, query: call.query, target: call.target, headers: head.headers, clientIP: clientIP, presence: presence,
+            eventLoop: eventLoop)
     }
 
-    /// Who asks, before the body is read.
+    /// Whether there is room, and who asks, before the body is read.
     /// - Throws: ``APIError``.
-    func accept(_ request: ClientRequest) throws -> Accepted { try Accept(services: services).run(request) }
+    func accept(_ request: ClientRequest) throws -> Accepted {
+        let server = services.snapshots.snapshot.configuration.server
+        let lateness = loops[ObjectIdentifier(request.eventLoop)]?.load.lateness ?? .zero
+        if services.relays.count >= server.maxCalls || (server.maxLag > .zero && lateness > server.maxLag) {
+            services.metrics.refusedByLoad()
+            throw APIError.unavailable("The gateway is at the limit of its load; try again in a moment.")
+        }
+        return try Accept(services: services).run(request)
+    }
 
     func run(_ accepted: Accepted, _ body: ByteBuffer, _ connection: ClientConnection, on loop: any EventLoop) {
-        let executor = body.readableBytes <= Self.maximumBodyOnLoop ? executors[ObjectIdentifier(loop)] : nil
+        let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
         services.relays.start(on: executor) { [self] in
             let answer: ClientAnswer
             do {
@@ -117,7 +136,7 @@ struct FrontDoor: Sendable {
     }
 
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
-        var answer = answer
+        var answer = request.target?.shaped(answer) ?? answer
         answer.headers[AccessLog.requestIDHeader] = request.requestID.description
         AccessLog(services: services).write(
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,

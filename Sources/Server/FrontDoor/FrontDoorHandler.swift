@@ -31,6 +31,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var state = State.idle
     private var context: ChannelHandlerContext?
     private var presence: ClientPresence?
+    private var clientIP = ""
     private var keepsAlive = true
     private var version = HTTPVersion.http1_1
     /// Set while the body of an answer goes out in pieces.
@@ -107,7 +108,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         keepsAlive = head.isKeepAlive && head.version == .http1_1
         let presence = presence ?? ClientPresence()
         self.presence = presence
-        let request = door.request(call, head, context.channel, presence)
+        let request = door.request(call, head, clientIP, presence, context.eventLoop)
         do {
             let accepted = try door.accept(request)
             if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
@@ -227,6 +228,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        clientIP = context.channel.remoteAddress?.ipAddress ?? ""
         door.services.connections.opened()
         watchIdleness(after: door.idleTimeout)
     }

@@ -41,16 +41,17 @@ struct OuterMiddleware: RouterMiddleware {
 
     private func isModelArea(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
 
-    /// The dialect that a path speaks, for the shape of its errors.
-    private func dialect(_ path: String) -> Endpoint {
-        let parts = path.split(separator: "/")
+    /// The dialect that a request speaks, for the shape of its errors.
+    private func dialect(_ request: Request) -> Endpoint {
+        if request.speaksGoogle { return .gemini }
+        let parts = request.uri.path.split(separator: "/")
         if parts.last == "messages" || parts.last == "count_tokens" { return .messages }
         return parts.last == "responses" ? .responses : .chat
     }
 
     private func errorResponse(_ error: any Error, _ request: Request, _ context: GatewayContext) -> Response {
         let path = request.uri.path
-        func shaped(_ error: APIError) -> Response { error.response(dialect(path), context.requestID) }
+        func shaped(_ error: APIError) -> Response { error.response(dialect(request), context.requestID) }
         if let error = error as? ManagementError { return error.response() }
         if let error = error as? HTTPError, error.status == .notFound { return notFound(request, shaped) }
         let known = APIError(any: error, services, context.requestID)

@@ -9,7 +9,7 @@ struct Accept: Sendable {
     /// - Throws: ``APIError``: no valid key, or a body that would be refused anyway.
     func run(_ request: ClientRequest) throws -> Accepted {
         let principal = try AccessCheck(services: services).key(
-            bearer: request.header("authorization"), other: request.header("x-api-key"), clientIP: request.clientIP)
+            bearer: request.header("authorization"), other: request.otherKey, clientIP: request.clientIP)
         let snapshot = services.snapshots.snapshot
         if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
             throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)

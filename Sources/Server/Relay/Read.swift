@@ -1,13 +1,24 @@
+import Adaptors
 import NIOCore
 import RouterCore
 
 /// Step 2: one scan of the body. The bytes stay as they came; the front door has bounded them.
 struct Read: Sendable {
     /// - Throws: ``APIError`` 400 that names what is wrong.
-    func run(_ body: ByteBuffer, contentType: String? = nil, endpoint: Endpoint) throws -> RequestEnvelope {
+    func run(
+        _ body: ByteBuffer, contentType: String? = nil, endpoint: Endpoint, target: GeminiTarget? = nil
+    ) throws -> RequestEnvelope {
         do {
             if endpoint.takesForm {
                 return try RequestEnvelope(form: body, contentType: contentType, endpoint: endpoint)
+            }
+            if let target, endpoint == .embeddings {
+                let request = try GeminiEmbeddings.request(body, model: target.model, isBatch: target.isBatch)
+                return try RequestEnvelope(body: request, endpoint: endpoint)
+            }
+            if let target {
+                return try RequestEnvelope(
+                    gemini: body, model: target.model, isStream: target.isStream, streamsArray: target.streamsArray)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {

@@ -16,7 +16,9 @@ enum RelayEndpoint {
     static func respond(
         _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
     ) async throws -> ClientAnswer {
-        let envelope = try Read().run(body, contentType: accepted.request.header("content-type"), endpoint: accepted.endpoint)
+        let request = accepted.request
+        let envelope = try Read().run(
+            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
         let plan = try Plan(services: services).run(accepted, envelope)
         let admission = try await Admit(services: services).run(accepted, envelope, plan)
 
@@ -29,7 +31,9 @@ enum RelayEndpoint {
             if envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settle, executor)
-                guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {
+                // In a JSON array there is no place for comments.
+                let isPatient = keepAlive > .zero && !envelope.streamsArray
+                guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
                     return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
                 }
                 result = early

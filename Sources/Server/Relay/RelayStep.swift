@@ -1,3 +1,4 @@
+import Adaptors
 import HTTPTypes
 import Logging
 import NIOCore
@@ -53,7 +54,7 @@ struct Relay: Sendable {
             var result: Attempt.Result?
             while result == nil {
                 if !isGone {
-                    do { try await client.write(ByteBuffer(string: ": keep-alive\n\n")) } catch { isGone = true }
+                    do { try await client.write(DialectError.keepAlive(relay.endpoint)) } catch { isGone = true }
                 }
                 result = await pending.result(within: isGone ? nil : keepAlive)
             }

@@ -1,3 +1,4 @@
+import Adaptors
 import Config
 import HTTPTypes
 import NIOCore
@@ -76,7 +77,11 @@ struct SingleAttempt: Sendable {
                 if admission.envelope.endpoint == .transcriptions { return try await whole(response, provider, call) }
                 throw await notAStream(response, provider, call)
             }
-            return .stream(try await firstContent(response, provider.streamDecoder(for: call, head: response.head)))
+            let decoder = provider.streamDecoder(for: call, head: response.head)
+            guard admission.envelope.streamsArray else { return .stream(try await firstContent(response, decoder)) }
+            var array = try await firstContent(response, JSONArrayDecoder(decoder))
+            array.contentType = "application/json; charset=utf-8"
+            return .stream(array)
         case .bytes:
             let type = AnswerType(response.head)
             guard !type.isJSON else { throw await notAStream(response, provider, call) }

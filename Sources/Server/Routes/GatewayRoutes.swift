@@ -3,7 +3,7 @@ import RouterCore
 
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
-    static let all: [Route] = models("/v1") + models("/api/v1") + users + money + operations
+    static let all: [Route] = models("/v1") + models("/api/v1") + google + users + money + operations
 
     /// The OpenAI-compatible area; under `/api/v1` as well, where OpenRouter's clients look.
     private static func models(_ prefix: String) -> [Route] {
@@ -23,6 +23,14 @@ enum GatewayRoutes {
             Route(.get, "\(prefix)/models/**", .apiKey, ModelsHandlers.one),
         ]
     }
+
+    /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the path.
+    private static let google: [Route] = [
+        Route(.post, "/v1/models/**", .apiKey, GeminiHandlers.act),
+        Route(.post, "/v1beta/models/**", .apiKey, GeminiHandlers.act),
+        Route(.get, "/v1beta/models", .apiKey, GeminiHandlers.list),
+        Route(.get, "/v1beta/models/**", .apiKey, GeminiHandlers.one),
+    ]
 
     private static let users: [Route] = [
         Route(.post, "/api/user/login", .open, UserHandlers.login),

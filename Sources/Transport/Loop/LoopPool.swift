@@ -122,7 +122,9 @@ final class LoopPool: TransferDriver {
     private func connected(
         _ channel: any NIOCore.Channel, _ transfer: Transfer, _ target: UpstreamTarget, _ start: NIODeadline, _ secureBy: NIODeadline
     ) {
-        let connection = UpstreamConnection(pool: self, origin: target.origin)
+        let writer = RequestWriter()
+        let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)
+        let connection = UpstreamConnection(pool: self, origin: target.origin, writer: writer, decoder: decoder)
         do {
             let pipeline = channel.pipeline.syncOperations
             if target.origin.isSecure {
@@ -132,7 +134,8 @@ final class LoopPool: TransferDriver {
                 try pipeline.addHandler(NIOSSLClientHandler(context: security, serverHostname: name))
                 connection.secureBy = secureBy
             }
-            try pipeline.addHTTPClientHandlers()
+            try pipeline.addHandler(writer)
+            try pipeline.addHandler(ByteToMessageHandler(decoder))
             try pipeline.addHandler(NIOHTTPResponseDecompressor(limit: .size(Self.maximumInflated)))
             try pipeline.addHandler(connection)
         } catch {

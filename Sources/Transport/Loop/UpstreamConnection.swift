@@ -10,8 +10,8 @@ import RouterCore
 /// A handler at the end of its channel's pipeline; confined to its event loop.
 final class UpstreamConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundIn = HTTPClientRequestPart
-    typealias OutboundOut = HTTPClientRequestPart
+    // Requests leave through the ``RequestWriter``; nothing is written from behind this handler.
+    typealias OutboundIn = Never
 
     let origin: UpstreamOrigin
     private let pool: LoopPool
@@ -37,9 +37,16 @@ final class UpstreamConnection: ChannelDuplexHandler {
         var lastActivity: NIODeadline
     }
 
-    init(pool: LoopPool, origin: UpstreamOrigin) {
+    private let writer: RequestWriter
+    private let decoder: HTTPResponseDecoder
+    private static let headRequest = HTTPRequestHead(version: .http1_1, method: .HEAD, uri: "/")
+    private static let otherRequest = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/")
+
+    init(pool: LoopPool, origin: UpstreamOrigin, writer: RequestWriter, decoder: HTTPResponseDecoder) {
         self.pool = pool
         self.origin = origin
+        self.writer = writer
+        self.decoder = decoder
     }
 
     var isUsable: Bool { call == nil && context?.channel.isActive == true }
@@ -51,25 +58,12 @@ final class UpstreamConnection: ChannelDuplexHandler {
         let request = transfer.request
         call = Call(transfer: transfer, target: target, startedAt: start, isReused: isReused, lastActivity: start)
         arm(nextDeadline())
-        context.write(wrapOutboundOut(.head(Self.head(request, target))), promise: nil)
-        if let body = request.body, body.readableBytes > 0 { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        // The decoder has to know that an answer is due, and whether it may have a body.
+        decoder.write(data: .head(request.method == .head ? Self.headRequest : Self.otherRequest))
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         written.futureResult.whenSuccess { bound.value.written(transfer) }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
-    }
-
-    private static func head(_ request: UpstreamRequest, _ target: UpstreamTarget) -> HTTPRequestHead {
-        var headers = HTTPHeaders()
-        headers.reserveCapacity(request.headers.count + 4)
-        headers.add(name: "Host", value: target.hostHeader)
-        for field in request.headers { headers.add(name: field.name.rawName, value: field.value) }
-        if let body = request.body ?? (request.method == .post ? ByteBuffer() : nil) {
-            headers.add(name: "Content-Length", value: String(body.readableBytes))
-        }
-        if request.headers[.accept] == nil { headers.add(name: "Accept", value: "*/*") }
-        if request.headers[.acceptEncoding] == nil { headers.add(name: "Accept-Encoding", value: "identity") }
-        return HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: request.method.rawValue), uri: target.uri, headers: headers)
+        writer.send(request, target, promise: written)
     }
 
     private func written(_ transfer: Transfer) {

@@ -1,0 +1,102 @@
+import Dispatch
+import Foundation
+import RouterCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension FileJournal {
+    /// Opens the journal in a directory, which one process at a time may do.
+    /// - Parameters:
+    ///   - maximumBacklog: records that may wait for the disk (`power`); further appends are refused.
+    ///   - maximumBytes: what the files may take up on the disk before further holds are refused.
+    /// - Throws: ``StoreError``. Nothing has been changed then, unless the disk refused to be written to.
+    public static func open(
+        directory: String, durability: JournalDurability = .process, maximumBacklog: Int = 100_000, maximumBytes: Int64 = 1 << 30
+    ) async throws -> FileJournal {
+        try open(
+            directory: directory, durability: durability, limits: Limits(backlog: maximumBacklog, bytes: maximumBytes),
+            synchronize: { try $0.synchronizeData() })
+    }
+
+    /// A file is at most this long before the next one is begun.
+    private static let usualSegmentBytes = 16 << 20
+
+    /// - Parameter synchronize: waits for the disk; tests make it fail and wait.
+    static func open(
+        directory: String, durability: JournalDurability, limits: Limits, segmentBytes: Int? = nil,
+        synchronize: @escaping @Sendable (JournalFile) throws -> Void
+    ) throws -> FileJournal {
+        do {
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        } catch {
+            throw StoreError.database("cannot make the data directory \(directory): \(error.localizedDescription)")
+        }
+        let lock = try FileLock(
+            directory + "/journal.lock", holder: "another gateway is using \(directory) (journal.lock is held)")
+        let replay = try JournalReplay(directory)
+        let old = try SQLiteJournalImport.find(directory)
+        var identity =
+            try JournalIdentity.read(directory) ?? old?.identity()
+            ?? JournalIdentity(gatewayID: UUID().uuidString.lowercased(), epoch: 0)
+        identity.epoch += 1
+
+        // From here on the directory is changed.
+        try identity.write(directory)
+        if let unborn = replay.unborn { try JournalFile.remove(unborn) }
+        let queue = DispatchQueue(label: "journal", qos: .userInitiated)
+        let settings = JournalLog.Settings(
+            directory: directory, durability: durability,
+            // A small bound needs small files: one file must not be most of it.
+            segmentBytes: segmentBytes ?? min(usualSegmentBytes, max(4_096, Int(clamping: limits.bytes / 8))), synchronize: synchronize)
+        var log = try begin(settings, replay.index, lock, queue)
+        var notes = replay.notes
+        if let damaged = replay.index.segments.last(where: \.isDamaged)?.number { try log.moveAll(upTo: damaged) }
+        if let old {
+            let count = try takeOver(old, &log)
+            notes.append("\(count) records of the journal in \(old.path) were taken over; the file is kept as journal.db.imported")
+        }
+        log.dropDead()
+        return FileJournal(
+            log, durability: durability, lock: lock, queue: queue, limits: limits, identity: identity, notes: notes)
+    }
+
+    /// Goes on with the last file when it is fit for that.
+    private static func begin(
+        _ settings: JournalLog.Settings, _ index: JournalIndex, _ lock: FileLock, _ queue: DispatchQueue
+    ) throws(StoreError) -> JournalLog {
+        let isPower = settings.durability == .power
+        if isPower {
+            // An earlier life may have been killed before it had synchronized, or may not have cared.
+            for segment in index.segments { try JournalFile(settings.directory + "/" + segment.name, O_RDWR).synchronizeData() }
+        }
+        guard let last = index.segments.last, !last.isDamaged, last.isPower == isPower, last.size < settings.segmentBytes else {
+            return try JournalLog(
+                settings, salt: .random(in: 1 ... .max), index: index, file: nil, lock: lock, chores: queue)
+        }
+        let file = try JournalFile(settings.directory + "/" + last.name, O_RDWR)
+        if try file.size() > last.size {
+            try file.cut(to: last.size)
+            if isPower { try file.synchronizeData() }
+        }
+        return try JournalLog(settings, salt: last.salt, index: index, file: file, lock: lock, chores: queue)
+    }
+
+    private static func takeOver(_ old: SQLiteJournalImport, _ log: inout JournalLog) throws -> Int {
+        let count = try old.forEach { hold in
+            try log.append(.hold(hold.requestID)) { $0.hold(hold) }
+        } progress: { progress in
+            try log.append(.progress(progress.requestID)) { $0.progress(progress) }
+        } settlement: { record in
+            let sequence = log.nextSequence
+            try log.append(.settle(record.requestID, sequence: sequence)) { $0.settle(record, sequence: sequence) }
+        }
+        // Only what is on the disk may take the place of what was.
+        try log.synchronizeAll()
+        try old.setAside()
+        return count
+    }
+}

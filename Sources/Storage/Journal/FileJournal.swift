@@ -1,0 +1,262 @@
+import Dispatch
+public import RouterCore
+import Synchronization
+
+/// How much a returned append has survived.
+public enum JournalDurability: String, Sendable {
+    /// `kill -9` of the process: the bytes are in the system's hands.
+    case process
+    /// Power loss: the bytes are on the disk (one fsync per group).
+    case power
+}
+
+/// The journal as files that are only ever appended to (docs/decisions/0005-an-append-only-journal.md).
+///
+/// With `process` a record is one write on the caller's own thread: a copy into the system's memory takes less time than a change of threads.
+/// With `power` one writer waits for the disk on behalf of many: whoever comes while a group is being written goes into the next one, so that load
+/// makes groups larger and nobody waits for a timer.
+public final class FileJournal: Journal {
+    /// Records that wait for the writer, with those who wait for them.
+    private struct Group: ~Copyable {
+        typealias Entry = (change: JournalChange, place: Range<Int>, continuation: CheckedContinuation<Void, any Error>?)
+        var buffer = RecordBuffer()
+        var entries: [Entry] = []
+    }
+
+    private struct Backlog: ~Copyable {
+        var group = Group()
+        var isScheduled = false
+        var isClosed = false
+    }
+
+    private let log: Mutex<JournalLog>
+    private let backlog = Mutex(Backlog())
+    private let sequence: Atomic<UInt64>
+    private let bytes: Atomic<Int64>
+    private let durability: JournalDurability
+    private let salt: UInt32
+    private let queue: DispatchQueue
+    private let lock: FileLock
+    private let maximumBacklog: Int
+    private let maximumBytes: Int64
+    public let identity: (gatewayID: String, epoch: Int64)
+    /// What an operator should know about how the journal was found.
+    public let notes: [String]
+
+    struct Limits {
+        /// Appends beyond this are refused: a disk that does not keep up must not fill the memory.
+        var backlog: Int
+        /// Holds are refused beyond this: the ledger's database is away, and the disk must not fill. What has been served is always taken.
+        var bytes: Int64
+    }
+
+    init(
+        _ log: consuming sending JournalLog, durability: JournalDurability, lock: FileLock, queue: DispatchQueue, limits: Limits,
+        identity: JournalIdentity, notes: [String]
+    ) {
+        self.durability = durability
+        self.queue = queue
+        self.lock = lock
+        self.notes = notes
+        self.identity = (identity.gatewayID, identity.epoch)
+        maximumBacklog = limits.backlog
+        maximumBytes = limits.bytes
+        salt = log.salt
+        sequence = Atomic(log.nextSequence)
+        bytes = Atomic(log.totalBytes)
+        self.log = Mutex(log)
+    }
+
+    public var size: Int64 { bytes.load(ordering: .relaxed) }
+
+    // MARK: Appending
+
+    /// - Throws: ``StoreError/journalFull`` when the journal has reached its size.
+    public func hold(_ record: HoldRecord) async throws {
+        guard size < maximumBytes else { throw StoreError.journalFull }
+        let change = JournalChange.hold(record.requestID)
+        switch durability {
+        case .process: try append(change) { $0.hold(record) }
+        case .power: try await enqueue(change) { $0.hold(record) }
+        }
+    }
+
+    public func settle(_ record: RequestRecord) async throws {
+        let sequence = sequence.wrappingAdd(1, ordering: .relaxed).oldValue
+        let change = JournalChange.settle(record.requestID, sequence: sequence)
+        switch durability {
+        case .process: try append(change) { $0.settle(record, sequence: sequence) }
+        case .power: try await enqueue(change) { $0.settle(record, sequence: sequence) }
+        }
+    }
+
+    public func progress(_ record: ProgressRecord) {
+        let change = JournalChange.progress(record.requestID)
+        switch durability {
+        // A later progress says the same and more: nobody needs to know that this one was not written.
+        case .process: try? append(change) { $0.progress(record) }
+        case .power:
+            backlog.withLock { backlog in
+                // Under pressure the records that somebody waits for come first.
+                guard !backlog.isClosed, backlog.group.entries.count < maximumBacklog / 2 else { return }
+                try? add(change, nil, &backlog) { $0.progress(record) }
+            }
+        }
+    }
+
+    public func clear(_ ids: [RequestID]) async throws {
+        switch durability {
+        case .process:
+            try log.withLock { log throws(StoreError) in
+                defer { publish(log.totalBytes) }
+                try log.clear(.clear(ids))
+            }
+        case .power: try await enqueue(.clear(ids)) { $0.cleared(ids) }
+        }
+    }
+
+    private func append(_ change: JournalChange, _ contents: (inout RecordBuffer) -> Void) throws(StoreError) {
+        try log.withLock { log throws(StoreError) in
+            try log.append(change, contents)
+            publish(log.totalBytes)
+        }
+    }
+
+    private func publish(_ size: Int64) { bytes.store(size, ordering: .relaxed) }
+
+    // MARK: Groups
+
+    private func enqueue(_ change: JournalChange, _ contents: (inout RecordBuffer) -> Void) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            let refusal = backlog.withLock { backlog -> StoreError? in
+                if backlog.isClosed { return .closed }
+                if backlog.group.entries.count >= maximumBacklog { return .database("journal backlog full") }
+                do throws(StoreError) {
+                    try add(change, continuation, &backlog, contents)
+                    return nil
+                } catch { return error }
+            }
+            if let refusal { continuation.resume(throwing: refusal) }
+        }
+    }
+
+    private func add(
+        _ change: JournalChange, _ continuation: CheckedContinuation<Void, any Error>?, _ backlog: inout Backlog,
+        _ contents: (inout RecordBuffer) -> Void
+    ) throws(StoreError) {
+        if backlog.group.buffer.count == 0 { _ = try backlog.group.buffer.frame(.group, salt: salt) { _ in } }
+        let place = try backlog.group.buffer.frame(change.kind, salt: salt, contents)
+        backlog.group.entries.append((change, place, continuation))
+        guard !backlog.isScheduled else { return }
+        backlog.isScheduled = true
+        queue.async { self.writeGroups() }
+    }
+
+    /// On the journal's own queue: writes groups until nobody waits.
+    private func writeGroups() {
+        while true {
+            var group = Group()
+            backlog.withLock { backlog in
+                swap(&backlog.group, &group)
+                if group.entries.isEmpty { backlog.isScheduled = false }
+            }
+            if group.entries.isEmpty { return }
+            write(group)
+        }
+    }
+
+    private func write(_ group: borrowing Group) {
+        let bytes = group.buffer.bytes
+        let records = group.entries.map { ($0.change, $0.place) }
+        let failure = log.withLock { log -> StoreError? in
+            defer { publish(log.totalBytes) }
+            do throws(StoreError) {
+                try log.commit(bytes, records)
+                return nil
+            } catch {
+                for (change, _) in records { log.forget(change) }
+                return error
+            }
+        }
+        for entry in group.entries {
+            if let failure, !entry.change.isClear {
+                entry.continuation?.resume(throwing: failure)
+            } else {
+                entry.continuation?.resume()
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    public func settled(limit: Int) async throws -> [RequestRecord] {
+        try await read { log throws(StoreError) in
+            let places = log.index.settled(limit)
+            return (places, try log.reader(places))
+        } decode: { places, reader in
+            try places.map { place in
+                let body = try reader.body(place)
+                return try body.withUnsafeBytes { try RequestRecord(body: $0) }
+            }
+        }
+    }
+
+    public func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)] {
+        try await read { log throws(StoreError) in
+            let holds: [JournalIndex.Hold] = Array(log.index.holds.values)
+            var places = holds.map(\.place)
+            places += holds.compactMap(\.progress)
+            return (holds, try log.reader(places))
+        } decode: { holds, reader in
+            var orphans: [(hold: HoldRecord, progress: ProgressRecord?)] = []
+            for hold in holds {
+                let record = try reader.body(hold.place).withUnsafeBytes { try HoldRecord(body: $0) }
+                let progress = try hold.progress.map { place in try reader.body(place).withUnsafeBytes { try ProgressRecord(body: $0) } }
+                orphans.append((record, progress))
+            }
+            return orphans.sorted { left, right in
+                let (left, right) = (left.hold, right.hold)
+                return left.createdAt == right.createdAt ? left.requestID < right.requestID : left.createdAt < right.createdAt
+            }
+        }
+    }
+
+    /// Looks up under the lock and reads without it, on the journal's queue, because a disk may take its time.
+    private func read<Places: Sendable, Records: Sendable>(
+        _ find: @escaping @Sendable (borrowing JournalLog) throws(StoreError) -> (Places, JournalReader),
+        decode: @escaping @Sendable (Places, JournalReader) throws -> Records
+    ) async throws -> Records {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Records, any Error>) in
+            queue.async {
+                continuation.resume(
+                    with: Result {
+                        let (places, reader) = try self.log.withLock { log throws(StoreError) in try find(log) }
+                        do {
+                            return try decode(places, reader)
+                        } catch let problem as RecordReader.Problem {
+                            throw StoreError.database("the journal: \(problem)")
+                        }
+                    })
+            }
+        }
+    }
+
+    /// Writes what waits, then closes. Later appends are refused.
+    public func close() async throws {
+        let wasClosed = backlog.withLock { backlog in
+            defer { backlog.isClosed = true }
+            return backlog.isClosed
+        }
+        guard !wasClosed else { return }
+        await withCheckedContinuation { continuation in
+            queue.async {
+                self.writeGroups()
+                self.log.withLock { $0.close() }
+                continuation.resume()
+            }
+        }
+        // Closing may have given files up, too.
+        await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+        lock.release()
+    }
+}

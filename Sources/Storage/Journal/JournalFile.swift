@@ -1,0 +1,125 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// An open file or directory; closed with the value.
+final class JournalFile: Sendable {
+    let path: String
+    private let descriptor: Int32
+
+    /// - Throws: ``StoreError/database(_:)``, like everything here.
+    init(_ path: String, _ flags: Int32) throws(StoreError) {
+        self.path = path
+        descriptor = open(path, flags | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Self.failure("open", path) }
+    }
+
+    deinit { close(descriptor) }
+
+    private static func failure(_ verb: String, _ path: String) -> StoreError {
+        .database("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    }
+
+    func size() throws(StoreError) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure("look at", path) }
+        return Int(status.st_size)
+    }
+
+    /// All of it or an error, after which some of it may be there.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
+        var done = 0
+        while done < bytes.count {
+            let written = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+            if written < 0 && errno == EINTR { continue }
+            guard written > 0 else { throw Self.failure("write", path) }
+            done += written
+        }
+    }
+
+    func read(_ count: Int, at offset: Int) throws(StoreError) -> [UInt8] {
+        var isFailed = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < count {
+                let got = pread(descriptor, buffer.baseAddress! + done, count - done, off_t(offset + done))
+                if got < 0 && errno == EINTR { continue }
+                isFailed = got < 0
+                guard got > 0 else { return }
+                done += got
+            }
+        }
+        guard !isFailed else { throw Self.failure("read", path) }
+        guard bytes.count == count else { throw .database("\(path) has become shorter") }
+        return bytes
+    }
+
+    func cut(to size: Int) throws(StoreError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure("shorten", path) }
+    }
+
+    /// The contents are on the disk, and what is needed to find them.
+    func synchronizeData() throws(StoreError) {
+        guard fdatasync(descriptor) == 0 else { throw Self.failure("synchronize", path) }
+    }
+
+    func synchronize() throws(StoreError) {
+        guard fsync(descriptor) == 0 else { throw Self.failure("synchronize", path) }
+    }
+
+    static func synchronizeDirectory(_ path: String) throws(StoreError) { try JournalFile(path, O_RDONLY | O_DIRECTORY).synchronize() }
+
+    static func move(_ path: String, to target: String) throws(StoreError) {
+        guard rename(path, target) == 0 else { throw failure("rename", path) }
+    }
+
+    /// Something that is not there is gone too.
+    static func remove(_ path: String) throws(StoreError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+}
+
+/// The first bytes of a journal file.
+struct SegmentHeader {
+    static let size = 40
+    private static let magic: UInt64 = 0x314C_4E52_4A50_4441
+    /// Of the file. Records have versions of their own.
+    private static let version: UInt32 = 1
+
+    var number: UInt32
+    /// Goes into every checksum of the file, so that nobody who has a text of his journaled can make it look like a record.
+    var salt: UInt32
+    var isPower: Bool
+    /// How long the file before it is. More of it was refused to those who wrote it; less, and something is lost.
+    var previousSize: UInt64
+
+    enum Reading {
+        case header(SegmentHeader)
+        case newer(UInt32)
+        case broken
+    }
+
+    func write(_ buffer: inout RecordBuffer) {
+        buffer.fixed(Self.magic)
+        buffer.fixed(Self.version)
+        buffer.fixed(number)
+        buffer.fixed(salt)
+        buffer.fixed(UInt32(isPower ? 1 : 0))
+        buffer.fixed(previousSize)
+        buffer.fixed(UInt32(0))
+        buffer.fixed(CRC32C.checksum(buffer.bytes))
+    }
+
+    static func read(_ bytes: UnsafeRawBufferPointer) -> Reading {
+        guard bytes.count >= size else { return .broken }
+        var reader = RecordReader(bytes)
+        guard let magic = try? reader.fixed(UInt64.self), magic == Self.magic, let version = try? reader.fixed(UInt32.self),
+            let number = try? reader.fixed(UInt32.self), let salt = try? reader.fixed(UInt32.self), let flags = try? reader.fixed(UInt32.self),
+            let previous = try? reader.fixed(UInt64.self), (try? reader.fixed(UInt32.self)) != nil, let sum = try? reader.fixed(UInt32.self),
+            sum == CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[0..<(size - 4)]))
+        else { return .broken }
+        guard version == Self.version else { return .newer(version) }
+        return .header(SegmentHeader(number: number, salt: salt, isPower: flags & 1 == 1, previousSize: previous))
+    }
+}
