@@ -31,7 +31,7 @@ enum { READ_SIZE = 256 * 1024, TICK_MS = 50 };
 typedef enum { CLOSED, CONNECTING, IDLE, SENDING, WAITING } State;
 
 typedef struct {
-    int fd, port, body, wants_out;
+    int fd, port, body, wants_out, rests;
     State state;
     uint64_t started, due, last_byte; // when the request was sent, when it should have been
     uint64_t starts_at;               // ramp

@@ -204,15 +204,18 @@ static uint64_t repeat_tick(void) {
 static void repeat_answer(Conn *c, int good) {
     if (stopping || options.hold) return;
     if (now >= stop_at) { stopping = 1; return; }
-    // After a failure at once would be a hail: a hundredth of a second later.
-    if (good || c->state != CLOSED) ask(c, 0);
-    else { c->starts_at = now + 10000000u; resting++; }
+    // To ask again at once after a failure or a refusal would be a hail: a twentieth of a second later.
+    if (good) { ask(c, 0); return; }
+    c->starts_at = now + 50000000u;
+    c->rests = 1;
+    resting++;
 }
 
 static void repeat_again(void) {
     if (stopping || options.hold || !resting) return;
     for (int i = 0; i < started_count; i++) {
-        if (conns[i].state != CLOSED || conns[i].starts_at > now) continue;
+        if (!conns[i].rests || conns[i].starts_at > now) continue;
+        conns[i].rests = 0;
         resting--;
         ask(&conns[i], 0);
     }

@@ -41,7 +41,8 @@ struct HotPathBench: Sendable {
 
     // MARK: Read
 
-    private static let bodies: [HotPathBench] = [(1, 1_000, 20), (20, 100, 4), (200, 10, 2)].map { size, calls, counted in
+    private static let bodies: [HotPathBench] = [(1, 1_000, 20), (20, 100, 4), (200, 10, 2)].map {
+        size, calls, counted in
         HotPathBench(name: "read a body of \(size) KB", calls: calls, counted: counted) {
             let body = HotPathSamples.request(bytes: size * 1_024)
             return { try RequestEnvelope(body: body, endpoint: .chat).members.count }
@@ -59,7 +60,9 @@ struct HotPathBench: Sendable {
             let query = RouteQuery(model: "fast", affinity: AffinityKey("conversation"), limit: 6)
             let facts = RouteFacts(endpoints: { _ in [.chat] })
             let now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
-            return { Router.plan(query, table: table, health: health, now: now, facts: facts, rng: &rng).candidates.count }
+            return {
+                Router.plan(query, table: table, health: health, now: now, facts: facts, rng: &rng).candidates.count
+            }
         }
     }
 
@@ -132,12 +135,14 @@ enum HotPathSamples {
         let text = "The quick brown fox jumps over the lazy dog. "
         let content = String(repeating: text, count: max(1, bytes / text.utf8.count))
         let flag = stream ? "\"stream\":true," : ""
-        return ByteBuffer(string: "{\"model\":\"fast\",\(flag)\"messages\":[{\"role\":\"user\",\"content\":\"\(content)\"}]}")
+        return ByteBuffer(
+            string: "{\"model\":\"fast\",\(flag)\"messages\":[{\"role\":\"user\",\"content\":\"\(content)\"}]}")
     }
 
     static let price = ModelPrice(
         rates: ModelPrice.Rates(
-            input: FemtoUSD(femtos: 150_000_000), output: FemtoUSD(femtos: 600_000_000), cacheRead: FemtoUSD(femtos: 75_000_000)),
+            input: FemtoUSD(femtos: 150_000_000), output: FemtoUSD(femtos: 600_000_000),
+            cacheRead: FemtoUSD(femtos: 75_000_000)),
         tiers: [
             ModelPrice.Tier(
                 abovePromptTokens: 200_000,
@@ -146,32 +151,41 @@ enum HotPathSamples {
 
     static let quote = PriceQuote(price: price, ratio: PriceRatio(millionths: 1_100_000), version: 1)
 
-    static let spec = ProviderSpec(name: "bench", family: .openai, baseURL: "http://127.0.0.1/v1", models: [ProviderModel(id: "fast")])
+    static let spec = ProviderSpec(
+        name: "bench", family: .openai, baseURL: "http://127.0.0.1/v1", models: [ProviderModel(id: "fast")])
 
     static func channel(_ id: Int64) -> RouterCore.Channel {
         RouterCore.Channel(
-            id: id, name: "c\(id)", provider: spec, keys: [Secret("k")], models: [RouterCore.Channel.Model(pattern: "*")], weight: UInt32(id % 7 + 1),
+            id: id, name: "c\(id)", provider: spec, keys: [Secret("k")],
+            models: [RouterCore.Channel.Model(pattern: "*")], weight: UInt32(id % 7 + 1),
             priority: 0)
     }
 
     static func call(stream: Bool) throws -> (any Provider, UpstreamCall) {
-        guard let provider = AdaptorRegistry.provider(for: spec) else { preconditionFailure("the family openai is always there") }
+        guard let provider = AdaptorRegistry.provider(for: spec) else {
+            preconditionFailure("the family openai is always there")
+        }
         let envelope = try RequestEnvelope(body: request(bytes: 1_024, stream: stream), endpoint: .chat)
         let call = UpstreamCall(
-            envelope: envelope, channel: channel(1), key: Secret("k"), model: "fast", upstreamModel: "fast", quote: quote)
+            envelope: envelope, channel: channel(1), key: Secret("k"), model: "fast", upstreamModel: "fast",
+            quote: quote)
         return (provider, call)
     }
 
     static let usage = "\"usage\":{\"prompt_tokens\":250,\"completion_tokens\":200,\"total_tokens\":450}"
 
     static let answer = ByteBuffer(
-        string: "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"fast\",\"choices\":[{\"index\":0,"
+        string:
+            "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"fast\",\"choices\":[{\"index\":0,"
             + "\"message\":{\"role\":\"assistant\",\"content\":\"\(String(repeating: "lorem ipsum dolor sit amet ", count: 32))\"},"
             + "\"finish_reason\":\"stop\"}],\(usage)}")
 
     static let chunks: [ByteBuffer] = {
-        let head = "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"fast\",\"choices\":["
-        let text = head + "{\"index\":0,\"delta\":{\"content\":\"lorem ipsum dolor sit amet, consectetur\"},\"finish_reason\":null}]}\n\n"
+        let head =
+            "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"fast\",\"choices\":["
+        let text =
+            head
+            + "{\"index\":0,\"delta\":{\"content\":\"lorem ipsum dolor sit amet, consectetur\"},\"finish_reason\":null}]}\n\n"
         let stop = head + "{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
         let last = head + "],\(usage)}\n\ndata: [DONE]\n\n"
         return (Array(repeating: text, count: 48) + [stop, last]).map { ByteBuffer(string: $0) }

@@ -31,12 +31,25 @@ def added(bench):
     for turn in range(bench.rounds):
         for gateway in members:
             seconds = bench.seconds(4, 1)
+            before = own_overhead(gateway)
             result = bench.load.run(gateway, "paired", body, port=(bench.upstream_port, gateway.port), seconds=seconds, buckets=True)
             direct, through = result["first"], result["second"]
             bench.row("added", gateway, round=turn, pairs=through["n"], added_p50=round_to(through["p50"] - direct["p50"]),
                       added_p99=round_to(through["p99"] - direct["p99"]), difference_p50=result["difference_p50"], direct_p50=direct["p50"],
                       direct_p99=direct["p99"], p50=through["p50"], p99=through["p99"], broken=result["broken"], not_ok=result["not_ok"],
-                      foreign=result["foreign"], latency=through, direct_latency=direct)
+                      foreign=result["foreign"], own_overhead_us=own_mean(before, own_overhead(gateway)),
+                      added_mean=round_to(through["mean"] - direct["mean"]), latency=through, direct_latency=direct)
+
+
+def own_overhead(gateway):
+    return gateway.own_overhead() if hasattr(gateway, "own_overhead") else None
+
+
+def own_mean(before, after):
+    """Microseconds that the gateway itself says it added, on average between two looks at its histogram; None where it does not say."""
+    if not before or None in before or None in after or after[1] == before[1]:
+        return None
+    return round((after[0] - before[0]) / (after[1] - before[1]) * 1e6, 1)
 
 
 def round_to(value):

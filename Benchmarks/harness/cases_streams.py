@@ -37,7 +37,8 @@ def one(bench, gateway, round_number, streams, chunks, pace, seconds):
     result = bench.load.run(gateway, "streams", body, connections=streams, seconds=max(seconds, ramp), ramp=ramp, stall=15, buckets=True)
     row = figures(result, per="chunks")
     asked, ended = result["asked"], result["completed"]
+    refused = sum(n for status, n in result["status"].items() if status != "200")
     bench.row("streams", gateway, round=round_number, streams=streams, chunks=chunks, pace_ms=pace, asked=asked, completed=ended,
-              lost=asked - ended, stalled=result["stalled"], chunks_seen=result["chunks"], chunks_missing=ended * chunks - result["chunks"] if asked == ended else None,
+              refused=refused, lost=asked - ended - refused, stalled=result["stalled"], chunks_seen=result["chunks"], chunks_missing=ended * chunks - result["chunks"] if asked == ended + refused else None,
               chunks_per_second=round(result["chunks"] / result["seconds"]), **row, **quantiles(result["first_chunk"], "first_"),
               **quantiles(result["delay"], "delay_"), first_chunk=result["first_chunk"], delay=result["delay"])

@@ -98,10 +98,12 @@ def added(results, plots):
     for name in names:
         rows.append([name, results.spread("added", "added_p50", "{:,.0f}", gateway=name), ratio(results.median("added", "added_p50", gateway=name), base),
                      results.spread("added", "difference_p50", "{:,.0f}", gateway=name), results.spread("added", "added_p99", "{:,.0f}", gateway=name),
-                     results.spread("added", "direct_p50", "{:,.0f}", gateway=name)])
+                     results.spread("added", "direct_p50", "{:,.0f}", gateway=name),
+                     results.spread("added", "added_mean", "{:,.0f}", gateway=name), results.spread("added", "own_overhead_us", "{:,.0f}", gateway=name)])
     text = ("## What is added at one connection\n\nA direct call and one through the gateway in turn, so that noise hits both alike; µs. The first column subtracts the "
-            "medians, the third is the median of the differences of the pairs.\n\n")
-    text += table(["gateway", "added p50", "× nginx", "median of differences", "added p99", "direct p50"], rows) + "\n"
+            "medians, the third is the median of the differences of the pairs. The last column is what the gateway says of itself in `/metrics`: it cannot see the "
+            "kernel's part, nor the wake-ups of its own thread.\n\n")
+    text += table(["gateway", "added p50", "× nginx", "median of differences", "added p99", "direct p50", "added mean", "mean by its own histogram"], rows) + "\n"
     plots["added.svg"] = svg.lines("Latency at one connection", "share of requests that took longer", "µs",
                                    {n: [(share, value) for value, share in exceedance(results.merged("added", "latency", gateway=n))] for n in names},
                                    log_x=True, log_y=True)
@@ -152,11 +154,11 @@ def streams(results, plots):
             rows.append([name, results.spread("streams", "cpu_us", "{:,.1f}", gateway=name, **same) if name != "direct" else "–", ratio(cpu, nginx),
                          results.spread("streams", "chunks_per_second", "{:,.0f}", gateway=name, **same), " / ".join(less),
                          f"{number(results.median('streams', 'delay_p50', gateway=name, **same))} / {number(results.median('streams', 'delay_p99', gateway=name, **same))}",
-                         f"{lost} of {asked:,}", sum(results.values("streams", "stalled", gateway=name, **same)), missing])
+                         f"{lost} of {asked:,}", sum(results.values("streams", "refused", gateway=name, **same)), sum(results.values("streams", "stalled", gateway=name, **same)), missing])
             if name != "direct":
                 bar.setdefault(label, {})[name] = cpu
         text += f"### {label}\n\n" + table(["gateway", "CPU µs per chunk", "× nginx", "chunks/s", "added to the first, p50 / p99 µs", "delay p50 / p99 µs",
-                                            "streams lost", "stalled", "chunks missing"], rows) + "\n"
+                                            "streams lost", "refused", "stalled", "chunks missing"], rows) + "\n"
     fast = {label: {n: v for n, v in group.items() if not n.startswith("litellm")} for label, group in bar.items()}
     labels = [label.replace(", every ", "\n").replace(", ", "\n") for label in fast]
     plots["streams.svg"] = svg.bars("CPU per chunk: streams × chunks, pace", "µs", dict(zip(labels, fast.values())))
