@@ -2,16 +2,17 @@ import NIOCore
 import RouterCore
 
 /// Vendors of other families, with the same echoing model behind them: Anthropic's Messages under `/anthropic/v1`, Gemini's generateContent under
-/// `/gemini/v1beta`, Cohere's v2 chat under `/cohere/v2`.
+/// `/gemini/v1beta`, Cohere's v2 chat under `/cohere/v2`, Bedrock's Converse under `/bedrock`.
 ///
 /// Sources: https://docs.anthropic.com/en/api/messages, https://ai.google.dev/api/generate-content, https://docs.cohere.com/v2/reference/chat.
 enum SimulatedFamily: Sendable {
-    case anthropic, gemini, cohere
+    case anthropic, gemini, cohere, bedrock
 
     /// From a path: the family, and for Gemini the model and whether it streams.
     static func route(_ path: String) -> (family: SimulatedFamily, model: String?, isStream: Bool)? {
         if path == "/anthropic/v1/messages" { return (.anthropic, nil, false) }
         if path == "/cohere/v2/chat" { return (.cohere, nil, false) }
+        if let bedrock = bedrock(path) { return bedrock }
         let prefix = "/gemini/v1beta/models/"
         guard path.hasPrefix(prefix), let colon = path.lastIndex(of: ":") else { return nil }
         let model = String(path[path.index(path.startIndex, offsetBy: prefix.utf8.count)..<colon])
@@ -26,7 +27,7 @@ enum SimulatedFamily: Sendable {
     func canonical(_ request: JSONValue) -> JSONValue {
         var members: [JSONValue.Member] = []
         if let n = request["generationConfig"]?["candidateCount"] { members.append(.init("n", n)) }
-        let limit = request["max_tokens"] ?? request["generationConfig"]?["maxOutputTokens"]
+        let limit = request["max_tokens"] ?? request["generationConfig"]?["maxOutputTokens"] ?? request["inferenceConfig"]?["maxTokens"]
         if let limit { members.append(.init("max_tokens", limit)) }
         var messages: [JSONValue] = []
         let system = request["system"] ?? request["systemInstruction"]?["parts"]
@@ -36,10 +37,12 @@ enum SimulatedFamily: Sendable {
             messages.append(["role": .string(role), "content": .string(Self.text(turn["content"] ?? turn["parts"] ?? .null))])
         }
         members.append(.init("messages", .array(messages)))
-        let declared = request["tools"]?.arrayValue?.first
-        let function = declared?["functionDeclarations"]?.arrayValue?.first ?? declared?["function"] ?? declared
+        let declared = (request["tools"] ?? request["toolConfig"]?["tools"])?.arrayValue?.first
+        let function = declared?["functionDeclarations"]?.arrayValue?.first ?? declared?["function"] ?? declared?["toolSpec"]
+            ?? declared
         if let function, let name = function["name"] {
-            let schema = function["input_schema"] ?? function["parametersJsonSchema"] ?? function["parameters"] ?? .object([])
+            let schema = function["input_schema"] ?? function["inputSchema"]?["json"] ?? function["parametersJsonSchema"]
+                ?? function["parameters_json_schema"] ?? function["parameters"] ?? .object([])
             members.append(.init("tools", .array([["type": "function", "function": ["name": name, "parameters": Self.lowered(schema)]]])))
         }
         let schema = request["output_config"]?["format"]?["schema"] ?? request["generationConfig"]?["responseJsonSchema"]
@@ -76,10 +79,10 @@ struct FamilyShapes: Sendable {
     let controls: Controls
 
     var completionTokens: Int64 { controls.count("completion_tokens") ?? Int64(answer.pieces.count * answer.choices + answer.reasoning.count) }
-    private var cached: Int64 { controls.count("cached_tokens") ?? 0 }
-    private var written: Int64 { controls.count("cache_write_tokens") ?? 0 }
-    private var tool: String? { if case .tool(let name) = answer.content { name } else { nil } }
-    private var isCut: Bool { answer.finishReason == "length" }
+    var cached: Int64 { controls.count("cached_tokens") ?? 0 }
+    var written: Int64 { controls.count("cache_write_tokens") ?? 0 }
+    var tool: String? { if case .tool(let name) = answer.content { name } else { nil } }
+    var isCut: Bool { answer.finishReason == "length" }
 
     // MARK: Usage
 
@@ -102,6 +105,7 @@ struct FamilyShapes: Sendable {
         case .cohere:
             let units: JSONValue = ["input_tokens": .integer(answer.promptTokens), "output_tokens": .integer(completion)]
             return ["billed_units": units, "tokens": units]
+        case .bedrock: return bedrockUsage(completion)
         }
     }
 
@@ -137,10 +141,11 @@ struct FamilyShapes: Sendable {
                 .init("id", .string(id)), .init("finish_reason", .string(cohereFinish)), .init("message", .object(message)),
                 .init("usage", usage(completionTokens)),
             ])
+        case .bedrock: return bedrockWhole()
         }
     }
 
-    private var arguments: JSONValue { (try? JSONValue(parsing: ByteBuffer(string: answer.text))) ?? .object([]) }
+    var arguments: JSONValue { (try? JSONValue(parsing: ByteBuffer(string: answer.text))) ?? .object([]) }
     private var anthropicStop: String { tool != nil ? "tool_use" : isCut ? "max_tokens" : "end_turn" }
     private var cohereFinish: String { tool != nil ? "TOOL_CALL" : isCut ? "MAX_TOKENS" : "COMPLETE" }
 
@@ -181,6 +186,7 @@ struct FamilyShapes: Sendable {
         case .anthropic: anthropicEvents()
         case .gemini: geminiEvents()
         case .cohere: cohereEvents()
+        case .bedrock: bedrockEvents()
         }
     }
 
@@ -298,6 +304,7 @@ struct FamilyShapes: Sendable {
             let name = status == 429 ? "RESOURCE_EXHAUSTED" : status == 400 ? "INVALID_ARGUMENT" : "UNAVAILABLE"
             return ["error": ["code": .integer(status), "message": .string(message), "status": .string(controls.text("error_type") ?? name)]]
         case .cohere: return ["id": .string(id), "message": .string(message)]
+        case .bedrock: return ["message": .string(message)]
         }
     }
 }

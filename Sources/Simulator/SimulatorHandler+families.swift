@@ -57,6 +57,7 @@ extension SimulatorHandler {
             return json(context, head, .ok, shapes.whole())
         }
         let plan = StreamPlan(family: shapes, defaultPace: simulator.configuration.defaultPace)
-        stream(context, head, plan, row, controls)
+        let type = shapes.family == .bedrock ? "application/vnd.amazon.eventstream" : "text/event-stream"
+        stream(context, head, plan, row, controls, headers: [("Content-Type", type)])
     }
 }

@@ -3,6 +3,13 @@ import NIOCore
 import RouterCore
 import Synchronization
 
+/// Whatever moves a transfer's bytes: an I/O thread of libcurl, or an event loop.
+protocol TransferDriver: AnyObject, Sendable {
+    /// The reader of a paused transfer has caught up.
+    func resume(_ transfer: Transfer)
+    func cancel(_ transfer: Transfer)
+}
+
 /// One call on its way: what the I/O thread and the asking task share, behind one lock. Continuations are resumed outside of it.
 final class Transfer: Sendable {
     let request: UpstreamRequest
@@ -17,7 +24,7 @@ final class Transfer: Sendable {
         var isCancelled = false
         var headWaiter: CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>?
         var bytesWaiter: CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?
-        var thread: IOThread?
+        var driver: (any TransferDriver)?
     }
     private let state = Mutex(State())
 
@@ -33,7 +40,7 @@ final class Transfer: Sendable {
         self.options = options
     }
 
-    func attach(_ thread: IOThread) { state.withLock { $0.thread = thread } }
+    func attach(_ driver: any TransferDriver) { state.withLock { $0.driver = driver } }
 
     // MARK: The asking task
 
@@ -52,11 +59,11 @@ final class Transfer: Sendable {
 
     func nextBytes() async throws(TransportFailure) -> ByteBuffer? {
         let result = await withCheckedContinuation { continuation in
-            let (ready, thread) = state.withLock { state -> (Result<ByteBuffer?, TransportFailure>?, IOThread?) in
+            let (ready, driver) = state.withLock { state -> (Result<ByteBuffer?, TransportFailure>?, (any TransferDriver)?) in
                 if state.unread.readableBytes > 0 {
                     let bytes = state.unread
                     state.unread = ByteBuffer()
-                    let wake = state.isPaused ? state.thread : nil
+                    let wake = state.isPaused ? state.driver : nil
                     return (.success(bytes), wake)
                 }
                 if let end = state.end {
@@ -67,19 +74,19 @@ final class Transfer: Sendable {
                 state.bytesWaiter = continuation
                 return (nil, nil)
             }
-            thread?.resume(self)
+            driver?.resume(self)
             if let ready { continuation.resume(returning: ready) }
         }
         return try result.get()
     }
 
     func cancel() {
-        let thread = state.withLock { state -> IOThread? in
+        let driver = state.withLock { state -> (any TransferDriver)? in
             guard !state.isCancelled, state.end == nil else { return nil }
             state.isCancelled = true
-            return state.thread
+            return state.driver
         }
-        thread?.cancel(self)
+        driver?.cancel(self)
     }
 
     // MARK: The I/O thread
@@ -118,6 +125,20 @@ final class Transfer: Sendable {
         return acceptance
     }
 
+    /// Bytes that are taken whatever the reader does; ``isPaused`` says then whether more may come.
+    func take(_ bytes: ByteBuffer) {
+        let waiter = state.withLock { state -> CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>? in
+            if let waiter = state.bytesWaiter {
+                state.bytesWaiter = nil
+                return waiter
+            }
+            if state.unread.readableBytes == 0 { state.unread = bytes } else { state.unread.writeImmutableBuffer(bytes) }
+            if state.unread.readableBytes >= options.maxBufferedBytes { state.isPaused = true }
+            return nil
+        }
+        waiter?.resume(returning: .success(bytes))
+    }
+
     /// The reader has caught up. - Returns: whether the transfer was paused and is to go on.
     func takePause() -> Bool {
         state.withLock { state in
@@ -139,7 +160,7 @@ final class Transfer: Sendable {
                 )
             }
             state.end = .some(failure)
-            state.thread = nil
+            state.driver = nil
             defer {
                 state.headWaiter = nil
                 state.bytesWaiter = nil
@@ -151,4 +172,13 @@ final class Transfer: Sendable {
         headWaiter?.resume(returning: .failure(failure ?? TransportFailure(.closedBeforeHead)))
         bytesWaiter?.resume(returning: failure.map { .failure($0) } ?? .success(nil))
     }
+}
+
+/// The reader's end of a transfer. Dropping the last reference cancels.
+final class TransferBody: UpstreamBody {
+    private let transfer: Transfer
+    init(transfer: Transfer) { self.transfer = transfer }
+    deinit { transfer.cancel() }
+    func next() async throws(TransportFailure) -> ByteBuffer? { try await transfer.nextBytes() }
+    func cancel() { transfer.cancel() }
 }

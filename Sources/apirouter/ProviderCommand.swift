@@ -16,7 +16,9 @@ struct ProviderCommand: AsyncParsableCommand {
         @OptionGroup var common: ConfigOption
         @Argument(help: "Name of the provider.") var name: String
         @Option(help: "File with the client's JSON body; - = standard input.") var request: String
-        @Option(help: "The dialect of the body: chat, responses, messages, completions, embeddings.") var endpoint = "chat"
+        @Option(help: "The dialect of the body: chat, responses, messages, gemini, completions, embeddings.") var endpoint = "chat"
+        @Option(help: "For gemini, where the path names it: the model; default: the first that the file lists.") var model: String?
+        @Flag(help: "For gemini, where the path says it: a stream.") var stream = false
 
         func run() async throws {
             guard let endpoint = Endpoint(rawValue: endpoint) else {
@@ -28,7 +30,7 @@ struct ProviderCommand: AsyncParsableCommand {
             let environment = ProcessInfo.processInfo.environment
             do {
                 let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
-                print(try probe.explain(ByteBuffer(bytes: data), endpoint: endpoint))
+                print(try probe.explain(ByteBuffer(bytes: data), endpoint: endpoint, model: model, isStream: stream))
             } catch let problem as ProviderProbe.Problem {
                 throw ValidationError(problem.message)
             }

@@ -2,6 +2,8 @@ import ArgumentParser
 import Config
 import Foundation
 import Logging
+import NIOCore
+import NIOPosix
 import Server
 
 struct ServeCommand: AsyncParsableCommand {
@@ -9,6 +11,14 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve", abstract: "Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration.")
 
     @OptionGroup var common: ConfigOption
+
+    /// Those that the process may run on (`taskset`, cpusets); the system's count knows cgroup quotas only.
+    private static var usableCores: Int {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }
+        let allowed = line.map { $0.dropFirst(13).reduce(0) { $0 + ($1.hexDigitValue?.nonzeroBitCount ?? 0) } } ?? 0
+        return allowed > 0 ? min(allowed, System.coreCount) : System.coreCount
+    }
 
     func run() async throws {
         let process = ProcessInfo.processInfo.environment
@@ -18,6 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         var logger = Logger(label: "apirouter")
         logger.logLevel = Logger.Level(rawValue: configuration.log.level) ?? .info
+        // Before anything asks for an event loop. A process that is bound to some of the machine's cores gets as many loops as those.
+        NIOSingletons.groupLoopCountSuggestion = configuration.server.threads ?? Self.usableCores
         let options = Gateway.Options(configPath: common.config, environment: process, version: Build.version)
         do {
             let gateway = try await Gateway.make(configuration, options: options, logger: logger)

@@ -79,7 +79,7 @@ import Testing
         try Golden.check(Golden.pretty(try #require(request.body)), "request.messages.bedrock.txt")
     }
 
-    private func message(_ type: String, _ json: String, kind: String = "event") -> [UInt8] {
+    static func message(_ type: String, _ json: String, kind: String = "event") -> [UInt8] {
         var headers = ByteBuffer()
         for (name, value) in [(":message-type", kind), (kind == "event" ? ":event-type" : ":exception-type", type)] {
             headers.writeInteger(UInt8(name.utf8.count))
@@ -101,7 +101,7 @@ import Testing
     private func messages() throws -> [[UInt8]] {
         try Golden.input("stream.bedrock.txt").split(separator: "\n").map { line in
             let parts = line.split(separator: " ", maxSplits: 1)
-            return message(String(parts[0]), String(parts[1]))
+            return Self.message(String(parts[0]), String(parts[1]))
         }
     }
 
@@ -124,7 +124,7 @@ import Testing
     @Test func `failures of a stream`() throws {
         let call = try call(#"{"model":"pub","stream":true}"#, .chat)
         let pieces = try messages()
-        let throttled = message("throttlingException", #"{"message":"slow down"}"#, kind: "exception")
+        let throttled = Self.message("throttlingException", #"{"message":"slow down"}"#, kind: "exception")
         #expect(StreamOutcome([throttled], call: call).failure == .rateLimit)
         #expect(StreamOutcome([pieces[0] + pieces[1] + throttled], call: call).failure == .midStream)
         var damaged = pieces[0] + pieces[1] + pieces[2]

@@ -160,8 +160,15 @@ private let others: [FamilyCharge] = [
         #expect(answer.progress.usage == sample.usage)
         let charge = try sample.usage.map { try call.quote.charge(for: $0) }
         #expect(charge?.nanos == sample.nanos)
-        let shown = try JSONValue(parsing: answer.body)["usage"]
+        let shown = try JSONValue(parsing: answer.body)[dialect == .gemini ? "usageMetadata" : "usage"]
         switch dialect {
+        case .gemini:
+            if let usage = sample.usage, sample.family != .gemini {
+                #expect(shown?["cost"] == nil && shown?["promptTokenCount"]?.integerValue == usage.promptTokens)
+                #expect(shown?["cachedContentTokenCount"]?.integerValue ?? 0 == usage.cacheRead)
+                #expect(shown?["candidatesTokenCount"]?.integerValue == usage.completionTokens - usage.reasoning)
+                #expect(shown?["thoughtsTokenCount"]?.integerValue ?? 0 == usage.reasoning)
+            }
         case .messages:
             #expect(shown?["cost"] == nil)
             if let usage = sample.usage, sample.family != .anthropic {

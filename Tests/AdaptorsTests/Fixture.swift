@@ -31,7 +31,10 @@ enum Fixture {
         price: ModelPrice = price, ratio: PriceRatio = .one, endUser: String? = nil, baseURL: String? = nil,
         channelHeaders: [StaticHeader] = [], key: Secret? = Secret(secretKey)
     ) throws -> UpstreamCall {
-        let envelope = try RequestEnvelope(body: ByteBuffer(string: body), endpoint: endpoint)
+        // Of Gemini's the path says what is to be answered, and how.
+        let envelope = endpoint == .gemini
+            ? try RequestEnvelope(gemini: ByteBuffer(string: body), model: "pub", isStream: true)
+            : try RequestEnvelope(body: ByteBuffer(string: body), endpoint: endpoint)
         let channel = Channel(
             id: 1, name: "channel", provider: spec, keys: [], models: [], baseURL: baseURL, headers: channelHeaders)
         return UpstreamCall(

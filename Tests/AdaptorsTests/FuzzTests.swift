@@ -7,7 +7,7 @@ import Testing
 
 /// Bytes that nobody promised. Every run prints its seed; `FUZZ_SEED=<n>` repeats it.
 @Suite struct Fuzz {
-    private static let seed: UInt64 = {
+    static let seed: UInt64 = {
         let given = ProcessInfo.processInfo.environment["FUZZ_SEED"].flatMap { UInt64($0) }
         let seed = given ?? UInt64.random(in: .min ... .max)
         print("fuzz seed \(seed)")
@@ -46,7 +46,7 @@ import Testing
     ].map { Array($0.joined().utf8) }
 
     /// Flips, inserts, deletes, doubles and swaps; now and then nothing but noise.
-    private func mutated(_ original: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
+    static func mutated(_ original: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         if Int.random(in: 0..<16, using: &random) == 0 {
             return (0..<Int.random(in: 0...200, using: &random)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         }
@@ -67,7 +67,7 @@ import Testing
         return bytes
     }
 
-    private func pieces(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
+    static func pieces(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
         var result: [[UInt8]] = []
         var index = 0
         while index < bytes.count {
@@ -85,9 +85,9 @@ import Testing
         for round in 0..<1_500 {
             let call = try Fixture.call(
                 #"{"model":"pub","stream":true}"#, spec: spec, upstream: round % 2 == 0 ? "up" : nil)
-            let bytes = mutated(Self.streams[round % Self.streams.count], &random)
+            let bytes = Self.mutated(Self.streams[round % Self.streams.count], &random)
             let whole = StreamOutcome([bytes], call: call)
-            let cut = StreamOutcome(pieces(bytes, &random), call: call)
+            let cut = StreamOutcome(Self.pieces(bytes, &random), call: call)
             guard cut == whole else {
                 Issue.record("seed \(Self.seed), round \(round), \(bytes): \(cut) instead of \(whole)")
                 return
@@ -99,10 +99,10 @@ import Testing
     @Test func `the parser hands out every byte once and looks at none twice`() {
         var random = SplitMix64(state: Self.seed &+ 1)
         for round in 0..<1_500 {
-            let bytes = mutated(Self.streams[0], &random)
+            let bytes = Self.mutated(Self.streams[0], &random)
             var parser = SSEParser()
             var handedOut: [UInt8] = []
-            for piece in pieces(bytes, &random) {
+            for piece in Self.pieces(bytes, &random) {
                 parser.append(ByteBuffer(bytes: piece))
                 while let range = parser.next() {
                     handedOut += parser.buffer.readableBytesView.dropFirst(range.lowerBound).prefix(range.count)
@@ -123,7 +123,7 @@ import Testing
         let spec = Fixture.spec(request: rules)
         let provider = Fixture.provider(spec)
         for round in 0..<2_000 {
-            let bytes = mutated(Self.requests[round % Self.requests.count], &random)
+            let bytes = Self.mutated(Self.requests[round % Self.requests.count], &random)
             guard let envelope = try? RequestEnvelope(body: ByteBuffer(bytes: bytes), endpoint: .chat) else { continue }
             accepted += 1
             var call = try Fixture.call(#"{"model":"m"}"#, spec: spec, upstream: "v")
@@ -144,7 +144,7 @@ import Testing
         let provider = Fixture.provider(spec)
         let call = try Fixture.call(#"{"model":"pub"}"#, spec: spec, upstream: "up")
         for round in 0..<2_000 {
-            let bytes = mutated(Self.answers[round % Self.answers.count], &random)
+            let bytes = Self.mutated(Self.answers[round % Self.answers.count], &random)
             let body = ByteBuffer(bytes: bytes)
             let status = Int.random(in: 300..<600, using: &random)
             let failure = provider.classify(UpstreamHead(status: status, headers: [:]), body: body, now: 0)

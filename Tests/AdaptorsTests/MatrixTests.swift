@@ -6,7 +6,7 @@ import Testing
 
 /// Every dialect to every family: requests, whole answers and streams against files that were read by eye.
 @Suite struct Matrix {
-    static let dialects: [Endpoint] = [.chat, .responses, .messages]
+    static let dialects: [Endpoint] = [.chat, .responses, .messages, .gemini]
     static let families: [AdaptorID] = [.openai, .anthropic, .gemini, .cohere]
 
     private func call(_ dialect: Endpoint, _ family: AdaptorID) throws -> UpstreamCall {

@@ -193,7 +193,7 @@ private let gatewayFields: [SpliceCase] = [
         let spec = Fixture.spec(endpoints: [.chat: "/compat/chat?v=2", .embeddings: nil])
         let call = try Fixture.call(#"{"model":"m"}"#, spec: spec, baseURL: "http://127.0.0.1:9/x")
         #expect(try Fixture.provider(spec).request(for: call).url == "http://127.0.0.1:9/x/compat/chat?v=2")
-        #expect(Fixture.provider(spec).capabilities == [.chat, .embeddings, .messages, .responses])
+        #expect(Fixture.provider(spec).capabilities == [.chat, .embeddings, .messages, .responses, .gemini])
     }
 
     private func request(_ auth: AuthStyle, key: String?, path: String? = nil) throws -> UpstreamRequest {

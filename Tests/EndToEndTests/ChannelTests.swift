@@ -250,6 +250,20 @@ import Testing
         }
     }
 
+    @Test func `Google's clients are kept waiting without comments, which they would take for data`() async throws {
+        try await twoChannels("routing: { keep_alive: 100ms }") { world in
+            let body = #"{"contents":[{"parts":[{"text":"one two"}]}]}"#
+            // One JSON array has room for nothing but elements, and waits.
+            for (query, first) in [("?alt=sse", "\n"), ("", "[{")] {
+                world.simulator.script.add(key: "sk-prim", steps: ["first_byte=500ms"])
+                let path = "/v1beta/models/sim/cheap:streamGenerateContent\(query)"
+                let google = try await world.client.call(.post, path, key: GatewayProcess.rootKey, body: body)
+                #expect(google.status == 200 && google.text.hasPrefix(first) && google.text.contains("finishReason"), "\(google.text)")
+                #expect(!google.text.contains("keep-alive") && !google.wasCut)
+            }
+        }
+    }
+
     @Test func `no further attempt for a client that has left`() async throws {
         let sections = """
             metering: { on_client_disconnect: cancel }

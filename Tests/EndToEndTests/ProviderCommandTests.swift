@@ -49,6 +49,11 @@ import Testing
                 ["provider", "explain", "strange", "--request", "messages.json", "--endpoint", "messages"], environment: environment)
             #expect(messages.status == 0 && messages.output.contains(#""role":"system""#), "\(messages.output)")
 
+            try world.write("gemini.json", #"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":7}}"#)
+            let gemini = try await world.command(
+                ["provider", "explain", "strange", "--request", "gemini.json", "--endpoint", "gemini", "--stream"], environment: environment)
+            #expect(gemini.status == 0 && gemini.output.contains(#""model":"odd-1""#) && gemini.output.contains(#""stream":true"#), "\(gemini.output)")
+
             let unknown = try await world.command(["provider", "explain", "nobody", "--request", "request.json"])
             #expect(unknown.status != 0 && unknown.output.contains("known: ") && unknown.output.contains("strange"), "\(unknown.output)")
             try world.write("broken.json", #"{"model":7}"#)

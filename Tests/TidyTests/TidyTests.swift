@@ -34,14 +34,17 @@ import Testing
         "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes"],
         "Config": ["RouterCore", "Yams", "NIOCore", "Foundation"],
         "Storage": ["RouterCore", "CLibpq", "GRDB", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
-        "Transport": ["RouterCore", "CLibcurl", "NIOCore", "HTTPTypes", "Synchronization", "Glibc", "Musl"],
+        "Transport": [
+            "RouterCore", "CLibcurl", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS", "NIOSSL", "NIOHTTPCompression", "HTTPTypes",
+            "Synchronization", "Glibc", "Musl",
+        ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
             "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator", "Hummingbird", "HummingbirdCore",
-            "NIOCore", "NIOPosix", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle", "UnixSignals",
+            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle", "UnixSignals",
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],
-        "apirouter": ["Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore"],
+        "apirouter": ["Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix", "Synchronization"],
         "upstream-simulator": ["Simulator", "ArgumentParser", "Dispatch", "Foundation"],
     ]
 

@@ -1,16 +1,37 @@
 import Foundation
 import HTTPTypes
 import NIOCore
+import NIOPosix
 import RouterCore
 import Testing
 
 @testable import Transport
 
+/// Both transports are held to the same.
+enum Way: String, CaseIterable, Sendable {
+    case loop, curl
+
+    func make(trusting certificates: String? = nil) throws -> any Stoppable {
+        switch self {
+        // One loop: calls from outside of the loops are spread over them, and each has connections of its own.
+        case .loop: try LoopTransport(group: MultiThreadedEventLoopGroup.singleton.next(), configuration: .init(trustedCertificates: certificates))
+        case .curl: try CurlTransport(configuration: .init(trustedCertificates: certificates))
+        }
+    }
+}
+
+protocol Stoppable: UpstreamTransport {
+    func shutdown() async
+    var statistics: TransportStatistics { get }
+}
+extension LoopTransport: Stoppable {}
+extension CurlTransport: Stoppable {}
+
 @Suite(.timeLimit(.minutes(1))) struct TransportTests {
     private static let hello = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 
-    private func withTransport(_ body: (CurlTransport) async throws -> Void) async throws {
-        let transport = try CurlTransport()
+    private func withTransport(_ way: Way, _ body: (any Stoppable) async throws -> Void) async throws {
+        let transport = try way.make()
         do { try await body(transport) } catch {
             await transport.shutdown()
             throw error
@@ -19,7 +40,7 @@ import Testing
     }
 
     private func get(
-        _ transport: CurlTransport, _ url: String, _ timeouts: AttemptTimeouts = AttemptTimeouts(), proxy: String? = nil
+        _ transport: any UpstreamTransport, _ url: String, _ timeouts: AttemptTimeouts = AttemptTimeouts(), proxy: String? = nil
     ) async throws -> (UpstreamHead, String) {
         let response = try await transport.send(
             UpstreamRequest(method: .get, url: url), options: TransportOptions(timeouts: timeouts, proxy: proxy.map { Secret($0) }),
@@ -37,9 +58,9 @@ import Testing
         } catch { return (error as? TransportFailure)?.kind }
     }
 
-    @Test func `answers come with their head and connections are kept`() async throws {
+    @Test(arguments: Way.allCases) func `answers come with their head and connections are kept`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             for _ in 0..<5 {
                 let (head, body) = try await get(transport, server.url)
                 #expect(head.status == 200 && head.headers[.contentType] == "text/plain" && body == "hello")
@@ -50,9 +71,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `requests carry body and headers and nothing of our own`() async throws {
+    @Test(arguments: Way.allCases) func `requests carry body and headers and nothing of our own`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             let request = UpstreamRequest(
                 url: server.url, headers: [.authorization: "Bearer k", .contentType: "application/json"], body: ByteBuffer(string: "{\"a\":1}"))
             let response = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
@@ -65,27 +86,28 @@ import Testing
         try await server.stop()
     }
 
-    @Test(arguments: [
+    @Test(arguments: Way.allCases, [
         ("", TransportFailure.Kind.closedBeforeHead), ("HTTP/1.1 200 OK\r\nContent-Le", .closedBeforeHead),
         ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", .closedInBody),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .closedInBody),
-    ]) func `what ends too early is an error, never an end`(bytes: String, expected: TransportFailure.Kind) async throws {
+    ]) func `what ends too early is an error, never an end`(way: Way, ending: (bytes: String, expected: TransportFailure.Kind)) async throws {
+        let (bytes, expected) = ending
         let server = try await RawServer.start { channel, _ in
             channel.writeAndFlush(ByteBuffer(string: bytes)).whenComplete { _ in channel.close(promise: nil) }
         }
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             let found = await kind { _ = try await get(transport, server.url) }
             #expect(found == expected)
         }
         try await server.stop()
     }
 
-    @Test func `timeouts fire by their kind`() async throws {
+    @Test(arguments: Way.allCases) func `timeouts fire by their kind`(way: Way) async throws {
         let silent = try await RawServer.start { _, _ in }
         let stalled = try await RawServer.start { channel, _ in
             channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel"), promise: nil)
         }
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             let long = Duration.seconds(30)
             func found(_ server: RawServer, _ timeouts: AttemptTimeouts) async -> TransportFailure.Kind? {
                 await kind { _ = try await get(transport, server.url, timeouts) }
@@ -98,18 +120,18 @@ import Testing
         try await stalled.stop()
     }
 
-    @Test func `no connection is told apart`() async throws {
+    @Test(arguments: Way.allCases) func `no connection is told apart`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
         let url = server.url
         try await server.stop()
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             #expect(await kind { _ = try await get(transport, url) } == .connect)
             #expect(await kind { _ = try await get(transport, "http://nonexistent.invalid/") } == .resolve)
             #expect(await kind { _ = try await get(transport, "file:///etc/passwd") } == .protocolViolation)
         }
     }
 
-    @Test func `redirects are not followed, 1xx heads are skipped, compressed bodies decoded, heads bounded`() async throws {
+    @Test(arguments: Way.allCases) func `redirects are not followed, 1xx heads are skipped, compressed bodies decoded, heads bounded`(way: Way) async throws {
         let redirect = try await RawServer.answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
         let early = try await RawServer.answering("HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n" + Self.hello)
         let large = try await RawServer.answering(
@@ -122,7 +144,7 @@ import Testing
             bytes.writeBytes(gzip)
             channel.writeAndFlush(bytes, promise: nil)
         }
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             #expect(try await get(transport, redirect.url).0.status == 302)
             #expect(try await get(transport, early.url).1 == "hello")
             #expect(await kind { _ = try await get(transport, large.url) } == .headersTooLarge)
@@ -132,12 +154,12 @@ import Testing
         for server in [redirect, early, large, packed] { try await server.stop() }
     }
 
-    @Test func `cancelling closes the connection, before and after the head`() async throws {
+    @Test(arguments: Way.allCases) func `cancelling closes the connection, before and after the head`(way: Way) async throws {
         let silent = try await RawServer.start { _, _ in }
         let endless = try await RawServer.start { channel, _ in
             channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), promise: nil)
         }
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             let cancellation = UpstreamCancellation()
             async let first = kind {
                 _ = try await transport.send(
@@ -165,7 +187,7 @@ import Testing
         try await endless.stop()
     }
 
-    @Test func `a slow reader pauses the upstream and loses nothing`() async throws {
+    @Test(arguments: Way.allCases) func `a slow reader pauses the upstream and loses nothing`(way: Way) async throws {
         let size = 32 * 1024 * 1024
         let written = ByteCounter()
         let server = try await RawServer.start { channel, _ in
@@ -174,7 +196,7 @@ import Testing
                 channel.writeAndFlush(ByteBuffer(repeating: UInt8(number % 251), count: 65_536)).whenSuccess { written.add(65_536) }
             }
         }
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             let response = try await transport.send(
                 UpstreamRequest(method: .get, url: server.url), options: TransportOptions(maxBufferedBytes: 128 * 1024),
                 cancellation: UpstreamCancellation())
@@ -194,8 +216,8 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `header values with line breaks are refused`() async throws {
-        try await withTransport { transport in
+    @Test(arguments: Way.allCases) func `header values with line breaks are refused`(way: Way) async throws {
+        try await withTransport(way) { transport in
             var request = UpstreamRequest(method: .get, url: "http://127.0.0.1:1/")
             request.headers[.authorization] = "x"
             // HTTPFields cleans values itself; what could get past it is stopped by the transfer's own check on URLs.
@@ -211,7 +233,7 @@ import Testing
         defer { unsetenv("http_proxy") }
         let server = try await RawServer.answering(Self.hello)
         let proxy = try await RawServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nvia proxy")
-        try await withTransport { transport in
+        try await withTransport(.curl) { transport in
             let direct = try await get(transport, server.url).1
             let through = try await get(transport, server.url, proxy: "http://127.0.0.1:\(proxy.port)").1
             #expect(direct == "hello" && through == "via proxy")
@@ -221,9 +243,9 @@ import Testing
         try await proxy.stop()
     }
 
-    @Test func `shutdown fails what runs and refuses what comes`() async throws {
+    @Test(arguments: Way.allCases) func `shutdown fails what runs and refuses what comes`(way: Way) async throws {
         let silent = try await RawServer.start { _, _ in }
-        let transport = try CurlTransport()
+        let transport = try way.make()
         async let running = kind { _ = try await get(transport, silent.url) }
         try await wait { silent.open == 1 }
         await transport.shutdown()
@@ -233,10 +255,10 @@ import Testing
         try await silent.stop()
     }
 
-    @Test func `a thousand concurrent and sequential calls leave no descriptor behind`() async throws {
+    @Test(arguments: Way.allCases) func `a thousand concurrent and sequential calls leave no descriptor behind`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
         let before = try descriptors()
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<50 {
                     group.addTask {
@@ -255,7 +277,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `certificates are verified`() async throws {
+    @Test(arguments: Way.allCases) func `certificates are verified`(way: Way) async throws {
         guard FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl") else { return }
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -279,13 +301,13 @@ import Testing
         serve.standardInput = FileHandle.nullDevice
         try serve.run()
         defer { serve.terminate() }
-        let trusting = try CurlTransport(configuration: .init(trustedCertificates: certificate))
+        let trusting = try way.make(trusting: certificate)
         try await wait {
             // Until it listens.
             await kind { _ = try await get(trusting, "https://localhost:\(port)/") } == nil
         }
         #expect(await kind { _ = try await get(trusting, "https://127.0.0.1:\(port)/") } == .tls)
-        try await withTransport { transport in
+        try await withTransport(way) { transport in
             #expect(await kind { _ = try await get(transport, "https://localhost:\(port)/") } == .tls)
         }
         await trusting.shutdown()

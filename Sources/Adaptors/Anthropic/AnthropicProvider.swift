@@ -9,7 +9,7 @@ public import RouterCore
 public struct AnthropicProvider: Provider {
     public static let family = AdaptorID.anthropic
     public static let paths: [Endpoint: String] = [.messages: "/messages", .models: "/models"]
-    public static let conversions: [Endpoint: Endpoint] = [.chat: .messages, .responses: .messages]
+    public static let conversions: [Endpoint: Endpoint] = [.chat: .messages, .responses: .messages, .gemini: .messages]
 
     static let version = ("anthropic-version", "2023-06-01")
 
@@ -19,18 +19,13 @@ public struct AnthropicProvider: Provider {
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
         let endpoint = call.envelope.endpoint
-        guard endpoint.isConversation else {
-            throw UpstreamFailure(
-                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(endpoint.rawValue)")
-        }
         let body: ByteBuffer
         if endpoint == .messages {
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: .plain, usage: spec.usage).spliced()
         } else {
-            let conversation = try ConversationReader.read(call, drop: spec.request.drop)
             let limit = spec.models.first { $0.id == call.upstreamModel }?.maxOutputTokens
             let writer = MessagesRequestWriter(model: call.upstreamModel, rules: spec.request, modelMaxTokens: limit)
-            body = Preparation.bytes(try writer.write(conversation))
+            body = try Preparation(spec: spec).converted(call, writer.write)
         }
         let path = spec.endpoints[.messages].flatMap { $0 } ?? "/messages"
         var headers = [Self.version]
@@ -41,12 +36,7 @@ public struct AnthropicProvider: Provider {
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
         guard side == .listModels else { return nil }
         // A page has twenty models unless asked for more.
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models?limit=1000"
-        var headers = HTTPFields()
-        headers[.accept] = "application/json"
-        if let name = HTTPField.Name(Self.version.0) { headers[name] = Self.version.1 }
-        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
-        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+        return Preparation(spec: spec).list("/models?limit=1000", baseURL: baseURL, key: key, headers: [Self.version])
     }
 
     /// `{"data":[{"type":"model","id","display_name","created_at"}]}` (https://docs.anthropic.com/en/api/models-list); newer answers add
@@ -70,12 +60,10 @@ public struct AnthropicProvider: Provider {
         let tree = try Preparation.tree(body)
         if let failure = failure(tree, hasContent: false, call.key) { throw failure }
         let answer = MessagesAnswerReader(rules: spec.usage).answer(tree)
+        guard call.envelope.endpoint == .messages else { return WholeAnswer(answer, for: call) }
         var progress = AnswerProgress()
         progress.absorb(answer)
         progress.isDone = true
-        guard call.envelope.endpoint == .messages else {
-            return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
-        }
         // Blocks that only this dialect has are content as well.
         if !(tree["content"]?.arrayValue ?? []).isEmpty { progress.hasContent = true }
         return WholeAnswer(body: Renaming(call)?.apply(to: body, path: "model") ?? body, progress: progress)
@@ -84,18 +72,16 @@ public struct AnthropicProvider: Provider {
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let key = call.key
         let provider = self
-        let mode: FamilyStreamDecoder.Mode
-        if call.envelope.endpoint == .messages {
-            let renaming = Renaming(call)
-            mode = .forward { payload, json, _ in
-                json["type"] == "message_start" ? renaming?.apply(to: payload, path: "message.model") : nil
-            }
-        } else {
-            mode = .convert(DialectWriter.stream(call.envelope.endpoint, DialectContext(call)))
+        let reader = MessagesAnswerReader(rules: spec.usage)
+        let failure: FamilyStreamDecoder.FailureFinder = { json, hasContent in provider.failure(json, hasContent: hasContent, key) }
+        guard call.envelope.endpoint == .messages else {
+            return FamilyStreamDecoder(reader, for: call, mayLackMarker: false, failure: failure)
         }
-        return FamilyStreamDecoder(reader: MessagesAnswerReader(rules: spec.usage), mode: mode, mayLackMarker: false) { json, hasContent in
-            provider.failure(json, hasContent: hasContent, key)
+        let renaming = Renaming(call)
+        let mode = FamilyStreamDecoder.Mode.forward { payload, json, _ in
+            json["type"] == "message_start" ? renaming?.apply(to: payload, path: "message.model") : nil
         }
+        return FamilyStreamDecoder(reader: reader, mode: mode, mayLackMarker: false, failure: failure)
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {

@@ -42,12 +42,48 @@ struct AnthropicUsage: Sendable, Hashable {
     }
 }
 
+/// Citations of blocks of text, which hold for the whole block
+/// (https://docs.anthropic.com/en/docs/build-with-claude/citations): a page of the web, or a search result with a URL for its source.
+struct BlockCitations: Sendable {
+    private var length = 0
+    private var start = 0
+    private var sources: [(url: String?, title: String?, quote: String?)] = []
+    private var count = 0
+
+    mutating func begin() {
+        start = length
+        sources = []
+    }
+
+    mutating func append(_ text: String) { length += text.unicodeScalars.count }
+
+    mutating func cite(_ value: JSONValue) {
+        cite(
+            url: value["url"]?.stringValue ?? value["source"]?.stringValue, title: value["title"]?.stringValue,
+            quote: value["cited_text"]?.stringValue)
+    }
+
+    mutating func cite(url: String?, title: String?, quote: String?) {
+        guard count < Citation.maximum else { return }
+        count += 1
+        sources.append((url, title, quote))
+    }
+
+    /// Those of the block that ends, if it is one of text.
+    mutating func end() -> [Citation] {
+        defer { sources = [] }
+        let range = start..<length
+        return sources.compactMap { Citation(range, url: $0.url, title: $0.title, quote: $0.quote, in: range) }
+    }
+}
+
 /// Reads Anthropic's whole message and its stream (https://docs.anthropic.com/en/docs/build-with-claude/streaming).
 struct MessagesAnswerReader: AnswerEventReader {
     private let rules: UsageRules
     private var usage = AnthropicUsage()
     /// The tool call of each content block, and whether it has had arguments.
     private var tools: [Int64: (index: Int, hasArguments: Bool)] = [:]
+    private var sources = BlockCitations()
 
     init(rules: UsageRules) { self.rules = rules }
 
@@ -57,9 +93,15 @@ struct MessagesAnswerReader: AnswerEventReader {
         var choice = Answer.Choice(
             finish: tree["stop_reason"]?.stringValue.flatMap { FinishReason(messages: $0) },
             stopSequence: tree["stop_sequence"]?.stringValue)
+        var sources = BlockCitations()
         for block in tree["content"]?.arrayValue ?? [] {
             switch block["type"]?.stringValue {
-            case "text": choice.parts.append(.text(block["text"]?.stringValue ?? "", cache: nil))
+            case "text":
+                sources.begin()
+                sources.append(block["text"]?.stringValue ?? "")
+                for citation in block["citations"]?.arrayValue ?? [] { sources.cite(citation) }
+                choice.citations += sources.end()
+                choice.parts.append(.text(block["text"]?.stringValue ?? "", cache: nil))
             case "thinking":
                 choice.parts.append(.thinking(Thinking(
                     block["thinking"]?.stringValue ?? "", signature: block["signature"]?.stringValue)))
@@ -90,6 +132,7 @@ struct MessagesAnswerReader: AnswerEventReader {
             if let tool = json["index"]?.integerValue.flatMap({ tools[$0] }), !tool.hasArguments {
                 events.append(AnswerEvent(.toolArguments(index: tool.index, "{}")))
             }
+            for citation in sources.end() { events.append(AnswerEvent(.citation(citation))) }
         case "message_delta":
             absorb(json["usage"], &events)
             if let word = json["delta"]?["stop_reason"]?.stringValue, let reason = FinishReason(messages: word) {
@@ -109,7 +152,11 @@ struct MessagesAnswerReader: AnswerEventReader {
     private mutating func begin(_ json: JSONValue, _ events: inout [AnswerEvent]) {
         let block = json["content_block"]
         switch block?["type"]?.stringValue {
-        case "text": append(block?["text"], &events) { .text($0) }
+        case "text":
+            sources.begin()
+            sources.append(block?["text"]?.stringValue ?? "")
+            for citation in block?["citations"]?.arrayValue ?? [] { sources.cite(citation) }
+            append(block?["text"], &events) { .text($0) }
         case "thinking": append(block?["thinking"], &events) { .thinking($0) }
         case "redacted_thinking": append(block?["data"], &events) { .redactedThinking($0) }
         case "tool_use":
@@ -124,7 +171,10 @@ struct MessagesAnswerReader: AnswerEventReader {
     private mutating func delta(_ json: JSONValue, _ events: inout [AnswerEvent]) {
         let delta = json["delta"]
         switch delta?["type"]?.stringValue {
-        case "text_delta": append(delta?["text"], &events) { .text($0) }
+        case "text_delta":
+            sources.append(delta?["text"]?.stringValue ?? "")
+            append(delta?["text"], &events) { .text($0) }
+        case "citations_delta": if let citation = delta?["citation"] { sources.cite(citation) }
         case "thinking_delta": append(delta?["thinking"], &events) { .thinking($0) }
         case "signature_delta": append(delta?["signature"], &events) { .signature($0) }
         case "input_json_delta":

@@ -12,6 +12,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
     private var open: Block?
     private var count = 0
     private var toolBlocks: [Int: Int] = [:]
+    private var textBlock: Int?
     private var usage: Usage?
     private var finish: FinishReason?
     private var stopSequence: String?
@@ -23,9 +24,14 @@ struct MessagesAnswerWriter: AnswerEventWriter {
     func body(_ answer: Answer) -> JSONValue {
         let choice = answer.choices.first ?? Answer.Choice()
         var content: [JSONValue] = []
+        var position = 0
         for part in choice.parts {
             switch part {
-            case .text(let text, _), .refusal(let text): content.append(["type": "text", "text": .string(text)])
+            case .text(let text, _):
+                let range = position..<position + text.unicodeScalars.count
+                content += choice.citations.isEmpty ? [["type": "text", "text": .string(text)]] : Self.blocks(text, range, choice.citations)
+                position = range.upperBound
+            case .refusal(let text): content.append(["type": "text", "text": .string(text)])
             case .thinking(let thinking):
                 if let data = thinking.redacted {
                     content.append(["type": "redacted_thinking", "data": .string(data)])
@@ -47,6 +53,22 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             "stop_reason": .optional(reason(choice.finish, choice.stopSequence, hasRefusal: Self.hasRefusal(choice))),
             "stop_sequence": .optional(choice.stopSequence), "usage": UsageShape.messages(answer.usage),
         ]
+    }
+
+    /// Citations hold for a whole block here, so the text is cut where one begins or ends.
+    private static func blocks(_ text: String, _ range: Range<Int>, _ citations: [Citation]) -> [JSONValue] {
+        let near = citations.filter { $0.range.overlaps(range) }
+        let inside = near.flatMap { [$0.range.lowerBound, $0.range.upperBound] }.filter { range.contains($0) }
+        let cuts = Set(inside + [range.lowerBound, range.upperBound]).sorted()
+        return zip(cuts, cuts.dropFirst()).map { start, end in
+            let words = text.scalars(start - range.lowerBound..<end - range.lowerBound)
+            let sources = near.filter { $0.range.lowerBound <= start && $0.range.upperBound >= end }
+            var block = ObjectBuilder()
+            block.add("type", "text")
+            block.add("text", .string(words))
+            if !sources.isEmpty { block.add("citations", .array(sources.map { CitationShape.messages($0, words: words) })) }
+            return block.value
+        }
     }
 
     private static func hasRefusal(_ choice: Answer.Choice) -> Bool {
@@ -94,6 +116,11 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             finish = reason
             stopSequence = sequence
         case .usage(let usage): self.usage = usage
+        case .citation(let citation):
+            // The words have gone out: it is said of the block that holds them, even behind its end.
+            guard let textBlock else { return }
+            let delta: JSONValue = ["type": "citations_delta", "citation": CitationShape.messages(citation)]
+            emit("content_block_delta", [.init("index", .integer(textBlock)), .init("delta", delta)], &out)
         case .logprobs, .end: break
         }
     }
@@ -119,6 +146,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             open = block
             index = count - 1
         }
+        if block == .text { textBlock = index }
         emit("content_block_delta", [.init("index", .integer(index)), .init("delta", delta)], &out)
     }
 

@@ -9,20 +9,15 @@ public import RouterCore
 public struct BedrockProvider: Provider {
     public static let family = AdaptorID.bedrock
     public static let paths: [Endpoint: String] = [.chat: "/model/{model}/converse"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
 
     public let spec: ProviderSpec
 
     public init(spec: ProviderSpec) { self.spec = spec }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
-        guard call.envelope.endpoint.isConversation else {
-            throw UpstreamFailure(
-                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
-        }
-        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
         let limit = spec.models.first { $0.id == call.upstreamModel }?.maxOutputTokens
-        let body = Preparation.bytes(try ConverseRequestWriter(rules: spec.request, modelMaxTokens: limit).write(conversation))
+        let body = try Preparation(spec: spec).converted(call, ConverseRequestWriter(rules: spec.request, modelMaxTokens: limit).write)
         guard ModelName.problem(call.upstreamModel) == nil else {
             throw UpstreamFailure(source: .gateway, kind: .modelUnavailable, detail: "the model name is not fit for a URL")
         }
@@ -61,11 +56,7 @@ public struct BedrockProvider: Provider {
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
-        let answer = ConverseAnswerReader.answer(try Preparation.tree(body))
-        var progress = AnswerProgress()
-        progress.absorb(answer)
-        progress.isDone = true
-        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+        WholeAnswer(ConverseAnswerReader.answer(try Preparation.tree(body)), for: call)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {

@@ -4,6 +4,8 @@ import RouterCore
 /// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html).
 struct ConverseAnswerReader {
     private var tools: [Int64: (index: Int, hasArguments: Bool)] = [:]
+    private var sources = BlockCitations()
+    private var textBlock: Int64?
 
     /// Cached tokens stand beside the input, as with Anthropic.
     static func usage(_ value: JSONValue?) -> Usage? {
@@ -32,8 +34,18 @@ struct ConverseAnswerReader {
 
     static func answer(_ tree: JSONValue) -> Answer {
         var choice = Answer.Choice(finish: tree["stopReason"]?.stringValue.flatMap(finish))
+        var sources = BlockCitations()
         for block in tree["output"]?["message"]?["content"]?.arrayValue ?? [] {
-            if let text = block["text"]?.stringValue { choice.parts.append(.text(text, cache: nil)) }
+            // A block with citations has its text one level deeper.
+            let cited = block["citationsContent"]
+            let pieces = (cited?["content"]?.arrayValue ?? []).compactMap { $0["text"]?.stringValue }
+            if let text = block["text"]?.stringValue ?? (cited == nil ? nil : pieces.joined()) {
+                sources.begin()
+                sources.append(text)
+                for citation in cited?["citations"]?.arrayValue ?? [] { Self.cite(citation, &sources) }
+                choice.citations += sources.end()
+                choice.parts.append(.text(text, cache: nil))
+            }
             if let call = block["toolUse"] {
                 choice.parts.append(.toolCall(ToolCall(
                     id: call["toolUseId"]?.stringValue ?? "", name: call["name"]?.stringValue ?? "",
@@ -63,7 +75,13 @@ struct ConverseAnswerReader {
         case "contentBlockDelta":
             let delta = json["delta"]
             let thought = delta?["reasoningContent"]
+            if let text = delta?["text"]?.stringValue {
+                if textBlock != block { sources.begin() }
+                textBlock = block
+                sources.append(text)
+            }
             append(delta?["text"], &events) { .text($0) }
+            if let citation = delta?["citation"] { Self.cite(citation, &sources) }
             append(thought?["text"], &events) { .thinking($0) }
             append(thought?["signature"], &events) { .signature($0) }
             append(thought?["redactedContent"], &events) { .redactedThinking($0) }
@@ -72,6 +90,7 @@ struct ConverseAnswerReader {
                 events.append(AnswerEvent(.toolArguments(index: tool.index, text)))
             }
         case "contentBlockStop":
+            for citation in sources.end() { events.append(AnswerEvent(.citation(citation))) }
             if let tool = tools[block], !tool.hasArguments { events.append(AnswerEvent(.toolArguments(index: tool.index, "{}"))) }
         case "messageStop":
             if let reason = json["stopReason"]?.stringValue.flatMap(Self.finish) {
@@ -83,6 +102,13 @@ struct ConverseAnswerReader {
             events.append(AnswerEvent(.end))
         default: break
         }
+    }
+
+    /// Of a page of the web (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Citation.html).
+    private static func cite(_ value: JSONValue, _ sources: inout BlockCitations) {
+        sources.cite(
+            url: value["location"]?["web"]?["url"]?.stringValue, title: value["title"]?.stringValue,
+            quote: (value["sourceContent"]?.arrayValue ?? []).compactMap { $0["text"]?.stringValue }.joined())
     }
 
     private func append(_ value: JSONValue?, _ events: inout [AnswerEvent], _ kind: (String) -> AnswerEvent.Kind) {

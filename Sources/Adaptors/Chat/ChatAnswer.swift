@@ -7,6 +7,8 @@ struct ChatAnswerReader: AnswerEventReader {
     let dialect: OpenAIDialect
     private var hasStarted = false
     private var calls: [Int: [Int: Int]] = [:]
+    /// Characters of each choice so far.
+    private var lengths: [Int: Int] = [:]
 
     init(usageRules: UsageRules, dialect: OpenAIDialect) {
         self.usageRules = usageRules
@@ -37,6 +39,9 @@ struct ChatAnswerReader: AnswerEventReader {
                 result.parts.append(.toolCall(ToolCall(
                     id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
                     arguments: call["function"]?["arguments"]?.stringValue ?? "")))
+            }
+            result.citations = (message["annotations"]?.arrayValue ?? []).prefix(Citation.maximum).compactMap {
+                CitationShape.read($0, in: result.text)
             }
             result.finish = choice["finish_reason"]?.stringValue.flatMap { FinishReason(chat: $0) }
             answer.choices.append(result)
@@ -70,7 +75,15 @@ struct ChatAnswerReader: AnswerEventReader {
             if let signature = detail["signature"]?.stringValue { events.append(AnswerEvent(.signature(signature), choice: choice)) }
             if let data = detail["data"]?.stringValue { events.append(AnswerEvent(.redactedThinking(data), choice: choice)) }
         }
-        if let text = delta["content"]?.stringValue, !text.isEmpty { events.append(AnswerEvent(.text(text), choice: choice)) }
+        if let text = delta["content"]?.stringValue, !text.isEmpty {
+            events.append(AnswerEvent(.text(text), choice: choice))
+            lengths[choice, default: 0] += text.unicodeScalars.count
+        }
+        for annotation in delta["annotations"]?.arrayValue?.prefix(Citation.maximum) ?? [] {
+            // Some vendors tell them before the words.
+            let bounds = 0..<max(lengths[choice] ?? 0, CitationShape.end(annotation))
+            if let citation = CitationShape.read(annotation, in: bounds) { events.append(AnswerEvent(.citation(citation), choice: choice)) }
+        }
         if let text = delta["refusal"]?.stringValue, !text.isEmpty { events.append(AnswerEvent(.refusal(text), choice: choice)) }
         for (position, call) in (delta["tool_calls"]?.arrayValue ?? []).enumerated() {
             let theirs = call["index"]?.integerValue.flatMap { Int(exactly: $0) } ?? position
@@ -152,6 +165,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
         if !thinking.isEmpty { message.add("reasoning_content", .string(thinking)) }
         if !details.isEmpty { message.add("reasoning_details", .array(details)) }
         if !calls.isEmpty { message.add("tool_calls", .array(calls)) }
+        if !choice.citations.isEmpty { message.add("annotations", .array(choice.citations.map(CitationShape.chat))) }
         return message.value
     }
 
@@ -183,6 +197,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
             let call: JSONValue = ["index": .integer(index), "function": ["arguments": .string(text)]]
             chunk(event.choice, ["tool_calls": [call]], into: &out)
         case .logprobs(let value): chunk(event.choice, [:], logprobs: value, into: &out)
+        case .citation(let citation): chunk(event.choice, ["annotations": [CitationShape.chat(citation)]], into: &out)
         case .finish(let reason, _): chunk(event.choice, [:], finish: reason.chat, into: &out)
         case .usage(let usage): lastUsage = usage
         case .end: break

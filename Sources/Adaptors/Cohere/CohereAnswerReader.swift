@@ -4,6 +4,7 @@ import RouterCore
 /// What the model plans before it calls tools (`tool_plan`) counts as thinking.
 struct CohereAnswerReader: AnswerEventReader {
     private var calls: [Int64: Int] = [:]
+    private var length = 0
 
     /// `billed_units` is what is paid for; `tokens` counts Cohere's own additions to the prompt as well.
     static func usage(_ value: JSONValue?) -> Usage? {
@@ -38,6 +39,7 @@ struct CohereAnswerReader: AnswerEventReader {
             if let text = block["thinking"]?.stringValue { choice.parts.append(.thinking(Thinking(text))) }
             if let text = block["text"]?.stringValue { choice.parts.append(.text(text, cache: nil)) }
         }
+        choice.citations = (message?["citations"]?.arrayValue ?? []).prefix(Citation.maximum).flatMap { Self.citations($0, in: choice.text) }
         for (index, call) in (message?["tool_calls"]?.arrayValue ?? []).enumerated() {
             choice.parts.append(.toolCall(ToolCall(
                 id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
@@ -52,7 +54,13 @@ struct CohereAnswerReader: AnswerEventReader {
         case "message-start": events.append(AnswerEvent(.start(id: json["id"]?.stringValue ?? "", model: "", created: nil)))
         case "content-start", "content-delta":
             if let text = message?["content"]?["thinking"]?.stringValue, !text.isEmpty { events.append(AnswerEvent(.thinking(text))) }
-            if let text = message?["content"]?["text"]?.stringValue, !text.isEmpty { events.append(AnswerEvent(.text(text))) }
+            if let text = message?["content"]?["text"]?.stringValue, !text.isEmpty {
+                events.append(AnswerEvent(.text(text)))
+                length += text.unicodeScalars.count
+            }
+        case "citation-start":
+            guard let citation = message?["citations"] else { return }
+            for citation in Self.citations(citation, in: 0..<length) { events.append(AnswerEvent(.citation(citation))) }
         case "tool-plan-delta":
             if let text = message?["tool_plan"]?.stringValue, !text.isEmpty { events.append(AnswerEvent(.thinking(text))) }
         case "tool-call-start":
@@ -72,6 +80,22 @@ struct CohereAnswerReader: AnswerEventReader {
             }
             events.append(AnswerEvent(.end))
         default: break
+        }
+    }
+
+    /// Documents that have a URL (https://docs.cohere.com/v2/docs/rag-citations).
+    private static func citations(_ value: JSONValue, in bounds: Range<Int>) -> [Citation] {
+        var range: Range<Int>?
+        if let start = value["start"]?.integerValue.flatMap({ Int(exactly: $0) }), let end = value["end"]?.integerValue.flatMap({ Int(exactly: $0) }),
+            start >= 0, start < end
+        {
+            range = start..<end
+        }
+        return (value["sources"]?.arrayValue ?? []).prefix(16).compactMap { source in
+            let document = source["document"]
+            return Citation(
+                range, url: document?["url"]?.stringValue, title: document?["title"]?.stringValue, quote: document?["snippet"]?.stringValue,
+                in: bounds)
         }
     }
 

@@ -1,4 +1,3 @@
-import HTTPTypes
 public import NIOCore
 public import RouterCore
 
@@ -7,7 +6,7 @@ public import RouterCore
 public struct CohereProvider: Provider {
     public static let family = AdaptorID.cohere
     public static let paths: [Endpoint: String] = [.chat: "/v2/chat", .models: "/v1/models", .rerank: "/v2/rerank"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
 
     public let spec: ProviderSpec
 
@@ -18,23 +17,12 @@ public struct CohereProvider: Provider {
             let body = OpenAIRequestBody(call: call, rules: spec.request, dialect: .plain, usage: spec.usage).spliced()
             return try Preparation(spec: spec).post(call, path: spec.endpoints[.rerank].flatMap { $0 } ?? "/v2/rerank", body: body)
         }
-        guard call.envelope.endpoint.isConversation else {
-            throw UpstreamFailure(
-                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
-        }
-        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
-        let body = try CohereRequestWriter(model: call.upstreamModel, rules: spec.request).write(conversation)
-        let path = spec.endpoints[.chat].flatMap { $0 } ?? "/v2/chat"
-        return try Preparation(spec: spec).post(call, path: path, body: Preparation.bytes(body))
+        let body = try Preparation(spec: spec).converted(call, CohereRequestWriter(model: call.upstreamModel, rules: spec.request).write)
+        return try Preparation(spec: spec).post(call, path: spec.endpoints[.chat].flatMap { $0 } ?? "/v2/chat", body: body)
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        guard side == .listModels else { return nil }
-        var headers = HTTPFields()
-        headers[.accept] = "application/json"
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/v1/models?page_size=1000"
-        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
-        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+        side == .listModels ? Preparation(spec: spec).list("/v1/models?page_size=1000", baseURL: baseURL, key: key) : nil
     }
 
     /// `{"models":[{"name","endpoints":["chat"],"context_length"}]}` (https://docs.cohere.com/reference/list-models).
@@ -51,17 +39,12 @@ public struct CohereProvider: Provider {
         if call.envelope.endpoint == .rerank { return try MediaAnswer(call: call, spec: spec, dialect: .plain).decode(body) }
         let tree = try Preparation.tree(body)
         if let failure = Self.failure(tree["finish_reason"], tree, false, errors(call.key)) { throw failure }
-        let answer = CohereAnswerReader().answer(tree)
-        var progress = AnswerProgress()
-        progress.absorb(answer)
-        progress.isDone = true
-        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+        return WholeAnswer(CohereAnswerReader().answer(tree), for: call)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let errors = errors(call.key)
-        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(call.envelope.endpoint, DialectContext(call)))
-        return FamilyStreamDecoder(reader: CohereAnswerReader(), mode: mode, mayLackMarker: false) { json, hasContent in
+        return FamilyStreamDecoder(CohereAnswerReader(), for: call, mayLackMarker: false) { json, hasContent in
             Self.failure(json["delta"]?["finish_reason"], json["delta"] ?? json, hasContent, errors)
         }
     }

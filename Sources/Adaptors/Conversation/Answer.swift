@@ -17,6 +17,15 @@ struct Answer: Sendable, Hashable {
         var stopSequence: String?
         /// OpenAI's `logprobs` object.
         var logprobs: JSONValue?
+        /// In the order of their places.
+        var citations: [Citation] = []
+
+        /// The places that a citation can name: all text parts in a row.
+        var text: Range<Int> {
+            0..<parts.reduce(0) { sum, part in
+                if case .text(let text, _) = part { sum + text.unicodeScalars.count } else { sum }
+            }
+        }
     }
 }
 
@@ -95,6 +104,8 @@ struct AnswerEvent: Sendable, Hashable {
         case toolBegin(index: Int, id: String, name: String)
         case toolArguments(index: Int, String)
         case logprobs(JSONValue)
+        /// Of words that have come.
+        case citation(Citation)
         case finish(FinishReason, stopSequence: String?)
         /// Cumulative: the last one counts.
         case usage(Usage)
@@ -116,7 +127,7 @@ extension AnswerProgress {
         case .redactedThinking: hasContent = true
         case .usage(let usage): self.usage = usage
         case .finish: hasFinishReason = true
-        case .signature, .logprobs, .end: break
+        case .signature, .logprobs, .citation, .end: break
         }
     }
 

@@ -33,6 +33,8 @@ struct DialectContext: Sendable {
     var startedAt: Int64 = 0
     /// For answers without an id.
     var answerID = ""
+    /// The client asked for the model's thoughts (Gemini's `includeThoughts`; the other dialects always show them).
+    var showsThoughts = false
 
     init(_ call: UpstreamCall) {
         model = call.model
@@ -41,6 +43,17 @@ struct DialectContext: Sendable {
         wantsUsage = call.envelope.wantsStreamUsage
         startedAt = call.startedAt
         answerID = call.answerID
+        if call.envelope.endpoint == .gemini { showsThoughts = Self.asksForThoughts(call.envelope.body) }
+    }
+
+    private static func asksForThoughts(_ body: ByteBuffer) -> Bool {
+        let bytes = body.readableBytesUInt8Span
+        var start = 0
+        JSONScanner.skipWhitespace(bytes, &start)
+        for path in ["generationConfig.thinkingConfig.includeThoughts", "generation_config.thinking_config.include_thoughts"] {
+            if let member = JSONPath.member(path: path, of: start, bytes) { return JSONScanner.equals(bytes, member.value, "true") }
+        }
+        return false
     }
 
     /// The vendor's own name for what it served, unless the channel renames.
@@ -54,6 +67,7 @@ enum DialectWriter {
         switch endpoint {
         case .messages: MessagesAnswerWriter(context: context)
         case .responses: ResponsesAnswerWriter(context: context)
+        case .gemini: GeminiAnswerWriter(context: context)
         default: ChatAnswerWriter(context: context)
         }
     }
@@ -63,6 +77,7 @@ enum DialectWriter {
             switch endpoint {
             case .messages: MessagesAnswerWriter(context: context).body(answer)
             case .responses: ResponsesAnswerWriter(context: context).body(answer)
+            case .gemini: GeminiAnswerWriter(context: context).body(answer)
             default: ChatAnswerWriter(context: context).body(answer)
             }
         var body = ByteBuffer()

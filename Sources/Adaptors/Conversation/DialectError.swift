@@ -6,7 +6,8 @@ public enum DialectError {
     /// The body of an error response.
     ///
     /// OpenAI: `{"error":{message,type,param,code}}`. Anthropic: `{"type":"error","error":{type,message},"request_id"}`
-    /// (https://docs.anthropic.com/en/api/errors), where the type follows from the status.
+    /// (https://docs.anthropic.com/en/api/errors), where the type follows from the status. Google: `{"error":{code,message,status,details}}`
+    /// (https://google.aip.dev/193), where the field at fault is a `BadRequest` and our code the reason of an `ErrorInfo`.
     public static func body(
         _ endpoint: Endpoint, status: Int, message: String, type: String, code: String? = nil, param: String? = nil,
         requestID: String? = nil
@@ -18,10 +19,11 @@ public enum DialectError {
 
     /// The same from a vendor's or adaptor's error object in OpenAI's shape (``UpstreamFailure/clientError``).
     public static func body(_ endpoint: Endpoint, status: Int, clientError: String, requestID: String? = nil) -> ByteBuffer {
-        guard endpoint == .messages, let error = JSONText.parse(clientError) else { return ByteBuffer(string: "{\"error\":\(clientError)}") }
+        guard endpoint == .messages || endpoint == .gemini, let error = JSONText.parse(clientError) else { return ByteBuffer(string: "{\"error\":\(clientError)}") }
         return body(
             endpoint, status: status, message: error["message"]?.stringValue ?? "the request was refused",
-            type: error["type"]?.stringValue ?? "invalid_request_error", requestID: requestID)
+            type: error["type"]?.stringValue ?? "invalid_request_error", code: error["code"]?.stringValue,
+            param: error["param"]?.stringValue, requestID: requestID)
     }
 
     /// An error inside a stream that has begun, as server-sent event. No end marker follows it.
@@ -42,10 +44,17 @@ public enum DialectError {
         return out
     }
 
+    /// What keeps a stream alive that has nothing to say yet: a comment, but for Google's clients, which take every line for data and skip empty
+    /// ones only.
+    public static func keepAlive(_ endpoint: Endpoint) -> ByteBuffer {
+        ByteBuffer(string: endpoint == .gemini ? "\n" : ": keep-alive\n\n")
+    }
+
     private static func json(
         _ endpoint: Endpoint, status: Int, message: String, type: String, code: String? = nil, param: String? = nil,
         requestID: String? = nil
     ) -> JSONValue {
+        if endpoint == .gemini { return google(status: status, message: message, code: code, param: param) }
         guard endpoint == .messages else {
             return ["error": [
                 "message": .string(message), "type": .string(type), "param": .optional(param), "code": .optional(code),
@@ -56,6 +65,45 @@ public enum DialectError {
         object.add("error", ["type": .string(anthropicType(status)), "message": .string(message)])
         object.add("request_id", text: requestID)
         return object.value
+    }
+
+    private static func google(status: Int, message: String, code: String?, param: String?) -> JSONValue {
+        var details: [JSONValue] = []
+        if let param {
+            details.append([
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [["field": .string(param), "description": .string(message)]],
+            ])
+        }
+        if let code {
+            details.append([
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(code.uppercased()), "domain": "apirouter",
+            ])
+        }
+        var error = ObjectBuilder()
+        error.add("code", .integer(status))
+        error.add("message", .string(message))
+        error.add("status", .string(googleStatus(status)))
+        if !details.isEmpty { error.add("details", .array(details)) }
+        return ["error": error.value]
+    }
+
+    /// https://cloud.google.com/apis/design/errors#handling_errors
+    private static func googleStatus(_ status: Int) -> String {
+        switch status {
+        case 401: "UNAUTHENTICATED"
+        case 402: "FAILED_PRECONDITION"
+        case 403: "PERMISSION_DENIED"
+        case 404: "NOT_FOUND"
+        case 405: "UNIMPLEMENTED"
+        case 409: "ABORTED"
+        case 429: "RESOURCE_EXHAUSTED"
+        case 499: "CANCELLED"
+        case 400..<500: "INVALID_ARGUMENT"
+        case 502, 503, 529: "UNAVAILABLE"
+        case 504: "DEADLINE_EXCEEDED"
+        default: "INTERNAL"
+        }
     }
 
     private static func anthropicType(_ status: Int) -> String {

@@ -25,6 +25,8 @@ struct FamilyStreamDecoder: StreamDecoder {
     private let failure: FailureFinder
     /// The family's streams may end without an end marker once a finish reason came.
     private let mayLackMarker: Bool
+    /// For forwarded streams without an end marker: the last event with a finish reason, which is what tells the client that all is there.
+    private var last: ByteBuffer?
     private var events: [AnswerEvent] = []
 
     static let maximumBytes = OpenAIStreamDecoder.maximumEventBytes
@@ -95,9 +97,14 @@ struct FamilyStreamDecoder: StreamDecoder {
         }
     }
 
-    private func forward(_ raw: ByteBuffer, into out: inout ByteBuffer) {
+    private mutating func forward(_ raw: ByteBuffer, into out: inout ByteBuffer) {
         guard case .forward = mode else { return }
-        out.writeImmutableBuffer(raw)
+        guard mayLackMarker, progress.hasFinishReason else {
+            out.writeImmutableBuffer(raw)
+            return
+        }
+        if let last { out.writeImmutableBuffer(last) }
+        last = raw
     }
 
     /// - Parameter raw: the end marker as it came, for a stream that is forwarded.
@@ -107,7 +114,7 @@ struct FamilyStreamDecoder: StreamDecoder {
             trailer = writer.end(into: &out)
             mode = .convert(writer)
         } else {
-            trailer = raw ?? ByteBuffer()
+            trailer = raw ?? last ?? ByteBuffer()
         }
     }
 

@@ -5,6 +5,10 @@ struct GeminiAnswerReader: AnswerEventReader {
     private var id = ""
     private var hasStarted = false
     private var calls: [Int: Int] = [:]
+    private var rulers: [Int: TextRuler] = [:]
+    private var cited: [Int: Set<Citation>] = [:]
+    private var lastUsage: Usage?
+    private var searches: Int64 = 0
 
     // MARK: Usage
 
@@ -44,9 +48,11 @@ struct GeminiAnswerReader: AnswerEventReader {
         let id = tree["responseId"]?.stringValue ?? ""
         var answer = Answer(
             id: id, model: tree["modelVersion"]?.stringValue ?? "", usage: Self.usage(tree["usageMetadata"]))
+        answer.usage?.searches = GeminiGrounding.searches(tree)
         for (position, candidate) in (tree["candidates"]?.arrayValue ?? []).enumerated() {
             var choice = Answer.Choice(logprobs: Self.logprobs(candidate["logprobsResult"]))
             var calls = 0
+            var ruler = TextRuler()
             for part in candidate["content"]?["parts"]?.arrayValue ?? [] {
                 let signature = part["thoughtSignature"]?.stringValue.map { Thinking.geminiMark + $0 }
                 if let call = part["functionCall"] {
@@ -60,8 +66,10 @@ struct GeminiAnswerReader: AnswerEventReader {
                     }
                     if let signature { Self.sign(&choice.parts, signature) }
                     if !text.isEmpty { choice.parts.append(.text(text, cache: nil)) }
+                    ruler.append(text)
                 }
             }
+            choice.citations = GeminiGrounding.citations(candidate, ruler)
             choice.finish = candidate["finishReason"]?.stringValue.flatMap { Self.finish($0, hasCalls: calls > 0) }
             answer.choices.append(choice)
         }
@@ -121,11 +129,22 @@ struct GeminiAnswerReader: AnswerEventReader {
             let choice = candidate["index"]?.integerValue.flatMap { Int(exactly: $0) } ?? position
             for part in candidate["content"]?["parts"]?.arrayValue ?? [] { read(part, choice, &events) }
             if let logprobs = Self.logprobs(candidate["logprobsResult"]) { events.append(AnswerEvent(.logprobs(logprobs), choice: choice)) }
+            // Each event may repeat what the ones before have told.
+            for citation in GeminiGrounding.citations(candidate, rulers[choice] ?? TextRuler())
+            where cited[choice, default: []].count < Citation.maximum && cited[choice, default: []].insert(citation).inserted {
+                events.append(AnswerEvent(.citation(citation), choice: choice))
+            }
             if let word = candidate["finishReason"]?.stringValue, let reason = Self.finish(word, hasCalls: calls[choice] != nil) {
                 events.append(AnswerEvent(.finish(reason, stopSequence: nil), choice: choice))
             }
         }
-        if let usage = Self.usage(json["usageMetadata"]) { events.append(AnswerEvent(.usage(usage))) }
+        let usage = Self.usage(json["usageMetadata"])
+        let found = GeminiGrounding.searches(json)
+        guard usage != nil || found > searches else { return }
+        searches = max(searches, found)
+        lastUsage = usage ?? lastUsage
+        lastUsage?.searches = searches
+        if let lastUsage { events.append(AnswerEvent(.usage(lastUsage))) }
     }
 
     private mutating func read(_ part: JSONValue, _ choice: Int, _ events: inout [AnswerEvent]) {
@@ -143,6 +162,7 @@ struct GeminiAnswerReader: AnswerEventReader {
             events.append(AnswerEvent(.toolArguments(index: index, call.arguments), choice: choice))
         } else if !isThought, !text.isEmpty {
             events.append(AnswerEvent(.text(text), choice: choice))
+            rulers[choice, default: TextRuler()].append(text)
         }
     }
 }

@@ -1,44 +1,40 @@
-import HTTPTypes
 public import NIOCore
 public import RouterCore
 
-/// Google's Gemini: `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`. No client speaks it here, so everything is converted.
+/// Google's Gemini: `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`. Clients of that dialect pass through; the others are
+/// converted.
 ///
 /// Source: https://ai.google.dev/api/generate-content. The base URL ends in `/v1beta`; the provider file says
 /// `auth: {type: header, name: x-goog-api-key}`.
 public struct GeminiProvider: Provider {
     public static let family = AdaptorID.gemini
     public static let paths: [Endpoint: String] = [.chat: "/models/{model}:generateContent", .models: "/models"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
 
     public let spec: ProviderSpec
 
     public init(spec: ProviderSpec) { self.spec = spec }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
-        guard call.envelope.endpoint.isConversation else {
-            throw UpstreamFailure(
-                source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(call.envelope.endpoint.rawValue)")
+        let body: ByteBuffer
+        if call.envelope.endpoint == .gemini {
+            let same = OpenAIRequestBody(call: call, rules: spec.request, dialect: .verbatim, usage: spec.usage).spliced()
+            body = GeminiSignature.withoutForeign(same) ?? same
+        } else {
+            body = try Preparation(spec: spec).converted(call, GeminiRequestWriter(model: call.upstreamModel, rules: spec.request).write)
         }
-        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
-        let body = try GeminiRequestWriter(model: call.upstreamModel, rules: spec.request).write(conversation)
         var template = spec.endpoints[.chat].flatMap { $0 } ?? "/models/{model}:generateContent"
         if call.envelope.isStream {
             if template.hasSuffix(":generateContent") { template = template.dropLast("generateContent".count) + "streamGenerateContent" }
             template += "?alt=sse"
         }
         let path = try Preparation.path(template, model: call.upstreamModel)
-        return try Preparation(spec: spec).post(call, path: path, body: Preparation.bytes(body))
+        return try Preparation(spec: spec).post(call, path: path, body: body)
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        guard side == .listModels else { return nil }
-        var headers = HTTPFields()
-        headers[.accept] = "application/json"
         // A page has fifty models unless asked for more.
-        let path = spec.endpoints[.models].flatMap { $0 } ?? "/models?pageSize=1000"
-        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
-        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+        side == .listModels ? Preparation(spec: spec).list("/models?pageSize=1000", baseURL: baseURL, key: key) : nil
     }
 
     /// `{"models":[{"name":"models/…","displayName","inputTokenLimit","outputTokenLimit","supportedGenerationMethods"}]}`
@@ -58,18 +54,26 @@ public struct GeminiProvider: Provider {
         let tree = try Preparation.tree(body)
         if let failure = Self.failure(tree, false, errors(call.key)) { throw failure }
         let answer = GeminiAnswerReader().answer(tree)
+        guard call.envelope.endpoint == .gemini else { return WholeAnswer(answer, for: call) }
         var progress = AnswerProgress()
         progress.absorb(answer)
         progress.isDone = true
-        return WholeAnswer(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+        // Pictures and what else only this dialect has are content as well.
+        if (tree["candidates"]?.arrayValue ?? []).contains(where: { $0["content"]?["parts"]?.arrayValue?.isEmpty == false }) {
+            progress.hasContent = true
+        }
+        return WholeAnswer(body: Renaming(call)?.apply(to: body, path: "modelVersion") ?? body, progress: progress)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let errors = errors(call.key)
-        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(call.envelope.endpoint, DialectContext(call)))
-        return FamilyStreamDecoder(reader: GeminiAnswerReader(), mode: mode, mayLackMarker: true) { json, hasContent in
-            Self.failure(json, hasContent, errors)
+        let failure: FamilyStreamDecoder.FailureFinder = { json, hasContent in Self.failure(json, hasContent, errors) }
+        guard call.envelope.endpoint == .gemini else {
+            return FamilyStreamDecoder(GeminiAnswerReader(), for: call, mayLackMarker: true, failure: failure)
         }
+        let renaming = Renaming(call)
+        let mode = FamilyStreamDecoder.Mode.forward { payload, _, _ in renaming?.apply(to: payload, path: "modelVersion") }
+        return FamilyStreamDecoder(reader: GeminiAnswerReader(), mode: mode, mayLackMarker: true, failure: failure)
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {

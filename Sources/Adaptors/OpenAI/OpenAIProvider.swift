@@ -13,7 +13,7 @@ public struct OpenAIProvider: Provider {
         .responses: "/responses", .images: "/images/generations", .speech: "/audio/speech",
         .transcriptions: "/audio/transcriptions", .moderations: "/moderations", .rerank: "/rerank",
     ]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat]
+    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
 
     public let spec: ProviderSpec
     let dialect: OpenAIDialect
@@ -45,18 +45,16 @@ public struct OpenAIProvider: Provider {
         if endpoint == call.envelope.endpoint {
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
         } else {
-            body = Preparation.bytes(try converted(call))
+            body = try converted(call)
         }
         let headers = call.envelope.delivery == .bytes ? [("Accept", "*/*")] : []
         return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
     }
 
-    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> JSONValue {
-        var conversation = try ConversationReader.read(call, drop: spec.request.drop)
-        if dialect.sendsEndUser, conversation.user == nil { conversation.user = call.endUser }
+    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> ByteBuffer {
         var passed: [JSONValue.Member] = []
         // What an aggregator understands and no dialect has words for.
-        for name in ["provider", "session_id"] where !dialect.gatewayFields.contains(name) {
+        for name in ["provider", "session_id"] where call.envelope.endpoint != .gemini && !dialect.gatewayFields.contains(name) {
             let bytes = call.envelope.body.readableBytesUInt8Span
             let member = call.envelope.members.last { JSONText.string(bytes, content: $0.key) == name }
             var json = member.map { JSONText.raw(bytes, $0.value) }
@@ -70,12 +68,16 @@ public struct OpenAIProvider: Provider {
         let writer = ChatRequestWriter(
             model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false,
             passed: passed)
-        return try writer.write(conversation)
+        return try Preparation(spec: spec).converted(call) { given throws(UpstreamFailure) in
+            var conversation = given
+            if dialect.sendsEndUser, conversation.user == nil { conversation.user = call.endUser }
+            return try writer.write(conversation)
+        }
     }
 
-    /// Responses pass through where the file says that the vendor has them; Messages never do.
+    /// Responses pass through where the file says that the vendor has them; Messages and Gemini's never do.
     private static func isConverted(_ endpoint: Endpoint, _ spec: ProviderSpec) -> Bool {
-        endpoint == .messages || endpoint == .responses && spec.endpoints[.responses] == nil
+        endpoint == .messages || endpoint == .gemini || endpoint == .responses && spec.endpoints[.responses] == nil
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
@@ -101,7 +103,7 @@ public struct OpenAIProvider: Provider {
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let endpoint = call.envelope.endpoint
         if MediaAnswer.reads(endpoint) { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }
-        guard endpoint == .messages || endpoint == .responses else {
+        guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
             return try OpenAIAnswer(call: call, spec: spec, dialect: dialect).decode(body)
         }
         let tree = try Preparation.tree(body)
@@ -113,11 +115,7 @@ public struct OpenAIProvider: Provider {
         }
         let reader = ChatAnswerReader(usageRules: spec.usage, dialect: dialect)
         if let failure = reader.failure(tree, hasContent: false, errors) { throw failure }
-        let answer = reader.answer(tree)
-        var progress = AnswerProgress()
-        progress.absorb(answer)
-        progress.isDone = true
-        return WholeAnswer(body: DialectWriter.body(answer, endpoint, DialectContext(call)), progress: progress)
+        return WholeAnswer(reader.answer(tree), for: call)
     }
 
     public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder {
@@ -129,7 +127,7 @@ public struct OpenAIProvider: Provider {
         let endpoint = call.envelope.endpoint
         if call.envelope.delivery == .bytes { return SpeechDecoder(call: call, dialect: dialect, length: nil) }
         if MediaAnswer.reads(endpoint) { return MediaStreamDecoder(call: call, spec: spec, dialect: dialect) }
-        guard endpoint == .messages || endpoint == .responses else {
+        guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
             return OpenAIStreamDecoder(call: call, spec: spec, dialect: dialect)
         }
         let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
@@ -142,8 +140,7 @@ public struct OpenAIProvider: Provider {
             }
         }
         let reader = ChatAnswerReader(usageRules: spec.usage, dialect: dialect)
-        let mode = FamilyStreamDecoder.Mode.convert(DialectWriter.stream(endpoint, DialectContext(call)))
-        return FamilyStreamDecoder(reader: reader, mode: mode, mayLackMarker: true) { json, hasContent in
+        return FamilyStreamDecoder(reader, for: call, mayLackMarker: true) { json, hasContent in
             reader.failure(json, hasContent: hasContent, errors)
         }
     }
@@ -176,6 +173,8 @@ struct OpenAIDialect: Sendable, Hashable {
     var readsFileURLs = false
 
     static let plain = OpenAIDialect()
+    /// For bodies of another dialect, where no field is the gateway's.
+    static let verbatim = OpenAIDialect(gatewayFields: [])
 
     func path(of side: SideCall) -> String? {
         switch side {

@@ -53,12 +53,12 @@ struct OpenAIRequestBody {
         case .nothing: fields.removeAll { $0.name == "provider" }
         default: break
         }
-        if call.upstreamModel != envelope.model { set("model", JSONValue.string(call.upstreamModel).text) }
+        if call.upstreamModel != envelope.model, envelope.endpoint != .gemini { set("model", JSONValue.string(call.upstreamModel).text) }
         // We need the usage of every stream for the books.
         if envelope.isStream, envelope.endpoint == .chat || envelope.endpoint == .completions, usage.streamUsageOption != false {
             askForUsage()
         }
-        if dialect.sendsEndUser, envelope.endpoint != .messages, let user = call.endUser, !has("user") { set("user", JSONValue.string(user).text) }
+        if dialect.sendsEndUser, envelope.endpoint != .messages, envelope.endpoint != .gemini, let user = call.endUser, !has("user") { set("user", JSONValue.string(user).text) }
         for rename in rules.rename where rename.from != rename.to {
             if has(rename.to) {
                 fields.removeAll { $0.name == rename.from }

@@ -47,7 +47,8 @@ struct Preparation {
 
     /// A path with the model's name in place of `{model}`.
     static func path(_ template: String, model: String) throws(UpstreamFailure) -> String {
-        guard let range = template.firstRange(of: "{model}") else { return template }
+        // Most have none, and a look for one byte is cheap.
+        guard template.utf8.contains(0x7B), let range = template.firstRange(of: "{model}") else { return template }
         guard ModelName.isSafeInPath(model) else {
             throw UpstreamFailure(
                 source: .gateway, kind: .modelUnavailable, detail: "the model name '\(model)' is not fit for a URL")

@@ -65,15 +65,6 @@ enum RetryAfter {
         else { return nil }
         if year < 100 { year += year < 70 ? 2000 : 1900 }
         guard (1970...9999).contains(year) else { return nil }
-        return daysSinceEpoch(year, Int64(index + 1), day) * 86_400 + clock[0] * 3_600 + clock[1] * 60 + clock[2]
-    }
-
-    /// Days from 1970-01-01 in the proleptic Gregorian calendar.
-    private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-        let y = month <= 2 ? year - 1 : year
-        let era = y / 400
-        let yearOfEra = y - era * 400
-        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+        return CalendarDate.days(year: year, month: Int64(index + 1), day: day) * 86_400 + clock[0] * 3_600 + clock[1] * 60 + clock[2]
     }
 }

@@ -13,6 +13,8 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
     private var tools: [Int: Int] = [:]
     private var sequence = 0
     private var finish: FinishReason?
+    /// Characters of all texts so far.
+    private var length = 0
 
     init(context: DialectContext) { self.context = context }
 
@@ -30,12 +32,24 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         /// Of a reasoning.
         var encrypted: String?
         var logprobs: [JSONValue] = []
+        /// Of a message: where its text begins in all text of the answer, how long it is, and what it cites.
+        var start = 0
+        var length = 0
+        var annotations: [JSONValue] = []
         var isOpen = true
+
+        /// - Returns: the annotation, which is now the last of this text's; nil when it is about other words.
+        mutating func annotate(_ citation: Citation) -> JSONValue? {
+            guard kind == .message, citation.range.lowerBound >= start, citation.range.lowerBound <= start + length else { return nil }
+            let annotation = CitationShape.responses(citation, from: start)
+            annotations.append(annotation)
+            return annotation
+        }
 
         var part: JSONValue {
             kind == .refusal
                 ? ["type": "refusal", "refusal": .string(text)]
-                : ["type": "output_text", "text": .string(text), "annotations": [], "logprobs": .array(logprobs)]
+                : ["type": "output_text", "text": .string(text), "annotations": .array(annotations), "logprobs": .array(logprobs)]
         }
 
         func json(isNew: Bool = false) -> JSONValue {
@@ -79,10 +93,22 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         copy.answer = answer
         copy.answer.id = context.id(answer.id)
         let choice = answer.choices.first ?? Answer.Choice()
+        var position = 0
         for part in choice.parts {
             var item = Item(kind: .message, id: "")
             switch part {
-            case .text(let text, _): item.text = text
+            case .text(let text, _):
+                let length = text.unicodeScalars.count
+                defer { position += length }
+                // Texts in a row are one message, as they are in a stream.
+                if let last = copy.items.indices.last, copy.items[last].kind == .message {
+                    copy.items[last].text += text
+                    copy.items[last].length += length
+                    continue
+                }
+                item.text = text
+                item.start = position
+                item.length = length
             case .refusal(let text):
                 item.kind = .refusal
                 item.text = text
@@ -100,6 +126,10 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             if item.kind == .message { item.logprobs = choice.logprobs?["content"]?.arrayValue ?? [] }
             item.id = copy.itemID(item.kind, copy.items.count)
             copy.items.append(item)
+        }
+        for citation in choice.citations {
+            guard let index = copy.items.lastIndex(where: { $0.kind == .message && $0.start <= citation.range.lowerBound }) else { continue }
+            _ = copy.items[index].annotate(citation)
         }
         copy.finish = choice.finish
         return copy.response(status: copy.status)
@@ -157,6 +187,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         case .logprobs(let value):
             guard let position = current(.message) else { return }
             items[position].logprobs += value["content"]?.arrayValue ?? []
+        case .citation(let citation): annotate(citation, &out)
         case .finish(let reason, _): finish = reason
         case .usage(let usage): answer.usage = usage
         case .end: break
@@ -168,6 +199,17 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         var trailer = ByteBuffer()
         emit("response.\(status)", [.init("response", response(status: status))], &trailer)
         return trailer
+    }
+
+    private mutating func annotate(_ citation: Citation, _ out: inout ByteBuffer) {
+        guard let position = items.lastIndex(where: { $0.kind == .message && $0.start <= citation.range.lowerBound }),
+            let annotation = items[position].annotate(citation)
+        else { return }
+        heldBytes += citation.url.utf8.count + (citation.title ?? "").utf8.count
+        emit("response.output_text.annotation.added", at(position) + [
+            .init("content_index", .integer(0)), .init("annotation_index", .integer(items[position].annotations.count - 1)),
+            .init("annotation", annotation),
+        ], &out)
     }
 
     private func current(_ kind: Item.Kind) -> Int? {
@@ -189,6 +231,11 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         }
         items[position].text += text
         heldBytes += text.utf8.count
+        if kind == .message {
+            let count = text.unicodeScalars.count
+            items[position].length += count
+            length += count
+        }
         switch kind {
         case .reasoning:
             emit("response.reasoning_summary_text.delta", at(position) + [
@@ -207,6 +254,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         closeAll(&out)
         var item = new
         item.id = itemID(new.kind, items.count)
+        item.start = length
         items.append(item)
         emit("response.output_item.added", [.init("output_index", .integer(items.count - 1)), .init("item", item.json(isNew: true))], &out)
         if item.kind == .message || item.kind == .refusal {

@@ -33,12 +33,15 @@ struct GatewayFile {
     }
 
     private mutating func readServer(_ cursor: YAMLCursor) {
-        guard let server = cursor.object(["host", "port", "max_body_bytes", "drain_timeout", "registration"]) else { return }
+        guard let server = cursor.object(["host", "port", "threads", "max_body_bytes", "max_calls", "max_lag", "drain_timeout", "registration"]) else { return }
         if let host = server["host"]?.string("an address") { configuration.server.host = host }
         if let port = server["port"]?.integer(0...65_535) { configuration.server.port = Int(port) }
+        if let count = server["threads"]?.integer(1...1_024) { configuration.server.threads = Int(count) }
         if let bytes = server["max_body_bytes"]?.integer(1_024...1_073_741_824) {
             configuration.server.maxBodyBytes = Int(bytes)
         }
+        if let count = server["max_calls"]?.integer(1...1_000_000) { configuration.server.maxCalls = Int(count) }
+        if let duration = server["max_lag"]?.duration(allowsZero: true) { configuration.server.maxLag = duration }
         if let duration = server["drain_timeout"]?.duration() { configuration.server.drainTimeout = duration }
         if let flag = server["registration"]?.boolean() { configuration.server.registration = flag }
     }

@@ -8,6 +8,12 @@ public struct GatewayConfiguration: Sendable {
         public var port = 3000
         public var maxBodyBytes = 33_554_432
         public var drainTimeout = Duration.seconds(30)
+        /// Event loops; nil = as many as the process may use cores.
+        public var threads: Int?
+        /// Model calls at work at a time; more are refused with 503.
+        public var maxCalls = 10_000
+        /// When an event loop is later than this, new calls are refused with 503 until it has caught up; zero = never.
+        public var maxLag = Duration.milliseconds(200)
         /// Whether strangers may register.
         public var registration = false
     }

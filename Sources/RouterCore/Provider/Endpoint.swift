@@ -8,6 +8,8 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     case responses
     /// Anthropic's Messages.
     case messages
+    /// Google's generateContent: the model and whether it streams stand in the path.
+    case gemini
     /// Pictures from words (`/images/generations`).
     case images
     /// Words to sound: the answer is binary audio (`/audio/speech`).
@@ -18,8 +20,8 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     /// Documents ordered by relevance (Cohere's and Jina's shape).
     case rerank
 
-    /// A turn of a conversation, in one of its three dialects: what serves one can serve all of them by conversion.
-    public var isConversation: Bool { self == .chat || self == .responses || self == .messages }
+    /// A turn of a conversation, in one of its four dialects: what serves one can serve all of them by conversion.
+    public var isConversation: Bool { self == .chat || self == .responses || self == .messages || self == .gemini }
 
     /// Its answers are written token by token, so that a bound on tokens can be told to the vendor.
     public var hasOutputBound: Bool { isConversation || self == .completions }

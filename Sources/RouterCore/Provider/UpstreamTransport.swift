@@ -107,6 +107,8 @@ public struct TransportFailure: Error, Sendable, Hashable {
         case protocolViolation
         case cancelled
         case shutdown
+        /// As many connections as are allowed are open.
+        case exhausted
         case other
     }
     public var kind: Kind

@@ -188,7 +188,8 @@ private struct PromptWalk {
 
     /// PNG, JPEG, GIF and WebP begin with the same base64 always.
     private static func isImageData(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
-        hasPrefix("iVBOR", bytes, start..<end) || hasPrefix("/9j/", bytes, start..<end) || hasPrefix("R0lGOD", bytes, start..<end)
+        hasPrefix("iVBOR", bytes, start..<end) || hasPrefix("/9j/", bytes, start..<end) || hasPrefix("_9j_", bytes, start..<end)
+            || hasPrefix("R0lGOD", bytes, start..<end)
             || (hasPrefix("UklGR", bytes, start..<end) && end - start > 16
                 && hasPrefix("RUJQ", bytes, start + 12..<end))
     }
@@ -219,12 +220,13 @@ private struct PromptWalk {
         if isOne("image_url") { return .imageURL }
         if isOne("file_data", "file_url", "file_uri") { return .url }
         if isOne("inline_data", "inlineData") { return .inline }
-        if isOne("functions", "response", "parameters", "input_schema") { return .open }
+        if isOne("functions", "response", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
         if isOne(
             "tool_call_id", "tool_use_id", "media_type", "mime_type", "mimeType", "signature", "thoughtSignature", "encrypted_content")
         {
             return .plain
         }
-        return isTop && isOne("metadata", "service_tier", "session_id", "prompt_cache_key", "tool_choice") ? .plain : .other
+        return isTop && isOne("metadata", "service_tier", "session_id", "prompt_cache_key", "tool_choice", "safetySettings", "safety_settings", "toolConfig", "tool_config")
+            ? .plain : .other
     }
 }

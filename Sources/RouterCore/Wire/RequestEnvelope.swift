@@ -21,12 +21,14 @@ public struct RequestEnvelope: Sendable {
     /// The model asked for.
     public internal(set) var model = ""
     public internal(set) var isStream = false
+    /// A stream is to come as one JSON array, not as server-sent events (Gemini's without `alt=sse`).
+    public internal(set) var streamsArray = false
     /// The client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
     public private(set) var wantsStreamUsage = false
-    /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect.
-    public private(set) var maxOutputTokens: Int64?
-    /// `n`, at least 1.
-    public private(set) var choices: Int64 = 1
+    /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect, `maxOutputTokens` of Gemini's.
+    public internal(set) var maxOutputTokens: Int64?
+    /// `n`, or `candidateCount` of Gemini's, at least 1.
+    public internal(set) var choices: Int64 = 1
     public private(set) var user: String?
     /// OpenRouter's fallback list.
     public private(set) var fallbackModels: [String] = []
@@ -74,7 +76,7 @@ public struct RequestEnvelope: Sendable {
     /// prompt). nil when there is nothing to hash.
     public var openingWords: AffinityKey? {
         let bytes = body.readableBytesUInt8Span
-        guard let member = member("messages") ?? member("prompt") ?? member("input") else { return nil }
+        guard let member = member("messages") ?? member("contents") ?? member("prompt") ?? member("input") else { return nil }
         var end = min(member.value.upperBound, member.value.lowerBound + 4_096)
         if member.kind == .array, var cursor = try? JSONArrayCursor(bytes, at: member.value.lowerBound) {
             var count = 0
@@ -88,6 +90,7 @@ public struct RequestEnvelope: Sendable {
 
     /// The same request with a bound on the tokens of its answer: in the field that the client used, else as `max_tokens`.
     public func limitingOutput(to tokens: Int64) throws(Rejection) -> RequestEnvelope {
+        if endpoint == .gemini { return try limitingGeminiOutput(to: tokens) }
         let bytes = body.readableBytesUInt8Span
         let isResponses = endpoint == .responses
         let given = members.filter {
@@ -110,7 +113,7 @@ public struct RequestEnvelope: Sendable {
         return members.last { JSONText.isKey($0, name, bytes) }
     }
 
-    private static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
+    static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
         var members: [JSONMember] = []
         members.reserveCapacity(16)
         do throws(JSONScanError) {
@@ -221,7 +224,7 @@ public struct RequestEnvelope: Sendable {
         }
     }
 
-    private func integer(
+    func integer(
         _ member: JSONMember, _ bytes: Span<UInt8>, _ name: String, atLeast minimum: Int64
     ) throws(Rejection) -> Int64 {
         guard member.kind == .number, let value = JSONText.integer(bytes, member.value),

@@ -33,7 +33,7 @@ public struct Gateway: Sendable {
 
     let services: GatewayServices
     let configuration: GatewayConfiguration
-    let transport: CurlTransport
+    let transport: UpstreamSwitch
     let simulator: Simulator?
     let journal: any Journal
     let options: Options
@@ -86,7 +86,7 @@ public struct Gateway: Sendable {
         let channels = snapshots.snapshot.configuration.routes.channels
         try await ChannelSwitches(store: store, health: health).load(channels.map(\.id))
         health.restore(try await store.loadHealth(), channels: channels)
-        let transport = try CurlTransport()
+        let transport = try UpstreamSwitch()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
             health: health, prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
@@ -94,7 +94,7 @@ public struct Gateway: Sendable {
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
             prices: prices, keys: keys, health: health, transport: transport, metrics: GatewayMetrics(),
-            reloader: reloader, presences: ClientPresenceRegistry(), logger: logger,
+            reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
         return Gateway(
             services: services, configuration: configuration, transport: transport, simulator: simulator,

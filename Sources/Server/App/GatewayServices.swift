@@ -17,7 +17,8 @@ public struct GatewayServices: Sendable {
     public var transport: any UpstreamTransport
     public var metrics: GatewayMetrics
     public var reloader: ConfigurationReloader
-    var presences: ClientPresenceRegistry
+    let relays: RelayTasks
+    let connections: ClientConnectionCount
     public var logger: Logger
     /// Unix seconds.
     public var startedAt: Int64

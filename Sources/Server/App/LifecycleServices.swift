@@ -27,9 +27,9 @@ struct StoreService: Service {
     }
 }
 
-/// Ends the transport's threads after the server has drained.
+/// Ends the upstream connections after the server has drained.
 struct TransportService: Service {
-    let transport: CurlTransport
+    let transport: UpstreamSwitch
 
     func run() async throws {
         try? await gracefulShutdown()

@@ -1,8 +1,10 @@
 import Adaptors
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import RouterCore
+import Storage
 
 /// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`. One factory for each row of the table in
 /// docs/ARCHITECTURE.md; nothing else decides status or type.
@@ -119,12 +121,35 @@ struct APIError: Error, HTTPResponseError {
     func response(from request: Request, context: some RequestContext) throws -> Response { response(.chat, nil) }
 
     /// In the shape of the dialect that the client speaks.
-    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> Response {
+    func answer(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> ClientAnswer {
         var headers = headers
         headers[.contentType] = "application/json"
         let body = DialectError.body(
             endpoint, status: status.code, message: message, type: type, code: code, param: param, requestID: requestID?.description)
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: body))
+        return ClientAnswer(status: status, headers: headers, bytes: body)
+    }
+
+    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> Response {
+        let answer = answer(endpoint, requestID)
+        guard case .bytes(let body) = answer.body else { return Response(status: status) }
+        return Response(status: status, headers: answer.headers, body: ResponseBody(byteBuffer: body))
+    }
+}
+
+extension APIError {
+    /// What a client of the model area is told of any error. What nobody expected is logged here, once, with the id that the client gets.
+    init(any error: any Error, _ services: GatewayServices, _ requestID: RouterCore.RequestID) {
+        switch error {
+        case let error as APIError: self = error
+        case let error as HTTPError:
+            self.init(status: error.status, type: "invalid_request_error", message: error.body ?? error.status.reasonPhrase)
+        case StoreError.database(let detail):
+            services.logger.error("the database failed", metadata: ["request_id": "\(requestID)", "error": "\(detail)"])
+            self = .unavailable("The gateway's books cannot be written at the moment; try again.")
+        default:
+            services.logger.error("unexpected error", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
+            self = .internalError()
+        }
     }
 }
 

@@ -7,9 +7,10 @@ import RouterCore
 import Storage
 
 /// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's
-/// for clients that send `anthropic-version`.
+/// for clients that send `anthropic-version`, or in Google's for those that send `x-goog-api-key`.
 enum ModelsHandlers {
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        if request.speaksGoogle { return try await GeminiHandlers.list(request, context, services) }
         let principal = try principal(context)
         let names = usable(principal, services)
         if isAnthropic(request) {
@@ -23,11 +24,17 @@ enum ModelsHandlers {
     }
 
     static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        if request.speaksGoogle { return try await GeminiHandlers.one(request, context, services) }
         let principal = try principal(context)
-        let raw = context.parameters.getCatchAll().joined(separator: "/")
-        let name = raw.removingPercentEncoding ?? raw
+        let name = name(context)
         guard usable(principal, services).contains(name) else { throw APIError.modelNotFound(name) }
         return answer(isAnthropic(request) ? anthropic(name, services) : json(name, services))
+    }
+
+    /// What stands behind `models/` in the path: names with a slash may come percent-encoded or not.
+    static func name(_ context: GatewayContext) -> String {
+        let raw = context.parameters.getCatchAll().joined(separator: "/")
+        return raw.removingPercentEncoding ?? raw
     }
 
     private static let versionHeader = HTTPField.Name("anthropic-version")
@@ -50,19 +57,23 @@ enum ModelsHandlers {
     /// nothing is charged.
     static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
-        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
-        let envelope = try await Read(limit: limit).run(request, endpoint: .messages)
+        let envelope = try Read().run(try await body(request, services), endpoint: .messages)
         guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
         return answer(["input_tokens": .integer(envelope.prompt.tokens)])
     }
 
-    private static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
+    static func body(_ request: Request, _ services: GatewayServices) async throws -> ByteBuffer {
+        let limit = services.snapshots.snapshot.configuration.server.maxBodyBytes
+        do { return try await request.body.collect(upTo: limit) } catch is NIOTooManyBytesError { throw APIError.bodyTooLarge(limit) }
+    }
+
+    static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
         guard case .key(let principal) = context.principal else { throw APIError.invalidKey(KeyRefusal.missing.message) }
         return principal
     }
 
     /// Models that an enabled channel of the key's group serves and that the key may use.
-    private static func usable(_ principal: KeyPrincipal, _ services: GatewayServices) -> [String] {
+    static func usable(_ principal: KeyPrincipal, _ services: GatewayServices) -> [String] {
         let routes = services.snapshots.snapshot.configuration.routes
         return routes.models.filter { model in
             principal.allows(model: model)
@@ -90,7 +101,7 @@ enum ModelsHandlers {
         return .object(members)
     }
 
-    private static func answer(_ value: JSONValue) -> Response {
+    static func answer(_ value: JSONValue) -> Response {
         var buffer = ByteBuffer()
         value.write(to: &buffer)
         var headers = HTTPFields()

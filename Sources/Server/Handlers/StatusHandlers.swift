@@ -57,7 +57,8 @@ enum StatusHandlers {
         let text = services.metrics.exposition(
             gauges: [
                 .init("apirouter_open_holds", "Requests that hold money.", Int64(services.meter.openHolds)),
-                .init("apirouter_client_connections", "Open client connections.", Int64(services.presences.count)),
+                .init("apirouter_client_connections", "Open client connections.", Int64(services.connections.value)),
+                .init("apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(services.relays.count)),
                 .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
                 .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
                 .init("apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(services.meter.unpostedCount)),

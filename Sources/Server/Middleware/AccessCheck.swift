@@ -11,19 +11,25 @@ struct AccessCheck: Sendable {
     func principal(_ request: Request, _ context: GatewayContext, _ access: RouteAccess) async throws -> Principal {
         switch access {
         case .open: return .anonymous
-        case .apiKey: return .key(try key(request, context))
+        case .apiKey:
+            let other = Self.googleKey(request) ?? Self.xAPIKey.flatMap { request.headers[$0] }
+            return .key(try key(bearer: request.headers[.authorization], other: other, clientIP: context.clientIP))
         case .user: return .user(try await user(request, atLeast: .user))
         case .admin: return .user(try await user(request, atLeast: .admin))
         case .root: return .user(try await user(request, atLeast: .root))
         }
     }
 
-    private func key(_ request: Request, _ context: GatewayContext) throws -> KeyPrincipal {
-        let presented = Self.bearer(request) ?? Self.xAPIKey.flatMap { request.headers[$0] }
+    /// The owner of an API key.
+    /// - Parameters:
+    ///   - bearer: the Authorization header.
+    ///   - other: the key where other dialects put it.
+    func key(bearer: String?, other: String?, clientIP: String) throws -> KeyPrincipal {
+        let presented = Self.bearer(bearer) ?? other
         switch services.keys.lookup(presentedKey: presented, now: services.clock.unixSeconds) {
         case .failure(let refusal): throw APIError.invalidKey(refusal.message)
         case .success(let principal):
-            guard principal.allows(address: context.clientIP) else { throw APIError.addressNotAllowed(context.clientIP) }
+            guard principal.allows(address: clientIP) else { throw APIError.addressNotAllowed(clientIP) }
             return principal
         }
     }
@@ -55,8 +61,16 @@ struct AccessCheck: Sendable {
 
     private static let xAPIKey = HTTPField.Name("x-api-key")
 
-    private static func bearer(_ request: Request) -> String? {
-        guard let header = request.headers[.authorization] else { return nil }
+    /// Google's clients send the key in a header of their own or in the query, which nothing here writes into a log.
+    private static func googleKey(_ request: Request) -> String? {
+        guard request.speaksGoogle else { return nil }
+        return Request.googleKeyName.flatMap { request.headers[$0] } ?? request.uri.queryParameters["key"].map(String.init)
+    }
+
+    private static func bearer(_ request: Request) -> String? { bearer(request.headers[.authorization]) }
+
+    private static func bearer(_ header: String?) -> String? {
+        guard let header else { return nil }
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return header.isEmpty ? nil : header }
         return String(parts[1])

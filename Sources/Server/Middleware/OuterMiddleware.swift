@@ -13,8 +13,6 @@ struct OuterMiddleware: RouterMiddleware {
     /// Path templates with their methods, for 405.
     private let routes: [Route]
 
-    private static let requestIDHeader = HTTPField.Name("X-Request-Id")
-
     init(services: GatewayServices, routes: [Route]) {
         self.services = services
         self.routes = routes
@@ -32,16 +30,10 @@ struct OuterMiddleware: RouterMiddleware {
         } catch {
             response = errorResponse(error, request, context)
         }
-        if let name = Self.requestIDHeader { response.headers[name] = context.requestID.description }
-        let route = context.coreContext.endpointPath.value ?? "-"
-        services.metrics.request(route: route, status: response.status.code)
-        let elapsed = context.receivedAt.duration(to: services.clock.monotonic)
-        services.logger.info(
-            "request",
-            metadata: [
-                "method": "\(request.method.rawValue)", "route": "\(route)", "status": "\(response.status.code)",
-                "ms": "\(elapsed / .milliseconds(1))", "request_id": "\(context.requestID)", "ip": "\(context.clientIP)",
-            ])
+        response.headers[AccessLog.requestIDHeader] = context.requestID.description
+        AccessLog(services: services).write(
+            method: request.method.rawValue, route: context.coreContext.endpointPath.value ?? "-", status: response.status.code,
+            receivedAt: context.receivedAt, requestID: context.requestID, clientIP: context.clientIP)
         return response
     }
 
@@ -49,38 +41,25 @@ struct OuterMiddleware: RouterMiddleware {
 
     private func isModelArea(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
 
-    /// The dialect that a path speaks, for the shape of its errors.
-    private func dialect(_ path: String) -> Endpoint {
-        let parts = path.split(separator: "/")
+    /// The dialect that a request speaks, for the shape of its errors.
+    private func dialect(_ request: Request) -> Endpoint {
+        if request.speaksGoogle { return .gemini }
+        let parts = request.uri.path.split(separator: "/")
         if parts.last == "messages" || parts.last == "count_tokens" { return .messages }
         return parts.last == "responses" ? .responses : .chat
     }
 
     private func errorResponse(_ error: any Error, _ request: Request, _ context: GatewayContext) -> Response {
         let path = request.uri.path
-        func shaped(_ error: APIError) -> Response { error.response(dialect(path), context.requestID) }
+        func shaped(_ error: APIError) -> Response { error.response(dialect(request), context.requestID) }
+        if let error = error as? ManagementError { return error.response() }
+        if let error = error as? HTTPError, error.status == .notFound { return notFound(request, shaped) }
+        let known = APIError(any: error, services, context.requestID)
+        if isModelArea(path) || error is APIError { return shaped(known) }
         switch error {
-        case let error as APIError: return shaped(error)
-        case let error as ManagementError: return error.response()
-        case let error as HTTPError where error.status == .notFound: return notFound(request, shaped)
-        case let error as HTTPError:
-            let message = error.body ?? error.status.reasonPhrase
-            return isModelArea(path)
-                ? shaped(APIError(status: error.status, type: "invalid_request_error", message: message))
-                : ManagementError(error.status, message).response()
-        case StoreError.database(let detail):
-            services.logger.error(
-                "the database failed", metadata: ["request_id": "\(context.requestID)", "error": "\(detail)"])
-            return isModelArea(path)
-                ? shaped(.unavailable("The gateway's books cannot be written at the moment; try again."))
-                : ManagementError(.serviceUnavailable, "the database does not answer").response()
-        default:
-            // Logged once, here, with the id that the client got.
-            services.logger.error(
-                "unexpected error", metadata: ["request_id": "\(context.requestID)", "error": "\(error)"])
-            return isModelArea(path)
-                ? shaped(.internalError())
-                : ManagementError(.internalServerError, "something went wrong inside the gateway").response()
+        case is HTTPError: return ManagementError(known.status, known.message).response()
+        case StoreError.database: return ManagementError(.serviceUnavailable, "the database does not answer").response()
+        default: return ManagementError(.internalServerError, "something went wrong inside the gateway").response()
         }
     }
 

@@ -1,5 +1,4 @@
-import HTTPTypes
-import Hummingbird
+import Config
 import NIOCore
 import RouterCore
 
@@ -7,25 +6,24 @@ import RouterCore
 struct Accept: Sendable {
     let services: GatewayServices
 
-    private static let sessionName = HTTPField.Name("x-session-id")
-
-    func run(_ request: Request, _ context: GatewayContext, endpoint: Endpoint) throws -> Accepted {
-        guard case .key(let principal) = context.principal else {
-            throw APIError.invalidKey("You must provide an API key: send it as 'Authorization: Bearer sk-…'.")
+    /// - Throws: ``APIError``: no valid key, or a body that would be refused anyway.
+    func run(_ request: ClientRequest) throws -> Accepted {
+        let principal = try AccessCheck(services: services).key(
+            bearer: request.header("authorization"), other: request.otherKey, clientIP: request.clientIP)
+        let snapshot = services.snapshots.snapshot
+        if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
+            throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)
         }
+        let limit = snapshot.configuration.server.maxBodyBytes
+        if let announced = request.header("content-length").flatMap(Int.init), announced > limit { throw APIError.bodyTooLarge(limit) }
         return Accepted(
-            requestID: context.requestID, principal: principal, endpoint: endpoint,
-            snapshot: services.snapshots.snapshot, receivedAt: context.receivedAt,
-            createdAt: services.clock.unixSeconds, clientIP: context.clientIP,
-            sessionHeader: Self.sessionName.flatMap { request.headers[$0] }, betas: betas(request, endpoint),
-            presence: services.presences.presence(of: context.channel), eventLoop: context.channel.eventLoop)
+            request: request, principal: principal, snapshot: snapshot, createdAt: services.clock.unixSeconds,
+            sessionHeader: request.header("x-session-id"), betas: betas(request))
     }
 
-    private static let betaName = HTTPField.Name("anthropic-beta")
-
     /// Only what a list of beta names is made of: nothing else of a client's headers reaches a vendor.
-    private func betas(_ request: Request, _ endpoint: Endpoint) -> String {
-        guard endpoint == .messages, let name = Self.betaName, let text = request.headers[name], text.utf8.count <= 1_024 else { return "" }
+    private func betas(_ request: ClientRequest) -> String {
+        guard request.endpoint == .messages, let text = request.header("anthropic-beta"), text.utf8.count <= 1_024 else { return "" }
         let isList = text.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || [0x2C, 0x20, 0x2D, 0x2E, 0x5F].contains(byte)
         }
@@ -35,18 +33,20 @@ struct Accept: Sendable {
 
 /// A request that may go on. It keeps the snapshot that it started with.
 struct Accepted: Sendable {
-    var requestID: RouterCore.RequestID
+    var request: ClientRequest
     var principal: KeyPrincipal
-    var endpoint: Endpoint
     var snapshot: GatewaySnapshot
-    var receivedAt: MonotonicInstant
     /// Unix seconds.
     var createdAt: Int64
-    var clientIP: String
     /// `x-session-id`: what keeps a conversation on one channel.
     var sessionHeader: String?
     /// Anthropic's betas that the client asked for.
     var betas = ""
-    var presence: ClientPresence?
-    var eventLoop: any EventLoop
+
+    var requestID: RouterCore.RequestID { request.requestID }
+    var endpoint: Endpoint { request.endpoint }
+    var receivedAt: MonotonicInstant { request.receivedAt }
+    var clientIP: String { request.clientIP }
+    var presence: ClientPresence { request.presence }
+    var eventLoop: any EventLoop { request.eventLoop }
 }

@@ -22,7 +22,7 @@ struct Attempt: Sendable {
             candidates: admission.candidates.map(\.route), policy: policy, deadline: deadline, tokens: admission.planned.tokens)
         services.health.requestBegan()
         while true {
-            guard admission.accepted.presence?.isGone != true, !settle.isAbandoned else { return .failed(.clientGone) }
+            guard !admission.accepted.presence.isGone, !settle.isAbandoned else { return .failed(.clientGone) }
             switch services.health.step(&sequence) {
             case .attempt(let position, let route, let ticket):
                 let candidate = PricedCandidate(route: route, quote: admission.candidates[position].quote)
@@ -48,7 +48,7 @@ struct Attempt: Sendable {
     /// Until the only channel may be asked again, or the client leaves.
     private func wait(_ duration: Duration, _ settle: Settle) async {
         let end = services.clock.monotonic.advanced(by: duration)
-        while admission.accepted.presence?.isGone != true, !settle.isAbandoned, !Task.isCancelled {
+        while !admission.accepted.presence.isGone, !settle.isAbandoned, !Task.isCancelled {
             let rest = services.clock.monotonic.duration(to: end)
             guard rest > .zero else { return }
             try? await Task.sleep(for: min(rest, .milliseconds(250)))

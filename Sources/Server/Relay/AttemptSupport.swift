@@ -44,6 +44,9 @@ extension UpstreamFailure {
             self = UpstreamFailure(
                 source: .gateway, kind: .overloaded, retry: .no, detail: "the gateway is shutting down")
             return
+        case .exhausted:
+            self = UpstreamFailure(source: .gateway, kind: .overloaded, retry: .no, detail: failure.detail)
+            return
         case .other: kind = .server
         }
         self.init(kind: kind, detail: "\(failure.kind.rawValue): \(failure.detail)")

@@ -39,11 +39,11 @@ final class PendingAnswer: Sendable {
     private let settle: Settle
     private let task: Task<Void, Never>
 
-    init(_ attempt: Attempt, _ settle: Settle) {
+    init(_ attempt: Attempt, _ settle: Settle, _ executor: LoopExecutor?) {
         self.settle = settle
         let slot = slot
         // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits for.
-        task = Task { slot.deliver(await attempt.run(settle)) }
+        task = Task(executorPreference: executor) { slot.deliver(await attempt.run(settle)) }
     }
 
     deinit {

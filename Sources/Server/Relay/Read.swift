@@ -1,28 +1,24 @@
-import HTTPTypes
-import Hummingbird
+import Adaptors
 import NIOCore
 import RouterCore
 
-/// Step 2: the body, bounded, and one scan of it. The bytes stay as they came.
+/// Step 2: one scan of the body. The bytes stay as they came; the front door has bounded them.
 struct Read: Sendable {
-    /// Bytes.
-    let limit: Int
-
-    func run(_ request: Request, endpoint: Endpoint) async throws -> RequestEnvelope {
-        if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
-            throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)
-        }
-        if let announced = request.headers[.contentLength].flatMap(Int.init), announced > limit {
-            throw APIError.bodyTooLarge(limit)
-        }
-        var body = ByteBuffer()
-        for try await chunk in request.body {
-            guard body.readableBytes + chunk.readableBytes <= limit else { throw APIError.bodyTooLarge(limit) }
-            if body.readableBytes == 0 { body = chunk } else { body.writeImmutableBuffer(chunk) }
-        }
+    /// - Throws: ``APIError`` 400 that names what is wrong.
+    func run(
+        _ body: ByteBuffer, contentType: String? = nil, endpoint: Endpoint, target: GeminiTarget? = nil
+    ) throws -> RequestEnvelope {
         do {
             if endpoint.takesForm {
-                return try RequestEnvelope(form: body, contentType: request.headers[.contentType], endpoint: endpoint)
+                return try RequestEnvelope(form: body, contentType: contentType, endpoint: endpoint)
+            }
+            if let target, endpoint == .embeddings {
+                let request = try GeminiEmbeddings.request(body, model: target.model, isBatch: target.isBatch)
+                return try RequestEnvelope(body: request, endpoint: endpoint)
+            }
+            if let target {
+                return try RequestEnvelope(
+                    gemini: body, model: target.model, isStream: target.isStream, streamsArray: target.streamsArray)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {

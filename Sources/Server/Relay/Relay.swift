@@ -1,6 +1,4 @@
 import Config
-import HTTPTypes
-import Hummingbird
 import NIOCore
 import RouterCore
 
@@ -14,25 +12,28 @@ import RouterCore
 /// 6. ``Relay``    bytes to the client as they come
 /// 7. ``Settle``   the one end of the hold: charged or voided
 enum RelayEndpoint {
+    /// - Parameter executor: where the call runs; what it starts runs there too.
     static func respond(
-        _ request: Request, _ context: GatewayContext, _ services: GatewayServices, endpoint: Endpoint
-    ) async throws -> Response {
-        let accepted = try Accept(services: services).run(request, context, endpoint: endpoint)
-        let envelope = try await Read(limit: accepted.snapshot.configuration.server.maxBodyBytes)
-            .run(request, endpoint: endpoint)
+        _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
+    ) async throws -> ClientAnswer {
+        let request = accepted.request
+        let envelope = try Read().run(
+            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
         let plan = try Plan(services: services).run(accepted, envelope)
         let admission = try await Admit(services: services).run(accepted, envelope, plan)
 
         // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
-        // response are dropped without doing so, its deinit hands the request to the settler.
+        // answer are dropped without doing so, its deinit hands the request to the settler.
         let settle = Settle(admission: admission, services: services)
         let attempt = Attempt(services: services, admission: admission)
         do {
             let result: Attempt.Result
             if envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
-                let pending = PendingAnswer(attempt, settle)
-                guard let early = await pending.result(within: keepAlive > .zero ? keepAlive : nil) else {
+                let pending = PendingAnswer(attempt, settle, executor)
+                // In a JSON array there is no place for comments.
+                let isPatient = keepAlive > .zero && !envelope.streamsArray
+                guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
                     return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
                 }
                 result = early

@@ -1,22 +1,20 @@
 import Adaptors
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import RouterCore
 
 /// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream, in the shape of its dialect.
 enum RelayErrors {
-    static func answer(_ failure: UpstreamFailure, _ endpoint: Endpoint, _ requestID: RouterCore.RequestID) -> Response {
+    static func answer(_ failure: UpstreamFailure, _ endpoint: Endpoint, _ requestID: RouterCore.RequestID) -> ClientAnswer {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
             // The client's own request is at fault: the vendor's words serve best.
             var headers = HTTPFields()
             headers[.contentType] = "application/json"
-            return Response(
+            return ClientAnswer(
                 status: HTTPResponse.Status(code: status), headers: headers,
-                body: ResponseBody(
-                    byteBuffer: DialectError.body(endpoint, status: status, clientError: error, requestID: requestID.description)))
+                bytes: DialectError.body(endpoint, status: status, clientError: error, requestID: requestID.description))
         }
-        return apiError(failure).response(endpoint, requestID)
+        return apiError(failure).answer(endpoint, requestID)
     }
 
     static func apiError(_ failure: UpstreamFailure) -> APIError {

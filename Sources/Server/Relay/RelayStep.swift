@@ -1,5 +1,5 @@
+import Adaptors
 import HTTPTypes
-import Hummingbird
 import Logging
 import NIOCore
 import RouterCore
@@ -15,16 +15,16 @@ struct Relay: Sendable {
 
     // MARK: Whole answers
 
-    func send(_ answer: WholeAnswer) async throws -> Response {
-        let isGone = settle.admission.accepted.presence?.isGone == true
+    func send(_ answer: WholeAnswer) async throws -> ClientAnswer {
+        let isGone = settle.admission.accepted.presence.isGone
         try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
         var headers = limitHeaders
         headers[.contentType] = answer.contentType ?? "application/json"
-        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: answer.body))
+        return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
     }
 
     /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
-    func refuse(_ failure: UpstreamFailure) async throws -> Response {
+    func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
         let error = RelayErrors.answer(failure, endpoint, requestID)
         let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
         try await settle.end(Settle.End(outcome: outcome, status: error.status.code, failure: failure))
@@ -33,53 +33,54 @@ struct Relay: Sendable {
 
     // MARK: Streams
 
-    func stream(_ answer: StreamAnswer) -> Response {
+    func stream(_ answer: StreamAnswer) -> ClientAnswer {
         let relay = self
-        let body = ResponseBody { writer in
-            var run = StreamRun(answer: answer, settle: relay.settle)
-            try await run.relay(to: &writer)
-            try await writer.finish(nil)
-            await run.release()
-        }
-        return Response(status: .ok, headers: streamHeaders(answer.contentType), body: body)
+        return ClientAnswer(
+            status: .ok, headers: streamHeaders(answer.contentType),
+            body: .stream { client in
+                var run = StreamRun(answer: answer, settle: relay.settle)
+                try await run.relay(to: client)
+                client.finish()
+                await run.release()
+            })
     }
 
     /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
     /// is left to ask. Failing over stays possible meanwhile; only the status is given away, so a failure is told in band.
-    func stream(_ pending: PendingAnswer, keepAlive: Duration) -> Response {
+    func stream(_ pending: PendingAnswer, keepAlive: Duration) -> ClientAnswer {
         let relay = self
-        let body = ResponseBody { writer in
+        let body: @Sendable (ClientConnection) async throws -> Void = { client in
             var isGone = false
             var result: Attempt.Result?
             while result == nil {
                 if !isGone {
-                    do { try await writer.write(ByteBuffer(string: ": keep-alive\n\n")) } catch { isGone = true }
+                    do { try await client.write(DialectError.keepAlive(relay.endpoint)) } catch { isGone = true }
                 }
                 result = await pending.result(within: isGone ? nil : keepAlive)
             }
             switch result {
             case .stream(let answer):
                 var run = StreamRun(answer: answer, settle: relay.settle)
-                try await run.relay(to: &writer)
-                try await writer.finish(nil)
+                try await run.relay(to: client)
+                client.finish()
                 await run.release()
             case .failed(let failure):
                 if failure.source == .downstream { isGone = true }
                 try await relay.settle.end(
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
-                if !isGone { try await writer.write(RelayErrors.event(failure, relay.endpoint, hasContent: false)) }
+                if !isGone { try await client.write(RelayErrors.event(failure, relay.endpoint, hasContent: false)) }
                 throw failure
             case .whole(let answer):
                 // The vendor has ignored that a stream was asked for: its answer is the one event.
                 try await relay.settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
-                if !isGone { try await writer.write(Self.event(answer.body)) }
-                try await writer.finish(nil)
+                if !isGone { try await client.write(Self.event(answer.body)) }
+                client.finish()
             case nil:
                 await relay.settle.abandon()
                 throw UpstreamFailure.nothingTried
             }
         }
-        return Response(status: .ok, headers: streamHeaders(nil), body: body)
+        return ClientAnswer(status: .ok, headers: streamHeaders(nil), body: .stream(body))
     }
 
     private static func event(_ body: ByteBuffer) -> ByteBuffer {
@@ -111,7 +112,7 @@ struct Relay: Sendable {
 private struct StreamRun {
     private var answer: StreamAnswer
     private let settle: Settle
-    private let presence: ClientPresence?
+    private let presence: ClientPresence
     private var clientIsGone = false
     private var upstreamWait = Duration.zero
 
@@ -126,22 +127,22 @@ private struct StreamRun {
 
     /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
     ///   chunked body, so that a cut stream never looks complete.
-    @concurrent mutating func relay(to writer: inout any ResponseBodyWriter) async throws {
+    mutating func relay(to client: ClientConnection) async throws {
         let drain = DrainTimer(
             body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
         if answer.cancelsWithClient {
             let body = answer.body
-            presence?.onGone { body.cancel() }
+            presence.onGone { body.cancel() }
         } else {
-            presence?.onGone { drain.start() }
+            presence.onGone { drain.start() }
         }
         defer {
-            presence?.clear()
+            presence.clear()
             drain.stop()
         }
-        await write(answer.held, to: &writer)
-        let failure = await pump(to: &writer)
-        try await finish(failure, to: &writer)
+        await write(answer.held, to: client)
+        let failure = await pump(to: client)
+        try await finish(failure, to: client)
     }
 
     /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
@@ -160,7 +161,7 @@ private struct StreamRun {
 
     /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
     /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
-    @concurrent private mutating func pump(to writer: inout any ResponseBodyWriter) async -> UpstreamFailure? {
+    private mutating func pump(to client: ClientConnection) async -> UpstreamFailure? {
         if let failure = answer.failure { return failure }
         if answer.hasEnded { return nil }
         do throws(UpstreamFailure) {
@@ -168,17 +169,17 @@ private struct StreamRun {
                 var out = ByteBuffer()
                 guard let bytes = try await next() else {
                     try answer.decoder.finish(into: &out)
-                    await write(out, to: &writer)
+                    await write(out, to: client)
                     return nil
                 }
                 do throws(UpstreamFailure) {
                     try answer.decoder.push(bytes, into: &out)
                 } catch {
-                    await write(out, to: &writer)
+                    await write(out, to: client)
                     throw error
                 }
                 settle.delivered(answer.decoder.progress)
-                await write(out, to: &writer)
+                await write(out, to: client)
             }
             return nil
         } catch {
@@ -194,7 +195,7 @@ private struct StreamRun {
         do throws(TransportFailure) {
             return try await answer.body.next()
         } catch {
-            var failure = UpstreamFailure(transport: error, clientGone: presence?.isGone == true || clientIsGone)
+            var failure = UpstreamFailure(transport: error, clientGone: presence.isGone || clientIsGone)
             // The deadline of the whole call says nothing of the channel: a slow client may have used it up.
             if error.kind == .totalTimeout { failure.source = .gateway }
             throw failure
@@ -202,17 +203,17 @@ private struct StreamRun {
     }
 
     /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by the policy.
-    @concurrent private mutating func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async {
+    private mutating func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
         guard bytes.readableBytes > 0, !clientIsGone else { return }
         do {
-            try await writer.write(bytes)
+            try await client.write(bytes)
         } catch {
             clientIsGone = true
             if answer.cancelsWithClient { answer.body.cancel() }
         }
     }
 
-    @concurrent private mutating func finish(_ failure: UpstreamFailure?, to writer: inout any ResponseBodyWriter) async throws {
+    private mutating func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws {
         let progress = answer.decoder.progress
         let wait = upstreamWait
         settle.update { state in
@@ -221,18 +222,18 @@ private struct StreamRun {
             if let generationID { state.progress.generationID = generationID }
             state.upstreamWait += wait
         }
-        let isGone = clientIsGone || presence?.isGone == true
+        let isGone = clientIsGone || presence.isGone
         tellHealth(failure)
         guard let failure else {
             try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
             let trailer = answer.decoder.trailer
-            if !isGone, trailer.readableBytes > 0 { try await writer.write(trailer) }
+            if !isGone, trailer.readableBytes > 0 { try await client.write(trailer) }
             return
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))
         // In binary data there is no place for words; the connection that breaks says it.
-        if !isGone, answer.contentType == nil { try await writer.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
+        if !isGone, answer.contentType == nil { try await client.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
         throw failure
     }
 

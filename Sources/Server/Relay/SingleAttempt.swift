@@ -1,3 +1,4 @@
+import Adaptors
 import Config
 import HTTPTypes
 import NIOCore
@@ -63,7 +64,7 @@ struct SingleAttempt: Sendable {
         let presence = admission.accepted.presence
         let policy = disconnectPolicy
         settle.cancels(with: cancellation)
-        if policy == .cancel { presence?.onGone { cancellation.cancel() } }
+        if policy == .cancel { presence.onGone { cancellation.cancel() } }
         let response = try await send(request, cancellation)
         if let id = provider.generationID(response.head) { settle.generation(id) }
         guard (200..<300).contains(response.head.status) else {
@@ -76,7 +77,11 @@ struct SingleAttempt: Sendable {
                 if admission.envelope.endpoint == .transcriptions { return try await whole(response, provider, call) }
                 throw await notAStream(response, provider, call)
             }
-            return .stream(try await firstContent(response, provider.streamDecoder(for: call, head: response.head)))
+            let decoder = provider.streamDecoder(for: call, head: response.head)
+            guard admission.envelope.streamsArray else { return .stream(try await firstContent(response, decoder)) }
+            var array = try await firstContent(response, JSONArrayDecoder(decoder))
+            array.contentType = "application/json; charset=utf-8"
+            return .stream(array)
         case .bytes:
             let type = AnswerType(response.head)
             guard !type.isJSON else { throw await notAStream(response, provider, call) }
@@ -118,7 +123,7 @@ struct SingleAttempt: Sendable {
         do throws(TransportFailure) {
             return try await services.transport.send(request, options: options, cancellation: cancellation)
         } catch {
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
     }
 
@@ -180,7 +185,7 @@ struct SingleAttempt: Sendable {
                 }
             }
         } catch {
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
         return whole
     }
@@ -240,7 +245,7 @@ struct SingleAttempt: Sendable {
             return try await body.next()
         } catch {
             if timer.hasFired { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
-            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence?.isGone == true)
+            throw UpstreamFailure(transport: error, clientGone: admission.accepted.presence.isGone)
         }
     }
 }

@@ -3,28 +3,34 @@ import RouterCore
 
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
-    static let all: [Route] = models("/v1") + models("/api/v1") + users + money + operations
+    static let all: [Route] = models("/v1") + models("/api/v1") + google + users + money + operations
 
     /// The OpenAI-compatible area; under `/api/v1` as well, where OpenRouter's clients look.
     private static func models(_ prefix: String) -> [Route] {
         [
-            Route(.post, "\(prefix)/chat/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .chat) },
-            Route(.post, "\(prefix)/completions", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .completions) },
-            Route(.post, "\(prefix)/embeddings", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .embeddings) },
-            Route(.post, "\(prefix)/responses", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .responses) },
-            Route(.post, "\(prefix)/messages", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .messages) },
+            Route("\(prefix)/chat/completions", relay: .chat),
+            Route("\(prefix)/completions", relay: .completions),
+            Route("\(prefix)/embeddings", relay: .embeddings),
+            Route("\(prefix)/responses", relay: .responses),
+            Route("\(prefix)/messages", relay: .messages),
             Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
-            Route(.post, "\(prefix)/images/generations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .images) },
-            Route(.post, "\(prefix)/audio/speech", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .speech) },
-            Route(.post, "\(prefix)/audio/transcriptions", .apiKey) {
-                try await RelayEndpoint.respond($0, $1, $2, endpoint: .transcriptions)
-            },
-            Route(.post, "\(prefix)/moderations", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .moderations) },
-            Route(.post, "\(prefix)/rerank", .apiKey) { try await RelayEndpoint.respond($0, $1, $2, endpoint: .rerank) },
+            Route("\(prefix)/images/generations", relay: .images),
+            Route("\(prefix)/audio/speech", relay: .speech),
+            Route("\(prefix)/audio/transcriptions", relay: .transcriptions),
+            Route("\(prefix)/moderations", relay: .moderations),
+            Route("\(prefix)/rerank", relay: .rerank),
             Route(.get, "\(prefix)/models", .apiKey, ModelsHandlers.list),
             Route(.get, "\(prefix)/models/**", .apiKey, ModelsHandlers.one),
         ]
     }
+
+    /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the path.
+    private static let google: [Route] = [
+        Route(.post, "/v1/models/**", .apiKey, GeminiHandlers.act),
+        Route(.post, "/v1beta/models/**", .apiKey, GeminiHandlers.act),
+        Route(.get, "/v1beta/models", .apiKey, GeminiHandlers.list),
+        Route(.get, "/v1beta/models/**", .apiKey, GeminiHandlers.one),
+    ]
 
     private static let users: [Route] = [
         Route(.post, "/api/user/login", .open, UserHandlers.login),
@@ -79,10 +85,12 @@ func buildRouter(_ services: GatewayServices) -> Hummingbird.Router<GatewayConte
     router.add(middleware: OuterMiddleware(services: services, routes: GatewayRoutes.all))
     let check = AccessCheck(services: services)
     for route in GatewayRoutes.all {
+        // Model calls never come here: the front door keeps them.
+        guard case .handler(let handler) = route.work else { continue }
         router.on(RouterPath(route.path), method: route.method) { request, context in
             var context = context
             context.principal = try await check.principal(request, context, route.access)
-            return try await route.handler(request, context, services)
+            return try await handler(request, context, services)
         }
     }
     return router

@@ -5,16 +5,28 @@ import Synchronization
 /// classes, failure kinds; never model names of clients, users or URLs.
 public final class GatewayMetrics: Sendable {
     private struct State {
-        var requests: [String: Int64] = [:]
-        var attempts: [String: Int64] = [:]
-        var probes: [String: Int64] = [:]
-        var outcomes: [String: Int64] = [:]
+        var requests: [Labels: Int64] = [:]
+        var attempts: [Labels: Int64] = [:]
+        var probes: [Labels: Int64] = [:]
+        var outcomes: [Labels: Int64] = [:]
         var chargedNanos: Int128 = 0
+        var refusedByLoad: Int64 = 0
         var overheadBuckets = [Int64](repeating: 0, count: GatewayMetrics.bucketBoundsMicroseconds.count + 1)
         var overheadSumMicroseconds: Int64 = 0
         var overheadCount: Int64 = 0
     }
     private let state = Mutex(State())
+
+    /// Values of two labels at most; their text is made when somebody asks for it.
+    private struct Labels: Hashable {
+        var name: String
+        var number: Int64 = 0
+
+        init(_ name: String, _ number: Int64 = 0) {
+            self.name = name
+            self.number = number
+        }
+    }
 
     /// Upper bounds of the overhead histogram, microseconds.
     static let bucketBoundsMicroseconds: [Int64] = [
@@ -24,20 +36,22 @@ public final class GatewayMetrics: Sendable {
     public init() {}
 
     func request(route: String, status: Int) {
-        state.withLock { $0.requests["route=\"\(route)\",status=\"\(status)\"", default: 0] += 1 }
+        state.withLock { $0.requests[Labels(route, Int64(status)), default: 0] += 1 }
     }
 
     func attempt(channelID: Int64, result: String) {
-        state.withLock { $0.attempts["channel=\"\(channelID)\",result=\"\(result)\"", default: 0] += 1 }
+        state.withLock { $0.attempts[Labels(result, channelID), default: 0] += 1 }
     }
 
     func probe(channelID: Int64, result: String) {
-        state.withLock { $0.probes["channel=\"\(channelID)\",result=\"\(result)\"", default: 0] += 1 }
+        state.withLock { $0.probes[Labels(result, channelID), default: 0] += 1 }
     }
+
+    func refusedByLoad() { state.withLock { $0.refusedByLoad += 1 } }
 
     func ended(_ record: RequestRecord) {
         state.withLock { state in
-            state.outcomes["outcome=\"\(record.outcome.rawValue)\"", default: 0] += 1
+            state.outcomes[Labels(record.outcome.rawValue), default: 0] += 1
             state.chargedNanos += Int128(record.charge?.nanos ?? 0)
         }
     }
@@ -73,14 +87,24 @@ public final class GatewayMetrics: Sendable {
     public func exposition(gauges: [Gauge]) -> String {
         let state = state.withLock { $0 }
         var text = ""
-        func counter(_ name: String, _ help: String, _ values: [String: Int64]) {
+        func counter(_ name: String, _ help: String, _ values: [Labels: Int64], _ words: (Labels) -> String) {
             text += "# HELP \(name) \(help)\n# TYPE \(name) counter\n"
-            for (labels, value) in values.sorted(by: { $0.key < $1.key }) { text += "\(name){\(labels)} \(value)\n" }
+            for (labels, value) in values.map({ (words($0.key), $0.value) }).sorted(by: { $0.0 < $1.0 }) {
+                text += "\(name){\(labels)} \(value)\n"
+            }
         }
-        counter("apirouter_requests_total", "Requests by route template and status.", state.requests)
-        counter("apirouter_attempts_total", "Upstream attempts by channel and result.", state.attempts)
-        counter("apirouter_probes_total", "Active probes by channel and result.", state.probes)
-        counter("apirouter_outcomes_total", "Finished model requests by outcome.", state.outcomes)
+        counter("apirouter_requests_total", "Requests by route template and status.", state.requests) {
+            "route=\"\($0.name)\",status=\"\($0.number)\""
+        }
+        counter("apirouter_attempts_total", "Upstream attempts by channel and result.", state.attempts) {
+            "channel=\"\($0.number)\",result=\"\($0.name)\""
+        }
+        counter("apirouter_probes_total", "Active probes by channel and result.", state.probes) {
+            "channel=\"\($0.number)\",result=\"\($0.name)\""
+        }
+        counter("apirouter_outcomes_total", "Finished model requests by outcome.", state.outcomes) { "outcome=\"\($0.name)\"" }
+        text += "# HELP apirouter_refused_by_load_total Model calls refused because the gateway was at its limit.\n"
+        text += "# TYPE apirouter_refused_by_load_total counter\napirouter_refused_by_load_total \(state.refusedByLoad)\n"
         text += "# HELP apirouter_charged_usd_total Sum of charges in USD.\n# TYPE apirouter_charged_usd_total counter\n"
         text += "apirouter_charged_usd_total \(NanoUSD(nanos: Int64(clamping: state.chargedNanos)).usdText)\n"
         let name = "apirouter_overhead_seconds"

@@ -7,6 +7,7 @@ import Synchronization
 public final class GatewaySnapshot: Sendable {
     public let configuration: GatewayConfiguration
     private let providers: [String: any Provider]
+    private let capabilities: [String: Set<Endpoint>]
     let catalogue: Catalogue
 
     /// `builtinBaseURL` replaces `builtin:simulator`, once the simulator runs.
@@ -23,6 +24,7 @@ public final class GatewaySnapshot: Sendable {
         var providers: [String: any Provider] = [:]
         for spec in configuration.providers { providers[spec.name] = AdaptorRegistry.provider(for: spec) }
         self.providers = providers
+        capabilities = providers.mapValues(\.capabilities)
     }
 
     /// The name in provider files for the demo upstream that runs inside this process.
@@ -48,7 +50,7 @@ public final class GatewaySnapshot: Sendable {
 
     func provider(of channel: Channel) -> (any Provider)? { providers[channel.provider.name] }
 
-    func capabilities(of channel: Channel) -> Set<Endpoint> { provider(of: channel)?.capabilities ?? [] }
+    func capabilities(of channel: Channel) -> Set<Endpoint> { capabilities[channel.provider.name] ?? [] }
 
     /// What routing asks of the adaptors. Prices are added where a request's wishes need them.
     var routeFacts: RouteFacts {

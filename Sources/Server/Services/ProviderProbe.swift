@@ -50,10 +50,13 @@ public struct ProviderProbe: Sendable {
     /// The upstream request that a client's body becomes, as text. Credentials, and headers with values from the environment, are
     /// `<redacted>`.
     /// - Throws: ``Problem`` with the reason why the vendor cannot be asked this.
-    public func explain(_ body: ByteBuffer, endpoint: Endpoint) throws(Problem) -> String {
+    public func explain(_ body: ByteBuffer, endpoint: Endpoint, model: String? = nil, isStream: Bool = false) throws(Problem) -> String {
         let envelope: RequestEnvelope
         do {
-            envelope = try RequestEnvelope(body: body, endpoint: endpoint)
+            // Gemini's has both in its path.
+            envelope = endpoint == .gemini
+                ? try RequestEnvelope(gemini: body, model: model ?? spec.models.first?.id ?? "", isStream: isStream)
+                : try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {
             throw Problem(message: "the request is not one of \(endpoint.rawValue): \(error.message)")
         }

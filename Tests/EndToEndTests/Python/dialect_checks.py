@@ -4,16 +4,20 @@
 
 Exits non-zero at the first thing that is not as it should be.
 """
+import base64
 import json
 import sys
+import urllib.error
+import urllib.request
 
 import anthropic
 import openai
 from google import genai
+from google.genai import errors, types
 
 base, key, poor_key, simulator = sys.argv[1:5]
 passed = 0
-FAMILIES = ["openai", "anthropic", "gemini", "cohere"]
+FAMILIES = ["openai", "anthropic", "gemini", "cohere", "openrouter", "azure-openai", "bedrock"]
 TEXT = "one two three four"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city", "days"],
@@ -32,13 +36,14 @@ def raises(name, kind, call, status):
     try:
         call()
     except kind as error:
-        check(name, error.status_code == status, repr(error))
+        check(name, (error.code if isinstance(error, errors.APIError) else error.status_code) == status, repr(error))
         return error
     check(name, False, "no error")
 
 
 chat = openai.OpenAI(base_url=base + "/v1", api_key=key, max_retries=0)
 messages = anthropic.Anthropic(base_url=base, api_key=key, max_retries=0)
+gemini = genai.Client(api_key=key, http_options={"base_url": base})
 
 
 def openai_chat(family, model):
@@ -70,10 +75,11 @@ def openai_chat(family, model):
         {"role": "tool", "tool_call_id": made[0].id, "content": "sunny"}, {"role": "user", "content": "and then"}]
     answer = chat.chat.completions.create(model=model, messages=turn, max_tokens=50)
     check(f"chat second turn to {family}", answer.choices[0].message.content == "and then", answer)
-    shaped = chat.chat.completions.create(
-        model=model, messages=ask, max_tokens=50,
-        response_format={"type": "json_schema", "json_schema": {"name": "trip", "strict": True, "schema": SCHEMA}})
-    check(f"chat schema to {family}", json.loads(shaped.choices[0].message.content) == {"city": "text", "days": 1}, shaped)
+    if family != "bedrock":  # Converse has no words for it.
+        shaped = chat.chat.completions.create(
+            model=model, messages=ask, max_tokens=50,
+            response_format={"type": "json_schema", "json_schema": {"name": "trip", "strict": True, "schema": SCHEMA}})
+        check(f"chat schema to {family}", json.loads(shaped.choices[0].message.content) == {"city": "text", "days": 1}, shaped)
     image = [{"role": "user", "content": [
         {"type": "text", "text": "look at this"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PIXEL}}]}]
@@ -120,7 +126,7 @@ def anthropic_messages(family, model):
         {"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": made[0].id, "content": "sunny"}, {"type": "text", "text": "and then"}]}]
     answer = messages.messages.create(model=model, max_tokens=50, messages=turn, tools=[tool], tool_choice={"type": "none"}) \
-        if family in ("openai", "anthropic") else messages.messages.create(model=model, max_tokens=50, messages=turn)
+        if family in ("openai", "anthropic", "openrouter", "azure-openai") else messages.messages.create(model=model, max_tokens=50, messages=turn)
     check(f"messages second turn to {family}", answer.content, answer)
     image = [{"role": "user", "content": [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}, {"type": "text", "text": "look"}]}]
@@ -128,10 +134,60 @@ def anthropic_messages(family, model):
     check(f"messages image to {family}", seen.content[0].text == "look", seen)
 
 
+def google_gemini(family, model):
+    def ask(contents=TEXT, **settings):
+        return gemini.models.generate_content(
+            model=model, contents=contents, config=types.GenerateContentConfig(max_output_tokens=50, **settings))
+
+    def stream(**settings):
+        return list(gemini.models.generate_content_stream(
+            model=model, contents=TEXT, config=types.GenerateContentConfig(max_output_tokens=50, **settings)))
+
+    answer = ask(system_instruction="be brief")
+    check(f"gemini to {family}", answer.text == TEXT and answer.model_version == model, answer)
+    check(f"gemini to {family}: finish", answer.candidates[0].finish_reason == types.FinishReason.STOP, answer)
+    usage = answer.usage_metadata
+    check(f"gemini to {family}: usage", (usage.prompt_token_count, usage.candidates_token_count) == (9, 4), usage)
+    chunks = stream()
+    check(f"gemini stream to {family}", "".join(chunk.text or "" for chunk in chunks) == TEXT, chunks)
+    last = chunks[-1]
+    check(f"gemini stream to {family}: end", last.candidates[0].finish_reason == types.FinishReason.STOP, last)
+    check(f"gemini stream to {family}: usage", last.usage_metadata.candidates_token_count == 4, last)
+    for declared in (
+            {"parameters_json_schema": SCHEMA},
+            {"parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}, "days": {"type": "INTEGER"}}, "required": ["city", "days"]}}):
+        tool = types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", description="d", **declared)])
+        call = ask(tools=[tool])
+        made = call.function_calls
+        check(f"gemini tools to {family}", made and made[0].name == "weather" and made[0].args == {"city": "text", "days": 1}, call)
+    parts = [part for chunk in stream(tools=[tool]) for part in (chunk.candidates[0].content.parts if chunk.candidates[0].content else None) or []]
+    made = [part.function_call for part in parts if part.function_call]
+    check(f"gemini tool stream to {family}", len(made) == 1 and made[0].args == {"city": "text", "days": 1}, parts)
+    # The next turn carries the call as it came and its result, without an id of its own.
+    turn = [types.UserContent(TEXT), call.candidates[0].content, types.Content(role="user", parts=[
+        types.Part.from_function_response(name="weather", response={"result": "sunny"}), types.Part(text="and then")])]
+    answer = ask(turn)
+    check(f"gemini second turn to {family}", answer.text == "and then", answer)
+    google_schema = {
+        "type": "OBJECT", "properties": {"city": {"type": "STRING"}, "days": {"type": "INTEGER"}}, "required": ["city", "days"]}
+    for schema in ({"response_json_schema": SCHEMA}, {"response_schema": google_schema}) if family != "bedrock" else ():
+        shaped = ask(response_mime_type="application/json", **schema)
+        check(f"gemini schema to {family}", json.loads(shaped.text) == {"city": "text", "days": 1}, shaped)
+    seen = ask([types.Part.from_bytes(data=base64.b64decode(PIXEL), mime_type="image/png"), "look at this"])
+    check(f"gemini image to {family}", seen.text == "look at this", seen)
+    # A conversation that the SDK keeps.
+    session = gemini.chats.create(model=model)
+    session.send_message("one two")
+    check(f"gemini chat session to {family}", session.send_message("three four").text == "three four", session.get_history())
+    streamed = "".join(chunk.text or "" for chunk in session.send_message_stream("five six"))
+    check(f"gemini chat session to {family}: stream", streamed == "five six" and session.send_message("seven").text == "seven", streamed)
+
+
 for family in FAMILIES:
     openai_chat(family, f"sim-{family}")
     openai_responses(family, f"sim-{family}")
     anthropic_messages(family, f"sim-{family}")
+    google_gemini(family, f"sim-{family}")
 
 # Errors in the dialect that is spoken.
 poor = anthropic.Anthropic(base_url=base, api_key=poor_key, max_retries=0)
@@ -151,6 +207,67 @@ error = raises(
     "seed to anthropic", openai.BadRequestError,
     lambda: chat.chat.completions.create(model="sim-anthropic", messages=ask["messages"], seed=7), 400)
 check("seed is named", "seed" in str(error.body), error.body)
+
+# The same in Google's dialect.
+def generate(client=gemini, model="sim-anthropic", **settings):
+    return client.models.generate_content(model=model, contents="hi", config=types.GenerateContentConfig(**settings))
+
+
+error = raises("gemini 401", errors.ClientError, lambda: generate(genai.Client(api_key="sk-wrong", http_options={"base_url": base})), 401)
+check("gemini 401 status", error.status == "UNAUTHENTICATED", error)
+raises("gemini 402", errors.ClientError, lambda: generate(genai.Client(api_key=poor_key, http_options={"base_url": base})), 402)
+error = raises("gemini 404", errors.ClientError, lambda: generate(model="nobody"), 404)
+check("gemini 404 status", error.status == "NOT_FOUND", error)
+error = raises("gemini seed to anthropic", errors.ClientError, lambda: generate(seed=7), 400)
+check("gemini seed is named", "generationConfig.seed" in str(error.details) and error.status == "INVALID_ARGUMENT", error.details)
+names = [model.name for model in gemini.models.list()]
+check("gemini list", "models/sim-anthropic" in names and "models/deep/sim-openai" in names, names)
+beta = genai.Client(api_key=key, http_options={"base_url": base, "api_version": "v1beta"})
+check("gemini under v1beta", generate(beta).text == "hi" and [model.name for model in beta.models.list()] == names)
+pages = gemini.models.list(config={"page_size": 2})
+check("gemini list in pages", [model.name for model in pages] == names, pages)
+check("gemini get", gemini.models.get(model="deep/sim-openai").name == "models/deep/sim-openai")
+raises("gemini get 404", errors.ClientError, lambda: gemini.models.get(model="nobody"), 404)
+count = gemini.models.count_tokens(model="sim-anthropic", contents="hi")
+check("gemini count_tokens", count.total_tokens == 9 or 1 <= count.total_tokens <= 50, count)
+check("gemini model with a slash", generate(model="deep/sim-openai").text == "hi")
+
+
+made = gemini.models.embed_content(model="sim-openai", contents=["one two", "three"])
+check("gemini embeddings", len(made.embeddings) == 2 and len(made.embeddings[0].values) > 0, made)
+error = raises(
+    "gemini embedding 400", errors.ClientError,
+    lambda: gemini.models.embed_content(model="sim-openai", contents="x", config={"task_type": "RETRIEVAL_QUERY"}), 400)
+check("gemini embedding names the field", "taskType" in str(error.details), error.details)
+raises("gemini embedding 404", errors.ClientError, lambda: gemini.models.embed_content(model="nobody", contents="x"), 404)
+raises("gemini embedding by a family without", errors.ClientError, lambda: gemini.models.embed_content(model="sim-anthropic", contents="x"), 400)
+
+
+def raw(path, body=None, headers={}):
+    request = urllib.request.Request(
+        base + path, data=None if body is None else json.dumps(body).encode(), headers={"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.headers["Content-Type"], json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["Content-Type"], json.loads(error.read())
+
+
+body = {"contents": [{"parts": [{"text": TEXT}]}], "generation_config": {"max_output_tokens": 50}}
+for model in ("deep/sim-openai", "deep%2Fsim-openai", "sim-gemini"):
+    for way in ({"path": f"?key={key}"}, {"path": "", "headers": {"x-goog-api-key": key}}, {"path": "", "headers": {"Authorization": f"Bearer {key}"}}):
+        status, _, answer = raw(f"/v1beta/models/{model}:generateContent{way['path']}", body, way.get("headers", {}))
+        check(f"raw {model}", status == 200 and answer["candidates"][0]["content"]["parts"][0]["text"] == TEXT, answer)
+    status, kind, answer = raw(f"/v1/models/{model}:streamGenerateContent?key={key}", body)
+    check(f"array of {model}", status == 200 and kind.startswith("application/json") and isinstance(answer, list), answer)
+    text = "".join(part.get("text", "") for piece in answer for part in piece["candidates"][0].get("content", {}).get("parts", []))
+    check(f"array of {model}: text", text == TEXT and answer[-1]["usageMetadata"]["candidatesTokenCount"] == 4, answer)
+status, _, answer = raw(f"/v1beta/models/sim-openai:paint?key={key}", body)
+check("gemini unknown method", status == 404 and answer["error"]["status"] == "NOT_FOUND", answer)
+status, _, answer = raw("/v1beta/models", headers={})
+check("gemini without a key", status == 401 and answer["error"]["status"] == "UNAUTHENTICATED", answer)
+status, _, answer = raw(f"/v1/models?key={key}")
+check("the query is no place for a key elsewhere", status == 401, answer)
 
 # The simulator speaks Gemini as Google's own SDK does, so what is converted to it is converted to the real thing.
 google = genai.Client(api_key="k", http_options={"base_url": simulator + "/gemini", "api_version": "v1beta"})

@@ -152,7 +152,7 @@ struct World: Sendable {
 
     static func gatewayYAML(_ sections: String) -> String {
         """
-        server: { host: 127.0.0.1, port: 3000, drain_timeout: 5s }
+        server: { host: 127.0.0.1, port: 3000, drain_timeout: 5s, max_lag: 0s }
         data_dir: ../data
         storage: { url: "sqlite:../data/apirouter.db" }
         providers_dir: ../providers

@@ -57,7 +57,7 @@ public final class CurlTransport: UpstreamTransport {
         cancellation.onCancel { transfer.cancel() }
         guard thread.submit(transfer) else { throw TransportFailure(.shutdown) }
         let head = try await transfer.head()
-        return UpstreamResponse(head: head, body: CurlBody(transfer: transfer))
+        return UpstreamResponse(head: head, body: TransferBody(transfer: transfer))
     }
 
     /// Fails all running transfers with `.shutdown` and ends the threads. Idempotent.
@@ -75,20 +75,4 @@ public final class CurlTransport: UpstreamTransport {
             sum.requestsSent += one.requestsSent
         }
     }
-}
-
-public struct TransportStatistics: Sendable, Hashable {
-    public var openTransfers = 0
-    public var connectionsCreated = 0
-    public var requestsSent = 0
-    public init() {}
-}
-
-/// The reader's end of a transfer. Dropping the last reference cancels.
-final class CurlBody: UpstreamBody {
-    private let transfer: Transfer
-    init(transfer: Transfer) { self.transfer = transfer }
-    deinit { transfer.cancel() }
-    func next() async throws(TransportFailure) -> ByteBuffer? { try await transfer.nextBytes() }
-    func cancel() { transfer.cancel() }
 }

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// Work reaches it through an inbox and one eventfd; the eventfd is written only when no wake-up is pending, so that a burst of requests
 /// costs one system call.
-final class IOThread: Sendable {
+final class IOThread: TransferDriver {
     enum Command: Sendable {
         case start(Transfer)
         case resume(Transfer)

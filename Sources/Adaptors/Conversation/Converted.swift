@@ -1,0 +1,76 @@
+import HTTPTypes
+import NIOCore
+import RouterCore
+
+/// What the families that are reached by conversion do alike; each adds its reader, its writer and its paths.
+extension Preparation {
+    /// The body in the family's own form for a client's request in any dialect.
+    func converted(
+        _ call: UpstreamCall, _ write: (Conversation) throws(UpstreamFailure) -> JSONValue
+    ) throws(UpstreamFailure) -> ByteBuffer {
+        let endpoint = call.envelope.endpoint
+        guard endpoint.isConversation else {
+            throw UpstreamFailure(source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(endpoint.rawValue)")
+        }
+        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        do throws(UpstreamFailure) {
+            return Self.bytes(try write(conversation))
+        } catch {
+            throw endpoint == .gemini ? error.named(GeminiNames.field) : error
+        }
+    }
+
+    /// The vendor's list of models. - Parameter path: the family's, where the file names none.
+    func list(_ path: String, baseURL: String?, key: Secret?, headers extra: [(String, String)] = []) -> UpstreamRequest? {
+        var headers = HTTPFields()
+        headers[.accept] = "application/json"
+        for (name, value) in extra {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
+        let path = spec.endpoints[.models].flatMap { $0 } ?? path
+        let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
+        return try? prepared(request, key: key, extraHeaders: [])
+    }
+}
+
+extension WholeAnswer {
+    /// In the client's dialect.
+    init(_ answer: Answer, for call: UpstreamCall) {
+        var progress = AnswerProgress()
+        progress.absorb(answer)
+        progress.isDone = true
+        self.init(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+    }
+}
+
+extension FamilyStreamDecoder {
+    /// Into the client's dialect.
+    init(
+        _ reader: any AnswerEventReader, for call: UpstreamCall, mayLackMarker: Bool, failure: @escaping FailureFinder
+    ) {
+        let writer = DialectWriter.stream(call.envelope.endpoint, DialectContext(call))
+        self.init(reader: reader, mode: .convert(writer), mayLackMarker: mayLackMarker, failure: failure)
+    }
+}
+
+extension UpstreamFailure {
+    /// The same with the field under the name that the client knows.
+    func named(_ name: (String) -> String) -> UpstreamFailure {
+        guard source == .gateway, let error = clientError.flatMap({ JSONText.parse($0) }), let field = error["param"]?.stringValue else {
+            return self
+        }
+        let new = name(field)
+        guard new != field, case .object(let members) = error else { return self }
+        var result = self
+        let message = detail.hasPrefix("'\(field)'") ? "'\(new)'" + detail.dropFirst(field.count + 2) : detail
+        result.detail = message
+        result.clientError = JSONValue.object(members.map { member in
+            switch member.name {
+            case "message": .init("message", .string(message))
+            case "param": .init("param", .string(new))
+            default: member
+            }
+        }).text
+        return result
+    }
+}

@@ -1,0 +1,327 @@
+import Config
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import RouterCore
+
+/// The first to see the requests of one connection. Model calls are served from here, on the connection's event loop; everything else goes on
+/// to Hummingbird behind it. One request of a connection is worked on at a time; what a client sends meanwhile waits.
+final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private enum State {
+        case idle
+        /// Hummingbird's turn.
+        case passing(requestEnded: Bool, responseEnded: Bool)
+        /// A model call whose body is on its way.
+        case receiving(Accepted, ByteBuffer)
+        /// A model call at work.
+        case running
+        /// Answered before the body had come: the rest is thrown away, up to a limit.
+        case discarding(left: Int)
+        case closed
+    }
+
+    enum WriteResult { case taken, full, gone }
+
+    private let door: FrontDoor
+    private var state = State.idle
+    private var context: ChannelHandlerContext?
+    private var presence: ClientPresence?
+    private var clientIP = ""
+    private var keepsAlive = true
+    private var version = HTTPVersion.http1_1
+    /// Set while the body of an answer goes out in pieces.
+    private var isAnswering = false
+    private var writableWaiter: CheckedContinuation<Bool, Never>?
+    /// What came while a request was worked on.
+    private var waiting = CircularBuffer<HTTPServerRequestPart>()
+    private var waitingBytes = 0
+    private var owesRead = false
+    private var isQuiescing = false
+    private var lastActivity = NIODeadline.now()
+    private var idleTimer: Scheduled<Void>?
+
+    /// A client that sends on while it waits is read no further than this.
+    private static let maximumWaiting = 64 * 1024
+
+    init(door: FrontDoor) { self.door = door }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastActivity = .now()
+        let part = unwrapInboundIn(data)
+        if !waiting.isEmpty || isBusy(with: part) {
+            waiting.append(part)
+            if case .body(let bytes) = part { waitingBytes += bytes.readableBytes }
+            return
+        }
+        receive(part, context)
+    }
+
+    /// Whether a part belongs to a request whose turn has not come.
+    private func isBusy(with part: HTTPServerRequestPart) -> Bool {
+        switch state {
+        case .running: true
+        case .passing(let requestEnded, _): requestEnded
+        case .idle, .receiving, .discarding, .closed: false
+        }
+    }
+
+    private func receive(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        switch (state, part) {
+        case (.idle, .head(let head)):
+            if let call = door.call(head) {
+                begin(call, head, context)
+            } else {
+                state = .passing(requestEnded: false, responseEnded: false)
+                context.fireChannelRead(wrapInboundOut(part))
+            }
+        case (.passing(_, let responseEnded), _):
+            if case .end = part { state = responseEnded ? .idle : .passing(requestEnded: true, responseEnded: false) }
+            context.fireChannelRead(wrapInboundOut(part))
+        case (.receiving(let accepted, var body), .body(let bytes)):
+            // Given up first, so that the bytes are not copied when they are appended.
+            state = .idle
+            if body.readableBytes == 0 { body = bytes } else { body.writeImmutableBuffer(bytes) }
+            let limit = accepted.snapshot.configuration.server.maxBodyBytes
+            if body.readableBytes > limit {
+                refuse(APIError.bodyTooLarge(limit), accepted.request, context)
+            } else {
+                state = .receiving(accepted, body)
+            }
+        case (.receiving(let accepted, let body), .end): run(accepted, body)
+        case (.discarding(let left), .body(let bytes)):
+            state = .discarding(left: left - bytes.readableBytes)
+            if bytes.readableBytes > left { close() }
+        case (.discarding, .end): next()
+        case (.idle, _), (.receiving, .head), (.running, _), (.discarding, .head), (.closed, _): break
+        }
+    }
+
+    private func begin(_ call: FrontDoor.Call, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        version = head.version
+        keepsAlive = head.isKeepAlive && head.version == .http1_1
+        let presence = presence ?? ClientPresence()
+        self.presence = presence
+        let request = door.request(call, head, clientIP, presence, context.eventLoop)
+        do {
+            let accepted = try door.accept(request)
+            if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
+            }
+            state = .receiving(accepted, ByteBuffer())
+        } catch {
+            refuse(error, request, context)
+        }
+    }
+
+    /// Answers before the body has come.
+    private func refuse(_ error: any Error, _ request: ClientRequest, _ context: ChannelHandlerContext) {
+        let answer = door.answer(to: error, request)
+        state = .running
+        let connection = ClientConnection(self, context.eventLoop)
+        if case .bytes(let body) = answer.body { connection.send(answer.status, answer.headers, body) }
+        if case .closed = state { return }
+        state = .discarding(left: door.maximumDiscarded)
+    }
+
+    private func run(_ accepted: Accepted, _ body: ByteBuffer) {
+        guard let context else { return }
+        state = .running
+        door.run(accepted, body, ClientConnection(self, context.eventLoop), on: context.eventLoop)
+    }
+
+    /// The request is answered and read: the next one's turn.
+    private func next() {
+        guard keepsAlive, !isQuiescing else { return close() }
+        state = .idle
+        lastActivity = .now()
+        guard let context else { return }
+        while let part = waiting.first, !isBusy(with: part) {
+            waiting.removeFirst()
+            if case .body(let bytes) = part { waitingBytes -= bytes.readableBytes }
+            receive(part, context)
+        }
+        if owesRead, waitingBytes < Self.maximumWaiting {
+            owesRead = false
+            context.read()
+        }
+    }
+
+    // MARK: Answers of model calls
+
+    func send(_ head: HTTPResponseHead, _ body: ByteBuffer) {
+        begin(head)
+        guard let context, isAnswering else { return }
+        if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        finish()
+    }
+
+    func begin(_ head: HTTPResponseHead) {
+        guard let context, case .running = state, !isAnswering else { return }
+        isAnswering = true
+        var head = head
+        head.version = version
+        head.headers.add(name: "Date", value: door.date())
+        if head.headers.first(name: "connection")?.lowercased() == "close" {
+            keepsAlive = false
+        } else if !keepsAlive || isQuiescing {
+            head.headers.add(name: "Connection", value: "close")
+        }
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    func write(_ bytes: ByteBuffer) -> WriteResult {
+        guard let context, isAnswering, context.channel.isActive else { return .gone }
+        lastActivity = .now()
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
+        guard context.channel.isActive else { return .gone }
+        return context.channel.isWritable ? .taken : .full
+    }
+
+    /// Told false when the client leaves first.
+    func waitUntilWritable(_ continuation: CheckedContinuation<Bool, Never>) {
+        guard let context, context.channel.isActive else { return continuation.resume(returning: false) }
+        if context.channel.isWritable { return continuation.resume(returning: true) }
+        writableWaiter = continuation
+    }
+
+    func finish() {
+        guard let context, isAnswering else { return }
+        isAnswering = false
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        if case .running = state { next() }
+    }
+
+    /// The call's task is over; whatever is not complete never will be.
+    func ended() {
+        guard isAnswering else { return }
+        isAnswering = false
+        close()
+    }
+
+    private func close() {
+        if case .closed = state { return }
+        state = .closed
+        waiting.removeAll()
+        // What was written goes out first.
+        context?.close(promise: nil)
+    }
+
+    // MARK: Hummingbird's answers
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        lastActivity = .now()
+        context.write(data, promise: promise)
+        guard case .end = unwrapOutboundIn(data), case .passing(let requestEnded, _) = state else { return }
+        // Hummingbird decides itself about the connection.
+        keepsAlive = true
+        if requestEnded { next() } else { state = .passing(requestEnded: false, responseEnded: true) }
+    }
+
+    // MARK: The connection
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        clientIP = context.channel.remoteAddress?.ipAddress ?? ""
+        door.services.connections.opened()
+        watchIdleness(after: door.idleTimeout)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        leave()
+        door.services.connections.closed()
+        self.context = nil
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if waitingBytes >= Self.maximumWaiting { owesRead = true } else { context.read() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        leave()
+        context.fireChannelInactive()
+    }
+
+    private func leave() {
+        state = .closed
+        isAnswering = false
+        idleTimer?.cancel()
+        idleTimer = nil
+        waiting.removeAll()
+        presence?.leave()
+        writableWaiter?.resume(returning: false)
+        writableWaiter = nil
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            lastActivity = .now()
+            writableWaiter?.resume(returning: true)
+            writableWaiter = nil
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case let event as ChannelEvent where event == .inputClosed:
+            // No client of an HTTP API shuts its sending side down and still waits for an answer, but many libraries close that way.
+            switch state {
+            case .running:
+                keepsAlive = false
+                presence?.leave()
+            case .receiving, .discarding: close()
+            case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
+            }
+        case is ChannelShouldQuiesceEvent:
+            isQuiescing = true
+            switch state {
+            case .running, .receiving, .discarding: break
+            case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
+            }
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch state {
+        case .receiving(let accepted, _) where error is HTTPParserError:
+            keepsAlive = false
+            refuse(APIError.badRequest("the request is not valid HTTP", param: nil), accepted.request, context)
+            close()
+        case .receiving, .running, .discarding: close()
+        case .idle, .passing, .closed: context.fireErrorCaught(error)
+        }
+    }
+
+    /// Closes a connection that says nothing, or takes nothing, for too long. While an upstream is waited for, its own limits count.
+    private func watchIdleness(after delay: TimeAmount) {
+        guard let context else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkIdleness() }
+    }
+
+    private func checkIdleness() {
+        let isWorking: Bool
+        switch state {
+        case .running: isWorking = writableWaiter == nil
+        case .passing(let requestEnded, _): isWorking = requestEnded
+        case .idle, .receiving, .discarding: isWorking = false
+        case .closed: return
+        }
+        let rest = lastActivity + door.idleTimeout - .now()
+        if isWorking {
+            watchIdleness(after: door.idleTimeout)
+        } else if rest > .zero {
+            watchIdleness(after: rest)
+        } else {
+            close()
+        }
+    }
+}

@@ -1,0 +1,221 @@
+import NIOCore
+import NIOHTTP1
+import NIOHTTPCompression
+import NIOPosix
+import NIOSSL
+import RouterCore
+import Synchronization
+
+/// The upstream connections of one event loop. All state is touched on that loop only.
+final class LoopPool: TransferDriver {
+    let eventLoop: any EventLoop
+    private let configuration: LoopTransport.Configuration
+    private let security: NIOSSLContext
+    private let counters: TransportCounters
+    private let box: NIOLoopBoundBox<State>
+
+    private struct State {
+        /// Ready for the next call; the last one used comes first.
+        var idle: [UpstreamOrigin: [UpstreamConnection]] = [:]
+        /// Calls on a connection.
+        var running: [ObjectIdentifier: UpstreamConnection] = [:]
+        /// Calls whose connection is being made.
+        var connecting: [ObjectIdentifier: Transfer] = [:]
+        var all: [ObjectIdentifier: UpstreamConnection] = [:]
+        /// Connections that exist or are being made.
+        var count = 0
+        var targets: [String: UpstreamTarget] = [:]
+        var isShutDown = false
+    }
+
+    /// Distinct URLs that are remembered in parts.
+    private static let maximumTargets = 4_096
+    /// What a compressed body may become: a small body must not fill the memory.
+    private static let maximumInflated = 256 * 1024 * 1024
+
+    init(
+        eventLoop: any EventLoop, configuration: LoopTransport.Configuration, security: NIOSSLContext, counters: TransportCounters
+    ) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        self.security = security
+        self.counters = counters
+        box = NIOLoopBoundBox.makeBoxSendingValue(State(), eventLoop: eventLoop)
+    }
+
+    // MARK: From any thread
+
+    func submit(_ transfer: Transfer) { onLoop { self.start(transfer) } }
+    func resume(_ transfer: Transfer) { onLoop { self.box.value.running[ObjectIdentifier(transfer)]?.resume(transfer) } }
+    func cancel(_ transfer: Transfer) { onLoop { self.stop(transfer, TransportFailure(.cancelled)) } }
+
+    func shutdown() async {
+        try? await eventLoop.submit {
+            self.box.value.isShutDown = true
+            let state = self.box.value
+            for transfer in state.connecting.values { transfer.finish(TransportFailure(.shutdown)) }
+            for connection in state.all.values { connection.fail(TransportFailure(.shutdown)) }
+        }.get()
+    }
+
+    private func onLoop(_ body: @escaping @Sendable () -> Void) {
+        if eventLoop.inEventLoop { body() } else { eventLoop.execute(body) }
+    }
+
+    // MARK: On the loop
+
+    private func start(_ transfer: Transfer) {
+        guard !box.value.isShutDown else { return transfer.finish(TransportFailure(.shutdown)) }
+        guard !transfer.isCancelled else { return transfer.finish(TransportFailure(.cancelled)) }
+        guard let target = target(transfer.request.url) else {
+            return transfer.finish(TransportFailure(.protocolViolation, "not an absolute http or https URL"))
+        }
+        counters.requestsSent.wrappingAdd(1, ordering: .relaxed)
+        counters.openTransfers.wrappingAdd(1, ordering: .relaxed)
+        let start = NIODeadline.now()
+        if let connection = takeIdle(target.origin) {
+            box.value.running[ObjectIdentifier(transfer)] = connection
+            connection.start(transfer, target, at: start, isReused: true)
+        } else {
+            connect(transfer, target, at: start)
+        }
+    }
+
+    private func takeIdle(_ origin: UpstreamOrigin) -> UpstreamConnection? {
+        while let connection = box.value.idle[origin]?.popLast() {
+            if connection.isUsable { return connection }
+        }
+        return nil
+    }
+
+    private func target(_ url: String) -> UpstreamTarget? {
+        if let known = box.value.targets[url] { return known }
+        guard let target = UpstreamTarget(url) else { return nil }
+        if box.value.targets.count >= Self.maximumTargets { box.value.targets = [:] }
+        box.value.targets[url] = target
+        return target
+    }
+
+    private func connect(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline) {
+        guard box.value.count < configuration.maxConnections || closeOneIdle() else {
+            counters.openTransfers.wrappingSubtract(1, ordering: .relaxed)
+            return transfer.finish(TransportFailure(.exhausted, "\(configuration.maxConnections) upstream connections are open"))
+        }
+        let id = ObjectIdentifier(transfer)
+        box.value.count += 1
+        box.value.connecting[id] = transfer
+        counters.connectionsCreated.wrappingAdd(1, ordering: .relaxed)
+        let limit = min(transfer.options.timeouts.connect, transfer.options.timeouts.total)
+        // TLS has to be done in the same time: the handshake's own deadline is set by the connection.
+        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(TimeAmount(limit))
+        bootstrap.connect(host: target.origin.host, port: target.origin.port).whenComplete { result in
+            self.box.value.connecting[id] = nil
+            switch result {
+            case .failure(let error):
+                self.box.value.count -= 1
+                self.ended(transfer, ConnectFailure.map(error))
+            case .success(let channel): self.connected(channel, transfer, target, start, start + TimeAmount(limit))
+            }
+        }
+    }
+
+    private func connected(
+        _ channel: any NIOCore.Channel, _ transfer: Transfer, _ target: UpstreamTarget, _ start: NIODeadline, _ secureBy: NIODeadline
+    ) {
+        let writer = RequestWriter()
+        let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)
+        let connection = UpstreamConnection(pool: self, origin: target.origin, writer: writer, decoder: decoder)
+        do {
+            let pipeline = channel.pipeline.syncOperations
+            if target.origin.isSecure {
+                // Server names are for names only (RFC 6066).
+                let host = target.origin.host
+                let name = host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || host.contains(":") ? nil : host
+                try pipeline.addHandler(NIOSSLClientHandler(context: security, serverHostname: name))
+                connection.secureBy = secureBy
+            }
+            try pipeline.addHandler(writer)
+            try pipeline.addHandler(ByteToMessageHandler(decoder))
+            try pipeline.addHandler(NIOHTTPResponseDecompressor(limit: .size(Self.maximumInflated)))
+            try pipeline.addHandler(connection)
+        } catch {
+            box.value.count -= 1
+            channel.close(promise: nil)
+            return ended(transfer, TransportFailure(.tls, "\(error)"))
+        }
+        box.value.all[ObjectIdentifier(connection)] = connection
+        guard !box.value.isShutDown, !transfer.isCancelled else {
+            ended(transfer, TransportFailure(box.value.isShutDown ? .shutdown : .cancelled))
+            return connection.close()
+        }
+        box.value.running[ObjectIdentifier(transfer)] = connection
+        connection.start(transfer, target, at: start, isReused: false)
+    }
+
+    /// Makes room when the limit is reached by connections that nobody uses.
+    private func closeOneIdle() -> Bool {
+        for origin in box.value.idle.keys {
+            if let connection = box.value.idle[origin]?.popLast() {
+                connection.close()
+                return true
+            }
+        }
+        return false
+    }
+
+    private func stop(_ transfer: Transfer, _ failure: TransportFailure) {
+        if let connection = box.value.running[ObjectIdentifier(transfer)] {
+            connection.fail(failure)
+        } else {
+            // Still connecting, or over already; a connection that comes is closed then.
+            transfer.finish(failure)
+        }
+    }
+
+    // MARK: From the connections
+
+    /// The call is over. - Parameter failure: nil = in order.
+    func ended(_ transfer: Transfer, _ failure: TransportFailure?) {
+        box.value.running[ObjectIdentifier(transfer)] = nil
+        counters.openTransfers.wrappingSubtract(1, ordering: .relaxed)
+        transfer.finish(failure)
+    }
+
+    /// A kept connection was closed by the server just as the call went out: the call goes on a fresh one. Nothing of an answer has come.
+    func again(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline) {
+        box.value.running[ObjectIdentifier(transfer)] = nil
+        connect(transfer, target, at: start)
+    }
+
+    /// - Returns: false when the connection is not wanted any more.
+    func keep(_ connection: UpstreamConnection) -> Bool {
+        guard !box.value.isShutDown, box.value.idle[connection.origin]?.count ?? 0 < configuration.maxIdleConnections else { return false }
+        box.value.idle[connection.origin, default: []].append(connection)
+        return true
+    }
+
+    var idleLifetime: TimeAmount { configuration.idleLifetime }
+
+    func closed(_ connection: UpstreamConnection) {
+        guard box.value.all.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        box.value.count -= 1
+        box.value.idle[connection.origin]?.removeAll { $0 === connection }
+        if box.value.idle[connection.origin]?.isEmpty == true { box.value.idle[connection.origin] = nil }
+    }
+}
+
+/// What SwiftNIO says of a connection that could not be made, in our words.
+enum ConnectFailure {
+    static func map(_ error: any Error) -> TransportFailure {
+        switch error {
+        case let error as NIOConnectionError:
+            if error.connectionErrors.isEmpty { return TransportFailure(.resolve, "\(error.host) has no address") }
+            let isTimeout = error.connectionErrors.allSatisfy { ($0.error as? ChannelError).map(isConnectTimeout) ?? false }
+            return TransportFailure(isTimeout ? .connectTimeout : .connect, error.connectionErrors.map { "\($0.error)" }.joined(separator: "; "))
+        case let error as ChannelError where isConnectTimeout(error): return TransportFailure(.connectTimeout, "\(error)")
+        default: return TransportFailure(.connect, "\(error)")
+        }
+    }
+
+    private static func isConnectTimeout(_ error: ChannelError) -> Bool { if case .connectTimeout = error { true } else { false } }
+}
