@@ -8,7 +8,7 @@ SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
 LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
 RELEASE := .build-release
 
-.PHONY: help run build test deps test-deps check format lint bench clean
+.PHONY: help run build test deps test-deps check format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +29,11 @@ check: build ## validate the configuration
 test-deps:
 	@Scripts/install-packages.sh --tests
 
-test: test-deps .venv/.installed ## everything: unit, end to end, tidy
+test: test-deps .venv/.installed ## everything: unit, end to end, tidy, instruction counts
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
+	$(PYTHON) Benchmarks/instructions.py
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
@@ -41,9 +42,12 @@ test: test-deps .venv/.installed ## everything: unit, end to end, tidy
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@
 
-bench: build ## CPU per request and added latency beside a direct call and nginx
-	$(SWIFT) build -c release --scratch-path $(RELEASE) --product upstream-simulator
-	Benchmarks/side-by-side.sh
+bench: deps ## the gateway beside its peers: make bench ARGS="--quick", ARGS=--help tells what else
+	$(PYTHON) Benchmarks/bench.py $(ARGS)
+
+instructions: test-deps ## instructions of the hot path's parts beside their baseline (a busy machine does not matter)
+	$(SWIFT) build --product microbench
+	$(PYTHON) Benchmarks/instructions.py
 
 format: ## rewrite with the project's style
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
@@ -52,4 +56,4 @@ lint: ## style, without changing anything
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
 
 clean:
-	rm -rf .build $(RELEASE) .venv
+	rm -rf .build $(RELEASE) .venv .bench-venv

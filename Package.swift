@@ -129,7 +129,8 @@ let package = Package(
             swiftSettings: settings),
 
         .executableTarget(
-            name: "microbench", dependencies: ["RouterCore"], path: "Benchmarks/Micro", swiftSettings: settings),
+            name: "microbench", dependencies: ["RouterCore", "Adaptors", "Storage", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Benchmarks/Micro", swiftSettings: settings),
 
         .testTarget(name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio"),], swiftSettings: settings),
         .testTarget(

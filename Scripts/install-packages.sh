@@ -3,8 +3,8 @@
 set -euo pipefail
 
 packages=(libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev pkg-config curl openssl python3 python3-venv)
-# The tests start a PostgreSQL of their own.
-[[ ${1:-} == --tests ]] && packages+=(postgresql util-linux)
+# The tests start a PostgreSQL of their own, and count instructions.
+[[ ${1:-} == --tests ]] && packages+=(postgresql util-linux valgrind binutils)
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is not a Debian-like system; please install the counterparts of: ${packages[*]}" >&2

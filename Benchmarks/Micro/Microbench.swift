@@ -1,7 +1,8 @@
 import RouterCore
 
-/// Micro-benchmarks of pure parts. `swift run -c release microbench [plan | tokens [VOCABULARY]]`; prints a table and nothing else.
+/// Micro-benchmarks. `swift run -c release microbench [path | plan | journal | tokens [VOCABULARY]]`; prints a table and nothing else.
 /// `microbench count [VOCABULARY]` reads JSON strings, a line each, and prints our count of their tokens.
+/// `microbench instructions` and `microbench journal REQUESTS` are what Benchmarks/instructions.py runs under valgrind.
 ///
 /// Each figure is the fastest of several rounds: noise of a shared machine only adds.
 @main
@@ -13,7 +14,10 @@ enum Microbench {
             if let vocabulary { try VocabularyBench.countLines(vocabulary) } else { TokenBench.countLines() }
             return
         }
+        if wanted.first == "instructions" { return try HotPathBench.count() }
         print("| benchmark | ns per call |\n|---|---:|")
+        if wanted.isEmpty || wanted.contains("path") { try HotPathBench.run() }
+        if wanted.isEmpty || wanted.contains("journal") { try JournalBench.run(requests: wanted.last.flatMap { Int($0) } ?? 2_000) }
         if wanted.isEmpty || wanted.contains("plan") { PlanBench.run() }
         if wanted.isEmpty || wanted.contains("tokens") { TokenBench.run() }
         if let vocabulary { VocabularyBench.run(vocabulary) }
@@ -21,11 +25,15 @@ enum Microbench {
 
     /// Nanoseconds of one call, or of 1 KB of it where `unit` is the bytes of a call.
     static func measure(_ name: String, calls: Int, rounds: Int = 7, unit: Int = 1_024, _ body: () -> Int) {
+        measureThrowing(name, calls: calls, rounds: rounds, unit: unit, body)
+    }
+
+    static func measureThrowing(_ name: String, calls: Int, rounds: Int = 7, unit: Int = 1_024, _ body: () throws -> Int) rethrows {
         var best = Duration.seconds(3_600)
         var sink = 0
         for _ in 0..<rounds {
             let clock = ContinuousClock()
-            let time = clock.measure { for _ in 0..<calls { sink &+= body() } }
+            let time = try clock.measure { for _ in 0..<calls { sink &+= try body() } }
             best = min(best, time)
         }
         precondition(sink != Int.min, "keeps the work alive")

@@ -24,7 +24,11 @@ final class FileLock: Sendable {
 
     func release() {
         descriptor.withLock { file in
-            if file >= 0 { close(file) }
+            if file >= 0 {
+                // Closing is not enough: a child that is being started has the descriptor too until it runs its own program.
+                flock(file, LOCK_UN)
+                close(file)
+            }
             file = -1
         }
     }

@@ -278,8 +278,13 @@ struct JournalFilesTests {
                 // The ledger has them; that cannot be written, and counts all the same.
                 try await journal.clear([RequestID(bits: UInt128(base))])
                 guard try await journal.settled(limit: 999).count == taken - 1 else { exit(3) }
-                limit(.max)
+                // When nothing counts any more, the room that the file has is used again.
                 try await journal.clear((0..<100).map { RequestID(bits: UInt128(base + $0)) })
+                try await journal.hold(hold(base + 400))
+                try await journal.settle(record(base + 400, user: 1, charge: 1))
+                guard try await journal.settled(limit: 999) == [record(base + 400, user: 1, charge: 1)] else { exit(5) }
+                try await journal.clear([RequestID(bits: UInt128(base + 400))])
+                limit(.max)
                 try await journal.settle(record(base + 500, user: 1, charge: 1))
                 guard try await journal.settled(limit: 999) == [record(base + 500, user: 1, charge: 1)] else { exit(4) }
                 if durability == .process { try await journal.clear([RequestID(bits: 500)]) }

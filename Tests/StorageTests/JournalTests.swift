@@ -229,6 +229,21 @@ struct JournalTests {
         try await journal.close()
     }
 
+    @Test func `a child that is just being started does not keep a closed journal`() async throws {
+        let folder = try TemporaryFolder()
+        let journal = try await FileJournal.open(directory: folder.path)
+        // What fork does: a second descriptor of the same lock.
+        let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+        let held = descriptors.first { number in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")
+            return target == folder.path + "/journal.lock"
+        }
+        let copy = dup(try #require(held))
+        defer { close(copy) }
+        try await journal.close()
+        try await FileJournal.open(directory: folder.path).close()
+    }
+
     @Test func `a second opener is refused, in this process and in another`() async throws {
         let path = Self.sharedFolder(of: getpid(), "lock")
         defer { try? FileManager.default.removeItem(atPath: path) }

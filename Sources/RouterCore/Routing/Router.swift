@@ -144,10 +144,7 @@ private struct Filter {
     }
 
     private mutating func serves(_ provider: String, _ entry: RouteTable.Serving) -> Bool {
-        // A model that converses does so in every dialect that its channel can convert.
-        if let endpoints = entry.endpoints, !endpoints.contains(query.endpoint) {
-            guard query.endpoint.isConversation, endpoints.contains(where: \.isConversation) else { return false }
-        }
+        guard query.endpoint.isServed(within: entry.endpoints) else { return false }
         if let last, last.provider == provider { return last.serves }
         let serves = facts.endpoints(table.channels[entry.channel]).contains(query.endpoint)
         last = (provider, serves)

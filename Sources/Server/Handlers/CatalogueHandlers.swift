@@ -58,11 +58,7 @@ enum CatalogueHandlers {
             for (channel, upstream, bound) in serving {
                 if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
                 let capabilities = served[channel.id] ?? []
-                item.endpoints.formUnion(capabilities.filter { endpoint in
-                    // As the plan has it: a model that converses does so in every dialect that its channel can convert.
-                    guard let bound, !bound.contains(endpoint) else { return true }
-                    return endpoint.isConversation && bound.contains(where: \.isConversation)
-                })
+                item.endpoints.formUnion(capabilities.filter { $0.isServed(within: bound) })
                 guard item.takes.isEmpty, item.gives.isEmpty, let entry = snapshot.catalogue.entry(channel.provider.name, upstream) else {
                     continue
                 }

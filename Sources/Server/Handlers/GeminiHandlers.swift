@@ -1,4 +1,5 @@
 import Adaptors
+import Config
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -41,7 +42,8 @@ enum GeminiHandlers {
             throw APIError.badRequest("'pageToken' is none of this list", param: "pageToken")
         }
         let page = names[start...].prefix(size)
-        var members: [JSONValue.Member] = [.init("models", .array(page.map { model($0, services) }))]
+        let served = served(services)
+        var members: [JSONValue.Member] = [.init("models", .array(page.map { model($0, served, services) }))]
         if page.endIndex < names.count { members.append(.init("nextPageToken", .string(String(page.endIndex)))) }
         return ModelsHandlers.answer(.object(members))
     }
@@ -56,18 +58,32 @@ enum GeminiHandlers {
         guard ModelsHandlers.usable(try ModelsHandlers.principal(context), services).contains(name) else {
             throw APIError.modelNotFound(name)
         }
-        return ModelsHandlers.answer(model(name, services))
+        return ModelsHandlers.answer(model(name, served(services), services))
+    }
+
+    /// What each channel can be asked: made once, not once a model.
+    private static func served(_ services: GatewayServices) -> [Int64: Set<Endpoint>] {
+        let snapshot = services.snapshots.snapshot
+        return Dictionary(snapshot.configuration.routes.channels.map { ($0.id, snapshot.capabilities(of: $0)) }) { first, _ in first }
+    }
+
+    private static func methods(_ name: String, _ served: [Int64: Set<Endpoint>], _ services: GatewayServices) -> [JSONValue] {
+        var endpoints: Set<Endpoint> = []
+        for (channel, _, bound) in services.snapshots.snapshot.configuration.routes.enabledChannels(serving: name) {
+            endpoints.formUnion((served[channel.id] ?? []).filter { $0.isServed(within: bound) })
+        }
+        return (endpoints.contains(.gemini) ? ["generateContent", "countTokens"] : []) + (endpoints.contains(.embeddings) ? ["embedContent"] : [])
     }
 
     /// https://ai.google.dev/api/models#Model
-    private static func model(_ name: String, _ services: GatewayServices) -> JSONValue {
+    private static func model(_ name: String, _ served: [Int64: Set<Endpoint>], _ services: GatewayServices) -> JSONValue {
         let row = services.prices.row(name)
         var members: [JSONValue.Member] = [
             .init("name", .string("models/" + name)), .init("version", "1"), .init("displayName", .string(row?.displayName ?? name)),
         ]
         if let tokens = row?.contextLength { members.append(.init("inputTokenLimit", .integer(tokens))) }
         if let tokens = row?.maxOutputTokens { members.append(.init("outputTokenLimit", .integer(tokens))) }
-        members.append(.init("supportedGenerationMethods", ["generateContent", "countTokens"]))
+        members.append(.init("supportedGenerationMethods", .array(methods(name, served, services))))
         return .object(members)
     }
 }

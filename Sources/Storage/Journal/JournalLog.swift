@@ -117,6 +117,16 @@ struct JournalLog: ~Copyable {
         let segment = index.segments[index.segments.count - 1]
         guard segment.size + bytes.count <= Int(UInt32.max) else { throw .database("\(segment.name) is too large") }
         do {
+            return try put(bytes)
+        } catch {
+            guard beginAnew() else { throw error }
+            return try put(bytes)
+        }
+    }
+
+    private mutating func put(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> (segment: UInt32, offset: UInt32) {
+        let segment = index.segments[index.segments.count - 1]
+        do {
             try file.write(bytes, at: segment.size)
         } catch {
             takeBack(0)
@@ -124,6 +134,13 @@ struct JournalLog: ~Copyable {
         }
         index.grow(bytes.count)
         return (segment.number, UInt32(segment.size))
+    }
+
+    /// Empties the only file when nothing in it counts: on a full disk its room may be all that there is for us.
+    private mutating func beginAnew() -> Bool {
+        guard index.segments.count == 1, index.liveBytes == 0, !isAbandoned, index.segments[0].size > SegmentHeader.size else { return false }
+        takeBack(index.segments[0].size - SegmentHeader.size)
+        return !isAbandoned
     }
 
     /// Cuts the file back to its last good record. - Parameter bytes: that have been counted already.
@@ -243,15 +260,8 @@ struct JournalLog: ~Copyable {
     /// Without a look at the size of the present file: a new one would begin the tidying anew.
     private mutating func appendCopies(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> (segment: UInt32, offset: UInt32) {
         guard !isAbandoned else { throw .database("the journal's file is given up") }
-        let segment = index.segments[index.segments.count - 1]
-        do {
-            try file.write(bytes, at: segment.size)
-        } catch {
-            takeBack(0)
-            throw error
-        }
-        index.grow(bytes.count)
-        guard settings.durability == .power else { return (segment.number, UInt32(segment.size)) }
+        let start = try put(bytes)
+        guard settings.durability == .power else { return start }
         do {
             try settings.synchronize(file)
         } catch {
@@ -259,7 +269,7 @@ struct JournalLog: ~Copyable {
             isAbandoned = true
             throw error as? StoreError ?? .database("\(error)")
         }
-        return (segment.number, UInt32(segment.size))
+        return start
     }
 
     // MARK: Reading and closing

@@ -227,6 +227,8 @@ check("gemini under v1beta", generate(beta).text == "hi" and [model.name for mod
 pages = gemini.models.list(config={"page_size": 2})
 check("gemini list in pages", [model.name for model in pages] == names, pages)
 check("gemini get", gemini.models.get(model="deep/sim-openai").name == "models/deep/sim-openai")
+for name, methods in (("sim-openai", ["generateContent", "countTokens", "embedContent"]), ("sim-anthropic", ["generateContent", "countTokens"])):
+    check(f"gemini methods of {name}", gemini.models.get(model=name).supported_actions == methods, gemini.models.get(model=name))
 raises("gemini get 404", errors.ClientError, lambda: gemini.models.get(model="nobody"), 404)
 count = gemini.models.count_tokens(model="sim-anthropic", contents="hi")
 check("gemini count_tokens", count.total_tokens == 9 or 1 <= count.total_tokens <= 50, count)
