@@ -22,6 +22,7 @@ struct JournalFormatTests {
 
     @Test func `records come back as they were`() throws {
         var records = [record(1, user: 1, charge: 10), record(2, user: 2, charge: nil)]
+        records[0].usage.serviceTier = "flex"
         records[1].usage = Usage()
         records[1].attemptList = []
         (records[1].tokenID, records[1].channelID, records[1].errorCode) = (nil, nil, nil)
@@ -38,6 +39,16 @@ struct JournalFormatTests {
         #expect(try body(.progress) { $0.progress(progress) }.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
     }
 
+    @Test func `a settlement of the first version has no tier`() throws {
+        var record = record(1, user: 1, charge: 1)
+        record.usage.serviceTier = nil
+        var body = try body(.settle) { $0.settle(record, sequence: 3) }
+        // The kind stands first, then the version; the tier's absence is the last byte.
+        body[1] = 1
+        body.removeLast()
+        #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
+    }
+
     @Test(arguments: Endpoint.allCases) func `every endpoint and failure can be journaled`(_ endpoint: Endpoint) throws {
         var record = record(1, user: 1, charge: 1)
         record.endpoint = endpoint
@@ -50,7 +61,7 @@ struct JournalFormatTests {
         // the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
         #expect(fields(record(1, user: 1, charge: 1)) == 23)
-        #expect(fields(record(1, user: 1, charge: 1).usage) == 14)
+        #expect(fields(record(1, user: 1, charge: 1).usage) == 15)
         #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
         #expect(fields(hold(1)) == 12)
         #expect(fields(progress(1, 1)) == 10)

@@ -57,12 +57,15 @@ struct JournalImportTests {
                     progress.requestID.description, progress.channelID, progress.provider, progress.model, progress.upstreamModel,
                     progress.generationID, progress.promptTokens, progress.completionTokens, progress.charge.nanos, progress.pricingVersion,
                 ])
+            // Columns that have come since are there while the rows are written only.
+            try db.execute(sql: "ALTER TABLE settlements ADD COLUMN service_tier ANY")
             // Ids descend, so that order by id would show.
             for id in [9, 7, 5] {
                 try db.execute(
                     sql: "INSERT INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))",
                     arguments: RecordColumns.arguments(record(id, user: 1, charge: Int64(id))))
             }
+            try db.execute(sql: "ALTER TABLE settlements DROP COLUMN service_tier")
         }
         return database
     }

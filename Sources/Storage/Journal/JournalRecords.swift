@@ -80,6 +80,8 @@ extension RecordBuffer {
         integer(record.firstTokenMilliseconds)
         text(record.clientIP)
         integer(record.createdAt)
+        // From version 2 on.
+        text(record.usage.serviceTier)
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -144,7 +146,7 @@ extension HoldRecord {
 }
 
 extension RequestRecord {
-    static let journalVersion: UInt8 = 1
+    static let journalVersion: UInt8 = 2
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .settle, upTo: Self.journalVersion)
@@ -160,6 +162,7 @@ extension RequestRecord {
             attempts: Int(try reader.integer()), attemptList: try reader.attempts(), generationID: try reader.textOrNil(),
             latencyMilliseconds: try reader.integer(), firstTokenMilliseconds: try reader.integerOrNil(), clientIP: try reader.text(),
             createdAt: try reader.integer())
+        if reader.version >= 2 { usage.serviceTier = try reader.textOrNil() }
     }
 }
 
@@ -180,10 +183,10 @@ extension RecordReader {
     fileprivate init(_ body: UnsafeRawBufferPointer, _ kind: RecordKind, upTo version: UInt8) throws(Problem) {
         self.init(body)
         guard try byte() == kind.rawValue else { throw .malformed("not a record of the kind \(kind)") }
-        _ = try self.version(kind, upTo: version)
+        self.version = try known(kind, upTo: version)
     }
 
-    private mutating func version(_ kind: RecordKind, upTo version: UInt8) throws(Problem) -> UInt8 {
+    private mutating func known(_ kind: RecordKind, upTo version: UInt8) throws(Problem) -> UInt8 {
         let found = try byte()
         guard found > 0, found <= version else { throw .newer("version \(found) of the record '\(kind)'") }
         return found

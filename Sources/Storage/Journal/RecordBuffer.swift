@@ -200,6 +200,8 @@ struct RecordReader {
 
     private let bytes: UnsafeRawBufferPointer
     private var position = 0
+    /// Of the record that is read.
+    var version: UInt8 = 0
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
