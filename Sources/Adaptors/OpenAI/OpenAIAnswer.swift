@@ -10,15 +10,19 @@ struct OpenAIAnswer {
 
     func decode(_ body: ByteBuffer) throws(UpstreamFailure) -> WholeAnswer {
         let bytes = body.readableBytesUInt8Span
-        let facts: OpenAIFacts
+        var facts: OpenAIFacts
+        var usage: Usage?
         do throws(JSONScanError) {
-            facts = try OpenAIFacts(bytes, end: bytes.count)
+            facts = try OpenAIFacts(bytes, end: bytes.count, trustsUsage: true)
+            usage = self.usage(facts, bytes, tier: nil)
+            // Figures that cannot be read are no figures: the text is counted after all.
+            if facts.usage != nil, usage == nil { facts = try OpenAIFacts(bytes, end: bytes.count) }
         } catch {
             throw UpstreamFailure(kind: .malformed, detail: "the answer is no JSON object: \(error)")
         }
         if facts.isError { throw failure(facts, bytes, hasContent: false) }
         var progress = AnswerProgress()
-        progress.absorb(facts, bytes, usage: usage(facts, bytes, tier: nil))
+        progress.absorb(facts, bytes, usage: usage)
         if let data = facts.data, data.kind == .array, !OpenAIFacts.isEmpty(data, bytes) { progress.hasContent = true }
         progress.isDone = true
         var splice = BodySplice()

@@ -18,13 +18,18 @@ struct OpenAIFacts {
     var isChoicesEmpty = true
     /// What was delivered before, and what this delivers: words that are cut between two chunks count once.
     var text: DeliveredText
+    private var countsText = true
 
     /// The three places inside a body or chunk where a failure is told.
     var isError: Bool { error != nil || choiceError != nil || endedInError }
 
-    /// - Parameter delivered: what the chunks before this one delivered.
+    /// - Parameters:
+    ///   - delivered: what the chunks before this one delivered.
+    ///   - trustsUsage: text is not counted where the vendor has counted it.
     /// - Throws: ``JSONScanError`` for bytes that are not one JSON object.
-    init(_ bytes: Span<UInt8>, end: Int, delivered: DeliveredText = DeliveredText()) throws(JSONScanError) {
+    init(
+        _ bytes: Span<UInt8>, end: Int, delivered: DeliveredText = DeliveredText(), trustsUsage: Bool = false
+    ) throws(JSONScanError) {
         text = delivered
         var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
@@ -49,6 +54,7 @@ struct OpenAIFacts {
         position = cursor.position
         JSONScanner.skipWhitespace(bytes, &position)
         guard position >= end else { throw JSONScanError(.trailingBytes, at: position) }
+        countsText = !(trustsUsage && usage != nil)
         if let choices, choices.kind == .array { readChoices(choices, bytes) }
     }
 
@@ -149,6 +155,7 @@ struct OpenAIFacts {
 
     /// Counts a string as its decoded text, without decoding it.
     private mutating func count(_ range: Range<Int>, _ bytes: Span<UInt8>) {
+        guard countsText else { return }
         text.add(jsonString: bytes, range.lowerBound + 1..<range.upperBound - 1)
     }
 }

@@ -76,14 +76,44 @@ package struct DecimalText: Sendable, Hashable {
 
 /// `value × 10^-places` as decimal text without exponent and without needless zeros: `0.00000025`, `-3`, `12.5`.
 package func decimalText(_ value: Int128, places: Int) -> String {
-    var digits = String(value.magnitude)
-    guard places > 0 else { return (value < 0 ? "-" : "") + digits }
-    if digits.utf8.count <= places {
-        digits = String(repeating: "0", count: places - digits.utf8.count + 1) + digits
+    // 39 digits of an Int128, the zeros before them, a sign and a point.
+    let capacity = 96
+    precondition(0...40 ~= places)
+    return String(unsafeUninitializedCapacity: capacity) { buffer in
+        var rest = value.magnitude
+        var position = capacity
+        func put(_ byte: UInt8) {
+            position -= 1
+            buffer[position] = byte
+        }
+        var hasFraction = false
+        for _ in 0..<places {
+            let digit = rest.takeLastDigit()
+            // Zeros at the end of the fraction say nothing.
+            if digit > 0 || hasFraction {
+                put(UInt8(ascii: "0") + digit)
+                hasFraction = true
+            }
+        }
+        if hasFraction { put(UInt8(ascii: ".")) }
+        repeat { put(UInt8(ascii: "0") + rest.takeLastDigit()) } while rest > 0
+        if value < 0 { put(UInt8(ascii: "-")) }
+        let count = capacity - position
+        for index in 0..<count { buffer[index] = buffer[position + index] }
+        return count
     }
-    let split = digits.index(digits.endIndex, offsetBy: -places)
-    var fraction = digits[split...]
-    while fraction.last == "0" { fraction = fraction.dropLast() }
-    let whole = digits[..<split]
-    return (value < 0 ? "-" : "") + whole + (fraction.isEmpty ? "" : "." + fraction)
+}
+
+extension UInt128 {
+    fileprivate mutating func takeLastDigit() -> UInt8 {
+        // Most amounts fit into a machine word, which divides ten times faster.
+        if let small = UInt64(exactly: self) {
+            let (quotient, remainder) = small.quotientAndRemainder(dividingBy: 10)
+            self = UInt128(quotient)
+            return UInt8(remainder)
+        }
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: 10)
+        self = quotient
+        return UInt8(remainder)
+    }
 }

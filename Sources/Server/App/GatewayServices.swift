@@ -2,27 +2,55 @@ public import Logging
 public import RouterCore
 public import Storage
 
-/// Everything that handlers and the relay share, made once by ``Gateway`` and passed by value.
-public struct GatewayServices: Sendable {
-    public var clock: ServerClock
-    public var requestIDs: RequestIDSource
-    public var snapshots: SnapshotHolder
-    public var store: any Store
-    public var meter: Meter
-    public var settler: Settler
-    public var poster: Poster
-    public var prices: PriceBook
-    public var keys: KeyDirectory
-    public var health: HealthRegistry
-    public var transport: any UpstreamTransport
-    var vocabulary: Vocabulary
-    public var metrics: GatewayMetrics
-    public var reloader: ConfigurationReloader
+/// Everything that handlers and the relay share, made once by ``Gateway``. A class, because every step of every request holds
+/// it: one reference counts up and down, not twenty.
+public final class GatewayServices: Sendable {
+    public let clock: ServerClock
+    public let requestIDs: RequestIDSource
+    public let snapshots: SnapshotHolder
+    public let store: any Store
+    public let meter: Meter
+    public let settler: Settler
+    public let poster: Poster
+    public let prices: PriceBook
+    public let keys: KeyDirectory
+    public let health: HealthRegistry
+    public let transport: any UpstreamTransport
+    let vocabulary: Vocabulary
+    public let metrics: GatewayMetrics
+    public let reloader: ConfigurationReloader
     let relays: RelayTasks
     let connections: ClientConnectionCount
-    public var logger: Logger
+    public let logger: Logger
     /// Unix seconds.
-    public var startedAt: Int64
+    public let startedAt: Int64
     /// Version of this build, shown at `/api/status`.
-    public var version: String
+    public let version: String
+
+    init(
+        clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
+        settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, health: HealthRegistry,
+        transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
+        relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64, version: String
+    ) {
+        self.clock = clock
+        self.requestIDs = requestIDs
+        self.snapshots = snapshots
+        self.store = store
+        self.meter = meter
+        self.settler = settler
+        self.poster = poster
+        self.prices = prices
+        self.keys = keys
+        self.health = health
+        self.transport = transport
+        self.vocabulary = vocabulary
+        self.metrics = metrics
+        self.reloader = reloader
+        self.relays = relays
+        self.connections = connections
+        self.logger = logger
+        self.startedAt = startedAt
+        self.version = version
+    }
 }

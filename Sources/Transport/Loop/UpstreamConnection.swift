@@ -35,6 +35,25 @@ final class UpstreamConnection: ChannelDuplexHandler {
         var isWritten = false
         var keepsAlive = false
         var lastActivity: NIODeadline
+        /// Limits as the loop's clock counts.
+        let firstByteLimit: TimeAmount
+        let idleLimit: TimeAmount
+        let totalLimit: TimeAmount
+
+        init(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline, isReused: Bool) {
+            self.transfer = transfer
+            self.target = target
+            startedAt = start
+            self.isReused = isReused
+            lastActivity = start
+            let timeouts = transfer.options.timeouts
+            firstByteLimit = Self.limit(timeouts.firstByte)
+            idleLimit = Self.limit(timeouts.idle)
+            totalLimit = Self.limit(timeouts.total)
+        }
+
+        /// Beyond a year of nanoseconds deadlines could overflow.
+        private static func limit(_ duration: Duration) -> TimeAmount { TimeAmount(min(max(duration, .milliseconds(1)), .seconds(31_536_000))) }
     }
 
     private let writer: RequestWriter
@@ -56,7 +75,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     func start(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline, isReused: Bool) {
         guard let context else { return pool.ended(transfer, TransportFailure(.closedBeforeHead)) }
         let request = transfer.request
-        call = Call(transfer: transfer, target: target, startedAt: start, isReused: isReused, lastActivity: start)
+        call = Call(transfer, target, at: start, isReused: isReused)
         arm(nextDeadline())
         // The decoder has to know that an answer is due, and whether it may have a body.
         decoder.write(data: .head(request.method == .head ? Self.headRequest : Self.otherRequest))
@@ -216,11 +235,11 @@ final class UpstreamConnection: ChannelDuplexHandler {
             return now >= end ? close() : arm(end)
         }
         if let secureBy, now >= secureBy { return fail(TransportFailure(.connectTimeout, "TLS handshake")) }
-        if now >= call.startedAt + limit(\.total) { return fail(TransportFailure(.totalTimeout)) }
+        if now >= call.startedAt + call.totalLimit { return fail(TransportFailure(.totalTimeout)) }
         // Silence that we asked for ourselves does not count.
         if call.transfer.isPaused { self.call?.lastActivity = now }
-        if !call.isHeadDelivered, now >= call.startedAt + limit(\.firstByte) { return fail(TransportFailure(.firstByteTimeout)) }
-        if call.isHeadDelivered, !call.transfer.isPaused, now >= call.lastActivity + limit(\.idle) {
+        if !call.isHeadDelivered, now >= call.startedAt + call.firstByteLimit { return fail(TransportFailure(.firstByteTimeout)) }
+        if call.isHeadDelivered, !call.transfer.isPaused, now >= call.lastActivity + call.idleLimit {
             return fail(TransportFailure(.idleTimeout))
         }
         arm(nextDeadline())
@@ -228,13 +247,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
 
     private func nextDeadline() -> NIODeadline {
         guard let call else { return idleSince + pool.idleLifetime }
-        let next = call.isHeadDelivered ? call.lastActivity + limit(\.idle) : call.startedAt + limit(\.firstByte)
-        return min(next, call.startedAt + limit(\.total), secureBy ?? .distantFuture)
-    }
-
-    private func limit(_ path: KeyPath<AttemptTimeouts, Duration>) -> TimeAmount {
-        guard let call else { return .zero }
-        // Beyond a year of nanoseconds deadlines could overflow.
-        return TimeAmount(min(max(call.transfer.options.timeouts[keyPath: path], .milliseconds(1)), .seconds(31_536_000)))
+        let next = call.isHeadDelivered ? call.lastActivity + call.idleLimit : call.startedAt + call.firstByteLimit
+        return min(next, call.startedAt + call.totalLimit, secureBy ?? .distantFuture)
     }
 }
