@@ -7,6 +7,12 @@ import Testing
 
 /// The reason for the whole project: what was charged is what the vendor billed at the table's prices, to the last decimal.
 @Suite(.serialized) struct BooksTests {
+    /// What the gateway counts with where nobody tells.
+    private static let vocabulary: BPEVocabulary? = {
+        let path = GatewayProcess.repository.appendingPathComponent("tokenizers/o200k_base.tokens")
+        return (try? Data(contentsOf: path)).flatMap { try? BPEVocabulary(Array($0).span) }
+    }()
+
     /// One kind of request of the mix. The prompt's count is told to the simulator, so that cut answers without a usage
     /// can be compared as well: there the gateway charges its own estimate of the prompt and of what was delivered.
     private enum Kind: CaseIterable {
@@ -99,13 +105,13 @@ import Testing
         members.append(.init("metadata", ["n": .integer(number)]))
         let fixed = members
         // Controls travel inside the request, as an unknown field that the gateway must let through. The vendor is told to
-        // count the prompt as the gateway estimates it; six digits, so that the figure does not change the length.
+        // count the prompt as the gateway counts it; six digits, so that the figure does not change the length.
         func makeBody(prompt: String) -> String {
             let told = plan.controls.contains("prompt_tokens") ? "" : ",prompt_tokens=\(prompt)"
             return JSONValue.object(fixed + [.init("sim_control", .string(plan.controls + told))]).text
         }
         let blank = try RequestEnvelope(body: ByteBuffer(string: makeBody(prompt: "000000")), endpoint: .chat)
-        let digits = String(blank.prompt.tokens)
+        let digits = String(blank.promptTokens(by: Self.vocabulary))
         let whole = makeBody(prompt: String(repeating: "0", count: 6 - digits.count) + digits)
         if kind == .failedOver, number % 2 == 0 {
             world.simulator.script.add(model: plan.model, key: "first-key", steps: ["status=500"])
