@@ -145,6 +145,36 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(2))) func `more calls than are allowed are refused at once, and the next is served`() async throws {
+        let world = try await World.make(start: false)
+        let text = World.gatewayYAML("").replacingOccurrences(of: "max_lag: 0s", with: "max_calls: 3")
+        try world.write("config/gateway.yaml", text)
+        try await world.gateway.start()
+        let client = try Client(base: world.gateway.base)
+        try await Admin(client: client).addBalance(1, usd: "10")
+        func body(_ controls: String) -> String {
+            #"{"model":"sim/cheap","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"\#(controls)"}"#
+        }
+        func call(_ controls: String) async throws -> Client.Answer {
+            try await client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body(controls), leaveAfter: 1)
+        }
+        let running = (0..<3).map { _ in
+            Task { try await client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body("chunks=40,pace=50ms")) }
+        }
+        try await eventually("three calls run") { world.simulator.statistics.openConnections >= 3 }
+        let refused = try await call("ok")
+        #expect(refused.status == 503 && refused.headers[.retryAfter] == "1", "\(refused.text)")
+        #expect(refused.text.contains("limit of its load"))
+        // The management API is not concerned.
+        #expect(try await client.call(.get, "/api/status").status == 200)
+        for task in running { #expect(try await task.value.events.last == "[DONE]") }
+        try await eventually("there is room again") {
+            try await client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body("ok")).status == 200
+        }
+        await client.shutdown()
+        try await world.tearDown()
+    }
+
     /// Each request holds about 8192 × 15 dollars per million = 0.123; the balance covers four at a time.
     private func fortyAtOnce(_ world: World) async throws -> (statuses: Set<Int>, balance: JSONValue?) {
         let user = try await world.admin.makeUser("thrifty", usd: "0.5")

@@ -12,7 +12,7 @@ public struct GatewayConfiguration: Sendable {
         public var threads: Int?
         /// Model calls at work at a time; more are refused with 503.
         public var maxCalls = 10_000
-        /// When an event loop is later than this, new calls are refused with 503 until it has caught up; zero = never.
+        /// When a new call would wait longer than this for its event loop, it is refused with 503; zero = never.
         public var maxLag = Duration.milliseconds(200)
         /// Whether strangers may register.
         public var registration = false

@@ -96,8 +96,8 @@ struct FrontDoor: Sendable {
     /// - Throws: ``APIError``.
     func accept(_ request: ClientRequest) throws -> Accepted {
         let server = services.snapshots.snapshot.configuration.server
-        let lateness = loops[ObjectIdentifier(request.eventLoop)]?.load.lateness ?? .zero
-        if services.relays.count >= server.maxCalls || (server.maxLag > .zero && lateness > server.maxLag) {
+        let wait = loops[ObjectIdentifier(request.eventLoop)]?.load.wait ?? .zero
+        if services.relays.count >= server.maxCalls || (server.maxLag > .zero && wait > server.maxLag) {
             services.metrics.refusedByLoad()
             throw APIError.unavailable("The gateway is at the limit of its load; try again in a moment.")
         }
@@ -106,7 +106,10 @@ struct FrontDoor: Sendable {
 
     func run(_ accepted: Accepted, _ body: ByteBuffer, _ connection: ClientConnection, on loop: any EventLoop) {
         let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
+        let load = loops[ObjectIdentifier(loop)]?.load
+        load?.callBegan()
         services.relays.start(on: executor) { [self] in
+            defer { load?.callEnded() }
             let answer: ClientAnswer
             do {
                 answer = try await RelayEndpoint.respond(accepted, body, services, executor: executor)

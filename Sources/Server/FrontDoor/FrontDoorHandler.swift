@@ -123,11 +123,10 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Answers before the body has come.
     private func refuse(_ error: any Error, _ request: ClientRequest, _ context: ChannelHandlerContext) {
         let answer = door.answer(to: error, request)
-        state = .running
+        // The next request's turn comes when this one has been read to its end.
+        state = .discarding(left: door.maximumDiscarded)
         let connection = ClientConnection(self, context.eventLoop)
         if case .bytes(let body) = answer.body { connection.send(answer.status, answer.headers, body) }
-        if case .closed = state { return }
-        state = .discarding(left: door.maximumDiscarded)
     }
 
     private func run(_ accepted: Accepted, _ body: ByteBuffer) {
@@ -147,6 +146,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if case .body(let bytes) = part { waitingBytes -= bytes.readableBytes }
             receive(part, context)
         }
+        // Hummingbird's side takes parts up when it hears that a read is complete.
+        if case .passing = state { context.fireChannelReadComplete() }
         if owesRead, waitingBytes < Self.maximumWaiting {
             owesRead = false
             context.read()
@@ -163,8 +164,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func begin(_ head: HTTPResponseHead) {
-        guard let context, case .running = state, !isAnswering else { return }
-        isAnswering = true
+        guard let context, !isAnswering else { return }
+        switch state {
+        case .running, .discarding: isAnswering = true
+        case .idle, .passing, .receiving, .closed: return
+        }
         var head = head
         head.version = version
         head.headers.add(name: "Date", value: door.date())
