@@ -114,8 +114,10 @@ def drop_once(bench, gateway, round_number, count):
 
 def soak(bench):
     """Ours, governed, at 70 % of what it can do, for as long as was asked: whole answers and streams; memory every five seconds."""
-    gateway = bench.gateway("apirouter")
     minutes = bench.options.soak
+    # A fresh one: what earlier cases have left in its memory is not the soak's.
+    bench.retire("apirouter")
+    gateway = bench.gateway("apirouter")
     if not gateway or not minutes:
         return
     from .load import request_body

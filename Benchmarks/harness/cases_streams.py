@@ -25,7 +25,7 @@ def streams(bench):
             for gateway in quick_ones:
                 one(bench, gateway, turn, *shape)
         if slow_ones:
-            for shape in SLOW[1:2] if bench.quick else SLOW:
+            for shape in [(20, 10, 100, 1)] if bench.quick else SLOW:
                 for gateway in beside + slow_ones:
                     one(bench, gateway, turn, *shape)
 

@@ -114,9 +114,11 @@ def bodies(results, plots):
     names = [n for n in results.gateways("bodies") if n != "direct"]
     if not names:
         return ""
-    sizes = sorted({s for (s,) in results.distinct("bodies", "size")})
     text = "## Bodies: CPU µs per request at 16 connections\n\n"
     for direction in ("request", "answer"):
+        sizes = sorted({s for (s,) in results.distinct("bodies", "size", direction=direction)})
+        if not sizes:
+            continue
         cpu = lambda n, s: results.median("bodies", "cpu_us", gateway=n, size=s, direction=direction)
         rows = [[n] + [results.spread("bodies", "cpu_us", "{:,.0f}", gateway=n, size=s, direction=direction) for s in sizes]
                 + [per_kb(cpu(n, sizes[-1]), cpu(n, sizes[0]), sizes)] for n in names]
@@ -128,7 +130,7 @@ def bodies(results, plots):
 
 
 def per_kb(large, small, sizes):
-    return "–" if large is None or small is None else f"{(large - small) / ((sizes[-1] - sizes[0]) / 1000):.2f}"
+    return "–" if large is None or small is None or len(sizes) < 2 else f"{(large - small) / ((sizes[-1] - sizes[0]) / 1000):.2f}"
 
 
 def streams(results, plots):

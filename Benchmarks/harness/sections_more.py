@@ -122,7 +122,7 @@ def soak(results, plots):
     plots["soak.svg"] = svg.lines("Memory while soaking", "seconds", "MB", {"RSS": [(r["second"], r["rss_kb"] / 1024) for r in samples],
                                                                            "PSS": [(r["second"], r["pss_kb"] / 1024) for r in samples]})
     return (f"## Soak\n\n{begin['minutes']:g} minutes at {begin['rate']:,.0f} requests/s (70 % of capacity; whole answers, streams, 20 KB bodies): {end.get('asked', 0):,} asked, "
-            f"{end.get('refused', 0)} refused, {end.get('failed', 0)} failed; p50 {number(end.get('p50'))} µs, p99 {number(end.get('p99'))} µs. "
+            f"{end.get('refused', 0)} refused, {end.get('failed', 0)} failed; p50 {number(end.get('p50'))} µs, p99 {number(end.get('p99'))} µs (a tenth are streams, which last 250 ms). "
             f"Memory {begin['rss_kb'] / 1024:,.0f} MB at the start, {samples[-1]['rss_kb'] / 1024:,.0f} MB at the end; over the second half "
             f"{slope(late) * 60:+.2f} MB a minute. The ledger adds up: {'yes' if ledger.get('adds_up') else '**no**'} ({ledger.get('words', '–')}).\n\n"
             "![Memory while soaking](soak.svg)\n\n")
