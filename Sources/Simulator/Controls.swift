@@ -16,7 +16,7 @@ struct Controls: Sendable {
         "usage_in_every_chunk", "usage_with_content", "split", "crlf", "comments", "multiline", "gzip",
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
-        "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream",
+        "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream", "linger",
     ]
 
     init() {}

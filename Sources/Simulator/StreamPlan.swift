@@ -131,6 +131,7 @@ private struct Builder {
         if wantsUsage || controls.has("usage_in_every_chunk") { steps.append(.usageSent) }
         if !controls.has("no_done") { line("[DONE]") }
         if controls.has("after_done") { event(shapes.chunk(delta: ["content": "after the end"])) }
+        if let delay = controls.duration("linger") { steps.append(.pause(delay)) }
         steps.append(.end)
     }
 

@@ -145,6 +145,24 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(2))) func `a body that does not end does not hold up an orderly stop`() async throws {
+        try await World.with { world in
+            let half = "POST /v1/chat/completions HTTP/1.1\\r\\nHost: g\\r\\nAuthorization: Bearer \(GatewayProcess.rootKey)\\r\\nContent-Length: 100\\r\\n\\r\\n{"
+            let client = Process()
+            client.executableURL = URL(fileURLWithPath: "/bin/bash")
+            client.arguments = ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(world.gateway.port); printf '\(half)' >&3; cat <&3"]
+            client.standardOutput = FileHandle.nullDevice
+            try client.run()
+            defer { client.terminate() }
+            try await eventually("its connection is open") {
+                let metrics = try await world.client.call(.get, "/metrics").text
+                // Ours that asks, and that one.
+                return metrics.contains("apirouter_client_connections 2")
+            }
+            #expect(try await world.gateway.stop() == 0)
+        }
+    }
+
     @Test(.timeLimit(.minutes(2))) func `more calls than are allowed are refused at once, and the next is served`() async throws {
         let world = try await World.make(start: false)
         let text = World.gatewayYAML("").replacingOccurrences(of: "max_lag: 0s", with: "max_calls: 3")

@@ -21,6 +21,21 @@ import Testing
             .post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body, leaveAfter: leaveAfter)
     }
 
+    @Test(.timeLimit(.minutes(1))) func `what a vendor does after the end of a stream does not touch the next one`() async throws {
+        try await World.with { world in
+            try await world.admin.addBalance(1, usd: "10")
+            func stream(_ controls: String) async throws -> Client.Answer {
+                try await world.client.call(
+                    .post, "/v1/chat/completions", key: GatewayProcess.rootKey,
+                    body: #"{"model":"sim/cheap","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"\#(controls)"}"#)
+            }
+            // The vendor keeps its body open for a while behind [DONE]; the client goes on at once, on the same connection.
+            #expect(try await stream("linger=600ms").events.last == "[DONE]")
+            let next = try await stream("chunks=40,pace=40ms")
+            #expect(!next.wasCut && next.events.last == "[DONE]" && next.events.count >= 41, "\(next.text.suffix(300))")
+        }
+    }
+
     @Test(.timeLimit(.minutes(2))) func `every kind of failure before content moves on to the next channel`() async throws {
         let channels = [
             World.ChannelSpec(id: 1, key: "bad-key", priority: 1), World.ChannelSpec(id: 2, key: "good-key"),

@@ -7,22 +7,25 @@ import NIOHTTP1
 final class ClientConnection: Sendable {
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<FrontDoorHandler>
+    private let number: Int
 
-    init(_ handler: FrontDoorHandler, _ eventLoop: any EventLoop) {
+    /// - Parameter number: of the call on its connection.
+    init(_ handler: FrontDoorHandler, _ eventLoop: any EventLoop, _ number: Int) {
         self.eventLoop = eventLoop
+        self.number = number
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
     }
 
     /// A whole answer in one go.
     func send(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: ByteBuffer) {
-        let handler = handler
-        onLoop { handler.value.send(Self.head(status, headers, length: body.readableBytes), body) }
+        let (handler, number) = (handler, number)
+        onLoop { handler.value.send(Self.head(status, headers, length: body.readableBytes), body, for: number) }
     }
 
     /// The head of an answer whose body follows in pieces.
     func begin(_ status: HTTPResponse.Status, _ headers: HTTPFields) {
-        let handler = handler
-        onLoop { handler.value.begin(Self.head(status, headers, length: nil)) }
+        let (handler, number) = (handler, number)
+        onLoop { handler.value.begin(Self.head(status, headers, length: nil), for: number) }
     }
 
     /// Sends bytes on; waits while the client is slow.
@@ -30,14 +33,14 @@ final class ClientConnection: Sendable {
     func write(_ bytes: ByteBuffer) async throws {
         guard bytes.readableBytes > 0 else { return }
         if eventLoop.inEventLoop {
-            switch handler.value.write(bytes) {
+            switch handler.value.write(bytes, for: number) {
             case .gone: throw ClientGone()
             case .taken: return
             case .full: break
             }
         } else {
-            let handler = handler
-            guard try await eventLoop.submit({ handler.value.write(bytes) != .gone }).get() else { throw ClientGone() }
+            let (handler, number) = (handler, number)
+            guard try await eventLoop.submit({ handler.value.write(bytes, for: number) != .gone }).get() else { throw ClientGone() }
         }
         let isThere = await withCheckedContinuation { continuation in
             let handler = handler
@@ -48,14 +51,14 @@ final class ClientConnection: Sendable {
 
     /// The body is complete.
     func finish() {
-        let handler = handler
-        onLoop { handler.value.finish() }
+        let (handler, number) = (handler, number)
+        onLoop { handler.value.finish(number) }
     }
 
     /// The call is over. If its answer is not complete, the connection is closed as it is.
     func end() {
-        let handler = handler
-        onLoop { handler.value.ended() }
+        let (handler, number) = (handler, number)
+        onLoop { handler.value.ended(number) }
     }
 
     private func onLoop(_ body: @escaping @Sendable () -> Void) {

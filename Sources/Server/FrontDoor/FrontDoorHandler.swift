@@ -33,6 +33,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var presence: ClientPresence?
     private var clientIP = ""
     private var keepsAlive = true
+    /// Of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
+    private var number = 0
     private var version = HTTPVersion.http1_1
     /// Set while the body of an answer goes out in pieces.
     private var isAnswering = false
@@ -125,14 +127,16 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let answer = door.answer(to: error, request)
         // The next request's turn comes when this one has been read to its end.
         state = .discarding(left: door.maximumDiscarded)
-        let connection = ClientConnection(self, context.eventLoop)
+        number += 1
+        let connection = ClientConnection(self, context.eventLoop, number)
         if case .bytes(let body) = answer.body { connection.send(answer.status, answer.headers, body) }
     }
 
     private func run(_ accepted: Accepted, _ body: ByteBuffer) {
         guard let context else { return }
         state = .running
-        door.run(accepted, body, ClientConnection(self, context.eventLoop), on: context.eventLoop)
+        number += 1
+        door.run(accepted, body, ClientConnection(self, context.eventLoop, number), on: context.eventLoop)
     }
 
     /// The request is answered and read: the next one's turn.
@@ -156,15 +160,15 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Answers of model calls
 
-    func send(_ head: HTTPResponseHead, _ body: ByteBuffer) {
-        begin(head)
-        guard let context, isAnswering else { return }
+    func send(_ head: HTTPResponseHead, _ body: ByteBuffer, for call: Int) {
+        begin(head, for: call)
+        guard let context, call == number, isAnswering else { return }
         if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-        finish()
+        finish(call)
     }
 
-    func begin(_ head: HTTPResponseHead) {
-        guard let context, !isAnswering else { return }
+    func begin(_ head: HTTPResponseHead, for call: Int) {
+        guard let context, call == number, !isAnswering else { return }
         switch state {
         case .running, .discarding: isAnswering = true
         case .idle, .passing, .receiving, .closed: return
@@ -180,8 +184,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.write(wrapOutboundOut(.head(head)), promise: nil)
     }
 
-    func write(_ bytes: ByteBuffer) -> WriteResult {
-        guard let context, isAnswering, context.channel.isActive else { return .gone }
+    func write(_ bytes: ByteBuffer, for call: Int) -> WriteResult {
+        guard let context, call == number, isAnswering, context.channel.isActive else { return .gone }
         lastActivity = .now()
         context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
         guard context.channel.isActive else { return .gone }
@@ -195,16 +199,16 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         writableWaiter = continuation
     }
 
-    func finish() {
-        guard let context, isAnswering else { return }
+    func finish(_ call: Int) {
+        guard let context, call == number, isAnswering else { return }
         isAnswering = false
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         if case .running = state { next() }
     }
 
     /// The call's task is over; whatever is not complete never will be.
-    func ended() {
-        guard isAnswering else { return }
+    func ended(_ call: Int) {
+        guard call == number, isAnswering else { return }
         isAnswering = false
         close()
     }
@@ -286,7 +290,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
             switch state {
-            case .running, .receiving, .discarding: break
+            case .running: break
+            // Nothing has been asked of anybody yet, and nobody knows when the rest would come.
+            case .receiving, .discarding: close()
             case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
             }
         default: context.fireUserInboundEventTriggered(event)
