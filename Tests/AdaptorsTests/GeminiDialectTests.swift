@@ -116,7 +116,10 @@ private let losses: [LossCase] = [
     // MARK: As one array
 
     @Test(arguments: [AdaptorID.gemini, .openai, .anthropic, .cohere]) func `a stream as a JSON array`(_ family: AdaptorID) throws {
-        let text = Array(try Golden.input("stream.\(family).sse").utf8)
+        var source = try Golden.input("stream.\(family).sse")
+        // An event with nothing in it, which passes as it is among events and would be no element of an array.
+        if family == .gemini { source = source.replacingOnce("\n\n", "\n\ndata: \n\n") }
+        let text = Array(source.utf8)
         let call = try call("{}", family, isStream: true)
         let events = StreamOutcome([text], call: call)
         for size in [1, 7, text.count] {

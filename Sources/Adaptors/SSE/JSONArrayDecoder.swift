@@ -51,8 +51,11 @@ public struct JSONArrayDecoder: StreamDecoder {
     private mutating func append(_ raw: ByteBuffer, into out: inout ByteBuffer) {
         let event = SSEEvent(raw, isFirst: !hasBegun)
         guard event.first != nil else { return }
+        let payload = event.joined(raw)
+        // An event without anything in it is no element.
+        guard payload.readableBytesView.contains(where: { $0 > 0x20 }) else { return }
         out.writeString(hasBegun ? ",\r\n" : "[")
         hasBegun = true
-        out.writeImmutableBuffer(event.joined(raw))
+        out.writeImmutableBuffer(payload)
     }
 }
