@@ -167,7 +167,7 @@ enum HotPathSamples {
         }
         let envelope = try RequestEnvelope(body: request(bytes: 1_024, stream: stream), endpoint: .chat)
         let call = UpstreamCall(
-            envelope: envelope, channel: channel(1), key: Secret("k"), model: "fast", upstreamModel: "fast",
+            envelope: envelope, channel: SharedChannel(channel(1)), key: Secret("k"), model: "fast", upstreamModel: "fast",
             quote: quote)
         return (provider, call)
     }

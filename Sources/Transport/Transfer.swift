@@ -17,7 +17,7 @@ final class Transfer: Sendable {
 
     private struct State {
         var head: UpstreamHead?
-        var unread = ByteBuffer()
+        var unread = UnreadBytes()
         var isPaused = false
         /// Set once: how the transfer ended. nil inside = in order.
         var end: TransportFailure??
@@ -60,9 +60,7 @@ final class Transfer: Sendable {
     func nextBytes() async throws(TransportFailure) -> ByteBuffer? {
         let result = await withCheckedContinuation { continuation in
             let (ready, driver) = state.withLock { state -> (Result<ByteBuffer?, TransportFailure>?, (any TransferDriver)?) in
-                if state.unread.readableBytes > 0 {
-                    let bytes = state.unread
-                    state.unread = ByteBuffer()
+                if let bytes = state.unread.next() {
                     let wake = state.isPaused ? state.driver : nil
                     return (.success(bytes), wake)
                 }
@@ -108,7 +106,7 @@ final class Transfer: Sendable {
     /// Bytes from the socket. `.pause` = not taken, the reader is behind; give them again after `resume`.
     func deliver(_ bytes: UnsafeRawBufferPointer) -> Acceptance {
         let (acceptance, waiter, buffer) = state.withLock { state in
-            if state.unread.readableBytes >= options.maxBufferedBytes {
+            if state.unread.count >= options.maxBufferedBytes {
                 state.isPaused = true
                 return (
                     Acceptance.pause, nil as CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?, nil as ByteBuffer?
@@ -118,7 +116,7 @@ final class Transfer: Sendable {
                 state.bytesWaiter = nil
                 return (.taken, waiter, ByteBuffer(bytes: bytes))
             }
-            state.unread.writeBytes(bytes)
+            state.unread.append(ByteBuffer(bytes: bytes))
             return (.taken, nil, nil)
         }
         if let waiter { waiter.resume(returning: .success(buffer)) }
@@ -127,22 +125,20 @@ final class Transfer: Sendable {
 
     /// Bytes that are taken whatever the reader does; ``isPaused`` says then whether more may come.
     func take(_ bytes: ByteBuffer) {
-        let waiter = state.withLock { state -> CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>? in
-            if let waiter = state.bytesWaiter {
-                state.bytesWaiter = nil
-                return waiter
-            }
-            if state.unread.readableBytes == 0 { state.unread = bytes } else { state.unread.writeImmutableBuffer(bytes) }
-            if state.unread.readableBytes >= options.maxBufferedBytes { state.isPaused = true }
-            return nil
+        let ready = state.withLock { state -> (CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>, ByteBuffer)? in
+            state.unread.append(bytes)
+            if state.unread.count >= options.maxBufferedBytes { state.isPaused = true }
+            guard let waiter = state.bytesWaiter, let portion = state.unread.next() else { return nil }
+            state.bytesWaiter = nil
+            return (waiter, portion)
         }
-        waiter?.resume(returning: .success(bytes))
+        if let (waiter, portion) = ready { waiter.resume(returning: .success(portion)) }
     }
 
     /// The reader has caught up. - Returns: whether the transfer was paused and is to go on.
     func takePause() -> Bool {
         state.withLock { state in
-            guard state.isPaused, state.unread.readableBytes <= options.maxBufferedBytes / 2 else { return false }
+            guard state.isPaused, state.unread.count <= options.maxBufferedBytes / 2 else { return false }
             state.isPaused = false
             return true
         }
@@ -174,8 +170,40 @@ final class Transfer: Sendable {
     }
 }
 
+/// What has come and was not read yet, as it came: what is large is never copied.
+private struct UnreadBytes {
+    private var buffers = CircularBuffer<ByteBuffer>()
+    private(set) var count = 0
+
+    mutating func append(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes > 0 else { return }
+        count += bytes.readableBytes
+        if let last = buffers.indices.last, buffers[last].readableBytes + bytes.readableBytes <= TransferBody.maximumPortion {
+            buffers[last].writeImmutableBuffer(bytes)
+        } else {
+            buffers.append(bytes)
+        }
+    }
+
+    /// No more than one portion.
+    mutating func next() -> ByteBuffer? {
+        guard var first = buffers.first else { return nil }
+        if first.readableBytes > TransferBody.maximumPortion, let portion = first.readSlice(length: TransferBody.maximumPortion) {
+            buffers[buffers.startIndex] = first
+            count -= portion.readableBytes
+            return portion
+        }
+        buffers.removeFirst()
+        count -= first.readableBytes
+        return first
+    }
+}
+
 /// The reader's end of a transfer. Dropping the last reference cancels.
 final class TransferBody: UpstreamBody {
+    /// What a reader is given at a time, so that its work on it does not keep its thread for long.
+    static let maximumPortion = UpstreamPortion.maximumBytes
+
     private let transfer: Transfer
     init(transfer: Transfer) { self.transfer = transfer }
     deinit { transfer.cancel() }

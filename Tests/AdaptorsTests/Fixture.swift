@@ -38,7 +38,7 @@ enum Fixture {
         let channel = Channel(
             id: 1, name: "channel", provider: spec, keys: [], models: [], baseURL: baseURL, headers: channelHeaders)
         return UpstreamCall(
-            envelope: envelope, channel: channel, key: key, model: model ?? envelope.model,
+            envelope: envelope, channel: SharedChannel(channel), key: key, model: model ?? envelope.model,
             upstreamModel: upstream ?? envelope.model, quote: PriceQuote(price: price, ratio: ratio, version: 1),
             endUser: endUser)
     }

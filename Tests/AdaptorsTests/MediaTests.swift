@@ -104,7 +104,7 @@ import Testing
         let spec = spec(rules)
         let channel = Channel(id: 1, name: "c", provider: spec, keys: [], models: [Channel.Model(pattern: "*")], headers: [])
         return UpstreamCall(
-            envelope: envelope, channel: channel, key: Secret("key-123"), model: "m", upstreamModel: upstream ?? "m",
+            envelope: envelope, channel: SharedChannel(channel), key: Secret("key-123"), model: "m", upstreamModel: upstream ?? "m",
             quote: PriceQuote(price: price, ratio: .one, version: 1))
     }
 

@@ -35,7 +35,7 @@ enum Make {
         let channel = Channel(
             id: 1, name: "c", provider: spec, keys: [], models: [Channel.Model(pattern: "*")], headers: channelHeaders)
         return UpstreamCall(
-            envelope: envelope, channel: channel, key: key, model: name, upstreamModel: upstream ?? name,
+            envelope: envelope, channel: SharedChannel(channel), key: key, model: name, upstreamModel: upstream ?? name,
             quote: PriceQuote(price: try price ?? Make.price(), ratio: ratio, version: 1), endUser: endUser)
     }
 

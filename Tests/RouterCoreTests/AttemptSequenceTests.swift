@@ -13,7 +13,7 @@ import Testing
         init(_ channels: [Channel], models: [String] = ["m"], policy: RoutePolicy = RoutePolicy(), budget: RetryBudget.Settings = .init()) {
             var candidates: [RouteCandidate] = []
             for model in models {
-                candidates += channels.map { RouteCandidate(channel: $0, keyIndex: $0.keys.count - 1, model: model, upstreamModel: model) }
+                candidates += channels.map { RouteCandidate(channel: SharedChannel($0), keyIndex: $0.keys.count - 1, model: model, upstreamModel: model) }
             }
             self.budget = RetryBudget(settings: budget, now: Fleet.start)
             sequence = AttemptSequence(candidates: candidates, policy: policy, deadline: Fleet.start.advanced(by: .seconds(60)))

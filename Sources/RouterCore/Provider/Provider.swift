@@ -86,7 +86,11 @@ extension Provider {
 /// One attempt, as an adaptor sees it.
 public struct UpstreamCall: Sendable {
     public var envelope: RequestEnvelope
-    public var channel: Channel
+    public private(set) var shared: SharedChannel
+    public var channel: Channel {
+        @inlinable _read { yield shared.value }
+        set { shared = SharedChannel(newValue) }
+    }
     public var key: Secret?
     /// Public name, as the client knows it; may be one of its fallback `models`.
     public var model: String
@@ -106,12 +110,12 @@ public struct UpstreamCall: Sendable {
     public var betas = ""
 
     public init(
-        envelope: RequestEnvelope, channel: Channel, key: Secret?, model: String, upstreamModel: String,
+        envelope: RequestEnvelope, channel: SharedChannel, key: Secret?, model: String, upstreamModel: String,
         quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven, startedAt: Int64 = 0
     ) {
         self.startedAt = startedAt
         self.envelope = envelope
-        self.channel = channel
+        shared = channel
         self.key = key
         self.model = model
         self.upstreamModel = upstreamModel

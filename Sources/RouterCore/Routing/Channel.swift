@@ -1,3 +1,11 @@
+/// A channel that is passed on by reference: copying a whole ``Channel`` costs more than choosing one.
+public final class SharedChannel: Sendable, Hashable {
+    public let value: Channel
+    public init(_ value: Channel) { self.value = value }
+    public static func == (left: SharedChannel, right: SharedChannel) -> Bool { left === right || left.value == right.value }
+    public func hash(into hasher: inout Hasher) { hasher.combine(value) }
+}
+
 /// One way to reach a provider: `channels.yaml`, validated.
 public struct Channel: Sendable, Hashable, Identifiable {
     public struct Model: Sendable, Hashable {

@@ -54,7 +54,8 @@ public struct RouteFacts: Sendable {
 
 /// A channel that can serve the request, with the key to use.
 public struct RouteCandidate: Sendable, Hashable {
-    public var channel: Channel
+    public let shared: SharedChannel
+    @inlinable public var channel: Channel { _read { yield shared.value } }
     /// Index into `channel.keys`; -1 for a channel without keys.
     public var keyIndex: Int
     public var model: String
@@ -63,10 +64,10 @@ public struct RouteCandidate: Sendable, Hashable {
     public var timeouts: AttemptTimeouts
 
     public init(
-        channel: Channel, keyIndex: Int, model: String, upstreamModel: String,
+        channel: SharedChannel, keyIndex: Int, model: String, upstreamModel: String,
         timeouts: AttemptTimeouts = AttemptTimeouts()
     ) {
-        self.channel = channel
+        shared = channel
         self.keyIndex = keyIndex
         self.model = model
         self.upstreamModel = upstreamModel

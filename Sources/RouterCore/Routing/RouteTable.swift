@@ -2,6 +2,8 @@
 /// a reload replaces the whole.
 public struct RouteTable: Sendable {
     public let channels: [Channel]
+    /// The same, to be handed out.
+    let shared: [SharedChannel]
     public let settings: RoutingSettings
     /// Public model names that some channel serves by exact name or through its provider's list, sorted.
     public let models: [String]
@@ -37,6 +39,7 @@ public struct RouteTable: Sendable {
 
     public init(channels: [Channel], settings: RoutingSettings = RoutingSettings()) {
         self.channels = channels
+        shared = channels.map(SharedChannel.init)
         self.settings = settings
         var names: Set<String> = []
         for channel in channels {

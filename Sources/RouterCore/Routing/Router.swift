@@ -74,10 +74,10 @@ public enum Router {
     private static func candidate(
         _ peer: Peer, _ query: RouteQuery, _ policy: RoutePolicy, _ table: RouteTable
     ) -> RouteCandidate {
-        let channel = table.channels[peer.index]
+        let channel = table.shared[peer.index]
         return RouteCandidate(
             channel: channel, keyIndex: peer.keyIndex, model: query.model, upstreamModel: peer.serving.upstream,
-            timeouts: peer.serving.timeouts.applied(to: channel.timeouts.applied(to: policy.timeouts)))
+            timeouts: peer.serving.timeouts.applied(to: channel.value.timeouts.applied(to: policy.timeouts)))
     }
 
     /// `provider.order` first, in its order; the rest behind it, unless the client allows no fallbacks.

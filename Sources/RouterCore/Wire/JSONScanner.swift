@@ -101,6 +101,7 @@ public enum JSONScanner {
         var index = start
         var hasEscapes = false
         let count = bytes.count
+        EightBytes.skipPlain(bytes, &index)
         while index < count {
             let byte = bytes[index]
             if byte == UInt8(ascii: "\"") {
@@ -109,6 +110,7 @@ public enum JSONScanner {
             } else if byte == UInt8(ascii: "\\") {
                 hasEscapes = true
                 try skipEscape(bytes, &index)
+                EightBytes.skipPlain(bytes, &index)
             } else if byte < 0x20 {
                 throw JSONScanError(.controlCharacter, at: index)
             } else if byte < 0x80 {

@@ -141,7 +141,9 @@ private struct PromptWalk<Counter: PromptCounter> {
     private mutating func string(_ bytes: Span<UInt8>, _ index: inout Int) {
         let start = index + 1
         index = start
-        while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+        while true {
+            EightBytes.skipUnquoted(bytes, &index)
+            guard index < bytes.count, bytes[index] != UInt8(ascii: "\"") else { break }
             // Skipping the byte after a backslash keeps \" from ending the string.
             index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
         }

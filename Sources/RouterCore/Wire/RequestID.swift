@@ -32,16 +32,18 @@ public struct RequestID: Sendable, Hashable, Comparable, CustomStringConvertible
     public static func < (left: RequestID, right: RequestID) -> Bool { left.bits < right.bits }
 
     public var description: String {
-        let digits: [UInt8] = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: 36) { buffer in
+        String(unsafeUninitializedCapacity: 36) { buffer in
             var position = 0
-            for nibble in 0..<32 {
-                if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
-                    buffer[position] = UInt8(ascii: "-")
+            for (word, dashes) in [(UInt64(truncatingIfNeeded: bits >> 64), (8, 12)), (UInt64(truncatingIfNeeded: bits), (0, 4))] {
+                for nibble in 0..<16 {
+                    if nibble == dashes.0 || nibble == dashes.1 {
+                        buffer[position] = UInt8(ascii: "-")
+                        position += 1
+                    }
+                    let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - nibble * 4)) & 15
+                    buffer[position] = digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
                     position += 1
                 }
-                buffer[position] = digits[Int(truncatingIfNeeded: bits >> UInt128(124 - nibble * 4)) & 15]
-                position += 1
             }
             return 36
         }

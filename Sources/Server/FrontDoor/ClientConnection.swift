@@ -1,6 +1,5 @@
 import HTTPTypes
 import NIOCore
-import NIOHTTP1
 
 /// The client's side of one answer. One writer at a time; on the connection's own event loop a call is a plain function call, from elsewhere
 /// it goes through the loop.
@@ -19,13 +18,13 @@ final class ClientConnection: Sendable {
     /// A whole answer in one go.
     func send(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: ByteBuffer) {
         let (handler, number) = (handler, number)
-        onLoop { handler.value.send(Self.head(status, headers, length: body.readableBytes), body, for: number) }
+        onLoop { handler.value.send(status, headers, body, for: number) }
     }
 
     /// The head of an answer whose body follows in pieces.
     func begin(_ status: HTTPResponse.Status, _ headers: HTTPFields) {
         let (handler, number) = (handler, number)
-        onLoop { handler.value.begin(Self.head(status, headers, length: nil), for: number) }
+        onLoop { handler.value.begin(status, headers, length: nil, for: number) }
     }
 
     /// Sends bytes on; waits while the client is slow.
@@ -49,10 +48,10 @@ final class ClientConnection: Sendable {
         if !isThere { throw ClientGone() }
     }
 
-    /// The body is complete.
-    func finish() {
+    /// The body is complete. - Parameter last: its last part.
+    func finish(_ last: ByteBuffer = ByteBuffer()) {
         let (handler, number) = (handler, number)
-        onLoop { handler.value.finish(number) }
+        onLoop { handler.value.finish(number, last) }
     }
 
     /// The call is over. If its answer is not complete, the connection is closed as it is.
@@ -63,13 +62,5 @@ final class ClientConnection: Sendable {
 
     private func onLoop(_ body: @escaping @Sendable () -> Void) {
         if eventLoop.inEventLoop { body() } else { eventLoop.execute(body) }
-    }
-
-    private static func head(_ status: HTTPResponse.Status, _ fields: HTTPFields, length: Int?) -> HTTPResponseHead {
-        var headers = HTTPHeaders()
-        headers.reserveCapacity(fields.count + 4)
-        for field in fields { headers.add(name: field.name.rawName, value: field.value) }
-        if let length { headers.add(name: "Content-Length", value: String(length)) }
-        return HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status.code, reasonPhrase: status.reasonPhrase), headers: headers)
     }
 }

@@ -161,7 +161,9 @@ private struct DoorChannel: ServerChildChannel {
             let pipeline = channel.pipeline.syncOperations
             // Before the parts become swift-http-types: the relay has no need of that.
             let codec = try pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self).handler
-            try pipeline.addHandler(FrontDoorHandler(door: door), position: .before(codec))
+            let writer = AnswerWriter()
+            try pipeline.addHandler(writer, position: .first)
+            try pipeline.addHandler(FrontDoorHandler(door: door, writer: writer), position: .before(codec))
             return value
         }
     }

@@ -28,6 +28,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     enum WriteResult { case taken, full, gone }
 
     private let door: FrontDoor
+    private let writer: AnswerWriter
     private var state = State.idle
     private var context: ChannelHandlerContext?
     private var presence: ClientPresence?
@@ -50,7 +51,10 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// A client that sends on while it waits is read no further than this.
     private static let maximumWaiting = 64 * 1024
 
-    init(door: FrontDoor) { self.door = door }
+    init(door: FrontDoor, writer: AnswerWriter) {
+        self.door = door
+        self.writer = writer
+    }
 
     // MARK: Requests
 
@@ -160,34 +164,32 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Answers of model calls
 
-    func send(_ head: HTTPResponseHead, _ body: ByteBuffer, for call: Int) {
-        begin(head, for: call)
-        guard let context, call == number, isAnswering else { return }
-        if body.readableBytes > 0 { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-        finish(call)
+    func send(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: ByteBuffer, for call: Int) {
+        begin(status, headers, length: body.readableBytes, for: call)
+        finish(call, body)
     }
 
-    func begin(_ head: HTTPResponseHead, for call: Int) {
-        guard let context, call == number, !isAnswering else { return }
+    /// - Parameter length: of the body; nil = it comes in pieces.
+    func begin(_ status: HTTPResponse.Status, _ headers: HTTPFields, length: Int?, for call: Int) {
+        guard context != nil, call == number, !isAnswering else { return }
         switch state {
         case .running, .discarding: isAnswering = true
         case .idle, .passing, .receiving, .closed: return
         }
-        var head = head
-        head.version = version
-        head.headers.add(name: "Date", value: door.date())
-        if head.headers.first(name: "connection")?.lowercased() == "close" {
-            keepsAlive = false
-        } else if !keepsAlive || isQuiescing {
-            head.headers.add(name: "Connection", value: "close")
+        var headers = headers
+        if let wish = headers[.connection] {
+            headers[.connection] = nil
+            if wish.lowercased() == "close" { keepsAlive = false }
         }
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        writer.head(
+            status, headers, date: door.date(), isLast: !keepsAlive || isQuiescing,
+            framing: length.map { .length($0) } ?? (version == .http1_1 ? .chunked : .close))
     }
 
     func write(_ bytes: ByteBuffer, for call: Int) -> WriteResult {
         guard let context, call == number, isAnswering, context.channel.isActive else { return .gone }
         lastActivity = .now()
-        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil)
+        writer.body(bytes)
         guard context.channel.isActive else { return .gone }
         return context.channel.isWritable ? .taken : .full
     }
@@ -199,10 +201,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         writableWaiter = continuation
     }
 
-    func finish(_ call: Int) {
-        guard let context, call == number, isAnswering else { return }
+    /// - Parameter last: the last part of the body.
+    func finish(_ call: Int, _ last: ByteBuffer) {
+        guard context != nil, call == number, isAnswering else { return }
         isAnswering = false
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        writer.end(last)
         if case .running = state { next() }
     }
 

@@ -3,11 +3,32 @@ import NIOCore
 /// Runs tasks on one event loop, so that a request, its upstream call and the writes to its client share a thread.
 final class LoopExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
+    private let queue: NIOLoopBoundBox<Queue>
 
-    init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+    /// What waits for its turn: jobs that are put in from the loop itself, which are nearly all, cost nothing but their place here.
+    private struct Queue {
+        var jobs: [UnownedJob] = []
+        var isScheduled = false
+    }
+
+    init(_ eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        queue = NIOLoopBoundBox.makeBoxSendingValue(Queue(), eventLoop: eventLoop)
+    }
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        guard eventLoop.inEventLoop else { return eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) } }
+        queue.value.jobs.append(job)
+        guard !queue.value.isScheduled else { return }
+        queue.value.isScheduled = true
+        eventLoop.execute { self.drain() }
+    }
+
+    private func drain() {
+        queue.value.isScheduled = false
+        var jobs: [UnownedJob] = []
+        swap(&jobs, &queue.value.jobs)
+        for job in jobs { job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
 }

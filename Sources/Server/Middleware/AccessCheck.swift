@@ -70,10 +70,12 @@ struct AccessCheck: Sendable {
     private static func bearer(_ request: Request) -> String? { bearer(request.headers[.authorization]) }
 
     private static func bearer(_ header: String?) -> String? {
-        guard let header else { return nil }
-        let parts = header.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return header.isEmpty ? nil : header }
-        return String(parts[1])
+        guard let header, !header.isEmpty else { return nil }
+        let bytes = header.utf8
+        guard let space = bytes.firstIndex(of: 0x20),
+            bytes[..<space].elementsEqual("bearer".utf8, by: { $0 | 0x20 == $1 })
+        else { return header }
+        return String(header[space...].drop { $0 == " " })
     }
 
     /// A browser sends the cookie to us whoever asks it to; a change must come from our own pages or from no page at all.

@@ -32,16 +32,27 @@ struct Accept: Sendable {
 }
 
 /// A request that may go on. It keeps the snapshot that it started with.
-struct Accepted: Sendable {
-    var request: ClientRequest
-    var principal: KeyPrincipal
-    var snapshot: GatewaySnapshot
+final class Accepted: Sendable {
+    let request: ClientRequest
+    let principal: KeyPrincipal
+    let snapshot: GatewaySnapshot
     /// Unix seconds.
-    var createdAt: Int64
+    let createdAt: Int64
     /// `x-session-id`: what keeps a conversation on one channel.
-    var sessionHeader: String?
+    let sessionHeader: String?
     /// Anthropic's betas that the client asked for.
-    var betas = ""
+    let betas: String
+
+    init(
+        request: ClientRequest, principal: KeyPrincipal, snapshot: GatewaySnapshot, createdAt: Int64, sessionHeader: String?, betas: String
+    ) {
+        self.request = request
+        self.principal = principal
+        self.snapshot = snapshot
+        self.createdAt = createdAt
+        self.sessionHeader = sessionHeader
+        self.betas = betas
+    }
 
     var requestID: RouterCore.RequestID { request.requestID }
     var endpoint: Endpoint { request.endpoint }

@@ -14,17 +14,17 @@ struct Admit: Sendable {
         _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned
     ) async throws -> Admission {
         let priced = planned.candidates.compactMap { candidate in
-            services.prices.quote(
+            services.prices.offer(
                 candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot, group: accepted.principal.group
-            ).map { quote in
-                var quote = quote
+            ).map { offer in
+                var quote = offer.quote
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: envelope.serviceTier)
-                return PricedCandidate(route: candidate, quote: quote)
+                return PricedCandidate(route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens)
             }
         }
         guard let first = priced.first else { throw APIError.priceMissing(envelope.model) }
         let metering = accepted.snapshot.configuration.metering
-        let bound = HoldBound(services: services, candidates: priced, envelope: envelope, metering: metering)
+        let bound = HoldBound(candidates: priced, envelope: envelope, metering: metering)
         guard metering.admission == .strict, envelope.endpoint.hasOutputBound else {
             let hold = try record(accepted, envelope, first, amount: try bound.amount(output: nil))
             try await take(hold, accepted, metering)
@@ -112,14 +112,13 @@ struct Admit: Sendable {
 
 /// What a request can cost at most, over all candidates that may serve it.
 private struct HoldBound {
-    let services: GatewayServices
     let candidates: [PricedCandidate]
     let envelope: RequestEnvelope
     let metering: GatewayConfiguration.Metering
 
     /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
     var strictOutput: Int64 {
-        let models = candidates.compactMap { services.prices.row($0.route.model)?.maxOutputTokens }
+        let models = candidates.compactMap(\.maxOutputTokens)
         return max(1, [envelope.maxOutputTokens, models.min()].compactMap { $0 }.min() ?? metering.defaultHoldOutputTokens)
     }
 
@@ -138,8 +137,7 @@ private struct HoldBound {
     }
 
     private func estimate(_ candidate: PricedCandidate) -> Int64 {
-        let model = services.prices.row(candidate.route.model)?.maxOutputTokens
-        return [envelope.maxOutputTokens, model, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
+        return [envelope.maxOutputTokens, candidate.maxOutputTokens, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
     }
 
     /// The most completion tokens whose worst case fits; nil when not even one does.
@@ -154,19 +152,44 @@ private struct HoldBound {
     }
 }
 
-struct PricedCandidate: Sendable {
-    var route: RouteCandidate
-    var quote: PriceQuote
+final class PricedCandidate: Sendable {
+    let route: RouteCandidate
+    let quote: PriceQuote
+    /// Of the model, as the price table says.
+    let maxOutputTokens: Int64?
+
+    init(route: RouteCandidate, quote: PriceQuote, maxOutputTokens: Int64?) {
+        self.route = route
+        self.quote = quote
+        self.maxOutputTokens = maxOutputTokens
+    }
+
+    /// The same with another key of the channel.
+    func with(_ route: RouteCandidate) -> PricedCandidate {
+        route.keyIndex == self.route.keyIndex ? self : PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens)
+    }
 }
 
 /// A request whose hold stands.
-struct Admission: Sendable {
-    var accepted: Accepted
-    var envelope: RequestEnvelope
-    var planned: Planned
+final class Admission: Sendable {
+    let accepted: Accepted
+    let envelope: RequestEnvelope
+    let planned: Planned
     /// Those of the plan that have a price, in its order.
-    var candidates: [PricedCandidate]
-    var hold: HoldRecord
+    let candidates: [PricedCandidate]
+    let hold: HoldRecord
     /// What strict admission lowered `max_tokens` to; nil when it did not.
-    var loweredOutput: Int64?
+    let loweredOutput: Int64?
+
+    init(
+        accepted: Accepted, envelope: RequestEnvelope, planned: Planned, candidates: [PricedCandidate], hold: HoldRecord,
+        loweredOutput: Int64? = nil
+    ) {
+        self.accepted = accepted
+        self.envelope = envelope
+        self.planned = planned
+        self.candidates = candidates
+        self.hold = hold
+        self.loweredOutput = loweredOutput
+    }
 }

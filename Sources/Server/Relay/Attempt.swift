@@ -25,7 +25,7 @@ struct Attempt: Sendable {
             guard !admission.accepted.presence.isGone, !settle.isAbandoned else { return .failed(.clientGone) }
             switch services.health.step(&sequence) {
             case .attempt(let position, let route, let ticket):
-                let candidate = PricedCandidate(route: route, quote: admission.candidates[position].quote)
+                let candidate = admission.candidates[position].with(route)
                 settle.begin(candidate, ticket)
                 let one = SingleAttempt(
                     services: services, admission: admission, candidate: candidate, settle: settle,

@@ -39,8 +39,7 @@ struct Relay: Sendable {
             status: .ok, headers: streamHeaders(answer.contentType),
             body: .stream { client in
                 var run = StreamRun(answer: answer, settle: relay.settle)
-                try await run.relay(to: client)
-                client.finish()
+                client.finish(try await run.relay(to: client))
                 await run.release()
             })
     }
@@ -61,8 +60,7 @@ struct Relay: Sendable {
             switch result {
             case .stream(let answer):
                 var run = StreamRun(answer: answer, settle: relay.settle)
-                try await run.relay(to: client)
-                client.finish()
+                client.finish(try await run.relay(to: client))
                 await run.release()
             case .failed(let failure):
                 if failure.source == .downstream { isGone = true }
@@ -118,6 +116,8 @@ private struct StreamRun {
 
     /// How long an upstream that cannot be stopped from billing is read on for its usage after the client has left.
     private static let maximumDrain = TimeAmount.seconds(120)
+    /// Long enough to lie in the future when the loop looks what is due.
+    private static let breath = TimeAmount.microseconds(50)
 
     init(answer: StreamAnswer, settle: Settle) {
         self.answer = answer
@@ -127,7 +127,8 @@ private struct StreamRun {
 
     /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
     ///   chunked body, so that a cut stream never looks complete.
-    mutating func relay(to client: ClientConnection) async throws {
+    /// - Returns: the end of the stream, to be sent with the end of the body.
+    mutating func relay(to client: ClientConnection) async throws -> ByteBuffer {
         let drain = DrainTimer(
             body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
         if answer.cancelsWithClient {
@@ -142,7 +143,7 @@ private struct StreamRun {
         }
         await write(answer.held, to: client)
         let failure = await pump(to: client)
-        try await finish(failure, to: client)
+        return try await finish(failure, to: client)
     }
 
     /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
@@ -180,11 +181,21 @@ private struct StreamRun {
                 }
                 settle.delivered(answer.decoder.progress)
                 await write(out, to: client)
+                if bytes.readableBytes >= UpstreamPortion.maximumBytes { await giveWay() }
             }
             return nil
         } catch {
             answer.body.cancel()
             return error
+        }
+    }
+
+    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a stream whose
+    /// upstream is fast is always ready.
+    private func giveWay() async {
+        let eventLoop = settle.admission.accepted.eventLoop
+        await withCheckedContinuation { continuation in
+            _ = eventLoop.scheduleTask(in: Self.breath) { continuation.resume() }
         }
     }
 
@@ -213,7 +224,7 @@ private struct StreamRun {
         }
     }
 
-    private mutating func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws {
+    private mutating func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
         let progress = answer.decoder.progress
         let wait = upstreamWait
         settle.update { state in
@@ -226,9 +237,7 @@ private struct StreamRun {
         tellHealth(failure)
         guard let failure else {
             try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
-            let trailer = answer.decoder.trailer
-            if !isGone, trailer.readableBytes > 0 { try await client.write(trailer) }
-            return
+            return isGone ? ByteBuffer() : answer.decoder.trailer
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))

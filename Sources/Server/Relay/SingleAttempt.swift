@@ -36,7 +36,7 @@ struct SingleAttempt: Sendable {
             return .failed(UpstreamFailure(source: .gateway, kind: .server, detail: "no adaptor for the channel"))
         }
         var call = UpstreamCall(
-            envelope: admission.envelope, channel: candidate.route.channel, key: candidate.route.key,
+            envelope: admission.envelope, channel: candidate.route.shared, key: candidate.route.key,
             model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description

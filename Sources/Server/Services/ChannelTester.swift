@@ -33,7 +33,7 @@ struct ChannelTester {
         let quote = services.prices.quote(channel, model, upstream, snapshot, group: "default")
             ?? PriceQuote(price: .free, ratio: .one, version: 0)
         let call = UpstreamCall(
-            envelope: try envelope(endpoint, model), channel: channel, key: channel.keys.first, model: model,
+            envelope: try envelope(endpoint, model), channel: SharedChannel(channel), key: channel.keys.first, model: model,
             upstreamModel: upstream, quote: quote)
         return await perform(call, provider, eventLoop)
     }

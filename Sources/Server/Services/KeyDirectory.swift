@@ -18,6 +18,30 @@ enum KeyRefusal: Error, Sendable {
     }
 }
 
+/// The SHA-256 of a key, as four words: nothing is allocated to look one up.
+struct KeyHash: Hashable {
+    private var words: (UInt64, UInt64, UInt64, UInt64)
+
+    init(_ bytes: [UInt8]) {
+        func word(_ place: Int) -> UInt64 { bytes.dropFirst(place * 8).prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
+        words = (word(0), word(1), word(2), word(3))
+    }
+
+    init(of key: String) {
+        var hash = SHA256()
+        var key = key
+        key.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        words = hash.finalize().withUnsafeBytes { bytes in
+            func word(_ place: Int) -> UInt64 { UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: place * 8, as: UInt64.self)) }
+            return (word(0), word(1), word(2), word(3))
+        }
+    }
+
+    static func == (left: KeyHash, right: KeyHash) -> Bool { left.words == right.words }
+    /// Any part of a SHA-256 is as good as the whole.
+    func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
 /// All API keys in memory by their SHA-256, so that a request needs no database to know who asks.
 public final class KeyDirectory: Sendable {
     private struct Entry {
@@ -32,18 +56,33 @@ public final class KeyDirectory: Sendable {
             limits = KeyLimits(stored: user.limits)
         }
     }
+    private struct Found {
+        var principal: KeyPrincipal
+        var expiresAt: Int64?
+    }
     private struct State {
-        var entries: [[UInt8]: Entry] = [:]
-        var hashes: [Int64: [UInt8]] = [:]
+        var entries: [KeyHash: Entry] = [:]
+        var hashes: [Int64: KeyHash] = [:]
         var users: [Int64: Owner] = [:]
         var touched: [Int64: Int64] = [:]
+        /// Those who have asked since the last change of anything, ready to be handed out.
+        var found: [KeyHash: Found] = [:]
     }
     private let state = Mutex(State())
+    private static let maximumFound = 10_000
 
     public init() {}
 
-    func load(users: [User], tokens: [Token]) {
+    /// Every change of keys or users goes through here, so that no answer from before it is given after it.
+    private func change(_ body: (inout State) -> Void) {
         state.withLock { state in
+            state.found = [:]
+            body(&state)
+        }
+    }
+
+    func load(users: [User], tokens: [Token]) {
+        change { state in
             state.entries = [:]
             state.hashes = [:]
             state.users = Dictionary(users.map { ($0.id, Owner($0)) }) { _, last in last }
@@ -52,46 +91,57 @@ public final class KeyDirectory: Sendable {
     }
 
     private static func add(_ token: Token, _ state: inout State) {
-        state.entries[token.keyHash] = Entry(token: token, limits: KeyLimits(stored: token.limits))
-        state.hashes[token.id] = token.keyHash
+        let hash = KeyHash(token.keyHash)
+        state.entries[hash] = Entry(token: token, limits: KeyLimits(stored: token.limits))
+        state.hashes[token.id] = hash
     }
 
     /// - Parameter now: Unix seconds.
     func lookup(presentedKey: String?, now: Int64) -> Result<KeyPrincipal, KeyRefusal> {
         guard let presentedKey, !presentedKey.isEmpty else { return .failure(.missing) }
         // Only the hash is compared, so the time that a look-up takes tells nothing about the key.
-        let hash = TokenSecrets.hash(presentedKey)
+        let hash = KeyHash(of: presentedKey)
         return state.withLock { state in
-            guard let entry = state.entries[hash] else { return .failure(.unknown) }
-            guard entry.token.status == .enabled else { return .failure(.disabled) }
-            if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
-            guard let owner = state.users[entry.token.userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
-            state.touched[entry.token.id] = now
-            return .success(
-                KeyPrincipal(
-                    userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
-                    addresses: entry.limits.addresses,
-                    budgets: entry.limits.limits(.key(entry.token.id)) + owner.limits.limits(.user(owner.user.id))))
+            if let found = state.found[hash], found.expiresAt.map({ $0 > now }) ?? true {
+                state.touched[found.principal.tokenID] = now
+                return .success(found.principal)
+            }
+            return Self.find(hash, &state, now)
         }
     }
 
+    private static func find(_ hash: KeyHash, _ state: inout State, _ now: Int64) -> Result<KeyPrincipal, KeyRefusal> {
+        guard let entry = state.entries[hash] else { return .failure(.unknown) }
+        guard entry.token.status == .enabled else { return .failure(.disabled) }
+        if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
+        guard let owner = state.users[entry.token.userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
+        let principal = KeyPrincipal(
+            userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
+            addresses: entry.limits.addresses,
+            budgets: entry.limits.limits(.key(entry.token.id)) + owner.limits.limits(.user(owner.user.id)))
+        if state.found.count >= maximumFound { state.found = [:] }
+        state.found[hash] = Found(principal: principal, expiresAt: entry.token.expiresAt)
+        state.touched[entry.token.id] = now
+        return .success(principal)
+    }
+
     func upsert(_ token: Token) {
-        state.withLock { state in
+        change { state in
             if let old = state.hashes[token.id] { state.entries[old] = nil }
             Self.add(token, &state)
         }
     }
 
     func remove(tokenID: Int64) {
-        state.withLock { state in
+        change { state in
             if let hash = state.hashes.removeValue(forKey: tokenID) { state.entries[hash] = nil }
         }
     }
 
-    func upsert(_ user: User) { state.withLock { $0.users[user.id] = Owner(user) } }
+    func upsert(_ user: User) { change { $0.users[user.id] = Owner(user) } }
 
     func remove(userID: Int64) {
-        state.withLock { state in
+        change { state in
             state.users[userID] = nil
             for (id, hash) in state.hashes where state.entries[hash]?.token.userID == userID {
                 state.entries[hash] = nil

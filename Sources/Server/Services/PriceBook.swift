@@ -29,13 +29,22 @@ extension PriceBook {
     /// What a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else what the
     /// provider file says for all its models. nil = it has no price and may not be used.
     func quote(_ channel: Channel, _ model: String, _ upstream: String, _ snapshot: GatewaySnapshot, group: String) -> PriceQuote? {
+        offer(channel, model, upstream, snapshot, group: group)?.quote
+    }
+
+    /// The same with the most tokens that the price row of the public name says an answer can have.
+    func offer(
+        _ channel: Channel, _ model: String, _ upstream: String, _ snapshot: GatewaySnapshot, group: String
+    ) -> (quote: PriceQuote, maxOutputTokens: Int64?)? {
         let ratio = snapshot.ratio(ofGroup: group)
-        let rows = [model, upstream].lazy.compactMap { self.row($0) }
-        if let row = rows.first(where: \.isActive) {
-            return PriceQuote(price: row.price, ratio: ratio, version: row.version)
+        let named = row(model)
+        func offer(_ price: ModelPrice, _ version: Int64) -> (quote: PriceQuote, maxOutputTokens: Int64?) {
+            (PriceQuote(price: price, ratio: ratio, version: version), named?.maxOutputTokens)
         }
-        if let price = channel.provider.defaultPrice { return PriceQuote(price: price, ratio: ratio, version: 0) }
+        if let named, named.isActive { return offer(named.price, named.version) }
+        if upstream != model, let row = row(upstream), row.isActive { return offer(row.price, row.version) }
+        if let price = channel.provider.defaultPrice { return offer(price, 0) }
         guard snapshot.configuration.metering.unknownPrice == .free else { return nil }
-        return PriceQuote(price: .free, ratio: ratio, version: 0)
+        return offer(.free, 0)
     }
 }

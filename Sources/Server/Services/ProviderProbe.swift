@@ -39,7 +39,7 @@ public struct ProviderProbe: Sendable {
     private func call(_ envelope: RequestEnvelope, key: Secret?) -> UpstreamCall {
         let upstream = channel.upstreamModel(for: envelope.model) ?? envelope.model
         var call = UpstreamCall(
-            envelope: envelope, channel: channel, key: key, model: envelope.model, upstreamModel: upstream,
+            envelope: envelope, channel: SharedChannel(channel), key: key, model: envelope.model, upstreamModel: upstream,
             quote: PriceQuote(price: .free, ratio: .one, version: 0), startedAt: ServerClock.system.unixSeconds)
         call.answerID = "probe"
         return call
