@@ -67,7 +67,8 @@ let package = Package(
         .target(
             name: "Storage",
             dependencies: [
-                "RouterCore", "CLibpq", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
+                "RouterCore", "CLibpq", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .target(

@@ -33,7 +33,7 @@ import Testing
         "RouterCore": ["NIOCore", "HTTPTypes", "Synchronization"],
         "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes"],
         "Config": ["RouterCore", "Yams", "NIOCore", "Foundation"],
-        "Storage": ["RouterCore", "CLibpq", "GRDB", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
+        "Storage": ["RouterCore", "CLibpq", "GRDB", "GRDBSQLite", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
         "Transport": [
             "RouterCore", "CLibcurl", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS", "NIOSSL", "NIOHTTPCompression", "HTTPTypes",
             "Synchronization", "Glibc", "Musl",

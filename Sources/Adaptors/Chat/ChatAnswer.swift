@@ -20,7 +20,9 @@ struct ChatAnswerReader: AnswerEventReader {
         let text = ByteBuffer(string: tree.text)
         let bytes = text.readableBytesUInt8Span
         guard let member = JSONPath.member("usage", of: 0, bytes) else { return nil }
-        return OpenAIUsage(rules: usageRules, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: 0)
+        var usage = OpenAIUsage(rules: usageRules, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: 0)
+        usage?.serviceTier = tree["service_tier"]?.stringValue
+        return usage
     }
 
     func answer(_ tree: JSONValue) -> Answer {

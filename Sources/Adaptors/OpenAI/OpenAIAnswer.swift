@@ -5,8 +5,19 @@ import RouterCore
 /// renamed it, and what *we* charge in `usage.cost`.
 struct OpenAIAnswer {
     let call: UpstreamCall
-    let spec: ProviderSpec
-    let dialect: OpenAIDialect
+    private let vendor: OpenAIVendor
+
+    init(call: UpstreamCall, vendor: OpenAIVendor) {
+        self.call = call
+        self.vendor = vendor
+    }
+
+    init(call: UpstreamCall, spec: ProviderSpec, dialect: OpenAIDialect) {
+        self.init(call: call, vendor: OpenAIVendor(spec: spec, dialect: dialect))
+    }
+
+    private var spec: ProviderSpec { _read { yield vendor.spec } }
+    private var dialect: OpenAIDialect { _read { yield vendor.dialect } }
 
     func decode(_ body: ByteBuffer) throws(UpstreamFailure) -> WholeAnswer {
         let bytes = body.readableBytesUInt8Span
@@ -30,13 +41,14 @@ struct OpenAIAnswer {
         return WholeAnswer(body: splice.applied(to: body), progress: progress)
     }
 
-    /// - Parameter tier: the service tier that earlier chunks named.
+    /// `service_tier` stands beside the usage (https://platform.openai.com/docs/guides/flex-processing, https://console.groq.com/docs/flex-processing).
+    /// - Parameter tier: the one that earlier chunks named.
     func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, tier: String?) -> Usage? {
         guard let member = facts.usage else { return nil }
         var start = 0
         JSONScanner.skipWhitespace(bytes, &start)
         var usage = OpenAIUsage(rules: spec.usage, dialect: dialect).read(bytes, usage: member.value.lowerBound, root: start)
-        if usage?.serviceTier == nil { usage?.serviceTier = tier }
+        usage?.serviceTier = facts.serviceTier.map { JSONText.string(bytes, value: $0.value) } ?? tier
         return usage
     }
 

@@ -15,8 +15,9 @@ public struct OpenAIProvider: Provider {
     ]
     public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
 
-    public let spec: ProviderSpec
-    let dialect: OpenAIDialect
+    private let vendor: OpenAIVendor
+    public var spec: ProviderSpec { _read { yield vendor.spec } }
+    var dialect: OpenAIDialect { _read { yield vendor.dialect } }
     /// Paths of the family, with `{model}` where the model's name belongs.
     private let paths: [Endpoint: String]
 
@@ -24,8 +25,7 @@ public struct OpenAIProvider: Provider {
 
     init(spec: ProviderSpec, dialect: OpenAIDialect, paths: [Endpoint: String] = Self.paths) {
         self.paths = paths
-        self.spec = spec
-        self.dialect = dialect
+        vendor = OpenAIVendor(spec: spec, dialect: dialect)
     }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
@@ -104,7 +104,7 @@ public struct OpenAIProvider: Provider {
         let endpoint = call.envelope.endpoint
         if MediaAnswer.reads(endpoint) { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }
         guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
-            return try OpenAIAnswer(call: call, spec: spec, dialect: dialect).decode(body)
+            return try OpenAIAnswer(call: call, vendor: vendor).decode(body)
         }
         let tree = try Preparation.tree(body)
         let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
@@ -128,7 +128,7 @@ public struct OpenAIProvider: Provider {
         if call.envelope.delivery == .bytes { return SpeechDecoder(call: call, dialect: dialect, length: nil) }
         if MediaAnswer.reads(endpoint) { return MediaStreamDecoder(call: call, spec: spec, dialect: dialect) }
         guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
-            return OpenAIStreamDecoder(call: call, spec: spec, dialect: dialect)
+            return OpenAIStreamDecoder(call: call, vendor: vendor)
         }
         let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
         guard Self.isConverted(endpoint, spec) else {
@@ -150,6 +150,16 @@ public struct OpenAIProvider: Provider {
     }
 
     public func generationID(_ head: UpstreamHead) -> String? { dialect.generationID(head) }
+}
+
+/// A vendor of the family, passed on by reference: answers and streams keep what they need to read it.
+final class OpenAIVendor: Sendable {
+    let spec: ProviderSpec
+    let dialect: OpenAIDialect
+    init(spec: ProviderSpec, dialect: OpenAIDialect) {
+        self.spec = spec
+        self.dialect = dialect
+    }
 }
 
 /// Where members of the family differ in ways that YAML cannot say.

@@ -16,9 +16,9 @@ struct OpenAIStreamDecoder: StreamDecoder {
     private var isFirstEvent = true
     private let answer: OpenAIAnswer
 
-    init(call: UpstreamCall, spec: ProviderSpec, dialect: OpenAIDialect) {
-        answer = OpenAIAnswer(call: call, spec: spec, dialect: dialect)
-    }
+    init(call: UpstreamCall, vendor: OpenAIVendor) { answer = OpenAIAnswer(call: call, vendor: vendor) }
+
+    var isDone: Bool { progress.isDone }
 
     /// What becomes of one event.
     private enum Outcome {

@@ -23,15 +23,7 @@ struct OpenAIUsage {
         if rules.reasoningInsideCompletion == false, let completion = figures.completion.value, let reasoning = figures.reasoning.value {
             figures.completion = .count(completion + reasoning)
         }
-        var usage = figures.usage(cachedInside: rules.cachedInsidePrompt ?? true, dialect: dialect)
-        usage?.serviceTier = Self.serviceTier(bytes, root)
-        return usage
-    }
-
-    /// `service_tier` of the answer or chunk (https://platform.openai.com/docs/guides/flex-processing, https://console.groq.com/docs/flex-processing).
-    static func serviceTier(_ bytes: Span<UInt8>, _ root: Int) -> String? {
-        guard let member = JSONPath.member("service_tier", of: root, bytes), member.kind == .string else { return nil }
-        return JSONText.string(bytes, value: member.value)
+        return figures.usage(cachedInside: rules.cachedInsidePrompt ?? true, dialect: dialect)
     }
 
     /// One count of a vendor.

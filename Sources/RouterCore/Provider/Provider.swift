@@ -186,6 +186,8 @@ public struct AnswerProgress: Sendable, Hashable {
 /// kept in ``trailer``, so that the relay can settle before the client sees the end.
 public protocol StreamDecoder: Sendable {
     var progress: AnswerProgress { get }
+    /// Of ``progress``, asked for after every piece.
+    var isDone: Bool { get }
     /// The end of the stream as the client gets it (`data: [DONE]`), once the stream is complete.
     var trailer: ByteBuffer { get }
     /// Takes bytes and appends what is ready for the client to `out`.
@@ -194,4 +196,8 @@ public protocol StreamDecoder: Sendable {
     /// The upstream has closed in order. Completes the last event.
     /// - Throws: ``UpstreamFailure`` of kind `.truncated` when the answer is not complete.
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure)
+}
+
+extension StreamDecoder {
+    public var isDone: Bool { progress.isDone }
 }

@@ -27,14 +27,18 @@ public struct BodySplice: Sendable {
     /// The body with all edits; the same storage when there are none. Inserts at one place keep their order.
     public func applied(to body: ByteBuffer) -> ByteBuffer {
         guard !edits.isEmpty else { return body }
-        let ordered = edits.enumerated().sorted {
-            ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset)
+        var ordered = edits
+        // The sort is not stable, so the order in which they came decides between inserts at one place. One edit is the rule.
+        if edits.count > 1 {
+            ordered = edits.enumerated().sorted {
+                ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset)
+            }.map(\.element)
         }
         var out = ByteBuffer()
         out.reserveCapacity(body.readableBytes + edits.reduce(0) { $0 + $1.replacement.readableBytes })
         var position = 0
         let start = body.readerIndex
-        for (_, edit) in ordered {
+        for edit in ordered {
             precondition(edit.range.lowerBound >= position, "overlapping edits")
             if let kept = body.getSlice(at: start + position, length: edit.range.lowerBound - position) {
                 out.writeImmutableBuffer(kept)

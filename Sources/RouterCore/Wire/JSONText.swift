@@ -4,6 +4,7 @@ public import NIOCore
 public enum JSONText {
     /// The text of a string value, escapes decoded. `content` is the range between the quotes.
     public static func string(_ bytes: Span<UInt8>, content: Range<Int>, hasEscapes: Bool = true) -> String {
+        guard hasEscapes, containsBackslash(bytes, content) else { return raw(bytes, content) }
         var utf8: [UInt8] = []
         utf8.reserveCapacity(content.count)
         var index = content.lowerBound
@@ -55,14 +56,29 @@ public enum JSONText {
 
     /// The bytes of a range as text, undecoded: numbers, or raw JSON.
     public static func raw(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
-        var utf8: [UInt8] = []
-        utf8.reserveCapacity(range.count)
-        for index in range { utf8.append(bytes[index]) }
-        return String(decoding: utf8, as: UTF8.self)
+        bytes.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private static func containsBackslash(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        for index in range where bytes[index] == UInt8(ascii: "\\") { return true }
+        return false
     }
 
     /// A whole number in the range of Int64, written without fraction or exponent; `5.0` and `1e3` count as whole too.
     public static func integer(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int64? {
+        if range.count <= 18 {
+            var value: Int64 = 0
+            var isPlain = !range.isEmpty
+            for index in range {
+                let digit = bytes[index] &- UInt8(ascii: "0")
+                if digit > 9 {
+                    isPlain = false
+                    break
+                }
+                value = value * 10 + Int64(digit)
+            }
+            if isPlain { return value }
+        }
         guard range.count <= 64, let decimal = try? DecimalText(raw(bytes, range)),
             let (value, exact) = try? decimal.scaled(byPowerOfTen: 0), exact
         else { return nil }

@@ -111,17 +111,29 @@ public struct TextTokens: Sendable, Hashable {
     /// alone would take.
     @inline(__always)
     private mutating func takePlainWords(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
-        guard kind == .word, missingBytes == 0 else { return }
-        while index + 1 < end, bytes[index] == 0x20, Self.isLower(bytes[index + 1]) {
-            closed += wordCost
+        guard kind == .word, missingBytes == 0, index + 1 < end, bytes[index] == 0x20, Self.isLower(bytes[index + 1]) else { return }
+        closed += wordCost
+        var letters: Int64 = 0
+        let start = index
+        repeat {
+            if letters > 0 { closed += Self.plainWordCost(letters) }
             index += 1
-            let letters = Self.skipLower(bytes, &index, end: end)
-            asciiBytes += letters + 1
-            length = letters
-            special = 0
-            prefix = .space
-            isMixed = false
+            letters = Self.skipLower(bytes, &index, end: end)
+        } while index + 1 < end && bytes[index] == 0x20 && Self.isLower(bytes[index + 1])
+        asciiBytes += Int64(index - start)
+        length = letters
+        special = 0
+        prefix = .space
+        isMixed = false
+    }
+
+    /// ``wordCost`` of a word of small letters with a space before it.
+    @inline(__always)
+    private static func plainWordCost(_ length: Int64) -> Int64 {
+        guard length <= Int64(TokenCosts.longestWord) else {
+            return TokenCosts.plainWords[TokenCosts.longestWord - 1] + longer(length)
         }
+        return TokenCosts.plainWords[Int(length) - 1]
     }
 
     private mutating func takeEscape(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {

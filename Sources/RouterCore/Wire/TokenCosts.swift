@@ -18,6 +18,9 @@ enum TokenCosts {
         1000, 1338, 1338, 1499, 1659, 1895, 1895, 2110, 2527, 2527, 2618, 3418,
         1013, 1396, 1528, 1612, 1612, 1967, 2065, 2385, 2385, 2540, 2540, 3512,
     ]
+    /// The row of ``words`` that most words fall into: lower case, with a space before.
+    static let plainWords: [Int64] = words[longestWord * 3..<longestWord * 4].map(Int64.init)
+
     /// A word with letters like é or ß, above a plain one of the same length.
     static let accent = 350
 

@@ -166,7 +166,7 @@ private struct StreamRun {
         if let failure = answer.failure { return failure }
         if answer.hasEnded { return nil }
         do throws(UpstreamFailure) {
-            while !answer.decoder.progress.isDone {
+            while !answer.decoder.isDone {
                 var out = ByteBuffer()
                 guard let bytes = try await next() else {
                     try answer.decoder.finish(into: &out)

@@ -141,13 +141,13 @@ final class Settle: Sendable {
     }
 
     /// Tells the journal what the request would be charged if it ended now.
-    func delivered(_ progress: AnswerProgress) {
+    func delivered(_ progress: @autoclosure () -> AnswerProgress) {
         let now = services.clock.monotonic
         let isDue = state.withLock { state in
             if let last = state.notedAt { return last.duration(to: now) >= Self.progressInterval }
             return state.firstContentAt.map { $0.duration(to: now) >= Self.firstProgress } ?? false
         }
-        if isDue { noteProgress(progress) }
+        if isDue { noteProgress(progress()) }
     }
 
     private func noteProgress(_ progress: AnswerProgress) {

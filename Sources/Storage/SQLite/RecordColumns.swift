@@ -21,28 +21,31 @@ enum RecordColumns {
     /// Every column by its name, as JSON text.
     static func json(_ record: RequestRecord) -> String {
         let members = zip(names, values(record)).map { name, value in
-            let storage = (value?.databaseValue ?? .null).storage
-            return switch storage {
-            case .int64(let number): JSONValue.Member(name, .integer(number))
-            case .string(let text): JSONValue.Member(name, .string(text))
-            case .null, .double, .blob: JSONValue.Member(name, .null)
+            switch value {
+            case .integer(let number): JSONValue.Member(name, .integer(number))
+            case .text(let text): JSONValue.Member(name, .string(text))
+            case .null: JSONValue.Member(name, .null)
             }
         }
         return JSONValue.object(members).text
     }
 
-    private static func values(_ record: RequestRecord) -> [(any DatabaseValueConvertible)?] {
+    /// In the order of ``names``.
+    static func values(_ record: RequestRecord) -> [ColumnValue] {
         let usage = record.usage
+        let attempts = record.attemptList.isEmpty ? nil : record.attemptList.json.text
         return [
-            record.requestID.description, record.userID, record.tokenID, record.channelID, record.provider, record.model,
-            record.upstreamModel, record.endpoint.rawValue,
-            usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.cacheWrite5m, usage.cacheWrite1h,
-            usage.reasoning, usage.audioInput, usage.audioOutput, usage.images, usage.searches, usage.characters,
-            usage.audioMilliseconds, usage.requests, usage.serviceTier,
-            record.charge?.nanos, usage.upstreamCost?.roundedToNano.nanos, record.usageSource.rawValue,
-            record.pricingVersion, record.outcome.rawValue, record.status, record.errorCode,
-            record.isStream, record.attempts, record.attemptList.isEmpty ? nil : record.attemptList.json.text, record.generationID, record.latencyMilliseconds,
-            record.firstTokenMilliseconds, record.clientIP, record.createdAt,
+            .text(record.requestID.description), .integer(record.userID), ColumnValue(record.tokenID), ColumnValue(record.channelID),
+            .text(record.provider), .text(record.model), .text(record.upstreamModel), .text(record.endpoint.rawValue),
+            .integer(usage.promptTokens), .integer(usage.completionTokens), .integer(usage.cacheRead), .integer(usage.cacheWrite5m),
+            .integer(usage.cacheWrite1h), .integer(usage.reasoning), .integer(usage.audioInput), .integer(usage.audioOutput),
+            .integer(usage.images), .integer(usage.searches), .integer(usage.characters), .integer(usage.audioMilliseconds),
+            .integer(usage.requests), ColumnValue(usage.serviceTier), ColumnValue(record.charge?.nanos),
+            ColumnValue(usage.upstreamCost?.roundedToNano.nanos), .text(record.usageSource.rawValue), .integer(record.pricingVersion),
+            .text(record.outcome.rawValue), .integer(Int64(record.status)), ColumnValue(record.errorCode),
+            .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), ColumnValue(attempts), ColumnValue(record.generationID),
+            .integer(record.latencyMilliseconds), ColumnValue(record.firstTokenMilliseconds), .text(record.clientIP),
+            .integer(record.createdAt),
         ]
     }
 

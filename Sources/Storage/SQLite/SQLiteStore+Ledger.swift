@@ -48,23 +48,22 @@ extension SQLiteStore {
         }
     }
 
+    private static let logInsert = """
+        INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks)) ON CONFLICT (request_id) DO NOTHING
+        """
+    private static let entryInsert = """
+        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
+        VALUES (?, ?, ?, 'usage', ?, ?, ?)
+        """
+
     /// Log rows and ledger rows one by one, each user's balance once.
     private static func post(_ records: [RequestRecord], _ group: inout PostingGroup, _ db: Database) throws {
-        let log = try db.cachedStatement(
-            sql: """
-                INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))
-                ON CONFLICT (request_id) DO NOTHING
-                """)
-        let entry = try db.cachedStatement(
-            sql: """
-                INSERT INTO balance_transactions
-                    (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-                VALUES (?, ?, ?, 'usage', ?, ?, ?)
-                """)
+        let log = try BoundStatement(db, logInsert)
+        let entry = try BoundStatement(db, entryInsert)
         let read = try db.cachedStatement(sql: "SELECT balance_nanos FROM users WHERE id = ?")
         var balances: [Int64: NanoUSD?] = [:]
         for record in records {
-            try log.execute(arguments: RecordColumns.arguments(record))
+            try log.execute(RecordColumns.values(record))
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
             guard db.changesCount > 0, let charge = record.charge else { continue }
             if balances[record.userID] == nil {
@@ -76,9 +75,9 @@ extension SQLiteStore {
                 continue
             }
             let after = try before.subtracting(charge)
-            try entry.execute(arguments: [
-                record.userID, try charge.negated().nanos, after.nanos, record.requestID.description, record.ledgerDescription,
-                record.createdAt,
+            try entry.execute([
+                .integer(record.userID), .integer(try charge.negated().nanos), .integer(after.nanos), .text(record.requestID.description),
+                .text(record.ledgerDescription), .integer(record.createdAt),
             ])
             balances[record.userID] = after
             try group.add(record, charge)
