@@ -1,14 +1,13 @@
 import NIOCore
 import RouterCore
 
-/// What one JSON answer or stream chunk says, as ranges, found in one pass over its top level and one over its choices.
+/// What one JSON answer or stream chunk says, as ranges, found in one pass.
 struct OpenAIFacts {
     var error: JSONMember?
     var usage: JSONMember?
     var model: JSONMember?
     var id: JSONMember?
     var serviceTier: JSONMember?
-    var choices: JSONMember?
     var data: JSONMember?
     var hasContent = false
     var hasFinishReason = false
@@ -31,65 +30,123 @@ struct OpenAIFacts {
         _ bytes: Span<UInt8>, end: Int, delivered: DeliveredText = DeliveredText(), trustsUsage: Bool = false
     ) throws(JSONScanError) {
         text = delivered
+        countsText = !trustsUsage
         var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
         var cursor = try JSONObjectCursor(bytes, at: position)
-        while let member = try cursor.next(bytes) {
-            if JSONText.isKey(member, "choices", bytes) {
-                choices = member
-            } else if JSONText.isKey(member, "usage", bytes) {
-                usage = member.kind == .object ? member : usage
-            } else if JSONText.isKey(member, "error", bytes) {
-                error = member.kind == .null ? nil : member
-            } else if JSONText.isKey(member, "model", bytes) {
-                model = member.kind == .string ? member : nil
-            } else if JSONText.isKey(member, "id", bytes) {
-                id = member.kind == .string ? member : nil
-            } else if JSONText.isKey(member, "service_tier", bytes) {
-                serviceTier = member.kind == .string ? member : nil
-            } else if JSONText.isKey(member, "data", bytes) {
-                data = member
+        while let (key, hasEscapes) = try cursor.nextKey(bytes) {
+            let name = Name(bytes, key, hasEscapes)
+            if name == .choices, cursor.position < end, bytes[cursor.position] == UInt8(ascii: "[") {
+                let choicesEnd = try readChoices(bytes, at: cursor.position, depth: cursor.valueDepth)
+                try cursor.closeValue(bytes, at: choicesEnd)
+            } else {
+                take(name, try cursor.takeValue(bytes, of: key, hasEscapes: hasEscapes))
             }
         }
         position = cursor.position
         JSONScanner.skipWhitespace(bytes, &position)
         guard position >= end else { throw JSONScanError(.trailingBytes, at: position) }
-        countsText = !(trustsUsage && usage != nil)
-        if let choices, choices.kind == .array { readChoices(choices, bytes) }
+        // No figures to trust: what was passed over is counted after all.
+        if trustsUsage, usage == nil { self = try OpenAIFacts(bytes, end: end, delivered: delivered) }
     }
 
-    private mutating func readChoices(_ choices: JSONMember, _ bytes: Span<UInt8>) {
-        guard var cursor = try? JSONArrayCursor(bytes, at: choices.value.lowerBound) else { return }
-        while let choice = try? cursor.next(bytes) {
-            isChoicesEmpty = false
-            guard choice.kind == .object, var members = try? JSONObjectCursor(bytes, at: choice.range.lowerBound) else {
-                continue
+    /// Names of members that say something, told by their length first.
+    private enum Name {
+        case other, choices, usage, error, model, id, serviceTier, data
+
+        init(_ bytes: Span<UInt8>, _ key: Range<Int>, _ hasEscapes: Bool) {
+            if hasEscapes {
+                self = Self.written(JSONText.string(bytes, content: key))
+                return
             }
-            while let member = try? members.next(bytes) { readChoice(member, bytes) }
+            func isKey(_ name: StaticString) -> Bool { JSONScanner.equals(bytes, key, name) }
+            switch key.count {
+            case 2 where isKey("id"): self = .id
+            case 4 where isKey("data"): self = .data
+            case 5 where isKey("model"): self = .model
+            case 5 where isKey("usage"): self = .usage
+            case 5 where isKey("error"): self = .error
+            case 7 where isKey("choices"): self = .choices
+            case 12 where isKey("service_tier"): self = .serviceTier
+            default: self = .other
+            }
+        }
+
+        private static func written(_ text: String) -> Name {
+            switch text {
+            case "choices": .choices
+            case "usage": .usage
+            case "error": .error
+            case "model": .model
+            case "id": .id
+            case "service_tier": .serviceTier
+            case "data": .data
+            default: .other
+            }
         }
     }
 
-    private mutating func readChoice(_ member: JSONMember, _ bytes: Span<UInt8>) {
-        if JSONText.isKey(member, "delta", bytes) || JSONText.isKey(member, "message", bytes) {
-            if member.kind == .object { readMessage(member, bytes) }
-        } else if JSONText.isKey(member, "text", bytes) {
-            written(member, bytes)
-        } else if JSONText.isKey(member, "finish_reason", bytes), member.kind == .string {
+    private mutating func take(_ name: Name, _ member: JSONMember) {
+        switch name {
+        case .usage: usage = member.kind == .object ? member : usage
+        case .error: error = member.kind == .null ? nil : member
+        case .model: model = member.kind == .string ? member : nil
+        case .id: id = member.kind == .string ? member : nil
+        case .serviceTier: serviceTier = member.kind == .string ? member : nil
+        case .data: data = member
+        case .choices, .other: break
+        }
+    }
+
+    /// - Returns: the place behind the array.
+    private mutating func readChoices(_ bytes: Span<UInt8>, at start: Int, depth: Int) throws(JSONScanError) -> Int {
+        var cursor = try JSONArrayCursor(bytes, at: start, depth: depth)
+        while try cursor.nextStart(bytes) {
+            isChoicesEmpty = false
+            var end = cursor.position
+            if bytes[end] == UInt8(ascii: "{") {
+                var members = try JSONObjectCursor(bytes, at: end, depth: cursor.valueDepth)
+                while let (key, hasEscapes) = try members.nextKey(bytes) { try readChoice(key, hasEscapes, &members, bytes) }
+                end = members.position
+            } else {
+                _ = try JSONScanner.skipValue(bytes, &end, depth: cursor.valueDepth)
+            }
+            try cursor.closeElement(bytes, at: end)
+        }
+        return cursor.position
+    }
+
+    private mutating func readChoice(
+        _ key: Range<Int>, _ hasEscapes: Bool, _ members: inout JSONObjectCursor, _ bytes: Span<UInt8>
+    ) throws(JSONScanError) {
+        // Most members of most choices are the message, and it is walked through once.
+        let isMessage = !hasEscapes && (JSONScanner.equals(bytes, key, "delta") || JSONScanner.equals(bytes, key, "message"))
+        if isMessage, members.position < bytes.count, bytes[members.position] == UInt8(ascii: "{") {
+            let end = try readMessage(bytes, at: members.position, depth: members.valueDepth)
+            return try members.closeValue(bytes, at: end)
+        }
+        let member = try members.takeValue(bytes, of: key, hasEscapes: hasEscapes)
+        if JSONText.isKey(member, "finish_reason", bytes), member.kind == .string {
             if JSONScanner.equals(bytes, member.value, "\"error\"") {
                 endedInError = true
             } else if member.value.count > 2 {
                 hasFinishReason = true
             }
+        } else if JSONText.isKey(member, "text", bytes) {
+            written(member, bytes)
         } else if JSONText.isKey(member, "error", bytes), member.kind != .null {
             choiceError = member
+        } else if hasEscapes, member.kind == .object, JSONText.isKey(member, "delta", bytes) || JSONText.isKey(member, "message", bytes) {
+            _ = try readMessage(bytes, at: member.value.lowerBound, depth: members.valueDepth)
         }
     }
 
-    private mutating func readMessage(_ message: JSONMember, _ bytes: Span<UInt8>) {
-        guard var inner = try? JSONObjectCursor(bytes, at: message.value.lowerBound) else { return }
+    /// - Returns: the place behind the object.
+    private mutating func readMessage(_ bytes: Span<UInt8>, at start: Int, depth: Int) throws(JSONScanError) -> Int {
+        var inner = try JSONObjectCursor(bytes, at: start, depth: depth)
         // `reasoning`, `reasoning_content` and `reasoning_details` say the same thing in three ways: counted once.
         var reasoning: (text: JSONMember?, details: JSONMember?)
-        while let field = try? inner.next(bytes) {
+        while let field = try inner.next(bytes) {
             if JSONText.isKey(field, "content", bytes) || JSONText.isKey(field, "refusal", bytes) {
                 if field.kind == .string { written(field, bytes) } else { structure(field, bytes) }
             } else if JSONText.isKey(field, "reasoning", bytes) || JSONText.isKey(field, "reasoning_content", bytes) {
@@ -107,6 +164,7 @@ struct OpenAIFacts {
         } else if let field = reasoning.details {
             structure(field, bytes)
         }
+        return inner.position
     }
 
     private mutating func written(_ member: JSONMember, _ bytes: Span<UInt8>) {

@@ -100,8 +100,10 @@ struct SSEParser: Sendable {
                     return endOfEvent(at: index, afterCR: false)
                 }
             } else {
-                lineLength += 1
+                let from = index
                 index += 1
+                EightBytes.skipLine(bytes, &index)
+                lineLength += index - from
             }
         }
         return nil
@@ -134,6 +136,7 @@ struct SSEEvent {
         if isFirst, bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { start = 3 }
         while start < bytes.count {
             var end = start
+            EightBytes.skipLine(bytes, &end)
             while end < bytes.count, bytes[end] != 0x0A, bytes[end] != 0x0D { end += 1 }
             var next = min(end + 1, bytes.count)
             if end < bytes.count, bytes[end] == 0x0D, next < bytes.count, bytes[next] == 0x0A { next += 1 }

@@ -403,6 +403,14 @@ public struct HealthTable: Sendable {
     /// The channel's place in the round robin of a model; lower comes first.
     func pass(_ model: String, _ channelID: Int64) -> Int128 { rounds[model]?.pass(channelID) ?? 0 }
 
+    /// Which limit of a channel is full; nil = none.
+    func full(
+        _ channelID: Int64, _ limits: Channel.Limits, tokens: Int64, now: MonotonicInstant
+    ) -> (limit: ChannelLimit, until: MonotonicInstant?)? {
+        // What was never used is never full.
+        channels[channelID]?.traffic.full(limits, tokens: tokens, now: now) ?? nil
+    }
+
     func traffic(_ channelID: Int64) -> ChannelTraffic { channels[channelID]?.traffic ?? ChannelTraffic() }
 
     public func inFlight(_ channelID: Int64) -> Int64 { channels[channelID]?.traffic.inFlight ?? 0 }

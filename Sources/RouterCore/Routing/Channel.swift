@@ -113,9 +113,9 @@ public struct Channel: Sendable, Hashable, Identifiable {
     }
 
     /// Glob with `*` only, linear in the length of the text for one star, bounded backtracking for more.
-    static func matches(_ pattern: String, _ text: String) -> Bool {
-        let pattern = Array(pattern.utf8)
-        let text = Array(text.utf8)
+    static func matches(_ pattern: String, _ text: String) -> Bool { matches(Array(pattern.utf8), Array(text.utf8)) }
+
+    static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
         var p = 0
         var t = 0
         var star: Int?

@@ -6,6 +6,7 @@ struct Ordering {
     /// Public name.
     let model: String
     let affinity: AffinityKey?
+    let serving: [RouteTable.Serving]
     let table: RouteTable
     let health: HealthTable
     let now: MonotonicInstant
@@ -98,7 +99,8 @@ struct Ordering {
     /// List price of a token in and a token out; unknown prices come last.
     private func price(_ peer: Peer) -> Int64 {
         let provider = table.channels[peer.index].provider
-        let model = provider.models.first { $0.id == peer.serving.upstream }
+        let upstream = serving[peer.place].upstream
+        let model = provider.models.first { $0.id == upstream }
         guard let price = model?.price ?? provider.defaultPrice, price.basis == .metered else { return .max }
         return Int64(clamping: Int128(price.rates.input.femtos) + Int128(price.rates.output.femtos))
     }

@@ -11,8 +11,8 @@ public struct RouteTable: Sendable {
     public let knownNames: Set<String>
     /// Channels by known model name, so that a request does not look at all of them.
     private let index: [String: [Serving]]
-    /// Channels that take names which no file lists, as indices into `channels`.
-    private let openEnded: [Int]
+    /// Channels that take names which no file lists.
+    private let openEnded: [OpenEnded]
 
     /// A channel that serves a model, by its index in `channels`.
     struct Serving: Sendable {
@@ -23,19 +23,22 @@ public struct RouteTable: Sendable {
         var endpoints: Set<Endpoint>?
     }
 
-    /// What the plan looks at for every channel: copying a whole ``Channel`` costs more than all the rest of its work.
+    /// What the plan looks at for every channel, all of it numbers: copying a whole ``Channel`` costs more than all the rest of its work.
     struct Light: Sendable {
         var id: Int64
         var weight: UInt32
         var priority: Int
         var isEnabled: Bool
-        var groups: Set<String>
-        var provider: String
+        /// Index into ``groupSets``.
+        var groups: Int
+        /// The same for channels of one provider.
+        var provider: Int
         var keys: Int
-        var isLimited: Bool
-        var hasAccount: Bool
+        var limits: Channel.Limits
     }
     let lights: [Light]
+    /// Who may use channels: few different sets for many channels.
+    let groupSets: [Set<String>]
 
     public init(channels: [Channel], settings: RoutingSettings = RoutingSettings()) {
         self.channels = channels
@@ -51,18 +54,20 @@ public struct RouteTable: Sendable {
                 names.insert(model.id)
             }
         }
+        var groupSets: [Set<String>] = []
+        var providers: [String: Int] = [:]
         lights = channels.map { channel in
-            Light(
-                id: channel.id, weight: channel.weight, priority: channel.priority, isEnabled: channel.isEnabled,
-                groups: channel.groups, provider: channel.provider.name, keys: channel.keys.count,
-                isLimited: !channel.limits.isEmpty, hasAccount: channel.account != nil)
+            let groups = groupSets.firstIndex(of: channel.groups) ?? groupSets.count
+            if groups == groupSets.count { groupSets.append(channel.groups) }
+            let provider = providers[channel.provider.name] ?? providers.count
+            providers[channel.provider.name] = provider
+            return Light(
+                id: channel.id, weight: channel.weight, priority: channel.priority, isEnabled: channel.isEnabled, groups: groups,
+                provider: provider, keys: channel.keys.count, limits: channel.limits)
         }
+        self.groupSets = groupSets
         index = Self.index(channels, names)
-        openEnded = channels.indices.filter { position in
-            channels[position].models.contains { $0.pattern.contains("*") }
-                && (channels[position].provider.models.isEmpty
-                    || channels[position].models.contains { $0.pattern.contains("*") && $0.upstream != nil })
-        }
+        openEnded = channels.indices.compactMap { OpenEnded(channels[$0], at: $0) }
         models = names.sorted()
         knownNames = Set(channels.flatMap { [$0.name.lowercased(), $0.provider.name.lowercased()] })
     }
@@ -100,11 +105,8 @@ public struct RouteTable: Sendable {
     /// The channels that serve a model, whatever their state.
     func serving(_ model: String) -> [Serving] {
         if let found = index[model] { return found }
-        return openEnded.compactMap { position in
-            channels[position].match(model, listed: nil).map {
-                Serving(channel: position, upstream: $0.upstream, timeouts: $0.timeouts)
-            }
-        }
+        let bytes = Array(model.utf8)
+        return openEnded.compactMap { $0.serving(model, bytes) }
     }
 
     /// Whether an enabled channel serves the model to a group.

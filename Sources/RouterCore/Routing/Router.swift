@@ -11,9 +11,11 @@
 public enum Router {
     /// A usable channel on its way through the plan; light, because there may be a thousand.
     struct Peer {
+        /// In the table.
         var index: Int
         var keyIndex: Int
-        var serving: RouteTable.Serving
+        /// Among those that serve the model.
+        var place: Int
         var id: Int64
         var weight: UInt32
         var priority: Int
@@ -35,7 +37,7 @@ public enum Router {
             if let until = reason.until { soonest = min(soonest ?? until, until) }
         }
         var filter = Filter(query: query, table: table, health: health, now: now, facts: facts)
-        for entry in serving {
+        for (place, entry) in serving.enumerated() {
             if let reason = filter.objection(entry) {
                 drop(entry.channel, reason)
                 continue
@@ -44,7 +46,7 @@ public enum Router {
             func keep(_ key: Int) {
                 usable.append(
                     Peer(
-                        index: entry.channel, keyIndex: key, serving: entry, id: light.id, weight: light.weight,
+                        index: entry.channel, keyIndex: key, place: place, id: light.id, weight: light.weight,
                         priority: light.priority))
             }
             if light.keys <= 1, health.hasNoRecords {
@@ -58,7 +60,7 @@ public enum Router {
             }
         }
         let ordering = Ordering(
-            strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, table: table, health: health, now: now)
+            strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, serving: serving, table: table, health: health, now: now)
         let wantsAll = query.preferences?.order.isEmpty == false
         var peers = ordering.ordered(usable, limit: wantsAll ? .max : query.limit, rng: &rng)
         if let preferences = query.preferences {
@@ -66,18 +68,18 @@ public enum Router {
         }
         if query.explainsAll { dropped += others(table, serving) }
         return RoutePlan(
-            candidates: peers.prefix(query.limit).map { candidate($0, query, policy, table) }, dropped: dropped,
+            candidates: peers.prefix(query.limit).map { candidate($0, serving[$0.place], query, policy, table) }, dropped: dropped,
             retryAfter: peers.isEmpty ? soonest.map { max(now.duration(to: $0), .seconds(1)) } : nil,
             isModelKnown: !serving.isEmpty, policy: policy, usedAffinity: affinity != nil)
     }
 
     private static func candidate(
-        _ peer: Peer, _ query: RouteQuery, _ policy: RoutePolicy, _ table: RouteTable
+        _ peer: Peer, _ serving: RouteTable.Serving, _ query: RouteQuery, _ policy: RoutePolicy, _ table: RouteTable
     ) -> RouteCandidate {
         let channel = table.shared[peer.index]
         return RouteCandidate(
-            channel: channel, keyIndex: peer.keyIndex, model: query.model, upstreamModel: peer.serving.upstream,
-            timeouts: peer.serving.timeouts.applied(to: channel.value.timeouts.applied(to: policy.timeouts)))
+            channel: channel, keyIndex: peer.keyIndex, model: query.model, upstreamModel: serving.upstream,
+            timeouts: serving.timeouts.applied(to: channel.value.timeouts.applied(to: policy.timeouts)))
     }
 
     /// `provider.order` first, in its order; the rest behind it, unless the client allows no fallbacks.
@@ -119,7 +121,9 @@ private struct Filter {
     let now: MonotonicInstant
     let facts: RouteFacts
     /// Channels of one provider serve the same endpoints; they mostly stand side by side.
-    private var last: (provider: String, serves: Bool)?
+    private var last: (provider: Int, serves: Bool)?
+    /// By group set of the table.
+    private let isOpen: [Bool]
 
     init(query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant, facts: RouteFacts) {
         self.query = query
@@ -127,6 +131,7 @@ private struct Filter {
         self.health = health
         self.now = now
         self.facts = facts
+        isOpen = table.groupSets.map { $0.contains(query.group) }
     }
 
     /// The first reason against a channel; nil when only its keys remain to be looked at.
@@ -134,16 +139,16 @@ private struct Filter {
         let light = table.lights[entry.channel]
         guard light.isEnabled else { return .disabled(table.channels[entry.channel].disabledReason) }
         if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(light.id)) { return reason }
-        guard light.groups.contains(query.group) else { return .wrongGroup }
+        guard isOpen[light.groups] else { return .wrongGroup }
         guard serves(light.provider, entry) else { return .endpointUnsupported }
         if !query.excludedChannels.isEmpty, query.excludedChannels.contains(light.id) { return .excluded }
         if let wishes = query.preferences, let reason = objection(entry, wishes) { return reason }
-        guard light.isLimited else { return nil }
-        return health.traffic(light.id).full(table.channels[entry.channel].limits, tokens: query.tokens, now: now)
+        guard !light.limits.isEmpty else { return nil }
+        return health.full(light.id, light.limits, tokens: query.tokens, now: now)
             .map { .limited($0.limit, until: $0.until) }
     }
 
-    private mutating func serves(_ provider: String, _ entry: RouteTable.Serving) -> Bool {
+    private mutating func serves(_ provider: Int, _ entry: RouteTable.Serving) -> Bool {
         guard query.endpoint.isServed(within: entry.endpoints) else { return false }
         if let last, last.provider == provider { return last.serves }
         let serves = facts.endpoints(table.channels[entry.channel]).contains(query.endpoint)

@@ -51,8 +51,13 @@ public struct DeliveredText: Sendable, Hashable {
     }
 
     private static func hasEscapes(_ content: Span<UInt8>) -> Bool {
-        for index in 0..<content.count where content[index] == UInt8(ascii: "\\") { return true }
-        return false
+        var index = 0
+        while true {
+            EightBytes.skipUnquoted(content, &index)
+            guard index < content.count else { return false }
+            if content[index] == UInt8(ascii: "\\") { return true }
+            index += 1
+        }
     }
 
     private mutating func keep(_ utf8: Span<UInt8>) {
@@ -80,7 +85,7 @@ private final class KeptText: Sendable {
     func appending(_ utf8: Span<UInt8>, at count: Int) -> KeptText {
         let copy: [UInt8]? = bytes.withLock { bytes in
             guard bytes.count == count else { return Array(bytes.prefix(count)) }
-            for index in 0..<utf8.count { bytes.append(utf8[index]) }
+            utf8.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
             return nil
         }
         guard let copy else { return self }

@@ -1,5 +1,5 @@
 /// Looks at bytes eight at a time, as one word: most of what passes through the gateway is text in which nothing has to be done.
-enum EightBytes {
+public enum EightBytes {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highs: UInt64 = 0x8080_8080_8080_8080
 
@@ -38,6 +38,19 @@ enum EightBytes {
         while index &+ 8 <= bytes.count {
             let word = word(bytes, index)
             let hits = (equal(word, UInt8(ascii: "\"")) | equal(word, UInt8(ascii: "\\"))) & highs
+            guard hits == 0 else {
+                index &+= hits.trailingZeroBitCount >> 3
+                return
+            }
+            index &+= 8
+        }
+    }
+
+    /// Moves over bytes that end no line: neither LF nor CR. May stop short as ``skipPlain(_:_:)`` may.
+    public static func skipLine(_ bytes: Span<UInt8>, _ index: inout Int) {
+        while index &+ 8 <= bytes.count {
+            let word = word(bytes, index)
+            let hits = (equal(word, 0x0A) | equal(word, 0x0D)) & highs
             guard hits == 0 else {
                 index &+= hits.trailingZeroBitCount >> 3
                 return

@@ -235,8 +235,18 @@ public struct JSONObjectCursor: Sendable {
         self.depth = depth
     }
 
+    /// Of the values inside.
+    public var valueDepth: Int { depth + 1 }
+
     /// The next member, or nil after the closing brace; `position` is then behind it.
     public mutating func next(_ bytes: Span<UInt8>) throws(JSONScanError) -> JSONMember? {
+        guard let (key, hasEscapes) = try nextKey(bytes) else { return nil }
+        return try takeValue(bytes, of: key, hasEscapes: hasEscapes)
+    }
+
+    /// The key of the next member, or nil after the closing brace. `position` is then at its value, which either
+    /// ``takeValue(_:of:hasEscapes:)`` skips or the caller walks through and ``closeValue(_:at:)`` leaves behind.
+    public mutating func nextKey(_ bytes: Span<UInt8>) throws(JSONScanError) -> (key: Range<Int>, hasEscapes: Bool)? {
         if isDone { return nil }
         JSONScanner.skipWhitespace(bytes, &position)
         guard position < bytes.count else { throw JSONScanError(.unexpectedEnd, at: position) }
@@ -252,11 +262,24 @@ public struct JSONObjectCursor: Sendable {
         guard bytes[position] == UInt8(ascii: ":") else { throw JSONScanError(.unexpectedByte, at: position) }
         position += 1
         JSONScanner.skipWhitespace(bytes, &position)
+        return (key, hasEscapes)
+    }
+
+    /// The value of the key that was read last.
+    public mutating func takeValue(
+        _ bytes: Span<UInt8>, of key: Range<Int>, hasEscapes: Bool
+    ) throws(JSONScanError) -> JSONMember {
         let start = position
         let kind = try JSONScanner.skipValue(bytes, &position, depth: depth + 1)
         let end = position
         try finishMember(bytes)
         return JSONMember(key: key, keyHasEscapes: hasEscapes, value: start..<end, kind: kind)
+    }
+
+    /// The value of the key that was read last ends here: the caller has walked through it.
+    public mutating func closeValue(_ bytes: Span<UInt8>, at end: Int) throws(JSONScanError) {
+        position = end
+        try finishMember(bytes)
     }
 
     /// Past the comma, or the closing brace; a comma must be followed by another member.
@@ -290,20 +313,35 @@ public struct JSONArrayCursor: Sendable {
         self.depth = depth
     }
 
+    /// Of the elements.
+    public var valueDepth: Int { depth + 1 }
+
     /// The next element, or nil after the closing bracket; `position` is then behind it.
     public mutating func next(_ bytes: Span<UInt8>) throws(JSONScanError) -> (range: Range<Int>, kind: JSONKind)? {
-        if isDone { return nil }
+        guard try nextStart(bytes) else { return nil }
+        let start = position
+        let kind = try JSONScanner.skipValue(bytes, &position, depth: depth + 1)
+        let end = position
+        try closeElement(bytes, at: end)
+        return (start..<end, kind)
+    }
+
+    /// Whether there is another element; `position` is then at its first byte, and the caller walks through it up to ``closeElement(_:at:)``.
+    public mutating func nextStart(_ bytes: Span<UInt8>) throws(JSONScanError) -> Bool {
+        if isDone { return false }
         JSONScanner.skipWhitespace(bytes, &position)
         guard position < bytes.count else { throw JSONScanError(.unexpectedEnd, at: position) }
         if bytes[position] == UInt8(ascii: "]") && isFirst {
             position += 1
             isDone = true
-            return nil
+            return false
         }
         isFirst = false
-        let start = position
-        let kind = try JSONScanner.skipValue(bytes, &position, depth: depth + 1)
-        let end = position
+        return true
+    }
+
+    public mutating func closeElement(_ bytes: Span<UInt8>, at end: Int) throws(JSONScanError) {
+        position = end
         JSONScanner.skipWhitespace(bytes, &position)
         guard position < bytes.count else { throw JSONScanError(.unexpectedEnd, at: position) }
         switch bytes[position] {
@@ -312,6 +350,5 @@ public struct JSONArrayCursor: Sendable {
         default: throw JSONScanError(.unexpectedByte, at: position)
         }
         position += 1
-        return (start..<end, kind)
     }
 }

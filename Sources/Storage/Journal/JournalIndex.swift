@@ -79,7 +79,7 @@ struct JournalIndex: Sendable {
             add(place)
         case .settle(let id, let sequence):
             nextSequence = max(nextSequence, sequence + 1)
-            guard isNews(change) else { return }
+            guard isNews(change) else { return keepFirst(id, sequence, place) }
             forgetHold(id)
             positions[id] = removed + settlements.count
             settlements.append(Settlement(id: id, sequence: sequence, place: place))
@@ -94,6 +94,17 @@ struct JournalIndex: Sendable {
             for id in ids { clear(id) }
         case .none: break
         }
+    }
+
+    /// Of two settlements of one request the first one counts. Read back, it may come second: as a copy, when its own file is gone.
+    private mutating func keepFirst(_ id: RequestID, _ sequence: UInt64, _ place: JournalPlace) {
+        guard let position = positions[id] else { return }
+        let index = position - removed
+        guard sequence < settlements[index].sequence else { return }
+        if let later = settlements[index].place { remove(later) }
+        settlements[index].sequence = sequence
+        settlements[index].place = place
+        add(place)
     }
 
     mutating func clear(_ id: RequestID) {
