@@ -43,6 +43,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .systemLibrary(name: "CMemory"),
         .target(
             name: "RouterCore",
             dependencies: [
@@ -96,7 +97,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
+                "CMemory", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -123,11 +123,17 @@ final class Transfer: Sendable {
         return acceptance
     }
 
-    /// Bytes that are taken whatever the reader does; ``isPaused`` says then whether more may come.
+    /// Bytes that are taken whatever the reader does; ``isPaused`` says then whether more may come. The reader hears of them with
+    /// ``tellReader()``: what came in one read of the socket goes on in one piece, however many chunks it was.
     func take(_ bytes: ByteBuffer) {
-        let ready = state.withLock { state -> (CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>, ByteBuffer)? in
+        state.withLock { state in
             state.unread.append(bytes)
             if state.unread.count >= options.maxBufferedBytes { state.isPaused = true }
+        }
+    }
+
+    func tellReader() {
+        let ready = state.withLock { state -> (CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>, ByteBuffer)? in
             guard let waiter = state.bytesWaiter, let portion = state.unread.next() else { return nil }
             state.bytesWaiter = nil
             return (waiter, portion)
@@ -148,25 +154,24 @@ final class Transfer: Sendable {
 
     /// The end, in order or not. Only the first counts.
     func finish(_ failure: TransportFailure?) {
-        let (headWaiter, bytesWaiter) = state.withLock { state in
-            guard state.end == nil else {
-                return (
-                    nil as CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>?,
-                    nil as CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?
-                )
-            }
+        typealias Waiting<Value> = CheckedContinuation<Result<Value, TransportFailure>, Never>
+        let (headWaiter, reader) = state.withLock {
+            state -> (Waiting<UpstreamHead>?, (Waiting<ByteBuffer?>, Result<ByteBuffer?, TransportFailure>)?) in
+            guard state.end == nil else { return (nil, nil) }
             state.end = .some(failure)
             state.driver = nil
             defer {
                 state.headWaiter = nil
                 state.bytesWaiter = nil
             }
+            guard let waiter = state.bytesWaiter else { return (state.headWaiter, nil) }
+            if let portion = state.unread.next() { return (state.headWaiter, (waiter, .success(portion))) }
             // A failure that is handed to a waiting reader has been told.
-            if state.bytesWaiter != nil { state.end = .some(nil) }
-            return (state.headWaiter, state.bytesWaiter)
+            state.end = .some(nil)
+            return (state.headWaiter, (waiter, failure.map { .failure($0) } ?? .success(nil)))
         }
         headWaiter?.resume(returning: .failure(failure ?? TransportFailure(.closedBeforeHead)))
-        bytesWaiter?.resume(returning: failure.map { .failure($0) } ?? .success(nil))
+        if let (waiter, result) = reader { waiter.resume(returning: result) }
     }
 }
 

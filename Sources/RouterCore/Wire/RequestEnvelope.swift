@@ -126,7 +126,7 @@ public struct RequestEnvelope: Sendable {
 
     static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
         var members: [JSONMember] = []
-        members.reserveCapacity(16)
+        members.reserveCapacity(8)
         do throws(JSONScanError) {
             var position = 0
             JSONScanner.skipWhitespace(bytes, &position)

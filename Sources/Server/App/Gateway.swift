@@ -128,6 +128,7 @@ public struct Gateway: Sendable {
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
             ChannelProber(services: services),
             CatalogueKeeper(services: services),
+            MemoryKeeper(connections: services.connections),
             VocabularyService(vocabulary: services.vocabulary, logger: logger),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),
             http,

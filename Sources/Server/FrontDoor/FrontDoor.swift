@@ -109,26 +109,36 @@ struct FrontDoor: Sendable {
         let load = loops[ObjectIdentifier(loop)]?.load
         load?.callBegan()
         services.relays.start(on: executor) { [self] in
-            defer { load?.callEnded() }
             let answer: ClientAnswer
             do {
-                answer = try await RelayEndpoint.respond(accepted, body, services, executor: executor)
+                answer = finished(try await RelayEndpoint.respond(accepted, body, services, executor: executor), accepted.request)
             } catch {
-                answer = errorAnswer(error, accepted.request)
+                answer = finished(errorAnswer(error, accepted.request), accepted.request)
             }
-            await send(finished(answer, accepted.request), connection)
+            switch answer.body {
+            case .bytes(let bytes):
+                connection.send(answer.status, answer.headers, bytes)
+                connection.end()
+                load?.callEnded()
+            case .stream(let write):
+                connection.begin(answer.status, answer.headers)
+                stream(write, to: connection, executor, load)
+            }
         }
     }
 
-    private func send(_ answer: ClientAnswer, _ connection: ClientConnection) async {
-        switch answer.body {
-        case .bytes(let bytes): connection.send(answer.status, answer.headers, bytes)
-        case .stream(let body):
-            connection.begin(answer.status, answer.headers)
+    /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may last for
+    /// hours.
+    private func stream(
+        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ executor: LoopExecutor?,
+        _ load: LoadGauge?
+    ) {
+        services.relays.start(on: executor) {
             // An error has been booked and told already; the connection that breaks is all that is left to say.
-            try? await body(connection)
+            try? await write(connection)
+            connection.end()
+            load?.callEnded()
         }
-        connection.end()
     }
 
     /// The answer to a request that was refused, logged.

@@ -10,34 +10,45 @@ import Storage
 struct Admit: Sendable {
     let services: GatewayServices
 
-    func run(
-        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned
-    ) async throws -> Admission {
-        let priced = planned.candidates.compactMap { candidate in
+    func run(_ accepted: Accepted, _ question: PlannedRequest) async throws -> Admission {
+        let priced = priced(accepted, question)
+        guard let first = priced.first else { throw APIError.priceMissing(question.envelope.model) }
+        let metering = accepted.snapshot.configuration.metering
+        guard metering.admission == .strict, question.envelope.endpoint.hasOutputBound else {
+            let admission = try standard(accepted, question, priced, first)
+            try await take(admission.hold, accepted)
+            return admission
+        }
+        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: metering)
+        return try await strict(accepted, question.envelope, question.planned, priced, bound)
+    }
+
+    private func priced(_ accepted: Accepted, _ question: PlannedRequest) -> [PricedCandidate] {
+        question.planned.candidates.compactMap { candidate in
             services.prices.offer(
                 candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot, group: accepted.principal.group
             ).map { offer in
                 var quote = offer.quote
-                quote.askedTier = candidate.channel.provider.request.serviceTier(asked: envelope.serviceTier)
+                quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)
                 return PricedCandidate(route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens)
             }
         }
-        guard let first = priced.first else { throw APIError.priceMissing(envelope.model) }
-        let metering = accepted.snapshot.configuration.metering
-        let bound = HoldBound(candidates: priced, envelope: envelope, metering: metering)
-        guard metering.admission == .strict, envelope.endpoint.hasOutputBound else {
-            let hold = try record(accepted, envelope, first, amount: try bound.amount(output: nil))
-            try await take(hold, accepted, metering)
-            return Admission(accepted: accepted, envelope: envelope, planned: planned, candidates: priced, hold: hold)
-        }
-        return try await strict(accepted, envelope, planned, priced, bound)
+    }
+
+    /// With the estimate as its hold, which is still to be taken. Apart from what waits, as ``RelayEndpoint`` has it.
+    @inline(never)
+    private func standard(
+        _ accepted: Accepted, _ question: PlannedRequest, _ priced: [PricedCandidate], _ first: PricedCandidate
+    ) throws -> Admission {
+        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: accepted.snapshot.configuration.metering)
+        let hold = try record(accepted, question.envelope, first, amount: try bound.amount(output: nil))
+        return Admission(accepted: accepted, envelope: question.envelope, planned: question.planned, candidates: priced, hold: hold)
     }
 
     /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
     private func strict(
         _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned, _ priced: [PricedCandidate], _ bound: HoldBound
     ) async throws -> Admission {
-        let metering = accepted.snapshot.configuration.metering
         let asked = bound.strictOutput
         var output = asked
         for isLastTry in [false, false, true] {
@@ -45,7 +56,7 @@ struct Admit: Sendable {
             // The vendor has to know the bound, or it is none. Made before the hold, so that nothing can fail between the hold and its end.
             let bounded = try bounding(envelope, output)
             do {
-                try await take(hold, accepted, metering)
+                try await take(hold, accepted)
             } catch let error as InsufficientBalance {
                 guard !isLastTry, let affordable = try bound.output(affordableWith: error.available, below: output) else {
                     throw error.answer
@@ -86,7 +97,8 @@ struct Admit: Sendable {
         var answer: APIError
     }
 
-    private func take(_ hold: HoldRecord, _ accepted: Accepted, _ metering: GatewayConfiguration.Metering) async throws {
+    private func take(_ hold: HoldRecord, _ accepted: Accepted) async throws {
+        let metering = accepted.snapshot.configuration.metering
         do {
             try await services.meter.hold(hold, limits: accepted.principal.budgets, wait: metering.balanceWait)
         } catch let refusal as AccountBook.Refusal {

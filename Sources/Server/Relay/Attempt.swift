@@ -9,7 +9,8 @@ struct Attempt: Sendable {
     let services: GatewayServices
     let admission: Admission
 
-    enum Result: Sendable {
+    /// On the heap: it is handed through frames that wait.
+    indirect enum Result: Sendable {
         case whole(WholeAnswer)
         case stream(StreamAnswer)
         case failed(UpstreamFailure)

@@ -11,6 +11,16 @@ struct Planned: Sendable {
     var tokens: Int64
 }
 
+/// A request that has been read, with its plan.
+final class PlannedRequest: Sendable {
+    let envelope: RequestEnvelope
+    let planned: Planned
+    init(envelope: RequestEnvelope, planned: Planned) {
+        self.envelope = envelope
+        self.planned = planned
+    }
+}
+
 /// Step 3: which channels, in which order. The decision is pure (`RouterCore.Router.plan`); this step asks the question and
 /// turns an empty plan into the answer that helps most.
 struct Plan: Sendable {

@@ -16,12 +16,8 @@ enum RelayEndpoint {
     static func respond(
         _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
     ) async throws -> ClientAnswer {
-        let request = accepted.request
-        let moderationModel = accepted.snapshot.configuration.models.moderation
-        let envelope = try Read(moderationModel: moderationModel).run(
-            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
-        let plan = try Plan(services: services).run(accepted, envelope)
-        let admission = try await Admit(services: services).run(accepted, envelope, plan)
+        let question = try read(accepted, body, services)
+        let admission = try await Admit(services: services).run(accepted, question)
 
         // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
         // answer are dropped without doing so, its deinit hands the request to the settler.
@@ -29,11 +25,11 @@ enum RelayEndpoint {
         let attempt = Attempt(services: services, admission: admission)
         do {
             let result: Attempt.Result
-            if envelope.delivery == .events {
+            if admission.envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settle, executor)
                 // In a JSON array there is no place for comments.
-                let isPatient = keepAlive > .zero && !envelope.streamsArray
+                let isPatient = keepAlive > .zero && !admission.envelope.streamsArray
                 guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
                     return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
                 }
@@ -53,5 +49,15 @@ enum RelayEndpoint {
             await settle.abandon()
             throw error
         }
+    }
+
+    /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.
+    @inline(never)
+    private static func read(_ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices) throws -> PlannedRequest {
+        let request = accepted.request
+        let moderationModel = accepted.snapshot.configuration.models.moderation
+        let envelope = try Read(moderationModel: moderationModel).run(
+            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
+        return PlannedRequest(envelope: envelope, planned: try Plan(services: services).run(accepted, envelope))
     }
 }

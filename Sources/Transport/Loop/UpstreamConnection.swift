@@ -135,6 +135,11 @@ final class UpstreamConnection: ChannelDuplexHandler {
         }
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        call?.transfer.tellReader()
+        context.fireChannelReadComplete()
+    }
+
     private func deliver(_ head: HTTPResponseHead) {
         guard let call else { return }
         var fields = HTTPFields()
