@@ -43,7 +43,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
-        .systemLibrary(name: "CMemory"),
+        .systemLibrary(name: "CPlatform"),
         .target(
             name: "RouterCore",
             dependencies: [
@@ -97,7 +97,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "CMemory", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
+                "CPlatform", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

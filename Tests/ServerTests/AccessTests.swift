@@ -92,6 +92,38 @@ extension TestClientProtocol {
         }
     }
 
+    /// Who was found once is handed out again without a second look, until anything changes.
+    @Test func `a key that was found ends with its time, its user, its row and its rights`() {
+        let directory = KeyDirectory()
+        var user = User(
+            id: 7, username: "u", displayName: "", email: "", role: .user, status: .enabled, group: "default", balance: .zero, createdAt: 0)
+        let key = TokenSecrets.newKey()
+        var token = TokenSecrets.newKeyToken(userID: 7, name: "k", key: key, createdAt: 0)
+        (token.id, token.expiresAt) = (3, 100)
+        directory.load(users: [user], tokens: [token])
+        func found(at now: Int64 = 50, _ key: String) -> KeyPrincipal? { try? directory.lookup(presentedKey: key, now: now).get() }
+        #expect(found(key)?.tokenID == 3 && found(key)?.tokenID == 3 && found(key + "x") == nil)
+        #expect(found(at: 99, key) != nil && found(at: 100, key) == nil && found(at: 50, key) != nil)
+        token.models = ["m"]
+        directory.upsert(token)
+        #expect(found(key)?.models == ["m"])
+        user.group = "vip"
+        directory.upsert(user)
+        #expect(found(key)?.group == "vip" && found(key)?.group == "vip")
+        user.status = .disabled
+        directory.upsert(user)
+        #expect(found(key) == nil)
+        user.status = .enabled
+        directory.upsert(user)
+        #expect(found(key) != nil && directory.touched()[3] == 50 && directory.touched().isEmpty)
+        directory.remove(tokenID: 3)
+        #expect(found(key) == nil)
+        directory.upsert(token)
+        #expect(found(key) != nil)
+        directory.remove(userID: 7)
+        #expect(found(key) == nil)
+    }
+
     @Test func `the router has exactly the routes of the table`() async throws {
         try await TestGateway.with { gateway, _ in
             let served = Set(buildRouter(gateway.gateway.services).routes.map { "\($0.method.rawValue) \($0.path)" })

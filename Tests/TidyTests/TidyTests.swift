@@ -40,7 +40,7 @@ import Testing
         ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
-            "CMemory", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator", "Hummingbird", "HummingbirdCore",
+            "CPlatform", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator", "Hummingbird", "HummingbirdCore",
             "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle", "UnixSignals",
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],

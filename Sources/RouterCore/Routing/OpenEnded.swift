@@ -19,7 +19,8 @@ struct OpenEnded: Sendable {
         let open = channel.models.filter { $0.pattern.utf8.contains(UInt8(ascii: "*")) }
         guard !open.isEmpty, channel.provider.models.isEmpty || open.contains(where: { $0.upstream != nil }) else { return nil }
         self.channel = index
-        exact = Dictionary(channel.models.map { ($0.pattern, $0) }) { first, _ in first }
+        let names = channel.models.filter { !$0.pattern.utf8.contains(UInt8(ascii: "*")) }
+        exact = Dictionary(names.map { ($0.pattern, $0) }) { first, _ in first }
         patterns = open.map {
             Pattern(bytes: Array($0.pattern.utf8), isAnything: $0.pattern == "*", upstream: $0.upstream, timeouts: $0.timeouts)
         }
@@ -28,8 +29,7 @@ struct OpenEnded: Sendable {
 
     /// - Parameter bytes: of the model's name.
     func serving(_ model: String, _ bytes: [UInt8]) -> RouteTable.Serving? {
-        // A channel of patterns alone has nothing to look up.
-        if exact.count > patterns.count, let found = exact[model] {
+        if !exact.isEmpty, let found = exact[model] {
             return RouteTable.Serving(channel: channel, upstream: found.upstream ?? model, timeouts: found.timeouts)
         }
         guard let match = patterns.first(where: { $0.isAnything || Channel.matches($0.bytes, bytes) }) else { return nil }

@@ -8,6 +8,7 @@ import Transport
 /// The HTTP server as a service with a bounded drain.
 struct HTTPService: Service {
     let gateway: Gateway
+    private static let acceptedInATurn: UInt = 64
 
     func run() async throws {
         let server = gateway.configuration.server
@@ -15,6 +16,8 @@ struct HTTPService: Service {
         let logger = services.logger
         let application = FrontDoor(services: services).application(host: server.host, port: server.port) { channel in
             let port = channel.localAddress?.port ?? server.port
+            // By default four in a turn of the loop: while that has much to do, new clients would wait for seconds.
+            try? await channel.setOption(ChannelOptions.maxMessagesPerRead, value: Self.acceptedInATurn).get()
             logger.notice("serving", metadata: ["address": "http://\(server.host):\(port)"])
         }
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,40 +1,39 @@
+import CPlatform
 import NIOCore
 import RouterCore
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Says how long a new call would wait for its event loop. While that is too long, new calls are refused at once, which costs little, so that
 /// those that run get the time that there is.
 ///
-/// Two things are seen. A loop that is held up is late with its timers. A loop that gets more work than it can do is not: it goes round quickly and the work
-/// queues up in the sockets; but it never rests then, and what is at work on it times what a call costs is what a new one has to wait for.
+/// Two things are seen. A loop that is held up is late with its timers. A loop that gets more work than it can do is not always: it goes round and the
+/// work queues up in the sockets; but it never rests then, and what is at work on it times the time in which one call is finished is what a new one
+/// has to wait for. Whether it rests is told by how often its thread has gone to sleep, not by the processor time that it got: other threads (the
+/// ledger's, other programs) may have had their part of that.
 final class LoadGauge: Sendable {
     private let eventLoop: any EventLoop
     private let atWork = Atomic<Int64>(0)
     private let ended = Atomic<Int64>(0)
     /// Nanoseconds, smoothed.
     private let lateness = Atomic<Int64>(0)
-    /// What a call costs while the loop never rests, else 0; nanoseconds.
-    private let cost = Atomic<Int64>(0)
+    /// In what time a call is finished while the loop never rests, else 0; nanoseconds.
+    private let pace = Atomic<Int64>(0)
 
     private static let interval = TimeAmount.milliseconds(50)
-    /// Of the time, in parts of a thousand, from which on a loop counts as busy without rest.
-    private static let saturation: Int64 = 970
+    /// A thread that waits for work goes to sleep for every few events; one that has always some hardly ever does.
+    private static let fewSleeps = 2
+    /// Part of the time that a busy loop gets of its processor at least, in parts of a thousand; one that has nothing to do sleeps long, not often.
+    private static let busy: Int64 = 100
 
     /// What was read at the last look; touched on the loop only.
     private struct Past: Sendable {
         var wall: NIODeadline
-        var processor: Int64
+        var usage: apir_thread_usage
         var ended: Int64
-        /// Parts of a thousand.
-        var busy: Int64 = 0
-        /// Processor time of a call, nanoseconds.
-        var cost: Int64 = 0
+        /// Looks in a row that found no rest.
+        var restless = 0
+        /// Smoothed; nanoseconds.
+        var pace: Int64 = 0
     }
 
     init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
@@ -42,7 +41,7 @@ final class LoadGauge: Sendable {
     /// Begins to look; for as long as the gauge is kept.
     func start() {
         eventLoop.execute { [weak self] in
-            self?.schedule(Past(wall: .now(), processor: Self.processorTime(), ended: 0))
+            self?.schedule(Past(wall: .now(), usage: apir_usage_of_thread(), ended: 0))
         }
     }
 
@@ -55,7 +54,7 @@ final class LoadGauge: Sendable {
 
     /// How long a new call would wait.
     var wait: Duration {
-        .nanoseconds(max(lateness.load(ordering: .relaxed), atWork.load(ordering: .relaxed) * cost.load(ordering: .relaxed)))
+        .nanoseconds(max(lateness.load(ordering: .relaxed), atWork.load(ordering: .relaxed) * pace.load(ordering: .relaxed)))
     }
 
     private func schedule(_ past: Past) {
@@ -70,20 +69,14 @@ final class LoadGauge: Sendable {
     }
 
     private func look(_ past: Past) -> Past {
-        var now = Past(wall: .now(), processor: Self.processorTime(), ended: ended.load(ordering: .relaxed), busy: past.busy, cost: past.cost)
-        let used = now.processor - past.processor
+        var now = Past(wall: .now(), usage: apir_usage_of_thread(), ended: ended.load(ordering: .relaxed), pace: past.pace)
         let passed = max(1, (now.wall - past.wall).nanoseconds)
-        now.busy = (past.busy + used * 1_000 / passed) / 2
+        let share = (now.usage.processor - past.usage.processor) * 1_000 / passed
+        let isRestless = now.usage.sleeps - past.usage.sleeps <= Self.fewSleeps && share >= Self.busy
+        now.restless = isRestless ? past.restless + 1 : 0
         let calls = now.ended - past.ended
-        if calls > 0 { now.cost = past.cost == 0 ? used / calls : (past.cost + used / calls) / 2 }
-        cost.store(now.busy >= Self.saturation ? now.cost : 0, ordering: .relaxed)
+        if calls > 0 { now.pace = past.pace == 0 ? passed / calls : (past.pace + passed / calls) / 2 }
+        pace.store(now.restless >= 2 ? now.pace : 0, ordering: .relaxed)
         return now
-    }
-
-    /// Of this thread, nanoseconds.
-    private static func processorTime() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 }

@@ -1,4 +1,4 @@
-import CMemory
+import CPlatform
 import ServiceLifecycle
 
 /// Gives memory back to the system when a crowd has left. glibc's allocator keeps what it once had between the pieces that are still in use: after
