@@ -30,7 +30,7 @@ struct Ordering {
 
     private func orderedLevel(_ peers: [Peer], limit: Int, _ rng: inout SplitMix64) -> [Peer] {
         guard peers.count > 1 else { return peers }
-        if let affinity { return byConversation(peers, affinity) }
+        if let affinity { return byConversation(peers, affinity, limit) }
         switch strategy {
         case .weightedRandom: return weightedDraw(peers, limit, &rng)
         case .roundRobin: return byScore(peers, limit, &rng) { health.pass(model, $0.id) }
@@ -43,13 +43,25 @@ struct Ordering {
         }
     }
 
-    private func byConversation(_ peers: [Peer], _ key: AffinityKey) -> [Peer] {
-        peers.map { (peer: $0, wait: Rendezvous.wait(key, $0.id)) }
-            .sorted { left, right in
-                if Rendezvous.isShorter(left.wait, left.peer.weight, than: right.wait, right.peer.weight) { return true }
-                if Rendezvous.isShorter(right.wait, right.peer.weight, than: left.wait, left.peer.weight) { return false }
-                return left.peer.id < right.peer.id
-            }.map(\.peer)
+    /// The shortest waits first. Of a thousand channels a handful is asked for, so that most are looked at once and left.
+    private func byConversation(_ peers: [Peer], _ key: AffinityKey, _ limit: Int) -> [Peer] {
+        typealias Draw = (peer: Peer, wait: UInt64)
+        func isBefore(_ left: Draw, _ right: Draw) -> Bool {
+            if Rendezvous.isShorter(left.wait, left.peer.weight, than: right.wait, right.peer.weight) { return true }
+            if Rendezvous.isShorter(right.wait, right.peer.weight, than: left.wait, left.peer.weight) { return false }
+            return left.peer.id < right.peer.id
+        }
+        let draws = peers.lazy.map { Draw(peer: $0, wait: Rendezvous.wait(key, $0.id)) }
+        guard limit < peers.count else { return draws.sorted(by: isBefore).map(\.peer) }
+        var best: [Draw] = []
+        best.reserveCapacity(limit + 1)
+        for draw in draws {
+            if best.count == limit, let last = best.last, !isBefore(draw, last) { continue }
+            let place = best.firstIndex { isBefore(draw, $0) } ?? best.count
+            best.insert(draw, at: place)
+            if best.count > limit { best.removeLast() }
+        }
+        return best.map(\.peer)
     }
 
     /// Repeated weighted draws without replacement: the first has exactly the share of its weight, and so has each next

@@ -112,14 +112,16 @@ public struct TextTokens: Sendable, Hashable {
     @inline(__always)
     private mutating func takePlainWords(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
         guard kind == .word, missingBytes == 0, index + 1 < end, bytes[index] == 0x20, Self.isLower(bytes[index + 1]) else { return }
-        closed += wordCost
+        var cost = wordCost
         var letters: Int64 = 0
         let start = index
+        let costs = TokenCosts.plainWords
         repeat {
-            if letters > 0 { closed += Self.plainWordCost(letters) }
-            index += 1
+            if letters > 0 { cost &+= Self.plainWordCost(letters, costs) }
+            index &+= 1
             letters = Self.skipLower(bytes, &index, end: end)
-        } while index + 1 < end && bytes[index] == 0x20 && Self.isLower(bytes[index + 1])
+        } while index &+ 1 < end && bytes[index] == 0x20 && Self.isLower(bytes[index &+ 1])
+        closed += cost
         asciiBytes += Int64(index - start)
         length = letters
         special = 0
@@ -129,11 +131,9 @@ public struct TextTokens: Sendable, Hashable {
 
     /// ``wordCost`` of a word of small letters with a space before it.
     @inline(__always)
-    private static func plainWordCost(_ length: Int64) -> Int64 {
-        guard length <= Int64(TokenCosts.longestWord) else {
-            return TokenCosts.plainWords[TokenCosts.longestWord - 1] + longer(length)
-        }
-        return TokenCosts.plainWords[Int(length) - 1]
+    private static func plainWordCost(_ length: Int64, _ costs: [Int64]) -> Int64 {
+        guard length <= Int64(TokenCosts.longestWord) else { return costs[TokenCosts.longestWord - 1] + longer(length) }
+        return costs[Int(length) - 1]
     }
 
     private mutating func takeEscape(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
