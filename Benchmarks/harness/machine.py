@@ -111,15 +111,17 @@ def wait_until_quiet(minutes):
 # ---- memory, descriptors
 
 def memory_kb(pid):
-    """RSS and PSS of a process tree in KB."""
-    rss = pss = 0
+    """Of a process tree in KB: RSS, PSS, and the part that no file on the disk has (heap and stacks; the rest is program text and libraries)."""
+    rss = pss = anonymous = 0
     for one in tree(pid):
         for line in text_of(f"/proc/{one}/smaps_rollup").splitlines():
             if line.startswith("Rss:"):
                 rss += int(line.split()[1])
             elif line.startswith("Pss:"):
                 pss += int(line.split()[1])
-    return {"rss_kb": rss, "pss_kb": pss}
+            elif line.startswith("Anonymous:"):
+                anonymous += int(line.split()[1])
+    return {"rss_kb": rss, "pss_kb": pss, "anonymous_kb": anonymous}
 
 
 def descriptors(pid):

@@ -64,14 +64,14 @@ def memory(results, plots):
     if not names:
         return ""
     states = [s for (s,) in results.distinct("memory", "state")]
-    text = "## Memory of the process tree: RSS (PSS) in MB\n\n"
+    text = "## Memory of the process tree: RSS (of that anonymous: heap and stacks, not program text) in MB\n\n"
     rows = []
     for name in names:
         cells = []
         for state in states:
             found = results.of("memory", gateway=name, state=state)
             short = found and found[-1].get("open") is not None and str(found[-1]["open"]) not in state
-            cells.append("–" if not found else f"{found[-1]['rss_kb'] / 1024:,.0f} ({found[-1]['pss_kb'] / 1024:,.0f})"
+            cells.append("–" if not found else f"{found[-1]['rss_kb'] / 1024:,.0f} ({found[-1].get('anonymous_kb', 0) / 1024:,.0f})"
                          + (f", only {found[-1]['open']} opened" if short else ""))
         idle = results.median("memory", "idle_cpu_ms_per_s", gateway=name)
         rows.append([name] + cells + [number(idle, "{:.1f}")])
