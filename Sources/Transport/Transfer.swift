@@ -133,12 +133,16 @@ final class Transfer: Sendable {
     }
 
     func tellReader() {
-        let ready = state.withLock { state -> (CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>, ByteBuffer)? in
+        let ready = state.withLock {
+            state -> (CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>, ByteBuffer, (any TransferDriver)?)? in
             guard let waiter = state.bytesWaiter, let portion = state.unread.next() else { return nil }
             state.bytesWaiter = nil
-            return (waiter, portion)
+            return (waiter, portion, state.isPaused ? state.driver : nil)
         }
-        if let (waiter, portion) = ready { waiter.resume(returning: .success(portion)) }
+        guard let (waiter, portion, driver) = ready else { return }
+        waiter.resume(returning: .success(portion))
+        // Taken at once: what paused the upstream is gone, and nobody would ask again.
+        driver?.resume(self)
     }
 
     /// The reader has caught up. - Returns: whether the transfer was paused and is to go on.
@@ -184,7 +188,8 @@ private struct UnreadBytes {
         guard bytes.readableBytes > 0 else { return }
         count += bytes.readableBytes
         if let last = buffers.indices.last, buffers[last].readableBytes + bytes.readableBytes <= TransferBody.maximumPortion {
-            buffers[last].writeImmutableBuffer(bytes)
+            // In place: a subscript would hand out a copy to write to.
+            buffers.modify(last) { _ = $0.writeImmutableBuffer(bytes) }
         } else {
             buffers.append(bytes)
         }

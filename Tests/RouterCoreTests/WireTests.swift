@@ -72,6 +72,13 @@ import Testing
         #expect(!plain.isStream && plain.maxOutputTokens == nil && plain.wantsStreamUsage)
     }
 
+    /// It is stored with the request, in ledgers that cannot store everything.
+    @Test(arguments: ["\"a\\u0000\"", "\"\"", "\"a b\"", "\"\(String(repeating: "x", count: 65))\"", "\"é\"", "3"])
+    func `a service tier is a word`(json: String) {
+        let body = ByteBuffer(string: #"{"model":"m","service_tier":\#(json)}"#)
+        #expect(throws: RequestEnvelope.Rejection.self) { try RequestEnvelope(body: body, endpoint: .chat) }
+    }
+
     @Test func `each dialect has its own bound of the answer`() throws {
         func read(_ text: String, _ endpoint: Endpoint) throws -> RequestEnvelope {
             try RequestEnvelope(body: ByteBuffer(string: text), endpoint: endpoint)

@@ -110,6 +110,33 @@ private final class RawClient: Sendable {
         }
     }
 
+    @Test func `thousands of refused requests behind another are answered one after the other`() async throws {
+        try await with { port in
+            let login = #"{"username":"root","password":"wrong-password"}"#
+            let slow = "POST /api/user/login HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: \(login.utf8.count)\r\n\r\n\(login)"
+            let refused = "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n"
+            let last = refused.replacingOccurrences(of: "Host: g", with: "Host: g\r\nConnection: close")
+            let count = 20_000
+            let text = try await RawClient(port: port).talk([slow + String(repeating: refused, count: count) + last])
+            // So many at once may be a load that is refused as such.
+            #expect(Self.count("HTTP/1.1 401", text) + Self.count("HTTP/1.1 503", text) == count + 2, "\(text.suffix(700))")
+        }
+    }
+
+    @Test func `an answer arrives whole, however large, before its connection is closed`() async throws {
+        try await TestGateway.with { _, client in
+            let added = try await client.call(
+                .post, "/api/balance/admin/add", token: TestGateway.adminToken, body: #"{"user_id":1,"amount":1000,"description":"d"}"#)
+            #expect(added.status == 200)
+            let port = try #require(client.port)
+            // More than the system's buffers on both sides can take at once.
+            let words = String(repeating: "lorem ipsum ", count: 1_400_000)
+            let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"\#(words)"}]}"#
+            let text = try await RawClient(port: port).talk([Self.call("Connection: close\r\n", body: body)])
+            #expect(text.hasPrefix("HTTP/1.1 200") && text.utf8.count > words.utf8.count && text.hasSuffix("}"), "\(text.prefix(300)) \(text.utf8.count)")
+        }
+    }
+
     @Test func `the connection ends where it must`() async throws {
         try await with { port in
             // Each of these returns because the server closes.

@@ -220,6 +220,24 @@ extension CurlTransport: Stoppable {}
         try await server.stop()
     }
 
+    @Test(arguments: Way.allCases) func `a buffer smaller than a read stops nothing`(way: Way) async throws {
+        let size = 1024 * 1024
+        let server = try await RawServer.start { channel, _ in
+            channel.write(ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n"), promise: nil)
+            for _ in 0..<(size / 8_192) { channel.writeAndFlush(ByteBuffer(repeating: 0x61, count: 8_192), promise: nil) }
+        }
+        try await withTransport(way) { transport in
+            let response = try await transport.send(
+                UpstreamRequest(method: .get, url: server.url),
+                options: TransportOptions(timeouts: AttemptTimeouts(total: .seconds(20)), maxBufferedBytes: 4_096),
+                cancellation: UpstreamCancellation())
+            var read = 0
+            while let bytes = try await response.body.next() { read += bytes.readableBytes }
+            #expect(read == size)
+        }
+        try await server.stop()
+    }
+
     @Test(arguments: Way.allCases) func `header values with line breaks are refused`(way: Way) async throws {
         try await withTransport(way) { transport in
             var request = UpstreamRequest(method: .get, url: "http://127.0.0.1:1/")

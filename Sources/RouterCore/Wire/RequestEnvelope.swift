@@ -173,6 +173,9 @@ public struct RequestEnvelope: Sendable {
             sessionID = try text(member, bytes, "session_id")
         case 12 where JSONText.isKey(member, "service_tier", bytes):
             serviceTier = try text(member, bytes, "service_tier")
+            if let serviceTier, !ServiceTier.isName(serviceTier) {
+                throw Rejection("'service_tier' must be a word of at most 64 letters, digits, '-', '_' or '.'", param: "service_tier")
+            }
         case 16 where JSONText.isKey(member, "prompt_cache_key", bytes):
             promptCacheKey = try text(member, bytes, "prompt_cache_key")
         case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:

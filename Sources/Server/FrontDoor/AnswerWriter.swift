@@ -72,6 +72,14 @@ final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
         flush()
     }
 
+    /// Calls back when everything that was sent is with the system, or never will be.
+    func whenWritten(_ done: @escaping @Sendable () -> Void) {
+        guard let context else { return done() }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in done() }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: promise)
+    }
+
     private func append(_ bytes: ByteBuffer) {
         guard bytes.readableBytes > 0 else { return }
         guard case .chunked = framing else { return add(bytes) }

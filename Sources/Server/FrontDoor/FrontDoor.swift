@@ -106,8 +106,6 @@ struct FrontDoor: Sendable {
 
     func run(_ accepted: Accepted, _ body: ByteBuffer, _ connection: ClientConnection, on loop: any EventLoop) {
         let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
-        let load = loops[ObjectIdentifier(loop)]?.load
-        load?.callBegan()
         services.relays.start(on: executor) { [self] in
             let answer: ClientAnswer
             do {
@@ -119,10 +117,9 @@ struct FrontDoor: Sendable {
             case .bytes(let bytes):
                 connection.send(answer.status, answer.headers, bytes)
                 connection.end()
-                load?.callEnded()
             case .stream(let write):
                 connection.begin(answer.status, answer.headers)
-                stream(write, to: connection, executor, load)
+                stream(write, to: connection, executor)
             }
         }
     }
@@ -130,14 +127,12 @@ struct FrontDoor: Sendable {
     /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may last for
     /// hours.
     private func stream(
-        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ executor: LoopExecutor?,
-        _ load: LoadGauge?
+        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ executor: LoopExecutor?
     ) {
         services.relays.start(on: executor) {
             // An error has been booked and told already; the connection that breaks is all that is left to say.
             try? await write(connection)
             connection.end()
-            load?.callEnded()
         }
     }
 

@@ -22,6 +22,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case running
         /// Answered before the body had come: the rest is thrown away, up to a limit.
         case discarding(left: Int)
+        /// The last answer is on its way to the system; nothing more is taken.
+        case closing
         case closed
     }
 
@@ -42,11 +44,16 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var writableWaiter: CheckedContinuation<Bool, Never>?
     /// What came while a request was worked on.
     private var waiting = CircularBuffer<HTTPServerRequestPart>()
+    /// What that takes up, heads included.
     private var waitingBytes = 0
+    /// Waiting parts are being taken up; what ends a request meanwhile leaves the next one to that.
+    private var isAdvancing = false
     private var owesRead = false
     private var isQuiescing = false
     private var lastActivity = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
+    /// Bytes that the system had not taken when idleness was last looked at.
+    private var unsent = 0
 
     /// A client that sends on while it waits is read no further than this.
     private static let maximumWaiting = 64 * 1024
@@ -63,10 +70,19 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let part = unwrapInboundIn(data)
         if !waiting.isEmpty || isBusy(with: part) {
             waiting.append(part)
-            if case .body(let bytes) = part { waitingBytes += bytes.readableBytes }
+            waitingBytes += Self.weight(part)
             return
         }
         receive(part, context)
+    }
+
+    /// About what a part takes up in memory.
+    private static func weight(_ part: HTTPServerRequestPart) -> Int {
+        switch part {
+        case .head(let head): head.headers.reduce(256 + head.uri.utf8.count) { $0 + $1.name.utf8.count + $1.value.utf8.count + 64 }
+        case .body(let bytes): bytes.readableBytes + 64
+        case .end: 64
+        }
     }
 
     /// Whether a part belongs to a request whose turn has not come.
@@ -74,7 +90,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch state {
         case .running: true
         case .passing(let requestEnded, _): requestEnded
-        case .idle, .receiving, .discarding, .closed: false
+        case .idle, .receiving, .discarding, .closing, .closed: false
         }
     }
 
@@ -105,7 +121,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             state = .discarding(left: left - bytes.readableBytes)
             if bytes.readableBytes > left { close() }
         case (.discarding, .end): next()
-        case (.idle, _), (.receiving, .head), (.running, _), (.discarding, .head), (.closed, _): break
+        case (.idle, _), (.receiving, .head), (.running, _), (.discarding, .head), (.closing, _), (.closed, _): break
         }
     }
 
@@ -145,15 +161,19 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The request is answered and read: the next one's turn.
     private func next() {
-        guard keepsAlive, !isQuiescing else { return close() }
+        guard keepsAlive, !isQuiescing else { return closeAfterWrites() }
         state = .idle
         lastActivity = .now()
-        guard let context else { return }
+        // Thousands of refused requests may wait in a row: each ends within the loop, none within another.
+        guard let context, !isAdvancing else { return }
+        isAdvancing = true
         while let part = waiting.first, !isBusy(with: part) {
             waiting.removeFirst()
-            if case .body(let bytes) = part { waitingBytes -= bytes.readableBytes }
+            waitingBytes -= Self.weight(part)
             receive(part, context)
         }
+        isAdvancing = false
+        guard self.context != nil else { return }
         // Hummingbird's side takes parts up when it hears that a read is complete.
         if case .passing = state { context.fireChannelReadComplete() }
         if owesRead, waitingBytes < Self.maximumWaiting {
@@ -174,7 +194,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard context != nil, call == number, !isAnswering else { return }
         switch state {
         case .running, .discarding: isAnswering = true
-        case .idle, .passing, .receiving, .closed: return
+        case .idle, .passing, .receiving, .closing, .closed: return
         }
         var headers = headers
         if let wish = headers[.connection] {
@@ -220,8 +240,20 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .closed = state { return }
         state = .closed
         waiting.removeAll()
-        // What was written goes out first.
         context?.close(promise: nil)
+    }
+
+    /// What was written goes out first; closing at once would throw away what the system has not taken yet.
+    private func closeAfterWrites() {
+        switch state {
+        case .closing, .closed: return
+        case .idle, .passing, .receiving, .running, .discarding: state = .closing
+        }
+        waiting.removeAll()
+        guard let context else { return }
+        lastActivity = .now()
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        writer.whenWritten { bound.value.close() }
     }
 
     // MARK: Hummingbird's answers
@@ -288,12 +320,13 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 keepsAlive = false
                 presence?.leave()
             case .receiving, .discarding: close()
+            case .closing: break
             case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
             }
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
             switch state {
-            case .running: break
+            case .running, .closing: break
             // Nothing has been asked of anybody yet, and nobody knows when the rest would come.
             case .receiving, .discarding: close()
             case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
@@ -307,8 +340,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .receiving(let accepted, _) where error is HTTPParserError:
             keepsAlive = false
             refuse(APIError.badRequest("the request is not valid HTTP", param: nil), accepted.request, context)
-            close()
-        case .receiving, .running, .discarding: close()
+            closeAfterWrites()
+        case .receiving, .running, .discarding, .closing: close()
         case .idle, .passing, .closed: context.fireErrorCaught(error)
         }
     }
@@ -320,14 +353,22 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkIdleness() }
     }
 
+    /// A client that takes an answer slowly but steadily is not idle.
+    private func noteProgress() {
+        guard let left = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes) else { return }
+        if left > 0, left != unsent { lastActivity = .now() }
+        unsent = left
+    }
+
     private func checkIdleness() {
         let isWorking: Bool
         switch state {
         case .running: isWorking = writableWaiter == nil
         case .passing(let requestEnded, _): isWorking = requestEnded
-        case .idle, .receiving, .discarding: isWorking = false
+        case .idle, .receiving, .discarding, .closing: isWorking = false
         case .closed: return
         }
+        noteProgress()
         let rest = lastActivity + door.idleTimeout - .now()
         if isWorking {
             watchIdleness(after: door.idleTimeout)

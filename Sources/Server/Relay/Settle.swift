@@ -253,6 +253,8 @@ extension Settle {
         if state.isCommitted, let candidate = state.candidate {
             (usage, source) = measured(state, admission, candidate, services)
             usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier ?? candidate.quote.askedTier
+            // A vendor's word, which no ledger has to be able to store.
+            if let tier = usage.serviceTier, !ServiceTier.isName(tier) { usage.serviceTier = nil }
             do {
                 charge = try candidate.quote.charge(for: usage)
             } catch {
