@@ -1,8 +1,9 @@
 import Foundation
 import GRDB
 import RouterCore
-import Storage
 import Testing
+
+@testable import Storage
 
 @Suite(.timeLimit(.minutes(1)))
 struct SQLiteStoreTests {
@@ -29,6 +30,31 @@ struct SQLiteStoreTests {
         await #expect(throws: DatabaseError.self) {
             try await rawLedger(folder).write { db in try db.execute(sql: "DELETE FROM users") }
         }
+    }
+
+    /// A check with a list of values would open one for every row.
+    @Test(arguments: [SQLiteStore.logInsert, SQLiteStore.entryInsert])
+    func `rows of the books are inserted without a temporary table`(_ sql: String) async throws {
+        let folder = try TemporaryFolder()
+        _ = try await openStore(folder)
+        let steps = try await rawLedger(folder).read { db in
+            try Row.fetchAll(db, sql: "EXPLAIN " + sql.replacing("?", with: "1")).map { $0["opcode"] as String }
+        }
+        #expect(steps.contains("Insert") && !steps.contains("OpenEphemeral"))
+    }
+
+    @Test func `the books take known words only`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try await openStore(folder)
+        let user = try await store.createUser(newUser("ada"))
+        let error = await #expect(throws: DatabaseError.self) {
+            try await rawLedger(folder).write { db in
+                try db.execute(
+                    sql: "INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, created_at) VALUES (?, 1, 1, 'gift', 'g', 0)",
+                    arguments: [user.id])
+            }
+        }
+        #expect(error?.resultCode == .SQLITE_CONSTRAINT)
     }
 
     static let cents: [(Int64, Int64)] = [

@@ -48,10 +48,10 @@ extension SQLiteStore {
         }
     }
 
-    private static let logInsert = """
+    static let logInsert = """
         INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks)) ON CONFLICT (request_id) DO NOTHING
         """
-    private static let entryInsert = """
+    static let entryInsert = """
         INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
         VALUES (?, ?, ?, 'usage', ?, ?, ?)
         """
