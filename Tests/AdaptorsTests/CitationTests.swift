@@ -99,6 +99,9 @@ import Testing
         }
         #expect(ruler.scalars == text.unicodeScalars.count && ruler.bytes == text.utf8.count && bytes == ruler.bytes)
         #expect(ruler.bytes(ofScalar: 99) == bytes && ruler.scalars(ofByte: 9_999) == ruler.scalars && ruler.bytes(ofScalar: -1) == nil)
+        var wide = TextRuler()
+        wide.append("é")
+        #expect(wide.bytes(ofScalar: .max) == 2 && wide.scalars(ofByte: .max) == 1)
         #expect(TextRuler().bytes(ofScalar: 0) == 0 && TextRuler().scalars(ofByte: 1) == nil)
         var wild = TextRuler()
         for _ in 0..<40_000 { wild.append("aé") }

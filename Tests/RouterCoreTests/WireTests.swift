@@ -72,6 +72,25 @@ import Testing
         #expect(!plain.isStream && plain.maxOutputTokens == nil && plain.wantsStreamUsage)
     }
 
+    /// The vendor might take the other one, and the hold would be for the wrong one.
+    @Test(arguments: ["max_tokens", "max_completion_tokens", "n", "stream"])
+    func `what the price depends on is given once`(name: String) throws {
+        for second in ["null", name == "stream" ? "false" : "5"] {
+            let body = ByteBuffer(string: "{\"model\":\"m\",\"\(name)\":\(name == "stream" ? "true" : "1"),\"\(name)\":\(second)}")
+            #expect(throws: RequestEnvelope.Rejection.self) { try RequestEnvelope(body: body, endpoint: .chat) }
+        }
+        for text in [#""max_tokens":7,"max_completion_tokens":1"#, #""max_completion_tokens":1,"max_tokens":7"#] {
+            #expect(try RequestEnvelope(body: ByteBuffer(string: #"{"model":"m",\#(text)}"#), endpoint: .chat).maxOutputTokens == 7)
+        }
+    }
+
+    @Test func `no number is too strange to be refused`() {
+        for number in ["1e-9223372036854775808", "1e9223372036854775807", "1e-401", "1E+9223372036854775808"] {
+            let body = ByteBuffer(string: #"{"model":"m","max_tokens":\#(number)}"#)
+            #expect(throws: RequestEnvelope.Rejection.self) { try RequestEnvelope(body: body, endpoint: .chat) }
+        }
+    }
+
     /// It is stored with the request, in ledgers that cannot store everything.
     @Test(arguments: ["\"a\\u0000\"", "\"\"", "\"a b\"", "\"\(String(repeating: "x", count: 65))\"", "\"é\"", "3"])
     func `a service tier is a word`(json: String) {

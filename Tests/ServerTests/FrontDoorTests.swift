@@ -123,6 +123,34 @@ private final class RawClient: Sendable {
         }
     }
 
+    /// What nobody reads must not pile up: the gateway stops asking for more.
+    @Test func `who takes no answers is not asked for more questions`() async throws {
+        try await TestGateway.with { gateway, client in
+            let port = try #require(client.port)
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelOption(.autoRead, value: false).connect(host: "127.0.0.1", port: port).get()
+            // The answers are several times what the system takes up on both sides.
+            let count = 100_000
+            let refused = "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n"
+            channel.writeAndFlush(ByteBuffer(string: String(repeating: refused, count: count)), promise: nil)
+            func answered() -> Int {
+                let lines = gateway.gateway.services.metrics.exposition(gauges: []).split(separator: "\n")
+                return lines.filter { $0.contains("/v1/chat/completions") && $0.hasPrefix("apirouter_requests_total") }
+                    .compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
+            }
+            var last = -1
+            var isStill = 0
+            for _ in 0..<1_000 where isStill < 10 {
+                let now = answered()
+                isStill = now > 0 && now == last ? isStill + 1 : 0
+                last = now
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(last > 0 && last < count, "\(last) answered")
+            try await channel.close()
+        }
+    }
+
     @Test func `an answer arrives whole, however large, before its connection is closed`() async throws {
         try await TestGateway.with { _, client in
             let added = try await client.call(

@@ -34,7 +34,10 @@ enum SHA256 {
             let first = s[7] &+ sum1 &+ choice &+ constants[index] &+ w[index]
             let sum0 = rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)
             let majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2])
-            s = [first &+ sum0 &+ majority, s[0], s[1], s[2], s[3] &+ first, s[4], s[5], s[6]]
+            // In place: a new array in each of so many rounds costs more than all else.
+            for place in (1..<8).reversed() { s[place] = s[place - 1] }
+            s[4] = s[4] &+ first
+            s[0] = first &+ sum0 &+ majority
         }
         for index in 0..<8 { state[index] = state[index] &+ s[index] }
     }

@@ -55,7 +55,9 @@ struct ChatRequestWriter {
         case .adaptive: return nil
         case .budget(let budget):
             guard budget > 0 else { return "minimal" }
-            let whole = Swift.max(max ?? 16_384, 1)
+            // Both are a client's numbers.
+            let whole = Swift.min(Swift.max(max ?? 16_384, 1), 1 << 40)
+            let budget = Swift.min(budget, 1 << 40)
             if budget * 100 < whole * 35 { return "low" }
             return budget * 100 < whole * 65 ? "medium" : "high"
         }

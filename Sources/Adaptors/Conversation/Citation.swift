@@ -54,6 +54,8 @@ struct TextRuler: Sendable, Hashable {
     }
 
     func bytes(ofScalar offset: Int) -> Int? {
+        // A vendor's number may lie anywhere.
+        if isExact, scalars > 0, offset >= scalars { return bytes }
         guard isExact, offset >= 0, let run = last(where: { $0.scalars <= offset }) else { return offset == 0 ? 0 : nil }
         return min(bytes, run.bytes + (offset - run.scalars) * run.width)
     }

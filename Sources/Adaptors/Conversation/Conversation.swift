@@ -147,12 +147,13 @@ extension Conversation {
         return texts.joined(separator: "\n")
     }
 
-    /// The name that a tool call gave the function whose result this is.
-    func functionName(ofCall id: String) -> String? {
+    /// The names that tool calls gave the functions whose results follow, by the calls' ids; the first of an id counts.
+    var functionNames: [String: String] {
+        var names: [String: String] = [:]
         for message in messages {
-            for case .toolCall(let call) in message.parts where call.id == id { return call.name }
+            for case .toolCall(let call) in message.parts where names[call.id] == nil { names[call.id] = call.name }
         }
-        return nil
+        return names
     }
 }
 

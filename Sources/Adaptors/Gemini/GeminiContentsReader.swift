@@ -91,8 +91,11 @@ struct GeminiContentsReader {
             try call.done()
         } else if let part = try Self.part(&fields) {
             // Pieces of one text.
-            if case .text(let new, _) = part, case .text(let old, _)? = messages[last].parts.last {
-                messages[last].parts[messages[last].parts.count - 1] = .text(old + new, cache: nil)
+            if case .text(let new, _) = part, case .text(var whole, _)? = messages[last].parts.last {
+                // Taken out first, so that nothing is copied: there may be very many pieces.
+                messages[last].parts.removeLast()
+                whole += new
+                messages[last].parts.append(.text(whole, cache: nil))
             } else {
                 messages[last].parts.append(part)
             }
@@ -102,9 +105,10 @@ struct GeminiContentsReader {
 
     private func add(_ thinking: Thinking, _ parts: inout [Conversation.Part]) {
         if case .thinking(var before)? = parts.last, before.signature == nil, before.redacted == nil {
+            parts.removeLast()
             before.text += thinking.text
             before.signature = thinking.signature
-            parts[parts.count - 1] = .thinking(before)
+            parts.append(.thinking(before))
         } else if !thinking.text.isEmpty || thinking.signature != nil {
             parts.append(.thinking(thinking))
         }

@@ -14,11 +14,12 @@ struct GeminiRequestWriter {
         if conversation.parallelToolCalls == false, !conversation.tools.isEmpty { throw .inexpressible("parallel_tool_calls") }
         var body = ObjectBuilder()
         var system: [JSONValue] = []
+        let names = conversation.functionNames
         for message in conversation.messages where message.role == .system || message.role == .developer {
-            system += try parts(message, conversation)
+            system += try parts(message, names)
         }
         if !system.isEmpty { body.add("systemInstruction", ["parts": .array(system)]) }
-        body.add("contents", .array(try contents(conversation)))
+        body.add("contents", .array(try contents(conversation, names)))
         if !conversation.tools.isEmpty {
             body.add("tools", [["functionDeclarations": .array(try conversation.tools.map(tool))]])
             body.add("toolConfig", conversation.toolChoice.map { ["functionCallingConfig": choice($0)] })
@@ -72,11 +73,11 @@ struct GeminiRequestWriter {
 
     // MARK: Contents
 
-    private func contents(_ conversation: Conversation) throws(UpstreamFailure) -> [JSONValue] {
+    private func contents(_ conversation: Conversation, _ names: [String: String]) throws(UpstreamFailure) -> [JSONValue] {
         var turns: [(role: String, parts: [JSONValue])] = []
         for message in conversation.messages where message.role != .system && message.role != .developer {
             let role = message.role == .assistant ? "model" : "user"
-            let parts = try parts(message, conversation)
+            let parts = try parts(message, names)
             guard !parts.isEmpty else { continue }
             if let last = turns.indices.last, turns[last].role == role {
                 turns[last].parts += parts
@@ -87,7 +88,7 @@ struct GeminiRequestWriter {
         return turns.map { ["role": .string($0.role), "parts": .array($0.parts)] }
     }
 
-    private func parts(_ message: Conversation.Message, _ conversation: Conversation) throws(UpstreamFailure) -> [JSONValue] {
+    private func parts(_ message: Conversation.Message, _ names: [String: String]) throws(UpstreamFailure) -> [JSONValue] {
         var out: [JSONValue] = []
         // A signature belongs to the part behind the thought, or to the last one when none follows.
         var signature: String?
@@ -105,7 +106,7 @@ struct GeminiRequestWriter {
                 if signature == nil, !hasCall, model.contains("gemini-3") { signature = Self.noSignature }
                 hasCall = true
             case .toolResult(let result):
-                out += try functionResponse(result, conversation)
+                out += try functionResponse(result, names)
                 continue
             default: object = try self.part(part)
             }
@@ -119,8 +120,8 @@ struct GeminiRequestWriter {
         return out
     }
 
-    private func functionResponse(_ result: ToolResult, _ conversation: Conversation) throws(UpstreamFailure) -> [JSONValue] {
-        guard let name = conversation.functionName(ofCall: result.id) else {
+    private func functionResponse(_ result: ToolResult, _ names: [String: String]) throws(UpstreamFailure) -> [JSONValue] {
+        guard let name = names[result.id] else {
             throw .malformedField("tool_call_id", "'\(result.id)' belongs to no tool call of this conversation")
         }
         var texts: [String] = []

@@ -54,7 +54,10 @@ extension Fields {
     static func camelCased(_ name: String) -> String {
         guard name.utf8.contains(UInt8(ascii: "_")) else { return name }
         let words = name.split(separator: "_")
-        return words.dropFirst().reduce(words.first.map(String.init) ?? name) { $0 + $1.prefix(1).uppercased() + $1.dropFirst() }
+        return words.dropFirst().reduce(into: words.first.map(String.init) ?? name) { text, word in
+            text += word.prefix(1).uppercased()
+            text += word.dropFirst()
+        }
     }
 
     /// An object of Google's, its names in the one spelling.

@@ -43,9 +43,9 @@ struct FormRequestBody {
                 let value = set.map(text) ?? old
                 splice.replace(part.whole, with: written(name, value, isFirst: part.whole.lowerBound == 0))
             } else if let set {
-                splice.replace(part.value, with: text(set))
+                replace(part, text(set), &splice)
             } else if name == "model", call.upstreamModel != envelope.model {
-                splice.replace(part.value, with: call.upstreamModel)
+                replace(part, call.upstreamModel, &splice)
             }
         }
         let added = rules.set.filter { !names.contains($0.name) } + rules.defaults.filter { field in
@@ -53,6 +53,12 @@ struct FormRequestBody {
         }
         for field in added { splice.insert(written(field.name, text(field), isFirst: false), at: form.end) }
         return trimmed(splice.applied(to: envelope.body))
+    }
+
+    private func replace(_ part: MultipartForm.Part, _ value: String, _ splice: inout BodySplice) {
+        // Of an empty field whose last line end belongs to the next delimiter already, the value has no place of its own.
+        guard part.value.upperBound > part.whole.upperBound else { return splice.replace(part.value, with: value) }
+        splice.replace(part.whole, with: written(part.name, value, isFirst: part.whole.lowerBound == 0))
     }
 
     /// A removed first part leaves the line end before the next delimiter behind.

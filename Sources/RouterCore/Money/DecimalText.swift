@@ -37,7 +37,7 @@ package struct DecimalText: Sendable, Hashable {
         }
         guard digits > 0 else { throw .notANumber(String(text)) }
         if let byte = rest.first, byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E") {
-            guard let power = Int(Substring(rest.dropFirst())), abs(power) <= 400 else { throw .notANumber(String(text)) }
+            guard let power = Int(Substring(rest.dropFirst())), (-400...400).contains(power) else { throw .notANumber(String(text)) }
             exponent += power
             rest = rest[rest.endIndex...]
         }

@@ -35,19 +35,21 @@ public enum JSONValue: Sendable, Hashable {
         case UInt8(ascii: "{"):
             var cursor = try JSONObjectCursor(bytes, at: position, depth: depth)
             var members: [Member] = []
-            while let member = try cursor.next(bytes) {
-                var inner = member.value.lowerBound
+            while let (key, hasEscapes) = try cursor.nextKey(bytes) {
+                var inner = cursor.position
                 let value = try read(bytes, &inner, depth: depth + 1)
-                members.append(Member(JSONText.string(bytes, content: member.key), value))
+                members.append(Member(JSONText.string(bytes, content: key, hasEscapes: hasEscapes), value))
+                try cursor.closeValue(bytes, at: inner)
             }
             position = cursor.position
             return .object(members)
         case UInt8(ascii: "["):
             var cursor = try JSONArrayCursor(bytes, at: position, depth: depth)
             var elements: [JSONValue] = []
-            while let element = try cursor.next(bytes) {
-                var inner = element.range.lowerBound
+            while try cursor.nextStart(bytes) {
+                var inner = cursor.position
                 elements.append(try read(bytes, &inner, depth: depth + 1))
+                try cursor.closeElement(bytes, at: inner)
             }
             position = cursor.position
             return .array(elements)

@@ -148,6 +148,7 @@ public struct RequestEnvelope: Sendable {
         switch member.key.count {
         case 5 where JSONText.isKey(member, "model", bytes): try readModel(member, bytes)
         case 6 where JSONText.isKey(member, "stream", bytes):
+            try once(.stream, "stream")
             isStream = try boolean(member, bytes, "stream") ?? false
         case 14 where JSONText.isKey(member, "stream_options", bytes):
             if try flag("include_usage", inside: member, bytes, "stream_options") { wantsStreamUsage = true }
@@ -155,17 +156,16 @@ public struct RequestEnvelope: Sendable {
             if try flag("include", inside: member, bytes, "usage") { wantsStreamUsage = true }
         // A bound under another dialect's name binds nobody, so it must not lower the hold.
         case 10 where endpoint != .responses && JSONText.isKey(member, "max_tokens", bytes):
-            if member.kind != .null, !hasMaxCompletionTokens {
-                maxOutputTokens = try integer(member, bytes, "max_tokens", atLeast: 0)
-            }
+            try once(.maxTokens, "max_tokens")
+            if member.kind != .null { bound(try integer(member, bytes, "max_tokens", atLeast: 0)) }
         case 21 where !speaksOtherDialect && JSONText.isKey(member, "max_completion_tokens", bytes):
-            if member.kind != .null {
-                maxOutputTokens = try integer(member, bytes, "max_completion_tokens", atLeast: 0)
-                hasMaxCompletionTokens = true
-            }
+            try once(.maxCompletionTokens, "max_completion_tokens")
+            if member.kind != .null { bound(try integer(member, bytes, "max_completion_tokens", atLeast: 0)) }
         case 17 where endpoint == .responses && JSONText.isKey(member, "max_output_tokens", bytes):
-            if member.kind != .null { maxOutputTokens = try integer(member, bytes, "max_output_tokens", atLeast: 0) }
+            try once(.maxOutputTokens, "max_output_tokens")
+            if member.kind != .null { bound(try integer(member, bytes, "max_output_tokens", atLeast: 0)) }
         case 1 where JSONText.isKey(member, "n", bytes):
+            try once(.choices, "n")
             if member.kind != .null { choices = try integer(member, bytes, "n", atLeast: 1) }
         case 4 where JSONText.isKey(member, "user", bytes): user = try text(member, bytes, "user")
         case 6 where JSONText.isKey(member, "models", bytes): try readModels(member, bytes)
@@ -184,7 +184,24 @@ public struct RequestEnvelope: Sendable {
         }
     }
 
-    private var hasMaxCompletionTokens = false
+    /// Fields that the price depends on. Given twice, the vendor might take the other one.
+    private struct Given: OptionSet {
+        let rawValue: UInt8
+        static let stream = Given(rawValue: 1)
+        static let maxTokens = Given(rawValue: 2)
+        static let maxCompletionTokens = Given(rawValue: 4)
+        static let maxOutputTokens = Given(rawValue: 8)
+        static let choices = Given(rawValue: 16)
+    }
+    private var given: Given = []
+
+    private mutating func once(_ field: Given, _ name: String) throws(Rejection) {
+        guard given.insert(field).inserted else { throw Rejection("field '\(name)' is given twice", param: name) }
+    }
+
+    /// Of two bounds under two names a vendor may know one only: the larger one counts.
+    private mutating func bound(_ tokens: Int64) { maxOutputTokens = max(maxOutputTokens ?? 0, tokens) }
+
     private var speaksOtherDialect: Bool { endpoint == .responses || endpoint == .messages }
 
     /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but

@@ -1,3 +1,4 @@
+import CPlatform
 import Config
 import Hummingbird
 import Logging
@@ -11,6 +12,8 @@ struct HTTPService: Service {
     private static let acceptedInATurn: UInt = 64
 
     func run() async throws {
+        // Each call takes two.
+        apir_raise_descriptor_limit()
         let server = gateway.configuration.server
         let services = gateway.services
         let logger = services.logger
@@ -18,6 +21,7 @@ struct HTTPService: Service {
             let port = channel.localAddress?.port ?? server.port
             // By default four in a turn of the loop: while that has much to do, new clients would wait for seconds.
             try? await channel.setOption(ChannelOptions.maxMessagesPerRead, value: Self.acceptedInATurn).get()
+            try? await channel.pipeline.addHandler(AcceptGuard(logger: logger), position: .first).get()
             logger.notice("serving", metadata: ["address": "http://\(server.host):\(port)"])
         }
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -90,7 +90,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch state {
         case .running: true
         case .passing(let requestEnded, _): requestEnded
-        case .idle, .receiving, .discarding, .closing, .closed: false
+        // Who does not take answers is not asked for more questions.
+        case .idle: context?.channel.isWritable == false
+        case .receiving, .discarding, .closing, .closed: false
         }
     }
 
@@ -164,6 +166,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard keepsAlive, !isQuiescing else { return closeAfterWrites() }
         state = .idle
         lastActivity = .now()
+        advance()
+    }
+
+    /// Takes up what waits, as far as its turn has come.
+    private func advance() {
         // Thousands of refused requests may wait in a row: each ends within the loop, none within another.
         guard let context, !isAdvancing else { return }
         isAdvancing = true
@@ -307,6 +314,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             lastActivity = .now()
             writableWaiter?.resume(returning: true)
             writableWaiter = nil
+            if case .idle = state { advance() }
         }
         context.fireChannelWritabilityChanged()
     }
@@ -325,6 +333,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             }
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
+            closeAfterDrain(context)
             switch state {
             case .running, .closing: break
             // Nothing has been asked of anybody yet, and nobody knows when the rest would come.
@@ -333,6 +342,13 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             }
         default: context.fireUserInboundEventTriggered(event)
         }
+    }
+
+    /// An orderly stop waits for clients no longer than for upstreams; whoever trickles is cut off, and what he was sent is settled.
+    private func closeAfterDrain(_ context: ChannelHandlerContext) {
+        let limit = door.services.snapshots.snapshot.configuration.server.drainTimeout + .seconds(2)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: TimeAmount(limit)) { bound.value.context?.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

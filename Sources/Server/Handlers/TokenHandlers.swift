@@ -78,6 +78,9 @@ enum TokenHandlers {
         guard let token = try await services.store.token(id: try context.pathID()),
             token.userID == user.id || user.role >= .admin
         else { throw ManagementError.notFound("token") }
+        if token.userID != user.id, let owner = try await services.store.user(id: token.userID) {
+            try UserHandlers.checkAuthority(over: owner, by: user)
+        }
         return token
     }
 

@@ -158,7 +158,7 @@ enum UserHandlers {
     // MARK: Rules
 
     /// Root may do everything; an admin has authority over those below and over themselves.
-    private static func checkAuthority(over target: User, by actor: User) throws {
+    static func checkAuthority(over target: User, by actor: User) throws {
         guard actor.role == .root || actor.id == target.id || target.role < actor.role else {
             throw ManagementError.forbidden("only a higher role may change this user")
         }

@@ -157,8 +157,7 @@ final class Settle: Sendable {
             return state
         }
         guard let candidate = state.candidate else { return }
-        let usage = progress.usage
-            ?? admission.envelope.estimatedUsage(progress, price: candidate.quote.price)
+        let (usage, _) = Self.usage(progress, admission, candidate, nil)
         services.meter.progress(
             ProgressRecord(
                 requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
@@ -300,9 +299,23 @@ extension Settle {
     private static func measured(
         _ state: State, _ admission: Admission, _ candidate: PricedCandidate, _ services: GatewayServices
     ) -> (Usage, UsageSource) {
-        if let usage = state.progress.usage { return (usage, state.progress.isUsageEstimated ? .estimated : .upstream) }
-        let usage = admission.envelope.estimatedUsage(
-            state.progress, price: candidate.quote.price, vocabulary: services.vocabulary.tokens)
+        usage(state.progress, admission, candidate, services.vocabulary.tokens)
+    }
+
+    /// The vendor's figures, else our count. Figures that a vendor tells while it still writes (Anthropic's at the beginning of a stream say one
+    /// token) are not its last word: of a stream that ended early, what was delivered counts where it is more.
+    private static func usage(
+        _ progress: AnswerProgress, _ admission: Admission, _ candidate: PricedCandidate, _ vocabulary: BPEVocabulary?
+    ) -> (Usage, UsageSource) {
+        let envelope = admission.envelope
+        guard var usage = progress.usage else {
+            return (envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
+        }
+        let source = progress.isUsageEstimated ? UsageSource.estimated : .upstream
+        guard envelope.isStream, envelope.endpoint.hasOutputBound, !progress.isDone, !progress.hasFinishReason else { return (usage, source) }
+        let delivered = progress.delivered.tokens(by: vocabulary)
+        guard delivered > usage.output else { return (usage, source) }
+        usage.output = delivered
         return (usage, .estimated)
     }
 
