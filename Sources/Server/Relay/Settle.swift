@@ -302,21 +302,12 @@ extension Settle {
         usage(state.progress, admission, candidate, services.vocabulary.tokens)
     }
 
-    /// The vendor's figures, else our count. Figures that a vendor tells while it still writes (Anthropic's at the beginning of a stream say one
-    /// token) are not its last word: of a stream that ended early, what was delivered counts where it is more.
+    /// The vendor's figures, else our count.
     private static func usage(
         _ progress: AnswerProgress, _ admission: Admission, _ candidate: PricedCandidate, _ vocabulary: BPEVocabulary?
     ) -> (Usage, UsageSource) {
-        let envelope = admission.envelope
-        guard var usage = progress.usage else {
-            return (envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
-        }
-        let source = progress.isUsageEstimated ? UsageSource.estimated : .upstream
-        guard envelope.isStream, envelope.endpoint.hasOutputBound, !progress.isDone, !progress.hasFinishReason else { return (usage, source) }
-        let delivered = progress.delivered.tokens(by: vocabulary)
-        guard delivered > usage.output else { return (usage, source) }
-        usage.output = delivered
-        return (usage, .estimated)
+        if let usage = progress.usage { return (usage, progress.isUsageEstimated ? .estimated : .upstream) }
+        return (admission.envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
     }
 
     private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {
