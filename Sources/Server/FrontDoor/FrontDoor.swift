@@ -154,24 +154,3 @@ struct FrontDoor: Sendable {
 
     func date() -> String { dates.text(services.clock.unixSeconds) }
 }
-
-/// Puts the door in front of Hummingbird's own HTTP/1 channel.
-private struct DoorChannel: ServerChildChannel {
-    typealias Value = HTTP1Channel.Value
-    let door: FrontDoor
-    let behind: HTTP1Channel
-
-    func setup(channel: any NIOCore.Channel, logger: Logger) -> EventLoopFuture<Value> {
-        behind.setup(channel: channel, logger: logger).flatMapThrowing { value in
-            let pipeline = channel.pipeline.syncOperations
-            // Before the parts become swift-http-types: the relay has no need of that.
-            let codec = try pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self).handler
-            let writer = AnswerWriter()
-            try pipeline.addHandler(writer, position: .first)
-            try pipeline.addHandler(FrontDoorHandler(door: door, writer: writer), position: .before(codec))
-            return value
-        }
-    }
-
-    func handle(value: Value, logger: Logger) async { await behind.handle(value: value, logger: logger) }
-}

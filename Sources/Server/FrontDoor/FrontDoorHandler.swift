@@ -31,6 +31,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let door: FrontDoor
     private let writer: AnswerWriter
+    private let gate: HummingbirdGate
     private var state = State.idle
     private var context: ChannelHandlerContext?
     private var presence: ClientPresence?
@@ -58,9 +59,10 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// A client that sends on while it waits is read no further than this.
     private static let maximumWaiting = 64 * 1024
 
-    init(door: FrontDoor, writer: AnswerWriter) {
+    init(door: FrontDoor, writer: AnswerWriter, gate: HummingbirdGate) {
         self.door = door
         self.writer = writer
+        self.gate = gate
     }
 
     // MARK: Requests
@@ -103,6 +105,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 begin(call, head, context)
             } else {
                 state = .passing(requestEnded: false, responseEnded: false)
+                gate.open()
                 context.fireChannelRead(wrapInboundOut(part))
             }
         case (.passing(_, let responseEnded), _):
@@ -300,6 +303,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func leave() {
         state = .closed
+        gate.open()
         isAnswering = false
         idleTimer?.cancel()
         idleTimer = nil
@@ -329,7 +333,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 presence?.leave()
             case .receiving, .discarding: close()
             case .closing: break
-            case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
+            case .idle, .passing, .closed:
+                gate.open()
+                context.fireUserInboundEventTriggered(event)
             }
         case is ChannelShouldQuiesceEvent:
             isQuiescing = true
@@ -358,7 +364,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             refuse(APIError.badRequest("the request is not valid HTTP", param: nil), accepted.request, context)
             closeAfterWrites()
         case .receiving, .running, .discarding, .closing: close()
-        case .idle, .passing, .closed: context.fireErrorCaught(error)
+        case .idle, .passing, .closed:
+            gate.open()
+            context.fireErrorCaught(error)
         }
     }
 

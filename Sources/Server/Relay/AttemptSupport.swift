@@ -12,7 +12,7 @@ final class AtomicFlag: Sendable {
 /// A stream whose first content has come: what the relay needs to go on.
 struct StreamAnswer: Sendable {
     var body: any UpstreamBody
-    var decoder: any StreamDecoder
+    let decoder: DecoderHandOver
     /// Bytes for the client that were held back until the first content.
     var held: ByteBuffer
     /// The upstream has closed already; the body has nothing more.
@@ -23,6 +23,22 @@ struct StreamAnswer: Sendable {
     var cancelsWithClient: Bool
     /// Of binary answers; nil = server-sent events.
     var contentType: String?
+}
+
+/// A stream's decoder on its way from the attempt to the relay. Handed over once, so that nobody keeps a second one: the first chunk
+/// would have to copy all it knows.
+final class DecoderHandOver: Sendable {
+    private let decoder: Mutex<(any StreamDecoder)?>
+
+    init(_ decoder: consuming any StreamDecoder) { self.decoder = Mutex(consume decoder) }
+
+    /// - Returns: nil when it was taken before.
+    func take() -> (any StreamDecoder)? {
+        decoder.withLock { decoder in
+            defer { decoder = nil }
+            return decoder
+        }
+    }
 }
 
 extension UpstreamFailure {

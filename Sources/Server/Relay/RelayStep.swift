@@ -38,7 +38,7 @@ struct Relay: Sendable {
         return ClientAnswer(
             status: .ok, headers: streamHeaders(answer.contentType),
             body: .stream { client in
-                var run = StreamRun(answer: answer, settle: relay.settle)
+                let run = try StreamRun(answer, relay.settle)
                 client.finish(try await run.relay(to: client))
                 await run.release()
             })
@@ -59,7 +59,7 @@ struct Relay: Sendable {
             }
             switch result {
             case .stream(let answer):
-                var run = StreamRun(answer: answer, settle: relay.settle)
+                let run = try StreamRun(answer, relay.settle)
                 client.finish(try await run.relay(to: client))
                 await run.release()
             case .failed(let failure):
@@ -106,9 +106,10 @@ struct Relay: Sendable {
     }
 }
 
-/// One stream on its way to the client.
-private struct StreamRun {
-    private var answer: StreamAnswer
+/// One stream on its way to the client. A class, because the tasks of thousands of streams wait in its functions: their frames stay small.
+private final class StreamRun {
+    private let answer: StreamAnswer
+    private var decoder: any StreamDecoder
     private let settle: Settle
     private let presence: ClientPresence
     private var clientIsGone = false
@@ -119,8 +120,11 @@ private struct StreamRun {
     /// Long enough to lie in the future when the loop looks what is due.
     private static let breath = TimeAmount.microseconds(50)
 
-    init(answer: StreamAnswer, settle: Settle) {
+    /// - Throws: when the answer is on its way already.
+    init(_ answer: StreamAnswer, _ settle: Settle) throws {
+        guard let decoder = answer.decoder.take() else { throw UpstreamFailure.nothingTried }
         self.answer = answer
+        self.decoder = decoder
         self.settle = settle
         presence = settle.admission.accepted.presence
     }
@@ -128,7 +132,7 @@ private struct StreamRun {
     /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
     ///   chunked body, so that a cut stream never looks complete.
     /// - Returns: the end of the stream, to be sent with the end of the body.
-    mutating func relay(to client: ClientConnection) async throws -> ByteBuffer {
+    func relay(to client: ClientConnection) async throws -> ByteBuffer {
         let drain = DrainTimer(
             body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
         if answer.cancelsWithClient {
@@ -162,24 +166,24 @@ private struct StreamRun {
 
     /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
     /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
-    private mutating func pump(to client: ClientConnection) async -> UpstreamFailure? {
+    private func pump(to client: ClientConnection) async -> UpstreamFailure? {
         if let failure = answer.failure { return failure }
         if answer.hasEnded { return nil }
         do throws(UpstreamFailure) {
-            while !answer.decoder.isDone {
+            while !decoder.isDone {
                 var out = ByteBuffer()
                 guard let bytes = try await next() else {
-                    try answer.decoder.finish(into: &out)
+                    try decoder.finish(into: &out)
                     await write(out, to: client)
                     return nil
                 }
                 do throws(UpstreamFailure) {
-                    try answer.decoder.push(bytes, into: &out)
+                    try decoder.push(bytes, into: &out)
                 } catch {
                     await write(out, to: client)
                     throw error
                 }
-                settle.delivered(answer.decoder.progress)
+                settle.delivered(decoder.progress)
                 await write(out, to: client)
                 if bytes.readableBytes >= UpstreamPortion.maximumBytes { await giveWay() }
             }
@@ -199,7 +203,7 @@ private struct StreamRun {
         }
     }
 
-    private mutating func next() async throws(UpstreamFailure) -> ByteBuffer? {
+    private func next() async throws(UpstreamFailure) -> ByteBuffer? {
         let clock = settle.services.clock
         let start = clock.monotonic
         defer { upstreamWait += start.duration(to: clock.monotonic) }
@@ -214,7 +218,7 @@ private struct StreamRun {
     }
 
     /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by the policy.
-    private mutating func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
+    private func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
         guard bytes.readableBytes > 0, !clientIsGone else { return }
         do {
             try await client.write(bytes)
@@ -224,8 +228,8 @@ private struct StreamRun {
         }
     }
 
-    private mutating func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
-        let progress = answer.decoder.progress
+    private func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
+        let progress = decoder.progress
         let wait = upstreamWait
         settle.update { state in
             let generationID = state.progress.generationID
@@ -237,7 +241,7 @@ private struct StreamRun {
         tellHealth(failure)
         guard let failure else {
             try await settle.end(Settle.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
-            return isGone ? ByteBuffer() : answer.decoder.trailer
+            return isGone ? ByteBuffer() : decoder.trailer
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))

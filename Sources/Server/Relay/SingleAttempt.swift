@@ -77,9 +77,10 @@ struct SingleAttempt: Sendable {
                 if admission.envelope.endpoint == .transcriptions { return try await whole(response, provider, call) }
                 throw await notAStream(response, provider, call)
             }
-            let decoder = provider.streamDecoder(for: call, head: response.head)
-            guard admission.envelope.streamsArray else { return .stream(try await firstContent(response, decoder)) }
-            var array = try await firstContent(response, JSONArrayDecoder(decoder))
+            guard admission.envelope.streamsArray else {
+                return .stream(try await firstContent(response, provider.streamDecoder(for: call, head: response.head)))
+            }
+            var array = try await firstContent(response, JSONArrayDecoder(provider.streamDecoder(for: call, head: response.head)))
             array.contentType = "application/json; charset=utf-8"
             return .stream(array)
         case .bytes:
@@ -193,9 +194,8 @@ struct SingleAttempt: Sendable {
     /// Reads until something comes that the client can use. The timer covers comments and empty deltas, which keep the
     /// transport's own idle timer quiet.
     private func firstContent(
-        _ response: UpstreamResponse, _ fresh: any StreamDecoder
+        _ response: UpstreamResponse, _ decoder: consuming any StreamDecoder
     ) async throws(UpstreamFailure) -> StreamAnswer {
-        var decoder = fresh
         var held = ByteBuffer()
         let limit = min(candidate.route.timeouts.firstContent, remaining) - startedAt.duration(to: services.clock.monotonic)
         let timer = FirstContentTimer(body: response.body, eventLoop: admission.accepted.eventLoop, after: limit)
@@ -224,7 +224,7 @@ struct SingleAttempt: Sendable {
             }
             settle.commit(decoder.progress)
             return StreamAnswer(
-                body: response.body, decoder: decoder, held: held, hasEnded: true, failure: error,
+                body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: true, failure: error,
                 cancelsWithClient: disconnectPolicy == .cancel)
         }
         // The timer may have fired just now: the body is gone then.
@@ -236,7 +236,7 @@ struct SingleAttempt: Sendable {
         }
         settle.commit(progress)
         return StreamAnswer(
-            body: response.body, decoder: decoder, held: held, hasEnded: hasEnded, failure: nil,
+            body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: hasEnded, failure: nil,
             cancelsWithClient: disconnectPolicy == .cancel)
     }
 
