@@ -131,7 +131,11 @@ let package = Package(
             swiftSettings: settings),
 
         .executableTarget(
-            name: "microbench", dependencies: ["RouterCore", "Adaptors", "Storage", .product(name: "NIOCore", package: "swift-nio")],
+            name: "microbench",
+            dependencies: [
+                "RouterCore", "Adaptors", "Storage", "Transport", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             path: "Benchmarks/Micro", swiftSettings: settings),
 
         .testTarget(name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio"),], swiftSettings: settings),

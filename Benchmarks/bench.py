@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from harness import cases_allocations, cases_cliffs, cases_growth, cases_memory, cases_requests, cases_streams, machine, tools
+from harness import cases_allocations, cases_cliffs, cases_growth, cases_memory, cases_profile, cases_requests, cases_streams, cases_transports, machine, tools
 from harness.bench import GATEWAYS, NOT_BY_DEFAULT, Bench
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -27,6 +27,8 @@ CASES = {
     "open": (cases_cliffs.open_loop, "open-loop load at 50, 80, 95, 120 % of capacity"),
     "neighbours": (cases_cliffs.neighbours, "small streams beside slow clients, a slow upstream, large bodies"),
     "drop": (cases_memory.drop, "5,000 streams dropped at once"),
+    "profile": (cases_profile.profile, "where the time goes: sampled stacks, as data"),
+    "transports": (cases_transports.transports, "an upstream call by our transport and by libcurl, plain and TLS"),
     "allocations": (cases_allocations.allocations, "allocations per request and per chunk"),
     "soak": (cases_memory.soak, "70 % load for --soak, with memory samples"),
     "memory": (cases_memory.memory, "idle, load, 1,000 and 5,000 streams, a minute after"),

@@ -2,18 +2,20 @@ import RouterCore
 
 /// Micro-benchmarks. `swift run -c release microbench [path | plan | journal | tokens [VOCABULARY]]`; prints a table and nothing else.
 /// `microbench count [VOCABULARY]` reads JSON strings, a line each, and prints our count of their tokens.
+/// `microbench transport …` measures the transports (``TransportBench``).
 /// `microbench instructions` and `microbench journal REQUESTS` are what Benchmarks/instructions.py runs under valgrind.
 ///
 /// Each figure is the fastest of several rounds: noise of a shared machine only adds.
 @main
 enum Microbench {
-    static func main() throws {
+    static func main() async throws {
         let wanted = CommandLine.arguments.dropFirst()
         let vocabulary = try wanted.last.flatMap { $0.hasSuffix(".tokens") ? try VocabularyBench.load($0) : nil }
         if wanted.first == "count" {
             if let vocabulary { try VocabularyBench.countLines(vocabulary) } else { TokenBench.countLines() }
             return
         }
+        if wanted.first == "transport" { return try await TransportBench.run(Array(wanted.dropFirst())) }
         if wanted.first == "instructions" { return try HotPathBench.count() }
         print("| benchmark | ns per call |\n|---|---:|")
         if wanted.isEmpty || wanted.contains("path") { try HotPathBench.run() }

@@ -3,7 +3,7 @@
 from . import svg
 from .goals import goals
 from .rows import exceedance, table
-from .sections_more import allocations, drop, growth, memory, neighbours, soak
+from .sections_more import allocations, drop, growth, memory, neighbours, profile, soak, transports
 
 
 def number(value, form="{:,.0f}"):
@@ -200,4 +200,4 @@ def summary(results, name):
     return text + f"Everything, with plots: [results/{name}/report.md](results/{name}/report.md); rows: `results/{name}.jsonl`.\n\n" + goals(results, {})
 
 
-ALL = [goals, check, requests, added, bodies, streams, open_loop, neighbours, drop, allocations, memory, growth, soak]
+ALL = [goals, check, requests, added, bodies, streams, open_loop, neighbours, drop, profile, transports, allocations, memory, growth, soak]
