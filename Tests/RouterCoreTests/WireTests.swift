@@ -29,6 +29,14 @@ import Testing
         [0x22, 0xF0, 0x80, 0x80, 0x80, 0x22], [0x22, 0xFF, 0x22],
     ] as [[UInt8]]) func `bad UTF-8 is refused`(bytes: [UInt8]) { #expect(scan(bytes) != nil) }
 
+    @Test func `trees are bounded`() throws {
+        let many = "[" + String(repeating: "1,", count: JSONValue.maximumValues) + "1]"
+        let error = #expect(throws: JSONScanError.self) { try JSONValue(parsing: ByteBuffer(string: many)) }
+        #expect(error?.problem == .tooManyValues)
+        let fine = "[" + String(repeating: "1,", count: 1_000) + "1]"
+        #expect(try JSONValue(parsing: ByteBuffer(string: fine)).arrayValue?.count == 1_001)
+    }
+
     @Test func `nesting is bounded`() {
         let deep = String(repeating: "[", count: 100_000)
         #expect(scan(Array(deep.utf8))?.problem == .tooDeep)

@@ -22,14 +22,18 @@ struct TestGateway: Sendable {
 
     let gateway: Gateway
 
-    static func with(_ body: @Sendable (TestGateway, any TestClientProtocol) async throws -> Void) async throws {
+    static func with(
+        _ change: (inout GatewayConfiguration) -> Void = { _ in },
+        _ body: @Sendable (TestGateway, any TestClientProtocol) async throws -> Void
+    ) async throws {
         let data = FileManager.default.temporaryDirectory.appendingPathComponent("server-\(UUID().uuidString)")
         let environment = [
             "DATA_DIR": data.path, "APIROUTER_SQL_DIR": root.appendingPathComponent("sql").path,
             "INITIAL_ROOT_PASSWORD": "the-root-password", "INITIAL_ROOT_ACCESS_TOKEN": adminToken, "INITIAL_ROOT_TOKEN": rootKey,
         ]
         let path = root.appendingPathComponent("config/gateway.yaml").path
-        let configuration = try ConfigLoader(environment: environment).load(path: path)
+        var configuration = try ConfigLoader(environment: environment).load(path: path)
+        change(&configuration)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let gateway = try await Gateway.make(
@@ -277,5 +281,47 @@ extension TestClientProtocol {
         #expect(try await PasswordHasher.verify("secret-password", against: hash))
         #expect(try await !PasswordHasher.verify("other", against: hash))
         #expect(try await !PasswordHasher.verify("", against: nil))
+    }
+
+    @Test func `guessing is slowed down by name and by address`() {
+        let throttle = LoginThrottle()
+        // Many at once get no more than many in a row: each counts before its password is looked at.
+        for _ in 0..<5 { #expect(throttle.begin(username: "ann", address: "1.1.1.1", now: 100) == nil) }
+        #expect(throttle.begin(username: "Ann", address: "1.1.1.1", now: 100) == 1)
+        #expect(throttle.begin(username: "ann", address: "1.1.1.1", now: 101) == nil)
+        #expect(throttle.begin(username: "ann", address: "1.1.1.1", now: 101) == 2)
+        #expect(throttle.begin(username: "ann", address: "2.2.2.2", now: 101) == nil)
+        throttle.succeeded(username: "ann", address: "1.1.1.1")
+        #expect(throttle.begin(username: "ann", address: "1.1.1.1", now: 101) == nil)
+        // Another name each time.
+        for number in 0..<50 { #expect(throttle.begin(username: "u\(number)", address: "3.3.3.3", now: 100) == nil) }
+        #expect(throttle.begin(username: "u50", address: "3.3.3.3", now: 100) == 1)
+    }
+
+    @Test func `a try whose password was not looked at does not count`() {
+        let throttle = LoginThrottle()
+        for _ in 0..<20 {
+            #expect(throttle.begin(username: "ann", address: "1.1.1.1", now: 100) == nil)
+            throttle.withdrawn(username: "ann", address: "1.1.1.1")
+        }
+    }
+
+    @Test func `a throttle that is full keeps those who have to wait`() {
+        let throttle = LoginThrottle(maximumEntries: 20)
+        for _ in 0..<6 { _ = throttle.begin(username: "ann", address: "9.9.9.9", now: 100) }
+        for number in 0..<200 { _ = throttle.begin(username: "u\(number)", address: "10.0.0.\(number)", now: 100) }
+        #expect(throttle.begin(username: "ann", address: "9.9.9.9", now: 100) != nil)
+    }
+
+    @Test func `no more than so many passwords wait`() async throws {
+        let hash = try await PasswordHasher.hash("secret-password")
+        let results = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<(PasswordHasher.maximumWaiting + 40) {
+                group.addTask { (try? await PasswordHasher.verify("other", against: hash)) != nil }
+            }
+            return await group.reduce(into: [Bool]()) { $0.append($1) }
+        }
+        // Refused at once, not when those before were done.
+        #expect(results.contains(false) && results.count { $0 } >= PasswordHasher.maximumWaiting)
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import Foundation
 import HTTPTypes
 import HummingbirdTesting
@@ -92,6 +93,35 @@ private final class RawClient: Sendable {
                 $0.contains("hello there") && $0.hasSuffix("}}")
             }
             #expect(text.hasPrefix("HTTP/1.1 401") && text.contains("HTTP/1.1 200"), "\(text)")
+        }
+    }
+
+    @Test func `bodies that are on their way are bounded all together`() async throws {
+        let limit = 64 * 1024
+        try await TestGateway.with({ $0.server.maxBodyBytes = limit }) { gateway, client in
+            let port = try #require(client.port)
+            // All but the last byte of the largest body, from as many clients as may be, and more.
+            let part = Self.call(body: String(repeating: " ", count: limit)).dropLast()
+            let answers = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<(BodyMemory.largestBodies + 4) {
+                    group.addTask {
+                        try await RawClient(port: port).talk([String(part)]) { $0.contains("\r\n\r\n") }
+                    }
+                }
+                var answers: [String] = []
+                for _ in 0..<3 { if let answer = try await group.next() { answers.append(answer) } }
+                group.cancelAll()
+                return answers
+            }
+            #expect(answers.allSatisfy { $0.hasPrefix("HTTP/1.1 503") && $0.lowercased().contains("retry-after") }, "\(answers)")
+            #expect(answers.allSatisfy { $0.contains("as many large requests as it may") })
+            // The others have gone, and with them what they held.
+            var status = 0
+            for _ in 0..<200 where status != 400 {
+                let whole = try await RawClient(port: port).talk([Self.call(body: String(repeating: " ", count: limit))]) { $0.contains("\r\n\r\n") }
+                status = Int(whole.dropFirst(9).prefix(3)) ?? 0
+            }
+            #expect(status == 400)
         }
     }
 

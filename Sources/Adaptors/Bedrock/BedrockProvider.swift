@@ -146,6 +146,7 @@ struct BedrockStreamDecoder: StreamDecoder {
             progress.isDone = true
             trailer = writer.end(into: &out)
         }
+        if events.contains(where: \.isUsage) { progress.usageCoversDelivered() }
         if writer.heldBytes > FamilyStreamDecoder.maximumBytes { throw broken("the answer is too large") }
     }
 

@@ -20,7 +20,9 @@ struct FamilyStreamDecoder: StreamDecoder {
     private(set) var trailer = ByteBuffer()
     private var parser = SSEParser()
     private var isFirstEvent = true
-    private var mode: Mode
+    /// nil = the events are forwarded.
+    private var writer: (any AnswerEventWriter)?
+    private let edit: @Sendable (ByteBuffer, JSONValue, Usage?) -> ByteBuffer?
     private var reader: any AnswerEventReader
     private let failure: FailureFinder
     /// The family's streams may end without an end marker once a finish reason came.
@@ -33,7 +35,12 @@ struct FamilyStreamDecoder: StreamDecoder {
 
     init(reader: any AnswerEventReader, mode: Mode, mayLackMarker: Bool, failure: @escaping FailureFinder) {
         self.reader = reader
-        self.mode = mode
+        switch mode {
+        case .convert(let writer):
+            self.writer = writer
+            edit = { _, _, _ in nil }
+        case .forward(let edit): self.edit = edit
+        }
         self.mayLackMarker = mayLackMarker
         self.failure = failure
     }
@@ -80,25 +87,23 @@ struct FamilyStreamDecoder: StreamDecoder {
         events.removeAll(keepingCapacity: true)
         reader.read(json, into: &events)
         var hasEnded = false
-        var writer: (any AnswerEventWriter)?
-        if case .convert(let current) = mode { writer = current }
         for event in events {
             progress.absorb(event)
             writer?.write(event, into: &out)
             if event.kind == .end { hasEnded = true }
         }
-        if let writer {
-            mode = .convert(writer)
-            if writer.heldBytes > Self.maximumBytes { throw broken("the answer is larger than \(Self.maximumBytes) bytes") }
+        if events.contains(where: \.isUsage) { progress.usageCoversDelivered() }
+        if let held = writer?.heldBytes {
+            if held > Self.maximumBytes { throw broken("the answer is larger than \(Self.maximumBytes) bytes") }
             if hasEnded { end(nil, into: &out) }
-        } else if case .forward(let edit) = mode {
+        } else {
             let changed = edit(payload, json, progress.usage).map { event.replacing(payload: $0, in: raw) } ?? raw
             if hasEnded { end(changed, into: &out) } else { forward(changed, into: &out) }
         }
     }
 
     private mutating func forward(_ raw: ByteBuffer, into out: inout ByteBuffer) {
-        guard case .forward = mode else { return }
+        guard writer == nil else { return }
         guard mayLackMarker, progress.hasFinishReason else {
             out.writeImmutableBuffer(raw)
             return
@@ -110,9 +115,8 @@ struct FamilyStreamDecoder: StreamDecoder {
     /// - Parameter raw: the end marker as it came, for a stream that is forwarded.
     private mutating func end(_ raw: ByteBuffer?, into out: inout ByteBuffer) {
         progress.isDone = true
-        if case .convert(var writer) = mode {
-            trailer = writer.end(into: &out)
-            mode = .convert(writer)
+        if let trailer = writer?.end(into: &out) {
+            self.trailer = trailer
         } else {
             trailer = raw ?? last ?? ByteBuffer()
         }

@@ -108,8 +108,10 @@ struct GeminiAnswerWriter: AnswerEventWriter {
     // MARK: Stream
 
     mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer) {
-        var state = choices[event.choice] ?? Choice()
-        defer { if event.kind != .end { choices[event.choice] = state } }
+        guard event.kind != .end else { return }
+        // Taken out while it is worked on: a second one would make each text that is appended to be copied first.
+        var state = choices.removeValue(forKey: event.choice) ?? Choice()
+        defer { choices[event.choice] = state }
         switch event.kind {
         case .start(let id, let model, _):
             self.id = id

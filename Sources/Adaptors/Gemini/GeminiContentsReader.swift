@@ -5,6 +5,8 @@ import RouterCore
 struct GeminiContentsReader {
     var messages: [Conversation.Message] = []
     private var openCalls: [(id: String, name: String)] = []
+    /// Each answer is looked for among them.
+    private static let maximumOpenCalls = 1_000
     private var callCount = 0
     /// Messages with thoughts of another vendor, whose words are in the signature.
     private var withOwnThoughts: Set<Int> = []
@@ -85,6 +87,9 @@ struct GeminiContentsReader {
             let name = try call.requiredText("name")
             let id = try call.text("id") ?? "call_\(callCount)"
             callCount += 1
+            guard openCalls.count < Self.maximumOpenCalls else {
+                throw .malformedField(given.path("functionCall"), "more than \(Self.maximumOpenCalls) function calls wait for their answers")
+            }
             openCalls.append((id, name))
             let arguments = (call.take("args") ?? .object([])).text
             messages[last].parts.append(.toolCall(ToolCall(id: id, name: name, arguments: arguments)))

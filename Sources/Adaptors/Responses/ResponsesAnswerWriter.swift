@@ -16,6 +16,9 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
     /// Characters of all texts so far.
     private var length = 0
 
+    /// About what an item takes up besides its texts.
+    private static let itemBytes = 256
+
     init(context: DialectContext) { self.context = context }
 
     // MARK: Items
@@ -177,6 +180,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             var item = Item(kind: .call, id: "")
             item.callID = id
             item.name = name
+            heldBytes += id.utf8.count + name.utf8.count
             begin(item, &out)
             tools[index] = items.count - 1
         case .toolArguments(let index, let text):
@@ -187,6 +191,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         case .logprobs(let value):
             guard let position = current(.message) else { return }
             items[position].logprobs += value["content"]?.arrayValue ?? []
+            heldBytes += value.text.utf8.count
         case .citation(let citation): annotate(citation, &out)
         case .finish(let reason, _): finish = reason
         case .usage(let usage): answer.usage = usage
@@ -256,6 +261,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         item.id = itemID(new.kind, items.count)
         item.start = length
         items.append(item)
+        heldBytes += Self.itemBytes
         emit("response.output_item.added", [.init("output_index", .integer(items.count - 1)), .init("item", item.json(isNew: true))], &out)
         if item.kind == .message || item.kind == .refusal {
             emit("response.content_part.added", at(items.count - 1) + [

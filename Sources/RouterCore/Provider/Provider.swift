@@ -147,7 +147,9 @@ public struct AnswerProgress: Sendable, Hashable {
     /// Content, reasoning, a tool call or a refusal came: from here on the client has something that costs.
     public var hasContent = false
     /// The vendor's figures; the last ones win.
-    public var usage: Usage?
+    public var usage: Usage? { didSet { usageCoversDelivered() } }
+    /// Our estimate of what had been delivered when ``usage`` came.
+    public private(set) var coveredTokens: Int64 = 0
     /// `usage` is our own count, because the vendor has told nothing (yet).
     public var isUsageEstimated = false
     /// Some choice ended regularly.
@@ -164,6 +166,20 @@ public struct AnswerProgress: Sendable, Hashable {
     public var serviceTier: String?
 
     public init() {}
+
+    /// Figures hold for the whole event that they stand in: an adaptor says so when it has read the event to its end.
+    public mutating func usageCoversDelivered() { coveredTokens = estimatedOutputTokens }
+
+    /// Completion tokens that came after ``usage`` and are not in it, by our own count. Vendors' figures in the middle of a stream are cumulative; those
+    /// from before the first text say how it begins (Anthropic's: one token, https://docs.anthropic.com/en/docs/build-with-claude/streaming).
+    public func tokensSinceUsage(by vocabulary: BPEVocabulary?) -> Int64 {
+        let all = estimatedOutputTokens
+        guard let usage, all > coveredTokens else { return 0 }
+        let counted = delivered.tokens(by: vocabulary)
+        guard coveredTokens > 0 else { return max(0, counted - usage.output) }
+        let (product, overflowed) = counted.multipliedReportingOverflow(by: all - coveredTokens)
+        return overflowed ? all - coveredTokens : product / all
+    }
 
     /// Completion tokens by our own count of what was delivered.
     public var estimatedOutputTokens: Int64 { delivered.estimate.tokens }

@@ -8,6 +8,7 @@ public struct JSONScanError: Error, Sendable, Hashable, CustomStringConvertible 
         case badUTF8 = "invalid UTF-8"
         case controlCharacter = "unescaped control character in a string"
         case tooDeep = "nested too deeply"
+        case tooManyValues = "too many values"
         case trailingBytes = "something after the end of the JSON value"
         case notAnObject = "not a JSON object"
     }

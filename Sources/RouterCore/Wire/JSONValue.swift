@@ -26,18 +26,26 @@ public enum JSONValue: Sendable, Hashable {
         try JSONScanner.validate(bytes)
         var position = 0
         JSONScanner.skipWhitespace(bytes, &position)
-        self = try Self.read(bytes, &position, depth: 0)
+        var left = Self.maximumValues
+        self = try Self.read(bytes, &position, depth: 0, &left)
     }
 
-    private static func read(_ bytes: Span<UInt8>, _ position: inout Int, depth: Int) throws(JSONScanError) -> JSONValue {
+    /// Values in one tree: each takes up some forty bytes, whose text may be two.
+    public static let maximumValues = 2_000_000
+
+    private static func read(
+        _ bytes: Span<UInt8>, _ position: inout Int, depth: Int, _ left: inout Int
+    ) throws(JSONScanError) -> JSONValue {
         let start = position
+        left -= 1
+        guard left >= 0 else { throw JSONScanError(.tooManyValues, at: position) }
         switch bytes[position] {
         case UInt8(ascii: "{"):
             var cursor = try JSONObjectCursor(bytes, at: position, depth: depth)
             var members: [Member] = []
             while let (key, hasEscapes) = try cursor.nextKey(bytes) {
                 var inner = cursor.position
-                let value = try read(bytes, &inner, depth: depth + 1)
+                let value = try read(bytes, &inner, depth: depth + 1, &left)
                 members.append(Member(JSONText.string(bytes, content: key, hasEscapes: hasEscapes), value))
                 try cursor.closeValue(bytes, at: inner)
             }
@@ -48,7 +56,7 @@ public enum JSONValue: Sendable, Hashable {
             var elements: [JSONValue] = []
             while try cursor.nextStart(bytes) {
                 var inner = cursor.position
-                elements.append(try read(bytes, &inner, depth: depth + 1))
+                elements.append(try read(bytes, &inner, depth: depth + 1, &left))
                 try cursor.closeElement(bytes, at: inner)
             }
             position = cursor.position

@@ -23,6 +23,9 @@ struct FrontDoor: Sendable {
 
     let services: GatewayServices
     let idleTimeout = TimeAmount.seconds(120)
+    /// How long a body may take to come; looked at when idleness is.
+    let maximumReceiving = TimeAmount.minutes(10)
+    let bodies = BodyMemory()
     /// Of a body that nobody wants.
     let maximumDiscarded = 16 * 1024 * 1024
     /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
@@ -104,9 +107,13 @@ struct FrontDoor: Sendable {
         return try Accept(services: services).run(request)
     }
 
-    func run(_ accepted: Accepted, _ body: ByteBuffer, _ connection: ClientConnection, on loop: any EventLoop) {
+    /// - Parameter share: of a large body; held until the call is over.
+    func run(
+        _ accepted: Accepted, _ body: ByteBuffer, _ share: BodyShare?, _ connection: ClientConnection, on loop: any EventLoop
+    ) {
         let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
         services.relays.start(on: executor) { [self] in
+            defer { withExtendedLifetime(share) {} }
             let answer: ClientAnswer
             do {
                 answer = finished(try await RelayEndpoint.respond(accepted, body, services, executor: executor), accepted.request)
@@ -119,7 +126,7 @@ struct FrontDoor: Sendable {
                 connection.end()
             case .stream(let write):
                 connection.begin(answer.status, answer.headers)
-                stream(write, to: connection, executor)
+                stream(write, to: connection, share, executor)
             }
         }
     }
@@ -127,9 +134,11 @@ struct FrontDoor: Sendable {
     /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may last for
     /// hours.
     private func stream(
-        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ executor: LoopExecutor?
+        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ share: BodyShare?,
+        _ executor: LoopExecutor?
     ) {
         services.relays.start(on: executor) {
+            defer { withExtendedLifetime(share) {} }
             // An error has been booked and told already; the connection that breaks is all that is left to say.
             try? await write(connection)
             connection.end()

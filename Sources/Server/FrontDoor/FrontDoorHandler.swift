@@ -51,7 +51,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isAdvancing = false
     private var owesRead = false
     private var isQuiescing = false
+    /// Of the body that is on its way, if it is large.
+    private var share: BodyShare?
     private var lastActivity = NIODeadline.now()
+    /// When the body that is on its way began to come.
+    private var receivingSince = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
     /// Bytes that the system had not taken when idleness was last looked at.
     private var unsent = 0
@@ -118,6 +122,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let limit = accepted.snapshot.configuration.server.maxBodyBytes
             if body.readableBytes > limit {
                 refuse(APIError.bodyTooLarge(limit), accepted.request, context)
+            } else if !hold(body.readableBytes, limit) {
+                door.services.metrics.refusedByLoad()
+                refuse(APIError.unavailable("The gateway holds as many large requests as it may; try again in a moment."), accepted.request, context)
             } else {
                 state = .receiving(accepted, body)
             }
@@ -142,13 +149,23 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
             }
             state = .receiving(accepted, ByteBuffer())
+            receivingSince = lastActivity
         } catch {
             refuse(error, request, context)
         }
     }
 
+    /// Counts a body that is large. - Returns: whether there is room for it.
+    private func hold(_ bytes: Int, _ limit: Int) -> Bool {
+        if bytes <= BodyMemory.free { return true }
+        let share = share ?? door.bodies.share()
+        self.share = share
+        return share.grow(to: bytes, largest: limit)
+    }
+
     /// Answers before the body has come.
     private func refuse(_ error: any Error, _ request: ClientRequest, _ context: ChannelHandlerContext) {
+        share = nil
         let answer = door.answer(to: error, request)
         // The next request's turn comes when this one has been read to its end.
         state = .discarding(left: door.maximumDiscarded)
@@ -161,7 +178,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard let context else { return }
         state = .running
         number += 1
-        door.run(accepted, body, ClientConnection(self, context.eventLoop, number), on: context.eventLoop)
+        door.run(accepted, body, share, ClientConnection(self, context.eventLoop, number), on: context.eventLoop)
+        share = nil
     }
 
     /// The request is answered and read: the next one's turn.
@@ -303,6 +321,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func leave() {
         state = .closed
+        share = nil
         gate.open()
         isAnswering = false
         idleTimer?.cancel()
@@ -393,6 +412,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .closed: return
         }
         noteProgress()
+        // Who sends a body byte by byte is not idle, but holds what he has sent.
+        if case .receiving = state, .now() - receivingSince > door.maximumReceiving { return close() }
         let rest = lastActivity + door.idleTimeout - .now()
         if isWorking {
             watchIdleness(after: door.idleTimeout)

@@ -40,6 +40,8 @@ enum BalanceHandlers {
         guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
         let reference = try fields.string("reference_id", maximum: 100) ?? context.requestID.description
         guard !reference.isEmpty else { throw fields.wrong("reference_id", "a non-empty string") }
+        // The gateway's own corrections are found by such names.
+        guard !reference.hasSuffix(":reconciled") else { throw fields.wrong("reference_id", "a name that does not end with ':reconciled'") }
         let posting = LedgerPosting(
             userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: reference,
             description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)

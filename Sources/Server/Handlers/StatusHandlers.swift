@@ -46,10 +46,13 @@ enum StatusHandlers {
             status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
     }
 
-    /// Open to the same machine, where scrapers run; an admin's otherwise.
+    /// Open to the same machine, where scrapers run; an admin's otherwise. What a proxy on this machine passes on for others is theirs.
     static func metrics(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let isLocal = context.clientIP == "127.0.0.1" || context.clientIP == "::1"
-        if !isLocal {
+        let isForwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
+            HTTPField.Name(name).map { request.headers.contains($0) } ?? false
+        }
+        if !isLocal || isForwarded {
             guard let user = try await AccessCheck.user(request, services), user.role >= .admin else {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }

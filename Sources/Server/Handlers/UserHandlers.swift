@@ -18,17 +18,24 @@ enum UserHandlers {
         let username = try fields.requiredString("username")
         let password = try fields.requiredString("password", maximum: 1_024)
         let now = services.clock.unixSeconds
-        if let wait = throttle.wait(username: username, address: context.clientIP, now: now) {
+        let address = context.clientIP
+        if let wait = throttle.begin(username: username, address: address, now: now) {
             throw ManagementError(
                 .tooManyRequests, "too many failed logins; try again in \(wait) seconds", headers: [.retryAfter: String(wait)])
         }
-        let found = try await services.store.userForLogin(username: username)
-        let matches = try await PasswordHasher.verify(password, against: found?.passwordHash)
+        let found: (user: User, passwordHash: String)?
+        let matches: Bool
+        do {
+            found = try await services.store.userForLogin(username: username)
+            matches = try await hashing { try await PasswordHasher.verify(password, against: found?.passwordHash) }
+        } catch {
+            throttle.withdrawn(username: username, address: address)
+            throw error
+        }
         guard matches, let user = found?.user, user.status == .enabled else {
-            throttle.failed(username: username, address: context.clientIP, now: now)
             throw ManagementError(.unauthorized, "wrong username or password")
         }
-        throttle.succeeded(username: username, address: context.clientIP)
+        throttle.succeeded(username: username, address: address)
         let token = TokenSecrets.newAccessToken()
         let expiry = now + sessionSeconds
         try await services.store.addAccessToken(
@@ -40,6 +47,16 @@ enum UserHandlers {
                 .init("role", .integer(user.role.rawValue)), .init("access_token", .string(token)),
                 .init("expires_at", .integer(expiry)),
             ]), headers: [.setCookie: cookie])
+    }
+
+    /// Work on a password, or a 503 where too many wait for theirs.
+    private static func hashing<Value>(_ work: () async throws -> Value) async throws -> Value {
+        do {
+            return try await work()
+        } catch is PasswordHasher.Busy {
+            throw ManagementError(
+                .serviceUnavailable, "too many passwords are being checked; try again in a few seconds", headers: [.retryAfter: "3"])
+        }
     }
 
     static func logout(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -98,7 +115,7 @@ enum UserHandlers {
         let password = try fields.requiredString("password", maximum: 128)
         try checkPassword(password)
         let new = NewUser(
-            username: username, passwordHash: try await PasswordHasher.hash(password),
+            username: username, passwordHash: try await hashing { try await PasswordHasher.hash(password) },
             displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
             role: role, group: group, createdAt: services.clock.unixSeconds)
         let user = try await storing("user") { try await services.store.createUser(new) }
@@ -133,7 +150,7 @@ enum UserHandlers {
         }
         if let password = try fields.string("password", maximum: 128) {
             try checkPassword(password)
-            change.passwordHash = try await PasswordHasher.hash(password)
+            change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
         }
         let prepared = change
         let user = try await storing("user") { try await services.store.changeUser(id: id, prepared) }

@@ -302,12 +302,22 @@ extension Settle {
         usage(state.progress, admission, candidate, services.vocabulary.tokens)
     }
 
-    /// The vendor's figures, else our count.
+    /// The vendor's figures, else our count. What a stream that ended early has delivered after the vendor's last figures is counted on top: a client
+    /// that leaves before the final ones must not get the answer for those of its beginning.
     private static func usage(
         _ progress: AnswerProgress, _ admission: Admission, _ candidate: PricedCandidate, _ vocabulary: BPEVocabulary?
     ) -> (Usage, UsageSource) {
-        if let usage = progress.usage { return (usage, progress.isUsageEstimated ? .estimated : .upstream) }
-        return (admission.envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
+        let envelope = admission.envelope
+        guard var usage = progress.usage else {
+            return (envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
+        }
+        let source = progress.isUsageEstimated ? UsageSource.estimated : .upstream
+        guard envelope.isStream, envelope.endpoint.hasOutputBound, !progress.isDone else { return (usage, source) }
+        let more = progress.tokensSinceUsage(by: vocabulary)
+        guard more > 0 else { return (usage, source) }
+        let (output, overflowed) = usage.output.addingReportingOverflow(more)
+        if !overflowed { usage.output = output }
+        return (usage, .estimated)
     }
 
     private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {

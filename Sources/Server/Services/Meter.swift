@@ -25,6 +25,11 @@ public final class Meter: Sendable {
     /// No books at all (`metering.admission: off`).
     private let isOff: Bool
 
+    /// Users for whom the ledger had no more money when it was asked, and until when it is not asked again: a key without money that is used in a
+    /// loop must not keep the ledger busy.
+    private let exhausted = Mutex<[Int64: MonotonicInstant]>([:])
+    private static let exhaustion = Duration.milliseconds(250)
+
     /// A lease is given up this much before the ledger may give it to others, so that a slow clock does no harm.
     private static let margin: Int64 = 5
     /// How often a request that waits for money looks again on its own.
@@ -80,8 +85,19 @@ public final class Meter: Sendable {
         let result = try await gate.run {
             try await store.refund(reference: reference, amount: amount, description: description, now: now)
         }
-        waiting.wake(result.entry.userID)
+        wake(result.entry.userID)
         return result
+    }
+
+    /// Corrects a charge afterwards, in either direction. - Throws: ``StoreError``.
+    func reconcile(_ row: ReconciliationRow, usage: Usage, charge: NanoUSD) async throws {
+        let now = clock.unixSeconds
+        try await gate.run {
+            // As with what is taken back: the money of a higher charge must not be spent from a lease any more.
+            if charge > row.charge { try await giveBack(row.userID) }
+            try await store.reconcile(row.requestID, usage: usage, charge: charge, now: now)
+        }
+        wake(row.userID)
     }
 
     private func crediting(
@@ -92,7 +108,7 @@ public final class Meter: Sendable {
             if takesBack { try await giveBack(userID) }
             return try await body()
         }
-        waiting.wake(userID)
+        wake(userID)
         return result
     }
 
@@ -147,8 +163,9 @@ public final class Meter: Sendable {
         }
     }
 
-    /// Asks the ledger for as much as is missing.
+    /// Asks the ledger for as much as is missing, unless it has just said that there is no more.
     private func lease(_ userID: Int64, needed: NanoUSD) async throws {
+        if isExhausted(userID), account(userID).map(isValid) == true { return }
         try await gate.run {
             let available = account(userID).map { isValid($0) ? $0.available : .zero } ?? .zero
             // Somebody before us in the gate may have leased enough for both.
@@ -160,6 +177,15 @@ public final class Meter: Sendable {
                 throw MeterError.unknownUser
             }
             book.withLock { $0.leased(userID, state, validUntil: validity(from: asked), now: asked) }
+            let has = account(userID)?.available ?? .zero
+            exhausted.withLock { $0[userID] = has < needed ? clock.monotonic.advanced(by: Self.exhaustion) : nil }
+        }
+    }
+
+    private func isExhausted(_ userID: Int64) -> Bool {
+        exhausted.withLock { exhausted in
+            guard let until = exhausted[userID] else { return false }
+            return clock.monotonic < until
         }
     }
 
@@ -272,6 +298,8 @@ public final class Meter: Sendable {
         let now = clock.unixSeconds
         let windows = Set(BudgetWindow.allCases.map { $0.number(at: now) })
         book.withLock { $0.forgetIdle(before: before, currentWindows: windows) }
+        let current = clock.monotonic
+        exhausted.withLock { exhausted in exhausted = exhausted.filter { $0.value > current } }
     }
 
     /// What other gateways have charged to budgets that are used here.
@@ -281,7 +309,10 @@ public final class Meter: Sendable {
     }
 
     /// Money of a user may have come free.
-    func wake(_ userID: Int64) { waiting.wake(userID) }
+    func wake(_ userID: Int64) {
+        _ = exhausted.withLock { $0.removeValue(forKey: userID) }
+        waiting.wake(userID)
+    }
 }
 
 enum MeterError: Error, Sendable {

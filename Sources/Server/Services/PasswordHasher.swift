@@ -19,11 +19,32 @@ enum PasswordHasher {
         return pool
     }()
 
+    /// How many passwords may wait for a thread; each takes a tenth of a second. More are refused, or logins nobody is waiting for any more would keep both
+    /// threads busy for hours.
+    static let maximumWaiting = 64
+    private static let waiting = Mutex(0)
+
+    /// Too many passwords wait already.
+    struct Busy: Error {}
+
+    /// - Throws: ``Busy``.
+    private static func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        let isTaken = waiting.withLock { count in
+            guard count < maximumWaiting else { return false }
+            count += 1
+            return true
+        }
+        guard isTaken else { throw Busy() }
+        defer { waiting.withLock { $0 -= 1 } }
+        return try await pool.runIfActive(work)
+    }
+
     /// What an unknown user is checked against, so that a wrong name costs the same time as a wrong password.
     private static let decoy = Mutex<String?>(nil)
 
+    /// - Throws: ``Busy``.
     static func hash(_ password: String) async throws -> String {
-        try await pool.runIfActive {
+        try await run {
             var salt = [UInt8](repeating: 0, count: 16)
             var generator = SystemRandomNumberGenerator()
             for index in salt.indices { salt[index] = UInt8.random(in: 0...255, using: &generator) }
@@ -33,6 +54,7 @@ enum PasswordHasher {
     }
 
     /// - Parameter encoded: nil for an unknown user.
+    /// - Throws: ``Busy``.
     static func verify(_ password: String, against encoded: String?) async throws -> Bool {
         let reference: String
         if let encoded, !encoded.isEmpty {
@@ -44,7 +66,7 @@ enum PasswordHasher {
             decoy.withLock { $0 = fresh }
             reference = fresh
         }
-        let matches = try await pool.runIfActive { try check(password, reference) }
+        let matches = try await run { try check(password, reference) }
         return matches && encoded?.isEmpty == false
     }
 
@@ -65,44 +87,4 @@ enum PasswordHasher {
             maxMemory: 256 * 1024 * 1024)
         return key.withUnsafeBytes { Array($0) }
     }
-}
-
-/// Slows guessing down: after a few failures for a name and address, the next try has to wait, longer each time.
-final class LoginThrottle: Sendable {
-    private struct Entry {
-        var failures: Int
-        var blockedUntil: Int64
-    }
-    private let entries = Mutex<[String: Entry]>([:])
-    private static let freeTries = 5
-    private static let longestWait: Int64 = 900
-    private static let maximumEntries = 50_000
-
-    /// - Returns: seconds to wait, or nil when a try is allowed.
-    func wait(username: String, address: String, now: Int64) -> Int64? {
-        entries.withLock { entries in
-            guard let entry = entries[key(username, address)], entry.blockedUntil > now else { return nil }
-            return entry.blockedUntil - now
-        }
-    }
-
-    func failed(username: String, address: String, now: Int64) {
-        entries.withLock { entries in
-            if entries.count >= Self.maximumEntries {
-                entries = entries.filter { $0.value.blockedUntil > now }
-                if entries.count >= Self.maximumEntries { entries.removeAll() }
-            }
-            var entry = entries[key(username, address)] ?? Entry(failures: 0, blockedUntil: 0)
-            entry.failures += 1
-            let over = entry.failures - Self.freeTries
-            if over >= 0 { entry.blockedUntil = now + min(Self.longestWait, 1 << Int64(min(over, 20))) }
-            entries[key(username, address)] = entry
-        }
-    }
-
-    func succeeded(username: String, address: String) {
-        entries.withLock { $0[key(username, address)] = nil }
-    }
-
-    private func key(_ username: String, _ address: String) -> String { "\(address) \(username.lowercased())" }
 }

@@ -31,30 +31,49 @@ struct Reconciler: Service {
     private func round() async {
         do {
             for row in try await services.store.dueReconciliations(now: services.clock.unixSeconds, limit: Self.group) {
-                try await resolve(row)
+                if Task.isCancelled { return }
+                await attempt(row)
             }
         } catch {
             services.logger.debug("estimates could not be looked up", metadata: ["error": "\(error)"])
         }
     }
 
+    /// One row that the ledger does not take must not keep the others from their turn.
+    private func attempt(_ row: ReconciliationRow) async {
+        do {
+            try await resolve(row)
+        } catch {
+            services.logger.warning(
+                "an estimate could not be reconciled", metadata: ["request_id": "\(row.requestID)", "error": "\(error)"])
+            do {
+                try await postpone(row, note: "the ledger did not take the correction: \(error)", isFinal: false)
+            } catch {
+                // The ledger is away; the row is due again when it is back.
+                services.logger.debug("the next try could not be noted", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func postpone(_ row: ReconciliationRow, note: String, isFinal: Bool) async throws {
+        let isLast = isFinal || row.tries + 1 >= Self.schedule.count
+        let next = isLast ? nil : services.clock.unixSeconds + Self.schedule[row.tries + 1]
+        try await services.store.postponeReconciliation(row.requestID, nextAt: next, note: note)
+    }
+
     private func resolve(_ row: ReconciliationRow) async throws {
-        let now = services.clock.unixSeconds
         switch await ask(row) {
         case .success(let usage):
             guard let charge = try await charge(row, usage) else {
                 return try await services.store.postponeReconciliation(
                     row.requestID, nextAt: nil, note: "the vendor's figures cannot be priced")
             }
-            try await services.store.reconcile(row.requestID, usage: usage, charge: charge, now: now)
-            services.meter.wake(row.userID)
+            try await services.meter.reconcile(row, usage: usage, charge: charge)
             services.logger.info(
                 "an estimate was reconciled",
                 metadata: ["request_id": "\(row.requestID)", "estimated": "\(row.charge)", "charge": "\(charge)"])
         case .failure(let failure):
-            let isLast = failure.isFinal || row.tries + 1 >= Self.schedule.count
-            let next = isLast ? nil : now + Self.schedule[row.tries + 1]
-            try await services.store.postponeReconciliation(row.requestID, nextAt: next, note: failure.reason)
+            try await postpone(row, note: failure.reason, isFinal: failure.isFinal)
         }
     }
 

@@ -86,9 +86,16 @@ struct PGConnection: ~Copyable {
     /// - Throws: ``PGError``; its message names the host, never the password.
     init(url: Secret) throws(PGError) {
         let base = url.reveal()
-        let keywords = ["dbname", "connect_timeout", "application_name", "client_encoding", "keepalives_idle", "options"]
+        let keywords = [
+            "dbname", "connect_timeout", "application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
+            "tcp_user_timeout", "options",
+        ]
         // A URL in `dbname` is expanded; what it says itself wins over what stands before it, so ours are defaults.
-        let values = [base, "5", "apirouter", "UTF8", "30", "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"]
+        // A server that is gone without a word is noticed within a quarter of a minute, whether we wait for its answer or it for our question.
+        let values = [
+            base, "5", "apirouter", "UTF8", "15", "5", "3", "15000",
+            "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+        ]
         let opened = CStrings.with(keywords) { names in
             CStrings.with(values) { texts in PQconnectdbParams(names, texts, 1) }
         }

@@ -1,6 +1,5 @@
 import NIOCore
 import NIOHTTP1
-import NIOHTTPCompression
 import NIOPosix
 import NIOSSL
 import RouterCore
@@ -31,7 +30,7 @@ final class LoopPool: TransferDriver {
     /// Distinct URLs that are remembered in parts.
     private static let maximumTargets = 4_096
     /// What a compressed body may become: a small body must not fill the memory.
-    private static let maximumInflated = 256 * 1024 * 1024
+    static let maximumInflated = 256 * 1024 * 1024
 
     init(
         eventLoop: any EventLoop, configuration: LoopTransport.Configuration, security: NIOSSLContext, counters: TransportCounters
@@ -136,7 +135,6 @@ final class LoopPool: TransferDriver {
             }
             try pipeline.addHandler(writer)
             try pipeline.addHandler(ByteToMessageHandler(decoder))
-            try pipeline.addHandler(NIOHTTPResponseDecompressor(limit: .size(Self.maximumInflated)))
             try pipeline.addHandler(connection)
         } catch {
             box.value.count -= 1

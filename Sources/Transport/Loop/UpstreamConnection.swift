@@ -10,6 +10,8 @@ import RouterCore
 /// A handler at the end of its channel's pipeline; confined to its event loop.
 final class UpstreamConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
+    // Only for a head that goes through another handler first.
+    typealias InboundOut = HTTPClientResponsePart
     // Requests leave through the ``RequestWriter``; nothing is written from behind this handler.
     typealias OutboundIn = Never
 
@@ -23,6 +25,8 @@ final class UpstreamConnection: ChannelDuplexHandler {
     private var idleSince = NIODeadline.now()
     /// Reading was asked for while the reader of the body was behind.
     private var owesRead = false
+    /// Compressed bodies are undone before us.
+    private var inflates = false
     /// When the TLS handshake has to be done; nil = done, or none.
     var secureBy: NIODeadline?
 
@@ -156,6 +160,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
             guard coding == "gzip" || coding == "deflate" else {
                 return fail(TransportFailure(.protocolViolation, "content encoding \(coding)"))
             }
+            guard inflates else { return inflate(head) }
             // The handler before us hands out decoded bytes.
             fields[.contentEncoding] = nil
             fields[.contentLength] = nil
@@ -165,6 +170,20 @@ final class UpstreamConnection: ChannelDuplexHandler {
         self.call?.lastActivity = .now()
         arm(nextDeadline())
         call.transfer.deliver(UpstreamHead(status: Int(head.status.code), headers: fields))
+    }
+
+    /// None is asked for, and hardly any vendor compresses regardless: the handler that undoes it joins when the first does, and gets the head again.
+    private func inflate(_ head: HTTPResponseHead) {
+        guard let context else { return }
+        inflates = true
+        do {
+            let pipeline = context.pipeline.syncOperations
+            try pipeline.addHandler(NIOHTTPResponseDecompressor(limit: .size(LoopPool.maximumInflated)), position: .before(self))
+            let before = try pipeline.context(handlerType: ByteToMessageHandler<HTTPResponseDecoder>.self)
+            before.fireChannelRead(wrapInboundOut(.head(head)))
+        } catch {
+            fail(TransportFailure(.other, "\(error)"))
+        }
     }
 
     private func finish() {
