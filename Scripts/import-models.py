@@ -31,19 +31,39 @@ def per_million(value) -> str:
     return text(Decimal(str(value)) * MILLION)
 
 
+OPENROUTER_TOKENS = {"prompt": "input", "completion": "output", "input_cache_read": "cache_read", "input_cache_write": "cache_write",
+                     "input_cache_write_1h": "cache_write_1h", "internal_reasoning": "reasoning", "audio": "audio_input", "audio_output": "audio_output"}
+
+
 def price_openrouter(pricing: dict):
     get = lambda key: Decimal(pricing.get(key) or "0")
     if get("prompt") < 0 or get("completion") < 0:
         return "upstream_cost"
+    # What a row has no words for is charged as OpenRouter bills it: pictures that cost more than words, prices by the time of day.
+    overrides = [{k: v for k, v in entry.items() if v is not None} for entry in pricing.get("overrides") or []]
+    if get("image_output") not in (0, get("completion")) or any(
+            not entry.get("min_prompt_tokens") or set(entry) - {"min_prompt_tokens"} - set(OPENROUTER_TOKENS) for entry in overrides):
+        return "upstream_cost"
     prices = {"input": per_million(pricing["prompt"]), "output": per_million(pricing["completion"])}
     # A zero beside a real prompt price means "not priced apart", not "free": the input or output price applies then.
-    for key, name in (("input_cache_read", "cache_read"), ("input_cache_write", "cache_write"),
-                      ("internal_reasoning", "reasoning"), ("audio", "audio_input")):
-        if get(key) > 0:
+    for key, name in OPENROUTER_TOKENS.items():
+        if name not in prices and get(key) > 0:
             prices[name] = per_million(pricing[key])
+    base = dict(prices)
     for key, name in (("image", "image"), ("request", "request"), ("web_search", "search")):
         if get(key) > 0:
             prices[name] = text(get(key))
+    # Of several that hold, the later ones win price by price.
+    tiers = []
+    for above in sorted({entry["min_prompt_tokens"] for entry in overrides}):
+        tier = dict(base)
+        for entry in overrides:
+            if entry["min_prompt_tokens"] <= above:
+                tier.update({name: per_million(entry[key]) for key, name in OPENROUTER_TOKENS.items()
+                             if key in entry and (name in ("input", "output") or Decimal(entry[key]) > 0)})
+        tiers.append({"above": above, **tier})
+    if tiers:
+        prices["tiers"] = tiers
     return prices
 
 

@@ -117,6 +117,9 @@ enum Correction {
     /// The reference of the `adjustment` that reconciles a request.
     static func reference(_ id: RequestID) -> String { "\(id):reconciled" }
 
+    /// Why an estimate is not corrected any more.
+    static let refunded = "the charge was refunded"
+
     static func description(_ id: RequestID, from old: NanoUSD, to new: NanoUSD) -> String {
         "reconciles \(id): estimated \(old), the vendor says \(new)"
     }

@@ -304,3 +304,12 @@ public struct LedgerReport: Sendable, Hashable {
         self.differences = differences
     }
 }
+
+extension PricingRow {
+    /// Of two changes that were made from one version, the second would undo the first.
+    func checkVersion(over old: PricingRow?) throws(StoreError) {
+        guard version == 0 || version == old?.version else {
+            throw .conflict("the price of '\(modelName)' has been changed meanwhile; look at it again")
+        }
+    }
+}

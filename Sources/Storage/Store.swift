@@ -62,6 +62,8 @@ public protocol PricingStore: Sendable {
     /// The price that a version stood for; nil for a version that never was (0 = no row of the table).
     func price(version: Int64) async throws -> ModelPrice?
     /// Inserts or replaces by `modelName`, marks the row as edited, raises the version.
+    /// - Parameter row: with the version that it was made from; 0 = whatever is there is replaced.
+    /// - Throws: ``StoreError/conflict(_:)`` when another version is there by now.
     func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow
 }
 

@@ -148,4 +148,18 @@ import Testing
             UpstreamHead(status: status, headers: headers), body: ByteBuffer(string: #"{"message":"\#(message)"}"#), now: 0)
         #expect(failure.kind == kind)
     }
+
+    @Test func `what is no answer is a failure, and every document has a name`() throws {
+        let provider = Fixture.provider(Fixture.spec(.bedrock))
+        let json = #"{"model":"pub","messages":[{"role":"user","content":"x"}]}"#
+        let call = try call(json, .chat)
+        let body = #"{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"malformed_tool_use","usage":{"inputTokens":1,"outputTokens":1}}"#
+        let problem = failure { () throws(UpstreamFailure) in _ = try provider.decode(ByteBuffer(string: body), for: call) }
+        #expect(problem?.kind == .malformed && problem?.detail.contains("malformed_tool_use") == true)
+        let file = #"{"type":"file","file":{"filename":"合同.pdf","file_data":"data:application/pdf;base64,JVBERg=="}}"#
+        let asked = try self.call("{\"model\":\"pub\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},\(file)]}]}", .chat)
+        let sent = try provider.request(for: asked).body.map { String(buffer: $0) } ?? ""
+        #expect(sent.contains(#""name":"pdf""#) || sent.contains(#""name":"document""#), "\(sent)")
+        #expect(!sent.contains(#""name":"""#))
+    }
 }

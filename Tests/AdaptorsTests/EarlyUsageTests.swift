@@ -47,6 +47,26 @@ import Testing
         #expect(progress.usage?.output == 20 && progress.tokensSinceUsage(by: nil) == 0)
     }
 
+    @Test func `figures that tell nothing of the answer cover nothing of it`() throws {
+        let gemini = #"{"candidates":[{"content":{"parts":[{"text":"\#(Self.words)"}]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}"#
+        let prompt = try Self.progress(.gemini, [gemini, gemini, gemini])
+        #expect(prompt.usage?.output == 0 && prompt.tokensSinceUsage(by: nil) == prompt.estimatedOutputTokens)
+        let zero = #"{"choices":[{"index":0,"delta":{"content":"\#(Self.words)"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}}"#
+        let openai = try Self.progress(.openai, [zero, zero])
+        #expect(openai.usage?.output == 0 && openai.tokensSinceUsage(by: nil) == openai.estimatedOutputTokens)
+        let still = #"{"type":"message_delta","delta":{},"usage":{"input_tokens":9}}"#
+        let stale = try Self.progress(.anthropic, [Self.messageStart, Self.blockStart, Self.blockText, still])
+        #expect(stale.tokensSinceUsage(by: nil) == stale.estimatedOutputTokens - 1)
+    }
+
+    @Test func `hidden thoughts of the beginning are none of the words that follow`() throws {
+        let chunk = { (text: String, thoughts: Int) in
+            #"{"candidates":[{"content":{"parts":[{"text":"\#(text)"}]}}],"usageMetadata":{"promptTokenCount":9,"thoughtsTokenCount":\#(thoughts)}}"#
+        }
+        let progress = try Self.progress(.gemini, [chunk("", 500), chunk(Self.words, 500)])
+        #expect(progress.usage?.reasoning == 500 && progress.tokensSinceUsage(by: nil) == progress.estimatedOutputTokens)
+    }
+
     @Test func `without figures there is nothing that they could miss`() throws {
         let progress = try Self.progress(.openai, [#"{"choices":[{"index":0,"delta":{"content":"\#(Self.words)"}}]}"#])
         #expect(progress.usage == nil && progress.tokensSinceUsage(by: nil) == 0)

@@ -241,6 +241,9 @@ import Testing
         let whole = try spoken([10], length: nil, byToken)
         // 100 letters: (100 × 4 + 2) / 3 tokens of sound
         #expect(whole.usage.audioOutput == 134 && whole.isEstimated)
+        // Slowly said, or numbers: 240,000 bytes of MP3 are ten seconds at the least, twenty tokens each.
+        #expect(try spoken([240_000], length: nil, byToken).usage.audioOutput == 200)
+        #expect(try spoken([240_000], length: nil, byCharacter).usage.audioOutput == 0)
     }
 
     @Test func `speech as events is charged by the vendor's tokens`() throws {

@@ -47,6 +47,26 @@ import Testing
         #expect(full.price?.image.usdText == "0.0048" && full.price?.request.usdText == "0.005" && full.price?.search.usdText == "0.01")
     }
 
+    @Test func `OpenRouter's prices above so many tokens are tiers, and what no row can say is its cost`() throws {
+        func price(_ more: String) throws -> ModelPrice {
+            let list = #"{"data":[{"id":"m","pricing":{"prompt":"0.000001","completion":"0.00001"\#(more)}}]}"#
+            return try #require(try read(.openrouter, list)?.first?.price)
+        }
+        let tiers = try price(
+            #","overrides":[{"min_prompt_tokens":200000,"prompt":"0.000002","completion":"0.000015"},"#
+                + #"{"min_prompt_tokens":500000,"prompt":"0.000004","utc_start":null}]"#)
+        #expect(tiers.basis == .metered && tiers.tiers.map(\.abovePromptTokens) == [200_000, 500_000])
+        #expect(tiers.tiers.map(\.rates.input.usdText) == ["0.000002", "0.000004"])
+        // What the second does not say is as the first has it.
+        #expect(tiers.tiers.map(\.rates.output.usdText) == ["0.000015", "0.000015"])
+        let night = try price(#","overrides":[{"utc_start":"0000","utc_end":"0600","prompt":"0.0000005"}]"#)
+        #expect(night == .upstreamCost)
+        #expect(try price(#","image_output":"0.00003""#).basis == .upstreamCost)
+        #expect(try price(#","image_output":"0.00001""#).basis == .metered)
+        let voice = try price(#","audio_output":"0.00008","input_cache_write_1h":"0.000002""#)
+        #expect(voice.basis == .metered && voice.rates.audioOutput?.usdText == "0.00008" && voice.rates.cacheWrite1h?.usdText == "0.000002")
+    }
+
     @Test func `a negative price is the vendor's cost, a finer one is rounded and said so, a senseless one is none`() throws {
         let models = try #require(try read(.openrouter, Self.openrouter))
         #expect(models[2].price == .upstreamCost && models[2].contextLength == 2_000_000)

@@ -123,4 +123,25 @@ import Testing
         let own = Fixture.spec(.anthropic, headers: [StaticHeader(name: "Anthropic-Version", value: Secret("2030-01-01"))])
         #expect(try Fixture.provider(own).request(for: call).headers[name] == "2030-01-01")
     }
+
+    @Test func `a response that is made in the background is refused`() throws {
+        func ask(_ value: String) throws -> UpstreamFailure? {
+            let call = try Fixture.call("{\"model\":\"pub\",\"input\":\"x\",\"background\":\(value)}", spec: responsesSpec, endpoint: .responses)
+            let provider = Fixture.provider(responsesSpec)
+            return failure { () throws(UpstreamFailure) in _ = try provider.request(for: call) }
+        }
+        let refused = try #require(try ask("true"))
+        #expect(refused.status == 400 && refused.source == .gateway && refused.detail.contains("'background' is not supported"))
+        #expect(try ask("false") == nil)
+        #expect(try ask("null") == nil)
+    }
+
+    @Test func `searches of a response count`() throws {
+        let call = try Fixture.call(#"{"model":"pub","input":"x"}"#, spec: responsesSpec, endpoint: .responses)
+        let json = #"{"id":"resp_1","status":"completed","output":[{"type":"web_search_call"},{"type":"message","content":[]},"#
+            + #"{"type":"web_search_call","action":{"type":"search","query":"q"}},{"type":"web_search_call","action":{"type":"open_page"}}],"#
+            + #""usage":{"input_tokens":3,"output_tokens":2}}"#
+        let answer = try Fixture.provider(responsesSpec).decode(ByteBuffer(string: json), for: call)
+        #expect(answer.progress.usage == Usage(uncachedInput: 3, output: 2, searches: 2))
+    }
 }

@@ -131,6 +131,9 @@ import Testing
 
             let cut = try await ask("chunks=9,close_after=4")
             #expect(cut.wasCut && !cut.text.contains(marker) && cut.text.contains("error"), "\(cut.text)")
+            // Anthropic has told one token by then, the others none; four words have come.
+            let paid = try #require(try await world.logRows(2).first)
+            #expect(paid["usage_source"]?.stringValue == "estimated" && (paid["completion_tokens"]?.integerValue ?? 0) >= 3, "\(paid.text)")
             let refused = try await ask("status=400,message=so-not")
             #expect(refused.status == 400 && refused.text.contains("so-not"), "\(refused.text)")
             let broken = try await ask("status=529")

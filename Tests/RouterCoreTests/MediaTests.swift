@@ -73,6 +73,11 @@ import Testing
 
     private func words(_ error: any Error) -> String { (error as? RequestEnvelope.Rejection)?.message ?? "" }
 
+    @Test(arguments: [#"name="x"; name="model""#, #"name=x; name*=utf-8''model"#, "name=x\r\nContent-Disposition: form-data; name=model"])
+    func `a field has one name for everybody`(_ head: String) {
+        #expect { try envelope([("name=model", "m"), ("name=file; filename=a", "x"), (head, "n")]) } throws: { words($0).contains("more than one") }
+    }
+
     @Test func `a body that is no form is refused in words`() {
         #expect { try envelope([("name=model", "m")], type: "application/json") } throws: { words($0).contains("must be multipart/form-data, not 'application/json'") }
         #expect { try envelope([("name=model", "m")], type: "multipart/form-data") } throws: { words($0).contains("must name a boundary") }
@@ -100,13 +105,28 @@ import Testing
         wave.writeInteger(UInt16(1), endianness: .little)
         wave.writeInteger(UInt32(24_000), endianness: .little)
         wave.writeInteger(UInt32(48_000), endianness: .little)
+        wave.writeInteger(UInt16(2), endianness: .little)
+        wave.writeInteger(UInt16(16), endianness: .little)
         // 96,000 bytes at 48,000 a second
         #expect(AudioLength(bytes: 96_000, head: wave).milliseconds == 2_000)
         #expect(AudioLength(bytes: 96_000, head: wave).upperBound == 2_000)
+        // A rate that is not that of its parts: no decoder would believe it either.
+        var forged = wave
+        forged.setInteger(UInt32.max, at: 28, endianness: .little)
+        #expect(AudioLength(bytes: 96_000, head: forged).milliseconds == 6_000)
+        #expect(AudioLength(bytes: 96_000, head: forged).upperBound == 128_000)
         // 128 kbit/s, and 6 kbit/s at the thinnest
         #expect(AudioLength(bytes: 48_000, head: ByteBuffer(string: "ID3")).milliseconds == 3_000)
         #expect(AudioLength(bytes: 48_000, head: ByteBuffer(string: "ID3")).upperBound == 64_000)
         #expect(AudioLength(bytes: 48_000, head: ByteBuffer(string: "OggS")).milliseconds == 12_000)
+    }
+
+    @Test func `in strict admission a question counts by its bytes`() throws {
+        let ranked = try RequestEnvelope(
+            body: ByteBuffer(string: #"{"model":"m","query":{"text":"????"},"documents":["a","b"]}"#), endpoint: .rerank)
+        // 15 bytes of a question for each of two documents.
+        #expect(ranked.bound(isStrict: true, outputTokens: 0).promptTokens >= 30)
+        #expect(ranked.media.queryTokens == 4)
     }
 
     // MARK: Charges

@@ -136,6 +136,11 @@ import Testing
         (#"{"model":"a","stream_options":1}"#, "'stream_options' must be an object", "stream_options"),
         (#"{"model":"a","models":"b"}"#, "'models' must be an array of strings", "models"),
         (#"{"mod\u0065l":"a"}"#, "field 'model' must be written without escapes", "model"),
+        (#"{"model":"a","Model":"b"}"#, "field 'model' must be written in small letters", "model"),
+        (#"{"model":"a","MAX_TOKENS":5}"#, "field 'max_tokens' must be written in small letters", "max_tokens"),
+        (#"{"model":"a","N":5}"#, "field 'n' must be written in small letters", "n"),
+        (#"{"model":"a","meſſages":[]}"#, "field 'messages' must be written in small letters", "messages"),
+        (#"{"model":"a","\u004Dodel":"b"}"#, "field 'Model' must be written without escapes", "Model"),
         (#"{"model":"a"} x"#, "the request body is not a valid JSON object: something after the end of the JSON value at byte 14", nil),
     ] as [(String, String, String?)]) func `bad bodies are refused with the reason`(text: String, message: String, param: String?) {
         #expect(throws: RequestEnvelope.Rejection(message, param: param)) {

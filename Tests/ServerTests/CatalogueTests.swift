@@ -51,6 +51,38 @@ import Testing
         #expect(PriceSeed.rows(of: [try provider("beta", [("m", "1")])], inUse: [], catalogue).count == 1)
     }
 
+    @Test func `another provider's price does not stay when the winner is back`() throws {
+        var catalogue = Catalogue()
+        catalogue.set([.init(model: ListedModel(id: "m", price: try Self.price("7", "1")), hasPrice: true)], of: "alpha")
+        let providers = [try provider("alpha", [("m", "1")]), try provider("beta", [("m", "2")])]
+        func row(_ owner: String) -> PricingRow? {
+            PriceSeed.rows(of: providers, inUse: ["alpha", "beta"], catalogue, owners: ["m": owner]).first { $0.modelName == "m" }
+        }
+        #expect(row("alpha") == nil)
+        #expect(row("beta")?.provider == "alpha" && row("beta")?.price.rates.input.usdPerMillionText == "7")
+        // After a restart the list's prices are not known until the next sync: the file's hold.
+        catalogue.set([.init(model: ListedModel(id: "m"), hasPrice: true)], of: "alpha")
+        #expect(row("alpha") == nil && row("beta")?.price.rates.input.usdPerMillionText == "1")
+    }
+
+    @Test func `a table that was read before a change does not undo it`() throws {
+        func row(_ name: String, _ version: Int64) throws -> PricingRow {
+            var row = PricingRow(modelName: name, displayName: name, price: try Self.price("1", "1"))
+            row.version = version
+            return row
+        }
+        let book = PriceBook([try row("a", 1), try row("gone", 1)])
+        book.update(try row("a", 2))
+        let seen = book.changeCount
+        book.update(try row("a", 3))
+        book.update(try row("new", 4))
+        book.replaceAll([try row("a", 2), try row("b", 1)], since: seen)
+        #expect(book.all.map(\.modelName) == ["a", "b", "new"] && book.row("a")?.version == 3)
+        // What was changed before the table was read is in it.
+        book.replaceAll([try row("b", 1)], since: book.changeCount)
+        #expect(book.all.map(\.modelName) == ["b"])
+    }
+
     @Test func `what lists said survives being written down`() {
         let model = ListedModel(
             id: "a/\"b", displayName: "B", contextLength: 7, maxOutputTokens: 3, inputModalities: ["text", "image"],

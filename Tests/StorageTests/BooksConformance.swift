@@ -209,6 +209,21 @@ struct BooksConformance {
     }
 
     @Test(arguments: StoreFactory.all)
+    func `what was refunded is not corrected afterwards`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await rich(store)
+        _ = try await store.post([record(1, user: user.id, charge: 100)])
+        let id = RequestID(bits: 1)
+        #expect(try await store.refund(reference: id.description, amount: nil, description: "", now: 300).entry.amount == nanos(100))
+        try await store.reconcile(id, usage: Usage(uncachedInput: 1, output: 1), charge: nanos(20), now: 400)
+        #expect(try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).total == 0)
+        #expect(try await store.dueReconciliations(now: 100_000, limit: 10).isEmpty)
+        let open = try await store.reconciliations(nil, open: true, PageRequest()).items
+        #expect(open.map(\.state) == [.unresolved] && open.first?.note == "the charge was refunded")
+        #expect(try await store.verify().differences == [])
+    }
+
+    @Test(arguments: StoreFactory.all)
     func `an estimate that was right needs no row, and one that was too high gives back`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)

@@ -168,6 +168,13 @@ struct StoreConformance {
         let read = try await store.allPrices()
         #expect(read[0].price == .upstreamCost && read[0].isEdited && read[0].version == edited.version)
         #expect(read[1].price == rows[1].price && read[1].updatedAt == 70 && read[1].version > edited.version)
+        // Two changes of one version: the second would undo the first.
+        let changed = try await store.setPrice(read[1], now: 80)
+        #expect(changed.version > read[1].version)
+        await #expect(throws: StoreError.conflict("the price of 'b' has been changed meanwhile; look at it again")) {
+            try await store.setPrice(read[1], now: 81)
+        }
+        #expect(try await store.setPrice(changed, now: 82).version > changed.version)
     }
 
     // MARK: Ledger

@@ -56,7 +56,9 @@ public struct BedrockProvider: Provider {
     }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
-        WholeAnswer(ConverseAnswerReader.answer(try Preparation.tree(body)), for: call)
+        let tree = try Preparation.tree(body)
+        if let problem = BedrockStreamDecoder.malformed(tree) { throw UpstreamFailure(kind: .malformed, detail: problem) }
+        return WholeAnswer(ConverseAnswerReader.answer(tree), for: call)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
@@ -123,6 +125,13 @@ struct BedrockStreamDecoder: StreamDecoder {
             kind: .truncated, isBillable: progress.hasContent, detail: "the upstream closed the stream before it was complete")
     }
 
+    /// Stop reasons that say that what came before is no answer
+    /// (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, `stopReason`).
+    static func malformed(_ json: JSONValue) -> String? {
+        guard let reason = json["stopReason"]?.stringValue, reason.hasPrefix("malformed_") else { return nil }
+        return "the model has written something that is no answer (\(reason))"
+    }
+
     private mutating func take(_ message: EventStreamMessage, into out: inout ByteBuffer) throws(UpstreamFailure) {
         let json = try? JSONValue(parsing: message.payload)
         if message.headers[":message-type"] != "event" {
@@ -136,8 +145,10 @@ struct BedrockStreamDecoder: StreamDecoder {
             throw errors.inBand(error.text, hasContent: progress.hasContent)
         }
         guard let json, case .object = json else { throw broken("an event is no JSON object") }
+        if let problem = Self.malformed(json) { throw broken(problem) }
         var events: [AnswerEvent] = []
         reader.read(message.headers[":event-type"] ?? "", json, into: &events)
+        let toldBefore = progress.usage?.completionTokens ?? 0
         for event in events {
             progress.absorb(event)
             writer.write(event, into: &out)
@@ -146,7 +157,7 @@ struct BedrockStreamDecoder: StreamDecoder {
             progress.isDone = true
             trailer = writer.end(into: &out)
         }
-        if events.contains(where: \.isUsage) { progress.usageCoversDelivered() }
+        progress.usageCoversDelivered(since: toldBefore)
         if writer.heldBytes > FamilyStreamDecoder.maximumBytes { throw broken("the answer is too large") }
     }
 

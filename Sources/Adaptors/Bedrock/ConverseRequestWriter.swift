@@ -127,6 +127,7 @@ struct ConverseRequestWriter {
     /// Letters, digits, single spaces, hyphens and brackets are allowed.
     private func documentName(_ name: String?) -> String {
         let allowed = (name ?? "document").map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : " " }
-        return String(allowed).split(separator: " ").joined(separator: " ")
+        let words = String(allowed).split(separator: " ").joined(separator: " ")
+        return words.isEmpty ? "document" : words
     }
 }

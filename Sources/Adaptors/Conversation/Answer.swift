@@ -91,10 +91,6 @@ struct AnswerEvent: Sendable, Hashable {
         self.choice = choice
     }
 
-    var isUsage: Bool {
-        if case .usage = kind { true } else { false }
-    }
-
     enum Kind: Sendable, Hashable {
         /// Comes first, once.
         case start(id: String, model: String, created: Int64?)

@@ -87,12 +87,13 @@ struct FamilyStreamDecoder: StreamDecoder {
         events.removeAll(keepingCapacity: true)
         reader.read(json, into: &events)
         var hasEnded = false
+        let toldBefore = progress.usage?.completionTokens ?? 0
         for event in events {
             progress.absorb(event)
             writer?.write(event, into: &out)
             if event.kind == .end { hasEnded = true }
         }
-        if events.contains(where: \.isUsage) { progress.usageCoversDelivered() }
+        progress.usageCoversDelivered(since: toldBefore)
         if let held = writer?.heldBytes {
             if held > Self.maximumBytes { throw broken("the answer is larger than \(Self.maximumBytes) bytes") }
             if hasEnded { end(nil, into: &out) }

@@ -24,7 +24,7 @@ struct SpeechDecoder: StreamDecoder {
         delivered += Int64(bytes.readableBytes)
         progress.hasContent = true
         if out.readableBytes == 0 { out = bytes } else { out.writeImmutableBuffer(bytes) }
-        progress.usage = call.envelope.estimatedUsage(progress, price: call.quote.price, share: AnswerShare(characters: characters))
+        progress.usage = heard(call.envelope.estimatedUsage(progress, price: call.quote.price, share: AnswerShare(characters: characters)))
         progress.isUsageEstimated = true
     }
 
@@ -32,9 +32,17 @@ struct SpeechDecoder: StreamDecoder {
         guard progress.hasContent else { throw UpstreamFailure(kind: .malformed, detail: "the answer has no sound") }
         let whole = AnswerShare(characters: call.envelope.media.characters)
         let reading = MediaUsage(call: call, dialect: dialect).read(nil, progress: progress, share: whole)
-        progress.usage = reading.usage
+        progress.usage = heard(reading.usage)
         progress.isUsageEstimated = reading.isEstimated
         progress.isDone = true
+    }
+
+    /// Where tokens of sound are paid, what was heard counts if it is more than the text tells.
+    private func heard(_ usage: Usage) -> Usage {
+        guard call.quote.price.isTokenPriced else { return usage }
+        var usage = usage
+        usage.audioOutput = max(usage.audioOutput, MediaEstimate.spokenTokens(bytes: delivered, format: call.envelope.media.format))
+        return usage
     }
 
     /// Of the text, spoken by what has been delivered.

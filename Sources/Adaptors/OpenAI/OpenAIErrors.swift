@@ -61,6 +61,8 @@ struct OpenAIErrors {
         // OpenAI's "You are not allowed to generate embeddings from this model": the key is well.
         case 403 where facts.codes == ["invalid_request_error"]: return .modelUnavailable
         case 403: return dialect.forbiddenMayBeModeration && facts.isModeration ? .contentFilter : .credentialRefused
+        // About a thing that the request names and the vendor does not have; the model is well.
+        case 404 where facts.isErrorObject && facts.param.map({ $0 != "model" }) ?? false: return .invalidRequest
         case 404: return .modelUnavailable
         case 408: return .timeout
         case 409, 425: return .server
@@ -149,6 +151,9 @@ struct ErrorFacts {
         self.init(
             text: String(buffer: body), error: inner ?? (isOuter ? value : nil), isErrorObject: inner != nil)
     }
+
+    /// The field of the request that the error is about.
+    var param: String? { error?["param"]?.stringValue }
 
     /// Case-insensitive.
     func says(_ words: String) -> Bool { text.lowercased().contains(words.lowercased()) }

@@ -43,12 +43,21 @@ public struct OpenAIProvider: Provider {
         }
         let body: ByteBuffer
         if endpoint == call.envelope.endpoint {
+            try Self.refuseBackground(call.envelope)
             body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
         } else {
             body = try converted(call)
         }
         let headers = call.envelope.delivery == .bytes ? [("Accept", "*/*")] : []
         return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
+    }
+
+    /// A response that is made after its answer has been given (https://platform.openai.com/docs/guides/background) would be billed to us and to nobody else.
+    private static func refuseBackground(_ envelope: RequestEnvelope) throws(UpstreamFailure) {
+        guard envelope.endpoint == .responses, let member = envelope.member("background"), member.kind != .null else { return }
+        let bytes = envelope.body.readableBytesUInt8Span
+        guard !JSONScanner.equals(bytes, member.value, "false") else { return }
+        throw .malformedField("background", "is not supported: the gateway has to see a response to its end; leave it out or send false")
     }
 
     private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> ByteBuffer {

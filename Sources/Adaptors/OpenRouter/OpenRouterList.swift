@@ -14,7 +14,7 @@ enum OpenRouterList {
                 maxOutputTokens: ModelList.tokens(top?["max_completion_tokens"]),
                 inputModalities: texts(entry["architecture"]?["input_modalities"]),
                 outputModalities: texts(entry["architecture"]?["output_modalities"]))
-            var prices = Prices(entry["pricing"])
+            var prices = OpenRouterPrices(entry["pricing"])
             model.price = prices.price()
             model.rounded = prices.rounded
             return model
@@ -22,46 +22,91 @@ enum OpenRouterList {
     }
 
     private static func texts(_ value: JSONValue?) -> [String] { (value?.arrayValue ?? []).compactMap(\.stringValue) }
+}
 
-    private struct Prices {
-        let pricing: JSONValue?
-        var rounded: [String] = []
-        private var isUnreadable = false
+private struct OpenRouterPrices {
+    let pricing: JSONValue?
+    var rounded: [String] = []
+    private var isUnreadable = false
+    /// Conditions that a row cannot say.
+    private var hasMore = false
 
-        init(_ pricing: JSONValue?) { self.pricing = pricing }
+    init(_ pricing: JSONValue?) { self.pricing = pricing }
 
-        /// nil when there is none, or one that is not a price: then the model has no price rather than a wrong one.
-        mutating func price() -> ModelPrice? {
-            guard let prompt = text("prompt"), let completion = text("completion") else { return nil }
-            // The sentinel of router models, whose price is that of whichever model answers.
-            if prompt.hasPrefix("-") || completion.hasPrefix("-") { return .upstreamCost }
-            var rates = ModelPrice.Rates(input: amount("prompt") ?? .zero, output: amount("completion") ?? .zero)
-            rates.cacheRead = apart("input_cache_read")
-            rates.cacheWrite5m = apart("input_cache_write")
-            rates.reasoning = apart("internal_reasoning")
-            rates.audioInput = apart("audio")
-            let price = ModelPrice(
-                rates: rates, image: amount("image") ?? .zero, request: amount("request") ?? .zero,
-                search: amount("web_search") ?? .zero)
-            return isUnreadable ? nil : price
-        }
+    /// nil when there is none, or one that is not a price: then the model has no price rather than a wrong one.
+    mutating func price() -> ModelPrice? {
+        guard let prompt = text("prompt"), let completion = text("completion") else { return nil }
+        // The sentinel of router models, whose price is that of whichever model answers.
+        if prompt.hasPrefix("-") || completion.hasPrefix("-") { return .upstreamCost }
+        let rates = rates(of: pricing, over: nil)
+        var price = ModelPrice(
+            rates: rates, image: amount("image") ?? .zero, request: amount("request") ?? .zero,
+            search: amount("web_search") ?? .zero)
+        price.tiers = tiers(over: rates)
+        // What a row has no words for is charged as OpenRouter bills it.
+        let hasPictures = apart("image_output").map { $0 != rates.output } ?? false
+        if isUnreadable { return nil }
+        return hasMore || hasPictures ? .upstreamCost : price
+    }
 
-        private func text(_ name: String) -> String? { pricing?[name]?.stringValue ?? pricing?[name]?.numberText }
+    /// - Parameter base: what holds where nothing is said.
+    private mutating func rates(of prices: JSONValue?, over base: ModelPrice.Rates?) -> ModelPrice.Rates {
+        var rates = base ?? ModelPrice.Rates(input: .zero, output: .zero)
+        rates.input = amount("prompt", prices) ?? rates.input
+        rates.output = amount("completion", prices) ?? rates.output
+        rates.cacheRead = apart("input_cache_read", prices) ?? rates.cacheRead
+        rates.cacheWrite5m = apart("input_cache_write", prices) ?? rates.cacheWrite5m
+        rates.cacheWrite1h = apart("input_cache_write_1h", prices) ?? rates.cacheWrite1h
+        rates.reasoning = apart("internal_reasoning", prices) ?? rates.reasoning
+        rates.audioInput = apart("audio", prices) ?? rates.audioInput
+        rates.audioOutput = apart("audio_output", prices) ?? rates.audioOutput
+        return rates
+    }
 
-        /// A zero beside a real prompt price means "not priced apart", not "free".
-        private mutating func apart(_ name: String) -> FemtoUSD? {
-            guard let price = amount(name), price != .zero else { return nil }
-            return price
-        }
+    private static let ofTokens: Set<String> = [
+        "prompt", "completion", "input_cache_read", "input_cache_write", "input_cache_write_1h", "internal_reasoning", "audio", "audio_output",
+    ]
 
-        private mutating func amount(_ name: String) -> FemtoUSD? {
-            guard let text = text(name) else { return nil }
-            guard let parsed = try? FemtoUSD.parse(usdPerUnit: text) else {
-                isUnreadable = true
-                return nil
+    /// `overrides`: other prices above so many prompt tokens; of several that hold, the later ones win price by price
+    /// (https://openrouter.ai/docs/client-sdks/python/components/pricingoverride).
+    private mutating func tiers(over base: ModelPrice.Rates) -> [ModelPrice.Tier] {
+        var known: [(above: Int64, prices: JSONValue)] = []
+        for entry in pricing?["overrides"]?.arrayValue ?? [] {
+            guard case .object(let members) = entry, let above = entry["min_prompt_tokens"]?.integerValue, above > 0,
+                members.allSatisfy({ $0.name == "min_prompt_tokens" || $0.value.isNull || Self.ofTokens.contains($0.name) })
+            else {
+                // By the time of day, or of something else than tokens.
+                hasMore = true
+                continue
             }
-            if !parsed.isExact { rounded.append("\(name)=\(text)") }
-            return parsed.price
+            known.append((above, entry))
         }
+        return Set(known.map(\.above)).sorted().map { above in
+            var rates = base
+            for entry in known where entry.above <= above { rates = self.rates(of: entry.prices, over: rates) }
+            return ModelPrice.Tier(abovePromptTokens: above, rates: rates)
+        }
+    }
+
+    private func text(_ name: String, _ prices: JSONValue? = nil) -> String? {
+        let value = (prices ?? pricing)?[name]
+        return value?.stringValue ?? value?.numberText
+    }
+
+    /// A zero beside a real prompt price means "not priced apart", not "free".
+    private mutating func apart(_ name: String, _ prices: JSONValue? = nil) -> FemtoUSD? {
+        guard let price = amount(name, prices), price != .zero else { return nil }
+        return price
+    }
+
+    private mutating func amount(_ name: String, _ prices: JSONValue? = nil) -> FemtoUSD? {
+        guard let text = text(name, prices) else { return nil }
+        guard let parsed = try? FemtoUSD.parse(usdPerUnit: text) else {
+            isUnreadable = true
+            return nil
+        }
+        let note = "\(name)=\(text)"
+        if !parsed.isExact, !rounded.contains(note) { rounded.append(note) }
+        return parsed.price
     }
 }

@@ -19,7 +19,14 @@ struct ResponsesAnswerReader: AnswerEventReader {
         return Usage(
             uncachedInput: input - cached - written, cacheRead: cached, cacheWrite5m: written, output: output,
             reasoning: min(count(value["output_tokens_details"]?["reasoning_tokens"]) ?? 0, output),
+            searches: searches(response?["output"]),
             serviceTier: response?["service_tier"]?.stringValue)
+    }
+
+    /// Opening a page that was found is a call of the same tool and costs nothing
+    /// (https://platform.openai.com/docs/guides/tools-web-search).
+    private static func searches(_ output: JSONValue?) -> Int64 {
+        Int64((output?.arrayValue ?? []).count { $0["type"] == "web_search_call" && ($0["action"]?["type"] ?? "search") == "search" })
     }
 
     static func progress(_ tree: JSONValue) -> AnswerProgress {

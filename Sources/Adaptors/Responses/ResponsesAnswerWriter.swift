@@ -8,6 +8,7 @@ import RouterCore
 struct ResponsesAnswerWriter: AnswerEventWriter {
     let context: DialectContext
     private(set) var heldBytes = 0
+    private var logprobBytes = 0
     private var answer = Answer()
     private var items: [Item] = []
     private var tools: [Int: Int] = [:]
@@ -190,8 +191,10 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             emit("response.function_call_arguments.delta", at(position) + [.init("delta", .string(text))], &out)
         case .logprobs(let value):
             guard let position = current(.message) else { return }
+            // They are many times what the words are. Nobody misses the answer for their sake.
+            logprobBytes += value.text.utf8.count
+            guard logprobBytes <= FamilyStreamDecoder.maximumBytes else { return }
             items[position].logprobs += value["content"]?.arrayValue ?? []
-            heldBytes += value.text.utf8.count
         case .citation(let citation): annotate(citation, &out)
         case .finish(let reason, _): finish = reason
         case .usage(let usage): answer.usage = usage

@@ -27,6 +27,17 @@ public enum MediaEstimate {
     /// Milliseconds in which this many characters are said.
     public static func spokenMilliseconds(characters: Int64) -> Int64 { characters * 1_000 / 15 }
 
+    /// Tokens of sound in these bytes of it, as spoken at the bit rates that voices are sent with at most: who speaks slowly, or reads numbers, says
+    /// more than the letters of his text tell.
+    public static func spokenTokens(bytes: Int64, format: String?) -> Int64 {
+        let bytesPerSecond: Int64 = switch format {
+        case "wav", "pcm", "flac": 48_000
+        case "opus": 16_000
+        default: 24_000
+        }
+        return bytes * 20 / bytesPerSecond
+    }
+
     /// Characters that these bytes of sound say.
     /// - Parameter format: `response_format` of the request; 128 kbit/s MP3 when it is not known.
     public static func spokenCharacters(bytes: Int64, format: String?) -> Int64 {
@@ -68,7 +79,7 @@ extension RequestEnvelope {
             bound.outputTokens = MediaEstimate.wordTokens(milliseconds: length)
         case .rerank:
             // Each document may be read together with the question.
-            bound.promptTokens += media.queryTokens * media.documents
+            bound.promptTokens += (isStrict ? media.queryUpperBound : media.queryTokens) * media.documents
             bound.searches = MediaEstimate.searchUnits(documents: media.documents, tokens: bound.promptTokens)
         default: break
         }

@@ -147,8 +147,11 @@ public struct AnswerProgress: Sendable, Hashable {
     /// Content, reasoning, a tool call or a refusal came: from here on the client has something that costs.
     public var hasContent = false
     /// The vendor's figures; the last ones win.
-    public var usage: Usage? { didSet { usageCoversDelivered() } }
-    /// Our estimate of what had been delivered when ``usage`` came.
+    public var usage: Usage? {
+        didSet { if (usage?.completionTokens ?? 0) > (oldValue?.completionTokens ?? 0) { usageCoversDelivered() } }
+    }
+    /// Our estimate of what had been delivered when ``usage`` last told more of the answer than before: figures that stand still (Gemini's of the prompt alone)
+    /// say nothing of what has come since.
     public private(set) var coveredTokens: Int64 = 0
     /// `usage` is our own count, because the vendor has told nothing (yet).
     public var isUsageEstimated = false
@@ -168,7 +171,12 @@ public struct AnswerProgress: Sendable, Hashable {
     public init() {}
 
     /// Figures hold for the whole event that they stand in: an adaptor says so when it has read the event to its end.
-    public mutating func usageCoversDelivered() { coveredTokens = estimatedOutputTokens }
+    /// - Parameter before: the completion tokens of ``usage`` before that event; unless there are more now, nothing is covered.
+    public mutating func usageCoversDelivered(since before: Int64) {
+        if (usage?.completionTokens ?? 0) > before { usageCoversDelivered() }
+    }
+
+    private mutating func usageCoversDelivered() { coveredTokens = estimatedOutputTokens }
 
     /// Completion tokens that came after ``usage`` and are not in it, by our own count. Vendors' figures in the middle of a stream are cumulative; those
     /// from before the first text say how it begins (Anthropic's: one token, https://docs.anthropic.com/en/docs/build-with-claude/streaming).
@@ -176,7 +184,8 @@ public struct AnswerProgress: Sendable, Hashable {
         let all = estimatedOutputTokens
         guard let usage, all > coveredTokens else { return 0 }
         let counted = delivered.tokens(by: vocabulary)
-        guard coveredTokens > 0 else { return max(0, counted - usage.output) }
+        // Hidden thoughts are none of what was counted.
+        guard coveredTokens > 0 else { return max(0, counted - max(0, usage.output - usage.reasoning)) }
         let (product, overflowed) = counted.multipliedReportingOverflow(by: all - coveredTokens)
         return overflowed ? all - coveredTokens : product / all
     }

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// How long a file of sound is, before anybody has decoded it: exactly for WAV, else guessed from its size.
+/// How long a file of sound is, before anybody has decoded it: exactly for uncompressed WAV, else guessed from its size.
 public struct AudioLength: Sendable, Hashable {
     /// The likely length in milliseconds.
     public var milliseconds: Int64
@@ -28,13 +28,19 @@ public struct AudioLength: Sendable, Hashable {
         return overflowed ? .max : product / bytesPerSecond + (product % bytesPerSecond > 0 ? 1 : 0)
     }
 
-    /// The byte rate that a WAV file tells in its format chunk, which stands first in practice (RIFF, "fmt ").
+    /// The byte rate of uncompressed sound, from the format chunk of a WAV file, which stands first in practice (RIFF, "fmt "). nil where the rate that the
+    /// file tells is not the product of its parts: decoders go by the parts, so that a false rate would buy hours for a second.
     private static func waveRate(_ head: ByteBuffer) -> Int64? {
         let start = head.readerIndex
-        guard head.getString(at: start, length: 4) == "RIFF", head.getString(at: start + 8, length: 8) == "WAVEfmt ",
-            let rate = head.getInteger(at: start + 28, endianness: .little, as: UInt32.self), rate >= 1_000
+        guard head.getString(at: start, length: 4) == "RIFF", head.getString(at: start + 8, length: 8) == "WAVEfmt " else { return nil }
+        func short(_ offset: Int) -> Int64? { head.getInteger(at: start + offset, endianness: .little, as: UInt16.self).map(Int64.init) }
+        func long(_ offset: Int) -> Int64? { head.getInteger(at: start + offset, endianness: .little, as: UInt32.self).map(Int64.init) }
+        // Whole numbers, fractions, and either with more said further on.
+        guard let tag = short(20), [1, 3, 0xFFFE].contains(tag), let channels = short(22), (1...32).contains(channels),
+            let samples = long(24), (1_000...768_000).contains(samples), let rate = long(28), let bits = short(34), bits % 8 == 0,
+            (8...64).contains(bits), rate == samples * channels * bits / 8
         else { return nil }
-        return Int64(rate)
+        return rate
     }
 
     /// Bytes per second as people record: 32 kbit/s for Opus in Ogg or WebM, 256 kbit/s for FLAC, 128 kbit/s for MP3, AAC and the rest.

@@ -93,6 +93,10 @@ public struct MultipartForm: Sendable, Hashable {
             switch text[..<colon].lowercased() {
             case "content-disposition":
                 let parameters = HeaderParameters(value)
+                // A vendor may take the other one for the field's name.
+                guard part == nil, !parameters.hasTwice, parameters["name*"] == nil else {
+                    throw malformed("a field has more than one Content-Disposition or name")
+                }
                 guard parameters.first == "form-data", let name = parameters["name"] else {
                     throw malformed("a field has no Content-Disposition: form-data with a name")
                 }
@@ -116,6 +120,8 @@ private struct HeaderParameters {
     /// What stands before the first `;`, in lower case.
     private(set) var first = ""
     private var values: [String: String] = [:]
+    /// Some name is given more than once.
+    private(set) var hasTwice = false
 
     init(_ text: Substring.UTF8View) {
         var rest = text
@@ -127,7 +133,13 @@ private struct HeaderParameters {
                 rest = rest.dropFirst()
                 value = rest.first == UInt8(ascii: "\"") ? Self.quoted(&rest) : Self.token(&rest)
             }
-            if isFirst { first = name.lowercased() } else if values[name.lowercased()] == nil { values[name.lowercased()] = value }
+            if isFirst {
+                first = name.lowercased()
+            } else if values[name.lowercased()] == nil {
+                values[name.lowercased()] = value
+            } else {
+                hasTwice = true
+            }
             isFirst = false
             rest = rest.drop { $0 != UInt8(ascii: ";") }.dropFirst()
         }

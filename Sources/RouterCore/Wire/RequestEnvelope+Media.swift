@@ -14,8 +14,9 @@ public struct MediaRequest: Sendable {
     public var audio: AudioLength?
     /// To be ranked.
     public var documents: Int64 = 0
-    /// Tokens of the question that each document is compared with.
+    /// Tokens of the question that each document is compared with, and what they will not exceed.
     public var queryTokens: Int64 = 0
+    public var queryUpperBound: Int64 = 0
     /// Of a picture, where the client said so.
     public var size: String?
     public var quality: String?
@@ -88,7 +89,8 @@ extension RequestEnvelope {
             }
             while let _ = try? cursor.next(bytes) { media.documents += 1 }
             guard let query = member("query") else { throw Rejection("you must provide a query", param: "query") }
-            if query.kind == .string { media.queryTokens = Int64((query.value.count + 3) / 4) }
+            media.queryTokens = Int64((query.value.count + 3) / 4)
+            media.queryUpperBound = Int64(query.value.count)
             isStream = false
         case .moderations: isStream = false
         default: break

@@ -180,7 +180,29 @@ public struct RequestEnvelope: Sendable {
             promptCacheKey = try text(member, bytes, "prompt_cache_key")
         case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:
             providerPreferences = member.value
-        default: break
+        default: try refuseDisguised(member, bytes)
+        }
+    }
+
+    /// Names that the price or the route depends on.
+    private static let ours: Set<String> = [
+        "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user", "models", "session_id", "prompt_cache_key",
+        "provider", "max_output_tokens", "service_tier",
+    ]
+    /// More of them, which are looked up by name where they are needed.
+    private static let more: Set<String> = [
+        "messages", "input", "prompt", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
+    ]
+
+    /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be served as
+    /// the one and charged as the other.
+    private func refuseDisguised(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        let isPlain = member.key.allSatisfy { bytes[$0] < 0x80 && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[$0]) }
+        if isPlain { return }
+        // Upwards first: there are letters beyond ASCII that become one of ours only on that way.
+        let name = JSONText.string(bytes, content: member.key).uppercased().lowercased()
+        if Self.ours.contains(name) || Self.more.contains(name) {
+            throw Rejection("field '\(name)' must be written in small letters", param: name)
         }
     }
 
@@ -208,11 +230,10 @@ public struct RequestEnvelope: Sendable {
     /// not from the vendor. Refused when it spells one of ours.
     private func readDecoded(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         let name = JSONText.string(bytes, content: member.key)
-        let ours: Set<String> = [
-            "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user",
-            "models", "session_id", "prompt_cache_key", "provider", "max_output_tokens", "service_tier",
-        ]
-        if ours.contains(name) { throw Rejection("field '\(name)' must be written without escapes", param: name) }
+        let folded = name.uppercased().lowercased()
+        if Self.ours.contains(folded) || Self.more.contains(folded) {
+            throw Rejection("field '\(name)' must be written without escapes", param: name)
+        }
     }
 
     private mutating func readModel(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {

@@ -73,7 +73,7 @@ public struct Gateway: Sendable {
         let keys = KeyDirectory()
         keys.load(users: users, tokens: try await store.allTokens())
         let catalogue = try await Catalogue.load(store, configuration)
-        _ = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue), now: options.clock.unixSeconds)
+        _ = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
         let prices = PriceBook(try await store.allPrices())
 
         let simulator = try await startDemo(configuration)

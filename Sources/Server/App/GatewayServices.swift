@@ -21,6 +21,8 @@ public final class GatewayServices: Sendable {
     public let reloader: ConfigurationReloader
     let relays: RelayTasks
     let connections: ClientConnectionCount
+    /// Changes of users and keys, one after the other: what is written last is what the directory of keys has last.
+    let keyChanges = AsyncGate()
     public let logger: Logger
     /// Unix seconds.
     public let startedAt: Int64

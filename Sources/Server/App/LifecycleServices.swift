@@ -104,10 +104,23 @@ struct ConfigurationWatcher: Service {
         }
     }
 
+    private static let retry = Duration.seconds(5)
+
+    /// A configuration that is wrong is told once and stays out; one that the ledger could not be asked about is tried until it is in.
     private func reload(_ reason: String) async {
-        services.logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
-        // The reloader logs what is wrong; the old configuration stays.
-        _ = try? await services.reloader.reload()
+        while !Task.isCancelled {
+            services.logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
+            do {
+                try await services.reloader.reload()
+                return
+            } catch is ConfigErrors {
+                return
+            } catch {
+                services.logger.error(
+                    "configuration not reloaded, the old one stays in force; it is tried again in \(Self.retry)", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: Self.retry)
+            }
+        }
     }
 }
 

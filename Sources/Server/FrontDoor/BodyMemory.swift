@@ -8,7 +8,11 @@ final class BodyMemory: Sendable {
     /// So many bodies of the largest size may be held at once.
     static let largestBodies = 16
 
+    /// What may be held however small the largest body is.
+    fileprivate let least: Int
     fileprivate let used = Atomic<Int>(0)
+
+    init(least: Int = 512 * 1024 * 1024) { self.least = least }
 
     var bytes: Int { used.load(ordering: .relaxed) }
 
@@ -27,13 +31,13 @@ final class BodyShare: Sendable {
     /// One caller at a time.
     /// - Parameters:
     ///   - bytes: what the body takes up now.
-    ///   - largest: the largest body that is taken (`server.max_body`).
+    ///   - largest: the largest body that is taken (`server.max_body_bytes`, a gigabyte at most).
     /// - Returns: whether there is room for it.
     func grow(to bytes: Int, largest: Int) -> Bool {
         let more = bytes - size.load(ordering: .relaxed)
         guard more > 0 else { return true }
         let used = memory.used.add(more, ordering: .relaxed).newValue
-        guard used <= BodyMemory.largestBodies.multipliedReportingOverflow(by: largest).partialValue else {
+        guard used <= max(memory.least, BodyMemory.largestBodies * largest) else {
             memory.used.subtract(more, ordering: .relaxed)
             return false
         }

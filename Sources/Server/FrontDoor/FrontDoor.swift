@@ -25,7 +25,7 @@ struct FrontDoor: Sendable {
     let idleTimeout = TimeAmount.seconds(120)
     /// How long a body may take to come; looked at when idleness is.
     let maximumReceiving = TimeAmount.minutes(10)
-    let bodies = BodyMemory()
+    let bodies: BodyMemory
     /// Of a body that nobody wants.
     let maximumDiscarded = 16 * 1024 * 1024
     /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
@@ -35,8 +35,9 @@ struct FrontDoor: Sendable {
     private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
     private let dates = DateHeader()
 
-    init(services: GatewayServices, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
+    init(services: GatewayServices, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, bodies: BodyMemory = BodyMemory()) {
         self.services = services
+        self.bodies = bodies
         var calls: [String: (endpoint: Endpoint, route: String)] = [:]
         for route in GatewayRoutes.all {
             if case .relay(let endpoint) = route.work { calls[route.path] = (endpoint, route.path) }

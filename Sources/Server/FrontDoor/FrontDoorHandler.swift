@@ -109,6 +109,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 begin(call, head, context)
             } else {
                 state = .passing(requestEnded: false, responseEnded: false)
+                receivingSince = lastActivity
                 gate.open()
                 context.fireChannelRead(wrapInboundOut(part))
             }
@@ -413,7 +414,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         noteProgress()
         // Who sends a body byte by byte is not idle, but holds what he has sent.
-        if case .receiving = state, .now() - receivingSince > door.maximumReceiving { return close() }
+        switch state {
+        case .receiving, .passing(requestEnded: false, _):
+            if .now() - receivingSince > door.maximumReceiving { return close() }
+        default: break
+        }
         let rest = lastActivity + door.idleTimeout - .now()
         if isWorking {
             watchIdleness(after: door.idleTimeout)

@@ -45,14 +45,13 @@ enum BalanceHandlers {
         let posting = LedgerPosting(
             userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: reference,
             description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)
+        // Before the money: what cannot be put on record does not happen, and a credit that was booked is not answered with an error.
+        try await services.store.audit(
+            actorID: actor.id, action: "balance.add",
+            detail: JSONValue.object([
+                .init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(reference)),
+            ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
         let result = try await storing("user") { try await services.meter.credit(posting) }
-        if result.isNew {
-            try await services.store.audit(
-                actorID: actor.id, action: "balance.add",
-                detail: JSONValue.object([
-                    .init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(reference)),
-                ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
-        }
         return Envelope.ok(json(result.entry))
     }
 

@@ -32,6 +32,9 @@ struct RequestFields {
         self.members = members
     }
 
+    /// Of all fields that were given, for the audit; never their values.
+    var names: [String] { members.map(\.name) }
+
     /// nil when absent; `.null` stays `.null`.
     subscript(_ name: String) -> JSONValue? { members.last { $0.name == name }?.value }
 
@@ -39,6 +42,8 @@ struct RequestFields {
         guard let value = self[name], !value.isNull else { return nil }
         guard let text = value.stringValue else { throw wrong(name, "a string") }
         guard text.utf8.count <= maximum else { throw wrong(name, "a string of at most \(maximum) bytes") }
+        // PostgreSQL has no such texts, and C's end there.
+        guard !text.utf8.contains(0) else { throw wrong(name, "a string without U+0000") }
         return text
     }
 
@@ -66,7 +71,7 @@ struct RequestFields {
 
     func strings(_ name: String, maximum: Int = 1_000) throws -> [String]? {
         guard let value = self[name], !value.isNull else { return nil }
-        guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue != nil }) else {
+        guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue.map { !$0.utf8.contains(0) } ?? false }) else {
             throw wrong(name, "an array of at most \(maximum) strings")
         }
         return list.compactMap(\.stringValue)

@@ -10,6 +10,8 @@ enum StatusHandlers {
     static func reload(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         do {
             let warnings = try await services.reloader.reload()
+            try await services.store.audit(
+                actorID: try context.user().id, action: "config.reload", detail: "{}", clientIP: context.clientIP, at: services.clock.unixSeconds)
             return Envelope.ok(["warnings": .array(warnings.map { .string($0.description) })])
         } catch {
             throw ManagementError.badRequest("the configuration was not reloaded: \(error)")

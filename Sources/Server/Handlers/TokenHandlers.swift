@@ -60,16 +60,37 @@ enum TokenHandlers {
         change.models = try models(fields)
         change.limits = try limits(fields)
         let prepared = change
-        let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared) }
-        services.keys.upsert(changed)
+        let changed = try await services.keyChanges.run {
+            let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared) }
+            services.keys.upsert(changed)
+            return changed
+        }
+        try await audit("token.change", token, fields.names, context, services)
         return Envelope.ok(json(changed))
     }
 
     static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let token = try await owned(context, services)
-        try await storing("token") { try await services.store.deleteToken(id: token.id) }
-        services.keys.remove(tokenID: token.id)
+        try await services.keyChanges.run {
+            try await storing("token") { try await services.store.deleteToken(id: token.id) }
+            services.keys.remove(tokenID: token.id)
+        }
+        try await audit("token.delete", token, [], context, services)
         return Envelope.ok(.null)
+    }
+
+    /// What an admin does to the keys of others.
+    private static func audit(
+        _ action: String, _ token: Token, _ fields: [String], _ context: GatewayContext, _ services: GatewayServices
+    ) async throws {
+        let actor = try context.user()
+        guard actor.id != token.userID else { return }
+        try await services.store.audit(
+            actorID: actor.id, action: action,
+            detail: JSONValue.object([
+                .init("token_id", .integer(token.id)), .init("user_id", .integer(token.userID)),
+                .init("fields", .array(fields.map { .string($0) })),
+            ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
     }
 
     /// Somebody else's key looks like one that does not exist.

@@ -53,7 +53,7 @@ enum UserHandlers {
     private static func hashing<Value>(_ work: () async throws -> Value) async throws -> Value {
         do {
             return try await work()
-        } catch is PasswordHasher.Busy {
+        } catch is PasswordQueue.Busy {
             throw ManagementError(
                 .serviceUnavailable, "too many passwords are being checked; try again in a few seconds", headers: [.retryAfter: "3"])
         }
@@ -126,10 +126,10 @@ enum UserHandlers {
     static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let actor = try context.user()
         let id = try context.pathID()
-        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
         let fields = try await RequestFields(
             request, allowed: ["username", "password", "display_name", "email", "group", "role", "status", "limits"],
             hints: noBalance)
+        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
         try checkAuthority(over: target, by: actor)
         var change = UserChange()
         change.username = try fields.string("username")
@@ -153,10 +153,13 @@ enum UserHandlers {
             change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
         }
         let prepared = change
-        let user = try await storing("user") { try await services.store.changeUser(id: id, prepared) }
+        let user = try await services.keyChanges.run {
+            let user = try await storing("user") { try await services.store.changeUser(id: id, prepared) }
+            services.keys.upsert(user)
+            return user
+        }
         if change.passwordHash != nil || change.status == .disabled { try await services.store.removeAccessTokens(userID: id) }
-        services.keys.upsert(user)
-        try await audit("user.change", id, actor, context, services)
+        try await audit("user.change", id, actor, context, services, fields: fields.names)
         return Envelope.ok(json(user))
     }
 
@@ -166,8 +169,10 @@ enum UserHandlers {
         guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
         guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves") }
         try checkAuthority(over: target, by: actor)
-        try await storing("user") { try await services.store.deleteUser(id: id) }
-        services.keys.remove(userID: id)
+        try await services.keyChanges.run {
+            try await storing("user") { try await services.store.deleteUser(id: id) }
+            services.keys.remove(userID: id)
+        }
         try await audit("user.delete", id, actor, context, services)
         return Envelope.ok(.null)
     }
@@ -226,10 +231,12 @@ enum UserHandlers {
     }
 
     private static func audit(
-        _ action: String, _ id: Int64, _ actor: User, _ context: GatewayContext, _ services: GatewayServices
+        _ action: String, _ id: Int64, _ actor: User, _ context: GatewayContext, _ services: GatewayServices, fields: [String] = []
     ) async throws {
+        var detail: [JSONValue.Member] = [.init("user_id", .integer(id))]
+        if !fields.isEmpty { detail.append(.init("fields", .array(fields.map { .string($0) }))) }
         try await services.store.audit(
-            actorID: actor.id, action: action, detail: JSONValue.object([.init("user_id", .integer(id))]).text,
+            actorID: actor.id, action: action, detail: JSONValue.object(detail).text,
             clientIP: context.clientIP, at: services.clock.unixSeconds)
     }
 

@@ -52,7 +52,11 @@ struct KeyPrincipal: Sendable {
             || models.contains { $0 == model || ($0.hasSuffix("*") && model.hasPrefix($0.dropLast())) }
     }
 
-    func allows(address: String) -> Bool { addresses.isEmpty || addresses.contains { $0.contains(address) } }
+    func allows(address: String) -> Bool {
+        if addresses.isEmpty { return true }
+        let bytes = AddressRange.bytes(of: address)
+        return bytes.map { bytes in addresses.contains { $0.contains(bytes) } } ?? false
+    }
 }
 
 /// An address or a block of them: `10.0.0.7`, `10.0.0.0/8`, `2001:db8::/32`.
@@ -72,8 +76,10 @@ struct AddressRange: Sendable, Hashable {
         }
     }
 
-    func contains(_ address: String) -> Bool {
-        guard let other = Self.bytes(of: address), other.count == bytes.count else { return false }
+    func contains(_ address: String) -> Bool { Self.bytes(of: address).map(contains) ?? false }
+
+    fileprivate func contains(_ other: [UInt8]) -> Bool {
+        guard other.count == bytes.count else { return false }
         for bit in 0..<prefix {
             let mask = UInt8(0x80 >> (bit % 8))
             if bytes[bit / 8] & mask != other[bit / 8] & mask { return false }
@@ -81,10 +87,15 @@ struct AddressRange: Sendable, Hashable {
         return true
     }
 
-    private static func bytes(of address: String) -> [UInt8]? {
+    /// Four bytes, or sixteen. An IPv4 client of a socket that takes both kinds comes as `::ffff:10.0.0.7` and is what it was.
+    fileprivate static func bytes(of address: String) -> [UInt8]? {
         var four = in_addr()
         if inet_pton(AF_INET, address, &four) == 1 { return withUnsafeBytes(of: four) { Array($0) } }
         var six = in6_addr()
-        return inet_pton(AF_INET6, address, &six) == 1 ? withUnsafeBytes(of: six) { Array($0) } : nil
+        guard inet_pton(AF_INET6, address, &six) == 1 else { return nil }
+        let bytes = withUnsafeBytes(of: six) { Array($0) }
+        return bytes.starts(with: mapped) ? Array(bytes.dropFirst(mapped.count)) : bytes
     }
+
+    private static let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
 }

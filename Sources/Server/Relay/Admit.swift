@@ -19,8 +19,20 @@ struct Admit: Sendable {
             try await take(admission.hold, accepted)
             return admission
         }
+        try Self.refuseStoredContext(question.envelope)
         let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: metering)
         return try await strict(accepted, question.envelope, question.planned, priced, bound)
+    }
+
+    /// What lies with the vendor is part of the prompt and of its price, and nobody here knows how long it is.
+    private static func refuseStoredContext(_ envelope: RequestEnvelope) throws(APIError) {
+        guard envelope.endpoint == .responses else { return }
+        for (name, member) in [
+            ("previous_response_id", envelope.member("previous_response_id")), ("conversation", envelope.member("conversation")),
+            ("prompt", envelope.member("prompt")),
+        ] where member.map({ $0.kind != .null }) ?? false {
+            throw APIError.badRequest("'\(name)' cannot be used with strict admission (metering.admission): send the whole input", param: name)
+        }
     }
 
     private func priced(_ accepted: Accepted, _ question: PlannedRequest) -> [PricedCandidate] {

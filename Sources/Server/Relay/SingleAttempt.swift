@@ -108,7 +108,9 @@ struct SingleAttempt: Sendable {
     private var disconnectPolicy: GatewayConfiguration.DisconnectPolicy {
         let configured = admission.accepted.snapshot.configuration.metering.onClientDisconnect
         guard configured == .auto else { return configured }
-        let stops = admission.envelope.isStream && candidate.route.channel.provider.billing.cancelStopsBilling
+        // The last preview of a picture is nearly the picture: whoever leaves then still pays what the vendor says of the whole.
+        let isPicture = admission.envelope.endpoint == .images
+        let stops = admission.envelope.isStream && !isPicture && candidate.route.channel.provider.billing.cancelStopsBilling
         return stops ? .cancel : .drain
     }
 

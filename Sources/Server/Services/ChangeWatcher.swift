@@ -18,20 +18,33 @@ struct ChangeWatcher: Service {
             for await batch in changes {
                 // All prices are read at once, however many have changed: a sync changes hundreds.
                 let changes = batch.map { $0.topic == .prices ? StoreChange(topic: .prices, subject: "") : $0 }
-                for change in Set(changes) { await self.apply(change) }
+                await self.apply(Set(changes))
             }
         }
     }
 
-    private func apply(_ change: StoreChange) async {
-        do {
-            try await take(change)
-        } catch {
-            // It comes again with the next look, or with everything when the database is back.
-            services.logger.warning(
-                "a change made elsewhere could not be read", metadata: ["topic": "\(change.topic)", "error": "\(error)"])
+    /// The feed tells each change once, so what cannot be read now is tried again: a key that was taken away elsewhere must not stay here. Longer than the
+    /// pool keeps back after a failure; when the database was away for longer, the feed has lost its connection too and tells everything anew. What is told
+    /// meanwhile waits in the feed.
+    private func apply(_ changes: Set<StoreChange>) async {
+        var left = changes
+        for _ in 0..<Self.tries where !Task.isCancelled && !left.isEmpty {
+            for change in left {
+                do {
+                    try await take(change)
+                    left.remove(change)
+                } catch {
+                    services.logger.warning(
+                        "a change made elsewhere could not be read; it is tried again",
+                        metadata: ["topic": "\(change.topic)", "error": "\(error)"])
+                }
+            }
+            if !left.isEmpty { try? await Task.sleep(for: Self.retry) }
         }
     }
+
+    private static let retry = Duration.seconds(1)
+    private static let tries = 15
 
     private func take(_ change: StoreChange) async throws {
         let id = change.subject.split(separator: " ").first.flatMap { Int64($0) } ?? 0
@@ -39,9 +52,13 @@ struct ChangeWatcher: Service {
         let isOurs = change.subject.hasSuffix(" " + services.meter.holder.gatewayID)
         switch change.topic {
         case .users:
-            if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
+            try await services.keyChanges.run {
+                if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
+            }
         case .tokens:
-            if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
+            try await services.keyChanges.run {
+                if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
+            }
         // A first price may be what a model of a vendor's list was waiting for.
         case .prices: try await services.reloader.catalogueChanged()
         case .settings:
@@ -53,7 +70,9 @@ struct ChangeWatcher: Service {
         case .recall: if !isOurs { try await services.meter.recall(id) }
         case .freed: if !isOurs { services.meter.wake(id) }
         case .everything:
-            services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
+            try await services.keyChanges.run {
+                services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
+            }
             try await services.reloader.catalogueChanged()
             try await readSwitches()
         }

@@ -17,7 +17,7 @@ public actor ConfigurationReloader {
     private let builtinBaseURL: String?
     /// As the files have it, without what vendors' lists add.
     private var configuration: GatewayConfiguration
-    /// Counts reloads.
+    /// Counts what was taken up.
     private var generation = 0
 
     init(
@@ -41,8 +41,26 @@ public actor ConfigurationReloader {
     /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices cannot be stored; the old one runs on in both cases.
     @discardableResult
     public func reload() async throws -> [Diagnostic] {
+        var changed = 0
+        while true {
+            // Another reload that comes first has read files of its own, perhaps older ones; then this is done over it.
+            let seen = generation
+            let configuration = try read()
+            let catalogue = try await Catalogue.load(store, configuration)
+            let rows = PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices())
+            changed += try await store.seedPrices(rows, now: clock.unixSeconds)
+            guard try await take(configuration, catalogue, onlyIn: seen) else { continue }
+            logger.notice(
+                "configuration reloaded",
+                metadata: ["channels": "\(configuration.routes.channels.count)", "prices_changed": "\(changed)"])
+            for warning in configuration.warnings { logger.warning("\(warning)") }
+            return configuration.warnings
+        }
+    }
+
+    private func read() throws(ConfigErrors) -> GatewayConfiguration {
         let configuration: GatewayConfiguration
-        do {
+        do throws(ConfigErrors) {
             // `.env` is read again: a key that was added there is a reason to reload.
             let merged = DotEnv.load(directory: ".", environment: environment)
             configuration = try ConfigLoader(environment: merged).reload(path: path, keeping: self.configuration.providers)
@@ -54,16 +72,7 @@ public actor ConfigurationReloader {
         if GatewaySnapshot.needsBuiltin(configuration), builtinBaseURL == nil {
             logger.warning("the demo channel was added after the start and stays off until a restart")
         }
-        let catalogue = try await Catalogue.load(store, configuration)
-        let changed = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue), now: clock.unixSeconds)
-        // Also what a command has written beside us.
-        prices.replaceAll(try await store.allPrices())
-        try await take(configuration, catalogue)
-        logger.notice(
-            "configuration reloaded",
-            metadata: ["channels": "\(configuration.routes.channels.count)", "prices_changed": "\(changed)"])
-        for warning in configuration.warnings { logger.warning("\(warning)") }
-        return configuration.warnings
+        return configuration
     }
 
     /// Takes up what a sync with vendors' lists has written: prices, and models that no file lists.
@@ -73,26 +82,28 @@ public actor ConfigurationReloader {
         var isDone = false
         while !isDone {
             let seen = generation
-            let catalogue = try await Catalogue.load(store, configuration)
-            prices.replaceAll(try await store.allPrices())
-            isDone = try await take(configuration, catalogue, onlyIn: seen)
+            isDone = try await take(configuration, try await Catalogue.load(store, configuration), onlyIn: seen)
         }
     }
 
-    /// - Returns: false when another reload came first, where that matters.
-    @discardableResult
-    private func take(_ configuration: GatewayConfiguration, _ catalogue: Catalogue, onlyIn seen: Int? = nil) async throws -> Bool {
-        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices)
+    /// Prices and routes change together: everything that has to be asked for is asked before.
+    /// - Returns: false when another reload came first.
+    private func take(_ configuration: GatewayConfiguration, _ catalogue: Catalogue, onlyIn seen: Int) async throws -> Bool {
+        let changes = prices.changeCount
+        // Also what a command has written beside us.
+        let rows = try await store.allPrices()
+        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: PriceBook(rows))
         let known = Set(snapshots.snapshot.configuration.routes.channels.map(\.id))
         // Before the swap: a channel that an operator has switched off does not come back for a moment.
         let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
         try await ChannelSwitches(store: store, health: health).load(new)
-        if let seen, seen != generation { return false }
+        guard seen == generation else { return false }
+        generation += 1
         let old = snapshots.snapshot.configuration.routes
+        prices.replaceAll(rows, since: changes)
         snapshots.replace(snapshot)
         health.apply(snapshot.configuration.routes, replacing: old)
         self.configuration = configuration
-        if seen == nil { generation += 1 }
         return true
     }
 }

@@ -6,6 +6,9 @@ struct KeyLimits: Sendable {
     var addresses: [AddressRange] = []
     var budgets: [BudgetWindow: NanoUSD] = [:]
 
+    /// Each request with the key is compared with all of them.
+    private static let maximumAddresses = 100
+
     /// Of text that was validated when it was stored; what cannot be read limits nothing.
     init(stored text: String) {
         guard text != "{}", let value = try? JSONValue(parsing: ByteBuffer(string: text)) else { return }
@@ -31,8 +34,8 @@ struct KeyLimits: Sendable {
             switch member.name {
             case "budget": try validateBudget(member.value)
             case "allowed_ips" where allowsAddresses:
-                guard let list = member.value.arrayValue, list.allSatisfy({ $0.stringValue.flatMap(AddressRange.init) != nil }) else {
-                    throw ManagementError.badRequest("'limits.allowed_ips' must be an array of addresses or blocks such as 10.0.0.0/8")
+                guard let list = member.value.arrayValue, list.count <= maximumAddresses, list.allSatisfy({ $0.stringValue.flatMap(AddressRange.init) != nil }) else {
+                    throw ManagementError.badRequest("'limits.allowed_ips' must be an array of at most \(maximumAddresses) addresses or blocks such as 10.0.0.0/8")
                 }
             default: throw ManagementError.badRequest("unknown limit '\(member.name)'; allowed: \(allowed)")
             }

@@ -177,8 +177,9 @@ public final class Meter: Sendable {
                 throw MeterError.unknownUser
             }
             book.withLock { $0.leased(userID, state, validUntil: validity(from: asked), now: asked) }
-            let has = account(userID)?.available ?? .zero
-            exhausted.withLock { $0[userID] = has < needed ? clock.monotonic.advanced(by: Self.exhaustion) : nil }
+            let isFree = state.balance > ((try? state.lease.adding(state.leasedElsewhere)) ?? .zero)
+            let isEnough = isFree || account(userID).map { $0.available >= needed } ?? false
+            exhausted.withLock { $0[userID] = isEnough ? nil : clock.monotonic.advanced(by: Self.exhaustion) }
         }
     }
 

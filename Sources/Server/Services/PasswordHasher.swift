@@ -13,38 +13,14 @@ enum PasswordHasher {
     private static let rounds = 1 << 15
     private static let blockSize = 8
     private static let parallelism = 1
-    private static let pool: NIOThreadPool = {
-        let pool = NIOThreadPool(numberOfThreads: 2)
-        pool.start()
-        return pool
-    }()
-
-    /// How many passwords may wait for a thread; each takes a tenth of a second. More are refused, or logins nobody is waiting for any more would keep both
-    /// threads busy for hours.
-    static let maximumWaiting = 64
-    private static let waiting = Mutex(0)
-
-    /// Too many passwords wait already.
-    struct Busy: Error {}
-
-    /// - Throws: ``Busy``.
-    private static func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-        let isTaken = waiting.withLock { count in
-            guard count < maximumWaiting else { return false }
-            count += 1
-            return true
-        }
-        guard isTaken else { throw Busy() }
-        defer { waiting.withLock { $0 -= 1 } }
-        return try await pool.runIfActive(work)
-    }
+    private static let queue = PasswordQueue(threads: 2, maximumWaiting: 64)
 
     /// What an unknown user is checked against, so that a wrong name costs the same time as a wrong password.
     private static let decoy = Mutex<String?>(nil)
 
-    /// - Throws: ``Busy``.
+    /// - Throws: ``PasswordQueue/Busy``.
     static func hash(_ password: String) async throws -> String {
-        try await run {
+        try await queue.run {
             var salt = [UInt8](repeating: 0, count: 16)
             var generator = SystemRandomNumberGenerator()
             for index in salt.indices { salt[index] = UInt8.random(in: 0...255, using: &generator) }
@@ -54,7 +30,7 @@ enum PasswordHasher {
     }
 
     /// - Parameter encoded: nil for an unknown user.
-    /// - Throws: ``Busy``.
+    /// - Throws: ``PasswordQueue/Busy``.
     static func verify(_ password: String, against encoded: String?) async throws -> Bool {
         let reference: String
         if let encoded, !encoded.isEmpty {
@@ -66,7 +42,7 @@ enum PasswordHasher {
             decoy.withLock { $0 = fresh }
             reference = fresh
         }
-        let matches = try await run { try check(password, reference) }
+        let matches = try await queue.run { try check(password, reference) }
         return matches && encoded?.isEmpty == false
     }
 
@@ -86,5 +62,36 @@ enum PasswordHasher {
             from: Array(password.utf8), salt: salt, outputByteCount: 32, rounds: n, blockSize: r, parallelism: p,
             maxMemory: 256 * 1024 * 1024)
         return key.withUnsafeBytes { Array($0) }
+    }
+}
+
+/// Threads for work on passwords, and a bound on how much of it waits: logins that nobody is waiting for any more would keep them busy for hours.
+final class PasswordQueue: Sendable {
+    /// Too many wait already.
+    struct Busy: Error {}
+
+    private let pool: NIOThreadPool
+    private let maximumWaiting: Int
+    private let waiting = Mutex(0)
+
+    init(threads: Int, maximumWaiting: Int) {
+        pool = NIOThreadPool(numberOfThreads: threads)
+        self.maximumWaiting = maximumWaiting
+        pool.start()
+    }
+
+    /// Waits for what runs; nothing runs afterwards.
+    func stop() async throws { try await pool.shutdownGracefully() }
+
+    /// - Throws: ``Busy``, and what the work throws.
+    func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        let isTaken = waiting.withLock { count in
+            guard count < maximumWaiting else { return false }
+            count += 1
+            return true
+        }
+        guard isTaken else { throw Busy() }
+        defer { waiting.withLock { $0 -= 1 } }
+        return try await pool.runIfActive(work)
     }
 }

@@ -5,23 +5,49 @@ import Synchronization
 
 /// The price table in memory: what requests read. Loaded from `model_pricing` at start, changed with it.
 public final class PriceBook: Sendable {
-    private let rows: Mutex<[String: PricingRow]>
+    private struct State {
+        var rows: [String: PricingRow]
+        /// Rows that were changed one by one, with the number of the change.
+        var changes: [String: (number: Int, row: PricingRow)] = [:]
+        var number = 0
+    }
+    private let state: Mutex<State>
 
     public init(_ rows: [PricingRow] = []) {
-        self.rows = Mutex(Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last })
+        state = Mutex(State(rows: Self.table(rows)))
     }
 
-    public func row(_ model: String) -> PricingRow? { rows.withLock { $0[model] } }
+    private static func table(_ rows: [PricingRow]) -> [String: PricingRow] {
+        Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last }
+    }
+
+    public func row(_ model: String) -> PricingRow? { state.withLock { $0.rows[model] } }
 
     /// Sorted by name.
-    public var all: [PricingRow] { rows.withLock { Array($0.values) }.sorted { $0.modelName < $1.modelName } }
+    public var all: [PricingRow] { state.withLock { Array($0.rows.values) }.sorted { $0.modelName < $1.modelName } }
 
     /// From the next request on this price holds; requests in flight keep theirs.
-    public func update(_ row: PricingRow) { rows.withLock { $0[row.modelName] = row } }
+    public func update(_ row: PricingRow) {
+        state.withLock { state in
+            guard row.version >= state.rows[row.modelName]?.version ?? 0 else { return }
+            state.number += 1
+            state.rows[row.modelName] = row
+            state.changes[row.modelName] = (state.number, row)
+        }
+    }
 
-    public func replaceAll(_ rows: [PricingRow]) {
-        let table = Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last }
-        self.rows.withLock { $0 = table }
+    /// How many changes there have been: to be asked before a table is read that is to replace this one.
+    public var changeCount: Int { state.withLock { $0.number } }
+
+    /// - Parameter since: ``changeCount`` from before the rows were read. What was changed meanwhile is newer than they are, and stays.
+    public func replaceAll(_ rows: [PricingRow], since: Int) {
+        let table = Self.table(rows)
+        state.withLock { state in
+            state.rows = table
+            for (model, change) in state.changes where change.number > since {
+                if change.row.version >= table[model]?.version ?? 0 { state.rows[model] = change.row }
+            }
+        }
     }
 }
 

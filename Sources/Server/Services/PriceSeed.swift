@@ -4,15 +4,20 @@ import Storage
 
 /// Price rows from provider files.
 enum PriceSeed {
-    static func rows(of configuration: GatewayConfiguration, _ catalogue: Catalogue) -> [PricingRow] {
+    /// - Parameter current: the rows as they are.
+    static func rows(of configuration: GatewayConfiguration, _ catalogue: Catalogue, current: [PricingRow]) -> [PricingRow] {
         let used = Set(configuration.routes.channels.filter(\.isEnabled).map(\.provider.name))
-        return rows(of: configuration.providers, inUse: used, catalogue)
+        let owners = Dictionary(current.map { ($0.modelName, $0.provider) }) { _, last in last }
+        return rows(of: configuration.providers, inUse: used, catalogue, owners: owners)
     }
 
     /// One row per model that has a price. When two files price one model, a provider that an enabled channel uses comes before one that
     /// nobody uses, so that a vendor's file alone cannot set another's price; then the first by name wins, so that the result does not
     /// depend on the order of reading. What a sync with the winner's own list has written is left as it is.
-    static func rows(of providers: [ProviderSpec], inUse: Set<String>, _ catalogue: Catalogue = Catalogue()) -> [PricingRow] {
+    /// - Parameter owners: whose price each model has now; another's does not stay when the winner is back.
+    static func rows(
+        of providers: [ProviderSpec], inUse: Set<String>, _ catalogue: Catalogue = Catalogue(), owners: [String: String] = [:]
+    ) -> [PricingRow] {
         func rank(_ provider: ProviderSpec) -> (Int, String) { (inUse.contains(provider.name) ? 0 : 1, provider.name) }
         var rows: [String: PricingRow] = [:]
         for provider in providers.sorted(by: { rank($0) < rank($1) }) {
@@ -27,7 +32,8 @@ enum PriceSeed {
         return rows.values.compactMap { row in
             guard let entry = catalogue.entry(row.provider, row.modelName) else { return row }
             // A list without prices still knows names and limits better than the file.
-            return entry.hasPrice ? nil : row.with(entry.model)
+            let isOwn = owners[row.modelName].map { $0 == row.provider } ?? true
+            return entry.hasPrice && isOwn ? nil : row.with(entry.model)
         }.sorted { $0.modelName < $1.modelName }
     }
 }
@@ -42,8 +48,8 @@ extension PricingRow {
         guard var price = model.price else { return row }
         row.description = model.description ?? row.description
         if price.basis == row.price.basis, price.rates.input == row.price.rates.input, price.rates.output == row.price.rates.output {
-            // Lists tell no tiers of size or service, no one-hour cache writes and no audio output; what is known of them holds while the base prices do.
-            price.tiers = row.price.tiers
+            // Most lists tell no tiers of size or service, no one-hour cache writes and no audio output; what is known of them holds while the base prices do.
+            if price.tiers.isEmpty { price.tiers = row.price.tiers }
             price.serviceTiers = row.price.serviceTiers
             price.rates.cacheWrite1h = price.rates.cacheWrite1h ?? row.price.rates.cacheWrite1h
             price.rates.audioOutput = price.rates.audioOutput ?? row.price.rates.audioOutput

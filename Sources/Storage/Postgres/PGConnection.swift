@@ -87,14 +87,14 @@ struct PGConnection: ~Copyable {
     init(url: Secret) throws(PGError) {
         let base = url.reveal()
         let keywords = [
-            "dbname", "connect_timeout", "application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
-            "tcp_user_timeout", "options",
+            "connect_timeout", "application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
+            "tcp_user_timeout", "options", "dbname",
         ]
         // A URL in `dbname` is expanded; what it says itself wins over what stands before it, so ours are defaults.
         // A server that is gone without a word is noticed within a quarter of a minute, whether we wait for its answer or it for our question.
         let values = [
-            base, "5", "apirouter", "UTF8", "15", "5", "3", "15000",
-            "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+            "5", "apirouter", "UTF8", "15", "5", "3", "15000",
+            "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000", base,
         ]
         let opened = CStrings.with(keywords) { names in
             CStrings.with(values) { texts in PQconnectdbParams(names, texts, 1) }
@@ -133,6 +133,10 @@ struct PGConnection: ~Copyable {
     mutating func execute(_ sql: String, _ parameters: [any PGParameter] = []) throws(PGError) -> PGResult {
         let name = try statement(sql, parameters.count)
         let texts = parameters.map(\.parameterText)
+        // It would end there, and be another text.
+        guard texts.allSatisfy({ $0?.utf8.contains(0) != true }) else {
+            throw PGError(state: "22021", constraint: "", message: "a text with U+0000 cannot be stored", isConnectionLost: false)
+        }
         let result = CStrings.with(texts) { values in
             PQexecPrepared(handle, name, Int32(texts.count), values, nil, nil, 0)
         }
@@ -169,10 +173,12 @@ struct PGConnection: ~Copyable {
         default:
             func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
             let message = text(apir_error_message(result))
+            let state = text(apir_error_state(result))
             throw PGError(
-                state: text(apir_error_state(result)), constraint: text(apir_error_constraint(result)),
+                state: state, constraint: text(apir_error_constraint(result)),
                 message: message.isEmpty ? text(PQerrorMessage(handle)) : message,
-                isConnectionLost: PQstatus(handle) != CONNECTION_OK)
+                // "cached plan must not change result type": another version has migrated a table; a new connection plans anew.
+                isConnectionLost: PQstatus(handle) != CONNECTION_OK || state == "0A000")
         }
     }
 

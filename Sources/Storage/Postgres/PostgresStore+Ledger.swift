@@ -142,7 +142,8 @@ extension PostgresStore {
             }
             let entry = try Self.insertEntry(posting, &session)
             // What is taken from a balance must not be spent from leases: everybody gives back what is not in use.
-            if posting.amount.isNegative { try session.execute("SELECT announce('recall', $1)", ["\(posting.userID) admin"]) }
+            // What comes in may be waited for by requests at any gateway.
+            try session.execute("SELECT announce($1, $2)", [posting.amount.isNegative ? "recall" : "freed", "\(posting.userID) admin"])
             return (entry, true)
         }
     }

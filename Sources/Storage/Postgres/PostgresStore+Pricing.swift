@@ -36,6 +36,7 @@ extension PostgresStore {
             try Self.lockPrices(&session)
             let old = try session.rows("SELECT * FROM model_pricing WHERE model_name = $1", [row.modelName]).first
                 .map { try PricingColumns.row($0) }
+            try row.checkVersion(over: old)
             return try Self.save(row, over: old, isEdited: true, now: now, &session)
         }
     }

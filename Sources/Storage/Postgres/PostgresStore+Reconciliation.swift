@@ -61,7 +61,7 @@ extension PostgresStore {
             else { return }
             try session.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", [try user.int("user_id")])
             let row = try session.rows(
-                "SELECT * FROM reconciliations WHERE request_id = $1 AND state <> 'resolved' FOR UPDATE", [id.description]
+                "SELECT * FROM reconciliations WHERE request_id = $1 AND state = 'pending' FOR UPDATE", [id.description]
             ).first
             guard let row else { return }
             let estimate = try Decoding.reconciliation(row)
@@ -119,6 +119,10 @@ extension PostgresStore {
                 LedgerPosting(
                     userID: user, amount: try Correction.refundAmount(amount, charged: charged, reference: reference), kind: .refund,
                     referenceID: reference, description: description, createdAt: now), &session)
+            // What was given back is not corrected any more.
+            try session.execute(
+                "UPDATE reconciliations SET state = 'unresolved', note = $1 WHERE request_id = $2 AND state = 'pending'",
+                [Correction.refunded, reference])
             return (entry, true)
         }
     }

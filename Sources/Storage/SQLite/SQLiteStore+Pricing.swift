@@ -42,6 +42,7 @@ extension SQLiteStore {
             let old = try Row.fetchOne(
                 db, sql: "SELECT * FROM model_pricing WHERE model_name = ?", arguments: [row.modelName]
             ).map { try PricingColumns.row($0) }
+            try row.checkVersion(over: old)
             return try PricingColumns.save(row, over: old, isEdited: true, now: now, db)
         }
     }

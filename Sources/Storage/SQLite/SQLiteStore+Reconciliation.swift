@@ -60,7 +60,7 @@ extension SQLiteStore {
         try await write { db in
             guard
                 let row = try Row.fetchOne(
-                    db, sql: "SELECT * FROM reconciliations WHERE request_id = ? AND state <> 'resolved'", arguments: [id.description])
+                    db, sql: "SELECT * FROM reconciliations WHERE request_id = ? AND state = 'pending'", arguments: [id.description])
             else { return }
             let estimate = try Decoding.reconciliation(row)
             let difference = try estimate.charge.subtracting(charge)
@@ -112,6 +112,10 @@ extension SQLiteStore {
                 LedgerPosting(
                     userID: user, amount: try Correction.refundAmount(amount, charged: charged, reference: reference), kind: .refund,
                     referenceID: reference, description: description, createdAt: now), db)
+            // What was given back is not corrected any more.
+            try db.execute(
+                sql: "UPDATE reconciliations SET state = 'unresolved', note = ? WHERE request_id = ? AND state = 'pending'",
+                arguments: [Correction.refunded, reference])
             return (entry, true)
         }
     }
