@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tables and plots from a file of rows: `Benchmarks/report.py Benchmarks/results/NAME.jsonl` writes results/NAME/report.md and its SVGs.
 
+Several files are the sittings of one run, in the order of their time: of a case that was measured in more than one, the last counts.
 With --readme the short tables go into Benchmarks/README.md as well, between its markers.
 """
 
@@ -14,8 +15,8 @@ from harness.rows import Results
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def write_report(path):
-    results = Results(path)
+def write_report(path, earlier):
+    results = Results(path, earlier)
     folder = path.removesuffix(".jsonl")
     os.makedirs(folder, exist_ok=True)
     plots = {}
@@ -45,12 +46,12 @@ def into_readme(results, name):
 def main(arguments):
     readme = "--readme" in arguments
     paths = [word for word in arguments if not word.startswith("--")]
-    if len(paths) != 1 or not os.path.exists(paths[0]):
+    if not paths or not all(map(os.path.exists, paths)):
         sys.exit(__doc__)
-    results, report = write_report(paths[0])
+    results, report = write_report(paths[-1], paths[:-1])
     print(f"tables and plots: {report}")
     if readme:
-        into_readme(results, os.path.basename(paths[0]).removesuffix(".jsonl"))
+        into_readme(results, os.path.basename(paths[-1]).removesuffix(".jsonl"))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,19 @@ ORDER = ["direct", "nginx", "haproxy", "apirouter-off", "apirouter", "apirouter-
 
 
 class Results:
-    def __init__(self, path):
+    def __init__(self, path, earlier=()):
+        """`earlier` are files of the same run's earlier sittings: of a case that was measured again, the last measurement counts."""
         self.header, self.rows, self.setups, self.unavailable, self.ended = {}, [], {}, {}, None
+        self.sittings = []
+        self.paths = [*earlier, path]
+        for sitting in (*earlier, path):
+            before, self.rows, self.ended = self.rows, [], None
+            self.read(sitting)
+            again = {row["case"] for row in self.rows}
+            self.rows = [row for row in before if row["case"] not in again] + self.rows
+            self.sittings.append((self.header, sorted(again)))
+
+    def read(self, path):
         with open(path) as file:
             for line in file:
                 row = json.loads(line)
@@ -23,6 +34,12 @@ class Results:
                     self.unavailable[row["gateway"]] = row["reason"]
                 elif kind == "end":
                     self.ended = row["seconds"]
+
+    def cases_of(self, sitting):
+        """The cases whose rows are of this sitting and no later one."""
+        later = [cases for header, cases in self.sittings[[header for header, _ in self.sittings].index(sitting) + 1:]]
+        mine = next(cases for header, cases in self.sittings if header is sitting)
+        return [case for case in mine if not any(case in cases for cases in later)]
 
     def of(self, case, **equal):
         return [row for row in self.rows if row["case"] == case and all(row.get(k) == v for k, v in equal.items())]

@@ -1,5 +1,7 @@
 """The parts of a report, each from the rows of its case; a case that was not run leaves no trace but in the list of cases."""
 
+import os
+
 from . import svg
 from .goals import goals
 from .rows import exceedance, table
@@ -14,6 +16,12 @@ def ratio(value, base):
     return "–" if not value or not base else f"{value / base:.2f}" if value / base < 100 else f"{value / base:,.0f}"
 
 
+def began(header):
+    changed = " with uncommitted changes" if header["uncommitted"] else ""
+    return (f"{header['began']}, commit `{header['commit'][:10]}` of {header['commit_date'][:10]}{changed} "
+            f"(`{header['build']}`, program {header['program']['sha256']})")
+
+
 def heading(results, name):
     h = results.header
     quiet = "" if h["quiet"] else (f"**The machine was busy** ({h['busy_before']:.0%} used by others, load average {h['load_before']}): these rows show that the harness "
@@ -22,8 +30,10 @@ def heading(results, name):
     quick = " Quick run: short measurements." if h["quick"] else ""
     rows = [[n, s["version"], s["setup"]] for n, s in results.setups.items()]
     text = f"# {name}\n\n{quiet}{unfinished}"
-    text += (f"{h['began']}, commit `{h['commit'][:10]}` of {h['commit_date'][:10]}{' with uncommitted changes' if h['uncommitted'] else ''} "
-             f"(`{h['build']}`, program {h['program']['sha256']}), {h['cores']} cores {h['cpu']}, {h['memory_mb'] // 1024} GB, {h['system']}, "
+    for sitting, cases in results.sittings if len(results.sittings) > 1 else []:
+        text += f"- {', '.join(c for c in cases if c in results.cases_of(sitting))}: {began(sitting)}\n"
+    text += "\n" if len(results.sittings) > 1 else f"{began(h)}, "
+    text += (f"{h['cores']} cores {h['cpu']}, {h['memory_mb'] // 1024} GB, {h['system']}, "
              f"Linux {h['kernel']}, {h['swift']}.\n\n"
              f"{h['rounds']} interleaved rounds, medians with least and most in brackets. Gateways on core {h['gateway_core']}, load and upstream on core "
              f"{h['load_core']}.{quick} Compare rows of one run; do not quote absolutes.\n\n")
@@ -197,7 +207,8 @@ def open_loop(results, plots):
 def summary(results, name):
     """What stands in Benchmarks/README.md."""
     text = heading(results, f"Latest run: {name}").replace("# ", "## ", 1)
-    return text + f"Everything, with plots: [results/{name}/report.md](results/{name}/report.md); rows: `results/{name}.jsonl`.\n\n" + goals(results, {})
+    files = ", ".join(f"`results/{os.path.basename(path)}`" for path in results.paths)
+    return text + f"Everything, with plots: [results/{name}/report.md](results/{name}/report.md); rows: {files}.\n\n" + goals(results, {})
 
 
 ALL = [goals, check, requests, added, bodies, streams, open_loop, neighbours, drop, profile, transports, allocations, memory, growth, soak]
