@@ -61,7 +61,7 @@ final class PGPool: Sendable {
                     return value
                 } catch {
                     // A lost connection is closed by dropping it.
-                    let isLost = !current.connection.isAlive
+                    let isLost = !current.connection.isAlive || (error as? PGError)?.isConnectionLost == true
                     if !isLost { session = consume current }
                     guard isLost, !hasCommitted, !isSecondTry else { throw error }
                     isSecondTry = true

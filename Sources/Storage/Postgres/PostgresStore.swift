@@ -102,6 +102,9 @@ public struct PostgresMigrations: Sendable {
     func apply(now: Int64) async throws -> [Migrations.Migration] {
         let migrations = migrations
         return try await pool.run(inTransaction: false) { session in
+            // Another gateway may be at it, and a large table takes its time.
+            try session.script("SET statement_timeout = 0; SET lock_timeout = 0")
+            defer { try? session.script("RESET statement_timeout; RESET lock_timeout") }
             try session.script("SELECT pg_advisory_lock(\(Self.lock))")
             defer { try? session.script("SELECT pg_advisory_unlock(\(Self.lock))") }
             try session.script(
