@@ -31,11 +31,11 @@ def heading(results, name):
     rows = [[n, s["version"], s["setup"]] for n, s in results.setups.items()]
     text = f"# {name}\n\n{quiet}{unfinished}"
     for sitting, cases in results.sittings if len(results.sittings) > 1 else []:
-        text += f"- {', '.join(c for c in cases if c in results.cases_of(sitting))}: {began(sitting)}\n"
+        text += f"- {', '.join(c for c in cases if c in results.cases_of(sitting))}: {began(sitting)}, {sitting['rounds']} round{'s' if sitting['rounds'] > 1 else ''}\n"
     text += "\n" if len(results.sittings) > 1 else f"{began(h)}, "
     text += (f"{h['cores']} cores {h['cpu']}, {h['memory_mb'] // 1024} GB, {h['system']}, "
              f"Linux {h['kernel']}, {h['swift']}.\n\n"
-             f"{h['rounds']} interleaved rounds, medians with least and most in brackets. Gateways on core {h['gateway_core']}, load and upstream on core "
+             f"{'Interleaved rounds' if len(results.sittings) > 1 else str(h['rounds']) + ' interleaved rounds'}, medians with least and most in brackets. Gateways on core {h['gateway_core']}, load and upstream on core "
              f"{h['load_core']}.{quick} Compare rows of one run; do not quote absolutes.\n\n")
     text += table(["gateway", "version", "set up as"], rows) + "\n"
     for gateway, reason in results.unavailable.items():
