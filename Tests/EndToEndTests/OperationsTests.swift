@@ -7,7 +7,7 @@ import Testing
 
 /// The gateway as its operator sees it: start, reload, crash, stop.
 @Suite(.serialized) struct OperationsTests {
-    private let apirouter = GatewayProcess.products.appendingPathComponent("apirouter").path
+    private let apirouter = GatewayProcess.binary.path
 
     @Test(.timeLimit(.minutes(2))) func `the shipped configuration answers a first request without any vendor`() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apirouter-\(UUID().uuidString)")

@@ -35,6 +35,18 @@ final class GatewayProcess: Sendable {
     static let repository = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// The program under test: `APIROUTER_BINARY`, so that a new test can be seen failing on an older build, else the one just built.
+    static let binary: URL = {
+        if let named = ProcessInfo.processInfo.environment["APIROUTER_BINARY"], !named.isEmpty { return URL(fileURLWithPath: named) }
+        return products.appendingPathComponent("apirouter")
+    }()
+
+    /// The migrations that belong to ``binary``: `APIROUTER_SQL_DIR`, else the repository's.
+    static let migrations: String = {
+        if let named = ProcessInfo.processInfo.environment["APIROUTER_SQL_DIR"], !named.isEmpty { return named }
+        return repository.appendingPathComponent("sql").path
+    }()
+
     static let rootPassword = "a-root-password"
     static let rootToken = "at-root-token-for-end-to-end-tests"
     static let rootKey = "sk-root-key-for-end-to-end-tests-0123456789"
@@ -52,14 +64,14 @@ final class GatewayProcess: Sendable {
         config: String = "config/gateway.yaml", environment extra: [String: String] = [:], shell: String? = nil
     ) async throws {
         let process = Process()
-        let binary = Self.products.appendingPathComponent("apirouter")
+        let binary = Self.binary
         process.executableURL = shell == nil ? binary : URL(fileURLWithPath: "/bin/sh")
         let arguments = ["serve", "--config", config]
         process.arguments = shell.map { ["-c", "\($0); exec \(binary.path) \(arguments.joined(separator: " "))"] } ?? arguments
         process.currentDirectoryURL = directory
         var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasSuffix("_API_KEY") }
         environment["PORT"] = "0"
-        environment["APIROUTER_SQL_DIR"] = Self.repository.appendingPathComponent("sql").path
+        environment["APIROUTER_SQL_DIR"] = Self.migrations
         environment["INITIAL_ROOT_PASSWORD"] = Self.rootPassword
         environment["INITIAL_ROOT_ACCESS_TOKEN"] = Self.rootToken
         environment["INITIAL_ROOT_TOKEN"] = Self.rootKey

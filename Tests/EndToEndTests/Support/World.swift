@@ -213,9 +213,9 @@ struct World: Sendable {
 
     /// A command of the real binary with this world's configuration.
     func command(_ arguments: [String], environment more: [String: String] = [:]) async throws -> (status: Int32, output: String) {
-        let sql = ["APIROUTER_SQL_DIR": GatewayProcess.repository.appendingPathComponent("sql").path]
+        let sql = ["APIROUTER_SQL_DIR": GatewayProcess.migrations]
         return try await run(
-            GatewayProcess.products.appendingPathComponent("apirouter").path, arguments + ["--config", "config/gateway.yaml"],
+            GatewayProcess.binary.path, arguments + ["--config", "config/gateway.yaml"],
             environment: sql.merging(environment) { _, new in new }.merging(more) { _, new in new }, directory: gateway.directory)
     }
 }
