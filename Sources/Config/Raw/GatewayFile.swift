@@ -33,7 +33,12 @@ struct GatewayFile {
     }
 
     private mutating func readServer(_ cursor: YAMLCursor) {
-        guard let server = cursor.object(["host", "port", "threads", "max_body_bytes", "max_calls", "max_lag", "drain_timeout", "registration"]) else { return }
+        guard
+            let server = cursor.object([
+                "host", "port", "threads", "max_body_bytes", "max_calls", "max_lag", "drain_timeout", "registration",
+                "trusted_proxies", "public_url", "sessions",
+            ])
+        else { return }
         if let host = server["host"]?.string("an address") { configuration.server.host = host }
         if let port = server["port"]?.integer(0...65_535) { configuration.server.port = Int(port) }
         if let count = server["threads"]?.integer(1...1_024) { configuration.server.threads = Int(count) }
@@ -44,6 +49,7 @@ struct GatewayFile {
         if let duration = server["max_lag"]?.duration(allowsZero: true) { configuration.server.maxLag = duration }
         if let duration = server["drain_timeout"]?.duration() { configuration.server.drainTimeout = duration }
         if let flag = server["registration"]?.boolean() { configuration.server.registration = flag }
+        DoorsSection.read(server, into: &configuration.server)
     }
 
     private mutating func readStorage(_ cursor: YAMLCursor) {

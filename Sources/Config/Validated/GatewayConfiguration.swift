@@ -16,6 +16,43 @@ public struct GatewayConfiguration: Sendable {
         public var maxLag = Duration.milliseconds(200)
         /// Whether strangers may register.
         public var registration = false
+        /// Peers whose `X-Forwarded-For` and `Forwarded` are believed.
+        public var trustedProxies: [AddressRange] = []
+        /// Where browsers find this gateway; nil = at the `Host` that they name.
+        public var publicURL: PublicURL?
+        public var sessions = Sessions()
+    }
+
+    /// How long a login lasts.
+    public struct Sessions: Sendable {
+        /// Without use.
+        public var idle = Duration.seconds(12 * 3_600)
+        /// In all.
+        public var lifetime = Duration.seconds(7 * 86_400)
+    }
+
+    /// `https://gateway.example.org`: what browsers call an origin.
+    public struct PublicURL: Sendable, Hashable {
+        public var isHTTPS: Bool
+        /// Host and, unless it is the scheme's own, port; in small letters.
+        public var authority: String
+
+        public var origin: String { (isHTTPS ? "https://" : "http://") + authority }
+
+        /// - Returns: nil for anything but an http or https URL of a host, with or without a slash behind it.
+        public init?(_ text: String) {
+            let lower = text.lowercased()
+            isHTTPS = lower.hasPrefix("https://")
+            guard isHTTPS || lower.hasPrefix("http://") else { return nil }
+            var rest = lower.dropFirst(isHTTPS ? 8 : 7)
+            if rest.hasSuffix("/") { rest.removeLast() }
+            let isPlain = rest.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte) || [0x2D, 0x2E, 0x3A, 0x5B, 0x5D, 0x5F].contains(byte)
+            }
+            guard isPlain, !rest.isEmpty, rest.utf8.count <= 255, !rest.hasPrefix(":"), !rest.hasSuffix(":") else { return nil }
+            let port = isHTTPS ? ":443" : ":80"
+            authority = String(rest.hasSuffix(port) ? rest.dropLast(port.count) : rest)
+        }
     }
 
     public enum StorageURL: Sendable {

@@ -93,7 +93,7 @@ public struct Gateway: Sendable {
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
-            prices: prices, keys: keys, health: health, transport: transport,
+            prices: prices, keys: keys, doors: Doors(configuration), health: health, transport: transport,
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
             reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)

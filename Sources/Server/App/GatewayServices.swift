@@ -14,6 +14,7 @@ public final class GatewayServices: Sendable {
     public let poster: Poster
     public let prices: PriceBook
     public let keys: KeyDirectory
+    let doors: Doors
     public let health: HealthRegistry
     public let transport: any UpstreamTransport
     let vocabulary: Vocabulary
@@ -31,7 +32,7 @@ public final class GatewayServices: Sendable {
 
     init(
         clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
-        settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, health: HealthRegistry,
+        settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
         transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
         relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64, version: String
     ) {
@@ -44,6 +45,7 @@ public final class GatewayServices: Sendable {
         self.poster = poster
         self.prices = prices
         self.keys = keys
+        self.doors = doors
         self.health = health
         self.transport = transport
         self.vocabulary = vocabulary

@@ -16,7 +16,7 @@ struct ClientRequest: Sendable {
     /// Of a call in Google's dialect: what its path says.
     var target: GeminiTarget?
     var headers: HTTPHeaders
-    /// The peer's address as the socket knows it; forwarding headers are anybody's to write and are not believed.
+    /// The peer's address, or what trusted proxies say of their client (`server.trusted_proxies`).
     var clientIP: String
     var presence: ClientPresence
     var eventLoop: any EventLoop

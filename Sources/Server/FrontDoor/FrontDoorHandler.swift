@@ -35,7 +35,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var state = State.idle
     private var context: ChannelHandlerContext?
     private var presence: ClientPresence?
-    private var clientIP = ""
+    private var peer = ""
+    /// The peer is a trusted proxy, so that each request may come from somebody else.
+    private var isBehindProxy = false
     private var keepsAlive = true
     /// Of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
     private var number = 0
@@ -143,7 +145,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         keepsAlive = head.isKeepAlive && head.version == .http1_1
         let presence = presence ?? ClientPresence()
         self.presence = presence
-        let request = door.request(call, head, clientIP, presence, context.eventLoop)
+        let address = isBehindProxy ? door.services.doors.proxies.address(behind: peer) { head.headers[$0] } : peer
+        let request = door.request(call, head, address, presence, context.eventLoop)
         do {
             let accepted = try door.accept(request)
             if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
@@ -300,7 +303,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        clientIP = context.channel.remoteAddress?.ipAddress ?? ""
+        peer = context.channel.remoteAddress?.ipAddress ?? ""
+        isBehindProxy = door.services.doors.proxies.contains(peer)
         door.services.connections.opened()
         watchIdleness(after: door.idleTimeout)
     }

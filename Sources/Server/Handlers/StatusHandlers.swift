@@ -48,13 +48,14 @@ enum StatusHandlers {
             status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
     }
 
-    /// Open to the same machine, where scrapers run; an admin's otherwise. What a proxy on this machine passes on for others is theirs.
+    /// Open to the same machine, where scrapers run; an admin's otherwise. The address is the client's, where a trusted proxy names it; what another
+    /// proxy on this machine passes on is not ours, and anything that tells of one closes the door.
     static func metrics(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let isLocal = context.clientIP == "127.0.0.1" || context.clientIP == "::1"
-        let isForwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
+        let isLocal = IPAddress(context.clientIP)?.isLoopback == true
+        let isPassedOn = !context.origin.isForwarded && ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
             HTTPField.Name(name).map { request.headers.contains($0) } ?? false
         }
-        if !isLocal || isForwarded {
+        if !isLocal || isPassedOn {
             guard let user = try await AccessCheck.user(request, services), user.role >= .admin else {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }

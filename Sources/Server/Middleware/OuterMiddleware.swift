@@ -24,6 +24,9 @@ struct OuterMiddleware: RouterMiddleware {
         var context = context
         context.requestID = services.requestIDs.next()
         context.receivedAt = services.clock.monotonic
+        context.origin = services.doors.proxies.origin(peer: context.origin.address) { name in
+            HTTPField.Name(name).map { request.headers[values: $0] } ?? []
+        }
         var response: Response
         do {
             response = try await next(request, context)
