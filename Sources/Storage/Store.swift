@@ -130,7 +130,7 @@ public protocol ReconciliationStore: Sendable {
     func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws
     /// Corrects an estimate: an `adjustment` row with the difference (none when there is none), which names the request; the log row gets the
     /// vendor's figures and `reconciled`. A second correction of the same request changes nothing.
-    func reconcile(_ id: RequestID, usage: Usage, charge: NanoUSD, now: Int64) async throws
+    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws
 }
 
 /// What other gateways on the same database have changed.
@@ -256,14 +256,18 @@ public struct HoldRecord: Sendable, Hashable {
     public var promptTokens: Int64
     public var promptCharge: NanoUSD
     public var pricingVersion: Int64
+    /// The factor of the user's group; nil in records of an older version.
+    public var ratio: PriceRatio?
+    /// The most that may ever be charged (strict admission); nil = no bound.
+    public var ceiling: NanoUSD?
     public var clientIP: String
     /// Unix seconds.
     public var createdAt: Int64
 
     public init(
         requestID: RequestID, userID: Int64, tokenID: Int64?, amount: NanoUSD, model: String, endpoint: Endpoint,
-        isStream: Bool, promptTokens: Int64, promptCharge: NanoUSD, pricingVersion: Int64, clientIP: String,
-        createdAt: Int64
+        isStream: Bool, promptTokens: Int64, promptCharge: NanoUSD, pricingVersion: Int64,
+        ratio: PriceRatio? = nil, ceiling: NanoUSD? = nil, clientIP: String, createdAt: Int64
     ) {
         self.requestID = requestID
         self.userID = userID
@@ -275,6 +279,8 @@ public struct HoldRecord: Sendable, Hashable {
         self.promptTokens = promptTokens
         self.promptCharge = promptCharge
         self.pricingVersion = pricingVersion
+        self.ratio = ratio
+        self.ceiling = ceiling
         self.clientIP = clientIP
         self.createdAt = createdAt
     }

@@ -202,7 +202,7 @@ import Testing
     // MARK: Strict admission
 
     @Test(.timeLimit(.minutes(2))) func `strict admission lowers max_tokens to what the balance affords and says so`() async throws {
-        try await World.with(sections: "metering: { admission: strict, balance_wait: 0s }") { world in
+        try await World.with(sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("careful", usd: "0.01")
             let name = try #require(HTTPField.Name("X-Max-Tokens-Lowered"))
             let plenty = try await ask(world, user.key, maxTokens: 50)
@@ -224,7 +224,7 @@ import Testing
 
     @Test(.timeLimit(.minutes(3))) func `in strict admission random requests never take a balance below zero`() async throws {
         let seed: UInt64 = 77
-        try await World.with(sections: "metering: { admission: strict, balance_wait: 50ms }") { world in
+        try await World.with(sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 50ms }") { world in
             let user = try await world.admin.makeUser("unlucky", usd: "0.05")
             let lowest = try await withThrowingTaskGroup(of: Int64.self) { group in
                 for client in 0..<12 as Range<UInt64> {

@@ -57,22 +57,30 @@ import Transport
 
     private static let boundary = "----a-boundary"
 
-    private func form(_ model: String?, _ fields: [JSONValue.Member], file: Int? = 16_000) -> String {
+    /// Uncompressed sound of one byte a sample and 8,000 a second; all of its head is ASCII.
+    private static func wave(seconds: Int) -> String {
+        "RIFF0000WAVEfmt \u{10}\0\0\0\u{1}\0\u{1}\0\u{40}\u{1F}\0\0\u{40}\u{1F}\0\0\u{1}\0\u{8}\0data0000"
+            + String(repeating: "x", count: seconds * 8_000 - 44)
+    }
+
+    private func form(_ model: String?, _ fields: [JSONValue.Member], file: String? = String(repeating: "x", count: 16_000)) -> String {
         var text = ""
         for field in fields + (model.map { [.init("model", .string($0))] } ?? []) {
             text += "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"\(field.name)\"\r\n\r\n\(field.value.stringValue ?? "")\r\n"
         }
         if let file {
             text += "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n"
-            text += String(repeating: "x", count: file) + "\r\n"
+            text += file + "\r\n"
         }
         return text + "--\(Self.boundary)--\r\n"
     }
 
-    private func send(_ world: World, _ call: Call, prefix: String = "/v1", controls: String? = nil) async throws -> Client.Answer {
+    private func send(
+        _ world: World, _ call: Call, prefix: String = "/v1", controls: String? = nil, file: String? = nil
+    ) async throws -> Client.Answer {
         var more = call.more
         if let controls { more = more.filter { $0.name != "sim_control" } + [.init("sim_control", .string(controls))] }
-        let body = call.isForm ? form(call.model, more) : JSONValue.object([.init("model", .string(call.model))] + more).text
+        let body = call.isForm ? form(call.model, more, file: file ?? String(repeating: "x", count: 16_000)) : JSONValue.object([.init("model", .string(call.model))] + more).text
         let headers = call.isForm ? [("Content-Type", "multipart/form-data; boundary=\(Self.boundary)")] : []
         return try await world.client.call(
             .post, "\(prefix)/\(call.path)", key: GatewayProcess.rootKey, body: body, headers: headers)
@@ -178,19 +186,26 @@ import Transport
     }
 
     @Test(.timeLimit(.minutes(2))) func `strict admission holds each unit and charges the same`() async throws {
-        try await World.with(channels: [Self.channels[0]], sections: "metering: { admission: strict }", media: true) { world in
+        let sections = "metering: { admission: strict, strict_fields: [sim_control] }"
+        try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
             try await world.admin.addBalance(1, usd: "1")
             var left = try NanoUSD(usd: "1")
-            // Where the vendor counts more than the request lets expect, strict admission charges the hold: not these.
-            for (index, call) in Self.calls.enumerated() where index != 4 && index != 9 {
-                let answer = try await send(world, call)
+            // Where the vendor counts more than the request lets expect, strict admission charges the hold: not these. Nor one whose
+            // length the vendor does not tell.
+            for (index, call) in Self.calls.enumerated() where index != 4 && index != 5 && index != 9 {
+                let answer = try await send(world, call, file: Self.wave(seconds: 20))
                 #expect(answer.status == 200 && answer.text.contains(call.expected), "\(call.model): \(answer.text.prefix(300))")
                 left = try left.subtracting(NanoUSD(usd: call.cost))
                 #expect(try await balance(world) == left, "\(call.path) \(call.model)")
             }
-            // 16,000 bytes are 21.334 s at most; the vendor says 61.5.
-            #expect(try await send(world, Self.calls[4]).status == 200)
-            #expect(try await balance(world) == (try left.subtracting(NanoUSD(usd: "0.0021334"))))
+            // The file is 20 s long; the vendor says 61.5.
+            #expect(try await send(world, Self.calls[4], file: Self.wave(seconds: 20)).status == 200)
+            #expect(try await balance(world) == (try left.subtracting(NanoUSD(usd: "0.002"))))
+            let row = try #require(try await world.logRows(1).first)
+            #expect(row["cost"]?.numberText == "0.002" && row["uncharged"]?.numberText == "0.00415")
+            // Sound of which nobody knows the length is refused.
+            let unknown = try await send(world, Self.calls[3])
+            #expect(unknown.status == 400 && unknown.text.contains("'file'") && unknown.text.contains("standard admission"))
         }
     }
 
@@ -302,7 +317,7 @@ import Transport
             }
             // The default of server.max_body_bytes is 32 MB.
             let large = try await world.client.call(
-                .post, "/v1/audio/transcriptions", key: GatewayProcess.rootKey, body: form("sim/listen", [], file: 33_600_000),
+                .post, "/v1/audio/transcriptions", key: GatewayProcess.rootKey, body: form("sim/listen", [], file: String(repeating: "x", count: 33_600_000)),
                 headers: [("Content-Type", type)])
             #expect(large.status == 413, "\(large.text)")
             let noInput = try await world.client.call(

@@ -52,7 +52,7 @@ import Testing
     /// One request after the other, each at another gateway, until the balance is used up: none is refused before.
     @Test(.timeLimit(.minutes(3)), arguments: [2, 4])
     func `nobody is refused while the balance covers a request`(_ count: Int) async throws {
-        try await withGateways(count, sections: "metering: { admission: strict, balance_wait: 5s }") { worlds in
+        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 5s }") { worlds in
             // A request with an answer of 100 tokens costs about 0.0016 and holds 0.0021.
             let user = try await worlds[0].admin.makeUser("last-cent", usd: "0.03")
             try await eventually("all know the key") {
@@ -85,7 +85,7 @@ import Testing
     /// Many at once at every gateway: the balance never goes below zero, and hardly anything is left.
     @Test(.timeLimit(.minutes(3)), arguments: [2, 4])
     func `a balance that runs out is not overdrawn`(_ count: Int) async throws {
-        try await withGateways(count, sections: "metering: { admission: strict, balance_wait: 2s }") { worlds in
+        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 2s }") { worlds in
             let user = try await worlds[0].admin.makeUser("crowd", usd: "0.2")
             try await eventually("all know the key") {
                 for world in worlds where try await world.client.call(.get, "/v1/models", key: user.key).status != 200 { return false }

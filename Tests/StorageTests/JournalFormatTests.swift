@@ -27,26 +27,40 @@ struct JournalFormatTests {
         records[1].attemptList = []
         (records[1].tokenID, records[1].channelID, records[1].errorCode) = (nil, nil, nil)
         (records[1].generationID, records[1].firstTokenMilliseconds) = (nil, nil)
+        (records[1].uncharged, records[1].ceiling, records[1].ratio) = (.zero, nil, nil)
         (records[1].userID, records[1].latencyMilliseconds, records[1].createdAt) = (.min, .max, -1)
         (records[1].model, records[1].upstreamModel, records[1].isStream) = ("", "模型 \u{0} 🧮", false)
         for record in records {
             let body = try body(.settle) { $0.settle(record, sequence: .max) }
             #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         }
-        let hold = hold(3)
+        var hold = hold(3)
+        #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
+        (hold.ratio, hold.ceiling) = (nil, nil)
         #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
         let progress = progress(4, 17)
         #expect(try body(.progress) { $0.progress(progress) }.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
     }
 
-    @Test func `a settlement of the first version has no tier`() throws {
+    @Test func `records of earlier versions get the defaults of what they lack`() throws {
         var record = record(1, user: 1, charge: 1)
         record.usage.serviceTier = nil
+        (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
         var body = try body(.settle) { $0.settle(record, sequence: 3) }
-        // The kind stands first, then the version; the tier's absence is the last byte.
+        // The kind stands first, then the version; each of the fields takes one byte at the end when it is zero or absent.
+        body[1] = 2
+        body.removeLast(3)
+        #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         body[1] = 1
         body.removeLast()
         #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
+
+        var hold = hold(3)
+        (hold.ratio, hold.ceiling) = (nil, nil)
+        var old = try self.body(.hold) { $0.hold(hold) }
+        old[1] = 1
+        old.removeLast(2)
+        #expect(try old.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
     }
 
     @Test(arguments: Endpoint.allCases) func `every endpoint and failure can be journaled`(_ endpoint: Endpoint) throws {
@@ -60,10 +74,10 @@ struct JournalFormatTests {
         // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill in
         // the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
-        #expect(fields(record(1, user: 1, charge: 1)) == 23)
+        #expect(fields(record(1, user: 1, charge: 1)) == 26)
         #expect(fields(record(1, user: 1, charge: 1).usage) == 15)
         #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
-        #expect(fields(hold(1)) == 12)
+        #expect(fields(hold(1)) == 14)
         #expect(fields(progress(1, 1)) == 10)
     }
 

@@ -77,7 +77,8 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
             uncachedInput: 12, cacheRead: 3, cacheWrite5m: 4, cacheWrite1h: 5, output: 34, reasoning: 6,
             audioInput: 1, audioOutput: 2, images: 9, searches: 10, characters: 11, audioMilliseconds: 12, requests: 1,
             upstreamCost: FemtoUSD(femtos: 1_234_000_000)),
-        usageSource: .estimated, charge: charge.map { NanoUSD(nanos: $0) }, pricingVersion: 0, outcome: .truncated,
+        usageSource: .estimated, charge: charge.map { NanoUSD(nanos: $0) },
+        uncharged: NanoUSD(nanos: 13), ceiling: NanoUSD(nanos: 14), ratio: PriceRatio(millionths: 15), pricingVersion: 0, outcome: .truncated,
         status: 200, errorCode: "upstream_cut", isStream: true, attempts: 2,
         attemptList: [
             AttemptRecord(
@@ -93,7 +94,7 @@ func hold(_ id: Int, user: Int64 = 1, model: String = "openai/gpt-4o") -> HoldRe
     HoldRecord(
         requestID: RequestID(bits: UInt128(id)), userID: user, tokenID: 7, amount: NanoUSD(nanos: 5000), model: model,
         endpoint: .chat, isStream: true, promptTokens: 12, promptCharge: NanoUSD(nanos: 120), pricingVersion: 3,
-        clientIP: "::1", createdAt: 300)
+        ratio: PriceRatio(millionths: 16), ceiling: NanoUSD(nanos: 17), clientIP: "::1", createdAt: 300)
 }
 
 /// Small, fast and the same everywhere: a seed names a run.

@@ -87,7 +87,7 @@ struct GatewayFile {
         guard
             let object = cursor.object([
                 "admission", "default_hold_output_tokens", "unknown_price", "on_client_disconnect", "upstream_cost_hold",
-                "balance_wait", "lease_lifetime",
+                "balance_wait", "lease_lifetime", "strict_fields",
             ])
         else { return }
         if let value = object["admission"]?.choice(GatewayConfiguration.Admission.self) {
@@ -103,6 +103,9 @@ struct GatewayFile {
             configuration.metering.onClientDisconnect = value
         }
         if let value = object["balance_wait"]?.duration(allowsZero: true) { configuration.metering.balanceWait = value }
+        if let fields = object["strict_fields"]?.list("a list of names of request fields") {
+            configuration.metering.strictFields = Set(fields.compactMap { $0.string("the name of a top-level field of requests") })
+        }
         if let cursor = object["lease_lifetime"], let value = cursor.duration() {
             if value >= .seconds(10) {
                 configuration.metering.leaseLifetime = value

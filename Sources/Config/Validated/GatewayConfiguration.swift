@@ -77,6 +77,8 @@ public struct GatewayConfiguration: Sendable {
         public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
         /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.
         public var balanceWait = Duration.seconds(2)
+        /// Top-level fields of requests, beside those that are known, that strict admission takes: the operator knows that they cost nothing.
+        public var strictFields: Set<String> = []
         /// After this time without renewal other gateways may take this one's leases.
         public var leaseLifetime = Duration.seconds(120)
     }

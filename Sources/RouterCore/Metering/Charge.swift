@@ -7,18 +7,53 @@ public enum MeteringError: Error, Sendable, Hashable {
     case upstreamCostMissing
 }
 
+/// What a request is charged.
+public struct Bill: Sendable, Hashable {
+    public var charge: NanoUSD
+    /// The part of usage × price that is not charged, because it lies beyond ``PriceQuote/ceiling``: the operator pays it.
+    public var uncharged: NanoUSD
+    /// The service tier whose rates apply; nil = the usual ones.
+    public var serviceTier: String?
+
+    public init(charge: NanoUSD, uncharged: NanoUSD = .zero, serviceTier: String? = nil) {
+        self.charge = charge
+        self.uncharged = uncharged
+        self.serviceTier = serviceTier
+    }
+}
+
 extension PriceQuote {
-    /// usage × prices × ratio, in nano-dollars, rounded once, half up.
+    /// What ``bill(for:)`` charges. The cost that a client is shown and the one that is booked both come from here.
+    public func charge(for usage: Usage) throws(MeteringError) -> NanoUSD { try bill(for: usage).charge }
+
+    /// usage × prices × ratio, in nano-dollars, rounded once, half up; at most ``ceiling``.
     ///
+    /// Where the answer does not name the service tier that served it, the dearest of those that may have is charged. A call that is
+    /// answered at once was no batch, so that one is charged only where the answer says so.
+    public func bill(for usage: Usage) throws(MeteringError) -> Bill {
+        // A vendor's word; one that is no name of a tier says nothing.
+        var tier = usage.serviceTier.flatMap { ServiceTier.isName($0) ? $0 : nil }
+        var amount = try amount(for: usage, tier)
+        if tier == nil, askedTier != nil {
+            for other in price.serviceTiers(asked: askedTier) where other.name != "batch" {
+                let dearer = try self.amount(for: usage, other.name)
+                if dearer > amount { (amount, tier) = (dearer, other.name) }
+            }
+        }
+        guard let ceiling, amount > ceiling else { return Bill(charge: amount, serviceTier: tier) }
+        let rest = try? amount.subtracting(ceiling)
+        return Bill(charge: ceiling, uncharged: rest ?? .zero, serviceTier: tier)
+    }
+
     /// All products are summed exactly in 10⁻²¹ USD (femto-dollars × millionths of the ratio) in 128 bits.
-    public func charge(for usage: Usage) throws(MeteringError) -> NanoUSD {
+    private func amount(for usage: Usage, _ tier: String?) throws(MeteringError) -> NanoUSD {
         var sum = ExactSum()
         switch price.basis {
         case .upstreamCost:
             guard let cost = usage.upstreamCost else { throw .upstreamCostMissing }
             try sum.add(1, cost)
         case .metered:
-            let rates = price.rates(promptTokens: usage.promptTokens, serviceTier: usage.serviceTier ?? askedTier)
+            let rates = price.rates(promptTokens: usage.promptTokens, serviceTier: tier)
             guard usage.reasoning <= usage.output else { throw .negativeUsage }
             try sum.add(usage.uncachedInput, rates.input)
             try sum.add(usage.cacheRead, rates.cacheRead ?? rates.input)

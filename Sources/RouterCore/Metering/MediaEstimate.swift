@@ -58,11 +58,16 @@ public enum MediaEstimate {
 }
 
 extension RequestEnvelope {
-    /// What this request may use at most (`isStrict`) or will probably use, for its hold.
-    /// - Parameter outputTokens: per choice, for endpoints that write tokens.
-    public func bound(isStrict: Bool, outputTokens: Int64) -> UsageBound {
-        let promptTokens = isStrict ? prompt.upperBound : prompt.tokens
-        var bound = UsageBound(promptTokens: promptTokens, outputTokens: outputTokens, choices: choices, images: prompt.images)
+    /// What this request may use at most (`strict`) or will probably use, for its hold.
+    /// - Parameters:
+    ///   - strict: what bounds it; nil = it is estimated.
+    ///   - outputTokens: per choice, for endpoints that write tokens.
+    ///   - contextLength: the most tokens that the model reads; nil = not known.
+    public func bound(strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil) -> UsageBound {
+        let isStrict = strict != nil
+        let promptTokens = strict?.promptTokens ?? prompt.expectedTokens(contextLength: contextLength)
+        var bound = UsageBound(
+            promptTokens: promptTokens, outputTokens: outputTokens, choices: choices, images: strict?.images ?? prompt.images)
         if endpoint.hasOutputBound { return bound }
         bound.outputTokens = 0
         switch endpoint {
@@ -76,7 +81,8 @@ extension RequestEnvelope {
         case .transcriptions:
             let length = (isStrict ? media.audio?.upperBound : media.audio?.milliseconds) ?? 0
             bound.audioMilliseconds = length
-            bound.outputTokens = MediaEstimate.wordTokens(milliseconds: length)
+            // Sound that is played faster says more than people do.
+            bound.outputTokens = MediaEstimate.wordTokens(milliseconds: length) * (isStrict ? 4 : 1)
         case .rerank:
             // Each document may be read together with the question.
             bound.promptTokens += (isStrict ? media.queryUpperBound : media.queryTokens) * media.documents

@@ -134,11 +134,14 @@ public struct PriceQuote: Sendable, Hashable {
     public var ratio: PriceRatio
     /// `model_pricing.version`; 0 for a model that is free by `unknown_price: free`.
     public var version: Int64
-    /// The service tier that the request asks for, which counts where the answer names none.
+    /// The service tier that the request asks for.
     public var askedTier: String?
+    /// The most that may be charged: in strict admission the request's hold. nil = whatever the usage costs.
+    public var ceiling: NanoUSD?
 
-    public init(price: ModelPrice, ratio: PriceRatio, version: Int64, askedTier: String? = nil) {
+    public init(price: ModelPrice, ratio: PriceRatio, version: Int64, askedTier: String? = nil, ceiling: NanoUSD? = nil) {
         self.askedTier = askedTier
+        self.ceiling = ceiling
         self.price = price
         self.ratio = ratio
         self.version = version

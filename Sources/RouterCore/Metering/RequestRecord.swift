@@ -26,6 +26,12 @@ public struct RequestRecord: Sendable, Hashable {
     public var usageSource: UsageSource
     /// nil = nothing is charged (void): no ledger row, only the log row. Zero is a charge: a free model's answer has its row.
     public var charge: NanoUSD?
+    /// What the vendor's figures come to beyond ``ceiling``, which nobody is charged.
+    public var uncharged: NanoUSD
+    /// The most that this request could be charged (its hold in strict admission); nil = no bound. A later correction keeps it.
+    public var ceiling: NanoUSD?
+    /// The factor of the user's group that applied; nil in rows of an older version.
+    public var ratio: PriceRatio?
     public var pricingVersion: Int64
     public var outcome: Outcome
     /// HTTP status as the client saw it (200 for a stream that broke later).
@@ -49,7 +55,7 @@ public struct RequestRecord: Sendable, Hashable {
     public init(
         requestID: RequestID, userID: Int64, tokenID: Int64?, channelID: Int64?, provider: String, model: String,
         upstreamModel: String, endpoint: Endpoint, usage: Usage, usageSource: UsageSource, charge: NanoUSD?,
-        pricingVersion: Int64, outcome: Outcome, status: Int, errorCode: String? = nil, isStream: Bool, attempts: Int,
+        uncharged: NanoUSD = .zero, ceiling: NanoUSD? = nil, ratio: PriceRatio? = nil, pricingVersion: Int64, outcome: Outcome, status: Int, errorCode: String? = nil, isStream: Bool, attempts: Int,
         attemptList: [AttemptRecord] = [], generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
         clientIP: String, createdAt: Int64
     ) {
@@ -64,6 +70,9 @@ public struct RequestRecord: Sendable, Hashable {
         self.usage = usage
         self.usageSource = usageSource
         self.charge = charge
+        self.uncharged = uncharged
+        self.ceiling = ceiling
+        self.ratio = ratio
         self.pricingVersion = pricingVersion
         self.outcome = outcome
         self.status = status

@@ -7,8 +7,14 @@ public struct PromptEstimate: Sendable, Hashable {
     /// Estimated tokens, images included.
     public var tokens: Int64 = 0
     public var images: Int64 = 0
-    /// No byte-level tokenizer makes more tokens than bytes.
+    /// No byte-level tokenizer makes more tokens than bytes. Known of text, pictures and sound only: strict admission asks ``StrictBound``.
     public var upperBound: Int64 = 0
+    /// Files, documents and conversations that the request names by an address or an id, so that their length is not known.
+    public var references: Int64 = 0
+    /// Pictures that it names by an address.
+    public var linkedImages: Int64 = 0
+    /// A tool that the client does not run itself, or one that cannot be told at this look.
+    public var hasForeignTools = false
 
     /// What one image counts in the guess: a 1024×1024 picture in OpenAI's high-detail scheme is 765, a large one 1,105.
     public static let tokensPerImage: Int64 = 1_105
@@ -18,6 +24,8 @@ public struct PromptEstimate: Sendable, Hashable {
     public static let tokensPerRequest: Int64 = 3
     /// Base64 bytes of a PDF or of audio per token: a page of 2,000 tokens in 100 KB, a second of audio in 10 to 20.
     static let fileBytesPerToken: Int64 = 48
+    /// What a reference may count where the model's context is not known.
+    static let tokensPerReference: Int64 = 200_000
 
     public init() {}
 
@@ -32,12 +40,26 @@ public struct PromptEstimate: Sendable, Hashable {
         walk.run(bytes)
         // Whatever is left out of the bound as an image counts as one, announced or not.
         images = max(walk.images, walk.imageData)
+        references = walk.references
+        linkedImages = walk.linkedImages
+        hasForeignTools = walk.hasForeignTools
         upperBound = Int64(bytes.count - walk.imageBytes) + images * Self.tokensPerImage * 8
         let text = walk.text.tokens
         let frame = walk.messages * Self.tokensPerMessage + (text > 0 ? Self.tokensPerRequest : 0)
         let files = walk.fileBytes / Self.fileBytesPerToken
         let all = text + frame + walk.names + walk.clientTokens + files + images * Self.tokensPerImage
         tokens = min(upperBound, all)
+    }
+
+    /// What a hold expects of the prompt: with references the worst that they can be, because whoever names them chooses it.
+    /// - Parameter contextLength: the most tokens that the model reads; nil = not known.
+    public func expectedTokens(contextLength: Int64?) -> Int64 {
+        let known = tokens + linkedImages * (StrictBound.tokensPerImage - Self.tokensPerImage)
+        guard references > 0 else { return known }
+        let (worst, overflowed) = references.multipliedReportingOverflow(by: Self.tokensPerReference)
+        let all = known.addingReportingOverflow(overflowed ? .max : worst)
+        let sum = all.overflow ? Int64.max : all.partialValue
+        return max(known, contextLength.map { min($0, sum) } ?? sum)
     }
 
     /// The figure for text of which only the size is known: a quarter token per ASCII byte, one per other character.
@@ -80,6 +102,9 @@ private struct PromptWalk<Counter: PromptCounter> {
     var imageData: Int64 = 0
     var imageBytes = 0
     var fileBytes: Int64 = 0
+    var references: Int64 = 0
+    var linkedImages: Int64 = 0
+    var hasForeignTools = false
 
     private var depth = 0
     /// The depth of the object or array whose names and values all are text, or of one where none is; 0 = neither.
@@ -90,6 +115,17 @@ private struct PromptWalk<Counter: PromptCounter> {
     private var key = Key.other
     /// The `data` of Gemini's inline data, which no member announces as an image.
     private var isInline = false
+    /// Data whose type has not been seen yet, and at which depth it stands: it is a picture where its object says so.
+    private var data: (range: Range<Int>, depth: Int)?
+    /// The depth of the object that says that its data is a picture; 0 = none does.
+    private var imageTypeDepth = 0
+    /// The same for text.
+    private var textTypeDepth = 0
+    /// The depth of an object that holds the address of a picture, or of the part that has it.
+    private var imageLinkDepth = 0
+    /// The depth of the array of tools; 0 = this is none.
+    private var toolsDepth = 0
+    private var isTools = false
 
     init(_ text: Counter) { self.text = text }
 
@@ -98,6 +134,10 @@ private struct PromptWalk<Counter: PromptCounter> {
         /// The value is no text: a role, a type, an id, a model's name, a setting.
         case plain
         case role, type, imageURL, url, data, inline
+        /// The media type of data.
+        case media
+        /// Names something that lies with the vendor.
+        case reference
         /// Everything inside is text: tools and their arguments.
         case open
         /// The prompt itself: text, or tokens as numbers.
@@ -111,6 +151,13 @@ private struct PromptWalk<Counter: PromptCounter> {
             case UInt8(ascii: "\""): string(bytes, &index)
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
+                // A stored prompt of the Responses dialect is an object; the texts of the others are not.
+                if key == .reference || key == .prompt && bytes[index] == UInt8(ascii: "{") { references += 1 }
+                if key == .imageURL { imageLinkDepth = depth }
+                if isTools {
+                    toolsDepth = depth
+                    isTools = false
+                }
                 if textDepth == 0, silentDepth == 0, promptDepth == 0 || key != .prompt {
                     switch key {
                     case .open: textDepth = depth
@@ -126,6 +173,8 @@ private struct PromptWalk<Counter: PromptCounter> {
                 if textDepth == depth { textDepth = 0 }
                 if silentDepth == depth { silentDepth = 0 }
                 if promptDepth == depth { promptDepth = 0 }
+                if toolsDepth == depth { toolsDepth = 0 }
+                close(bytes)
                 depth -= 1
                 key = .other
                 index += 1
@@ -159,14 +208,64 @@ private struct PromptWalk<Counter: PromptCounter> {
         }
     }
 
+    /// An object or array ends: what was left open about its data is settled.
+    private mutating func close(_ bytes: Span<UInt8>) {
+        if let data, data.depth == depth { settleData(bytes, data.range) }
+        if imageTypeDepth >= depth { imageTypeDepth = 0 }
+        if textTypeDepth >= depth { textTypeDepth = 0 }
+        if imageLinkDepth >= depth { imageLinkDepth = 0 }
+    }
+
+    private mutating func settleData(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        if imageTypeDepth == depth {
+            imageData += 1
+            imageBytes += range.count
+            if isInline { images += 1 }
+        } else if textTypeDepth == depth {
+            add(bytes, range)
+        } else {
+            file(bytes, range)
+        }
+        data = nil
+        isInline = false
+    }
+
+    /// What a tool is called or of which type it is: those that only the vendor can run cost extra.
+    private mutating func toolMember(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        switch range.count {
+        case 4 where JSONScanner.equals(bytes, range, "type"): key = .type
+        // Google's tools are told by their names.
+        case 20 where JSONScanner.equals(bytes, range, "functionDeclarations"): break
+        case 21 where JSONScanner.equals(bytes, range, "function_declarations"): break
+        default: if !Self.isClientTool(bytes, range) { hasForeignTools = true }
+        }
+    }
+
+    /// Members of the tools that clients run, in the dialects that know types.
+    private static func isClientTool(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        func isOne(_ names: StaticString...) -> Bool { names.contains { JSONScanner.equals(bytes, range, $0) } }
+        switch range.count {
+        case 4: return isOne("name")
+        case 6: return isOne("strict")
+        case 8: return isOne("function")
+        case 10: return isOne("parameters")
+        case 11: return isOne("description")
+        case 12: return isOne("input_schema")
+        case 13: return isOne("cache_control")
+        default: return false
+        }
+    }
+
     private mutating func name(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         if textDepth > 0 {
             key = .other
             names += 1
+            if toolsDepth > 0, depth == toolsDepth + 1, !hasForeignTools { toolMember(bytes, range) }
             return add(bytes, range)
         }
         if silentDepth > 0 { return }
         key = Self.key(bytes, range, isTop: depth == 1)
+        if depth == 1, key == .open, JSONScanner.equals(bytes, range, "tools") { isTools = true }
         if key == .imageURL { images += 1 }
         if key == .role { messages += 1 }
         if key == .inline { isInline = true }
@@ -174,20 +273,28 @@ private struct PromptWalk<Counter: PromptCounter> {
 
     private mutating func value(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         if silentDepth > 0 { return }
-        guard textDepth == 0 else { return add(bytes, range) }
+        guard textDepth == 0 else {
+            if key == .type, !JSONScanner.equals(bytes, range, "function"), !JSONScanner.equals(bytes, range, "custom") {
+                hasForeignTools = true
+            }
+            return add(bytes, range)
+        }
         switch key {
         case .plain, .role: break
-        case .type: if JSONScanner.equals(bytes, range, "image") { images += 1 }
-        case .imageURL, .url: link(bytes, range)
-        case .data:
-            if Self.isImageData(bytes, range.lowerBound, range.upperBound) {
-                imageData += 1
-                imageBytes += range.count
-                if isInline { images += 1 }
-            } else {
-                file(bytes, range)
+        case .type:
+            if JSONScanner.equals(bytes, range, "image") {
+                images += 1
+                imageLinkDepth = depth
             }
-            isInline = false
+        case .media:
+            if Self.hasPrefix("image/", bytes, range) { imageTypeDepth = depth }
+            if Self.hasPrefix("text/", bytes, range) { textTypeDepth = depth }
+        case .reference: if !range.isEmpty { references += 1 }
+        case .imageURL: link(bytes, range, isImage: true)
+        case .url: link(bytes, range, isImage: imageLinkDepth > 0)
+        case .data:
+            if let data, data.depth == depth { settleData(bytes, data.range) }
+            data = (range, depth)
         case .other, .open, .prompt, .inline: add(bytes, range)
         }
     }
@@ -197,12 +304,16 @@ private struct PromptWalk<Counter: PromptCounter> {
         text.endPiece()
     }
 
-    private mutating func link(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    private mutating func link(_ bytes: Span<UInt8>, _ range: Range<Int>, isImage: Bool) {
         if Self.hasPrefix("data:image/", bytes, range) {
             imageData += 1
             imageBytes += range.count
         } else if Self.hasPrefix("data:", bytes, range) {
             file(bytes, range)
+        } else if isImage {
+            linkedImages += 1
+        } else if !range.isEmpty {
+            references += 1
         }
     }
 
@@ -216,14 +327,6 @@ private struct PromptWalk<Counter: PromptCounter> {
     private static func hasPrefix(_ text: StaticString, _ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         range.count >= text.utf8CodeUnitCount
             && JSONScanner.equals(bytes, range.lowerBound..<range.lowerBound + text.utf8CodeUnitCount, text)
-    }
-
-    /// PNG, JPEG, GIF and WebP begin with the same base64 always.
-    private static func isImageData(_ bytes: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
-        hasPrefix("iVBOR", bytes, start..<end) || hasPrefix("/9j/", bytes, start..<end) || hasPrefix("_9j_", bytes, start..<end)
-            || hasPrefix("R0lGOD", bytes, start..<end)
-            || (hasPrefix("UklGR", bytes, start..<end) && end - start > 16
-                && hasPrefix("RUJQ", bytes, start + 12..<end))
     }
 
     private static func key(_ bytes: Span<UInt8>, _ range: Range<Int>, isTop: Bool) -> Key {
@@ -242,7 +345,10 @@ private struct PromptWalk<Counter: PromptCounter> {
         case 6:
             if isTop && isOne("prompt") { return .prompt }
             return isOne("format", "detail") ? .plain : isOne("schema") ? .open : .other
-        case 7: return isOne("call_id", "file_id") || (isTop && isOne("user_id")) ? .plain : isOne("fileUri") ? .url : .other
+        case 7:
+            if isOne("file_id") { return .reference }
+            return isOne("call_id") || (isTop && isOne("user_id")) ? .plain : isOne("fileUri") ? .url : .other
+        case 8: return isOne("mimeType") ? .media : isOne("response") ? .open : .other
         default: return longKey(bytes, range, isTop: isTop)
         }
     }
@@ -252,9 +358,11 @@ private struct PromptWalk<Counter: PromptCounter> {
         if isOne("image_url") { return .imageURL }
         if isOne("file_data", "file_url", "file_uri") { return .url }
         if isOne("inline_data", "inlineData") { return .inline }
-        if isOne("functions", "response", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
+        if isOne("media_type", "mime_type") { return .media }
+        if isTop, isOne("previous_response_id", "conversation", "cachedContent", "cached_content", "container") { return .reference }
+        if isOne("functions", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
         if isOne(
-            "tool_call_id", "tool_use_id", "media_type", "mime_type", "mimeType", "signature", "thoughtSignature", "encrypted_content")
+            "tool_call_id", "tool_use_id", "signature", "thoughtSignature", "encrypted_content", "annotations")
         {
             return .plain
         }

@@ -27,7 +27,8 @@ public struct RequestEnvelope: Sendable {
     public private(set) var wantsStreamUsage = false
     /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect, `maxOutputTokens` of Gemini's.
     public internal(set) var maxOutputTokens: Int64?
-    /// `n`, or `candidateCount` of Gemini's, at least 1.
+    /// Answers that are written: `n`, or `candidateCount` of Gemini's, at least 1. For completions the larger of `n` and `best_of`, for each
+    /// of the prompts.
     public internal(set) var choices: Int64 = 1
     public private(set) var user: String?
     /// OpenRouter's fallback list.
@@ -59,6 +60,7 @@ public struct RequestEnvelope: Sendable {
             try read(member, bytes)
         }
         guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
+        if endpoint == .completions { try countCompletions(bytes) }
         prompt = PromptEstimate(bytes)
         try readMedia(bytes)
     }
@@ -191,7 +193,7 @@ public struct RequestEnvelope: Sendable {
     ]
     /// More of them, which are looked up by name where they are needed.
     private static let more: Set<String> = [
-        "messages", "input", "prompt", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
+        "messages", "input", "prompt", "best_of", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
     ]
 
     /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be served as

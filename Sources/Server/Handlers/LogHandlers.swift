@@ -84,7 +84,7 @@ enum LogHandlers {
             .init("audio_milliseconds", .integer(usage.audioMilliseconds)), .init("service_tier", .optional(usage.serviceTier)),
         ]
         members += [
-            .init("cost", .usd(record.charge ?? .zero)),
+            .init("cost", .usd(record.charge ?? .zero)), .init("uncharged", .usd(record.uncharged)),
             .init("upstream_cost", usage.upstreamCost.map { .usd($0.roundedToNano) } ?? .null),
             .init("usage_source", .string(record.usageSource.rawValue)),
             .init("pricing_version", .integer(record.pricingVersion)), .init("outcome", .string(record.outcome.rawValue)),

@@ -11,27 +11,36 @@ struct Admit: Sendable {
     let services: GatewayServices
 
     func run(_ accepted: Accepted, _ question: PlannedRequest) async throws -> Admission {
-        let priced = priced(accepted, question)
-        guard let first = priced.first else { throw APIError.priceMissing(question.envelope.model) }
+        var priced = priced(accepted, question)
+        guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model) }
         let metering = accepted.snapshot.configuration.metering
-        guard metering.admission == .strict, question.envelope.endpoint.hasOutputBound else {
-            let admission = try standard(accepted, question, priced, first)
+        let strict = metering.admission == .strict ? try Self.strictBound(question.envelope, metering, &priced) : nil
+        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: metering, strict: strict)
+        guard strict != nil, question.envelope.endpoint.hasOutputBound else {
+            let admission = try flat(accepted, question, bound)
             try await take(admission.hold, accepted)
             return admission
         }
-        try Self.refuseStoredContext(question.envelope)
-        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: metering)
-        return try await strict(accepted, question.envelope, question.planned, priced, bound)
+        return try await lowering(accepted, question.envelope, question.planned, bound)
     }
 
-    /// What lies with the vendor is part of the prompt and of its price, and nobody here knows how long it is.
-    private static func refuseStoredContext(_ envelope: RequestEnvelope) throws(APIError) {
-        guard envelope.endpoint == .responses else { return }
-        for (name, member) in [
-            ("previous_response_id", envelope.member("previous_response_id")), ("conversation", envelope.member("conversation")),
-            ("prompt", envelope.member("prompt")),
-        ] where member.map({ $0.kind != .null }) ?? false {
-            throw APIError.badRequest("'\(name)' cannot be used with strict admission (metering.admission): send the whole input", param: name)
+    /// What the request can make a vendor count at most. Candidates whose price has no bound are left out.
+    @inline(never)
+    private static func strictBound(
+        _ envelope: RequestEnvelope, _ metering: GatewayConfiguration.Metering, _ priced: inout [PricedCandidate]
+    ) throws -> StrictBound {
+        // What a voice makes of a text has no bound in tokens: instructions may slow it down.
+        priced.removeAll {
+            $0.quote.price.basis == .upstreamCost || envelope.endpoint == .speech && $0.quote.price.isTokenPriced
+        }
+        do throws(RequestEnvelope.Rejection) {
+            guard !priced.isEmpty else {
+                throw StrictBound.rejection(
+                    "model", "names a model that is charged by what the vendor reports afterwards (its own cost, or tokens of a voice)")
+            }
+            return try StrictBound(envelope, allowing: metering.strictFields)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
         }
     }
 
@@ -42,25 +51,24 @@ struct Admit: Sendable {
             ).map { offer in
                 var quote = offer.quote
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)
-                return PricedCandidate(route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens)
+                return PricedCandidate(route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens, contextLength: offer.contextLength)
             }
         }
     }
 
-    /// With the estimate as its hold, which is still to be taken. Apart from what waits, as ``RelayEndpoint`` has it.
+    /// With one hold, which is still to be taken. Apart from what waits, as ``RelayEndpoint`` has it.
     @inline(never)
-    private func standard(
-        _ accepted: Accepted, _ question: PlannedRequest, _ priced: [PricedCandidate], _ first: PricedCandidate
-    ) throws -> Admission {
-        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: accepted.snapshot.configuration.metering)
-        let hold = try record(accepted, question.envelope, first, amount: try bound.amount(output: nil))
-        return Admission(accepted: accepted, envelope: question.envelope, planned: question.planned, candidates: priced, hold: hold)
+    private func flat(_ accepted: Accepted, _ question: PlannedRequest, _ bound: HoldBound) throws -> Admission {
+        let hold = try record(accepted, question.envelope, bound.candidates[0], amount: try bound.amount(output: nil))
+        return Admission(
+            accepted: accepted, envelope: question.envelope, planned: question.planned, candidates: bound.candidates, hold: hold)
     }
 
     /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
-    private func strict(
-        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned, _ priced: [PricedCandidate], _ bound: HoldBound
+    private func lowering(
+        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned, _ bound: HoldBound
     ) async throws -> Admission {
+        let priced = bound.candidates
         let asked = bound.strictOutput
         var output = asked
         for isLastTry in [false, false, true] {
@@ -100,7 +108,8 @@ struct Admit: Sendable {
             requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
             amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
             promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? amount,
-            pricingVersion: first.quote.version, clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+            pricingVersion: first.quote.version, ratio: first.quote.ratio,
+            ceiling: accepted.snapshot.configuration.metering.admission == .strict ? amount : nil, clientIP: accepted.clientIP, createdAt: accepted.createdAt)
     }
 
     /// The balance does not cover a hold; shown to the client as 402.
@@ -134,63 +143,24 @@ struct Admit: Sendable {
     }
 }
 
-/// What a request can cost at most, over all candidates that may serve it.
-private struct HoldBound {
-    let candidates: [PricedCandidate]
-    let envelope: RequestEnvelope
-    let metering: GatewayConfiguration.Metering
-
-    /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
-    var strictOutput: Int64 {
-        let models = candidates.compactMap(\.maxOutputTokens)
-        return max(1, [envelope.maxOutputTokens, models.min()].compactMap { $0 }.min() ?? metering.defaultHoldOutputTokens)
-    }
-
-    /// - Parameter output: completion tokens per choice; nil = the estimate of standard admission.
-    func amount(output: Int64?) throws -> NanoUSD {
-        var hold = NanoUSD.zero
-        for candidate in candidates {
-            let bound = envelope.bound(isStrict: metering.admission == .strict, outputTokens: output ?? estimate(candidate))
-            do {
-                hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
-            } catch {
-                throw APIError.badRequest("the worst case of this request costs more than can be expressed", param: nil)
-            }
-        }
-        return hold
-    }
-
-    private func estimate(_ candidate: PricedCandidate) -> Int64 {
-        return [envelope.maxOutputTokens, candidate.maxOutputTokens, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
-    }
-
-    /// The most completion tokens whose worst case fits; nil when not even one does.
-    func output(affordableWith available: NanoUSD, below: Int64) throws -> Int64? {
-        var low: Int64 = 0
-        var high = below
-        while low + 1 < high {
-            let middle = low + (high - low) / 2
-            if try amount(output: middle) <= available { low = middle } else { high = middle }
-        }
-        return low == 0 ? nil : low
-    }
-}
-
 final class PricedCandidate: Sendable {
     let route: RouteCandidate
     let quote: PriceQuote
     /// Of the model, as the price table says.
     let maxOutputTokens: Int64?
+    let contextLength: Int64?
 
-    init(route: RouteCandidate, quote: PriceQuote, maxOutputTokens: Int64?) {
+    init(route: RouteCandidate, quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?) {
         self.route = route
         self.quote = quote
         self.maxOutputTokens = maxOutputTokens
+        self.contextLength = contextLength
     }
 
     /// The same with another key of the channel.
     func with(_ route: RouteCandidate) -> PricedCandidate {
-        route.keyIndex == self.route.keyIndex ? self : PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens)
+        guard route.keyIndex != self.route.keyIndex else { return self }
+        return PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens, contextLength: contextLength)
     }
 }
 
@@ -202,6 +172,14 @@ final class Admission: Sendable {
     /// Those of the plan that have a price, in its order.
     let candidates: [PricedCandidate]
     let hold: HoldRecord
+    /// How a candidate's answer is charged: what the client is shown and what is booked both come from this.
+    func quote(_ candidate: PricedCandidate) -> PriceQuote {
+        guard let ceiling = hold.ceiling else { return candidate.quote }
+        var quote = candidate.quote
+        quote.ceiling = ceiling
+        return quote
+    }
+
     /// What strict admission lowered `max_tokens` to; nil when it did not.
     let loweredOutput: Int64?
 

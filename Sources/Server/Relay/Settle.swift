@@ -158,6 +158,7 @@ final class Settle: Sendable {
         }
         guard let candidate = state.candidate else { return }
         let (usage, _) = Self.usage(progress, admission, candidate, nil)
+        let quote = admission.quote(candidate)
         services.meter.progress(
             ProgressRecord(
                 requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
@@ -165,7 +166,7 @@ final class Settle: Sendable {
                 upstreamModel: candidate.route.upstreamModel,
                 generationID: state.progress.generationID ?? progress.generationID, promptTokens: usage.promptTokens,
                 completionTokens: usage.completionTokens,
-                charge: (try? candidate.quote.charge(for: usage)) ?? admission.hold.amount, pricingVersion: candidate.quote.version))
+                charge: (try? quote.charge(for: usage)) ?? admission.hold.amount, pricingVersion: quote.version))
     }
 
     /// The attempt that delivered content is over. Does nothing the second time.
@@ -248,22 +249,23 @@ extension Settle {
         let now = services.clock.monotonic
         var usage = Usage(requests: 0)
         var source = UsageSource.upstream
-        var charge: NanoUSD?
+        var bill: Bill?
         if state.isCommitted, let candidate = state.candidate {
             (usage, source) = measured(state, admission, candidate, services)
-            usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier ?? candidate.quote.askedTier
-            // A vendor's word, which no ledger has to be able to store.
-            if let tier = usage.serviceTier, !ServiceTier.isName(tier) { usage.serviceTier = nil }
+            usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier
             do {
-                charge = try candidate.quote.charge(for: usage)
+                let exact = try admission.quote(candidate).bill(for: usage)
+                usage.serviceTier = exact.serviceTier
+                bill = exact
             } catch {
                 // The vendor told no cost for a model that is charged by it, or told figures that cannot be true.
                 source = .estimated
-                charge = admission.hold.amount
+                bill = Bill(charge: admission.hold.amount)
+                usage.serviceTier = nil
                 services.logger.warning(
                     "charged by the hold", metadata: ["request_id": "\(accepted.requestID)", "reason": "\(error)"])
             }
-            charge = capped(charge, admission, services)
+            if let bill, bill.uncharged > .zero { noteUncharged(bill, admission, services) }
         }
         let route = state.candidate?.route
         return RequestRecord(
@@ -271,7 +273,9 @@ extension Settle {
             channelID: route?.channel.id, provider: route?.channel.provider.name ?? "",
             model: route?.model ?? admission.envelope.model,
             upstreamModel: route?.upstreamModel ?? admission.envelope.model, endpoint: accepted.endpoint,
-            usage: usage, usageSource: source, charge: charge,
+            usage: usage, usageSource: source, charge: bill?.charge,
+            uncharged: bill?.uncharged ?? .zero, ceiling: admission.hold.ceiling,
+            ratio: state.candidate?.quote.ratio ?? admission.hold.ratio,
             pricingVersion: state.candidate?.quote.version ?? admission.hold.pricingVersion,
             outcome: end.outcome, status: end.status, errorCode: end.failure?.kind.rawValue,
             isStream: admission.envelope.isStream, attempts: state.attempts.count,
@@ -283,17 +287,16 @@ extension Settle {
             clientIP: accepted.clientIP, createdAt: accepted.createdAt)
     }
 
-    /// Strict admission promises that a request never costs more than was held: tokens that a vendor adds of its own are the operator's.
-    private static func capped(_ charge: NanoUSD?, _ admission: Admission, _ services: GatewayServices) -> NanoUSD? {
-        guard let charge, charge > admission.hold.amount,
-            admission.accepted.snapshot.configuration.metering.admission == .strict
-        else { return charge }
+    /// Strict admission promises that a request never costs more than was held: what a vendor adds of its own beyond that is the operator's
+    /// to pay, and to know.
+    private static func noteUncharged(_ bill: Bill, _ admission: Admission, _ services: GatewayServices) {
+        services.metrics.uncharged(bill.uncharged)
         services.logger.warning(
             "the vendor's usage is beyond the bound of the hold; charged by the hold (strict admission)",
             metadata: [
-                "request_id": "\(admission.accepted.requestID)", "usage_charge": "\(charge)", "hold": "\(admission.hold.amount)",
+                "request_id": "\(admission.accepted.requestID)", "hold": "\(admission.hold.amount)",
+                "uncharged": "\(bill.uncharged)",
             ])
-        return admission.hold.amount
     }
 
     private static func measured(

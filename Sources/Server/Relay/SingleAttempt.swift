@@ -37,7 +37,7 @@ struct SingleAttempt: Sendable {
         }
         var call = UpstreamCall(
             envelope: admission.envelope, channel: candidate.route.shared, key: candidate.route.key,
-            model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: candidate.quote,
+            model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: admission.quote(candidate),
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
         call.betas = admission.accepted.betas

@@ -10,6 +10,7 @@ public final class GatewayMetrics: Sendable {
         var probes: [Labels: Int64] = [:]
         var outcomes: [Labels: Int64] = [:]
         var chargedNanos: Int128 = 0
+        var unchargedNanos: Int128 = 0
         var refusedByLoad: Int64 = 0
         var overheadBuckets = [Int64](repeating: 0, count: GatewayMetrics.bucketBoundsMicroseconds.count + 1)
         var overheadSumMicroseconds: Int64 = 0
@@ -48,6 +49,9 @@ public final class GatewayMetrics: Sendable {
     }
 
     func refusedByLoad() { state.withLock { $0.refusedByLoad += 1 } }
+
+    /// What strict admission does not charge, because a vendor's usage went beyond the hold.
+    func uncharged(_ amount: NanoUSD) { state.withLock { $0.unchargedNanos += Int128(amount.nanos) } }
 
     func ended(_ record: RequestRecord) {
         state.withLock { state in
@@ -107,6 +111,9 @@ public final class GatewayMetrics: Sendable {
         text += "# TYPE apirouter_refused_by_load_total counter\napirouter_refused_by_load_total \(state.refusedByLoad)\n"
         text += "# HELP apirouter_charged_usd_total Sum of charges in USD.\n# TYPE apirouter_charged_usd_total counter\n"
         text += "apirouter_charged_usd_total \(NanoUSD(nanos: Int64(clamping: state.chargedNanos)).usdText)\n"
+        text += "# HELP apirouter_uncharged_usd_total Usage beyond the hold that strict admission did not charge, in USD.\n"
+        text += "# TYPE apirouter_uncharged_usd_total counter\n"
+        text += "apirouter_uncharged_usd_total \(NanoUSD(nanos: Int64(clamping: state.unchargedNanos)).usdText)\n"
         let name = "apirouter_overhead_seconds"
         text += "# HELP \(name) Time spent in the gateway itself, upstream waits excluded.\n# TYPE \(name) histogram\n"
         var running: Int64 = 0

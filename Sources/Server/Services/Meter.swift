@@ -90,12 +90,12 @@ public final class Meter: Sendable {
     }
 
     /// Corrects a charge afterwards, in either direction. - Throws: ``StoreError``.
-    func reconcile(_ row: ReconciliationRow, usage: Usage, charge: NanoUSD) async throws {
+    func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill) async throws {
         let now = clock.unixSeconds
         try await gate.run {
             // As with what is taken back: the money of a higher charge must not be spent from a lease any more.
-            if charge > row.charge { try await giveBack(row.userID) }
-            try await store.reconcile(row.requestID, usage: usage, charge: charge, now: now)
+            if bill.charge > row.charge { try await giveBack(row.userID) }
+            try await store.reconcile(row.requestID, usage: usage, bill: bill, now: now)
         }
         wake(row.userID)
     }

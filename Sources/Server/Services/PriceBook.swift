@@ -58,14 +58,14 @@ extension PriceBook {
         offer(channel, model, upstream, snapshot, group: group)?.quote
     }
 
-    /// The same with the most tokens that the price row of the public name says an answer can have.
+    /// The same with the most tokens that the price row of the public name says an answer and the whole context can have.
     func offer(
         _ channel: Channel, _ model: String, _ upstream: String, _ snapshot: GatewaySnapshot, group: String
-    ) -> (quote: PriceQuote, maxOutputTokens: Int64?)? {
+    ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?)? {
         let ratio = snapshot.ratio(ofGroup: group)
         let named = row(model)
-        func offer(_ price: ModelPrice, _ version: Int64) -> (quote: PriceQuote, maxOutputTokens: Int64?) {
-            (PriceQuote(price: price, ratio: ratio, version: version), named?.maxOutputTokens)
+        func offer(_ price: ModelPrice, _ version: Int64) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?) {
+            (PriceQuote(price: price, ratio: ratio, version: version), named?.maxOutputTokens, named?.contextLength)
         }
         if let named, named.isActive { return offer(named.price, named.version) }
         if upstream != model, let row = row(upstream), row.isActive { return offer(row.price, row.version) }

@@ -64,14 +64,14 @@ struct Reconciler: Service {
     private func resolve(_ row: ReconciliationRow) async throws {
         switch await ask(row) {
         case .success(let usage):
-            guard let charge = try await charge(row, usage) else {
+            guard let bill = try await bill(row, usage) else {
                 return try await services.store.postponeReconciliation(
                     row.requestID, nextAt: nil, note: "the vendor's figures cannot be priced")
             }
-            try await services.meter.reconcile(row, usage: usage, charge: charge)
+            try await services.meter.reconcile(row, usage: usage, bill: bill)
             services.logger.info(
                 "an estimate was reconciled",
-                metadata: ["request_id": "\(row.requestID)", "estimated": "\(row.charge)", "charge": "\(charge)"])
+                metadata: ["request_id": "\(row.requestID)", "estimated": "\(row.charge)", "charge": "\(bill.charge)"])
         case .failure(let failure):
             try await postpone(row, note: failure.reason, isFinal: failure.isFinal)
         }
@@ -112,8 +112,8 @@ struct Reconciler: Service {
         return (response.head.status, body)
     }
 
-    /// By the price of that time, and the user's group of today.
-    private func charge(_ row: ReconciliationRow, _ usage: Usage) async throws -> NanoUSD? {
+    /// By the price, the group's factor and the bound of that time. Rows of an older version have no factor: they get today's.
+    private func bill(_ row: ReconciliationRow, _ usage: Usage) async throws -> Bill? {
         var query = LogQuery(page: PageRequest(page: 1, size: 1))
         query.requestID = row.requestID
         guard let record = try await services.store.logs(query).items.first?.record else { return nil }
@@ -121,11 +121,15 @@ struct Reconciler: Service {
         usage.serviceTier = usage.serviceTier ?? record.usage.serviceTier
         let snapshot = services.snapshots.snapshot
         let group = try await services.store.user(id: row.userID)?.group ?? "default"
+        var quote: PriceQuote?
         if let price = try await services.store.price(version: record.pricingVersion) {
-            return try? PriceQuote(price: price, ratio: snapshot.ratio(ofGroup: group), version: record.pricingVersion).charge(for: usage)
+            quote = PriceQuote(price: price, ratio: snapshot.ratio(ofGroup: group), version: record.pricingVersion)
+        } else if let id = row.channelID, let channel = snapshot.configuration.routes.channel(id: id) {
+            quote = services.prices.quote(channel, record.model, record.upstreamModel, snapshot, group: group)
         }
-        guard let id = row.channelID, let channel = snapshot.configuration.routes.channel(id: id) else { return nil }
-        let quote = services.prices.quote(channel, record.model, record.upstreamModel, snapshot, group: group)
-        return try? quote?.charge(for: usage)
+        guard var quote else { return nil }
+        quote.ratio = record.ratio ?? quote.ratio
+        quote.ceiling = record.ceiling
+        return try? quote.bill(for: usage)
     }
 }

@@ -21,7 +21,7 @@ struct Recovery: Sendable {
             upstreamModel: progress?.upstreamModel ?? hold.model, endpoint: hold.endpoint,
             usage: Usage(uncachedInput: progress?.promptTokens ?? hold.promptTokens, output: progress?.completionTokens ?? 0),
             usageSource: .estimated, charge: min(progress?.charge ?? hold.promptCharge, hold.amount),
-            pricingVersion: progress?.pricingVersion ?? hold.pricingVersion, outcome: .recovered, status: 0,
+            ceiling: hold.ceiling, ratio: hold.ratio, pricingVersion: progress?.pricingVersion ?? hold.pricingVersion, outcome: .recovered, status: 0,
             errorCode: "gateway_stopped", isStream: hold.isStream, attempts: progress == nil ? 0 : 1,
             generationID: progress?.generationID, latencyMilliseconds: 0, clientIP: hold.clientIP, createdAt: hold.createdAt)
     }

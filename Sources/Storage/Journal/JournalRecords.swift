@@ -50,6 +50,9 @@ extension RecordBuffer {
         integer(hold.pricingVersion)
         text(hold.clientIP)
         integer(hold.createdAt)
+        // From version 2 on.
+        integer(hold.ratio?.millionths)
+        integer(hold.ceiling?.nanos)
     }
 
     /// - Parameter sequence: the place in the order of settlements, which copies keep.
@@ -82,6 +85,10 @@ extension RecordBuffer {
         integer(record.createdAt)
         // From version 2 on.
         text(record.usage.serviceTier)
+        // From version 3 on.
+        integer(record.uncharged.nanos)
+        integer(record.ceiling?.nanos)
+        integer(record.ratio?.millionths)
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -133,7 +140,7 @@ extension RecordBuffer {
 }
 
 extension HoldRecord {
-    static let journalVersion: UInt8 = 1
+    static let journalVersion: UInt8 = 2
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .hold, upTo: Self.journalVersion)
@@ -142,11 +149,14 @@ extension HoldRecord {
             amount: NanoUSD(nanos: try reader.integer()), model: try reader.text(), endpoint: try reader.value(Endpoint.self, "endpoint"),
             isStream: try reader.flag(), promptTokens: try reader.integer(), promptCharge: NanoUSD(nanos: try reader.integer()),
             pricingVersion: try reader.integer(), clientIP: try reader.text(), createdAt: try reader.integer())
+        guard reader.version >= 2 else { return }
+        ratio = try reader.integerOrNil().map { PriceRatio(millionths: $0) }
+        ceiling = try reader.integerOrNil().map { NanoUSD(nanos: $0) }
     }
 }
 
 extension RequestRecord {
-    static let journalVersion: UInt8 = 2
+    static let journalVersion: UInt8 = 3
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .settle, upTo: Self.journalVersion)
@@ -163,6 +173,10 @@ extension RequestRecord {
             latencyMilliseconds: try reader.integer(), firstTokenMilliseconds: try reader.integerOrNil(), clientIP: try reader.text(),
             createdAt: try reader.integer())
         if reader.version >= 2 { usage.serviceTier = try reader.textOrNil() }
+        guard reader.version >= 3 else { return }
+        uncharged = NanoUSD(nanos: try reader.integer())
+        ceiling = try reader.integerOrNil().map { NanoUSD(nanos: $0) }
+        ratio = try reader.integerOrNil().map { PriceRatio(millionths: $0) }
     }
 }
 

@@ -55,7 +55,8 @@ extension PostgresStore {
         }
     }
 
-    public func reconcile(_ id: RequestID, usage: Usage, charge: NanoUSD, now: Int64) async throws {
+    public func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
+        let charge = bill.charge
         try await write { session in
             guard let user = try session.rows("SELECT user_id FROM reconciliations WHERE request_id = $1", [id.description]).first
             else { return }
@@ -74,11 +75,11 @@ extension PostgresStore {
             }
             try session.execute(
                 """
-                UPDATE logs SET charge_nanos = $1, usage_source = 'reconciled', prompt_tokens = $2, completion_tokens = $3, cached_tokens = $4,
-                    reasoning_tokens = $5, upstream_cost_nanos = $6 WHERE request_id = $7
+                UPDATE logs SET charge_nanos = $1, uncharged_nanos = $2, usage_source = 'reconciled', prompt_tokens = $3,
+                    completion_tokens = $4, cached_tokens = $5, reasoning_tokens = $6, upstream_cost_nanos = $7 WHERE request_id = $8
                 """,
                 [
-                    charge.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
+                    charge.nanos, bill.uncharged.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
                     usage.upstreamCost?.roundedToNano.nanos, id.description,
                 ])
             try session.execute(

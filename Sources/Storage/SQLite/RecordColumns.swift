@@ -8,7 +8,7 @@ enum RecordColumns {
         "request_id", "user_id", "token_id", "channel_id", "provider", "model_name", "upstream_model", "endpoint",
         "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
         "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds", "requests", "service_tier",
-        "charge_nanos", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
+        "charge_nanos", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
     ]
     static let list = names.joined(separator: ", ")
@@ -41,6 +41,7 @@ enum RecordColumns {
             .integer(usage.cacheWrite1h), .integer(usage.reasoning), .integer(usage.audioInput), .integer(usage.audioOutput),
             .integer(usage.images), .integer(usage.searches), .integer(usage.characters), .integer(usage.audioMilliseconds),
             .integer(usage.requests), ColumnValue(usage.serviceTier), ColumnValue(record.charge?.nanos),
+            .integer(record.uncharged.nanos), ColumnValue(record.ceiling?.nanos), ColumnValue(record.ratio?.millionths),
             ColumnValue(usage.upstreamCost?.roundedToNano.nanos), .text(record.usageSource.rawValue), .integer(record.pricingVersion),
             .text(record.outcome.rawValue), .integer(Int64(record.status)), ColumnValue(record.errorCode),
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), ColumnValue(attempts), ColumnValue(record.generationID),
@@ -60,7 +61,11 @@ enum RecordColumns {
             requestID: requestID, userID: try row.int("user_id"), tokenID: try row.intOrNil("token_id"),
             channelID: try row.intOrNil("channel_id"), provider: try row.text("provider"), model: try row.text("model_name"),
             upstreamModel: try row.text("upstream_model"), endpoint: endpoint, usage: try usage(row), usageSource: source,
-            charge: try row.intOrNil("charge_nanos").map { NanoUSD(nanos: $0) }, pricingVersion: try row.int("pricing_version"),
+            charge: try row.intOrNil("charge_nanos").map { NanoUSD(nanos: $0) },
+            // Older journals lack these three.
+            uncharged: NanoUSD(nanos: try row.intOrNil("uncharged_nanos") ?? 0),
+            ceiling: try row.intOrNil("ceiling_nanos").map { NanoUSD(nanos: $0) },
+            ratio: try row.intOrNil("price_ratio_millionths").map { PriceRatio(millionths: $0) }, pricingVersion: try row.int("pricing_version"),
             outcome: outcome, status: Int(try row.int("status")), errorCode: try row.textOrNil("error_code"),
             isStream: try row.flag("is_stream"), attempts: Int(try row.int("attempts")),
             attemptList: attempts.map { [AttemptRecord]($0) } ?? [], generationID: try row.textOrNil("generation_id"),

@@ -56,7 +56,8 @@ extension SQLiteStore {
         }
     }
 
-    public func reconcile(_ id: RequestID, usage: Usage, charge: NanoUSD, now: Int64) async throws {
+    public func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
+        let charge = bill.charge
         try await write { db in
             guard
                 let row = try Row.fetchOne(
@@ -72,11 +73,11 @@ extension SQLiteStore {
             }
             try db.execute(
                 sql: """
-                    UPDATE logs SET charge_nanos = ?, usage_source = 'reconciled', prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?,
+                    UPDATE logs SET charge_nanos = ?, uncharged_nanos = ?, usage_source = 'reconciled', prompt_tokens = ?, completion_tokens = ?, cached_tokens = ?,
                         reasoning_tokens = ?, upstream_cost_nanos = ? WHERE request_id = ?
                     """,
                 arguments: [
-                    charge.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
+                    charge.nanos, bill.uncharged.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
                     usage.upstreamCost?.roundedToNano.nanos, id.description,
                 ])
             try db.execute(

@@ -1,0 +1,47 @@
+import Config
+import RouterCore
+
+/// What a request can cost at most, over all candidates that may serve it.
+struct HoldBound {
+    let candidates: [PricedCandidate]
+    let envelope: RequestEnvelope
+    let metering: GatewayConfiguration.Metering
+    /// What strict admission knows of the request; nil = the holds are estimates.
+    let strict: StrictBound?
+
+    /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
+    var strictOutput: Int64 {
+        let models = candidates.compactMap(\.maxOutputTokens)
+        return max(1, [envelope.maxOutputTokens, models.min()].compactMap { $0 }.min() ?? metering.defaultHoldOutputTokens)
+    }
+
+    /// - Parameter output: completion tokens per choice; nil = the estimate of standard admission.
+    func amount(output: Int64?) throws -> NanoUSD {
+        var hold = NanoUSD.zero
+        for candidate in candidates {
+            let bound = envelope.bound(
+                strict: strict, outputTokens: output ?? estimate(candidate), contextLength: candidate.contextLength)
+            do {
+                hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
+            } catch {
+                throw APIError.badRequest("the worst case of this request costs more than can be expressed", param: nil)
+            }
+        }
+        return hold
+    }
+
+    private func estimate(_ candidate: PricedCandidate) -> Int64 {
+        return [envelope.maxOutputTokens, candidate.maxOutputTokens, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
+    }
+
+    /// The most completion tokens whose worst case fits; nil when not even one does.
+    func output(affordableWith available: NanoUSD, below: Int64) throws -> Int64? {
+        var low: Int64 = 0
+        var high = below
+        while low + 1 < high {
+            let middle = low + (high - low) / 2
+            if try amount(output: middle) <= available { low = middle } else { high = middle }
+        }
+        return low == 0 ? nil : low
+    }
+}
