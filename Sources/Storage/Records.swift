@@ -81,6 +81,10 @@ public struct UserChange: Sendable {
     public var status: UserStatus?
     public var group: String?
     public var limits: String?
+    /// Ends the user's sessions and management tokens in the same transaction; API keys stay.
+    public var endsManagementTokens = false
+    /// SHA-256 of the one that goes on, as a rule the one that the call came with.
+    public var keptManagementToken: [UInt8]?
     public init() {}
 }
 

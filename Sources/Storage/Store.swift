@@ -19,9 +19,11 @@ public enum StoreError: Error, Sendable, Hashable {
 }
 
 /// Users and their credentials. Hashes are made by the Server and stored as given.
+///
+/// What takes an ``AuditEntry`` writes it in the transaction of the change: where it cannot be written nothing has changed.
 public protocol UserStore: Sendable {
     /// - Throws: ``StoreError/duplicate(_:)`` for a taken username (compared without case).
-    func createUser(_ user: NewUser) async throws -> User
+    func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User
     func user(id: Int64) async throws -> User?
     /// By name, without case, with the encoded password hash.
     func userForLogin(username: String) async throws -> (user: User, passwordHash: String)?
@@ -29,13 +31,20 @@ public protocol UserStore: Sendable {
     /// All users, for the account book and the key directory at start-up.
     func allUsers() async throws -> [User]
     /// - Throws: ``StoreError/notFound``, ``StoreError/duplicate(_:)``.
-    func changeUser(id: Int64, _ change: UserChange) async throws -> User
+    func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User
     /// Deletes a user who has no ledger rows; one who has is disabled and renamed instead, because books are kept.
-    func deleteUser(id: Int64) async throws
+    func deleteUser(id: Int64, audit: AuditEntry) async throws
     /// SHA-256 of the management token, valid until `expiresAt` (Unix seconds; nil = no end). One user may have several.
-    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws
+    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry) async throws
     func removeAccessToken(hash: [UInt8]) async throws
-    func removeAccessTokens(userID: Int64) async throws
+    /// Ends the user's sessions and management tokens, the bootstrap token included; API keys stay.
+    /// - Parameter kept: the hash of the one that goes on; nil = none does.
+    func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws
+    /// Makes the one management token without an end what the environment says: those of earlier starts end. One that has been ended since it
+    /// was set here is not set again.
+    /// - Parameter hash: nil = the environment names none.
+    /// - Throws: ``StoreError/notFound`` for an unknown user.
+    func setBootstrapToken(userID: Int64, hash: [UInt8]?, audit: AuditEntry) async throws -> BootstrapOutcome
     /// The owner, when the token exists and has not expired at `now`.
     func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User?
 }
@@ -43,12 +52,15 @@ public protocol UserStore: Sendable {
 /// API keys of clients.
 public protocol TokenStore: Sendable {
     /// Stores and returns with its id. - Throws: ``StoreError/duplicate(_:)``.
-    func createToken(_ token: Token) async throws -> Token
+    func createToken(_ token: Token, audit: AuditEntry) async throws -> Token
     func token(id: Int64) async throws -> Token?
     func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token>
     func allTokens() async throws -> [Token]
-    func changeToken(id: Int64, _ change: TokenChange) async throws -> Token
-    func deleteToken(id: Int64) async throws
+    func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token
+    func deleteToken(id: Int64, audit: AuditEntry) async throws
+    /// The same rule as ``UserStore/setBootstrapToken(userID:hash:audit:)`` for the API key from the environment.
+    /// - Parameter token: nil = the environment names none.
+    func setBootstrapKey(userID: Int64, _ token: Token?, audit: AuditEntry) async throws -> BootstrapOutcome
     /// Last use, written in groups by the Server; Unix seconds.
     func touchTokens(_ accessed: [Int64: Int64]) async throws
 }
@@ -57,14 +69,15 @@ public protocol TokenStore: Sendable {
 public protocol PricingStore: Sendable {
     func allPrices() async throws -> [PricingRow]
     /// Inserts what is new and updates what has changed, but never a row that an admin has edited.
+    /// - Parameter audit: for what somebody has asked for; nil = the program's own doing.
     /// - Returns: how many rows were inserted or changed.
-    func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int
+    func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int
     /// The price that a version stood for; nil for a version that never was (0 = no row of the table).
     func price(version: Int64) async throws -> ModelPrice?
     /// Inserts or replaces by `modelName`, marks the row as edited, raises the version.
     /// - Parameter row: with the version that it was made from; 0 = whatever is there is replaced.
     /// - Throws: ``StoreError/conflict(_:)`` when another version is there by now.
-    func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow
+    func setPrice(_ row: PricingRow, now: Int64, audit: AuditEntry) async throws -> PricingRow
 }
 
 /// The ledger. Append-only: the database refuses UPDATE and DELETE on `balance_transactions`.
@@ -77,17 +90,18 @@ public protocol Ledger: Sendable {
     /// Locks users in the order of their ids, then everything else: whoever takes several does the same.
     /// - Parameter holder: whose leases the charges come out of; nil = nobody's.
     func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult
-    /// Posts a credit or correction and returns its row. Repeating a (kind, referenceID) with the same user and amount
-    /// returns the first row and `isNew` false.
-    /// - Throws: ``StoreError/conflict(_:)`` when the reference exists with another user or amount, ``StoreError/notFound``
-    ///   for an unknown user.
-    func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool)
+    /// Posts a credit or correction and returns its row. Repeating a reference id with the same user and amount returns the first row and
+    /// `isNew` false, with no second audit row; so does the second of two at once.
+    /// - Throws: ``StoreError/conflict(_:)`` that says what differs when the reference was used for something else, ``StoreError/notFound`` for
+    ///   an unknown user.
+    func post(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool)
     /// Gives back what a request was charged, or a part of it, once: the row is a `refund` with the same reference id.
-    /// - Parameter amount: nil = all of it.
-    /// - Returns: `isNew` false when the same refund was given before.
-    /// - Throws: ``StoreError/notFound`` when there is no such charge, ``StoreError/conflict(_:)`` when it was refunded with another amount, or
-    ///   the amount is more than the charge.
-    func refund(reference: String, amount: NanoUSD?, description: String, now: Int64) async throws -> (entry: LedgerEntry, isNew: Bool)
+    /// - Returns: `isNew` false when the same refund was given before, under this key or without one.
+    /// - Throws: ``StoreError/notFound`` when there is no such charge, ``StoreError/conflict(_:)`` when it was refunded with another amount, the
+    ///   amount is more than the charge, or the key was used for something else.
+    func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool)
+    /// Whose request a charge was for; nil when there is no such charge.
+    func chargedUser(reference: String) async throws -> Int64?
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry>
     /// Rows of all users in the order of their ids, for exports.
     /// - Parameters:
@@ -200,9 +214,20 @@ public struct ChannelHealthRow: Sendable, Hashable {
 /// Small things: settings by key, and who did what.
 public protocol AdminStore: Sendable {
     func setting(_ key: String) async throws -> String?
-    func setSetting(_ key: String, _ value: String) async throws
-    /// `action` is a short verb phrase (`user.create`, `balance.add`), `detail` JSON text without secrets.
-    func audit(actorID: Int64?, action: String, detail: String, clientIP: String, at: Int64) async throws
+    /// - Parameter audit: for what somebody has asked for; nil = the program's own doing.
+    func setSetting(_ key: String, _ value: String, audit: AuditEntry?) async throws
+    /// For what changes nothing in the database. A change takes its entry with it.
+    func audit(_ entry: AuditEntry) async throws
+    /// Newest first.
+    func auditRows(_ page: PageRequest) async throws -> Page<AuditRow>
+}
+
+extension PricingStore {
+    public func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int { try await seedPrices(rows, now: now, audit: nil) }
+}
+
+extension AdminStore {
+    public func setSetting(_ key: String, _ value: String) async throws { try await setSetting(key, value, audit: nil) }
 }
 
 /// One database behind all of it.

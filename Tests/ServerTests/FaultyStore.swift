@@ -43,59 +43,76 @@ struct FaultyStore: Store {
     func ping() async throws { try await faults.guarding { try await store.ping() } }
     func close() async throws { try await store.close() }
 
-    func createUser(_ user: NewUser) async throws -> User { try await faults.guarding { try await store.createUser(user) } }
+    func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User {
+        try await faults.guarding { try await store.createUser(user, audit: audit) }
+    }
     func user(id: Int64) async throws -> User? { try await faults.guarding { try await store.user(id: id) } }
     func userForLogin(username: String) async throws -> (user: User, passwordHash: String)? {
         try await faults.guarding { try await store.userForLogin(username: username) }
     }
     func users(_ page: PageRequest) async throws -> Page<User> { try await faults.guarding { try await store.users(page) } }
     func allUsers() async throws -> [User] { try await faults.guarding { try await store.allUsers() } }
-    func changeUser(id: Int64, _ change: UserChange) async throws -> User {
-        try await faults.guarding { try await store.changeUser(id: id, change) }
+    func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
+        try await faults.guarding { try await store.changeUser(id: id, change, audit: audit) }
     }
-    func deleteUser(id: Int64) async throws { try await faults.guarding { try await store.deleteUser(id: id) } }
-    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws {
+    func deleteUser(id: Int64, audit: AuditEntry) async throws {
+        try await faults.guarding { try await store.deleteUser(id: id, audit: audit) }
+    }
+    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry) async throws {
         try await faults.guarding {
-            try await store.addAccessToken(userID: userID, hash: hash, expiresAt: expiresAt, createdAt: createdAt)
+            try await store.addAccessToken(userID: userID, hash: hash, expiresAt: expiresAt, createdAt: createdAt, audit: audit)
         }
     }
     func removeAccessToken(hash: [UInt8]) async throws { try await faults.guarding { try await store.removeAccessToken(hash: hash) } }
-    func removeAccessTokens(userID: Int64) async throws {
-        try await faults.guarding { try await store.removeAccessTokens(userID: userID) }
+    func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
+        try await faults.guarding { try await store.endManagementTokens(userID: userID, except: kept, audit: audit) }
+    }
+    func setBootstrapToken(userID: Int64, hash: [UInt8]?, audit: AuditEntry) async throws -> BootstrapOutcome {
+        try await faults.guarding { try await store.setBootstrapToken(userID: userID, hash: hash, audit: audit) }
+    }
+    func setBootstrapKey(userID: Int64, _ token: Token?, audit: AuditEntry) async throws -> BootstrapOutcome {
+        try await faults.guarding { try await store.setBootstrapKey(userID: userID, token, audit: audit) }
     }
     func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
         try await faults.guarding { try await store.userForAccessToken(hash: hash, now: now) }
     }
 
-    func createToken(_ token: Token) async throws -> Token { try await faults.guarding { try await store.createToken(token) } }
+    func createToken(_ token: Token, audit: AuditEntry) async throws -> Token {
+        try await faults.guarding { try await store.createToken(token, audit: audit) }
+    }
     func token(id: Int64) async throws -> Token? { try await faults.guarding { try await store.token(id: id) } }
     func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
         try await faults.guarding { try await store.tokens(userID: userID, page) }
     }
     func allTokens() async throws -> [Token] { try await faults.guarding { try await store.allTokens() } }
-    func changeToken(id: Int64, _ change: TokenChange) async throws -> Token {
-        try await faults.guarding { try await store.changeToken(id: id, change) }
+    func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token {
+        try await faults.guarding { try await store.changeToken(id: id, change, audit: audit) }
     }
-    func deleteToken(id: Int64) async throws { try await faults.guarding { try await store.deleteToken(id: id) } }
+    func deleteToken(id: Int64, audit: AuditEntry) async throws {
+        try await faults.guarding { try await store.deleteToken(id: id, audit: audit) }
+    }
     func touchTokens(_ accessed: [Int64: Int64]) async throws { try await faults.guarding { try await store.touchTokens(accessed) } }
 
     func allPrices() async throws -> [PricingRow] { try await faults.guarding { try await store.allPrices() } }
-    func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int {
-        try await faults.guarding { try await store.seedPrices(rows, now: now) }
+    func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int {
+        try await faults.guarding { try await store.seedPrices(rows, now: now, audit: audit) }
     }
     func price(version: Int64) async throws -> ModelPrice? { try await faults.guarding { try await store.price(version: version) } }
-    func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
-        try await faults.guarding { try await store.setPrice(row, now: now) }
+    func setPrice(_ row: PricingRow, now: Int64, audit: AuditEntry) async throws -> PricingRow {
+        try await faults.guarding { try await store.setPrice(row, now: now, audit: audit) }
     }
 
     func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult {
         try await faults.guarding { try await store.post(records, holder: holder) }
     }
-    func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await faults.guarding { try await store.post(posting) }
+    func post(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await faults.guarding { try await store.post(posting, audit: audit) }
     }
-    func refund(reference: String, amount: NanoUSD?, description: String, now: Int64) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await faults.guarding { try await store.refund(reference: reference, amount: amount, description: description, now: now) }
+    func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await faults.guarding { try await store.refund(refund, audit: audit) }
+    }
+    func chargedUser(reference: String) async throws -> Int64? {
+        try await faults.guarding { try await store.chargedUser(reference: reference) }
     }
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
         try await faults.guarding { try await store.entries(userID: userID, kind: kind, page) }
@@ -147,12 +164,11 @@ struct FaultyStore: Store {
     }
     func loadHealth() async throws -> [ChannelHealthRow] { try await faults.guarding { try await store.loadHealth() } }
     func setting(_ key: String) async throws -> String? { try await faults.guarding { try await store.setting(key) } }
-    func setSetting(_ key: String, _ value: String) async throws { try await faults.guarding { try await store.setSetting(key, value) } }
-    func audit(actorID: Int64?, action: String, detail: String, clientIP: String, at: Int64) async throws {
-        try await faults.guarding {
-            try await store.audit(actorID: actorID, action: action, detail: detail, clientIP: clientIP, at: at)
-        }
+    func setSetting(_ key: String, _ value: String, audit: AuditEntry?) async throws {
+        try await faults.guarding { try await store.setSetting(key, value, audit: audit) }
     }
+    func audit(_ entry: AuditEntry) async throws { try await faults.guarding { try await store.audit(entry) } }
+    func auditRows(_ page: PageRequest) async throws -> Page<AuditRow> { try await faults.guarding { try await store.auditRows(page) } }
 }
 
 /// The same for the journal.

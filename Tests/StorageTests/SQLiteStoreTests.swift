@@ -14,7 +14,7 @@ struct SQLiteStoreTests {
         let user = try await store.createUser(newUser("ada"))
         _ = try await store.post(credit(user.id, 5, "r1"))
         _ = try await store.setPrice(PricingRow(modelName: "m", price: .free), now: 1)
-        try await store.audit(actorID: user.id, action: "a", detail: "{}", clientIP: "::1", at: 1)
+        try await store.audit(.some)
         let sql = verb == "UPDATE" ? "UPDATE \(table) SET created_at = 0" : "DELETE FROM \(table)"
         let error = await #expect(throws: DatabaseError.self) {
             try await rawLedger(folder).write { db in try db.execute(sql: sql) }

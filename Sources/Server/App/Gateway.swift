@@ -122,6 +122,7 @@ public struct Gateway: Sendable {
             services.poster,
             services.settler,
             TransportService(transport: transport),
+            LoginRecordWriter(logins: services.logins),
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
             Reconciler(services: services),
             ChangeWatcher(services: services),

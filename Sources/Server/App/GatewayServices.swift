@@ -24,6 +24,8 @@ public final class GatewayServices: Sendable {
     let connections: ClientConnectionCount
     /// Changes of users and keys, one after the other: what is written last is what the directory of keys has last.
     let keyChanges = AsyncGate()
+    /// Failed logins, as far as they are put on record.
+    let logins: LoginRecords
     public let logger: Logger
     /// Unix seconds.
     public let startedAt: Int64
@@ -52,6 +54,7 @@ public final class GatewayServices: Sendable {
         self.metrics = metrics
         self.reloader = reloader
         self.relays = relays
+        logins = LoginRecords(store: store, clock: clock, logger: logger)
         self.connections = connections
         self.logger = logger
         self.startedAt = startedAt

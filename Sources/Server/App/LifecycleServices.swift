@@ -111,7 +111,9 @@ struct ConfigurationWatcher: Service {
         while !Task.isCancelled {
             services.logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
             do {
-                try await services.reloader.reload()
+                try await services.reloader.reload(
+                    audit: AuditEntry(
+                        actorID: nil, action: "config.reload", detail: [.init("reason", .string(reason))], at: services.clock.unixSeconds))
                 return
             } catch is ConfigErrors {
                 return

@@ -32,49 +32,46 @@ enum BalanceHandlers {
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
     }
 
+    /// `POST /api/balance/admin/add {user_id, amount, description?, reference_id?}`: a credit, or a correction when the amount is negative.
     static func add(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let actor = try context.user()
         let fields = try await RequestFields(request, allowed: ["user_id", "amount", "description", "reference_id"])
         let userID = try fields.requiredInteger("user_id")
         let amount = try fields.amount("amount")
         guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
-        let reference = try fields.string("reference_id", maximum: 100) ?? context.requestID.description
-        guard !reference.isEmpty else { throw fields.wrong("reference_id", "a non-empty string") }
-        // The gateway's own corrections are found by such names.
-        guard !reference.hasSuffix(":reconciled") else { throw fields.wrong("reference_id", "a name that does not end with ':reconciled'") }
+        let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
+        let description = try fields.string("description", maximum: 500) ?? ""
+        guard let target = try await services.store.user(id: userID) else { throw ManagementError.notFound("user") }
+        try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
         let posting = LedgerPosting(
-            userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: reference,
-            description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)
-        // Before the money: what cannot be put on record does not happen, and a credit that was booked is not answered with an error.
-        try await services.store.audit(
-            actorID: actor.id, action: "balance.add",
-            detail: JSONValue.object([
-                .init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(reference)),
-            ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
-        let result = try await storing("user") { try await services.meter.credit(posting) }
-        return Envelope.ok(json(result.entry))
+            userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
+            description: description, createdAt: services.clock.unixSeconds)
+        let audit = try context.audit(
+            "balance.add", services,
+            [.init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(key))])
+        return answer(try await storing("user") { try await services.meter.credit(posting, audit: audit) })
     }
 
-    /// `POST /api/balance/admin/refund {reference_id, amount?, description}`: gives a charge back, once and at most the charge.
+    /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: gives a charge back, once and at most the charge.
     static func refund(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let actor = try context.user()
         let fields = try await RequestFields(request, allowed: ["reference_id", "amount", "description"])
+        // Here it names the charge; a name of this call itself is the header's.
         let reference = try fields.requiredString("reference_id", maximum: 100)
         let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
         if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
-        let description = try fields.string("description", maximum: 500) ?? ""
-        let result = try await storing("charge") {
-            try await services.meter.refund(reference: reference, amount: amount, description: description)
-        }
-        if result.isNew {
-            try await services.store.audit(
-                actorID: actor.id, action: "balance.refund",
-                detail: JSONValue.object([
-                    .init("user_id", .integer(result.entry.userID)), .init("amount", .usd(result.entry.amount)),
-                    .init("reference_id", .string(reference)),
-                ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
-        }
-        return Envelope.ok(json(result.entry))
+        let refund = Refund(
+            reference: reference, amount: amount, key: try IdempotencyKey.header(request),
+            description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)
+        guard let owner = try await services.store.chargedUser(reference: reference), let target = try await services.store.user(id: owner)
+        else { throw ManagementError.notFound("charge") }
+        try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
+        let audit = try context.audit("balance.refund", services)
+        return answer(try await storing("charge") { try await services.meter.refund(refund, audit: audit) })
+    }
+
+    /// The ledger row, and whether this call has made it.
+    private static func answer(_ result: (entry: LedgerEntry, isNew: Bool)) -> Response {
+        guard case .object(let members) = json(result.entry) else { return Envelope.ok(json(result.entry)) }
+        return Envelope.ok(.object(members + [.init("repeated", .boolean(!result.isNew))]))
     }
 
     static func json(_ entry: LedgerEntry) -> JSONValue {

@@ -29,7 +29,6 @@ enum PricingHandlers {
     ]
 
     static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let actor = try context.user()
         let allowed = ["model_name"] + prices.map(\.name) + texts + ["context_length", "max_output_tokens", "is_active"]
         let fields = try await RequestFields(request, allowed: allowed)
         let name = try fields.requiredString("model_name", maximum: 256)
@@ -55,18 +54,16 @@ enum PricingHandlers {
         row.contextLength = try positive("context_length", fields) ?? row.contextLength
         row.maxOutputTokens = try positive("max_output_tokens", fields) ?? row.maxOutputTokens
         let prepared = row
+        let changed = JSONValue.array(fields.names.filter { $0 != "model_name" }.map { .string($0) })
+        let audit = try context.audit("pricing.change", services, [.init("model_name", .string(name)), .init("fields", changed)])
         let saved = try await storing("price") {
-            try await services.store.setPrice(prepared, now: services.clock.unixSeconds)
+            try await services.store.setPrice(prepared, now: services.clock.unixSeconds, audit: audit)
         }
         services.prices.update(saved)
         // A model that a vendor lists and no file names is served from its first price on.
         if old == nil, services.snapshots.snapshot.catalogue.names(name) {
             try await storing("price") { try await services.reloader.catalogueChanged() }
         }
-        try await services.store.audit(
-            actorID: actor.id, action: "pricing.change",
-            detail: JSONValue.object([.init("model_name", .string(name)), .init("version", .integer(saved.version))]).text,
-            clientIP: context.clientIP, at: services.clock.unixSeconds)
         return Envelope.ok(json(saved))
     }
 

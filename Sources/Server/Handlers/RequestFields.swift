@@ -6,6 +6,7 @@ import Storage
 /// The JSON body of a management call, read with exact errors: what was found, what is allowed.
 struct RequestFields {
     private let members: [JSONValue.Member]
+    private let allowed: [String]
 
     private static let maximumBytes = 1_048_576
 
@@ -30,10 +31,11 @@ struct RequestFields {
             throw ManagementError.badRequest("unknown field '\(member.name)'; allowed: \(allowed.joined(separator: ", "))")
         }
         self.members = members
+        self.allowed = allowed
     }
 
-    /// Of all fields that were given, for the audit; never their values.
-    var names: [String] { members.map(\.name) }
+    /// Of all fields that were given, each once, for the audit; never their values.
+    var names: [String] { allowed.filter { name in members.contains { $0.name == name } } }
 
     /// nil when absent; `.null` stays `.null`.
     subscript(_ name: String) -> JSONValue? { members.last { $0.name == name }?.value }
@@ -135,6 +137,12 @@ extension GatewayContext {
     func user() throws -> User {
         guard case .user(let user) = principal else { throw ManagementError(.unauthorized, "not logged in") }
         return user
+    }
+
+    /// The row of `audit_log` that a change by the caller leaves.
+    /// - Parameter detail: ids, amounts and names of fields, nothing that anybody typed as a text.
+    func audit(_ action: String, _ services: GatewayServices, _ detail: [JSONValue.Member] = []) throws -> AuditEntry {
+        AuditEntry(actorID: try user().id, action: action, detail: detail, clientIP: clientIP, at: services.clock.unixSeconds)
     }
 
     func pathID(_ name: String = "id") throws -> Int64 {

@@ -9,11 +9,9 @@ import Storage
 enum StatusHandlers {
     static func reload(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         do {
-            let warnings = try await services.reloader.reload()
-            try await services.store.audit(
-                actorID: try context.user().id, action: "config.reload", detail: "{}", clientIP: context.clientIP, at: services.clock.unixSeconds)
+            let warnings = try await services.reloader.reload(audit: try context.audit("config.reload", services))
             return Envelope.ok(["warnings": .array(warnings.map { .string($0.description) })])
-        } catch {
+        } catch let error as ConfigErrors {
             throw ManagementError.badRequest("the configuration was not reloaded: \(error)")
         }
     }

@@ -36,7 +36,8 @@ enum TokenHandlers {
         token.models = try models(fields) ?? []
         token.limits = try limits(fields) ?? "{}"
         let prepared = token
-        let created = try await storing("token") { try await services.store.createToken(prepared) }
+        let audit = try context.audit("token.create", services)
+        let created = try await storing("token") { try await services.store.createToken(prepared, audit: audit) }
         services.keys.upsert(created)
         guard case .object(var members) = json(created) else { throw ManagementError(.internalServerError, "") }
         members.insert(.init("key", .string(key)), at: 2)
@@ -60,37 +61,23 @@ enum TokenHandlers {
         change.models = try models(fields)
         change.limits = try limits(fields)
         let prepared = change
+        let audit = try context.audit("token.change", services, [.init("fields", .array(fields.names.map { .string($0) }))])
         let changed = try await services.keyChanges.run {
-            let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared) }
+            let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared, audit: audit) }
             services.keys.upsert(changed)
             return changed
         }
-        try await audit("token.change", token, fields.names, context, services)
         return Envelope.ok(json(changed))
     }
 
     static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let token = try await owned(context, services)
+        let audit = try context.audit("token.delete", services, [.init("user_id", .integer(token.userID))])
         try await services.keyChanges.run {
-            try await storing("token") { try await services.store.deleteToken(id: token.id) }
+            try await storing("token") { try await services.store.deleteToken(id: token.id, audit: audit) }
             services.keys.remove(tokenID: token.id)
         }
-        try await audit("token.delete", token, [], context, services)
         return Envelope.ok(.null)
-    }
-
-    /// What an admin does to the keys of others.
-    private static func audit(
-        _ action: String, _ token: Token, _ fields: [String], _ context: GatewayContext, _ services: GatewayServices
-    ) async throws {
-        let actor = try context.user()
-        guard actor.id != token.userID else { return }
-        try await services.store.audit(
-            actorID: actor.id, action: action,
-            detail: JSONValue.object([
-                .init("token_id", .integer(token.id)), .init("user_id", .integer(token.userID)),
-                .init("fields", .array(fields.map { .string($0) })),
-            ]).text, clientIP: context.clientIP, at: services.clock.unixSeconds)
     }
 
     /// Somebody else's key looks like one that does not exist.

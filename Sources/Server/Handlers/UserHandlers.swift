@@ -33,13 +33,15 @@ enum UserHandlers {
             throw error
         }
         guard matches, let user = found?.user, user.status == .enabled else {
+            await services.logins.failed(found?.user, isDisabled: matches, address: address)
             throw ManagementError(.unauthorized, "wrong username or password")
         }
         throttle.succeeded(username: username, address: address)
         let token = TokenSecrets.newAccessToken()
         let expiry = now + sessionSeconds
         try await services.store.addAccessToken(
-            userID: user.id, hash: TokenSecrets.hash(token), expiresAt: expiry, createdAt: now)
+            userID: user.id, hash: TokenSecrets.hash(token), expiresAt: expiry, createdAt: now,
+            audit: LoginRecords.success(user, address: address, now: now))
         let cookie = "\(cookieName)=\(token); Path=/; HttpOnly; SameSite=Lax; Max-Age=\(sessionSeconds)"
         return Envelope.ok(
             .object([
@@ -71,7 +73,8 @@ enum UserHandlers {
             throw ManagementError.forbidden("registration is closed (server.registration in gateway.yaml)")
         }
         let fields = try await RequestFields(request, allowed: ["username", "password", "display_name", "email"])
-        return Envelope.ok(json(try await create(fields, role: .user, group: "default", services)))
+        let audit = AuditEntry(actorID: nil, action: "user.register", clientIP: context.clientIP, at: services.clock.unixSeconds)
+        return Envelope.ok(json(try await create(fields, role: .user, group: "default", services, audit)))
     }
 
     static func current(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -102,13 +105,12 @@ enum UserHandlers {
             request, allowed: ["username", "password", "display_name", "email", "group", "role"], hints: noBalance)
         let role = try role(fields) ?? .user
         try checkGrant(role, by: actor)
-        let user = try await create(fields, role: role, group: try group(fields, services) ?? "default", services)
-        try await audit("user.create", user.id, actor, context, services)
-        return Envelope.ok(json(user))
+        let audit = try context.audit("user.create", services, [.init("role", .integer(role.rawValue))])
+        return Envelope.ok(json(try await create(fields, role: role, group: try group(fields, services) ?? "default", services, audit)))
     }
 
     private static func create(
-        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices
+        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices, _ audit: AuditEntry
     ) async throws -> User {
         let username = try fields.requiredString("username")
         try checkUsername(username)
@@ -118,7 +120,7 @@ enum UserHandlers {
             username: username, passwordHash: try await hashing { try await PasswordHasher.hash(password) },
             displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
             role: role, group: group, createdAt: services.clock.unixSeconds)
-        let user = try await storing("user") { try await services.store.createUser(new) }
+        let user = try await storing("user") { try await services.store.createUser(new, audit: audit) }
         services.keys.upsert(user)
         return user
     }
@@ -137,6 +139,10 @@ enum UserHandlers {
         change.displayName = try fields.string("display_name")
         change.email = try fields.string("email")
         change.group = try group(fields, services)
+        if let group = change.group, group != target.group, actor.id == target.id, actor.role != .root {
+            // A group has a price.
+            throw ManagementError.forbidden("nobody changes their own group; root may")
+        }
         change.limits = try limits(fields, of: target, by: actor)
         change.role = try role(fields)
         if let role = change.role, role != target.role {
@@ -152,14 +158,19 @@ enum UserHandlers {
             try checkPassword(password)
             change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
         }
+        change.endsManagementTokens = change.passwordHash != nil || change.status == .disabled
+        // Whoever changes their own password goes on; everybody else who is logged in by the old one does not.
+        if actor.id == id { change.keptManagementToken = AccessCheck.presentedAccessToken(request).map(TokenSecrets.hash) }
         let prepared = change
+        var detail = [JSONValue.Member("fields", .array(fields.names.map { .string($0) }))]
+        if let role = change.role { detail.append(.init("role", .integer(role.rawValue))) }
+        if let status = change.status { detail.append(.init("status", .integer(status.rawValue))) }
+        let audit = try context.audit("user.change", services, detail)
         let user = try await services.keyChanges.run {
-            let user = try await storing("user") { try await services.store.changeUser(id: id, prepared) }
+            let user = try await storing("user") { try await services.store.changeUser(id: id, prepared, audit: audit) }
             services.keys.upsert(user)
             return user
         }
-        if change.passwordHash != nil || change.status == .disabled { try await services.store.removeAccessTokens(userID: id) }
-        try await audit("user.change", id, actor, context, services, fields: fields.names)
         return Envelope.ok(json(user))
     }
 
@@ -169,11 +180,11 @@ enum UserHandlers {
         guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
         guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves") }
         try checkAuthority(over: target, by: actor)
+        let audit = try context.audit("user.delete", services)
         try await services.keyChanges.run {
-            try await storing("user") { try await services.store.deleteUser(id: id) }
+            try await storing("user") { try await services.store.deleteUser(id: id, audit: audit) }
             services.keys.remove(userID: id)
         }
-        try await audit("user.delete", id, actor, context, services)
         return Envelope.ok(.null)
     }
 
@@ -183,6 +194,16 @@ enum UserHandlers {
     static func checkAuthority(over target: User, by actor: User) throws {
         guard actor.role == .root || actor.id == target.id || target.role < actor.role else {
             throw ManagementError.forbidden("only a higher role may change this user")
+        }
+    }
+
+    /// Money is moved downwards only: root may move everybody's, its own included; an admin that of ordinary users. Otherwise two admins would
+    /// credit each other.
+    static func checkMoneyAuthority(over target: User, by actor: User) throws {
+        guard actor.role != .root else { return }
+        guard actor.id != target.id else { throw ManagementError.forbidden("nobody moves money of their own account; root may") }
+        guard target.role < actor.role else {
+            throw ManagementError.forbidden("only root moves money of an account whose role is not below the caller's")
         }
     }
 
@@ -225,19 +246,10 @@ enum UserHandlers {
     }
 
     private static func checkPassword(_ password: String) throws {
-        guard (8...128).contains(password.utf8.count) else {
-            throw ManagementError.badRequest("'password' must have 8 to 128 bytes")
+        let lengths = PasswordHasher.lengths
+        guard lengths.contains(password.utf8.count) else {
+            throw ManagementError.badRequest("'password' must have \(lengths.lowerBound) to \(lengths.upperBound) bytes")
         }
-    }
-
-    private static func audit(
-        _ action: String, _ id: Int64, _ actor: User, _ context: GatewayContext, _ services: GatewayServices, fields: [String] = []
-    ) async throws {
-        var detail: [JSONValue.Member] = [.init("user_id", .integer(id))]
-        if !fields.isEmpty { detail.append(.init("fields", .array(fields.map { .string($0) }))) }
-        try await services.store.audit(
-            actorID: actor.id, action: action, detail: JSONValue.object(detail).text,
-            clientIP: context.clientIP, at: services.clock.unixSeconds)
     }
 
     static func json(_ user: User) -> JSONValue {

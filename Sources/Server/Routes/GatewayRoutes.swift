@@ -71,6 +71,7 @@ enum GatewayRoutes {
         Route(.post, "/api/channel/{id}/drain", .admin) { try await ChannelHandlers.turn(.draining, $0, $1, $2) },
         Route(.post, "/api/channel/{id}/test", .admin, ChannelHandlers.test),
         Route(.get, "/api/route/explain", .admin, RouteHandlers.explain),
+        Route(.get, "/api/audit", .root, AuditHandlers.list),
         Route(.post, "/api/config/reload", .admin, StatusHandlers.reload),
         Route(.get, "/api/status", .open, StatusHandlers.status),
         Route(.get, "/health/live", .open, StatusHandlers.live),

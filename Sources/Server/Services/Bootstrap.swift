@@ -1,10 +1,9 @@
 import Config
-import Foundation
 import Logging
 import RouterCore
 import Storage
 
-/// What has to exist before anybody can log in. There is no default password.
+/// What has to exist before anybody can log in, and what the environment says of root. There is no default password.
 enum Bootstrap {
     static func firstStart(
         store: any Store, bootstrap: GatewayConfiguration.Bootstrap, dataDirectory: String, clock: ServerClock,
@@ -13,23 +12,47 @@ enum Bootstrap {
         if try await store.users(PageRequest(page: 1, size: 1)).total == 0 {
             try await makeRoot(store, bootstrap, dataDirectory, clock, logger)
         }
-        guard bootstrap.rootAccessToken != nil || bootstrap.rootToken != nil else { return }
         guard let root = try await store.allUsers().first(where: { $0.role == .root }) else { return }
-        if let token = bootstrap.rootAccessToken {
-            try require(token.reveal().utf8.count >= 16, "INITIAL_ROOT_ACCESS_TOKEN must have at least 16 characters")
-            try await store.addAccessToken(
-                userID: root.id, hash: TokenSecrets.hash(token.reveal()), expiresAt: nil, createdAt: clock.unixSeconds)
+        try await setToken(bootstrap.rootAccessToken, of: root, store, clock, logger)
+        try await setKey(bootstrap.rootToken, of: root, store, clock, logger)
+    }
+
+    /// One token, the environment's: that of an earlier start ends when the variable changes or goes.
+    private static func setToken(
+        _ token: Secret?, of root: User, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+    ) async throws {
+        let name = "INITIAL_ROOT_ACCESS_TOKEN"
+        try require(token.map { $0.reveal().utf8.count >= 16 } ?? true, "\(name) must have at least 16 characters")
+        let outcome = try await store.setBootstrapToken(
+            userID: root.id, hash: token.map { TokenSecrets.hash($0.reveal()) },
+            audit: AuditEntry(actorID: nil, action: "bootstrap.access_token", at: clock.unixSeconds))
+        tell(outcome, name, "the management token", logger)
+    }
+
+    private static func setKey(
+        _ key: Secret?, of root: User, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+    ) async throws {
+        let name = "INITIAL_ROOT_TOKEN"
+        let isFine = key.map { $0.reveal().hasPrefix("sk-") && $0.reveal().utf8.count >= 16 } ?? true
+        try require(isFine, "\(name) must begin with sk- and have at least 16 characters")
+        let token = key.map {
+            TokenSecrets.newKeyToken(
+                userID: root.id, name: BootstrapKey.name, key: $0.reveal(), createdAt: clock.unixSeconds)
         }
-        if let key = bootstrap.rootToken?.reveal() {
-            try require(
-                key.hasPrefix("sk-") && key.utf8.count >= 16,
-                "INITIAL_ROOT_TOKEN must begin with sk- and have at least 16 characters")
-            do {
-                _ = try await store.createToken(
-                    TokenSecrets.newKeyToken(userID: root.id, name: "initial", key: key, createdAt: clock.unixSeconds))
-            } catch StoreError.duplicate {
-                // There since an earlier start.
-            }
+        let outcome = try await store.setBootstrapKey(
+            userID: root.id, token, audit: AuditEntry(actorID: nil, action: "bootstrap.key", at: clock.unixSeconds))
+        tell(outcome, name, "the API key", logger)
+    }
+
+    private static func tell(_ outcome: BootstrapOutcome, _ name: String, _ what: String, _ logger: Logger) {
+        switch outcome {
+        case .unchanged: break
+        case .ended:
+            logger.warning(
+                "\(what) of \(name) has been ended since it was set here and stays so; give the variable another value")
+        case .replaced:
+            logger.notice("\(what) of \(name) is in force; that of an earlier start, if there was one, has ended")
+        case .removed: logger.notice("\(name) is not set any more: \(what) that it had made has ended")
         }
     }
 
@@ -37,24 +60,27 @@ enum Bootstrap {
         _ store: any Store, _ bootstrap: GatewayConfiguration.Bootstrap, _ dataDirectory: String, _ clock: ServerClock,
         _ logger: Logger
     ) async throws {
-        let password: String
-        if let given = bootstrap.rootPassword {
+        let given = bootstrap.rootPassword
+        if let given {
             try require(given.reveal().utf8.count >= 8, "INITIAL_ROOT_PASSWORD must have at least 8 characters")
-            password = given.reveal()
-        } else {
-            password = TokenSecrets.random(20)
-            let path = dataDirectory + "/initial_root_password"
-            try FileManager.default.createDirectory(atPath: dataDirectory, withIntermediateDirectories: true)
-            let made = FileManager.default.createFile(
-                atPath: path, contents: Data((password + "\n").utf8), attributes: [.posixPermissions: 0o600])
-            try require(made, "cannot write \(path)")
-            // Said once, here and in the file; the hash is all that is kept.
-            logger.notice("first start: user 'root' has the password \(password) (also in \(path))")
         }
-        _ = try await store.createUser(
-            NewUser(
-                username: "root", passwordHash: try await PasswordHasher.hash(password), displayName: "Root", role: .root,
-                createdAt: clock.unixSeconds))
+        let password = given ?? Secret(TokenSecrets.random(20))
+        let file = given == nil ? try RootPasswordFile(directory: dataDirectory, password: password) : nil
+        do {
+            _ = try await store.createUser(
+                NewUser(
+                    username: "root", passwordHash: try await PasswordHasher.hash(password.reveal()),
+                    displayName: "Root", role: .root,
+                    createdAt: clock.unixSeconds),
+                audit: AuditEntry(actorID: nil, action: "bootstrap.root", at: clock.unixSeconds))
+        } catch {
+            // It would be a password that opens nothing.
+            file?.remove()
+            // Another gateway on the same database was faster.
+            if case StoreError.duplicate = error { return }
+            throw error
+        }
+        file?.tell(logger)
     }
 
     private static func require(_ condition: Bool, _ message: String) throws {

@@ -27,6 +27,8 @@ public struct CatalogueSync: Sendable {
     private let transport: any UpstreamTransport
     /// Whether a list may make a model free that had a price.
     private var acceptsZero = false
+    /// Whether somebody has asked for it, so that it goes on record; the schedule is the gateway's own doing.
+    private var isAsked = false
 
     private static let limit = Duration.seconds(60)
     private static let maxBytes = 64 << 20
@@ -48,6 +50,7 @@ public struct CatalogueSync: Sendable {
         let transport = try CurlTransport()
         var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, transport: transport)
         sync.acceptsZero = acceptsZero
+        sync.isAsked = true
         do {
             let outcomes = try await sync.run(provider: provider, isDryRun: isDryRun, now: now)
             await transport.shutdown()
@@ -107,7 +110,8 @@ public struct CatalogueSync: Sendable {
             acceptsZero: acceptsZero)
         outcome.diff = diff
         guard !isDryRun else { return outcome }
-        outcome.written = try await store.seedPrices(diff.rows, now: now)
+        let audit = AuditEntry(actorID: nil, action: "models.sync", detail: [.init("provider", .string(provider))], at: now)
+        outcome.written = try await store.seedPrices(diff.rows, now: now, audit: isAsked ? audit : nil)
         var catalogue = Catalogue()
         let foreign = Set(diff.elsewhere.map(\.model))
         catalogue.set(

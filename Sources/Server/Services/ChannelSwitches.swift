@@ -18,9 +18,9 @@ struct ChannelSwitches: Sendable {
     }
 
     /// Takes effect at once, also for requests that are planned already. "On" forgets the channel's cool-downs too.
-    /// What cannot be kept does not happen.
-    func set(_ value: OperatorSwitch, _ channel: RouterCore.Channel) async throws {
-        try await store.setSetting(Self.key(channel.id), value.rawValue)
+    /// What cannot be kept, or put on record, does not happen.
+    func set(_ value: OperatorSwitch, _ channel: RouterCore.Channel, audit: AuditEntry) async throws {
+        try await store.setSetting(Self.key(channel.id), value.rawValue, audit: audit)
         health.set(value, channelID: channel.id)
         if value == .on { health.clear(channel) }
     }

@@ -1,7 +1,7 @@
 public import Config
 import Logging
 import RouterCore
-import Storage
+public import Storage
 import Synchronization
 
 /// Replaces the configuration of a running gateway, whole or not at all.
@@ -37,18 +37,22 @@ public actor ConfigurationReloader {
     }
 
     /// Reads and validates everything, then swaps. Requests in flight keep what they started with.
+    /// - Parameter audit: who asked for it; written with the prices, before the swap.
     /// - Returns: the warnings of the new configuration.
-    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices cannot be stored; the old one runs on in both cases.
+    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices or the row of `audit_log` cannot be stored; the old one runs on in both cases.
     @discardableResult
-    public func reload() async throws -> [Diagnostic] {
+    public func reload(audit: AuditEntry) async throws -> [Diagnostic] {
         var changed = 0
+        // Once, however often files change meanwhile.
+        var due: AuditEntry? = audit
         while true {
             // Another reload that comes first has read files of its own, perhaps older ones; then this is done over it.
             let seen = generation
             let configuration = try read()
             let catalogue = try await Catalogue.load(store, configuration)
             let rows = PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices())
-            changed += try await store.seedPrices(rows, now: clock.unixSeconds)
+            changed += try await store.seedPrices(rows, now: clock.unixSeconds, audit: due)
+            due = nil
             guard try await take(configuration, catalogue, onlyIn: seen) else { continue }
             logger.notice(
                 "configuration reloaded",

@@ -73,18 +73,15 @@ public final class Meter: Sendable {
         }
     }
 
-    /// Posts a recharge, refund or adjustment; the money can be spent when this returns.
+    /// Posts a recharge or adjustment with its row of `audit_log`; the money can be spent when this returns.
     /// - Throws: ``StoreError``.
-    public func credit(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting) }
+    public func credit(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting, audit: audit) }
     }
 
     /// - Throws: ``StoreError``.
-    func refund(reference: String, amount: NanoUSD?, description: String) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        let now = clock.unixSeconds
-        let result = try await gate.run {
-            try await store.refund(reference: reference, amount: amount, description: description, now: now)
-        }
+    func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+        let result = try await gate.run { try await store.refund(refund, audit: audit) }
         wake(result.entry.userID)
         return result
     }

@@ -10,6 +10,9 @@ import Synchronization
 /// Hashing takes tens of milliseconds and 32 MiB by design, so it runs on two threads of its own, never on the
 /// cooperative pool.
 enum PasswordHasher {
+    /// Bytes that a new password may have.
+    static let lengths = 8...128
+
     private static let rounds = 1 << 15
     private static let blockSize = 8
     private static let parallelism = 1

@@ -123,31 +123,6 @@ extension PostgresStore {
         group.result.setAside[record.requestID] = reason
     }
 
-    // MARK: Credits
-
-    public func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { session in
-            // The lock on the user comes first: of two equal postings at once, the second sees the first.
-            try session.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", [posting.userID])
-            let known = try session.rows(
-                "SELECT * FROM balance_transactions WHERE type = $1 AND reference_id = $2",
-                [posting.kind.rawValue, posting.referenceID]
-            ).first
-            if let known {
-                let entry = try Decoding.entry(known)
-                guard entry.userID == posting.userID, entry.amount == posting.amount else {
-                    throw StoreError.conflict("reference_id '\(posting.referenceID)' was used for another user or amount")
-                }
-                return (entry, false)
-            }
-            let entry = try Self.insertEntry(posting, &session)
-            // What is taken from a balance must not be spent from leases: everybody gives back what is not in use.
-            // What comes in may be waited for by requests at any gateway.
-            try session.execute("SELECT announce($1, $2)", [posting.amount.isNegative ? "recall" : "freed", "\(posting.userID) admin"])
-            return (entry, true)
-        }
-    }
-
     // MARK: Reading
 
     public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {

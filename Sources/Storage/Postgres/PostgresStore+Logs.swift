@@ -83,18 +83,32 @@ extension PostgresStore {
         try await read { try $0.rows("SELECT value FROM settings WHERE key = $1", [key]).first?.text("value") }
     }
 
-    public func setSetting(_ key: String, _ value: String) async throws {
-        try await write {
-            try $0.execute(
-                "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [key, value])
+    public func setSetting(_ key: String, _ value: String, audit: AuditEntry?) async throws {
+        try await write { session in
+            try Self.set(key, value, &session)
+            if let audit { try Self.insertAudit(audit, &session) }
         }
     }
 
-    public func audit(actorID: Int64?, action: String, detail: String, clientIP: String, at: Int64) async throws {
-        try await write {
-            try $0.execute(
-                "INSERT INTO audit_log (actor_id, action, detail, client_ip, created_at) VALUES ($1, $2, $3, $4, $5)",
-                [actorID, action, detail, clientIP, at])
+    static func set(_ key: String, _ value: String, _ session: inout PGPool.Session) throws {
+        try session.execute(
+            "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [key, value])
+    }
+
+    public func audit(_ entry: AuditEntry) async throws { try await write { try Self.insertAudit(entry, &$0) } }
+
+    /// Inside the transaction of the change that the entry tells of.
+    static func insertAudit(_ entry: AuditEntry, _ session: inout PGPool.Session) throws {
+        try session.execute(
+            "INSERT INTO audit_log (actor_id, action, detail, client_ip, created_at) VALUES ($1, $2, $3, $4, $5)",
+            [entry.actorID, entry.action, entry.detailText, entry.clientIP, entry.at])
+    }
+
+    public func auditRows(_ page: PageRequest) async throws -> Page<AuditRow> {
+        try await read { session in
+            let rows = try session.rows("SELECT * FROM audit_log ORDER BY id DESC LIMIT $1 OFFSET $2", [page.size, page.offset])
+            let total = try session.rows("SELECT count(*) AS total FROM audit_log").first?.int("total")
+            return Page(items: try rows.map { try Decoding.audit($0) }, total: total ?? 0)
         }
     }
 }

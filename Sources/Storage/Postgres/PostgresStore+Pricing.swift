@@ -5,7 +5,7 @@ extension PostgresStore {
         try await read { try $0.rows("SELECT * FROM model_pricing ORDER BY model_name").map { try PricingColumns.row($0) } }
     }
 
-    public func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int {
+    public func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int {
         try await write { session in
             try Self.lockPrices(&session)
             var existing: [String: PricingRow] = [:]
@@ -20,6 +20,7 @@ extension PostgresStore {
                 _ = try Self.save(row, over: old, isEdited: false, now: now, &session)
                 changed += 1
             }
+            if let audit { try Self.insertAudit(audit.adding(.init("prices_changed", .integer(changed))), &session) }
             return changed
         }
     }
@@ -31,13 +32,15 @@ extension PostgresStore {
         }
     }
 
-    public func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
+    public func setPrice(_ row: PricingRow, now: Int64, audit: AuditEntry) async throws -> PricingRow {
         try await write { session in
             try Self.lockPrices(&session)
             let old = try session.rows("SELECT * FROM model_pricing WHERE model_name = $1", [row.modelName]).first
                 .map { try PricingColumns.row($0) }
             try row.checkVersion(over: old)
-            return try Self.save(row, over: old, isEdited: true, now: now, &session)
+            let saved = try Self.save(row, over: old, isEdited: true, now: now, &session)
+            try Self.insertAudit(audit.adding(.init("version", .integer(saved.version))), &session)
+            return saved
         }
     }
 

@@ -88,46 +88,6 @@ extension PostgresStore {
         }
     }
 
-    // MARK: Refunds and corrections
-
-    public func refund(
-        reference: String, amount: NanoUSD?, description: String, now: Int64
-    ) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { session in
-            let owner = try session.rows(
-                "SELECT user_id FROM balance_transactions WHERE type = 'usage' AND reference_id = $1", [reference]
-            ).first
-            guard let user = try owner?.int("user_id") else { throw StoreError.notFound }
-            // From here on nobody else posts for this user.
-            try session.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", [user])
-            let sum = try session.rows(
-                """
-                SELECT (-sum(amount_nanos))::bigint AS charged FROM balance_transactions
-                WHERE (type = 'usage' AND reference_id = $1) OR (type = 'adjustment' AND reference_id = $1 || ':reconciled')
-                """, [reference])
-            let charged = NanoUSD(nanos: try sum.first?.int("charged") ?? 0)
-            let known = try session.rows(
-                "SELECT * FROM balance_transactions WHERE type = 'refund' AND reference_id = $1", [reference]
-            ).first
-            if let known {
-                let entry = try Decoding.entry(known)
-                guard entry.amount == amount ?? entry.amount else {
-                    throw StoreError.conflict("'\(reference)' has been refunded already, with \(entry.amount)")
-                }
-                return (entry, false)
-            }
-            let entry = try Self.insertEntry(
-                LedgerPosting(
-                    userID: user, amount: try Correction.refundAmount(amount, charged: charged, reference: reference), kind: .refund,
-                    referenceID: reference, description: description, createdAt: now), &session)
-            // What was given back is not corrected any more.
-            try session.execute(
-                "UPDATE reconciliations SET state = 'unresolved', note = $1 WHERE request_id = $2 AND state = 'pending'",
-                [Correction.refunded, reference])
-            return (entry, true)
-        }
-    }
-
     /// Moves the balance and writes the row, inside a transaction that has locked the user.
     @discardableResult
     static func insertEntry(_ posting: LedgerPosting, _ session: inout PGPool.Session) throws -> LedgerEntry {

@@ -9,7 +9,7 @@ extension PostgresStore {
         try session.rows("SELECT \(userColumns) FROM users WHERE id = $1", [id]).first.map { try Decoding.user($0) }
     }
 
-    public func createUser(_ user: NewUser) async throws -> User {
+    public func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User {
         try await write { session in
             let rows = try session.rows(
                 """
@@ -18,7 +18,9 @@ extension PostgresStore {
                 """,
                 [user.username, user.passwordHash, user.displayName, user.email, user.role.rawValue, user.group, user.createdAt])
             guard let row = rows.first else { throw StoreError.notFound }
-            return try Decoding.user(row)
+            let created = try Decoding.user(row)
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(created.id))), &session)
+            return created
         }
     }
 
@@ -45,7 +47,7 @@ extension PostgresStore {
         try await read { try $0.rows("SELECT \(Self.userColumns) FROM users ORDER BY id").map { try Decoding.user($0) } }
     }
 
-    public func changeUser(id: Int64, _ change: UserChange) async throws -> User {
+    public func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
         try await write { session in
             var assignments = PGAssignments()
             assignments.set("username", change.username)
@@ -58,12 +60,15 @@ extension PostgresStore {
             assignments.set("limits", change.limits)
             try assignments.update("users", id: id, &session)
             guard let user = try Self.user(&session, id: id) else { throw StoreError.notFound }
+            if change.endsManagementTokens { try Self.endTokens(userID: id, except: change.keptManagementToken, &session) }
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(id))), &session)
             return user
         }
     }
 
-    public func deleteUser(id: Int64) async throws {
+    public func deleteUser(id: Int64, audit: AuditEntry) async throws {
         try await write { session in
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(id))), &session)
             guard let user = try Self.user(&session, id: id) else { throw StoreError.notFound }
             let hasRows = try session.rows(
                 "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = $1) AS found", [id]
@@ -84,16 +89,16 @@ extension PostgresStore {
 
     // MARK: Management tokens
 
-    public func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws {
+    public func addAccessToken(
+        userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry
+    ) async throws {
         try await write { session in
             // The user may have been deleted since; the foreign key says so.
             try session.execute(
                 "INSERT INTO access_tokens (hash, user_id, expires_at, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                 [hash, userID, expiresAt, createdAt])
-            if expiresAt == nil {
-                try session.execute("UPDATE users SET access_token_hash = $1 WHERE id = $2", [hash, userID])
-            }
             try session.execute("DELETE FROM access_tokens WHERE expires_at < $1", [createdAt])
+            try Self.insertAudit(audit, &session)
         }
     }
 
@@ -101,10 +106,16 @@ extension PostgresStore {
         try await write { try $0.execute("DELETE FROM access_tokens WHERE hash = $1", [hash]) }
     }
 
-    public func removeAccessTokens(userID: Int64) async throws {
-        try await write {
-            try $0.execute("DELETE FROM access_tokens WHERE user_id = $1 AND expires_at IS NOT NULL", [userID])
+    public func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
+        try await write { session in
+            try Self.endTokens(userID: userID, except: kept, &session)
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(userID))), &session)
         }
+    }
+
+    private static func endTokens(userID: Int64, except kept: [UInt8]?, _ session: inout PGPool.Session) throws {
+        try session.execute(
+            "DELETE FROM access_tokens WHERE user_id = $1 AND hash IS DISTINCT FROM $2::bytea", [userID, kept])
     }
 
     public func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
@@ -124,20 +135,27 @@ extension PostgresStore {
         try session.rows("SELECT \(tokenColumns) FROM tokens WHERE id = $1", [id]).first.map { try Decoding.token($0) }
     }
 
-    public func createToken(_ token: Token) async throws -> Token {
+    public func createToken(_ token: Token, audit: AuditEntry) async throws -> Token {
         try await write { session in
-            let rows = try session.rows(
-                """
-                INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING \(Self.tokenColumns)
-                """,
-                [
-                    token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
-                    JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt,
-                ])
-            guard let row = rows.first else { throw StoreError.notFound }
-            return try Decoding.token(row)
+            let created = try Self.insertToken(token, &session)
+            try Self.insertAudit(
+                audit.adding(.init("token_id", .integer(created.id)), .init("user_id", .integer(token.userID))), &session)
+            return created
         }
+    }
+
+    static func insertToken(_ token: Token, _ session: inout PGPool.Session) throws -> Token {
+        let rows = try session.rows(
+            """
+            INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING \(tokenColumns)
+            """,
+            [
+                token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
+                JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt,
+            ])
+        guard let row = rows.first else { throw StoreError.notFound }
+        return try Decoding.token(row)
     }
 
     public func token(id: Int64) async throws -> Token? { try await read { try Self.token(&$0, id: id) } }
@@ -157,7 +175,7 @@ extension PostgresStore {
         try await read { try $0.rows("SELECT \(Self.tokenColumns) FROM tokens ORDER BY id").map { try Decoding.token($0) } }
     }
 
-    public func changeToken(id: Int64, _ change: TokenChange) async throws -> Token {
+    public func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token {
         try await write { session in
             var assignments = PGAssignments()
             assignments.set("name", change.name)
@@ -171,13 +189,16 @@ extension PostgresStore {
             assignments.set("limits", change.limits)
             try assignments.update("tokens", id: id, &session)
             guard let token = try Self.token(&session, id: id) else { throw StoreError.notFound }
+            try Self.insertAudit(
+                audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))), &session)
             return token
         }
     }
 
-    public func deleteToken(id: Int64) async throws {
+    public func deleteToken(id: Int64, audit: AuditEntry) async throws {
         try await write { session in
             if try session.execute("DELETE FROM tokens WHERE id = $1", [id]).changes == 0 { throw StoreError.notFound }
+            try Self.insertAudit(audit.adding(.init("token_id", .integer(id))), &session)
         }
     }
 

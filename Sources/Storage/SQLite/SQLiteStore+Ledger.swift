@@ -95,25 +95,6 @@ extension SQLiteStore {
         group.result.setAside[record.requestID] = reason
     }
 
-    // MARK: Credits
-
-    public func post(_ posting: LedgerPosting) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { db in
-            if let row = try Row.fetchOne(
-                db, sql: "SELECT * FROM balance_transactions WHERE type = ? AND reference_id = ?",
-                arguments: [posting.kind.rawValue, posting.referenceID])
-            {
-                let entry = try Decoding.entry(row)
-                guard entry.userID == posting.userID, entry.amount == posting.amount else {
-                    throw StoreError.conflict("reference_id '\(posting.referenceID)' was used for another user or amount")
-                }
-                return (entry, false)
-            }
-            let entry = try Self.insertEntry(posting, db)
-            return (entry, true)
-        }
-    }
-
     // MARK: Reading
 
     public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {

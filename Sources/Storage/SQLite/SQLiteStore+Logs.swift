@@ -56,19 +56,34 @@ extension SQLiteStore {
         try await read { db in try String.fetchOne(db, sql: "SELECT value FROM settings WHERE key = ?", arguments: [key]) }
     }
 
-    public func setSetting(_ key: String, _ value: String) async throws {
+    public func setSetting(_ key: String, _ value: String, audit: AuditEntry?) async throws {
         try await write { db in
-            try db.execute(
-                sql: "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                arguments: [key, value])
+            try Self.set(key, value, db)
+            if let audit { try Self.insertAudit(audit, db) }
         }
     }
 
-    public func audit(actorID: Int64?, action: String, detail: String, clientIP: String, at: Int64) async throws {
-        try await write { db in
-            try db.execute(
-                sql: "INSERT INTO audit_log (actor_id, action, detail, client_ip, created_at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [actorID, action, detail, clientIP, at])
+    static func set(_ key: String, _ value: String, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            arguments: [key, value])
+    }
+
+    public func audit(_ entry: AuditEntry) async throws { try await write { try Self.insertAudit(entry, $0) } }
+
+    /// Inside the transaction of the change that the entry tells of.
+    static func insertAudit(_ entry: AuditEntry, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO audit_log (actor_id, action, detail, client_ip, created_at) VALUES (?, ?, ?, ?, ?)",
+            arguments: [entry.actorID, entry.action, entry.detailText, entry.clientIP, entry.at])
+    }
+
+    public func auditRows(_ page: PageRequest) async throws -> Page<AuditRow> {
+        try await read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT * FROM audit_log ORDER BY id DESC LIMIT ? OFFSET ?", arguments: [page.size, page.offset])
+            let total = try Int64.fetchOne(db, sql: "SELECT count(*) FROM audit_log")
+            return Page(items: try rows.map { try Decoding.audit($0) }, total: total ?? 0)
         }
     }
 }

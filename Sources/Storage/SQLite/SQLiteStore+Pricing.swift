@@ -9,7 +9,7 @@ extension SQLiteStore {
         }
     }
 
-    public func seedPrices(_ rows: [PricingRow], now: Int64) async throws -> Int {
+    public func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int {
         try await write { db in
             var existing: [String: PricingRow] = [:]
             for row in try Row.fetchAll(db, sql: "SELECT * FROM model_pricing") {
@@ -26,6 +26,7 @@ extension SQLiteStore {
                 }
                 changed += 1
             }
+            if let audit { try Self.insertAudit(audit.adding(.init("prices_changed", .integer(changed))), db) }
             return changed
         }
     }
@@ -37,13 +38,15 @@ extension SQLiteStore {
         }
     }
 
-    public func setPrice(_ row: PricingRow, now: Int64) async throws -> PricingRow {
+    public func setPrice(_ row: PricingRow, now: Int64, audit: AuditEntry) async throws -> PricingRow {
         try await write { db in
             let old = try Row.fetchOne(
                 db, sql: "SELECT * FROM model_pricing WHERE model_name = ?", arguments: [row.modelName]
             ).map { try PricingColumns.row($0) }
             try row.checkVersion(over: old)
-            return try PricingColumns.save(row, over: old, isEdited: true, now: now, db)
+            let saved = try PricingColumns.save(row, over: old, isEdited: true, now: now, db)
+            try Self.insertAudit(audit.adding(.init("version", .integer(saved.version))), db)
+            return saved
         }
     }
 }

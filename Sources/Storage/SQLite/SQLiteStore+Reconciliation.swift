@@ -86,41 +86,6 @@ extension SQLiteStore {
         }
     }
 
-    // MARK: Refunds and corrections
-
-    public func refund(
-        reference: String, amount: NanoUSD?, description: String, now: Int64
-    ) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { db in
-            let usage = try Row.fetchOne(
-                db,
-                sql: """
-                    SELECT user_id, -sum(amount_nanos) AS charged FROM balance_transactions
-                    WHERE (type = 'usage' AND reference_id = ?1) OR (type = 'adjustment' AND reference_id = ?1 || ':reconciled')
-                    """, arguments: [reference])
-            guard let usage, let user = usage["user_id"] as Int64? else { throw StoreError.notFound }
-            let charged = NanoUSD(nanos: usage["charged"])
-            let known = try Row.fetchOne(
-                db, sql: "SELECT * FROM balance_transactions WHERE type = 'refund' AND reference_id = ?", arguments: [reference])
-            if let known {
-                let entry = try Decoding.entry(known)
-                guard entry.amount == amount ?? entry.amount else {
-                    throw StoreError.conflict("'\(reference)' has been refunded already, with \(entry.amount)")
-                }
-                return (entry, false)
-            }
-            let entry = try Self.insertEntry(
-                LedgerPosting(
-                    userID: user, amount: try Correction.refundAmount(amount, charged: charged, reference: reference), kind: .refund,
-                    referenceID: reference, description: description, createdAt: now), db)
-            // What was given back is not corrected any more.
-            try db.execute(
-                sql: "UPDATE reconciliations SET state = 'unresolved', note = ? WHERE request_id = ? AND state = 'pending'",
-                arguments: [Correction.refunded, reference])
-            return (entry, true)
-        }
-    }
-
     /// Moves the balance and writes the row, inside a transaction.
     @discardableResult
     static func insertEntry(_ posting: LedgerPosting, _ db: Database) throws -> LedgerEntry {

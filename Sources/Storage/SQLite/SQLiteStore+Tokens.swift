@@ -15,21 +15,26 @@ extension SQLiteStore {
         try Row.fetchOne(db, sql: "SELECT \(tokenColumns) FROM tokens WHERE id = ?", arguments: [id]).map { try Decoding.token($0) }
     }
 
-    public func createToken(_ token: Token) async throws -> Token {
+    public func createToken(_ token: Token, audit: AuditEntry) async throws -> Token {
         try await write { db in
-            try db.execute(
-                sql: """
-                    INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    token.userID, token.keyHash.data, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
-                    JSONList.text(token.models), token.limits, token.createdAt,
-                ])
+            try Self.insertToken(token, db)
             var created = token
             created.id = db.lastInsertedRowID
+            try Self.insertAudit(audit.adding(.init("token_id", .integer(created.id)), .init("user_id", .integer(token.userID))), db)
             return created
         }
+    }
+
+    static func insertToken(_ token: Token, _ db: Database) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                token.userID, token.keyHash.data, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
+                JSONList.text(token.models), token.limits, token.createdAt,
+            ])
     }
 
     public func token(id: Int64) async throws -> Token? { try await read { try Self.fetchToken($0, id: id) } }
@@ -52,7 +57,7 @@ extension SQLiteStore {
         try await read { db in try Row.fetchAll(db, sql: "SELECT \(Self.tokenColumns) FROM tokens").map { try Decoding.token($0) } }
     }
 
-    public func changeToken(id: Int64, _ change: TokenChange) async throws -> Token {
+    public func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token {
         try await write { db in
             var assignments = Assignments()
             assignments.set("name", change.name)
@@ -66,14 +71,16 @@ extension SQLiteStore {
             assignments.set("limits", change.limits)
             try assignments.update("tokens", id: id, db)
             guard let token = try Self.fetchToken(db, id: id) else { throw StoreError.notFound }
+            try Self.insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))), db)
             return token
         }
     }
 
-    public func deleteToken(id: Int64) async throws {
+    public func deleteToken(id: Int64, audit: AuditEntry) async throws {
         try await write { db in
             try db.execute(sql: "DELETE FROM tokens WHERE id = ?", arguments: [id])
             if db.changesCount == 0 { throw StoreError.notFound }
+            try Self.insertAudit(audit.adding(.init("token_id", .integer(id))), db)
         }
     }
 

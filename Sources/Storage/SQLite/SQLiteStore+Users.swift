@@ -9,7 +9,7 @@ extension SQLiteStore {
             .map { try Decoding.user($0) }
     }
 
-    public func createUser(_ user: NewUser) async throws -> User {
+    public func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User {
         try await write { db in
             try db.execute(
                 sql: """
@@ -21,6 +21,7 @@ extension SQLiteStore {
                     user.createdAt,
                 ])
             guard let created = try Self.fetchUser(db, id: db.lastInsertedRowID) else { throw StoreError.notFound }
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(created.id))), db)
             return created
         }
     }
@@ -50,7 +51,7 @@ extension SQLiteStore {
         }
     }
 
-    public func changeUser(id: Int64, _ change: UserChange) async throws -> User {
+    public func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
         try await write { db in
             var assignments = Assignments()
             assignments.set("username", change.username)
@@ -63,11 +64,13 @@ extension SQLiteStore {
             assignments.set("limits", change.limits)
             try assignments.update("users", id: id, db)
             guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
+            if change.endsManagementTokens { try Self.endTokens(userID: id, except: change.keptManagementToken, db) }
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(id))), db)
             return user
         }
     }
 
-    public func deleteUser(id: Int64) async throws {
+    public func deleteUser(id: Int64, audit: AuditEntry) async throws {
         try await write { db in
             guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
             let hasRows = try Bool.fetchOne(
@@ -83,22 +86,22 @@ extension SQLiteStore {
                 try db.execute(sql: "DELETE FROM balance_leases WHERE user_id = ?", arguments: [id])
                 try db.execute(sql: "DELETE FROM users WHERE id = ?", arguments: [id])
             }
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(id))), db)
         }
     }
 
     // MARK: Management tokens
 
-    public func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64) async throws {
+    public func addAccessToken(
+        userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry
+    ) async throws {
         try await write { db in
             // The user may have been deleted since; the foreign key says so.
             try db.execute(
                 sql: "INSERT OR IGNORE INTO access_tokens (hash, user_id, expires_at, created_at) VALUES (?, ?, ?, ?)",
                 arguments: [hash.data, userID, expiresAt, createdAt])
-            if expiresAt == nil {
-                try db.execute(
-                    sql: "UPDATE users SET access_token_hash = ? WHERE id = ?", arguments: [hash.data, userID])
-            }
             try db.execute(sql: "DELETE FROM access_tokens WHERE expires_at < ?", arguments: [createdAt])
+            try Self.insertAudit(audit, db)
         }
     }
 
@@ -108,11 +111,16 @@ extension SQLiteStore {
         }
     }
 
-    public func removeAccessTokens(userID: Int64) async throws {
+    public func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
         try await write { db in
-            try db.execute(
-                sql: "DELETE FROM access_tokens WHERE user_id = ? AND expires_at IS NOT NULL", arguments: [userID])
+            try Self.endTokens(userID: userID, except: kept, db)
+            try Self.insertAudit(audit.adding(.init("user_id", .integer(userID))), db)
         }
+    }
+
+    private static func endTokens(userID: Int64, except kept: [UInt8]?, _ db: Database) throws {
+        try db.execute(
+            sql: "DELETE FROM access_tokens WHERE user_id = ? AND hash IS NOT ?", arguments: [userID, kept?.data])
     }
 
     public func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {

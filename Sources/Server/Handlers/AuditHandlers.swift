@@ -1,0 +1,27 @@
+import Hummingbird
+import NIOCore
+import RouterCore
+import Storage
+
+/// Who did what.
+enum AuditHandlers {
+    /// `GET /api/audit?page=&page_size=`: rows of `audit_log`, newest first. Root's alone, because it watches the
+    /// admins.
+    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws
+        -> Response
+    {
+        let page = try QueryFields(request).page()
+        let rows = try await services.store.auditRows(page)
+        return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
+    }
+
+    private static func json(_ row: AuditRow) -> JSONValue {
+        .object([
+            .init("id", .integer(row.id)), .init("actor_id", .integer(row.actorID)),
+            .init("action", .string(row.action)),
+            // Rows of older programs may hold any text.
+            .init("detail", (try? JSONValue(parsing: ByteBuffer(string: row.detail))) ?? .string(row.detail)),
+            .init("client_ip", .string(row.clientIP)), .init("created_at", .integer(row.createdAt)),
+        ])
+    }
+}

@@ -1,0 +1,55 @@
+import HTTPTypes
+import Hummingbird
+import RouterCore
+
+/// What a caller calls an operation, so that it can be asked for again: the header `Idempotency-Key`, or
+/// `reference_id` in the body.
+enum IdempotencyKey {
+    private static let headerName = HTTPField.Name("Idempotency-Key")
+    private static let maximumBytes = 100
+
+    /// - Returns: nil when the caller has given none.
+    /// - Throws: ``ManagementError`` 400 for one that is too long or has control characters, and when header and
+    ///   body differ.
+    static func either(_ request: Request, _ fields: RequestFields) throws -> String? {
+        let named = try header(request)
+        guard let reference = try fields.string("reference_id", maximum: maximumBytes) else { return named }
+        try check(reference) { fields.wrong("reference_id", $0) }
+        guard named == nil || named == reference else {
+            throw ManagementError.badRequest(
+                "the header Idempotency-Key and 'reference_id' differ; send one of them, or the same in both")
+        }
+        return reference
+    }
+
+    /// - Throws: ``ManagementError`` 400.
+    static func header(_ request: Request) throws -> String? {
+        guard let headerName else { return nil }
+        let values = request.headers[values: headerName]
+        guard let first = values.first else { return nil }
+        guard values.count == 1 else {
+            throw ManagementError.badRequest("the header Idempotency-Key must be sent once")
+        }
+        // Structured fields write a text in quotes; without them it is the same text.
+        let isQuoted = first.count >= 2 && first.hasPrefix("\"") && first.hasSuffix("\"")
+        let key = isQuoted ? String(first.dropFirst().dropLast()) : first
+        try check(key) { .badRequest("the header Idempotency-Key must be \($0)") }
+        guard key.utf8.allSatisfy({ $0 < 0x7F }) else {
+            throw ManagementError.badRequest(
+                "the header Idempotency-Key must be ASCII; 'reference_id' takes other characters too")
+        }
+        return key
+    }
+
+    private static func check(_ key: String, _ wrong: (String) -> ManagementError) throws {
+        let isFine =
+            (1...maximumBytes).contains(key.utf8.count) && !key.hasPrefix(" ") && !key.hasSuffix(" ")
+            && key.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+        guard isFine else {
+            throw wrong(
+                "a text of 1 to \(maximumBytes) bytes without control characters and without a space at either end")
+        }
+        // The gateway's own corrections are found by such names.
+        guard !key.hasSuffix(":reconciled") else { throw wrong("a name that does not end with ':reconciled'") }
+    }
+}

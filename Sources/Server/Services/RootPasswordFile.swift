@@ -1,0 +1,58 @@
+import Foundation
+import Logging
+import RouterCore
+import Storage
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// `data_dir/initial_root_password`: where root's first password is, for its owner's eyes only. Logs are kept, copied
+/// and sent away, so the password is in none: it is shown once where somebody sits at a terminal, and nobody else is
+/// told more than where the file is.
+struct RootPasswordFile {
+    private let path: String
+    private let password: Secret
+
+    /// Makes the folder and the file. One that an earlier ledger has left is of no use and gives way.
+    /// - Throws: ``StoreError/schema(_:)`` when it cannot be written.
+    init(directory: String, password: Secret) throws {
+        path = directory + "/initial_root_password"
+        self.password = password
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw StoreError.schema("cannot make the folder \(directory): \(error.localizedDescription)")
+        }
+        unlink(path)
+        // Exclusive, so that nobody can have put a file or a link of theirs there.
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw StoreError.schema("cannot make \(path): \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        let bytes = Array((password.reveal() + "\n").utf8)
+        // The mode is said again because of a umask that takes even the owner's rights.
+        guard fchmod(descriptor, 0o600) == 0, write(descriptor, bytes, bytes.count) == bytes.count,
+            fsync(descriptor) == 0
+        else {
+            let reason = String(cString: strerror(errno))
+            unlink(path)
+            throw StoreError.schema("cannot write \(path): \(reason)")
+        }
+    }
+
+    func remove() { unlink(path) }
+
+    /// Once, after the account is there.
+    func tell(_ logger: Logger) {
+        if isatty(STDERR_FILENO) == 1 {
+            FileHandle.standardError.write(
+                Data("\nfirst start: user 'root' has the password \(password.reveal())\n\n".utf8))
+        }
+        logger.notice("first start: the password of user 'root' is in \(path); log in, change it and delete the file")
+    }
+}
