@@ -7,7 +7,10 @@ struct APIRouterCommand: AsyncParsableCommand {
         commandName: "apirouter",
         abstract: "A self-hosted gateway between OpenAI-format clients and the vendors that serve models.",
         version: Build.version,
-        subcommands: [ServeCommand.self, CheckCommand.self, MigrateCommand.self, LedgerCommand.self, ModelsCommand.self, ProviderCommand.self],
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, MigrateCommand.self, LedgerCommand.self, ModelsCommand.self, ProviderCommand.self,
+            UserCommand.self,
+        ],
         defaultSubcommand: nil)
 }
 

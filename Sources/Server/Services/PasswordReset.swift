@@ -1,0 +1,42 @@
+public import RouterCore
+public import Storage
+
+/// Gives a user a new password without the old one: for `apirouter user reset-password`, which whoever may open the
+/// database may run.
+public enum PasswordReset {
+    public struct Problem: Error, Sendable {
+        public var message: String
+    }
+
+    /// What was done.
+    public struct Outcome: Sendable {
+        public var username: String
+        /// A disabled user cannot log in with the new password either.
+        public var isDisabled: Bool
+    }
+
+    /// 24 letters and digits: 142 random bits.
+    public static func newPassword() -> Secret { Secret(TokenSecrets.random(24)) }
+
+    /// Sets the password, ends the user's sessions and management tokens and leaves a row in `audit_log`, in one
+    /// transaction. API keys stay.
+    /// - Parameter now: Unix seconds.
+    /// - Throws: ``Problem`` when there is no such user or the password is too short or too long, ``StoreError``.
+    public static func run(_ store: any Store, username: String, password: Secret, now: Int64) async throws -> Outcome {
+        guard PasswordHasher.lengths.contains(password.reveal().utf8.count) else {
+            throw Problem(
+                message:
+                    "the password must have \(PasswordHasher.lengths.lowerBound) to \(PasswordHasher.lengths.upperBound) bytes"
+            )
+        }
+        guard let user = try await store.userForLogin(username: username)?.user else {
+            throw Problem(message: "there is no user '\(username)'")
+        }
+        var change = UserChange()
+        change.passwordHash = try await PasswordHasher.hash(password.reveal())
+        change.endsManagementTokens = true
+        let changed = try await store.changeUser(
+            id: user.id, change, audit: AuditEntry(actorID: nil, action: "user.reset_password", at: now))
+        return Outcome(username: changed.username, isDisabled: changed.status == .disabled)
+    }
+}
