@@ -166,7 +166,8 @@ private let losses: [LossCase] = [
         var call = try Fixture.call(json, spec: spec, endpoint: .messages, endUser: "pseudonym")
         call.hostPreferences = .replaced(#"{"only":["y"]}"#)
         let body = try JSONValue(parsing: #require(Fixture.provider(spec).request(for: call).body))
-        #expect(body["provider"]?.text == #"{"only":["y"]}"# && body["session_id"] == "s" && body["models"] == nil)
+        #expect(body["provider"]?["only"]?.text == #"["y"]"# && body["session_id"] == "s" && body["models"] == nil)
+        #expect(body["provider"]?["max_price"]?["prompt"] != nil)
         #expect(body["user"] == "pseudonym" && body["top_k"]?.numberText == "3")
         #expect(body["messages"]?.arrayValue?[1].text
             == #"{"role":"assistant","content":[{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}],"reasoning_details":[{"type":"reasoning.text","text":"t","signature":"c2ln","index":0}]}"#)

@@ -41,7 +41,13 @@ import Testing
         Case(
             name: "OpenRouter keeps provider and session",
             body: #"{"provider":{"only":["x"]},"models":[],"session_id":"s","model":"a"}"#,
-            expected: #"{"provider":{"only":["x"]},"session_id":"s","model":"a"}"#, family: .openrouter),
+            expected: #"{"provider":{"only":["x"],"max_price":{"prompt":1,"completion":2,"request":0}},"session_id":"s","model":"a"}"#,
+            family: .openrouter),
+        Case(
+            name: "audit 6: whoever chooses hosts is held to the list's price",
+            body: #"{"provider":{"sort":"throughput","max_price":{"prompt":"0.5","completion":9,"image":1}},"model":"a"}"#,
+            expected: #"{"provider":{"sort":"throughput","max_price":{"prompt":"0.5","completion":2,"request":0,"image":1}},"model":"a"}"#,
+            family: .openrouter),
         Case(
             name: "OpenRouter gets an end user", body: #"{"model":"a"}"#, expected: #"{"user":"u1","model":"a"}"#,
             family: .openrouter, endUser: "u1"),

@@ -72,7 +72,11 @@ public struct OpenAIProvider: Provider {
             case .nothing where name == "provider": json = nil
             default: break
             }
-            if let value = json.flatMap({ JSONText.parse($0) }) { passed.append(.init(name, value)) }
+            guard var value = json.flatMap({ JSONText.parse($0) }) else { continue }
+            if name == "provider", dialect.boundsHostPrices {
+                value = HostPrices.bounded(value, by: call.quote.price) ?? value
+            }
+            passed.append(.init(name, value))
         }
         let writer = ChatRequestWriter(
             model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false,
@@ -177,6 +181,8 @@ struct OpenAIDialect: Sendable, Hashable {
     var reportsCost = false
     /// Top-level request fields that are for the gateway, not for the vendor.
     var gatewayFields: Set<String> = ["models", "provider", "session_id"]
+    /// The client's `provider` preferences choose among hosts of different prices.
+    var boundsHostPrices = false
     /// A pseudonym of the end user goes into `user` when the client gave none.
     var sendsEndUser = false
     /// 403 can mean moderation of the client's input.

@@ -53,6 +53,9 @@ struct OpenAIRequestBody {
         case .nothing: fields.removeAll { $0.name == "provider" }
         default: break
         }
+        if dialect.boundsHostPrices, let json = preferences(bytes), let bounded = HostPrices.bounded(json, by: call.quote.price) {
+            set("provider", bounded.text)
+        }
         if call.upstreamModel != envelope.model, envelope.endpoint != .gemini { set("model", JSONValue.string(call.upstreamModel).text) }
         // We need the usage of every stream for the books.
         if envelope.isStream, envelope.endpoint == .chat || envelope.endpoint == .completions, usage.streamUsageOption != false {
@@ -72,6 +75,13 @@ struct OpenAIRequestBody {
         fields.removeAll { rules.drop.contains($0.name) }
         for field in rules.defaults where !has(field.name) { set(field.name, field.json) }
         for field in rules.set { set(field.name, field.json) }
+    }
+
+    /// The `provider` object that would go on.
+    private func preferences(_ bytes: Span<UInt8>) -> JSONValue? {
+        guard let field = fields.last(where: { $0.name == "provider" }) else { return nil }
+        let json = field.json ?? field.member.map { JSONText.raw(bytes, envelope.members[$0].value) }
+        return json.flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
     }
 
     private func has(_ name: String) -> Bool { fields.contains { $0.name == name } }
@@ -109,33 +119,11 @@ struct OpenAIRequestBody {
             JSONScanner.skipWhitespace(bytes, &brace)
             splice.insert(added.joined(separator: ",") + (kept.isEmpty ? "" : ","), at: brace + 1)
         }
-        remove(except: kept, &splice)
+        splice.remove(from: envelope.members, except: kept)
         return splice.applied(to: envelope.body)
     }
 
     private func quoted(_ text: String) -> String { JSONValue.string(text).text }
-
-    /// Runs of removed members, each with the comma that has to go with it.
-    private func remove(except kept: Set<Int>, _ splice: inout BodySplice) {
-        let members = envelope.members
-        var first = 0
-        while first < members.count {
-            guard !kept.contains(first) else {
-                first += 1
-                continue
-            }
-            var last = first
-            while last + 1 < members.count, !kept.contains(last + 1) { last += 1 }
-            if last + 1 < members.count {
-                splice.remove(members[first].whole.lowerBound..<members[last + 1].whole.lowerBound)
-            } else if first > 0 {
-                splice.remove(members[first - 1].whole.upperBound..<members[last].whole.upperBound)
-            } else {
-                splice.remove(members[first].whole.lowerBound..<members[last].whole.upperBound)
-            }
-            first = last + 1
-        }
-    }
 
     private func editStreamOptions(_ member: JSONMember, _ bytes: Span<UInt8>, _ splice: inout BodySplice) {
         guard member.kind == .object else { return splice.replace(member.value, with: "{\"include_usage\":true}") }

@@ -17,6 +17,7 @@ public struct OpenRouterProvider: Provider {
     public init(spec: ProviderSpec) {
         var dialect = OpenAIDialect.plain
         dialect.reportsCost = true
+        dialect.boundsHostPrices = true
         // `provider` holds preferences among OpenRouter's hosts and `session_id` keeps them sticky: both go through. Names of our own
         // channels have been taken out of the preferences (``ClientPreferences/forwarded``).
         // `models` stays here, because its fallbacks are planned over our own channels.

@@ -65,7 +65,7 @@ extension PriceQuote {
             try sum.add(usage.audioOutput, rates.audioOutput ?? rates.output)
             try sum.add(usage.images, price.image)
             try sum.add(usage.requests, price.request)
-            try sum.add(usage.searches, price.search)
+            try sum.add(max(usage.searches, leastSearches), price.search)
             try sum.add(usage.characters, price.character)
             try sum.add(thousandths: usage.audioMilliseconds, price.audioSecond)
         }

@@ -63,11 +63,13 @@ extension RequestEnvelope {
     ///   - strict: what bounds it; nil = it is estimated.
     ///   - outputTokens: per choice, for endpoints that write tokens.
     ///   - contextLength: the most tokens that the model reads; nil = not known.
-    public func bound(strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil) -> UsageBound {
+    ///   - searches: those that the request asks of the vendor.
+    public func bound(strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil, searches: Int64 = 0) -> UsageBound {
         let isStrict = strict != nil
         let promptTokens = strict?.promptTokens ?? prompt.expectedTokens(contextLength: contextLength)
         var bound = UsageBound(
-            promptTokens: promptTokens, outputTokens: outputTokens, choices: choices, images: strict?.images ?? prompt.images)
+            promptTokens: promptTokens, outputTokens: outputTokens, choices: choices, images: strict?.images ?? prompt.images,
+            searches: searches)
         if endpoint.hasOutputBound { return bound }
         bound.outputTokens = 0
         switch endpoint {

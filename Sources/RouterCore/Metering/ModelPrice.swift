@@ -101,6 +101,9 @@ public struct ModelPrice: Sendable, Hashable {
         basis == .upstreamCost || isTokenPriced || [image, request, search, character, audioSecond].contains { $0 > .zero }
     }
 
+    /// A web search costs what the row says, or nothing at all is charged.
+    public var pricesSearch: Bool { search > .zero || basis == .upstreamCost || !isCharged }
+
     public static let free = ModelPrice(rates: Rates(input: .zero, output: .zero))
     public static let upstreamCost = ModelPrice(basis: .upstreamCost, rates: Rates(input: .zero, output: .zero))
 
@@ -136,6 +139,8 @@ public struct PriceQuote: Sendable, Hashable {
     public var version: Int64
     /// The service tier that the request asks for.
     public var askedTier: String?
+    /// Searches that are charged even where the vendor does not count them.
+    public var leastSearches: Int64 = 0
     /// The most that may be charged: in strict admission the request's hold. nil = whatever the usage costs.
     public var ceiling: NanoUSD?
 

@@ -1,5 +1,10 @@
 /// Classes of service (`flex`, `priority`, …): names that are stored with a request, whoever has said them.
 public enum ServiceTier {
+    /// Tiers that vendors bill like the usual one or below it (OpenAI's, Anthropic's, Groq's names), so that they need no price of their own.
+    public static func isNeverDearer(_ name: String) -> Bool {
+        ["auto", "default", "standard", "standard_only", "flex", "on_demand", "batch"].contains(name)
+    }
+
     /// Short and plain, so that every ledger can store it.
     public static func isName(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 64

@@ -24,6 +24,28 @@ public struct BodySplice: Sendable {
 
     public mutating func remove(_ range: Range<Int>) { replace(range, with: ByteBuffer()) }
 
+    /// Removes members of an object, run by run, each with the comma that has to go with it.
+    /// - Parameter kept: indices of those that stay.
+    public mutating func remove(from members: [JSONMember], except kept: Set<Int>) {
+        var first = 0
+        while first < members.count {
+            guard !kept.contains(first) else {
+                first += 1
+                continue
+            }
+            var last = first
+            while last + 1 < members.count, !kept.contains(last + 1) { last += 1 }
+            if last + 1 < members.count {
+                remove(members[first].whole.lowerBound..<members[last + 1].whole.lowerBound)
+            } else if first > 0 {
+                remove(members[first - 1].whole.upperBound..<members[last].whole.upperBound)
+            } else {
+                remove(members[first].whole.lowerBound..<members[last].whole.upperBound)
+            }
+            first = last + 1
+        }
+    }
+
     /// The body with all edits; the same storage when there are none. Inserts at one place keep their order.
     public func applied(to body: ByteBuffer) -> ByteBuffer {
         guard !edits.isEmpty else { return body }

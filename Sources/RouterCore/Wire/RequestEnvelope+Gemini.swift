@@ -15,6 +15,10 @@ extension RequestEnvelope {
         endpoint = .gemini
         let bytes = body.readableBytesUInt8Span
         members = try Self.topLevel(bytes)
+        for member in members where member.keyHasEscapes {
+            let name = JSONText.string(bytes, content: member.key)
+            throw Rejection("field '\(name)' must be written without escapes", param: name)
+        }
         if let problem = ModelName.problem(model) { throw Rejection("the model in the path \(problem)", param: "model") }
         self.model = model
         self.isStream = isStream

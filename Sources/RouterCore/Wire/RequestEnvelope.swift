@@ -193,7 +193,8 @@ public struct RequestEnvelope: Sendable {
     ]
     /// More of them, which are looked up by name where they are needed.
     private static let more: Set<String> = [
-        "messages", "input", "prompt", "best_of", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
+        "messages", "input", "prompt", "best_of", "tools", "tool_choice", "plugins", "web_search_options", "search_parameters",
+        "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
     ]
 
     /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be served as

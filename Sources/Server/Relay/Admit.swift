@@ -15,13 +15,16 @@ struct Admit: Sendable {
         guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model) }
         let metering = accepted.snapshot.configuration.metering
         let strict = metering.admission == .strict ? try Self.strictBound(question.envelope, metering, &priced) : nil
-        let bound = HoldBound(candidates: priced, envelope: question.envelope, metering: metering, strict: strict)
+        let extras = strict == nil
+            ? try Extras(accepted, question.envelope, &priced) : try Extras(strict: accepted, question.envelope, &priced)
+        let bound = HoldBound(
+            candidates: priced, envelope: extras.envelope ?? question.envelope, metering: metering, strict: strict, searches: extras.searches)
         guard strict != nil, question.envelope.endpoint.hasOutputBound else {
-            let admission = try flat(accepted, question, bound)
+            let admission = try flat(accepted, question.planned, bound, extras)
             try await take(admission.hold, accepted)
             return admission
         }
-        return try await lowering(accepted, question.envelope, question.planned, bound)
+        return try await lowering(accepted, question.planned, bound, extras)
     }
 
     /// What the request can make a vendor count at most. Candidates whose price has no bound are left out.
@@ -58,17 +61,18 @@ struct Admit: Sendable {
 
     /// With one hold, which is still to be taken. Apart from what waits, as ``RelayEndpoint`` has it.
     @inline(never)
-    private func flat(_ accepted: Accepted, _ question: PlannedRequest, _ bound: HoldBound) throws -> Admission {
-        let hold = try record(accepted, question.envelope, bound.candidates[0], amount: try bound.amount(output: nil))
+    private func flat(_ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras) throws -> Admission {
+        let hold = try record(accepted, bound.envelope, bound.candidates[0], amount: try bound.amount(output: nil))
         return Admission(
-            accepted: accepted, envelope: question.envelope, planned: question.planned, candidates: bound.candidates, hold: hold)
+            accepted: accepted, envelope: bound.envelope, planned: planned, candidates: bound.candidates, hold: hold, extras: extras)
     }
 
     /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
     private func lowering(
-        _ accepted: Accepted, _ envelope: RequestEnvelope, _ planned: Planned, _ bound: HoldBound
+        _ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras
     ) async throws -> Admission {
         let priced = bound.candidates
+        let envelope = bound.envelope
         let asked = bound.strictOutput
         var output = asked
         for isLastTry in [false, false, true] {
@@ -85,7 +89,7 @@ struct Admit: Sendable {
                 continue
             }
             return Admission(
-                accepted: accepted, envelope: bounded, planned: planned, candidates: priced, hold: hold,
+                accepted: accepted, envelope: bounded, planned: planned, candidates: priced, hold: hold, extras: extras,
                 loweredOutput: output < envelope.maxOutputTokens ?? asked ? output : nil)
         }
         throw APIError.internalError()
@@ -157,6 +161,13 @@ final class PricedCandidate: Sendable {
         self.contextLength = contextLength
     }
 
+    /// The same, charged at least so many searches.
+    func searching(atLeast count: Int64) -> PricedCandidate {
+        var quote = quote
+        quote.leastSearches = count
+        return PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens, contextLength: contextLength)
+    }
+
     /// The same with another key of the channel.
     func with(_ route: RouteCandidate) -> PricedCandidate {
         guard route.keyIndex != self.route.keyIndex else { return self }
@@ -180,13 +191,17 @@ final class Admission: Sendable {
         return quote
     }
 
+    /// What the request asked for beyond tokens, and what of it stayed out.
+    let extras: Extras
     /// What strict admission lowered `max_tokens` to; nil when it did not.
     let loweredOutput: Int64?
 
     init(
         accepted: Accepted, envelope: RequestEnvelope, planned: Planned, candidates: [PricedCandidate], hold: HoldRecord,
-        loweredOutput: Int64? = nil
+        extras: Extras, loweredOutput: Int64? = nil
     ) {
+        self.extras = extras
+
         self.accepted = accepted
         self.envelope = envelope
         self.planned = planned

@@ -8,6 +8,8 @@ struct HoldBound {
     let metering: GatewayConfiguration.Metering
     /// What strict admission knows of the request; nil = the holds are estimates.
     let strict: StrictBound?
+    /// Searches that the request asks of the vendor.
+    var searches: Int64 = 0
 
     /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
     var strictOutput: Int64 {
@@ -20,7 +22,7 @@ struct HoldBound {
         var hold = NanoUSD.zero
         for candidate in candidates {
             let bound = envelope.bound(
-                strict: strict, outputTokens: output ?? estimate(candidate), contextLength: candidate.contextLength)
+                strict: strict, outputTokens: output ?? estimate(candidate), contextLength: candidate.contextLength, searches: searches)
             do {
                 hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
             } catch {

@@ -88,10 +88,19 @@ struct Relay: Sendable {
         return event
     }
 
-    /// Says that strict admission lowered `max_tokens` to what the balance affords.
+    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a price
+    /// stayed out.
     private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
-        if let limit = settle.admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
+        let admission = settle.admission
+        if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
+        let extras = admission.extras
+        if !extras.toolsLeftOut.isEmpty, let name = HTTPField.Name("X-Tools-Left-Out") {
+            headers[name] = extras.toolsLeftOut.prefix(32).joined(separator: ", ")
+        }
+        if !extras.betasLeftOut.isEmpty, let name = HTTPField.Name("X-Betas-Left-Out") {
+            headers[name] = extras.betasLeftOut.prefix(32).joined(separator: ", ")
+        }
         return headers
     }
 

@@ -40,7 +40,7 @@ struct SingleAttempt: Sendable {
             model: candidate.route.model, upstreamModel: candidate.route.upstreamModel, quote: admission.quote(candidate),
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
-        call.betas = admission.accepted.betas
+        call.betas = admission.extras.betas
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
