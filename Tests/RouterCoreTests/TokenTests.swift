@@ -154,7 +154,6 @@ import Testing
             #"{"contents":[{"parts":[{"inline_data":{"mime_type":"image/png","data":"\#(data)"}}]}]}"#,
             #"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"\#(data)"}}]}]}"#,
             #"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:image/png;base64,\#(data)"}}]}]}"#,
-            #"{"messages":[{"content":[{"data":"\#(data)"}]}]}"#,
             #"{"messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://example.com/picture.png"}}]}]}"#,
         ] {
             let found = estimate(body)

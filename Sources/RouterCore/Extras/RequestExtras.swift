@@ -15,13 +15,17 @@ public struct RequestExtras: Sendable {
     static let searchesPerTool: Int64 = 10
 
     /// nil when the request asks for nothing of the kind, as nearly all do.
-    /// - Parameter pricesSearch: every candidate's price row has a price for a search.
+    /// - Parameters:
+    ///   - pricesSearch: every candidate's price row has a price for a search.
+    ///   - pricesRequest: each has a price per request, which covers the search of models that always search.
     /// - Throws: ``RequestEnvelope/Rejection`` for an extra without a price that the request cannot do without.
-    public init?(_ envelope: RequestEnvelope, pricesSearch: @autoclosure () -> Bool) throws(RequestEnvelope.Rejection) {
+    public init?(
+        _ envelope: RequestEnvelope, pricesSearch: @autoclosure () -> Bool, pricesRequest: @autoclosure () -> Bool = false
+    ) throws(RequestEnvelope.Rejection) {
         guard envelope.prompt.hasForeignTools || envelope.asksForExtras else { return nil }
         self.envelope = envelope
         let isPriced = pricesSearch()
-        try readFields(isPriced)
+        try readFields(isPriced, pricesRequest())
         if envelope.prompt.hasForeignTools { try readTools(isPriced) }
     }
 
@@ -31,7 +35,7 @@ public struct RequestExtras: Sendable {
 
     // MARK: Fields
 
-    private mutating func readFields(_ pricesSearch: Bool) throws(RequestEnvelope.Rejection) {
+    private mutating func readFields(_ pricesSearch: Bool, _ pricesRequest: Bool) throws(RequestEnvelope.Rejection) {
         // A copy that nothing changes: the spans of its body stay valid while this value does.
         let envelope = self.envelope
         let bytes = envelope.body.readableBytesUInt8Span
@@ -40,7 +44,7 @@ public struct RequestExtras: Sendable {
             let value = member.kind == .string ? JSONText.string(bytes, value: member.value) : nil
             switch (envelope.endpoint, name) {
             case (.chat, "plugins"): try readPlugins(member, pricesSearch)
-            case (.chat, "web_search_options"): try search(name, pricesSearch)
+            case (.chat, "web_search_options"): if !pricesRequest { try search(name, pricesSearch) }
             case (.chat, "search_parameters"):
                 let mode = JSONPath.member("mode", of: member.value.lowerBound, bytes).map { JSONText.raw(bytes, $0.value) }
                 if mode != "\"off\"" { throw Self.unpriced(name, "asks for a search of the vendor's") }

@@ -348,7 +348,6 @@ private struct PromptWalk<Counter: PromptCounter> {
         case 7:
             if isOne("file_id") { return .reference }
             return isOne("call_id") || (isTop && isOne("user_id")) ? .plain : isOne("fileUri") ? .url : .other
-        case 8: return isOne("mimeType") ? .media : isOne("response") ? .open : .other
         default: return longKey(bytes, range, isTop: isTop)
         }
     }
@@ -358,9 +357,9 @@ private struct PromptWalk<Counter: PromptCounter> {
         if isOne("image_url") { return .imageURL }
         if isOne("file_data", "file_url", "file_uri") { return .url }
         if isOne("inline_data", "inlineData") { return .inline }
-        if isOne("media_type", "mime_type") { return .media }
+        if isOne("media_type", "mime_type", "mimeType") { return .media }
         if isTop, isOne("previous_response_id", "conversation", "cachedContent", "cached_content", "container") { return .reference }
-        if isOne("functions", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
+        if isOne("functions", "response", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
         if isOne(
             "tool_call_id", "tool_use_id", "signature", "thoughtSignature", "encrypted_content", "annotations")
         {

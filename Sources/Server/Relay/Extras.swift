@@ -21,7 +21,9 @@ struct Extras: Sendable {
         try Self.keepPricedTiers(envelope, &priced)
         let candidates = priced
         do throws(RequestEnvelope.Rejection) {
-            let found = try RequestExtras(envelope, pricesSearch: candidates.allSatisfy { $0.quote.price.pricesSearch })
+            let found = try RequestExtras(
+                envelope, pricesSearch: candidates.allSatisfy { $0.quote.price.pricesSearch },
+                pricesRequest: candidates.allSatisfy { $0.quote.price.request > .zero })
             guard let found else { return }
             self.envelope = found.envelope
             searches = found.searches
