@@ -7,7 +7,7 @@ public struct JSONScanError: Error, Sendable, Hashable, CustomStringConvertible 
         case badNumber = "bad number"
         case badUTF8 = "invalid UTF-8"
         case controlCharacter = "unescaped control character in a string"
-        case tooDeep = "nested too deeply"
+        case tooDeep = "nested deeper than 128 levels, which is the limit,"
         case tooManyValues = "too many values"
         case trailingBytes = "something after the end of the JSON value"
         case notAnObject = "not a JSON object"
@@ -43,7 +43,7 @@ public struct JSONMember: Sendable, Hashable {
 /// A validating scanner over bytes in place. It builds no tree and allocates nothing; strings are checked for
 /// escapes, control characters and UTF-8, numbers for their grammar, nesting for its depth.
 public enum JSONScanner {
-    /// Deeper nesting than any sensible request; keeps the recursion bounded.
+    /// Deeper nesting than any sensible request; keeps the recursion bounded. ``JSONScanError/Problem/tooDeep`` names the number.
     public static let maximumDepth = 128
 
     @inlinable

@@ -88,6 +88,8 @@ public enum JSONText {
     /// Whether a member's key is this name; escapes in the key are decoded.
     public static func isKey(_ member: JSONMember, _ name: StaticString, _ bytes: Span<UInt8>) -> Bool {
         if member.keyHasEscapes {
+            // No letter takes more than `\u0061`; a longer key is not decoded for nothing.
+            guard member.key.count <= 6 * name.utf8CodeUnitCount else { return false }
             return name.withUTF8Buffer { buffer in
                 string(bytes, content: member.key).utf8.elementsEqual(buffer)
             }

@@ -40,7 +40,12 @@ extension RequestEnvelope {
             throw Rejection("'generationConfig' must be an object", param: "generationConfig")
         }
         var inner: [JSONMember] = []
-        while let next = try? cursor.next(bytes) { inner.append(next) }
+        while let next = try? cursor.next(bytes) {
+            guard inner.count < Self.maximumMembers else {
+                throw Rejection("'generationConfig' has more than the \(Self.maximumMembers) fields that are allowed", param: "generationConfig")
+            }
+            inner.append(next)
+        }
         return (member, inner)
     }
 

@@ -58,6 +58,9 @@ extension RequestEnvelope {
         return splice.applied(to: body)
     }
 
+    /// Bytes of a text that is to be spoken: a day of speech. It is copied to be counted.
+    private static let maximumSpoken = 1_048_576
+
     public var delivery: AnswerDelivery {
         if isStream { return .events }
         return endpoint == .speech ? .bytes : .whole
@@ -76,6 +79,9 @@ extension RequestEnvelope {
         case .speech:
             guard let input = member("input") else { throw Rejection("you must provide an input to speak", param: "input") }
             guard input.kind == .string else { throw Rejection("'input' must be a string", param: "input") }
+            guard input.value.count <= Self.maximumSpoken else {
+                throw Rejection("'input' must have at most \(Self.maximumSpoken) bytes", param: "input")
+            }
             let text = JSONText.string(bytes, value: input.value)
             media.characters = Int64(text.unicodeScalars.count)
             media.asciiCharacters = Int64(text.utf8.count { $0 < 0x80 })
@@ -98,7 +104,7 @@ extension RequestEnvelope {
     }
 
     private func optionalText(_ name: StaticString, _ bytes: Span<UInt8>) -> String? {
-        guard let member = member(name), member.kind == .string else { return nil }
+        guard let member = member(name), member.kind == .string, member.value.count <= Self.maximumText else { return nil }
         return JSONText.string(bytes, value: member.value)
     }
 

@@ -126,6 +126,13 @@ public struct RequestEnvelope: Sendable {
         return members.last { JSONText.isKey($0, name, bytes) }
     }
 
+    /// Members of a body. A real request has a few dozen; each one that is kept takes twenty times what it takes to send.
+    public static let maximumMembers = 1_024
+    /// Bytes of a text that is kept beside the body (`user`, `session_id` and their like), as it is written.
+    static let maximumText = 8_192
+    /// Bytes of the `provider` object, which is read into a tree before there is any money for the request.
+    static let maximumPreferences = 65_536
+
     static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
         var members: [JSONMember] = []
         members.reserveCapacity(8)
@@ -133,12 +140,16 @@ public struct RequestEnvelope: Sendable {
             var position = 0
             JSONScanner.skipWhitespace(bytes, &position)
             var cursor = try JSONObjectCursor(bytes, at: position)
-            while let member = try cursor.next(bytes) { members.append(member) }
+            while members.count <= maximumMembers, let member = try cursor.next(bytes) { members.append(member) }
+            guard members.count <= maximumMembers else { throw JSONScanError(.tooManyValues, at: cursor.position) }
             position = cursor.position
             JSONScanner.skipWhitespace(bytes, &position)
             guard position == bytes.count else { throw JSONScanError(.trailingBytes, at: position) }
         } catch {
             if bytes.isEmpty { throw Rejection("the request body is empty; a JSON object is expected") }
+            if error.problem == .tooManyValues {
+                throw Rejection("the request body has more fields at its top level than the \(maximumMembers) that are allowed")
+            }
             throw Rejection("the request body is not a valid JSON object: \(error)")
         }
         return members
@@ -181,6 +192,9 @@ public struct RequestEnvelope: Sendable {
         case 16 where JSONText.isKey(member, "prompt_cache_key", bytes):
             promptCacheKey = try text(member, bytes, "prompt_cache_key")
         case 8 where JSONText.isKey(member, "provider", bytes) && member.kind == .object:
+            guard member.value.count <= Self.maximumPreferences else {
+                throw Rejection("'provider' must have at most \(Self.maximumPreferences) bytes", param: "provider")
+            }
             providerPreferences = member.value
         default: try refuseDisguised(member, bytes)
         }
@@ -197,11 +211,14 @@ public struct RequestEnvelope: Sendable {
         "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
     ]
 
+    /// No spelling of one of these names is longer: twelve bytes a letter, as two escapes.
+    private static let longestDisguise = 512
+
     /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be served as
     /// the one and charged as the other.
     private func refuseDisguised(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         let isPlain = member.key.allSatisfy { bytes[$0] < 0x80 && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[$0]) }
-        if isPlain { return }
+        if isPlain || member.key.count > Self.longestDisguise { return }
         // Upwards first: there are letters beyond ASCII that become one of ours only on that way.
         let name = JSONText.string(bytes, content: member.key).uppercased().lowercased()
         if Self.ours.contains(name) || Self.more.contains(name) {
@@ -232,6 +249,7 @@ public struct RequestEnvelope: Sendable {
     /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but
     /// not from the vendor. Refused when it spells one of ours.
     private func readDecoded(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
+        guard member.key.count <= Self.longestDisguise else { return }
         let name = JSONText.string(bytes, content: member.key)
         let folded = name.uppercased().lowercased()
         if Self.ours.contains(folded) || Self.more.contains(folded) {
@@ -241,6 +259,9 @@ public struct RequestEnvelope: Sendable {
 
     private mutating func readModel(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         guard member.kind == .string else { throw Rejection("'model' must be a string", param: "model") }
+        guard member.value.count <= Self.maximumText else {
+            throw Rejection("'model' \(ModelName.tooLong)", param: "model")
+        }
         model = JSONText.string(bytes, value: member.value)
         if let problem = ModelName.problem(model) { throw Rejection("'model' \(problem)", param: "model") }
     }
@@ -253,7 +274,7 @@ public struct RequestEnvelope: Sendable {
         do throws(JSONScanError) {
             var cursor = try JSONArrayCursor(bytes, at: member.value.lowerBound)
             while let element = try cursor.next(bytes) {
-                failed = failed || element.kind != .string || names.count >= 16
+                failed = failed || element.kind != .string || names.count >= 16 || element.range.count > Self.maximumText
                 if !failed { names.append(JSONText.string(bytes, value: element.range)) }
             }
         } catch { failed = true }
@@ -275,7 +296,11 @@ public struct RequestEnvelope: Sendable {
 
     private func text(_ member: JSONMember, _ bytes: Span<UInt8>, _ name: String) throws(Rejection) -> String? {
         switch member.kind {
-        case .string: return JSONText.string(bytes, value: member.value)
+        case .string:
+            guard member.value.count <= Self.maximumText else {
+                throw Rejection("'\(name)' must have at most \(Self.maximumText - 2) bytes", param: name)
+            }
+            return JSONText.string(bytes, value: member.value)
         case .null: return nil
         default: throw Rejection("'\(name)' must be a string", param: name)
         }
@@ -302,10 +327,12 @@ public struct RequestEnvelope: Sendable {
 
 /// Which names of models are fit for use: they reach URLs, logs and SQL parameters.
 public enum ModelName {
+    static let tooLong = "must have at most 256 bytes"
+
     /// What is wrong with a name, as the end of a sentence; nil when nothing is.
     public static func problem(_ name: String) -> String? {
         if name.isEmpty { return "must not be empty" }
-        if name.utf8.count > 256 { return "must have at most 256 bytes" }
+        if name.utf8.count > 256 { return tooLong }
         if name.utf8.contains(where: { $0 < 0x21 || $0 == 0x7F }) { return "must not contain spaces or control characters" }
         return nil
     }
