@@ -13,7 +13,7 @@ struct Controls: Sendable {
         "close_before_head", "reset_after", "close_after", "end_after", "no_done", "stall_after", "stall_before_head",
         "first_byte", "first_content", "pace", "chunks", "chunk_bytes", "error_event_after",
         "error_event_empty_choices_after", "body_error", "choice_error", "malformed_after", "no_usage",
-        "usage_in_every_chunk", "usage_with_content", "split", "crlf", "comments", "multiline", "gzip",
+        "usage_in_every_chunk", "usage_with_content", "split", "crlf", "cr", "comments", "multiline", "gzip",
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
         "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream", "linger",

@@ -174,12 +174,14 @@ private struct Builder {
     private mutating func line(_ text: String) { steps.append(.send(Self.frame(text, controls), tokens: 0)) }
 
     private mutating func comment(_ text: String) {
-        let end = controls.has("crlf") ? "\r\n" : "\n"
+        let end = Self.lineEnd(controls)
         steps.append(.send(ByteBuffer(string: ": \(text)\(end)\(end)"), tokens: 0))
     }
 
+    private static func lineEnd(_ controls: Controls) -> String { controls.has("crlf") ? "\r\n" : controls.has("cr") ? "\r" : "\n" }
+
     private static func frame(_ text: String, _ controls: Controls) -> ByteBuffer {
-        let end = controls.has("crlf") ? "\r\n" : "\n"
+        let end = lineEnd(controls)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         return ByteBuffer(string: lines.map { "data: \($0)" }.joined(separator: end) + end + end)
     }

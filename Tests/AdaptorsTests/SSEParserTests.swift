@@ -42,6 +42,72 @@ import Testing
         #expect((event.first == nil ? nil : String(buffer: event.joined(raw))) == payload)
     }
 
+    /// The rules of the standard, written down slowly: lines first, then events.
+    private func reference(_ text: String) -> [String] {
+        var lines: [[UInt8]] = [[]]
+        var before: UInt8 = 0
+        for byte in text.utf8 {
+            if byte == 0x0A, before == 0x0D {
+            } else if byte == 0x0A || byte == 0x0D {
+                lines.append([])
+            } else {
+                lines[lines.count - 1].append(byte)
+            }
+            before = byte
+        }
+        var events: [String] = []
+        var data: [String] = []
+        for line in lines.dropLast() {
+            if line.isEmpty {
+                if !data.isEmpty { events.append(data.joined(separator: "\n")) }
+                data = []
+            } else if line.starts(with: Array("data:".utf8)) {
+                let value = line.dropFirst(5)
+                data.append(String(decoding: value.first == 0x20 ? value.dropFirst() : value, as: UTF8.self))
+            }
+        }
+        return events
+    }
+
+    @Test func `audit 20: any mixture of line ends, cut anywhere, gives the standard's events`() {
+        var random = SplitMix64(state: Fuzz.seed &+ 20)
+        for round in 0..<3_000 {
+            let ends = round % 3 == 0 ? ["\r"] : ["\n", "\r\n", "\r"]
+            var text = ""
+            for number in 0..<Int.random(in: 1...5, using: &random) {
+                for line in 0..<Int.random(in: 1...3, using: &random) {
+                    text += ["data: \(number).\(line)", ": c", "data:x"].randomElement(using: &random)! + ends.randomElement(using: &random)!
+                }
+                text += ends.randomElement(using: &random)!
+            }
+            // With an LF behind it, because CR and LF at random may be the two halves of one line end.
+            text += "data: [DONE]" + ends.randomElement(using: &random)! + ends.randomElement(using: &random)! + "\n"
+            var parser = SSEParser()
+            var found: [String] = []
+            var forwarded: [String] = []
+            func take(_ raw: ByteBuffer, _ hasBareCR: Bool) {
+                let event = SSEEvent(raw, isFirst: false)
+                if event.first != nil { found.append(String(buffer: event.joined(raw))) }
+                let written = hasBareCR ? SSEEvent.withoutBareCR(raw) : raw
+                let again = SSEEvent(written, isFirst: false)
+                if again.first != nil { forwarded.append(String(buffer: again.joined(written))) }
+                let bytes = Array(written.readableBytesView)
+                let bare = bytes.indices.contains { bytes[$0] == 0x0D && (bytes.indices.contains($0 + 1) ? bytes[$0 + 1] != 0x0A : true) }
+                if bare { Issue.record("seed \(Fuzz.seed), round \(round): a bare CR is left in \(bytes)") }
+            }
+            for piece in Fuzz.pieces(Array(text.utf8), &random) {
+                parser.append(ByteBuffer(bytes: piece))
+                while let range = parser.next() {
+                    guard let raw = parser.buffer.getSlice(at: parser.buffer.readerIndex + range.lowerBound, length: range.count) else { return }
+                    take(raw, parser.hasBareCR)
+                }
+            }
+            if let rest = parser.rest() { take(rest, parser.hasBareCR) }
+            #expect(found == reference(text), "seed \(Fuzz.seed), round \(round): \(Array(text.utf8))")
+            #expect(forwarded == found, "seed \(Fuzz.seed), round \(round): \(Array(text.utf8))")
+        }
+    }
+
     @Test func `a byte order mark stands at the start of a stream only`() {
         let raw = ByteBuffer(string: "\u{FEFF}data: a\n\n")
         #expect(SSEEvent(raw, isFirst: true).first != nil)

@@ -53,7 +53,7 @@ struct FamilyStreamDecoder: StreamDecoder {
             guard event.count <= Self.maximumBytes,
                 let raw = buffer.getSlice(at: buffer.readerIndex + event.lowerBound, length: event.count)
             else { throw broken("one event is larger than \(Self.maximumBytes) bytes") }
-            try take(raw, isLast: false, into: &out)
+            try take(parser.hasBareCR ? SSEEvent.withoutBareCR(raw) : raw, isLast: false, into: &out)
             if progress.isDone { return }
         }
         if parser.pendingBytes > Self.maximumBytes { throw broken("one event is larger than \(Self.maximumBytes) bytes") }
@@ -61,7 +61,7 @@ struct FamilyStreamDecoder: StreamDecoder {
 
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
         guard !progress.isDone else { return }
-        if let raw = parser.rest() { try take(raw, isLast: true, into: &out) }
+        if let rest = parser.rest() { try take(parser.hasBareCR ? SSEEvent.withoutBareCR(rest) : rest, isLast: true, into: &out) }
         guard !progress.isDone else { return }
         guard mayLackMarker, progress.hasFinishReason else { throw truncated }
         end(nil, into: &out)

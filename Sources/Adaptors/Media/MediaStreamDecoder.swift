@@ -32,7 +32,7 @@ struct MediaStreamDecoder: StreamDecoder {
             guard event.count <= Self.maximumEventBytes,
                 let raw = buffer.getSlice(at: buffer.readerIndex + event.lowerBound, length: event.count)
             else { throw tooLarge }
-            try take(raw, isLast: false, into: &out)
+            try take(parser.hasBareCR ? SSEEvent.withoutBareCR(raw) : raw, isLast: false, into: &out)
             if progress.isDone { return }
         }
         if parser.pendingBytes > Self.maximumEventBytes { throw tooLarge }
@@ -40,7 +40,7 @@ struct MediaStreamDecoder: StreamDecoder {
 
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
         guard !progress.isDone else { return }
-        if let raw = parser.rest() { try take(raw, isLast: true, into: &out) }
+        if let rest = parser.rest() { try take(parser.hasBareCR ? SSEEvent.withoutBareCR(rest) : rest, isLast: true, into: &out) }
         guard !progress.isDone else { return }
         guard hasEnd else { throw truncated }
         progress.isDone = true

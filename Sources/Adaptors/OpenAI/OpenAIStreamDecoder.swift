@@ -38,7 +38,10 @@ struct OpenAIStreamDecoder: StreamDecoder {
             guard event.count <= Self.maximumEventBytes,
                 let raw = buffer.getSlice(at: buffer.readerIndex + event.lowerBound, length: event.count)
             else { throw tooLarge }
-            switch try take(raw, isLast: false) {
+            switch try take(parser.hasBareCR ? SSEEvent.withoutBareCR(raw) : raw, isLast: false) {
+            case .forward where parser.hasBareCR:
+                Self.forward(run, of: buffer, into: &out)
+                out.writeImmutableBuffer(SSEEvent.withoutBareCR(raw))
             case .forward:
                 if run.isEmpty { run = event } else { run = run.lowerBound..<event.upperBound }
                 continue
@@ -57,7 +60,8 @@ struct OpenAIStreamDecoder: StreamDecoder {
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
         guard !progress.isDone else { return }
         // The last event may lack its blank line.
-        if let raw = parser.rest() {
+        if let rest = parser.rest() {
+            let raw = parser.hasBareCR ? SSEEvent.withoutBareCR(rest) : rest
             switch try take(raw, isLast: true) {
             case .forward: out.writeImmutableBuffer(raw)
             case .drop: break

@@ -19,6 +19,9 @@ struct SSEParser: Sendable {
     private var isAfterCR = false
     /// The line before ended in a CR alone.
     private var wasBareCR = false
+    /// The stream ends lines in a CR alone. The format allows it and almost no client looks for it: what is forwarded gets LF instead
+    /// (``SSEEvent/withoutBareCR(_:)``), or `[DONE]` and everything before it would be one endless line to them.
+    private(set) var hasBareCR = false
     /// All bytes ever looked at; the tests bound the work with it.
     private(set) var examined = 0
 
@@ -51,12 +54,17 @@ struct SSEParser: Sendable {
 
     /// What is left at the end of the stream, completed with the line ends that it lacks; nil when nothing is left.
     mutating func rest() -> ByteBuffer? {
-        defer { self = SSEParser() }
+        // A CR of an empty line that waited for its LF ends the event by itself.
+        let waited = pendingBytes > 0 && scanned < buffer.readableBytes
+        let hasBareCR = hasBareCR || waited
+        defer {
+            self = SSEParser()
+            self.hasBareCR = hasBareCR
+        }
         guard pendingBytes > 0, var rest = buffer.getSlice(at: buffer.readerIndex + start, length: pendingBytes) else {
             return nil
         }
-        // A CR of an empty line that waited for its LF ends the event by itself.
-        if scanned < buffer.readableBytes { return rest }
+        if waited { return rest }
         // Behind a CR one LF would only be its second half.
         rest.writeStaticString(lineLength == 0 && !isAfterCR ? "\n" : "\n\n")
         return rest
@@ -74,7 +82,9 @@ struct SSEParser: Sendable {
             if isAfterCR {
                 isAfterCR = false
                 wasBareCR = byte != 0x0A
-                if !wasBareCR {
+                if wasBareCR {
+                    hasBareCR = true
+                } else {
                     index += 1
                     continue
                 }
@@ -96,7 +106,9 @@ struct SSEParser: Sendable {
                 } else {
                     // The LF of a CRLF belongs to this event, also when it comes with the next read.
                     guard index + 1 < count else { return nil }
-                    index += bytes[index + 1] == 0x0A ? 2 : 1
+                    let isBare = bytes[index + 1] != 0x0A
+                    if isBare { hasBareCR = true }
+                    index += isBare ? 1 : 2
                     return endOfEvent(at: index, afterCR: false)
                 }
             } else {
@@ -169,6 +181,21 @@ struct SSEEvent {
         splice.replace(first.payload, with: ByteBuffer(bytes: oneLine))
         for line in more { splice.remove(line.line) }
         return splice.applied(to: raw)
+    }
+
+    /// The event with LF in the place of each CR that no LF follows.
+    static func withoutBareCR(_ raw: ByteBuffer) -> ByteBuffer {
+        let bytes = raw.readableBytesView
+        var result = ByteBuffer()
+        result.reserveCapacity(bytes.count)
+        var before: UInt8 = 0
+        for byte in bytes {
+            if before == 0x0D { result.writeInteger(byte == 0x0A ? before : 0x0A) }
+            if byte != 0x0D { result.writeInteger(byte) }
+            before = byte
+        }
+        if before == 0x0D { result.writeInteger(UInt8(0x0A)) }
+        return result
     }
 
     private static func payload(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Range<Int>? {
