@@ -1,4 +1,4 @@
-# Two stages: build with the toolchain, run with the libraries only.
+# Two stages: build with the toolchain, run with the libraries only. Scripts/pin-images.sh pins both images to their digests.
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends \
@@ -29,6 +29,7 @@ USER apirouter
 ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql APIROUTER_TOKENIZERS_DIR=/app/tokenizers
 VOLUME /app/data
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:3000/health/ready || exit 1
+# Alive, not ready: a gateway that waits for its database serves on out of its leases, and a restart would help nobody.
+HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS "http://127.0.0.1:${PORT}/health/live" || exit 1
 ENTRYPOINT ["apirouter"]
 CMD ["serve", "--config", "config/gateway.yaml"]
