@@ -175,9 +175,26 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
 
     // MARK: Words
 
-    @Test func `the vendor's error object is shown as it is`() throws {
-        let error = #"{"message":"bad \"x\"","type":"t","param":"p","code":1.0,"extra":[1e3]}"#
-        #expect(try classify(400, #"{"error":\#(error),"user_id":"u"}"#).clientError == error)
+    @Test(arguments: [
+        (#"{"message":"bad \"x\"","type":"t","param":"p","code":1.0,"extra":[1e3]}"#,
+            #"{"message":"bad \"x\"","type":"t","param":"p","code":"1.0","metadata":{"extra":[1e3]}}"#),
+        (#"{"code":400,"message":"m","metadata":{"raw":"r","error_type":"e"},"error_type":"other","http_status":400}"#,
+            #"{"message":"m","type":"invalid_request_error","param":null,"code":"400","metadata":{"raw":"r","error_type":"e","error_error_type":"other","http_status":400}}"#),
+        (#"{"message":"m","type":"","param":["a"],"code":null,"metadata":"text"}"#,
+            #"{"message":"m","type":"invalid_request_error","param":null,"code":null,"metadata":{"metadata":"text","param":["a"]}}"#),
+        (#"{"message":"m","type":"t","param":null,"code":"c"}"#, #"{"message":"m","type":"t","param":null,"code":"c"}"#),
+        (#"{"message":"m"}"#, #"{"message":"m","type":"invalid_request_error","param":null,"code":null}"#),
+    ])
+    func `audit 20: a vendor's error object gets OpenAI's shape, and loses nothing`(_ error: String, _ shown: String) throws {
+        #expect(try classify(400, #"{"error":\#(error),"user_id":"u"}"#).clientError == shown)
+        let spec = Fixture.spec()
+        let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
+        let coded = error.replacingOnce("\"message\"", "\"http_status\":400,\"message\"")
+        var failure: UpstreamFailure?
+        do throws(UpstreamFailure) { _ = try Fixture.provider(spec).decode(ByteBuffer(string: "{\"error\":\(coded)}"), for: call) } catch { failure = error }
+        let inBand = try JSONValue(parsing: ByteBuffer(string: try #require(failure?.clientError)))
+        #expect(inBand["type"]?.stringValue?.isEmpty == false && (inBand["code"]?.isNull ?? true || inBand["code"]?.stringValue != nil))
+        #expect(inBand["metadata"]?["http_status"]?.integerValue == 400)
     }
 
     @Test(arguments: [

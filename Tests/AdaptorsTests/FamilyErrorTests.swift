@@ -103,6 +103,26 @@ private let refusals: [ErrorCase] = [
         #expect(StreamOutcome([Array(stream.utf8)], call: call).failure == .timeout)
     }
 
+    @Test func `audit 20: errors under OpenRouter's path have its shape`() throws {
+        func read(_ buffer: ByteBuffer) throws -> JSONValue { try JSONValue(parsing: buffer) }
+        let own = DialectError.body(
+            .chat, style: .openRouter, status: 404, message: "no m", type: "invalid_request_error", code: "model_not_found", param: "model")
+        #expect(String(buffer: own) == #"{"error":{"code":404,"message":"no m","metadata":{"error_type":"not_found","#
+            + #""type":"invalid_request_error","code":"model_not_found","param":"model"}}}"#)
+        let theirs = #"{"message":"bad","type":"t","param":null,"code":"7","metadata":{"raw":"r","error_type":"invalid_prompt"}}"#
+        let passed = DialectError.body(.responses, style: .openRouter, status: 400, clientError: theirs)
+        #expect(String(buffer: passed)
+            == #"{"error":{"code":400,"message":"bad","metadata":{"raw":"r","error_type":"invalid_prompt","type":"t","code":"7"}}}"#)
+        let event = String(buffer: DialectError.event(.chat, style: .openRouter, status: 502, message: "m", type: "upstream_error", code: "server"))
+        #expect(event.hasPrefix("data: ") && event.hasSuffix("\n\n"))
+        let json = try read(ByteBuffer(string: String(event.dropFirst(6))))
+        #expect(json["error"]?["code"]?.integerValue == 502 && json["error"]?["message"] == "m")
+        #expect(json["choices"]?.arrayValue?.first?["finish_reason"] == "error")
+        // Anthropic's and Google's clients keep theirs, whatever the path.
+        let messages = DialectError.body(.messages, style: .openRouter, status: 404, message: "m", type: "x")
+        #expect(String(buffer: messages) == #"{"type":"error","error":{"type":"not_found_error","message":"m"}}"#)
+    }
+
     @Test func `errors have the shape of the dialect`() {
         let chat = DialectError.body(.chat, status: 404, message: "no \"m\"", type: "invalid_request_error", code: "model_not_found")
         #expect(String(buffer: chat)

@@ -3,23 +3,46 @@ public import RouterCore
 
 /// Errors in the shape of the dialect that the client speaks. Pure: the Server decides status, words and codes.
 public enum DialectError {
+    /// Whose errors the clients of OpenAI's protocol expect, told by the area of the path.
+    public enum Style: Sendable, Hashable {
+        case openAI
+        /// `/api/v1`: `{"error":{code,message,metadata}}`, where the code is the HTTP status as a number
+        /// (https://openrouter.ai/docs/api/reference/errors-and-debugging).
+        case openRouter
+
+        /// - Parameter path: of the request, or the template of its route.
+        public init(path: String) { self = path.hasPrefix("/api/v1/") ? .openRouter : .openAI }
+    }
+
     /// The body of an error response.
     ///
     /// OpenAI: `{"error":{message,type,param,code}}`. Anthropic: `{"type":"error","error":{type,message},"request_id"}`
     /// (https://docs.anthropic.com/en/api/errors), where the type follows from the status. Google: `{"error":{code,message,status,details}}`
     /// (https://google.aip.dev/193), where the field at fault is a `BadRequest` and our code the reason of an `ErrorInfo`.
     public static func body(
-        _ endpoint: Endpoint, status: Int, message: String, type: String, code: String? = nil, param: String? = nil,
-        requestID: String? = nil
+        _ endpoint: Endpoint, style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
+        param: String? = nil, requestID: String? = nil
     ) -> ByteBuffer {
         var body = ByteBuffer()
-        json(endpoint, status: status, message: message, type: type, code: code, param: param, requestID: requestID).write(to: &body)
+        json(endpoint, style, status: status, message: message, type: type, code: code, param: param, requestID: requestID)
+            .write(to: &body)
         return body
     }
 
     /// The same from a vendor's or adaptor's error object in OpenAI's shape (``UpstreamFailure/clientError``).
-    public static func body(_ endpoint: Endpoint, status: Int, clientError: String, requestID: String? = nil) -> ByteBuffer {
-        guard endpoint == .messages || endpoint == .gemini, let error = JSONText.parse(clientError) else { return ByteBuffer(string: "{\"error\":\(clientError)}") }
+    public static func body(
+        _ endpoint: Endpoint, style: Style = .openAI, status: Int, clientError: String, requestID: String? = nil
+    ) -> ByteBuffer {
+        let isOpenAIs = endpoint != .messages && endpoint != .gemini
+        if isOpenAIs, style == .openAI { return ByteBuffer(string: "{\"error\":\(clientError)}") }
+        guard let error = JSONText.parse(clientError) else {
+            return body(endpoint, style: style, status: status, message: "the request was refused", type: "invalid_request_error")
+        }
+        if isOpenAIs {
+            var body = ByteBuffer()
+            JSONValue.object([.init("error", openRouter(status: status, error))]).write(to: &body)
+            return body
+        }
         return body(
             endpoint, status: status, message: error["message"]?.stringValue ?? "the request was refused",
             type: error["type"]?.stringValue ?? "invalid_request_error", code: error["code"]?.stringValue,
@@ -28,7 +51,8 @@ public enum DialectError {
 
     /// An error inside a stream that has begun, as server-sent event. No end marker follows it.
     public static func event(
-        _ endpoint: Endpoint, status: Int, message: String, type: String, code: String? = nil, sequenceNumber: Int = 0
+        _ endpoint: Endpoint, style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
+        sequenceNumber: Int = 0
     ) -> ByteBuffer {
         var out = ByteBuffer()
         switch endpoint {
@@ -39,7 +63,13 @@ public enum DialectError {
                 "type": "error", "sequence_number": .integer(sequenceNumber), "code": .optional(code ?? type), "message": .string(message),
                 "param": .null,
             ], event: "error", into: &out)
-        default: SSEWriter.write(json(endpoint, status: status, message: message, type: type, code: code), into: &out)
+        case .chat where style == .openRouter:
+            // With the choice that OpenRouter's clients look for in every chunk.
+            let error = json(endpoint, style, status: status, message: message, type: type, code: code)["error"] ?? .null
+            SSEWriter.write([
+                "error": error, "choices": [["index": .integer(0), "delta": ["content": ""], "finish_reason": "error"]],
+            ], into: &out)
+        default: SSEWriter.write(json(endpoint, style, status: status, message: message, type: type, code: code), into: &out)
         }
         return out
     }
@@ -51,20 +81,54 @@ public enum DialectError {
     }
 
     private static func json(
-        _ endpoint: Endpoint, status: Int, message: String, type: String, code: String? = nil, param: String? = nil,
-        requestID: String? = nil
+        _ endpoint: Endpoint, _ style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
+        param: String? = nil, requestID: String? = nil
     ) -> JSONValue {
         if endpoint == .gemini { return google(status: status, message: message, code: code, param: param) }
         guard endpoint == .messages else {
-            return ["error": [
+            let error: JSONValue = [
                 "message": .string(message), "type": .string(type), "param": .optional(param), "code": .optional(code),
-            ]]
+            ]
+            return ["error": style == .openRouter ? openRouter(status: status, error) : error]
         }
         var object = ObjectBuilder()
         object.add("type", "error")
         object.add("error", ["type": .string(anthropicType(status)), "message": .string(message)])
         object.add("request_id", text: requestID)
         return object.value
+    }
+
+    /// - Parameter error: in OpenAI's shape; what OpenRouter's has no field for is kept under `metadata`.
+    private static func openRouter(status: Int, _ error: JSONValue) -> JSONValue {
+        var metadata: [JSONValue.Member] = []
+        if case .object(let members)? = error["metadata"] { metadata = members }
+        func add(_ name: String, _ value: JSONValue?) {
+            guard let value, !value.isNull, !metadata.contains(where: { $0.name == name }) else { return }
+            metadata.append(.init(name, value))
+        }
+        add("error_type", .string(openRouterType(status)))
+        for name in ["type", "code", "param"] { add(name, error[name]) }
+        return [
+            "code": .integer(status), "message": error["message"] ?? "the request was refused", "metadata": .object(metadata),
+        ]
+    }
+
+    /// The stable names of https://openrouter.ai/docs/api/reference/errors-and-debugging.
+    private static func openRouterType(_ status: Int) -> String {
+        switch status {
+        case 401: "authentication"
+        case 402: "payment_required"
+        case 403: "permission_denied"
+        case 404: "not_found"
+        case 408, 504: "timeout"
+        case 413: "payload_too_large"
+        case 422: "unprocessable"
+        case 429: "rate_limit_exceeded"
+        case 400..<500: "invalid_request"
+        case 502: "provider_unavailable"
+        case 503, 529: "provider_overloaded"
+        default: "server"
+        }
     }
 
     private static func google(status: Int, message: String, code: String?, param: String?) -> JSONValue {

@@ -10,7 +10,7 @@ struct OpenAIErrors {
     let dialect: OpenAIDialect
     /// What must not be repeated, where it is known; keys that look like keys are left out anyway.
     var key: Secret?
-    /// The vendor's error object is in OpenAI's shape and can be shown as it is.
+    /// The vendor's error object is in OpenAI's shape, or near it, and is shown (``OpenAIErrorObject``).
     var showsErrorObject = true
     /// What a family knows better; behind the rules of the provider file.
     var refine: (@Sendable (Int, ErrorFacts) -> FailureKind?)?
@@ -97,8 +97,8 @@ struct OpenAIErrors {
     /// The vendor's error in OpenAI's shape, as JSON text, for failures that the client's own request brought about.
     private func clientError(_ kind: FailureKind, _ facts: ErrorFacts) -> String? {
         guard [.invalidRequest, .contextLength, .contentFilter].contains(kind) else { return nil }
-        if showsErrorObject, facts.isErrorObject, let error = facts.error, error["message"]?.stringValue != nil {
-            return Redaction.clean(error.text, key: key)
+        if showsErrorObject, facts.isErrorObject, let error = facts.error, let message = error["message"]?.stringValue {
+            return Redaction.clean(OpenAIErrorObject.shaped(error, message: message).text, key: key)
         }
         let message = Redaction.clean(facts.message ?? "the upstream refused the request", key: key)
         return JSONValue.object([

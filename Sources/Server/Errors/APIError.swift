@@ -6,7 +6,7 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`. One factory for each row of the table in
+/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, under `/api/v1` as OpenRouter has it. One factory for each row of the table in
 /// docs/ARCHITECTURE.md; nothing else decides status or type.
 struct APIError: Error, HTTPResponseError {
     var status: HTTPResponse.Status
@@ -121,16 +121,17 @@ struct APIError: Error, HTTPResponseError {
     func response(from request: Request, context: some RequestContext) throws -> Response { response(.chat, nil) }
 
     /// In the shape of the dialect that the client speaks.
-    func answer(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> ClientAnswer {
+    func answer(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?, _ style: DialectError.Style = .openAI) -> ClientAnswer {
         var headers = headers
         headers[.contentType] = "application/json"
         let body = DialectError.body(
-            endpoint, status: status.code, message: message, type: type, code: code, param: param, requestID: requestID?.description)
+            endpoint, style: style, status: status.code, message: message, type: type, code: code, param: param,
+            requestID: requestID?.description)
         return ClientAnswer(status: status, headers: headers, bytes: body)
     }
 
-    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?) -> Response {
-        let answer = answer(endpoint, requestID)
+    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?, _ style: DialectError.Style = .openAI) -> Response {
+        let answer = answer(endpoint, requestID, style)
         guard case .bytes(let body) = answer.body else { return Response(status: status) }
         return Response(status: status, headers: answer.headers, body: ResponseBody(byteBuffer: body))
     }

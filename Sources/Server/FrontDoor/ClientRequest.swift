@@ -1,3 +1,4 @@
+import Adaptors
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
@@ -23,6 +24,9 @@ struct ClientRequest: Sendable {
 
     /// The first value of a header.
     func header(_ name: String) -> String? { headers.first(name: name) }
+
+    /// Whose shape the client's errors have, where it speaks OpenAI's protocol.
+    var errorStyle: DialectError.Style { DialectError.Style(path: route) }
 
     /// The API key where the dialect has it beside `Authorization`.
     var otherKey: String? {

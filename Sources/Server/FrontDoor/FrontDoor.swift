@@ -150,7 +150,7 @@ struct FrontDoor: Sendable {
     func answer(to error: any Error, _ request: ClientRequest) -> ClientAnswer { finished(errorAnswer(error, request), request) }
 
     private func errorAnswer(_ error: any Error, _ request: ClientRequest) -> ClientAnswer {
-        APIError(any: error, services, request.requestID).answer(request.endpoint, request.requestID)
+        APIError(any: error, services, request.requestID).answer(request.endpoint, request.requestID, request.errorStyle)
     }
 
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {

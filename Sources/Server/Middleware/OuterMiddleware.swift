@@ -1,3 +1,4 @@
+import Adaptors
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -54,7 +55,9 @@ struct OuterMiddleware: RouterMiddleware {
 
     private func errorResponse(_ error: any Error, _ request: Request, _ context: GatewayContext) -> Response {
         let path = request.uri.path
-        func shaped(_ error: APIError) -> Response { error.response(dialect(request), context.requestID) }
+        func shaped(_ error: APIError) -> Response {
+            error.response(dialect(request), context.requestID, DialectError.Style(path: path))
+        }
         if let error = error as? ManagementError { return error.response() }
         if let error = error as? HTTPError, error.status == .notFound { return notFound(request, shaped) }
         let known = APIError(any: error, services, context.requestID)

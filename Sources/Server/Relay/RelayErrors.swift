@@ -5,16 +5,18 @@ import RouterCore
 
 /// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream, in the shape of its dialect.
 enum RelayErrors {
-    static func answer(_ failure: UpstreamFailure, _ endpoint: Endpoint, _ requestID: RouterCore.RequestID) -> ClientAnswer {
+    static func answer(_ failure: UpstreamFailure, to request: ClientRequest) -> ClientAnswer {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
             // The client's own request is at fault: the vendor's words serve best.
             var headers = HTTPFields()
             headers[.contentType] = "application/json"
             return ClientAnswer(
                 status: HTTPResponse.Status(code: status), headers: headers,
-                bytes: DialectError.body(endpoint, status: status, clientError: error, requestID: requestID.description))
+                bytes: DialectError.body(
+                    request.endpoint, style: request.errorStyle, status: status, clientError: error,
+                    requestID: request.requestID.description))
         }
-        return apiError(failure).answer(endpoint, requestID)
+        return apiError(failure).answer(request.endpoint, request.requestID, request.errorStyle)
     }
 
     static func apiError(_ failure: UpstreamFailure) -> APIError {
@@ -47,7 +49,7 @@ enum RelayErrors {
 
     /// What ends a stream that broke: an event that every client of the dialect raises as an error, and no end marker after it.
     /// - Parameter hasContent: false when the head went out early and no answer ever came.
-    static func event(_ failure: UpstreamFailure, _ endpoint: Endpoint, hasContent: Bool = true) -> ByteBuffer {
+    static func event(_ failure: UpstreamFailure, to request: ClientRequest, hasContent: Bool = true) -> ByteBuffer {
         let error = apiError(failure)
         var message: String
         switch failure.kind {
@@ -57,6 +59,7 @@ enum RelayErrors {
         }
         if !hasContent { message = error.message }
         return DialectError.event(
-            endpoint, status: error.status.code, message: message, type: "upstream_error", code: failure.kind.rawValue)
+            request.endpoint, style: request.errorStyle, status: error.status.code, message: message, type: "upstream_error",
+            code: failure.kind.rawValue)
     }
 }

@@ -25,7 +25,7 @@ struct Relay: Sendable {
 
     /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
     func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
-        let error = RelayErrors.answer(failure, endpoint, requestID)
+        let error = RelayErrors.answer(failure, to: settle.admission.accepted.request)
         let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
         try await settle.end(Settle.End(outcome: outcome, status: error.status.code, failure: failure))
         return error
@@ -66,7 +66,7 @@ struct Relay: Sendable {
                 if failure.source == .downstream { isGone = true }
                 try await relay.settle.end(
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
-                if !isGone { try await client.write(RelayErrors.event(failure, relay.endpoint, hasContent: false)) }
+                if !isGone { try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false)) }
                 throw failure
             case .whole(let answer):
                 // The vendor has ignored that a stream was asked for: its answer is the one event.
@@ -255,7 +255,9 @@ private final class StreamRun {
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settle.end(Settle.End(outcome: outcome, status: 200, failure: failure))
         // In binary data there is no place for words; the connection that breaks says it.
-        if !isGone, answer.contentType == nil { try await client.write(RelayErrors.event(failure, settle.admission.accepted.endpoint)) }
+        if !isGone, answer.contentType == nil {
+            try await client.write(RelayErrors.event(failure, to: settle.admission.accepted.request))
+        }
         throw failure
     }
 
