@@ -180,6 +180,7 @@ let package = Package(
             dependencies: [
                 "apirouter", "upstream-simulator", "Simulator", "RouterCore", "Storage", "Transport", "PostgresTesting",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             exclude: ["Python"],

@@ -24,7 +24,7 @@ struct TestGateway: Sendable {
     let gateway: Gateway
 
     static func with(
-        _ change: (inout GatewayConfiguration) -> Void = { _ in }, bodies: BodyMemory = BodyMemory(),
+        _ change: (inout GatewayConfiguration) -> Void = { _ in }, bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits(),
         _ body: @Sendable (TestGateway, any TestClientProtocol) async throws -> Void
     ) async throws {
         let data = FileManager.default.temporaryDirectory.appendingPathComponent("server-\(UUID().uuidString)")
@@ -41,7 +41,8 @@ struct TestGateway: Sendable {
         logger.logLevel = .critical
         let gateway = try await Gateway.make(
             configuration, options: Gateway.Options(configPath: path, environment: environment, version: "test"), logger: logger)
-        let application = FrontDoor(services: gateway.services, bodies: bodies).application(host: "127.0.0.1", port: 0)
+        let application = FrontDoor(services: gateway.services, bodies: bodies, limits: limits)
+            .application(host: "127.0.0.1", port: 0)
         try await application.test(.live) { client in try await body(TestGateway(gateway: gateway), client) }
         await gateway.transport.shutdown()
         try await gateway.simulator?.stop()
@@ -88,7 +89,8 @@ extension TestClientProtocol {
                     let error = wrong.json["error"]
                     #expect(
                         error?["code"]?.stringValue == "invalid_api_key" || error?["type"]?.stringValue == "authentication_error"
-                            || error?["status"]?.stringValue == "UNAUTHENTICATED", "\(label)")
+                            || error?["status"]?.stringValue == "UNAUTHENTICATED"
+                            || (error?["code"]?.integerValue == 401 && route.path.hasPrefix("/api/v1/")), "\(label)")
                     #expect(try await client.call(route.method, path(route), token: user, body: "{}").status == 401, "\(label)")
                 case .user: #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")
                 case .admin, .root:

@@ -10,7 +10,7 @@ import Testing
 @testable import Server
 
 /// A client that says exactly these bytes, so that what HTTP allows and what it forbids can be sent.
-private final class RawClient: Sendable {
+final class RawClient: Sendable {
     private let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
     init(port: Int) async throws {

@@ -36,7 +36,7 @@ struct GatewayFile {
         guard
             let server = cursor.object([
                 "host", "port", "threads", "max_body_bytes", "max_calls", "max_lag", "drain_timeout", "registration",
-                "trusted_proxies", "public_url", "sessions",
+                "trusted_proxies", "public_url", "sessions", "max_connections", "max_connections_per_address", "cors_origins",
             ])
         else { return }
         if let host = server["host"]?.string("an address") { configuration.server.host = host }
@@ -46,10 +46,30 @@ struct GatewayFile {
             configuration.server.maxBodyBytes = Int(bytes)
         }
         if let count = server["max_calls"]?.integer(1...1_000_000) { configuration.server.maxCalls = Int(count) }
+        if let count = server["max_connections"]?.integer(1...1_000_000) { configuration.server.maxConnections = Int(count) }
+        if let count = server["max_connections_per_address"]?.integer(0...1_000_000) {
+            configuration.server.maxConnectionsPerAddress = Int(count)
+        }
+        if let origins = server["cors_origins"]?.list("a list of origins") { configuration.server.corsOrigins = origins.compactMap(origin) }
         if let duration = server["max_lag"]?.duration(allowsZero: true) { configuration.server.maxLag = duration }
         if let duration = server["drain_timeout"]?.duration() { configuration.server.drainTimeout = duration }
         if let flag = server["registration"]?.boolean() { configuration.server.registration = flag }
         DoorsSection.read(server, into: &configuration.server)
+    }
+
+    /// As browsers write an origin: scheme and host, in small letters, a port where it is not the scheme's own, nothing behind.
+    private func origin(_ cursor: YAMLCursor) -> String? {
+        guard let text = cursor.string("an origin") else { return nil }
+        if text == "*" { return text }
+        for (scheme, port) in [("https://", ":443"), ("http://", ":80")] where text.hasPrefix(scheme) {
+            let host = text.dropFirst(scheme.count)
+            let isPlain = host.utf8.allSatisfy { byte in
+                (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || "-._:[]".utf8.contains(byte)
+            }
+            if !host.isEmpty, isPlain, !host.hasSuffix(port), !host.hasSuffix(":") { return text }
+        }
+        cursor.mismatch("\"*\", or an origin as browsers send it, such as https://app.example.com")
+        return nil
     }
 
     private mutating func readStorage(_ cursor: YAMLCursor) {

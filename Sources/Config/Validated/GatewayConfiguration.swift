@@ -12,6 +12,11 @@ public struct GatewayConfiguration: Sendable {
         public var threads: Int?
         /// Model calls at work at a time; more are refused with 503.
         public var maxCalls = 10_000
+        /// Client connections in all, and from one address (one /64 of IPv6); zero = no limit of its own for an address.
+        public var maxConnections = 16_384
+        public var maxConnectionsPerAddress = 1_024
+        /// Whose pages may call the model areas from a browser: exact origins, or `*`.
+        public var corsOrigins: [String] = []
         /// When a new call would wait longer than this for its event loop, it is refused with 503; zero = never.
         public var maxLag = Duration.milliseconds(200)
         /// Whether strangers may register.

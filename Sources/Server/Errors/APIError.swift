@@ -60,6 +60,17 @@ struct APIError: Error, HTTPResponseError {
             message: "This path takes \(names) only.", headers: [.allow: names])
     }
 
+    static func bodyTooSlow() -> APIError {
+        APIError(
+            status: .requestTimeout, type: "invalid_request_error", code: "request_timeout",
+            message: "The request body came too slowly.", headers: [.connection: "close"])
+    }
+
+    /// More bodies than the gateway holds at a time.
+    static func noRoom() -> APIError {
+        .unavailable("The gateway holds as many large requests as it may; try again in a moment.")
+    }
+
     static func bodyTooLarge(_ limit: Int) -> APIError {
         APIError(
             status: .contentTooLarge, type: "invalid_request_error", code: "request_too_large",
@@ -177,10 +188,14 @@ struct ManagementError: Error, HTTPResponseError {
 
     func response(from request: Request, context: some RequestContext) throws -> Response { response() }
 
-    func response() -> Response {
-        Envelope.response(
-            status: status, headers: headers,
-            ["success": false, "message": .string(message), "data": .null])
+    private var body: JSONValue { ["success": false, "message": .string(message), "data": .null] }
+
+    func response() -> Response { Envelope.response(status: status, headers: headers, body) }
+
+    /// The same from the front door.
+    func answer() -> ClientAnswer {
+        let (headers, bytes) = Envelope.parts(headers, body)
+        return ClientAnswer(status: status, headers: headers, bytes: bytes)
     }
 }
 
@@ -199,11 +214,16 @@ enum Envelope {
     }
 
     static func response(status: HTTPResponse.Status, headers: HTTPFields = [:], _ value: JSONValue) -> Response {
+        let (headers, bytes) = parts(headers, value)
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: bytes))
+    }
+
+    static func parts(_ headers: HTTPFields, _ value: JSONValue) -> (headers: HTTPFields, bytes: ByteBuffer) {
         var buffer = ByteBuffer()
         value.write(to: &buffer)
         var headers = headers
         headers[.contentType] = "application/json"
         headers[.cacheControl] = "no-store"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: buffer))
+        return (headers, buffer)
     }
 }

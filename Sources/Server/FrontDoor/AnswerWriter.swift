@@ -48,6 +48,8 @@ final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
         pending.writeString(date)
         pending.writeStaticString("\r\n")
         switch framing {
+        // An answer that has no content by its status must not announce any (RFC 9110 section 8.6).
+        case .length where status == .noContent: break
         case .length(let length):
             pending.writeStaticString("Content-Length: ")
             pending.writeString(String(length))

@@ -1,3 +1,4 @@
+import Adaptors
 import Config
 import HTTPTypes
 import Hummingbird
@@ -19,30 +20,50 @@ struct FrontDoor: Sendable {
         var path: String
         var query: String
         var target: GeminiTarget?
+        /// False for what takes a key and a body like a model call, and is answered by a handler (`count_tokens`).
+        var isRelay = true
     }
 
     let services: GatewayServices
-    let idleTimeout = TimeAmount.seconds(120)
-    /// How long a body may take to come; looked at when idleness is.
-    let maximumReceiving = TimeAmount.minutes(10)
+    let limits: DoorLimits
+    let connections: ConnectionLimits
     let bodies: BodyMemory
-    /// Of a body that nobody wants.
-    let maximumDiscarded = 16 * 1024 * 1024
+    /// `server.max_body_bytes`.
+    let largestBody: Int
+    let crossOrigin: CrossOrigin?
     /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
     private static let maximumBodyOnLoop = 128 * 1024
 
-    private let calls: [String: (endpoint: Endpoint, route: String)]
+    private let calls: [String: (endpoint: Endpoint, route: String, isRelay: Bool)]
+    /// Of routes that are answered by handlers.
+    private let bounds: [String: Route.Body]
     private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
     private let dates = DateHeader()
 
-    init(services: GatewayServices, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, bodies: BodyMemory = BodyMemory()) {
+    init(
+        services: GatewayServices, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, bodies: BodyMemory = BodyMemory(),
+        limits: DoorLimits = DoorLimits()
+    ) {
         self.services = services
         self.bodies = bodies
-        var calls: [String: (endpoint: Endpoint, route: String)] = [:]
+        self.limits = limits
+        // Read once: `server` takes effect at the next start.
+        let server = services.snapshots.snapshot.configuration.server
+        connections = ConnectionLimits(maximum: server.maxConnections, perAddress: server.maxConnectionsPerAddress)
+        largestBody = server.maxBodyBytes
+        crossOrigin = CrossOrigin(server.corsOrigins)
+        var calls: [String: (endpoint: Endpoint, route: String, isRelay: Bool)] = [:]
+        var bounds: [String: Route.Body] = [:]
         for route in GatewayRoutes.all {
-            if case .relay(let endpoint) = route.work { calls[route.path] = (endpoint, route.path) }
+            switch (route.work, route.body) {
+            case (.relay(let endpoint), _): calls[route.path] = (endpoint, route.path, true)
+            // The rest of these hold a model in their path (``GeminiTarget``).
+            case (.handler, .modelCall) where !route.path.hasSuffix("**"): calls[route.path] = (.messages, route.path, false)
+            case (.handler, _): bounds[route.path] = route.body
+            }
         }
         self.calls = calls
+        self.bounds = bounds
         var loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)] = [:]
         for loop in group.makeIterator() {
             let load = LoadGauge(loop)
@@ -63,14 +84,36 @@ struct FrontDoor: Sendable {
         quiet.logLevel = max(services.logger.logLevel, .warning)
         return Application(
             router: buildRouter(services),
-            server: HTTPServerBuilder { responder in DoorChannel(door: self, behind: HTTP1Channel(responder: responder)) },
+            server: HTTPServerBuilder { responder in
+                DoorChannel(door: self, behind: HTTP1Channel(responder: responder, configuration: Self.channelConfiguration))
+            },
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: nil, backlog: 1024),
             onServerRunning: onServerRunning, logger: quiet)
     }
 
+    private static let channelConfiguration = HTTP1Channel.Configuration(
+        httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: DoorLimits.headBytes, maxHeaderListSize: DoorLimits.headBytes, maxHeaderFieldCount: 256))
+
     // MARK: Requests
 
-    /// - Returns: nil for what Hummingbird serves.
+    /// What the body of a request may be that is no call.
+    func bound(_ head: HTTPRequestHead) -> BodyBound {
+        let path = head.uri.firstIndex(of: "?").map { String(head.uri[..<$0]) } ?? head.uri
+        return limits.bound(bounds[path] ?? .management, largest: largestBody)
+    }
+
+    var callBound: BodyBound { limits.bound(.modelCall, largest: largestBody) }
+
+    /// Whether a body is to be counted with those of strangers: its key is not known to have money. Asked for large ones only.
+    func isStranger(_ accepted: Accepted?) -> Bool {
+        guard let accepted else { return true }
+        if accepted.snapshot.configuration.metering.admission == .off { return false }
+        guard let account = services.meter.account(accepted.principal.userID) else { return true }
+        return account.uncommitted <= .zero
+    }
+
+    /// - Returns: nil for what only has to be passed on to Hummingbird.
     func call(_ head: HTTPRequestHead) -> Call? {
         guard head.method == .POST else { return nil }
         var path = head.uri
@@ -81,10 +124,14 @@ struct FrontDoor: Sendable {
         }
         guard let known = calls[path] else {
             // The model stands in the path, so that no table has it.
-            guard let target = GeminiTarget(path: path, query: query), let endpoint = target.endpoint else { return nil }
+            guard let target = GeminiTarget(path: path, query: query) else { return nil }
+            guard let endpoint = target.endpoint else {
+                guard target.method == "countTokens" else { return nil }
+                return Call(endpoint: .gemini, route: target.route, path: path, query: query, target: target, isRelay: false)
+            }
             return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
         }
-        return Call(endpoint: known.endpoint, route: known.route, path: path, query: query)
+        return Call(endpoint: known.endpoint, route: known.route, path: path, query: query, isRelay: known.isRelay)
     }
 
     func request(
@@ -156,9 +203,31 @@ struct FrontDoor: Sendable {
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
         var answer = request.target?.shaped(answer) ?? answer
         answer.headers[AccessLog.requestIDHeader] = request.requestID.description
+        if let crossOrigin { crossOrigin.expose(to: request.header("origin"), &answer.headers) }
         AccessLog(services: services).write(
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,
             requestID: request.requestID, clientIP: request.clientIP)
+        return answer
+    }
+
+    /// The answer to what is refused before anybody has looked whose it is, in the shape of its area, logged.
+    func refusal(_ error: APIError, _ head: HTTPRequestHead, _ clientIP: String) -> ClientAnswer {
+        let requestID = services.requestIDs.next()
+        let path = head.uri
+        var answer: ClientAnswer
+        if path.hasPrefix("/v1") || path.hasPrefix("/api/v1") {
+            let endpoint: Endpoint = path.hasPrefix("/v1beta/") ? .gemini : path.contains("/messages") ? .messages : .chat
+            answer = error.answer(endpoint, requestID, DialectError.Style(path: path))
+        } else {
+            answer = ManagementError(error.status, error.message, headers: error.headers).answer()
+        }
+        answer.headers[AccessLog.requestIDHeader] = requestID.description
+        if let crossOrigin, CrossOrigin.covers(path) {
+            crossOrigin.expose(to: head.headers.first(name: "origin"), &answer.headers)
+        }
+        AccessLog(services: services).write(
+            method: head.method.rawValue, route: "-", status: answer.status.code, receivedAt: services.clock.monotonic,
+            requestID: requestID, clientIP: clientIP)
         return answer
     }
 

@@ -12,12 +12,12 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private enum State {
+    enum State {
         case idle
-        /// Hummingbird's turn.
-        case passing(requestEnded: Bool, responseEnded: Bool)
-        /// A model call whose body is on its way.
-        case receiving(Accepted, ByteBuffer)
+        /// Hummingbird's turn: it has the whole request.
+        case passing
+        /// A request whose body is on its way.
+        case receiving(Incoming, ByteBuffer)
         /// A model call at work.
         case running
         /// Answered before the body had come: the rest is thrown away, up to a limit.
@@ -27,24 +27,38 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case closed
     }
 
+    /// A request that is coming: a call, one that is passed on, or both (`count_tokens`, whose key is looked at before its body comes).
+    struct Incoming {
+        /// nil = nobody has been asked for a key.
+        var accepted: Accepted?
+        /// Of what Hummingbird is to have; nil = a model call.
+        var head: HTTPRequestHead?
+        var bound: BodyBound
+    }
+
     enum WriteResult { case taken, full, gone }
 
-    private let door: FrontDoor
+    let door: FrontDoor
     private let writer: AnswerWriter
     private let gate: HummingbirdGate
-    private var state = State.idle
-    private var context: ChannelHandlerContext?
+    var state = State.idle
+    private(set) var context: ChannelHandlerContext?
     private var presence: ClientPresence?
     private var peer = ""
     /// The peer is a trusted proxy, so that each request may come from somebody else.
     private var isBehindProxy = false
-    private var keepsAlive = true
+    /// Whose connections are counted together; nil where they are not.
+    private var source: AddressRange?
+    private var hasPlace = false
+    var keepsAlive = true
     /// Of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
     private var number = 0
     private var version = HTTPVersion.http1_1
     /// Set while the body of an answer goes out in pieces.
     private var isAnswering = false
     private var writableWaiter: CheckedContinuation<Bool, Never>?
+    /// The answer stands still because the client does not take it.
+    var isWaitingForClient: Bool { writableWaiter != nil }
     /// What came while a request was worked on.
     private var waiting = CircularBuffer<HTTPServerRequestPart>()
     /// What that takes up, heads included.
@@ -53,14 +67,22 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isAdvancing = false
     private var owesRead = false
     private var isQuiescing = false
-    /// Of the body that is on its way, if it is large.
+    /// Of the body that is on its way or with Hummingbird, if it is large.
     private var share: BodyShare?
-    private var lastActivity = NIODeadline.now()
+    var lastActivity = NIODeadline.now()
+    /// Nothing has been asked on this connection yet.
+    private(set) var isFresh = true
+    /// What came since the last read was complete held a whole part of a request.
+    private var hasPart = false
     /// When the body that is on its way began to come.
-    private var receivingSince = NIODeadline.now()
-    private var idleTimer: Scheduled<Void>?
+    private(set) var receivingSince = NIODeadline.now()
+    /// Set while a head or a body is incomplete; see FrontDoorHandler+Arrival.swift.
+    var arrivalTimer: Scheduled<Void>?
+    /// Of the body, when the timer was set.
+    var receivedBefore = 0
+    var idleTimer: Scheduled<Void>?
     /// Bytes that the system had not taken when idleness was last looked at.
-    private var unsent = 0
+    var unsent = 0
 
     /// A client that sends on while it waits is read no further than this.
     private static let maximumWaiting = 64 * 1024
@@ -75,6 +97,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastActivity = .now()
+        hasPart = true
         let part = unwrapInboundIn(data)
         if !waiting.isEmpty || isBusy(with: part) {
             waiting.append(part)
@@ -82,6 +105,17 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         receive(part, context)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        switch state {
+        case .receiving, .discarding: watchArrival()
+        // Bytes have come, and no part: a head is on its way.
+        case .idle where !hasPart: watchArrival()
+        case .idle, .passing, .running, .closing, .closed: break
+        }
+        hasPart = false
+        context.fireChannelReadComplete()
     }
 
     /// About what a part takes up in memory.
@@ -96,8 +130,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether a part belongs to a request whose turn has not come.
     private func isBusy(with part: HTTPServerRequestPart) -> Bool {
         switch state {
-        case .running: true
-        case .passing(let requestEnded, _): requestEnded
+        case .running, .passing: true
         // Who does not take answers is not asked for more questions.
         case .idle: context?.channel.isWritable == false
         case .receiving, .discarding, .closing, .closed: false
@@ -106,73 +139,94 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func receive(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
         switch (state, part) {
-        case (.idle, .head(let head)):
-            if let call = door.call(head) {
-                begin(call, head, context)
-            } else {
-                state = .passing(requestEnded: false, responseEnded: false)
-                receivingSince = lastActivity
-                gate.open()
-                context.fireChannelRead(wrapInboundOut(part))
-            }
-        case (.passing(_, let responseEnded), _):
-            if case .end = part { state = responseEnded ? .idle : .passing(requestEnded: true, responseEnded: false) }
-            context.fireChannelRead(wrapInboundOut(part))
-        case (.receiving(let accepted, var body), .body(let bytes)):
+        case (.idle, .head(let head)): begin(head, context)
+        case (.receiving(let incoming, var body), .body(let bytes)):
             // Given up first, so that the bytes are not copied when they are appended.
             state = .idle
             if body.readableBytes == 0 { body = bytes } else { body.writeImmutableBuffer(bytes) }
-            let limit = accepted.snapshot.configuration.server.maxBodyBytes
-            if body.readableBytes > limit {
-                refuse(APIError.bodyTooLarge(limit), accepted.request, context)
-            } else if !hold(body.readableBytes, limit) {
-                door.services.metrics.refusedByLoad()
-                refuse(APIError.unavailable("The gateway holds as many large requests as it may; try again in a moment."), accepted.request, context)
+            if let error = excess(body.readableBytes, incoming) {
+                refuse(error, incoming, context)
             } else {
-                state = .receiving(accepted, body)
+                state = .receiving(incoming, body)
             }
-        case (.receiving(let accepted, let body), .end): run(accepted, body)
+        case (.receiving(let incoming, let body), .end):
+            stopWatching()
+            if let head = incoming.head { pass(head, body, context) } else if let accepted = incoming.accepted { run(accepted, body) }
         case (.discarding(let left), .body(let bytes)):
             state = .discarding(left: left - bytes.readableBytes)
             if bytes.readableBytes > left { close() }
-        case (.discarding, .end): next()
-        case (.idle, _), (.receiving, .head), (.running, _), (.discarding, .head), (.closing, _), (.closed, _): break
+        case (.discarding, .end):
+            stopWatching()
+            next()
+        case (.idle, _), (.receiving, .head), (.passing, _), (.running, _), (.discarding, .head), (.closing, _), (.closed, _): break
         }
     }
 
-    private func begin(_ call: FrontDoor.Call, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    /// The client's, as far as it can be believed.
+    private func address(_ head: HTTPRequestHead) -> String {
+        isBehindProxy ? door.services.doors.proxies.address(behind: peer) { head.headers[$0] } : peer
+    }
+
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        isFresh = false
+        stopWatching()
         version = head.version
         keepsAlive = head.isKeepAlive && head.version == .http1_1
-        let presence = presence ?? ClientPresence()
-        self.presence = presence
-        let address = isBehindProxy ? door.services.doors.proxies.address(behind: peer) { head.headers[$0] } : peer
-        let request = door.request(call, head, address, presence, context.eventLoop)
-        do {
-            let accepted = try door.accept(request)
-            if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
-            }
-            state = .receiving(accepted, ByteBuffer())
-            receivingSince = lastActivity
-        } catch {
-            refuse(error, request, context)
+        receivingSince = lastActivity
+        if let problem = RequestFraming.problem(head) {
+            // Where this request ends is as doubtful as where it was meant to go.
+            keepsAlive = false
+            refuse(door.refusal(.badRequest(problem, param: nil), head, address(head)), context)
+            return closeAfterWrites()
         }
+        if let crossOrigin = door.crossOrigin, let answer = crossOrigin.preflight(head) { return refuse(answer, context) }
+        var accepted: Accepted?
+        var bound = door.callBound
+        var isPassedOn = true
+        if let call = door.call(head) {
+            let presence = presence ?? ClientPresence()
+            self.presence = presence
+            let request = door.request(call, head, address(head), presence, context.eventLoop)
+            do { accepted = try door.accept(request) } catch { return refuse(door.answer(to: error, request), context) }
+            isPassedOn = !call.isRelay
+        } else {
+            bound = door.bound(head)
+            if let length = head.headers.first(name: "content-length").flatMap(Int.init), length > bound.bytes {
+                return refuse(door.refusal(.bodyTooLarge(bound.bytes), head, address(head)), context)
+            }
+        }
+        if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+            context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
+        }
+        state = .receiving(Incoming(accepted: accepted, head: isPassedOn ? head : nil, bound: bound), ByteBuffer())
     }
 
-    /// Counts a body that is large. - Returns: whether there is room for it.
-    private func hold(_ bytes: Int, _ limit: Int) -> Bool {
-        if bytes <= BodyMemory.free { return true }
-        let share = share ?? door.bodies.share()
+    /// Counts a body that is large. - Returns: why there is no room for it.
+    private func excess(_ bytes: Int, _ incoming: Incoming) -> APIError? {
+        if bytes > incoming.bound.bytes { return .bodyTooLarge(incoming.bound.bytes) }
+        if bytes <= incoming.bound.free { return nil }
+        let share = share ?? door.bodies.share(isStranger: door.isStranger(incoming.accepted))
         self.share = share
-        return share.grow(to: bytes, largest: limit)
+        if share.grow(to: bytes, largest: door.largestBody) { return nil }
+        door.services.metrics.refusedByLoad()
+        return .noRoom()
     }
 
     /// Answers before the body has come.
-    private func refuse(_ error: any Error, _ request: ClientRequest, _ context: ChannelHandlerContext) {
+    func refuse(_ error: APIError, _ incoming: Incoming, _ context: ChannelHandlerContext) {
+        if let accepted = incoming.accepted {
+            refuse(door.answer(to: error, accepted.request), context)
+        } else if let head = incoming.head {
+            refuse(door.refusal(error, head, address(head)), context)
+        }
+    }
+
+    private func refuse(_ answer: ClientAnswer, _ context: ChannelHandlerContext) {
         share = nil
-        let answer = door.answer(to: error, request)
         // The next request's turn comes when this one has been read to its end.
-        state = .discarding(left: door.maximumDiscarded)
+        state = .discarding(left: door.limits.maximumDiscarded)
+        receivedBefore = 0
+        receivingSince = lastActivity
         number += 1
         let connection = ClientConnection(self, context.eventLoop, number)
         if case .bytes(let body) = answer.body { connection.send(answer.status, answer.headers, body) }
@@ -184,6 +238,15 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         number += 1
         door.run(accepted, body, share, ClientConnection(self, context.eventLoop, number), on: context.eventLoop)
         share = nil
+    }
+
+    /// Hands a whole request to Hummingbird, which thus never waits for one, and never holds more of it than was bounded here.
+    private func pass(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        state = .passing
+        gate.open()
+        context.fireChannelRead(wrapInboundOut(.head(head)))
+        if body.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(.body(body))) }
+        context.fireChannelRead(wrapInboundOut(.end(nil)))
     }
 
     /// The request is answered and read: the next one's turn.
@@ -206,8 +269,13 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         isAdvancing = false
         guard self.context != nil else { return }
+        switch state {
         // Hummingbird's side takes parts up when it hears that a read is complete.
-        if case .passing = state { context.fireChannelReadComplete() }
+        case .passing: context.fireChannelReadComplete()
+        // Perhaps nothing more comes.
+        case .receiving, .discarding: watchArrival()
+        case .idle, .running, .closing, .closed: break
+        }
         if owesRead, waitingBytes < Self.maximumWaiting {
             owesRead = false
             context.read()
@@ -268,7 +336,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         close()
     }
 
-    private func close() {
+    func close() {
         if case .closed = state { return }
         state = .closed
         waiting.removeAll()
@@ -276,12 +344,13 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// What was written goes out first; closing at once would throw away what the system has not taken yet.
-    private func closeAfterWrites() {
+    func closeAfterWrites() {
         switch state {
         case .closing, .closed: return
         case .idle, .passing, .receiving, .running, .discarding: state = .closing
         }
         waiting.removeAll()
+        stopWatching()
         guard let context else { return }
         lastActivity = .now()
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -293,10 +362,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         lastActivity = .now()
         context.write(data, promise: promise)
-        guard case .end = unwrapOutboundIn(data), case .passing(let requestEnded, _) = state else { return }
+        guard case .end = unwrapOutboundIn(data), case .passing = state else { return }
+        share = nil
         // Hummingbird decides itself about the connection.
         keepsAlive = true
-        if requestEnded { next() } else { state = .passing(requestEnded: false, responseEnded: true) }
+        next()
     }
 
     // MARK: The connection
@@ -305,14 +375,33 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.context = context
         peer = context.channel.remoteAddress?.ipAddress ?? ""
         isBehindProxy = door.services.doors.proxies.contains(peer)
+        source = isBehindProxy ? nil : ConnectionLimits.source(peer)
+        hasPlace = door.connections.enter(source)
         door.services.connections.opened()
-        watchIdleness(after: door.idleTimeout)
+        watchIdleness(after: door.limits.firstHead)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         leave()
         door.services.connections.closed()
+        if hasPlace { door.connections.leave(source) }
+        hasPlace = false
         self.context = nil
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        if !hasPlace { turnAway() }
+    }
+
+    /// One connection too many: it is told so and closed, whatever it wants.
+    private func turnAway() {
+        door.services.metrics.refusedConnection()
+        let answer = APIError.unavailable("There are too many connections to the gateway; try again in a moment.").answer(.chat, nil)
+        guard case .bytes(let body) = answer.body else { return close() }
+        writer.head(answer.status, answer.headers, date: door.date(), isLast: true, framing: .length(body.readableBytes))
+        writer.end(body)
+        closeAfterWrites()
     }
 
     func read(context: ChannelHandlerContext) {
@@ -329,6 +418,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         share = nil
         gate.open()
         isAnswering = false
+        stopWatching()
         idleTimer?.cancel()
         idleTimer = nil
         waiting.removeAll()
@@ -383,53 +473,14 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch state {
-        case .receiving(let accepted, _) where error is HTTPParserError:
+        case .receiving(let incoming, _) where error is HTTPParserError:
             keepsAlive = false
-            refuse(APIError.badRequest("the request is not valid HTTP", param: nil), accepted.request, context)
+            refuse(.badRequest("the request is not valid HTTP", param: nil), incoming, context)
             closeAfterWrites()
         case .receiving, .running, .discarding, .closing: close()
         case .idle, .passing, .closed:
             gate.open()
             context.fireErrorCaught(error)
-        }
-    }
-
-    /// Closes a connection that says nothing, or takes nothing, for too long. While an upstream is waited for, its own limits count.
-    private func watchIdleness(after delay: TimeAmount) {
-        guard let context else { return }
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        idleTimer = context.eventLoop.scheduleTask(in: delay) { bound.value.checkIdleness() }
-    }
-
-    /// A client that takes an answer slowly but steadily is not idle.
-    private func noteProgress() {
-        guard let left = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes) else { return }
-        if left > 0, left != unsent { lastActivity = .now() }
-        unsent = left
-    }
-
-    private func checkIdleness() {
-        let isWorking: Bool
-        switch state {
-        case .running: isWorking = writableWaiter == nil
-        case .passing(let requestEnded, _): isWorking = requestEnded
-        case .idle, .receiving, .discarding, .closing: isWorking = false
-        case .closed: return
-        }
-        noteProgress()
-        // Who sends a body byte by byte is not idle, but holds what he has sent.
-        switch state {
-        case .receiving, .passing(requestEnded: false, _):
-            if .now() - receivingSince > door.maximumReceiving { return close() }
-        default: break
-        }
-        let rest = lastActivity + door.idleTimeout - .now()
-        if isWorking {
-            watchIdleness(after: door.idleTimeout)
-        } else if rest > .zero {
-            watchIdleness(after: rest)
-        } else {
-            close()
         }
     }
 }

@@ -24,7 +24,7 @@ enum GeminiHandlers {
         _ request: Request, _ context: GatewayContext, _ services: GatewayServices, _ target: GeminiTarget
     ) async throws -> Response {
         let principal = try ModelsHandlers.principal(context)
-        let envelope = try Read().run(try await ModelsHandlers.body(request, services), endpoint: .gemini, target: target)
+        let envelope = try Read().run(try await ModelsHandlers.body(request), endpoint: .gemini, target: target)
         guard ModelsHandlers.usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
         return ModelsHandlers.answer(["totalTokens": .integer(envelope.prompt.tokens)])
     }

@@ -8,17 +8,9 @@ struct RequestFields {
     private let members: [JSONValue.Member]
     private let allowed: [String]
 
-    private static let maximumBytes = 1_048_576
-
-    /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields, 413 for a large body.
+    /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields. The front door has bounded the body.
     init(_ request: Request, allowed: [String], hints: [String: String] = [:]) async throws {
-        var body = ByteBuffer()
-        for try await chunk in request.body {
-            guard body.readableBytes + chunk.readableBytes <= Self.maximumBytes else {
-                throw ManagementError(.contentTooLarge, "the body is larger than \(Self.maximumBytes) bytes")
-            }
-            body.writeImmutableBuffer(chunk)
-        }
+        let body = try await ModelsHandlers.body(request)
         let value: JSONValue
         do throws(JSONScanError) {
             value = try JSONValue(parsing: body)

@@ -1,4 +1,5 @@
 import Adaptors
+import Config
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -13,10 +14,12 @@ struct OuterMiddleware: RouterMiddleware {
     private let services: GatewayServices
     /// Path templates with their methods, for 405.
     private let routes: [Route]
+    private let crossOrigin: CrossOrigin?
 
     init(services: GatewayServices, routes: [Route]) {
         self.services = services
         self.routes = routes
+        crossOrigin = CrossOrigin(services.snapshots.snapshot.configuration.server.corsOrigins)
     }
 
     func handle(
@@ -35,6 +38,9 @@ struct OuterMiddleware: RouterMiddleware {
             response = errorResponse(error, request, context)
         }
         response.headers[AccessLog.requestIDHeader] = context.requestID.description
+        if let crossOrigin, CrossOrigin.covers(request.uri.path) {
+            crossOrigin.expose(to: request.headers[.origin], &response.headers)
+        }
         AccessLog(services: services).write(
             method: request.method.rawValue, route: context.coreContext.endpointPath.value ?? "-", status: response.status.code,
             receivedAt: context.receivedAt, requestID: context.requestID, clientIP: context.clientIP)

@@ -13,7 +13,7 @@ enum GatewayRoutes {
             Route("\(prefix)/embeddings", relay: .embeddings),
             Route("\(prefix)/responses", relay: .responses),
             Route("\(prefix)/messages", relay: .messages),
-            Route(.post, "\(prefix)/messages/count_tokens", .apiKey, ModelsHandlers.countTokens),
+            Route(.post, "\(prefix)/messages/count_tokens", .apiKey, body: .modelCall, ModelsHandlers.countTokens),
             Route("\(prefix)/images/generations", relay: .images),
             Route("\(prefix)/audio/speech", relay: .speech),
             Route("\(prefix)/audio/transcriptions", relay: .transcriptions),
@@ -26,16 +26,16 @@ enum GatewayRoutes {
 
     /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the path.
     private static let google: [Route] = [
-        Route(.post, "/v1/models/**", .apiKey, GeminiHandlers.act),
-        Route(.post, "/v1beta/models/**", .apiKey, GeminiHandlers.act),
+        Route(.post, "/v1/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),
+        Route(.post, "/v1beta/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),
         Route(.get, "/v1beta/models", .apiKey, GeminiHandlers.list),
         Route(.get, "/v1beta/models/**", .apiKey, GeminiHandlers.one),
     ]
 
     private static let users: [Route] = [
-        Route(.post, "/api/user/login", .open, UserHandlers.login),
+        Route(.post, "/api/user/login", .open, body: .login, UserHandlers.login),
         Route(.post, "/api/user/logout", .user, UserHandlers.logout),
-        Route(.post, "/api/user/register", .open, UserHandlers.register),
+        Route(.post, "/api/user/register", .open, body: .login, UserHandlers.register),
         Route(.get, "/api/user/self", .user, UserHandlers.current),
         Route(.get, "/api/user", .admin, UserHandlers.list),
         Route(.post, "/api/user", .admin, UserHandlers.create),

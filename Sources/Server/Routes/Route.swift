@@ -30,11 +30,28 @@ struct Route: Sendable {
     let path: String
     let access: RouteAccess
     let work: Work
+    let body: Body
 
-    init(_ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, _ handler: @escaping Handler) {
+    /// How much a request may send, and how fast it has to come (``DoorLimits``).
+    enum Body: Sendable {
+        /// Names and passwords, from anybody.
+        case login
+        /// What the management API takes.
+        case management
+        /// `server.max_body_bytes`, from whoever has a key.
+        case modelCall
+    }
+
+    static let loginBytes = 8 * 1024
+    static let managementBytes = 64 * 1024
+
+    init(
+        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: Body = .management, _ handler: @escaping Handler
+    ) {
         self.method = method
         self.path = path
         self.access = access
+        self.body = body
         work = .handler(handler)
     }
 
@@ -43,6 +60,7 @@ struct Route: Sendable {
         method = .post
         self.path = path
         access = .apiKey
+        body = .modelCall
         work = .relay(endpoint)
     }
 }

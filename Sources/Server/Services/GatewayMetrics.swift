@@ -12,6 +12,7 @@ public final class GatewayMetrics: Sendable {
         var chargedNanos: Int128 = 0
         var unchargedNanos: Int128 = 0
         var refusedByLoad: Int64 = 0
+        var refusedConnections: Int64 = 0
         var overheadBuckets = [Int64](repeating: 0, count: GatewayMetrics.bucketBoundsMicroseconds.count + 1)
         var overheadSumMicroseconds: Int64 = 0
         var overheadCount: Int64 = 0
@@ -47,6 +48,8 @@ public final class GatewayMetrics: Sendable {
     func probe(channelID: Int64, result: String) {
         state.withLock { $0.probes[Labels(result, channelID), default: 0] += 1 }
     }
+
+    func refusedConnection() { state.withLock { $0.refusedConnections += 1 } }
 
     func refusedByLoad() { state.withLock { $0.refusedByLoad += 1 } }
 
@@ -109,6 +112,9 @@ public final class GatewayMetrics: Sendable {
         counter("apirouter_outcomes_total", "Finished model requests by outcome.", state.outcomes) { "outcome=\"\($0.name)\"" }
         text += "# HELP apirouter_refused_by_load_total Model calls refused because the gateway was at its limit.\n"
         text += "# TYPE apirouter_refused_by_load_total counter\napirouter_refused_by_load_total \(state.refusedByLoad)\n"
+        text += "# HELP apirouter_refused_connections_total Connections closed at once because there were too many.\n"
+        text += "# TYPE apirouter_refused_connections_total counter\n"
+        text += "apirouter_refused_connections_total \(state.refusedConnections)\n"
         text += "# HELP apirouter_charged_usd_total Sum of charges in USD.\n# TYPE apirouter_charged_usd_total counter\n"
         text += "apirouter_charged_usd_total \(NanoUSD(nanos: Int64(clamping: state.chargedNanos)).usdText)\n"
         text += "# HELP apirouter_uncharged_usd_total Usage beyond the hold that strict admission did not charge, in USD.\n"
