@@ -231,7 +231,9 @@ extension AdminStore {
 }
 
 /// One database behind all of it.
-public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, ReconciliationStore, LogStore, HealthStore, AdminStore {
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
+    AdminStore
+{
     /// True when other gateways may use the same database.
     var isShared: Bool { get }
     /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody else

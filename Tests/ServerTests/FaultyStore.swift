@@ -138,6 +138,13 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.spending(counters) }
     }
 
+    func shareLimits(
+        _ reports: [LimitReport], gateway: String, lifetime: Int64
+    ) async throws -> (gateways: [String], grants: [BudgetScope: LimitGrant]) {
+        try await faults.guarding { try await store.shareLimits(reports, gateway: gateway, lifetime: lifetime) }
+    }
+    func leaveLimits(gateway: String) async throws { try await faults.guarding { try await store.leaveLimits(gateway: gateway) } }
+
     func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow> {
         try await faults.guarding { try await store.reconciliations(state, open: open, page) }
     }

@@ -48,7 +48,7 @@ struct ChannelsFile {
         if let proxy = object["proxy"] { channel.proxy = readProxy(proxy) }
         if let headers = object["headers"] { channel.headers = CommonSections.headers(headers) }
         if let timeouts = object["timeouts"] { channel.timeouts = TimeoutsSection.read(timeouts) }
-        if let limits = object["limits"] { channel.limits = readLimits(limits) }
+        if let limits = object["limits"] { channel.limits = CommonSections.limits(limits) }
         channel.account = object["account"]?.string("a name") ?? (provider.keysShareAccount ? provider.name : nil)
         if let probe = object["probe"] { channel.probe = readProbe(probe) }
         if brokenProviders.contains(provider.name) {
@@ -139,14 +139,6 @@ struct ChannelsFile {
             return nil
         }
         return Secret(text)
-    }
-
-    private func readLimits(_ cursor: YAMLCursor) -> Channel.Limits {
-        guard let object = cursor.object(["rpm", "tpm", "concurrency"]) else { return Channel.Limits() }
-        let range: ClosedRange<Int64> = 1...1_000_000_000
-        return Channel.Limits(
-            requestsPerMinute: object["rpm"]?.integer(range), tokensPerMinute: object["tpm"]?.integer(range),
-            concurrency: object["concurrency"]?.integer(range))
     }
 
     // MARK: Keys

@@ -28,6 +28,14 @@ enum CommonSections {
         return url
     }
 
+    /// `{ rpm, tpm, concurrency }`, each optional.
+    static func limits(_ cursor: YAMLCursor) -> RateLimits {
+        guard let object = cursor.object(ChannelLimit.allCases.map(\.rawValue)) else { return RateLimits() }
+        var limits = RateLimits()
+        for limit in ChannelLimit.allCases { limits[limit] = object[limit.rawValue]?.integer(RateLimits.range) }
+        return limits
+    }
+
     /// Values are secrets: they may carry keys.
     static func headers(_ cursor: YAMLCursor) -> [StaticHeader] {
         guard let entries = cursor.entries("a mapping from header names to values") else { return [] }

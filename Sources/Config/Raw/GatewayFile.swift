@@ -162,11 +162,15 @@ struct GatewayFile {
     }
 
     private mutating func readGroups(_ cursor: YAMLCursor) {
-        guard let entries = cursor.entries("a mapping from group names to { ratio: \"1.0\" }") else { return }
+        guard let entries = cursor.entries("a mapping from group names to { ratio: \"1.0\", limits: { rpm: 60 } }") else { return }
         var groups: [String: PriceRatio] = [:]
         for (name, value) in entries {
-            guard let group = value.object(["ratio"]) else { continue }
+            guard let group = value.object(["ratio", "limits"]) else { continue }
             groups[name] = .one
+            if let limits = group["limits"] {
+                let limits = CommonSections.limits(limits)
+                if !limits.isEmpty { configuration.groupLimits[name] = limits }
+            }
             guard let ratio = group["ratio"], let text = ratio.string("a ratio as quoted text, such as \"1.0\"") else { continue }
             if let value = try? PriceRatio(text: text) {
                 groups[name] = value

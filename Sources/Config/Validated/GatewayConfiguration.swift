@@ -125,6 +125,8 @@ public struct GatewayConfiguration: Sendable {
     public var metering = Metering()
     public var journal = Journal()
     public var groups: [String: PriceRatio] = ["default": .one]
+    /// What each user of a group may do who has no limits of their own; groups without any are left out.
+    public var groupLimits: [String: RateLimits] = [:]
     public var log = Log()
     public var models = Models()
     public var bootstrap = Bootstrap()

@@ -3,6 +3,14 @@ public enum BudgetScope: Sendable, Hashable, CustomStringConvertible {
     case key(Int64)
     case user(Int64)
 
+    /// `key` or `user`.
+    public var kind: String {
+        switch self {
+        case .key: "key"
+        case .user: "user"
+        }
+    }
+
     /// As the ledger names it: `key:12`, `user:5`.
     public var description: String {
         switch self {

@@ -22,18 +22,8 @@ public struct Channel: Sendable, Hashable, Identifiable {
         }
     }
 
-    /// Bounds of what we send to this channel; nil = none.
-    public struct Limits: Sendable, Hashable {
-        public var requestsPerMinute: Int64?
-        public var tokensPerMinute: Int64?
-        public var concurrency: Int64?
-        public init(requestsPerMinute: Int64? = nil, tokensPerMinute: Int64? = nil, concurrency: Int64? = nil) {
-            self.requestsPerMinute = requestsPerMinute
-            self.tokensPerMinute = tokensPerMinute
-            self.concurrency = concurrency
-        }
-        public var isEmpty: Bool { requestsPerMinute == nil && tokensPerMinute == nil && concurrency == nil }
-    }
+    /// Bounds of what we send to this channel.
+    public typealias Limits = RateLimits
 
     /// A cheap call beside the traffic that tells whether the channel answers.
     public struct Probe: Sendable, Hashable {

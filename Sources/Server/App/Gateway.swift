@@ -71,6 +71,7 @@ public struct Gateway: Sendable {
             clock: options.clock, logger: logger)
         let users = try await store.allUsers()
         let keys = KeyDirectory()
+        keys.setGroups(configuration.groupLimits)
         keys.load(users: users, tokens: try await store.allTokens())
         let catalogue = try await Catalogue.load(store, configuration)
         _ = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
@@ -89,7 +90,8 @@ public struct Gateway: Sendable {
         let transport = try UpstreamSwitch()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
-            health: health, prices: prices, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL, logger: logger)
+            health: health, prices: prices, keys: keys, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL,
+            logger: logger)
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
@@ -97,6 +99,7 @@ public struct Gateway: Sendable {
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
             reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
+        await LimitKeeper(limits: services.limits, store: store, clock: options.clock, logger: logger).begin()
         return Gateway(
             services: services, configuration: configuration, transport: transport, simulator: simulator,
             journal: journal, options: options)
@@ -126,6 +129,7 @@ public struct Gateway: Sendable {
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
             Reconciler(services: services),
             ChangeWatcher(services: services),
+            LimitKeeper(limits: services.limits, store: services.store, clock: services.clock, logger: logger),
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
             ChannelProber(services: services),
             CatalogueKeeper(services: services),

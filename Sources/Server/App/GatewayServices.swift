@@ -15,6 +15,7 @@ public final class GatewayServices: Sendable {
     public let prices: PriceBook
     public let keys: KeyDirectory
     let doors: Doors
+    public let limits: RequestLimits
     public let health: HealthRegistry
     public let transport: any UpstreamTransport
     let vocabulary: Vocabulary
@@ -48,6 +49,7 @@ public final class GatewayServices: Sendable {
         self.prices = prices
         self.keys = keys
         self.doors = doors
+        limits = RequestLimits(clock: clock)
         self.health = health
         self.transport = transport
         self.vocabulary = vocabulary

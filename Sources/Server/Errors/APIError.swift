@@ -86,7 +86,7 @@ struct APIError: Error, HTTPResponseError {
 
     /// A budget of the key or of its user. One that counts by window comes back with the next window; one that counts for ever does not.
     static func overBudget(_ limit: BudgetLimit, needed: NanoUSD, available: NanoUSD, at unixSeconds: Int64) -> APIError {
-        let whose = if case .key = limit.scope { "key" } else { "user" }
+        let whose = limit.scope.kind
         let name = limit.window == .total ? "total budget" : "budget per \(limit.window.rawValue)"
         let message = "The \(name) of this \(whose) is \(limit.amount): this request may cost up to \(needed), and \(available) are left of it."
         guard let rest = limit.window.remaining(at: unixSeconds) else {
@@ -99,10 +99,28 @@ struct APIError: Error, HTTPResponseError {
             headers: [.retryAfter: String(rest)])
     }
 
-    static func rateLimited(_ limit: String, retryAfter: Duration) -> APIError {
-        APIError(
+    /// A limit of the key or of its user, with the headers that say what is left.
+    static func rateLimited(_ refusal: LimitBook.Refusal) -> APIError {
+        let whose = refusal.rule.scope.kind
+        let what = switch refusal.limit {
+        case .requestsPerMinute: "requests per minute (rpm)"
+        case .tokensPerMinute: "tokens per minute (tpm)"
+        case .concurrency: "requests at the same time (concurrency)"
+        }
+        let seconds = refusal.wait.wholeSecondsUp
+        var headers: HTTPFields = [.retryAfter: String(seconds)]
+        refusal.standing.write(to: &headers)
+        return APIError(
             status: .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",
-            message: "The limit \(limit) is reached.", headers: [.retryAfter: String(retryAfter.wholeSecondsUp)])
+            message: "The limit of this \(whose), \(refusal.rule.limits[refusal.limit] ?? 0) \(what), is reached; try again in \(seconds) s.",
+            headers: headers)
+    }
+
+    /// Deny by default: what limits a key is not known, so it is not served.
+    static func limitsUnreadable(_ whose: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "limits_unreadable",
+            message: "The stored limits of this \(whose) cannot be read, so it is not served; an administrator has to set them again.")
     }
 
     static func priceMissing(_ model: String) -> APIError {

@@ -34,7 +34,7 @@ enum TokenHandlers {
             token.expiresAt = expiry
         }
         token.models = try models(fields) ?? []
-        token.limits = try limits(fields) ?? "{}"
+        token.limits = try limits(fields, of: token, by: user) ?? "{}"
         let prepared = token
         let audit = try context.audit("token.create", services)
         let created = try await storing("token") { try await services.store.createToken(prepared, audit: audit) }
@@ -59,7 +59,9 @@ enum TokenHandlers {
             change.expiresAt = .some(expiry)
         }
         change.models = try models(fields)
-        change.limits = try limits(fields)
+        change.limits = try limits(fields, of: token, by: try context.user())
+        // The owner's part and the administrators' part are one text: neither may be lost to the other.
+        if change.limits != nil { change.limitsBefore = token.limits }
         let prepared = change
         let audit = try context.audit("token.change", services, [.init("fields", .array(fields.names.map { .string($0) }))])
         let changed = try await services.keyChanges.run {
@@ -100,17 +102,20 @@ enum TokenHandlers {
         return names
     }
 
-    private static func limits(_ fields: RequestFields) throws -> String? {
+    /// What an administrator sets on the key of somebody else is kept apart, so that its owner cannot raise it.
+    private static func limits(_ fields: RequestFields, of token: Token, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
-        return try KeyLimits.validate(value, allowsAddresses: true)
+        return try StoredLimits.changed(token.limits, to: value, byOwner: actor.id == token.userID)
     }
 
     static func json(_ token: Token) -> JSONValue {
-        .object([
+        // Null where nobody can read them; such a key is not served.
+        let limits = try? StoredLimits(stored: token.limits, allowsAddresses: true)
+        return .object([
             .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),
             .init("key_prefix", .string(token.keyPrefix)), .init("status", .integer(token.status.rawValue)),
             .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
-            .init("limits", (try? JSONValue(parsing: ByteBuffer(string: token.limits))) ?? .object([])),
+            .init("limits", limits?.effective ?? .null), .init("admin_limits", limits?.admin?.json ?? .null),
             .init("created_at", .integer(token.createdAt)), .init("accessed_at", .integer(token.accessedAt)),
         ])
     }

@@ -217,7 +217,7 @@ enum UserHandlers {
     private static func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
         guard actor.id != target.id || actor.role == .root else { throw ManagementError.forbidden("nobody changes their own limits") }
-        return try KeyLimits.validate(value, allowsAddresses: false)
+        return try KeyLimits.validated(value, allowsAddresses: false).json.text
     }
 
     private static func role(_ fields: RequestFields) throws -> Role? {
@@ -258,7 +258,8 @@ enum UserHandlers {
             .init("display_name", .string(user.displayName)), .init("email", .string(user.email)),
             .init("role", .integer(user.role.rawValue)), .init("status", .integer(user.status.rawValue)),
             .init("group", .string(user.group)),
-            .init("limits", (try? JSONValue(parsing: ByteBuffer(string: user.limits))) ?? .object([])), .init("balance", .usd(user.balance)),
+            .init("limits", (try? StoredLimits(stored: user.limits, allowsAddresses: false))?.effective ?? .null),
+            .init("balance", .usd(user.balance)),
             .init("quota", .integer(user.balance.wholeCents)), .init("created_at", .integer(user.createdAt)),
         ])
     }

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Logging
 import RouterCore
 import Storage
 
@@ -27,6 +28,11 @@ struct AccessCheck: Sendable {
     func key(bearer: String?, other: String?, clientIP: String) throws -> KeyPrincipal {
         let presented = Self.bearer(bearer) ?? other
         switch services.keys.lookup(presentedKey: presented, now: services.clock.unixSeconds) {
+        case .failure(.limitsUnreadable(let scope, let problem)):
+            services.logger.error(
+                "stored limits cannot be read; the key is not served",
+                metadata: ["limits_of": "\(scope)", "problem": "\(problem.message)"])
+            throw APIError.limitsUnreadable(scope.kind)
         case .failure(let refusal): throw APIError.invalidKey(refusal.message)
         case .success(let principal):
             guard principal.allows(address: clientIP) else { throw APIError.addressNotAllowed(clientIP) }

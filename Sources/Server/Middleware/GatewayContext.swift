@@ -41,8 +41,12 @@ struct KeyPrincipal: Sendable {
     /// Empty = all. An entry may end in `*`.
     var models: [String]
     var addresses: [AddressRange]
+    /// Set by an administrator on top of those; both must allow a client.
+    var adminAddresses: [AddressRange] = []
     /// Of the key and of its user; all of them hold.
     var budgets: [BudgetLimit] = []
+    /// Requests, tokens and concurrency, of the key and of its user; empty = none.
+    var rules: [LimitRule] = []
 
     func allows(model: String) -> Bool {
         models.isEmpty
@@ -50,7 +54,8 @@ struct KeyPrincipal: Sendable {
     }
 
     func allows(address: String) -> Bool {
-        if addresses.isEmpty { return true }
-        return IPAddress(address).map { address in addresses.contains { $0.contains(address) } } ?? false
+        if addresses.isEmpty, adminAddresses.isEmpty { return true }
+        guard let address = IPAddress(address) else { return false }
+        return [addresses, adminAddresses].allSatisfy { $0.isEmpty || $0.contains { $0.contains(address) } }
     }
 }

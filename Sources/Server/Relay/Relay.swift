@@ -17,11 +17,12 @@ enum RelayEndpoint {
         _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
     ) async throws -> ClientAnswer {
         let question = try read(accepted, body, services)
+        let pass = try accepted.principal.rules.isEmpty ? nil : admit(accepted, question, services)
         let admission = try await Admit(services: services).run(accepted, question)
 
         // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
         // answer are dropped without doing so, its deinit hands the request to the settler.
-        let settle = Settle(admission: admission, services: services)
+        let settle = Settle(admission: admission, services: services, pass: pass)
         let attempt = Attempt(services: services, admission: admission)
         do {
             let result: Attempt.Result
@@ -49,6 +50,19 @@ enum RelayEndpoint {
             await settle.abandon()
             throw error
         }
+    }
+
+    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is expected to be
+    /// what a hold would be for.
+    @inline(never)
+    private static func admit(_ accepted: Accepted, _ question: PlannedRequest, _ services: GatewayServices) throws(APIError) -> LimitPass {
+        let envelope = question.envelope
+        let usual = accepted.snapshot.configuration.metering.defaultHoldOutputTokens
+        func times(_ tokens: Int64) -> Int64 { Int64(clamping: Int128(tokens) * Int128(envelope.choices)) }
+        let announced = times(min(envelope.maxOutputTokens ?? 0, usual))
+        let isOpen = envelope.maxOutputTokens == nil && envelope.endpoint.hasOutputBound
+        let tokens = Int64(clamping: Int128(envelope.prompt.tokens) + Int128(announced))
+        return try services.limits.admit(accepted.principal.rules, tokens: tokens, expected: isOpen ? times(usual) : 0)
     }
 
     /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.

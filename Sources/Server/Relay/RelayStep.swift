@@ -89,9 +89,10 @@ struct Relay: Sendable {
     }
 
     /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a price
-    /// stayed out.
+    /// stayed out; and what is left of the limits of key and user.
     private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
+        settle.pass?.standing.write(to: &headers)
         let admission = settle.admission
         if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
         let extras = admission.extras

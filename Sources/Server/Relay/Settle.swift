@@ -38,11 +38,14 @@ final class Settle: Sendable {
         var failure: UpstreamFailure?
     }
 
+    /// The request's place in the limits of its key and user; nil = there are none.
+    let pass: LimitPass?
     let admission: Admission
     let services: GatewayServices
     private let state = Mutex(State())
 
-    init(admission: Admission, services: GatewayServices) {
+    init(admission: Admission, services: GatewayServices, pass: LimitPass? = nil) {
+        self.pass = pass
         self.admission = admission
         self.services = services
     }
@@ -52,8 +55,9 @@ final class Settle: Sendable {
         guard !state.hasEnded else { return }
         // A stream that nobody reads gives its place back without a verdict.
         if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
-        services.settler.take(
-            Settle.record(admission, state, abandonedEnd(state), services))
+        let record = Settle.record(admission, state, abandonedEnd(state), services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
+        services.settler.take(record)
     }
 
     func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
@@ -199,6 +203,7 @@ final class Settle: Sendable {
     func end(_ end: End) async throws {
         guard let state = markEnded() else { return }
         let record = Settle.record(admission, state, end, services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
         try await Settle.write(record, state, admission, services)
     }
 
@@ -207,6 +212,7 @@ final class Settle: Sendable {
         endAttempt(.released)
         guard let state = markEnded() else { return }
         let record = Settle.record(admission, state, abandonedEnd(state), services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
         do {
             try await Settle.write(record, state, admission, services)
         } catch {

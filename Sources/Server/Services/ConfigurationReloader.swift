@@ -11,6 +11,7 @@ public actor ConfigurationReloader {
     private let snapshots: SnapshotHolder
     private let health: HealthRegistry
     private let prices: PriceBook
+    private let keys: KeyDirectory
     private let store: any Store
     private let clock: ServerClock
     private let logger: Logger
@@ -22,7 +23,7 @@ public actor ConfigurationReloader {
 
     init(
         path: String, environment: [String: String], configuration: GatewayConfiguration, snapshots: SnapshotHolder, health: HealthRegistry,
-        prices: PriceBook, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
+        prices: PriceBook, keys: KeyDirectory, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
     ) {
         self.path = path
         self.environment = environment
@@ -30,6 +31,7 @@ public actor ConfigurationReloader {
         self.snapshots = snapshots
         self.health = health
         self.prices = prices
+        self.keys = keys
         self.store = store
         self.clock = clock
         self.builtinBaseURL = builtinBaseURL
@@ -107,6 +109,7 @@ public actor ConfigurationReloader {
         prices.replaceAll(rows, since: changes)
         snapshots.replace(snapshot)
         health.apply(snapshot.configuration.routes, replacing: old)
+        keys.setGroups(configuration.groupLimits)
         self.configuration = configuration
         return true
     }

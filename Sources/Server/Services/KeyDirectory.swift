@@ -3,9 +3,11 @@ import RouterCore
 import Storage
 import Synchronization
 
-/// Why an API key is not accepted. All of them are a 401 `invalid_api_key`; the words differ.
+/// Why an API key is not accepted. All of them are a 401 `invalid_api_key` whose words differ, but for the last.
 enum KeyRefusal: Error, Sendable {
     case missing, unknown, disabled, expired, userDisabled
+    /// What is stored as the limits of the key or of its user says nothing that we understand: a 403.
+    case limitsUnreadable(BudgetScope, LimitProblem)
 
     var message: String {
         switch self {
@@ -14,6 +16,7 @@ enum KeyRefusal: Error, Sendable {
         case .disabled: "The API key is disabled."
         case .expired: "The API key has expired."
         case .userDisabled: "The user of this API key is disabled."
+        case .limitsUnreadable(let scope, let problem): "The limits of \(scope) cannot be read: \(problem.message)."
         }
     }
 }
@@ -46,14 +49,14 @@ struct KeyHash: Hashable {
 public final class KeyDirectory: Sendable {
     private struct Entry {
         var token: Token
-        var limits: KeyLimits
+        var limits: Result<StoredLimits, LimitProblem>
     }
     private struct Owner {
         var user: User
-        var limits: KeyLimits
+        var limits: Result<StoredLimits, LimitProblem>
         init(_ user: User) {
             self.user = user
-            limits = KeyLimits(stored: user.limits)
+            limits = KeyDirectory.limits(user.limits, allowsAddresses: false)
         }
     }
     private struct Found {
@@ -64,6 +67,8 @@ public final class KeyDirectory: Sendable {
         var entries: [KeyHash: Entry] = [:]
         var hashes: [Int64: KeyHash] = [:]
         var users: [Int64: Owner] = [:]
+        /// What each user of a group may do who has no limits of their own.
+        var groups: [String: RateLimits] = [:]
         var touched: [Int64: Int64] = [:]
         /// Those who have asked since the last change of anything, ready to be handed out.
         var found: [KeyHash: Found] = [:]
@@ -90,9 +95,20 @@ public final class KeyDirectory: Sendable {
         }
     }
 
+    private static func limits(_ text: String, allowsAddresses: Bool) -> Result<StoredLimits, LimitProblem> {
+        do throws(LimitProblem) {
+            return .success(try StoredLimits(stored: text, allowsAddresses: allowsAddresses))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// As the configuration has them; those of a group that it does not name are those of `default`.
+    func setGroups(_ groups: [String: RateLimits]) { change { $0.groups = groups } }
+
     private static func add(_ token: Token, _ state: inout State) {
         let hash = KeyHash(token.keyHash)
-        state.entries[hash] = Entry(token: token, limits: KeyLimits(stored: token.limits))
+        state.entries[hash] = Entry(token: token, limits: limits(token.limits, allowsAddresses: true))
         state.hashes[token.id] = hash
     }
 
@@ -115,10 +131,22 @@ public final class KeyDirectory: Sendable {
         guard entry.token.status == .enabled else { return .failure(.disabled) }
         if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
         guard let owner = state.users[entry.token.userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
+        let (key, user) = (BudgetScope.key(entry.token.id), BudgetScope.user(owner.user.id))
+        let limits: StoredLimits
+        let ownerLimits: StoredLimits
+        switch (entry.limits, owner.limits) {
+        case (.failure(let problem), _): return .failure(.limitsUnreadable(key, problem))
+        case (_, .failure(let problem)): return .failure(.limitsUnreadable(user, problem))
+        case (.success(let ofKey), .success(let ofUser)): (limits, ownerLimits) = (ofKey, ofUser)
+        }
+        let group = state.groups[owner.user.group] ?? state.groups["default"] ?? RateLimits()
+        let rules = [
+            LimitRule(scope: key, limits: limits.rates), LimitRule(scope: user, limits: ownerLimits.rates.filled(from: group)),
+        ]
         let principal = KeyPrincipal(
             userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
-            addresses: entry.limits.addresses,
-            budgets: entry.limits.limits(.key(entry.token.id)) + owner.limits.limits(.user(owner.user.id)))
+            addresses: limits.own.addresses, adminAddresses: limits.admin?.addresses ?? [],
+            budgets: limits.budgetLimits(key) + ownerLimits.budgetLimits(user), rules: rules.filter { !$0.limits.isEmpty })
         if state.found.count >= maximumFound { state.found = [:] }
         state.found[hash] = Found(principal: principal, expiresAt: entry.token.expiresAt)
         state.touched[entry.token.id] = now

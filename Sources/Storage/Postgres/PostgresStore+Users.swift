@@ -187,6 +187,10 @@ extension PostgresStore {
             }
             assignments.set("models", change.models.map(JSONList.text))
             assignments.set("limits", change.limits)
+            if let before = change.limitsBefore {
+                let row = try session.rows("SELECT limits FROM tokens WHERE id = $1 FOR UPDATE", [id]).first
+                if let row, try row.text("limits") != before { throw StoreError.limitsChanged }
+            }
             try assignments.update("tokens", id: id, &session)
             guard let token = try Self.token(&session, id: id) else { throw StoreError.notFound }
             try Self.insertAudit(

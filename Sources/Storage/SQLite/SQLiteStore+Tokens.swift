@@ -69,6 +69,10 @@ extension SQLiteStore {
             }
             assignments.set("models", change.models.map(JSONList.text))
             assignments.set("limits", change.limits)
+            if let before = change.limitsBefore {
+                let stored = try String.fetchOne(db, sql: "SELECT limits FROM tokens WHERE id = ?", arguments: [id])
+                if let stored, stored != before { throw StoreError.limitsChanged }
+            }
             try assignments.update("tokens", id: id, db)
             guard let token = try Self.fetchToken(db, id: id) else { throw StoreError.notFound }
             try Self.insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))), db)

@@ -1,0 +1,150 @@
+/// How several gateways divide one limit. Pure: the ledger's database keeps what each has claimed, every gateway asks here and writes down what
+/// it is told, one after the other.
+///
+/// What the rules keep true, as long as the same gateways live: the shares that are written down never sum up to more than the limit, and
+/// neither do the buckets of all gateways together with the pool (what of them is nobody's). So all gateways let in at most what one alone would. Every gateway has a minimum,
+/// so that the first request of a quiet key is not refused; the rest follows the demand.
+public enum LimitShares {
+    /// What a gateway has written down of one limit of one key or user.
+    public struct Claim: Sendable, Hashable {
+        public var gatewayID: String
+        /// What it was asked for lately, refused requests included: units per minute, or requests at work.
+        public var demand: Int64
+        /// What it uses or may use.
+        public var taken: Int64
+
+        public init(gatewayID: String, demand: Int64, taken: Int64) {
+            self.gatewayID = gatewayID
+            self.demand = demand
+            self.taken = taken
+        }
+    }
+
+    /// The row of a gateway: all limits of one key or user.
+    public struct Row: Sendable, Hashable {
+        public var gatewayID: String
+        public var demand: RateLimits
+        public var taken: RateLimits
+
+        public init(gatewayID: String, demand: RateLimits, taken: RateLimits) {
+            self.gatewayID = gatewayID
+            self.demand = demand
+            self.taken = taken
+        }
+    }
+
+    public struct Decision: Sendable, Hashable {
+        public var grant: LimitGrant
+        /// What is to be written down; nil = the gateway's row goes.
+        public var row: Row?
+        /// What of the buckets is nobody's afterwards; nil = nobody uses the limit any more, so that it is full again.
+        public var pool: RateLimits?
+    }
+
+    /// - Parameters:
+    ///   - rows: of the other gateways that live.
+    ///   - pool: as written down; nil = nobody has used the limit lately.
+    ///   - gateways: the ids of all that live, the own one included.
+    public static func decide(
+        _ report: LimitReport, own: String, rows: [Row], pool: RateLimits?, gateways: [String]
+    ) -> Decision {
+        let subject = report.scope.description
+        var decision = Decision(grant: LimitGrant(share: RateLimits(), moved: RateLimits()), row: nil, pool: RateLimits())
+        var row = Row(gatewayID: own, demand: report.demand, taken: RateLimits())
+        for limit in ChannelLimit.allCases {
+            guard let whole = report.limits[limit] else { continue }
+            let least = minimum(whole, subject: subject, own: own, gateways: gateways)
+            let claims = rows.map { Claim(gatewayID: $0.gatewayID, demand: $0.demand[limit] ?? 0, taken: $0.taken[limit] ?? 0) }
+            let share = report.isLeaving
+                ? least
+                : share(of: whole, subject: subject, own: own, demand: report.demand[limit] ?? 0, claims: claims, gateways: gateways)
+            decision.grant.share?[limit] = share
+            guard limit != .concurrency else {
+                row.taken[limit] = max(share, report.inFlight)
+                continue
+            }
+            row.taken[limit] = share
+            let count = Int64(gateways.count)
+            var free = max(0, min(pool.map { $0[limit] ?? 0 } ?? (whole < count ? 0 : whole - count * least), whole))
+            let before = report.share[limit] ?? least
+            // What a larger share may hold more comes out of the pool, what a smaller one cannot hold goes back there.
+            let moved = share > before ? min(free, share - before) : -max(0, (report.left[limit] ?? 0) - share)
+            free = min(free - moved, whole)
+            decision.grant.moved[limit] = moved
+            decision.pool?[limit] = free
+        }
+        if report.isLeaving {
+            decision.grant.share = nil
+            if rows.isEmpty { decision.pool = nil }
+        } else {
+            decision.row = row
+        }
+        return decision
+    }
+
+    /// One part in so many of a limit is set aside for the gateways that have no demand.
+    private static let setAside: Int64 = 8
+
+    /// What a gateway may use of a limit without having asked anybody.
+    /// - Parameters:
+    ///   - subject: whose limit it is; different ones fall to different gateways.
+    ///   - gateways: the ids of all that live, the own one included.
+    public static func minimum(_ limit: Int64, subject: String, own: String, gateways: [String]) -> Int64 {
+        let count = Int64(max(gateways.count, 1))
+        guard limit < count else { return max(1, limit / (setAside * count)) }
+        // Less than one for each: as many gateways as the limit says get one, the same ones everywhere.
+        let rank = gateways.count { order($0, subject) < order(own, subject) }
+        return Int64(rank) < limit ? 1 : 0
+    }
+
+    private static func order(_ gateway: String, _ subject: String) -> (UInt64, String) {
+        (SplitMix64.mixed(AffinityKey("\(subject) \(gateway)").hash), gateway)
+    }
+
+    /// An equal part, for a gateway that cannot ask.
+    public static func equal(_ limit: Int64, subject: String, own: String, gateways: [String]) -> Int64 {
+        let count = Int64(max(gateways.count, 1))
+        return limit < count ? minimum(limit, subject: subject, own: own, gateways: gateways) : limit / count
+    }
+
+    /// What a gateway may write down for itself now: what the demand gives it, as far as the others have not taken it yet.
+    /// - Parameters:
+    ///   - demand: of this gateway.
+    ///   - claims: of the other gateways that live and have some.
+    public static func share(
+        of limit: Int64, subject: String, own: String, demand: Int64, claims: [Claim], gateways: [String]
+    ) -> Int64 {
+        let least = minimum(limit, subject: subject, own: own, gateways: gateways)
+        guard gateways.count > 1 else { return limit }
+        guard limit >= Int64(gateways.count) else { return least }
+        let demands = [(own, demand)] + claims.map { ($0.gatewayID, $0.demand) }
+        let wanted = fair(limit, least, demands, own: own, gateways: Int64(gateways.count))
+        // The others may still use what they have written down, and those that have written nothing their minimum.
+        let silent = Int64(max(0, gateways.count - 1 - claims.count))
+        let free = claims.reduce(limit - silent * least) { $0 - max($1.taken, least) }
+        return max(least, min(wanted, free))
+    }
+
+    /// The share that the demand gives: first what everybody asks for, small wishes whole and large ones equally; what is left goes to those
+    /// that ask, in proportion.
+    private static func fair(
+        _ limit: Int64, _ least: Int64, _ demands: [(id: String, demand: Int64)], own: String, gateways: Int64
+    ) -> Int64 {
+        var rest = limit - least * gateways
+        // A demand beyond the limit says no more than one as large as it.
+        let wishes = demands.map { (id: $0.id, wish: max(0, min($0.demand, limit) - least)) }
+            .sorted { ($0.wish, $0.id) < ($1.wish, $1.id) }
+        var granted: [String: Int64] = [:]
+        for (position, wish) in wishes.enumerated() {
+            let part = min(wish.wish, rest / Int64(wishes.count - position))
+            granted[wish.id] = part
+            rest -= part
+        }
+        let share = least + (granted[own] ?? 0)
+        guard rest > 0 else { return share }
+        let total = demands.reduce(Int128(0)) { $0 + Int128(max(0, min($1.demand, limit))) }
+        let mine = demands.first { $0.id == own }.map { max(0, min($0.demand, limit)) } ?? 0
+        guard total > 0 else { return share + rest / Int64(demands.count) }
+        return share + Int64(Int128(rest) * Int128(mine) / total)
+    }
+}
