@@ -166,7 +166,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore",
+                "Server", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore", "PostgresTesting",
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

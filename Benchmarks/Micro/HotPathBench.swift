@@ -77,7 +77,7 @@ struct HotPathBench: Sendable {
                 BudgetLimit(scope: .key(1), window: .day, amount: NanoUSD(nanos: 1 << 60)),
             ]
             var book = AccountBook()
-            book.leased(1, state, validUntil: nil, now: now)
+            book.leased(1, state, now: now)
             book.spent([:], asked: limits.map { $0.counter(at: 1_800_000_000) })
             var number: UInt128 = 0
             return {

@@ -12,7 +12,7 @@ public enum StoreError: Error, Sendable, Hashable {
     case database(String)
     /// The database is newer than this program, or a migration file was changed afterwards.
     case schema(String)
-    /// A later life of this gateway is running: this one must not spend.
+    /// Another life of this gateway has its identity, or its leases were taken back after a long silence: this one must not spend.
     case fenced
     /// The journal has reached its bounded size because the ledger's database is away.
     case journalFull
@@ -113,20 +113,48 @@ public protocol Ledger: Sendable {
     func verify() async throws -> LedgerReport
 }
 
+/// What came of a claim to a gateway's identity.
+public enum LeaseClaim: Sendable, Hashable {
+    /// The identity is the claimant's. Lives that had it before are fenced; `earlier` of them still have rows.
+    case granted(earlier: Int)
+    /// Another life has it and is there. - Parameter by: as the ledger knows it; nil when its row is not there (yet).
+    case taken(by: GatewayLife?)
+}
+
+/// Leases belong to one life of a gateway (``LeaseHolder/incarnation``), and one life at a time has a gateway's identity: on a shared database it holds a lock
+/// there for as long as its connection lasts (docs/decisions/0007-one-gateway-one-life.md).
 public protocol LeaseStore: Sendable {
-    /// Takes up what an earlier life of this gateway has left: its rows get the new epoch and a new lifetime.
-    /// - Throws: ``StoreError/fenced`` when a later life has been here.
-    func adoptLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: LeaseState]
-    /// Adds to the holder's lease by the rules of ``LeaseDesk``; where too little is free, other gateways are asked to give back.
-    /// - Parameters:
-    ///   - needed: on top of the present lease.
-    ///   - now: Unix seconds; a shared database uses its own clock instead.
+    /// Makes this life the one that has its gateway's identity, and lets no earlier life of the gateway lease anything any more. Repeating it does no harm.
+    /// - Parameter now: Unix seconds; a shared database uses its own clock, here and below.
+    func claim(_ holder: LeaseHolder, now: Int64) async throws -> LeaseClaim
+    /// Takes the leases of earlier lives over, of those that are provably gone: on a shared database, those whose lock was lost while the server
+    /// has been running without a break. Only a life that has the identity may do this.
+    /// - Parameter earlier: lives whose journal the caller has.
+    /// - Returns: the lives whose leases are the holder's now.
+    func takeOver(_ earlier: [String], by holder: LeaseHolder) async throws -> [String]
+    /// A sign of life, which prolongs all leases of the holder.
+    /// - Returns: all lives that the ledger knows.
+    /// - Throws: ``StoreError/fenced`` when the identity is another's, or the leases were taken back.
+    func beat(_ holder: LeaseHolder, now: Int64) async throws -> [GatewayLife]
+    /// All lives that the ledger knows: the gateways of this database, and dead ones whose leases stand.
+    func gateways(now: Int64) async throws -> [GatewayLife]
+    /// Takes back the leases of a life that has been silent for too long (``LeaseWatch``).
+    /// - Parameter beats: what the caller saw last.
+    /// - Returns: false when there was a sign of life meanwhile.
+    func reap(_ incarnation: String, beats: Int64) async throws -> Bool
+    /// The orderly end of a life. What is still leased stays for the next start.
+    func leave(_ holder: LeaseHolder) async throws
+    /// Balance and lease of all users with a lease of the holder.
+    func leases(of holder: LeaseHolder) async throws -> [Int64: LeaseState]
+    /// Balance and lease of one user. - Returns: nil for an unknown user.
+    func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState?
+    /// Adds to the holder's lease by the rules of ``LeaseDesk``, which is a sign of life too; where too little is free, other gateways are asked to give back.
+    /// - Parameter needed: on top of the present lease.
     /// - Returns: nil for an unknown user.
+    /// - Throws: ``StoreError/fenced`` as ``beat(_:now:)`` does.
     func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState?
     /// Gives a part of the lease back.
     func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws
-    /// - Returns: the leases that are still the holder's, by user.
-    func renewLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: NanoUSD]
     /// What was charged in these windows; those without spending are left out.
     func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD]
 }
@@ -151,6 +179,8 @@ public protocol ReconciliationStore: Sendable {
 public struct StoreChange: Sendable, Hashable {
     public enum Topic: String, Sendable, Hashable {
         case users, tokens, settings, prices = "model_pricing"
+        /// There are new management tokens.
+        case accessTokens = "access_tokens"
         /// Another gateway needs money of this user that is leased here.
         case recall
         /// Money of this user has been given back.
@@ -265,9 +295,31 @@ public protocol Journal: Sendable {
     func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)]
     /// Who keeps this journal: the same id over restarts, a higher epoch at every start.
     var identity: (gatewayID: String, epoch: Int64) { get }
+    /// The life that writes this journal, and those that have.
+    var lives: JournalLives { get }
+    /// Begins another life in the same process, because the present one may not lease any more.
+    /// - Parameter asNewGateway: with an id of its own, because the old one is another's.
+    func beginLife(asNewGateway: Bool) async throws
     /// Bytes that the journal takes up on the disk.
     var size: Int64 { get }
     func close() async throws
+}
+
+/// Lives of a gateway whose records are in one journal.
+public struct JournalLives: Sendable, Hashable {
+    /// 128 random bits, in hexadecimal digits.
+    public var incarnation: String
+    /// Earlier ones, the latest first, as many as are worth asking for.
+    public var earlier: [String]
+    /// True when the latest earlier life held the very lock of this folder, in this run of the system, that is held now: it is gone for certain. In
+    /// a copied folder, on another machine or after a reboot this is false.
+    public var isSamePlace: Bool
+
+    public init(incarnation: String, earlier: [String] = [], isSamePlace: Bool = false) {
+        self.incarnation = incarnation
+        self.earlier = earlier
+        self.isSamePlace = isSamePlace
+    }
 }
 
 /// A hold as the journal keeps it: enough to settle the request without any memory of it.

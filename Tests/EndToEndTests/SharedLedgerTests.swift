@@ -196,6 +196,12 @@ import Testing
                 _ = try await world.another(environment: ["SQL_DSN": "sqlite:\(path)"])
             }
             #expect(shared?.description.contains("share PostgreSQL instead") == true, "\(shared?.description ?? "")")
+            let link = world.gateway.directory.appendingPathComponent("link.db").path
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+            let linked = await #expect(throws: GatewayProcess.StartFailed.self) {
+                _ = try await world.another(environment: ["SQL_DSN": "sqlite:\(link)"])
+            }
+            #expect(linked?.description.contains("share PostgreSQL instead") == true, "\(linked?.description ?? "")")
         }
     }
 }

@@ -9,7 +9,8 @@ import Testing
     private func book(_ lease: Int64, balance: Int64? = nil, validUntil: MonotonicInstant? = nil) -> AccountBook {
         var book = AccountBook()
         let state = LeaseState(balance: NanoUSD(nanos: balance ?? lease), lease: NanoUSD(nanos: lease))
-        book.leased(1, state, validUntil: validUntil, now: now)
+        book.leased(1, state, now: now)
+        book.trust(until: validUntil)
         return book
     }
 
@@ -53,13 +54,14 @@ import Testing
         try hold(&empty, 1, 0)
     }
 
-    @Test func `a lease that has run out is asked for again, and one that others took is gone`() throws {
+    @Test func `leases that have run out are asked for again, and those that others took are gone`() throws {
         var book = book(100, validUntil: MonotonicInstant(nanoseconds: 1_000))
         #expect(throws: AccountBook.Refusal.noLease) { try hold(&book, 1, 1) }
-        book.renewed([1: NanoUSD(nanos: 70)], validUntil: MonotonicInstant(nanoseconds: 2_000))
+        book.trust(until: MonotonicInstant(nanoseconds: 2_000))
         try hold(&book, 1, 70)
-        book.renewed([:], validUntil: MonotonicInstant(nanoseconds: 3_000))
+        book.loseLeases()
         #expect(book.account(1)?.available == NanoUSD(nanos: -70))
+        #expect(throws: AccountBook.Refusal.self) { try hold(&book, 2, 0) }
     }
 
     @Test func `what is given back is what nobody holds`() throws {

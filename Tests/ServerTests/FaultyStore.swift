@@ -122,17 +122,31 @@ struct FaultyStore: Store {
     }
     func verify() async throws -> LedgerReport { try await faults.guarding { try await store.verify() } }
 
-    func adoptLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: LeaseState] {
-        try await faults.guarding { try await store.adoptLeases(holder, now: now) }
+    func claim(_ holder: LeaseHolder, now: Int64) async throws -> LeaseClaim {
+        try await faults.guarding { try await store.claim(holder, now: now) }
+    }
+    func takeOver(_ earlier: [String], by holder: LeaseHolder) async throws -> [String] {
+        try await faults.guarding { try await store.takeOver(earlier, by: holder) }
+    }
+    func beat(_ holder: LeaseHolder, now: Int64) async throws -> [GatewayLife] {
+        try await faults.guarding { try await store.beat(holder, now: now) }
+    }
+    func gateways(now: Int64) async throws -> [GatewayLife] { try await faults.guarding { try await store.gateways(now: now) } }
+    func reap(_ incarnation: String, beats: Int64) async throws -> Bool {
+        try await faults.guarding { try await store.reap(incarnation, beats: beats) }
+    }
+    func leave(_ holder: LeaseHolder) async throws { try await faults.guarding { try await store.leave(holder) } }
+    func leases(of holder: LeaseHolder) async throws -> [Int64: LeaseState] {
+        try await faults.guarding { try await store.leases(of: holder) }
+    }
+    func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState? {
+        try await faults.guarding { try await store.leaseState(userID: userID, holder: holder) }
     }
     func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
         try await faults.guarding { try await store.acquireLease(userID: userID, needed: needed, holder: holder, now: now) }
     }
     func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws {
         try await faults.guarding { try await store.returnLease(userID: userID, amount: amount, holder: holder, now: now) }
-    }
-    func renewLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: NanoUSD] {
-        try await faults.guarding { try await store.renewLeases(holder, now: now) }
     }
     func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD] {
         try await faults.guarding { try await store.spending(counters) }
@@ -184,7 +198,9 @@ struct FaultyJournal: Journal {
     let faults: Faults
 
     var identity: (gatewayID: String, epoch: Int64) { journal.identity }
+    var lives: JournalLives { journal.lives }
     var size: Int64 { journal.size }
+    func beginLife(asNewGateway: Bool) async throws { try await faults.guarding { try await journal.beginLife(asNewGateway: asNewGateway) } }
     func hold(_ record: HoldRecord) async throws { try await faults.guarding { try await journal.hold(record) } }
     func settle(_ record: RequestRecord) async throws { try await faults.guarding { try await journal.settle(record) } }
     func progress(_ record: ProgressRecord) { journal.progress(record) }

@@ -41,10 +41,9 @@ import Testing
         let store = try await SQLiteStore.open(path: folder + "/ledger.db", migrationsDirectory: Self.sql, now: 1)
         let journal = try await FileJournal.open(directory: folder)
         let meter = Meter(journal: journal, store: store, postSignal: PostSignal())
-        try await meter.adopt()
-        _ = try await Recovery(journal: journal).settleOrphans()
-        let poster = Poster(journal: journal, meter: meter, signal: PostSignal(), logger: Logger(label: "test"))
-        try await poster.drainOnce()
+        let logger = Logger(label: "test")
+        let poster = Poster(journal: journal, meter: meter, signal: PostSignal(), logger: logger)
+        try await Recovery(meter: meter, poster: poster, logger: logger).start()
         let rows = try await store.entries(userID: userID, kind: .usage, PageRequest(page: 1, size: 100)).items
         #expect(Set(rows.map(\.referenceID)).count == rows.count, "\(name)")
         for (id, charge) in told {
@@ -66,7 +65,7 @@ import Testing
         let meter = Meter(journal: journal, store: store, postSignal: PostSignal())
         let poster = Poster(journal: journal, meter: meter, signal: PostSignal(), logger: Logger(label: "test"))
         var told: [RequestID: Int64] = [:]
-        try? await meter.adopt()
+        try? await Recovery(meter: meter, poster: poster, logger: Logger(label: "test")).start()
         // A repeated credit is one credit.
         for _ in 0..<2 {
             _ = try? await meter.credit(
@@ -88,7 +87,6 @@ import Testing
             if number % 2 == 0 { try? await poster.drainOnce() }
         }
         _ = try? await meter.standing(userID)
-        try? await meter.renew()
         try? await meter.recall(userID)
         return told
     }

@@ -20,8 +20,8 @@ struct BooksConformance {
     func `a large balance is leased in parts, a small one as needed, never more than there is`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        let one = gateway("one")
-        let two = gateway("two")
+        let one = try await store.joined("one")
+        let two = try await store.joined("two")
         let first = try await store.acquireLease(userID: user.id, needed: nanos(10), holder: one, now: 100)
         #expect(first == LeaseState(balance: nanos(1_000), lease: nanos(125)))
         let second = try await store.acquireLease(userID: user.id, needed: nanos(700), holder: two, now: 100)
@@ -39,7 +39,7 @@ struct BooksConformance {
     func `a posting takes its charge out of the balance and out of the lease at once`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        let one = gateway("one")
+        let one = try await store.joined("one")
         _ = try await store.acquireLease(userID: user.id, needed: nanos(400), holder: one, now: 100)
         let group = [record(1, user: user.id, charge: 150), record(2, user: user.id, charge: 50)]
         for isNew in [true, false] {
@@ -56,46 +56,77 @@ struct BooksConformance {
     }
 
     @Test(arguments: StoreFactory.all)
-    func `the lease of a dead gateway comes back after its time, and what it owes is posted even so late`(
-        _ factory: StoreFactory
-    ) async throws {
+    func `the leases of a silent gateway come back, and what it owes is posted even so late`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        // On SQLite the clock is the argument; on PostgreSQL it is the server's, so this lease is born dead.
-        let dead = gateway("dead", lifetime: -10)
+        let dead = try await store.joined("dead")
+        let heir = try await store.joined("heir")
         _ = try await store.acquireLease(userID: user.id, needed: nanos(1_000), holder: dead, now: 100)
-        let heir = try await store.acquireLease(userID: user.id, needed: nanos(1_000), holder: gateway("heir"), now: 100)
-        #expect(heir == LeaseState(balance: nanos(1_000), lease: nanos(1_000)))
+        // No clock of the ledger ends a lease, however late it is.
+        let none = try await store.acquireLease(userID: user.id, needed: nanos(1), holder: heir, now: 1_000_000)
+        #expect(none == LeaseState(balance: nanos(1_000), lease: .zero, leasedElsewhere: nanos(1_000)))
+        let seen = try #require(try await store.gateways(now: 100).first { $0.incarnation == dead.incarnation })
+        #expect(try await store.beat(dead, now: 101).contains { $0.incarnation == dead.incarnation && $0.beats == seen.beats + 1 })
+        // There was a sign of life since the observer looked.
+        #expect(try await store.reap(dead.incarnation, beats: seen.beats) == false)
+        #expect(try await store.reap(dead.incarnation, beats: seen.beats + 1))
+        let all = try await store.acquireLease(userID: user.id, needed: nanos(1_000), holder: heir, now: 100)
+        #expect(all == LeaseState(balance: nanos(1_000), lease: nanos(1_000)))
+        // It wakes up and may not spend; what it owes is posted.
+        await #expect(throws: StoreError.fenced) { try await store.beat(dead, now: 102) }
+        await #expect(throws: StoreError.fenced) { try await store.acquireLease(userID: user.id, needed: nanos(1), holder: dead, now: 102) }
         let late = try await store.post([record(1, user: user.id, charge: 70)], holder: dead)
         #expect(late.states == [user.id: LeaseState(balance: nanos(930), lease: .zero)])
         #expect(try await store.verify().differences == [])
     }
 
     @Test(arguments: StoreFactory.all)
-    func `a gateway that starts again takes up its leases, and its earlier life is fenced`(_ factory: StoreFactory) async throws {
+    func `a gateway that starts again takes its leases over, and its earlier life is fenced`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        let old = gateway("one", epoch: 1)
+        let old = try await store.joined("one")
         _ = try await store.acquireLease(userID: user.id, needed: nanos(400), holder: old, now: 100)
-        let new = gateway("one", epoch: 2)
-        let adopted = try await store.adoptLeases(new, now: 110)
-        #expect(adopted == [user.id: LeaseState(balance: nanos(1_000), lease: nanos(400))])
-        #expect(try await store.renewLeases(new, now: 120) == [user.id: nanos(400)])
-        #expect(try await store.renewLeases(old, now: 120) == [:])
-        await #expect(throws: StoreError.fenced) {
-            try await store.acquireLease(userID: user.id, needed: nanos(1), holder: old, now: 120)
-        }
-        await #expect(throws: StoreError.fenced) { try await store.adoptLeases(old, now: 120) }
+        let new = gateway("one", life: 2)
+        #expect(try await store.claim(new, now: 110) == .granted(earlier: 1))
+        #expect(try await store.claim(new, now: 110) == .granted(earlier: 1), "a claim whose answer was lost is made again")
+        await #expect(throws: StoreError.fenced) { try await store.beat(old, now: 110) }
+        await #expect(throws: StoreError.fenced) { try await store.acquireLease(userID: user.id, needed: nanos(1), holder: old, now: 120) }
+        // Only lives whose journal is here.
+        #expect(try await store.takeOver(["another"], by: new) == [])
+        #expect(try await store.leases(of: new) == [:])
+        #expect(try await store.takeOver([old.incarnation], by: new) == [old.incarnation])
+        #expect(try await store.leases(of: new) == [user.id: LeaseState(balance: nanos(1_000), lease: nanos(400))])
+        #expect(try await store.leaseState(userID: user.id, holder: old) == LeaseState(balance: nanos(1_000), lease: .zero))
+        #expect(try await store.takeOver([old.incarnation], by: new) == [])
+        #expect(try await store.beat(new, now: 120).map(\.incarnation) == [new.incarnation])
+        // With money out, the life stays; without, it goes.
+        try await store.leave(new)
+        #expect(try await store.gateways(now: 120).map(\.incarnation) == [new.incarnation])
+        try await store.returnLease(userID: user.id, amount: nanos(400), holder: new, now: 120)
+        try await store.leave(new)
+        #expect(try await store.gateways(now: 120).isEmpty)
+    }
+
+    @Test(arguments: StoreFactory.all)
+    func `a life takes over only from its own gateway, and only when it has the identity`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await rich(store)
+        let one = try await store.joined("one")
+        let two = try await store.joined("two")
+        _ = try await store.acquireLease(userID: user.id, needed: nanos(400), holder: one, now: 100)
+        #expect(try await store.takeOver([one.incarnation], by: two) == [])
+        #expect(try await store.leases(of: one) == [user.id: LeaseState(balance: nanos(1_000), lease: nanos(400))])
     }
 
     @Test(arguments: StoreFactory.all)
     func `an exclusive gateway leases all, and a user with a lease can be deleted`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        let all = try await store.acquireLease(userID: user.id, needed: .zero, holder: gateway("only", isExclusive: true), now: 100)
+        let only = try await store.joined("only", isExclusive: true)
+        let all = try await store.acquireLease(userID: user.id, needed: .zero, holder: only, now: 100)
         #expect(all?.lease == nanos(1_000))
         let poor = try await rich(store, "poor", 0)
-        let nothing = try await store.acquireLease(userID: poor.id, needed: nanos(5), holder: gateway("one"), now: 100)
+        let nothing = try await store.acquireLease(userID: poor.id, needed: nanos(5), holder: only, now: 100)
         #expect(nothing == LeaseState(balance: .zero, lease: .zero))
         try await store.deleteUser(id: poor.id)
         #expect(try await store.user(id: poor.id) == nil)
@@ -287,7 +318,7 @@ struct BooksConformance {
     func `a record that the database refuses is set aside and named`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         let user = try await rich(store)
-        let one = gateway("one")
+        let one = try await store.joined("one")
         _ = try await store.acquireLease(userID: user.id, needed: nanos(500), holder: one, now: 100)
         // Charges of nine billion dollars on top of others leave the range of amounts; nobody has the id 999.
         let result = try await store.post(

@@ -116,13 +116,29 @@ struct JournalTests {
     @Test func `the id of the gateway stays and every start has its number`() async throws {
         let folder = try TemporaryFolder()
         var ids: Set<String> = []
+        var lives: [String] = []
         for start in 1...3 {
             let journal = try await FileJournal.open(directory: folder.path)
             ids.insert(journal.identity.gatewayID)
             #expect(journal.identity.epoch == Int64(start))
+            #expect(journal.lives.earlier == lives && journal.lives.isSamePlace == (start > 1))
+            lives.insert(journal.lives.incarnation, at: 0)
             try await journal.close()
         }
-        #expect(ids.count == 1)
+        #expect(ids.count == 1 && Set(lives).count == 3 && lives.allSatisfy { $0.utf8.count == 32 })
+        // A copy knows the same lives, and that it is somewhere else.
+        let copy = try folder.copy()
+        let copied = try await FileJournal.open(directory: copy.path)
+        #expect(copied.lives.earlier == lives && !copied.lives.isSamePlace)
+        try await copied.beginLife(asNewGateway: true)
+        #expect(copied.lives.earlier.isEmpty && !ids.contains(copied.identity.gatewayID))
+        try await copied.close()
+        // What a program of before this has left, whose leases belonged to an id and a number.
+        let id = try #require(ids.first)
+        try Data("\(id) 7\n".utf8).write(to: URL(fileURLWithPath: folder.path + "/journal.id"))
+        let upgraded = try await FileJournal.open(directory: folder.path)
+        #expect(upgraded.identity == (id, 8) && upgraded.lives.earlier == ["\(id):7"] && !upgraded.lives.isSamePlace)
+        try await upgraded.close()
         try Data("nonsense".utf8).write(to: URL(fileURLWithPath: folder.path + "/journal.id"))
         await #expect(throws: StoreError.self) { try await FileJournal.open(directory: folder.path) }
     }

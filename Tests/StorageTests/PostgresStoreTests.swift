@@ -82,11 +82,15 @@ struct PostgresStoreTests {
         try server.query(url, "UPDATE tokens SET status = 2 WHERE id = \(token.id)")
         await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
         _ = try await store.post(credit(user.id, 100, "r1"))
-        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 100), holder: gateway("one"), now: 1)
-        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 50), holder: gateway("two"), now: 1)
-        await listener.wait(for: StoreChange(topic: .recall, subject: "\(user.id) two"))
-        try await store.returnLease(userID: user.id, amount: NanoUSD(nanos: 60), holder: gateway("one"), now: 1)
-        await listener.wait(for: StoreChange(topic: .freed, subject: "\(user.id) one"))
+        let one = try await store.joined("one")
+        let two = try await store.joined("two")
+        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 100), holder: one, now: 1)
+        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 50), holder: two, now: 1)
+        await listener.wait(for: StoreChange(topic: .recall, subject: "\(user.id) \(two.incarnation)"))
+        try await store.returnLease(userID: user.id, amount: NanoUSD(nanos: 60), holder: one, now: 1)
+        await listener.wait(for: StoreChange(topic: .freed, subject: "\(user.id) \(one.incarnation)"))
+        try await store.addAccessToken(userID: user.id, hash: [1, 2, 3], expiresAt: nil, createdAt: 1)
+        await listener.wait(for: StoreChange(topic: .accessTokens, subject: "new"))
         try await other.close()
         // A closed store's stream ends.
         await listener.end()
@@ -103,6 +107,51 @@ struct PostgresStoreTests {
         try server.query(url, "INSERT INTO changes (topic, subject) VALUES ('tokens', '77')")
         await listener.wait(for: StoreChange(topic: .tokens, subject: "77"))
         try await store.close()
+    }
+
+    @Test("audit 4: an identity has one holder, whose lock outlives a lost connection but not the process")
+    func oneHolder() async throws {
+        let server = try PostgresServer.shared.get()
+        let url = try server.makeDatabase()
+        let one = try await open(url)
+        let two = try await open(url)
+        let first = try await one.joined("g")
+        let copy = gateway("g", life: 2)
+        guard case .taken(let by?) = try await two.claim(copy, now: 1) else { return #expect(Bool(false), "a living identity was given away") }
+        #expect(by.incarnation == first.incarnation)
+        try server.query(url, "SELECT pg_terminate_backend(backend_pid, 10000) FROM gateway_sessions")
+        #expect(try await one.beat(first, now: 1).count == 1)
+        guard case .taken = try await two.claim(copy, now: 1) else { return #expect(Bool(false), "the lock was not taken again") }
+        // Its own connection of before, which the server still believes in: only the pid of another session tells that it is not ours.
+        let ghost = try await open(url)
+        #expect(try await ghost.beat(first, now: 1).count == 1, "a life takes its lock back from its own lost session")
+        try await ghost.close()
+        try await one.close()
+        #expect(try await two.claim(copy, now: 1) == .granted(earlier: 1))
+        try await two.close()
+    }
+
+    @Test("audit 4: a lock that a server has forgotten proves nothing")
+    func forgottenLock() async throws {
+        let server = try PostgresServer()
+        try server.start()
+        defer { server.remove() }
+        let url = try server.makeDatabase()
+        let store = try await open(url)
+        let user = try await store.createUser(newUser("ada"))
+        _ = try await store.post(credit(user.id, 1_000, "r1"))
+        let old = try await store.joined("g")
+        _ = try await store.acquireLease(userID: user.id, needed: NanoUSD(nanos: 400), holder: old, now: 1)
+        try await store.close()
+        server.stop()
+        try server.start()
+        let next = try await open(url)
+        let new = gateway("g", life: 2)
+        #expect(try await next.claim(new, now: 1) == .granted(earlier: 1))
+        #expect(try await next.takeOver([old.incarnation], by: new) == [])
+        let lease = try await next.acquireLease(userID: user.id, needed: NanoUSD(nanos: 1_000), holder: new, now: 1)
+        #expect(lease == LeaseState(balance: NanoUSD(nanos: 1_000), lease: NanoUSD(nanos: 600), leasedElsewhere: NanoUSD(nanos: 400)))
+        try await next.close()
     }
 
     @Test func `a pool outlives a restart of the server, and says no at once while it is away`() async throws {

@@ -110,9 +110,18 @@ struct SplitMix64: RandomNumberGenerator {
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
 
-/// A gateway that shares the ledger with others.
-func gateway(_ id: String, epoch: Int64 = 1, isExclusive: Bool = false, lifetime: Int64 = 120) -> LeaseHolder {
-    LeaseHolder(gatewayID: id, epoch: epoch, isExclusive: isExclusive, lifetime: lifetime)
+/// A life of a gateway that shares the ledger with others.
+func gateway(_ id: String, life: Int = 1, isExclusive: Bool = false, lifetime: Int64 = 120) -> LeaseHolder {
+    LeaseHolder(gatewayID: id, incarnation: "\(id)-\(life)", isExclusive: isExclusive, lifetime: lifetime)
+}
+
+extension Store {
+    /// A life that has its gateway's identity.
+    func joined(_ id: String, life: Int = 1, isExclusive: Bool = false) async throws -> LeaseHolder {
+        let holder = gateway(id, life: life, isExclusive: isExclusive)
+        guard case .granted = try await claim(holder, now: 100) else { throw StoreError.fenced }
+        return holder
+    }
 }
 
 extension Store {

@@ -11,8 +11,6 @@ public struct AccountBook: Sendable {
         public var balance: NanoUSD
         /// What of it this gateway may spend.
         public var lease: NanoUSD
-        /// From then on the ledger may have given the lease to others; nil = it never ends.
-        public var validUntil: MonotonicInstant?
         /// Settled here, journaled, and not in the ledger yet.
         public var unposted = NanoUSD.zero
         /// Reserved for running requests.
@@ -50,6 +48,8 @@ public struct AccountBook: Sendable {
     }
 
     private var accounts: [Int64: Account] = [:]
+    /// From then on the ledger may have given the leases to others; nil = never.
+    private var validUntil: MonotonicInstant?
     private var holds: [RequestID: Hold] = [:]
     /// Settled and not posted: the charge of each request, so that a posting that was repeated counts once.
     private var settled: [RequestID: Hold] = [:]
@@ -64,20 +64,21 @@ public struct AccountBook: Sendable {
     // MARK: Leases
 
     /// What the ledger answered to a request for a lease.
-    public mutating func leased(_ userID: Int64, _ state: LeaseState, validUntil: MonotonicInstant?, now: MonotonicInstant) {
+    public mutating func leased(_ userID: Int64, _ state: LeaseState, now: MonotonicInstant) {
         var account = accounts[userID] ?? Account(balance: state.balance, lease: state.lease, lastUsed: now)
         account.balance = state.balance
         account.lease = state.lease
-        account.validUntil = validUntil
         accounts[userID] = account
     }
 
-    /// All leases that the ledger has renewed, with their amounts; the others are lost.
-    public mutating func renewed(_ leases: [Int64: NanoUSD], validUntil: MonotonicInstant?) {
-        for userID in accounts.keys {
-            accounts[userID]?.lease = leases[userID] ?? .zero
-            if leases[userID] != nil { accounts[userID]?.validUntil = validUntil }
-        }
+    /// For how long all leases may be spent without another word from the ledger. - Parameter until: nil = for ever.
+    public mutating func trust(until: MonotonicInstant?) { validUntil = until }
+
+    public func isTrusted(at now: MonotonicInstant) -> Bool { validUntil.map { now < $0 } ?? true }
+
+    /// All leases are lost: the ledger has given them to others, or to another life of this gateway. What runs and what is not posted yet stays.
+    public mutating func loseLeases() {
+        for userID in accounts.keys { accounts[userID]?.lease = .zero }
     }
 
     /// Users whose lease has lain idle since `before`, with what can be given back.
@@ -131,7 +132,7 @@ public struct AccountBook: Sendable {
     ) throws(Refusal) {
         precondition(!amount.isNegative && holds[requestID] == nil, "one hold per request, never negative")
         try check(limits, amount, unixSeconds)
-        guard var account = accounts[userID], account.validUntil.map({ now < $0 }) ?? true else { throw .noLease }
+        guard isTrusted(at: now), var account = accounts[userID] else { throw .noLease }
         account.lastUsed = now
         accounts[userID] = account
         guard amount <= account.available, !account.uncommitted.isNegative, let held = try? account.held.adding(amount) else {

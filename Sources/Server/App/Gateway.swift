@@ -57,14 +57,8 @@ public struct Gateway: Sendable {
             logger.warning("metering.admission is off: requests are neither held nor charged nor logged")
         }
         let poster = Poster(journal: journal, meter: meter, signal: signal, logger: logger)
-        // What an earlier life has left is posted out of its own leases, before anything is spent.
-        try await meter.adopt()
-        let recovered = try await Recovery(journal: journal).settleOrphans()
-        if recovered > 0 {
-            logger.notice("requests that were running at the last stop were settled", metadata: ["count": "\(recovered)"])
-        }
-        try await poster.drainOnce()
-        try await meter.adopt()
+        let recovery = Recovery(meter: meter, poster: poster, logger: logger)
+        try await recovery.start()
 
         try await Bootstrap.firstStart(
             store: store, bootstrap: configuration.bootstrap, dataDirectory: configuration.dataDirectory,
@@ -97,7 +91,7 @@ public struct Gateway: Sendable {
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
             prices: prices, keys: keys, doors: Doors(configuration), health: health, transport: transport,
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
-            reloader: reloader, relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
+            reloader: reloader, tokenLookups: TokenLookups(), relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
         await LimitKeeper(limits: services.limits, store: store, clock: options.clock, logger: logger).begin()
         return Gateway(
@@ -121,7 +115,7 @@ public struct Gateway: Sendable {
         // Stopped from the last to the first.
         let members: [any Service] = [
             StoreService(store: services.store, journal: journal, simulator: simulator),
-            LeaseKeeper(meter: services.meter, logger: logger),
+            LeaseKeeper(recovery: Recovery(meter: services.meter, poster: services.poster, logger: logger), logger: logger),
             services.poster,
             services.settler,
             TransportService(transport: transport),

@@ -21,6 +21,7 @@ public final class GatewayServices: Sendable {
     let vocabulary: Vocabulary
     public let metrics: GatewayMetrics
     public let reloader: ConfigurationReloader
+    let tokenLookups: TokenLookups
     let relays: RelayTasks
     let connections: ClientConnectionCount
     /// Changes of users and keys, one after the other: what is written last is what the directory of keys has last.
@@ -37,7 +38,7 @@ public final class GatewayServices: Sendable {
         clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
         settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
         transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
-        relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64, version: String
+        tokenLookups: TokenLookups, relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64, version: String
     ) {
         self.clock = clock
         self.requestIDs = requestIDs
@@ -55,6 +56,7 @@ public final class GatewayServices: Sendable {
         self.vocabulary = vocabulary
         self.metrics = metrics
         self.reloader = reloader
+        self.tokenLookups = tokenLookups
         self.relays = relays
         logins = LoginRecords(store: store, clock: clock, logger: logger)
         self.connections = connections

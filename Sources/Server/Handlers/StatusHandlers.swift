@@ -30,14 +30,12 @@ enum StatusHandlers {
         Envelope.response(status: .ok, ["status": "live"])
     }
 
-    /// Ready = the ledger answers and the poster is not failing.
+    /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory: tasks in the background keep it, so that
+    /// whoever asks often costs nothing.
     static func ready(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         var problems: [JSONValue] = []
-        do {
-            try await services.store.ping()
-        } catch {
-            problems.append("the ledger's database does not answer")
-        }
+        if let reason = services.meter.membership.fencedReason { problems.append(.string("fenced: \(reason)")) }
+        if services.meter.membership.isLedgerAway { problems.append("the ledger's database does not answer") }
         if !services.poster.isHealthy {
             problems.append(.string("settlements cannot be posted; the journal keeps \(services.meter.unpostedCount) of them"))
         }
@@ -65,6 +63,8 @@ enum StatusHandlers {
                 .init("apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(services.relays.count)),
                 .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
                 .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
+                .init("apirouter_fenced", "1 while this gateway has lost its place at the ledger and takes no calls.", services.meter.membership.isFenced ? 1 : 0),
+                .init("apirouter_live_gateways", "Gateways at work on this ledger.", Int64(services.meter.membership.liveGateways)),
                 .init("apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(services.meter.unpostedCount)),
                 .init("apirouter_poison_records", "Records that the ledger refused since the start.", services.poster.setAsideCount),
                 .init("apirouter_journal_bytes", "Bytes that the journal's records take up.", services.meter.journalBytes),

@@ -57,8 +57,10 @@ struct AccessCheck: Sendable {
     static func user(_ request: Request, _ services: GatewayServices) async throws -> User? {
         guard let token = presentedAccessToken(request) else { return nil }
         if bearer(request) == nil { try checkOrigin(request) }
-        return try await services.store.userForAccessToken(
-            hash: TokenSecrets.hash(token), now: services.clock.unixSeconds)
+        let hash = TokenSecrets.hash(token)
+        return try await services.tokenLookups.user(hash, at: services.clock.monotonic) {
+            try await services.store.userForAccessToken(hash: hash, now: services.clock.unixSeconds)
+        }
     }
 
     static func presentedAccessToken(_ request: Request) -> String? {

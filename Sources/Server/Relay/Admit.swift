@@ -142,7 +142,8 @@ struct Admit: Sendable {
         } catch StoreError.journalFull {
             throw APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
         } catch StoreError.fenced {
-            throw APIError.unavailable("Another gateway runs with this gateway's identity; this one does not serve.")
+            throw APIError.unavailable(
+                "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway.")
         }
     }
 }

@@ -49,7 +49,7 @@ struct ChangeWatcher: Service {
     private func take(_ change: StoreChange) async throws {
         let id = change.subject.split(separator: " ").first.flatMap { Int64($0) } ?? 0
         // Our own words come back too.
-        let isOurs = change.subject.hasSuffix(" " + services.meter.holder.gatewayID)
+        let isOurs = change.subject.hasSuffix(" " + services.meter.holder.incarnation)
         switch change.topic {
         case .users:
             try await services.keyChanges.run {
@@ -59,6 +59,7 @@ struct ChangeWatcher: Service {
             try await services.keyChanges.run {
                 if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
             }
+        case .accessTokens: services.tokenLookups.forgetUnknown()
         // A first price may be what a model of a vendor's list was waiting for.
         case .prices: try await services.reloader.catalogueChanged()
         case .settings:
@@ -73,6 +74,7 @@ struct ChangeWatcher: Service {
             try await services.keyChanges.run {
                 services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
             }
+            services.tokenLookups.forgetUnknown()
             try await services.reloader.catalogueChanged()
             try await readSwitches()
         }

@@ -9,19 +9,22 @@ import Synchronization
 /// matters. Operations of the ledger that change a lease go through one gate, one after the other, so that what the book says of a lease is
 /// what the ledger said last.
 public final class Meter: Sendable {
-    private let book = Mutex(AccountBook())
-    private let journal: any Journal
-    private let store: any Store
+    let book = Mutex(AccountBook())
+    let journal: any Journal
+    let store: any Store
     private let postSignal: PostSignal
-    private let clock: ServerClock
-    private let gate = AsyncGate()
+    let clock: ServerClock
+    /// What runs inside asks the part of the store that money has for itself, or slow questions of others would keep everybody's leases waiting.
+    let gate = AsyncGate()
     private let waiting = BalanceWaiters()
     /// What this life has journaled and not posted, so that the poster need not read it back.
     let settledQueue = SettledQueue()
     private let unjournaled: AsyncStream<RequestRecord>.Continuation
     /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
-    public let holder: LeaseHolder
+    /// Which life of which gateway this is, and whether it takes calls.
+    public let membership: Membership
+    public var holder: LeaseHolder { membership.holder }
     /// No books at all (`metering.admission: off`).
     private let isOff: Bool
 
@@ -30,8 +33,6 @@ public final class Meter: Sendable {
     private let exhausted = Mutex<[Int64: MonotonicInstant]>([:])
     private static let exhaustion = Duration.milliseconds(250)
 
-    /// A lease is given up this much before the ledger may give it to others, so that a slow clock does no harm.
-    private static let margin: Int64 = 5
     /// How often a request that waits for money looks again on its own.
     private static let recheck = Duration.milliseconds(100)
 
@@ -44,8 +45,10 @@ public final class Meter: Sendable {
         self.store = store
         self.postSignal = postSignal
         self.clock = clock
-        holder = LeaseHolder(
-            gatewayID: journal.identity.gatewayID, epoch: journal.identity.epoch, isExclusive: !store.isShared, lifetime: leaseLifetime)
+        membership = Membership(
+            LeaseHolder(
+                gatewayID: journal.identity.gatewayID, incarnation: journal.lives.incarnation, isExclusive: !store.isShared,
+                lifetime: leaseLifetime))
         // Unbounded on purpose: each entry is a request that was admitted, and admission is what bounds them.
         (retries, unjournaled) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
@@ -65,9 +68,9 @@ public final class Meter: Sendable {
     func standing(_ userID: Int64) async throws -> (balance: NanoUSD, held: NanoUSD, available: NanoUSD)? {
         // Behind the gate, so that no posting comes between the two reads.
         try await gate.run {
-            guard let user = try await store.user(id: userID) else { return nil }
+            guard let state = try await store.leaseState(userID: userID, holder: holder) else { return nil }
             let account = account(userID)
-            let balance = try user.balance.subtracting(account?.unposted ?? .zero)
+            let balance = try state.balance.subtracting(account?.unposted ?? .zero)
             let held = account?.held ?? .zero
             return (balance, held, try balance.subtracting(held))
         }
@@ -161,19 +164,24 @@ public final class Meter: Sendable {
     }
 
     /// Asks the ledger for as much as is missing, unless it has just said that there is no more.
+    /// - Throws: ``StoreError/fenced`` when this gateway takes no calls.
     private func lease(_ userID: Int64, needed: NanoUSD) async throws {
-        if isExhausted(userID), account(userID).map(isValid) == true { return }
+        if isExhausted(userID), knows(userID) { return }
         try await gate.run {
-            let available = account(userID).map { isValid($0) ? $0.available : .zero } ?? .zero
+            if membership.isFenced { throw StoreError.fenced }
             // Somebody before us in the gate may have leased enough for both.
-            let isKnown = account(userID).map(isValid) ?? false
+            let isKnown = knows(userID)
+            let available = isKnown ? account(userID)?.available ?? .zero : .zero
             if isKnown, needed <= available, needed.isPositive { return }
+            let holder = holder
             let asked = clock.monotonic
             let missing = (try? needed.subtracting(available)) ?? needed
             guard let state = try await store.acquireLease(userID: userID, needed: missing, holder: holder, now: clock.unixSeconds) else {
                 throw MeterError.unknownUser
             }
-            book.withLock { $0.leased(userID, state, validUntil: validity(from: asked), now: asked) }
+            membership.heard(asked: asked, as: holder)
+            book.withLock { $0.leased(userID, state, now: asked) }
+            extendTrust()
             let isFree = state.balance > ((try? state.lease.adding(state.leasedElsewhere)) ?? .zero)
             let isEnough = isFree || account(userID).map { $0.available >= needed } ?? false
             exhausted.withLock { $0[userID] = isEnough ? nil : clock.monotonic.advanced(by: Self.exhaustion) }
@@ -187,10 +195,9 @@ public final class Meter: Sendable {
         }
     }
 
-    private func isValid(_ account: AccountBook.Account) -> Bool { account.validUntil.map { clock.monotonic < $0 } ?? true }
-
-    private func validity(from asked: MonotonicInstant) -> MonotonicInstant? {
-        holder.isExclusive ? nil : asked.advanced(by: .seconds(max(1, holder.lifetime - Self.margin)))
+    /// The user's lease is known, and may be spent at this moment.
+    private func knows(_ userID: Int64) -> Bool {
+        book.withLock { $0.account(userID) != nil && $0.isTrusted(at: clock.monotonic) }
     }
 
     private func learnSpending(_ counters: [BudgetCounter]) async throws {
@@ -253,24 +260,6 @@ public final class Meter: Sendable {
         let deadline = clock.monotonic.advanced(by: limit)
         while account(userID)?.unposted.isPositive == true, clock.monotonic < deadline {
             try? await Task.sleep(for: .milliseconds(5))
-        }
-    }
-
-    /// At start-up: leases of an earlier life are taken up. - Throws: ``StoreError/fenced`` when a later life is running.
-    func adopt() async throws {
-        let asked = clock.monotonic
-        let states = try await store.adoptLeases(holder, now: clock.unixSeconds)
-        book.withLock { book in
-            for (userID, state) in states { book.leased(userID, state, validUntil: validity(from: asked), now: asked) }
-        }
-    }
-
-    /// Prolongs the leases; those that others have taken back meanwhile are forgotten.
-    func renew() async throws {
-        try await gate.run {
-            let asked = clock.monotonic
-            let leases = try await store.renewLeases(holder, now: clock.unixSeconds)
-            book.withLock { $0.renewed(leases, validUntil: validity(from: asked)) }
         }
     }
 

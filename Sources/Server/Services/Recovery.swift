@@ -1,16 +1,52 @@
+import Logging
 import RouterCore
 import Storage
 
-/// What a gateway does at its start with requests that were running when it died.
+/// What a gateway does at its start with what an earlier life has left: leases, requests that were running, settlements
+/// that the ledger lacks.
 struct Recovery: Sendable {
-    let journal: any Journal
+    let meter: Meter
+    let poster: Poster
+    let logger: Logger
 
-    /// Settles every open hold by the best knowledge there is: what had been delivered by the last word of progress, else the prompt, which the
-    /// vendor had. Never silently zero, never more than was held. Where the vendor gave an id, the ``Reconciler`` asks for the true figures later.
+    /// - Throws: ``StoreError``.
+    func start() async throws {
+        let isMember = try await meter.join(mayChange: try await meter.journal.orphans().isEmpty, logger: logger)
+        if isMember {
+            try await finish()
+        } else {
+            // What has ended is charged whoever has the identity. What has not may be another's.
+            try await poster.drainOnce()
+        }
+    }
+
+    /// Once a second while another life has the identity. - Returns: true when the place is ours.
+    func startAgain() async throws -> Bool {
+        guard try await meter.join(mayChange: false, logger: logger) else { return false }
+        try await finish()
+        logger.notice(
+            "the other gateway is gone; this one takes calls", metadata: ["gateway": "\(meter.holder.gatewayID)"])
+        return true
+    }
+
+    /// What an earlier life has left is posted out of its own leases, before anything is spent.
+    private func finish() async throws {
+        let recovered = try await Self.settleOrphans(meter)
+        if recovered > 0 {
+            logger.notice(
+                "requests that were running at the last stop were settled", metadata: ["count": "\(recovered)"])
+        }
+        try await poster.drainOnce()
+        try await meter.takePlace()
+    }
+
+    /// Settles every open hold by the best knowledge there is: what had been delivered by the last word of progress,
+    /// else the prompt, which the vendor had. Never silently zero, never more than was held. Where the vendor gave an
+    /// id, the ``Reconciler`` asks for the true figures later.
     /// - Returns: how many there were.
-    func settleOrphans() async throws -> Int {
-        let orphans = try await journal.orphans()
-        for (hold, progress) in orphans { try await journal.settle(Self.record(hold, progress)) }
+    static func settleOrphans(_ meter: Meter) async throws -> Int {
+        let orphans = try await meter.journal.orphans()
+        for (hold, progress) in orphans { try await meter.journalAgain(record(hold, progress)) }
         return orphans.count
     }
 
@@ -19,10 +55,13 @@ struct Recovery: Sendable {
             requestID: hold.requestID, userID: hold.userID, tokenID: hold.tokenID, channelID: progress?.channelID,
             provider: progress?.provider ?? "", model: progress?.model ?? hold.model,
             upstreamModel: progress?.upstreamModel ?? hold.model, endpoint: hold.endpoint,
-            usage: Usage(uncachedInput: progress?.promptTokens ?? hold.promptTokens, output: progress?.completionTokens ?? 0),
+            usage: Usage(
+                uncachedInput: progress?.promptTokens ?? hold.promptTokens, output: progress?.completionTokens ?? 0),
             usageSource: .estimated, charge: min(progress?.charge ?? hold.promptCharge, hold.amount),
-            ceiling: hold.ceiling, ratio: hold.ratio, pricingVersion: progress?.pricingVersion ?? hold.pricingVersion, outcome: .recovered, status: 0,
+            ceiling: hold.ceiling, ratio: hold.ratio, pricingVersion: progress?.pricingVersion ?? hold.pricingVersion,
+            outcome: .recovered, status: 0,
             errorCode: "gateway_stopped", isStream: hold.isStream, attempts: progress == nil ? 0 : 1,
-            generationID: progress?.generationID, latencyMilliseconds: 0, clientIP: hold.clientIP, createdAt: hold.createdAt)
+            generationID: progress?.generationID, latencyMilliseconds: 0, clientIP: hold.clientIP,
+            createdAt: hold.createdAt)
     }
 }

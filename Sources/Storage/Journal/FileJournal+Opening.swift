@@ -42,7 +42,10 @@ extension FileJournal {
         var identity =
             try JournalIdentity.read(directory) ?? old?.identity()
             ?? JournalIdentity(gatewayID: UUID().uuidString.lowercased(), epoch: 0)
-        identity.epoch += 1
+        let place = JournalIdentity.place(ofLock: directory + "/journal.lock")
+        let isSamePlace = !place.isEmpty && place == identity.place
+        identity.place = place
+        identity.beginLife()
 
         // From here on the directory is changed.
         try identity.write(directory)
@@ -61,7 +64,8 @@ extension FileJournal {
         }
         log.dropDead()
         return FileJournal(
-            log, durability: durability, lock: lock, queue: queue, limits: limits, identity: identity, notes: notes)
+            log, directory: directory, durability: durability, lock: lock, queue: queue, limits: limits, identity: identity,
+            isSamePlace: isSamePlace, notes: notes)
     }
 
     /// Goes on with the last file when it is fit for that.

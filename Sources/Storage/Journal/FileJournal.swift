@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 public import RouterCore
 import Synchronization
 
@@ -39,7 +40,9 @@ public final class FileJournal: Journal {
     private let lock: FileLock
     private let maximumBacklog: Int
     private let maximumBytes: Int64
-    public let identity: (gatewayID: String, epoch: Int64)
+    private let directory: String
+    private let life: Mutex<JournalIdentity>
+    private let isSamePlace: Bool
     /// What an operator should know about how the journal was found.
     public let notes: [String]
 
@@ -51,14 +54,16 @@ public final class FileJournal: Journal {
     }
 
     init(
-        _ log: consuming sending JournalLog, durability: JournalDurability, lock: FileLock, queue: DispatchQueue, limits: Limits,
-        identity: JournalIdentity, notes: [String]
+        _ log: consuming sending JournalLog, directory: String, durability: JournalDurability, lock: FileLock, queue: DispatchQueue,
+        limits: Limits, identity: JournalIdentity, isSamePlace: Bool, notes: [String]
     ) {
+        self.directory = directory
+        self.isSamePlace = isSamePlace
         self.durability = durability
         self.queue = queue
         self.lock = lock
         self.notes = notes
-        self.identity = (identity.gatewayID, identity.epoch)
+        life = Mutex(identity)
         maximumBacklog = limits.backlog
         maximumBytes = limits.bytes
         salt = log.salt
@@ -68,6 +73,27 @@ public final class FileJournal: Journal {
     }
 
     public var size: Int64 { bytes.load(ordering: .relaxed) }
+
+    // MARK: Lives
+
+    public var identity: (gatewayID: String, epoch: Int64) { life.withLock { ($0.gatewayID, $0.epoch) } }
+
+    public var lives: JournalLives {
+        life.withLock { JournalLives(incarnation: $0.lives[0], earlier: Array($0.lives.dropFirst()), isSamePlace: isSamePlace) }
+    }
+
+    /// - Throws: ``StoreError``; the present life goes on then.
+    public func beginLife(asNewGateway: Bool) async throws {
+        try life.withLock { identity throws(StoreError) in
+            var next = identity
+            if asNewGateway {
+                next = JournalIdentity(gatewayID: UUID().uuidString.lowercased(), epoch: 0, place: identity.place)
+            }
+            next.beginLife()
+            try next.write(directory)
+            identity = next
+        }
+    }
 
     // MARK: Appending
 

@@ -6,12 +6,18 @@ import Foundation
     import Musl
 #endif
 
-/// The id that a journal's gateway was given at its first start, and the number of this start: a line of text in a file of its own.
+/// The id that a journal's gateway was given at its first start, the number of this start, and its lives: lines of text in a file of its own.
 struct JournalIdentity: Sendable, Hashable {
     var gatewayID: String
     var epoch: Int64
+    /// Incarnations, the latest first.
+    var lives: [String] = []
+    /// The lock of the folder and the run of the system in which it was held last; empty = not known.
+    var place = ""
 
     private static let name = "journal.id"
+    /// Lives that died before they had given their leases back follow each other only in a loop of restarts.
+    private static let rememberedLives = 16
 
     /// - Returns: nil when there is none yet.
     static func read(_ directory: String) throws(StoreError) -> JournalIdentity? {
@@ -19,7 +25,8 @@ struct JournalIdentity: Sendable, Hashable {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         let file = try JournalFile(path, O_RDONLY)
         let text = String(decoding: try file.read(try file.size(), at: 0), as: UTF8.self)
-        let words = text.split(whereSeparator: \.isWhitespace)
+        var lines = text.split(separator: "\n")
+        let words = lines.isEmpty ? [] : lines.removeFirst().split(whereSeparator: \.isWhitespace)
         guard words.count == 2, UUID(uuidString: String(words[0])) != nil, let epoch = Int64(words[1]), epoch > 0 else {
             throw .database(
                 """
@@ -27,18 +34,59 @@ struct JournalIdentity: Sendable, Hashable {
                 one for metering.lease_lifetime
                 """)
         }
-        return JournalIdentity(gatewayID: String(words[0]), epoch: epoch)
+        var identity = JournalIdentity(gatewayID: String(words[0]), epoch: epoch)
+        for line in lines {
+            let words = line.split(separator: " ")
+            guard words.count == 2 else { continue }
+            switch words[0] {
+            case "place": identity.place = String(words[1])
+            case "life": identity.lives.append(String(words[1]))
+            default: break
+            }
+        }
+        // Before there were lives, leases belonged to the id and the number.
+        if identity.lives.isEmpty { identity.lives = ["\(identity.gatewayID):\(epoch)"] }
+        return identity
+    }
+
+    /// The next start: a life of its own.
+    mutating func beginLife() {
+        epoch += 1
+        lives.insert(Self.newIncarnation(), at: 0)
+        lives.removeLast(max(0, lives.count - Self.rememberedLives))
+    }
+
+    /// 128 bits of the kernel's generator.
+    static func newIncarnation() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<2).map { _ in
+            let digits = String(generator.next() as UInt64, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }.joined()
+    }
+
+    /// Which file a folder's lock is, in which run of which system. Two processes that have held the same one were never alive at once.
+    static func place(ofLock path: String) -> String {
+        var info = stat()
+        guard stat(path, &info) == 0,
+            let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8),
+            let id = UUID(uuidString: boot.trimmingCharacters(in: .whitespacesAndNewlines))
+        else { return "" }
+        return "\(id.uuidString.lowercased()):\(info.st_dev):\(info.st_ino)"
     }
 
     /// All of it or the one before, whatever happens.
     func write(_ directory: String) throws(StoreError) {
         let path = directory + "/" + Self.name
         let temporary = path + ".new"
+        var text = "\(gatewayID) \(epoch)\n"
+        if !place.isEmpty { text += "place \(place)\n" }
+        for life in lives { text += "life \(life)\n" }
         do {
             let file = try JournalFile(temporary, O_WRONLY | O_CREAT | O_TRUNC)
-            var line = RecordBuffer()
-            for byte in "\(gatewayID) \(epoch)\n".utf8 { line.byte(byte) }
-            try file.write(line.bytes, at: 0)
+            var bytes = RecordBuffer()
+            for byte in text.utf8 { bytes.byte(byte) }
+            try file.write(bytes.bytes, at: 0)
             try file.synchronize()
         }
         try JournalFile.move(temporary, to: path)

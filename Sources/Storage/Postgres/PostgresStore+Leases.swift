@@ -1,28 +1,6 @@
 public import RouterCore
 
 extension PostgresStore {
-    /// The database's own clock, so that gateways whose clocks differ agree on what has expired. `now()` would be the start of the transaction.
-    private static let clock = "floor(extract(epoch FROM clock_timestamp()))::bigint"
-
-    public func adoptLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: LeaseState] {
-        try await write { session in
-            // Users are locked before leases everywhere, in the order of their ids.
-            let users = try session.rows(
-                """
-                SELECT id FROM users WHERE id IN (SELECT user_id FROM balance_leases WHERE gateway_id = $1) ORDER BY id FOR UPDATE
-                """, [holder.gatewayID]
-            ).map { try $0.int("id") }
-            let newest = try session.rows(
-                "SELECT coalesce(max(epoch), 0) AS newest FROM balance_leases WHERE gateway_id = $1", [holder.gatewayID]
-            ).first?.int("newest")
-            guard newest ?? 0 <= holder.epoch else { throw StoreError.fenced }
-            try session.execute(
-                "UPDATE balance_leases SET epoch = $1, expires_at = \(Self.clock) + $2 WHERE gateway_id = $3",
-                [holder.epoch, holder.lifetime, holder.gatewayID])
-            return try Self.leaseStates(users, holder, &session)
-        }
-    }
-
     /// Balance and lease of users, as they are now.
     static func leaseStates(
         _ users: some Sequence<Int64>, _ holder: LeaseHolder, _ session: inout PGPool.Session
@@ -30,8 +8,8 @@ extension PostgresStore {
         let rows = try session.rows(
             """
             SELECT u.id AS id, u.balance_nanos AS balance, coalesce(l.amount_nanos, 0) AS lease
-            FROM users u LEFT JOIN balance_leases l ON l.user_id = u.id AND l.gateway_id = $2 WHERE u.id = ANY($1::bigint[])
-            """, [idArray(users), holder.gatewayID])
+            FROM users u LEFT JOIN balance_leases l ON l.user_id = u.id AND l.incarnation = $2 WHERE u.id = ANY($1::bigint[])
+            """, [idArray(users), holder.incarnation])
         var states: [Int64: LeaseState] = [:]
         for row in rows {
             states[try row.int("id")] = LeaseState(
@@ -44,102 +22,98 @@ extension PostgresStore {
         "{" + Set(ids).sorted().map(String.init).joined(separator: ",") + "}"
     }
 
+    public func leases(of holder: LeaseHolder) async throws -> [Int64: LeaseState] {
+        try await moneyWrite { session in
+            let users = try session.rows("SELECT user_id FROM balance_leases WHERE incarnation = $1", [holder.incarnation])
+            return try Self.leaseStates(try users.map { try $0.int("user_id") }, holder, &session)
+        }
+    }
+
+    public func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState? {
+        try await moneyRead { session in try Self.leaseStates([userID], holder, &session)[userID] }
+    }
+
     public func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
-        try await write { session in
-            let user = try session.rows(
-                "SELECT balance_nanos, \(Self.clock) AS clock FROM users WHERE id = $1 FOR UPDATE", [userID]
-            ).first
+        try await moneyWrite { session in
+            let user = try session.rows("SELECT balance_nanos FROM users WHERE id = $1 FOR UPDATE", [userID]).first
             guard let user else { return nil }
+            // Users are locked before gateways everywhere.
+            guard try Self.beat(holder, &session) else { throw StoreError.fenced }
             let rows = try session.rows("SELECT * FROM balance_leases WHERE user_id = $1", [userID]).map { row in
-                LeaseRow(
-                    gatewayID: try row.text("gateway_id"), epoch: try row.int("epoch"),
-                    amount: NanoUSD(nanos: try row.int("amount_nanos")), expiresAt: try row.int("expires_at"))
+                LeaseRow(incarnation: try row.text("incarnation"), amount: NanoUSD(nanos: try row.int("amount_nanos")))
             }
-            let grant: LeaseDesk.Grant
-            do {
-                grant = try LeaseDesk.acquire(
-                    balance: NanoUSD(nanos: try user.int("balance_nanos")), rows: rows, holder: holder, needed: needed,
-                    now: try user.int("clock"))
-            } catch is LeaseDesk.Refusal {
-                throw StoreError.fenced
-            }
-            for gateway in grant.expired {
-                try session.execute("DELETE FROM balance_leases WHERE user_id = $1 AND gateway_id = $2", [userID, gateway])
-            }
+            let grant = LeaseDesk.acquire(
+                balance: NanoUSD(nanos: try user.int("balance_nanos")), rows: rows, holder: holder, needed: needed)
             try session.execute(
                 """
-                INSERT INTO balance_leases (user_id, gateway_id, epoch, amount_nanos, expires_at) VALUES ($1, $2, $3, $4, $5)
-                ON CONFLICT (user_id, gateway_id) DO UPDATE SET
-                    epoch = excluded.epoch, amount_nanos = excluded.amount_nanos, expires_at = excluded.expires_at
-                """,
-                [userID, holder.gatewayID, holder.epoch, grant.row.amount.nanos, grant.row.expiresAt])
+                INSERT INTO balance_leases (user_id, incarnation, amount_nanos) VALUES ($1, $2, $3)
+                ON CONFLICT (user_id, incarnation) DO UPDATE SET amount_nanos = excluded.amount_nanos
+                """, [userID, holder.incarnation, grant.row.amount.nanos])
             if grant.wantsRecall {
-                try session.execute("SELECT announce('recall', $1)", ["\(userID) \(holder.gatewayID)"])
+                try session.execute("SELECT announce('recall', $1)", ["\(userID) \(holder.incarnation)"])
             }
             return grant.state
         }
     }
 
     public func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws {
-        try await write { session in
+        try await moneyWrite { session in
             try session.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", [userID])
             let row = try session.rows(
-                "SELECT amount_nanos FROM balance_leases WHERE user_id = $1 AND gateway_id = $2 AND epoch = $3",
-                [userID, holder.gatewayID, holder.epoch]
+                "SELECT amount_nanos FROM balance_leases WHERE user_id = $1 AND incarnation = $2", [userID, holder.incarnation]
             ).first
             guard let row else { return }
             let left = LeaseDesk.lease(NanoUSD(nanos: try row.int("amount_nanos")), afterReturning: amount)
             if left == .zero {
                 try session.execute(
-                    "DELETE FROM balance_leases WHERE user_id = $1 AND gateway_id = $2", [userID, holder.gatewayID])
+                    "DELETE FROM balance_leases WHERE user_id = $1 AND incarnation = $2", [userID, holder.incarnation])
             } else {
                 try session.execute(
-                    "UPDATE balance_leases SET amount_nanos = $1 WHERE user_id = $2 AND gateway_id = $3",
-                    [left.nanos, userID, holder.gatewayID])
+                    "UPDATE balance_leases SET amount_nanos = $1 WHERE user_id = $2 AND incarnation = $3",
+                    [left.nanos, userID, holder.incarnation])
             }
-            try session.execute("SELECT announce('freed', $1)", ["\(userID) \(holder.gatewayID)"])
-        }
-    }
-
-    public func renewLeases(_ holder: LeaseHolder, now: Int64) async throws -> [Int64: NanoUSD] {
-        try await write { session in
-            try session.execute(
-                """
-                SELECT 1 FROM users WHERE id IN (SELECT user_id FROM balance_leases WHERE gateway_id = $1) ORDER BY id FOR UPDATE
-                """, [holder.gatewayID])
-            let rows = try session.rows(
-                """
-                UPDATE balance_leases SET expires_at = \(Self.clock) + $1 WHERE gateway_id = $2 AND epoch = $3
-                RETURNING user_id, amount_nanos
-                """, [holder.lifetime, holder.gatewayID, holder.epoch])
-            var leases: [Int64: NanoUSD] = [:]
-            for row in rows { leases[try row.int("user_id")] = NanoUSD(nanos: try row.int("amount_nanos")) }
-            return leases
+            try session.execute("SELECT announce('freed', $1)", ["\(userID) \(holder.incarnation)"])
         }
     }
 
     /// Takes charges out of the holder's leases, in the transaction of their posting; the users are locked.
     static func spendLeases(_ charges: [Int64: NanoUSD], _ holder: LeaseHolder, _ session: inout PGPool.Session) throws {
         let rows = try session.rows(
-            "SELECT user_id, amount_nanos FROM balance_leases WHERE gateway_id = $1 AND epoch = $2 AND user_id = ANY($3::bigint[])",
-            [holder.gatewayID, holder.epoch, idArray(charges.keys)])
-        let left = try rows.map { row in
+            "SELECT user_id, amount_nanos FROM balance_leases WHERE incarnation = $1 AND user_id = ANY($2::bigint[])",
+            [holder.incarnation, idArray(charges.keys)])
+        var left: [String] = []
+        var uncovered = charges
+        for row in rows {
             let user = try row.int("user_id")
-            let after = LeaseDesk.lease(NanoUSD(nanos: try row.int("amount_nanos")), afterPosting: charges[user] ?? .zero)
-            return "{\"id\":\(user),\"after\":\(after.nanos)}"
+            let lease = NanoUSD(nanos: try row.int("amount_nanos"))
+            let charge = charges[user] ?? .zero
+            left.append("{\"id\":\(user),\"after\":\(LeaseDesk.lease(lease, afterPosting: charge).nanos)}")
+            if charge <= lease { uncovered[user] = nil }
         }
-        guard !left.isEmpty else { return }
+        if !left.isEmpty {
+            try session.execute(
+                """
+                UPDATE balance_leases SET amount_nanos = r.after FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, after bigint)
+                WHERE user_id = r.id AND incarnation = $2
+                """, ["[" + left.joined(separator: ",") + "]", holder.incarnation])
+        }
+        try recallOverdrawn(uncovered.keys.sorted(), holder, &session)
+    }
+
+    /// A charge that came late has taken money that may be leased to others by now: they give back what is not in use.
+    private static func recallOverdrawn(_ users: [Int64], _ holder: LeaseHolder, _ session: inout PGPool.Session) throws {
+        guard !users.isEmpty else { return }
         try session.execute(
             """
-            UPDATE balance_leases SET amount_nanos = r.after FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, after bigint)
-            WHERE user_id = r.id AND gateway_id = $2
-            """, ["[" + left.joined(separator: ",") + "]", holder.gatewayID])
+            SELECT announce('recall', u.id || ' ' || $2) FROM users u WHERE u.id = ANY($1::bigint[]) AND u.balance_nanos <
+                (SELECT coalesce(sum(l.amount_nanos), 0) FROM balance_leases l WHERE l.user_id = u.id AND l.amount_nanos > 0)
+            """, [idArray(users), holder.incarnation])
     }
 
     // MARK: Budgets
 
     public func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD] {
-        try await read { session in
+        try await moneyRead { session in
             let subjects = Set(counters.map(\.scope.description)).sorted()
             let rows = try session.rows(
                 """

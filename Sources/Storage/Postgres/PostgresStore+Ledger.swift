@@ -5,7 +5,7 @@ extension PostgresStore {
     public func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult {
         let ordered = records.enumerated().sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }
             .map(\.element)
-        return try await write { session in
+        return try await moneyWrite { session in
             var group = PostingGroup()
             try session.script("SAVEPOINT whole")
             do {
@@ -149,9 +149,9 @@ extension PostgresStore {
             try Self.verifySums(&session, &report)
             try Self.verifyLogs(&session, &report)
             for row in try session.rows(
-                "SELECT gateway_id, user_id FROM balance_leases WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0")
+                "SELECT incarnation, user_id FROM balance_leases WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0")
             {
-                report.differences.append("lease of \(try row.text("gateway_id")) for user \(try row.int("user_id")): no such user")
+                report.differences.append("lease of \(try row.text("incarnation")) for user \(try row.int("user_id")): no such user")
             }
             return report
         }

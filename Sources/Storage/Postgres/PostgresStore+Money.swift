@@ -4,7 +4,7 @@ extension PostgresStore {
     // MARK: Money that administrators move
 
     public func post(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { session in
+        try await moneyWrite { session in
             // The lock on the user comes first: of two equal postings at once, the second sees the first.
             let users = try session.rows("SELECT id FROM users WHERE id = $1 FOR UPDATE", [posting.userID])
             let operation = MoneyOperation(posting)
@@ -33,7 +33,7 @@ extension PostgresStore {
     }
 
     public func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await write { session in
+        try await moneyWrite { session in
             let owner = try session.rows(
                 "SELECT user_id FROM balance_transactions WHERE type = 'usage' AND reference_id = $1",
                 [refund.reference]

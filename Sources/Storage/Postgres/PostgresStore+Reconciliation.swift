@@ -57,7 +57,7 @@ extension PostgresStore {
 
     public func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
         let charge = bill.charge
-        try await write { session in
+        try await moneyWrite { session in
             guard let user = try session.rows("SELECT user_id FROM reconciliations WHERE request_id = $1", [id.description]).first
             else { return }
             try session.execute("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", [try user.int("user_id")])

@@ -3,11 +3,21 @@ public import RouterCore
 
 /// The store on PostgreSQL 13 or later. Each group of methods has its own file.
 public final class PostgresStore: Store {
+    /// For people and for what is not urgent: log pages, statistics, users, tokens, prices.
     let pool: PGPool
+    /// For leases and postings, so that no number of slow questions keeps a request waiting for its money.
+    private let money: PGPool
+    /// One connection, which holds the lock of this gateway's identity and gives its signs of life.
+    let presence: PGPool
     private let feed: PGChangeFeed
+
+    /// One for what goes through the meter's gate, one for what goes around it.
+    private static let moneyConnections = 2
 
     private init(pool: PGPool, url: Secret) {
         self.pool = pool
+        money = PGPool(url: url, connections: Self.moneyConnections)
+        presence = PGPool(url: url, connections: 1)
         feed = PGChangeFeed(url: url)
     }
 
@@ -15,6 +25,7 @@ public final class PostgresStore: Store {
     /// - Parameters:
     ///   - url: `postgres://user:password@host:port/database?sslmode=…`
     ///   - now: Unix seconds, for the records of migrations.
+    ///   - connections: of the part that is not money. Four more are opened when they are needed.
     /// - Throws: ``StoreError``.
     public static func open(url: Secret, migrationsDirectory: String, now: Int64, connections: Int = 4) async throws -> PostgresStore {
         let pool = PGPool(url: url, connections: connections)
@@ -32,7 +43,9 @@ public final class PostgresStore: Store {
 
     public func close() async throws {
         await feed.stop()
+        await money.close()
         await pool.close()
+        await presence.close()
     }
 
     public var isShared: Bool { true }
@@ -44,6 +57,17 @@ public final class PostgresStore: Store {
     /// Statements that change nothing: run again on a new connection when the old one was lost.
     func read<Value: Sendable>(_ body: @escaping @Sendable (inout PGPool.Session) throws -> Value) async throws -> Value {
         try await pool.run(inTransaction: false, body)
+    }
+
+    /// The same for money.
+    func moneyRead<Value: Sendable>(_ body: @escaping @Sendable (inout PGPool.Session) throws -> Value) async throws -> Value {
+        try await money.run(inTransaction: false, body)
+    }
+
+    /// One transaction that moves money or leases.
+    @discardableResult
+    func moneyWrite<Value: Sendable>(_ body: @escaping @Sendable (inout PGPool.Session) throws -> Value) async throws -> Value {
+        try await money.run(inTransaction: true, body)
     }
 
     /// One transaction.

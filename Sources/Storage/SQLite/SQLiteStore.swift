@@ -38,12 +38,26 @@ public final class SQLiteStore: Store {
             } catch {
                 throw StoreError.database("cannot make the folder \(folder.path): \(error.localizedDescription)")
             }
-            let lock = locksOut ? try FileLock(path + ".lock", holder: "another gateway is using the ledger \(path); share PostgreSQL instead") : nil
+            let lock =
+                locksOut
+                ? try FileLock(
+                    Self.realPath(path) + ".lock", holder: "another gateway is using the ledger \(path); share PostgreSQL instead")
+                : nil
             let pool = try DatabasePool(path: path, configuration: prepared)
             let migrations = try Migrations(directory: migrationsDirectory)
             try await pool.writeWithoutTransaction { db in try migrations.apply(db, now: now) }
             return SQLiteStore(pool: pool, lock: lock)
         }
+    }
+
+    /// A file has one lock, by whatever link it is reached.
+    private static func realPath(_ path: String) -> String {
+        let url = URL(fileURLWithPath: path)
+        // The file itself may not be there yet.
+        guard FileManager.default.fileExists(atPath: path) else {
+            return url.deletingLastPathComponent().resolvingSymlinksInPath().appendingPathComponent(url.lastPathComponent).path
+        }
+        return url.resolvingSymlinksInPath().path
     }
 
     public func ping() async throws {
