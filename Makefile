@@ -8,7 +8,10 @@ SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
 LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
 RELEASE := .build-release
 
-.PHONY: help run build test deps test-deps check format lint bench instructions clean
+# Tests that have a long form, taken with APIROUTER_LONG=1.
+LONG_TESTS ?= CrashTests
+
+.PHONY: help run build test test-long deps test-deps check format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +37,10 @@ test: test-deps .venv/.installed ## everything: unit, end to end, tidy, instruct
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
 	$(PYTHON) Benchmarks/instructions.py
+
+test-long: test-deps ## the long forms of tests that `make test` runs shortly (fifty kills)
+	$(SWIFT) build --build-tests
+	APIROUTER_LONG=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(LONG_TESTS)'
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv

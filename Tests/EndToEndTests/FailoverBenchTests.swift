@@ -86,12 +86,10 @@ import Testing
 
     @Test func `S04 a 503 for ever fails over at once`() async throws {
         try await bench(["status=503"]) { world in
-            for stream in [false, true] {
-                let clock = ContinuousClock()
-                let start = clock.now
-                expectServed(try await world.chat(stream: stream))
-                #expect(clock.now - start < .seconds(2))
-            }
+            for stream in [false, true] { expectServed(try await world.chat(stream: stream)) }
+            // Without a second try at the primary, and without waiting for one.
+            let lists = try await world.logRows(2).map { $0["attempt_list"]?.arrayValue?.map { $0["channel_id"]?.integerValue } ?? [] }
+            #expect(lists.last == [1, 2] && lists.first != [1, 1, 2], "\(lists)")
         }
     }
 
@@ -105,7 +103,8 @@ import Testing
             let clock = ContinuousClock()
             let start = clock.now
             expectServed(try await world.chat())
-            #expect(clock.now - start >= .milliseconds(600) && clock.now - start < .seconds(5))
+            // Not before its time; and served at all means before the 20 seconds of the whole request.
+            #expect(clock.now - start >= .milliseconds(600))
             try await eventually("the call was given up") { world.calls(key: "prim") == 1 }
         }
         try await bench(["stall_before_head"], backup: false) { world in

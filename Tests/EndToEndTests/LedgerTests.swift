@@ -178,8 +178,12 @@ import Testing
             let user = try await world.admin.makeUser("killed", usd: "1")
             let stream = Task { try await ask(world, user.key, controls: "prompt_tokens=50,chunks=400,pace=10ms", stream: true) }
             try await eventually("the stream runs") { world.simulator.statistics.openConnections >= 1 }
-            // The journal hears of the head at once; its group is on the disk a moment later.
-            try await Task.sleep(for: .milliseconds(300))
+            // The journal hears of the head at once; its group is in the file a moment later.
+            let data = world.gateway.directory.appendingPathComponent("data")
+            try await eventually("the journal knows the vendor's id of the generation") {
+                let files = FileManager.default.enumerator(at: data, includingPropertiesForKeys: nil)?.allObjects as? [URL] ?? []
+                return files.contains { (try? Data(contentsOf: $0))?.range(of: Data("gen-1-".utf8)) != nil }
+            }
             try await world.gateway.kill9()
             _ = try? await stream.value
             try await eventually("the vendor has noticed") { world.simulator.record.rows().count == 1 }
