@@ -75,13 +75,15 @@ enum Decoding {
         let account = try row.text("account")
         let credential = Int(try row.int("credential"))
         let model = try row.text("model")
+        let (kind, isWished) = ChannelHealthRow.kind(stored: try row.textOrNil("kind"))
         return ChannelHealthRow(
             scope: HealthScope(
                 channelID: channel == 0 ? nil : channel, account: account.isEmpty ? nil : account,
                 keyIndex: credential == -2 ? nil : credential, model: model.isEmpty ? nil : model),
             state: ChannelHealthRow.State(rawValue: try row.text("state")) ?? .closed,
-            kind: try row.textOrNil("kind").flatMap { FailureKind(rawValue: $0) }, openUntil: try row.intOrNil("open_until"),
-            failures: Int(try row.int("failures")), openings: Int(try row.int("openings")))
+            kind: kind, openUntil: try row.intOrNil("open_until"),
+            failures: Int(try row.int("failures")), openings: Int(try row.int("openings")),
+            isWished: isWished)
     }
 
     static func reconciliation(_ row: some ColumnReader) throws -> ReconciliationRow {

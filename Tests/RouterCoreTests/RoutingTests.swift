@@ -32,16 +32,75 @@ import Testing
         }
     }
 
+    /// In what state a channel of the oracle's fleet is.
+    private enum Condition: CaseIterable {
+        case well, server, connect, named, limited, refused, disabled
+        var isPassing: Bool { self == .server || self == .connect }
+    }
+
+    /// Every fleet of up to three channels, each out of weight {0, 1} × priority {0, 1} × seven conditions, against an oracle of the last resort.
+    @Test func `audit 12: small spaces, exhaustively, when nobody is left`() {
+        var rng = SplitMix64(seed: 2)
+        for size in 1...3 {
+            var spaces = 1
+            for _ in 0..<size { spaces *= 28 }
+            for code in 0..<spaces {
+                var health = HealthTable(settings: RoutingSettings())
+                var fleet: [(channel: Channel, condition: Condition)] = []
+                var rest = code
+                for id in 1...size {
+                    let choice = rest % 28
+                    rest /= 28
+                    let channel = Fleet.channel(Int64(id), weight: UInt32(choice % 2), priority: choice / 2 % 2)
+                    let condition = Condition.allCases[choice / 4]
+                    switch condition {
+                    case .well: break
+                    case .server: for _ in 0..<3 { health.fail(channel, .server, now: start, rng: &rng) }
+                    case .connect: health.fail(channel, .connect, now: start, rng: &rng)
+                    case .named: health.fail(channel, .overloaded, retryAfter: .seconds(1), now: start, rng: &rng)
+                    case .limited: health.fail(channel, .rateLimit, now: start, rng: &rng)
+                    case .refused: health.fail(channel, .credentialRefused, now: start, rng: &rng)
+                    case .disabled: health.set(.disabled, channelID: channel.id)
+                    }
+                    fleet.append((channel, condition))
+                }
+                let plan = Fleet.plan(fleet.map(\.channel), health: health, rng: &rng)
+                let problem = problem(plan, fleet, health)
+                #expect(problem == nil, "size \(size) code \(code)")
+            }
+        }
+    }
+
+    private func problem(_ plan: RoutePlan, _ fleet: [(channel: Channel, condition: Condition)], _ health: HealthTable) -> String? {
+        let ids = plan.candidates.map(\.channel.id)
+        let well = fleet.filter { $0.condition == .well }.map(\.channel.id)
+        let passing = fleet.filter(\.condition.isPassing).map(\.channel)
+        func end(_ channel: Channel) -> Int64 {
+            if case .open(let until) = health.state(channel, now: start) { until.nanoseconds } else { 0 }
+        }
+        guard plan.dropped.count + ids.count == fleet.count else { return "each channel once: \(plan)" }
+        guard well.isEmpty else { return !plan.isLastResort && Set(ids) == Set(well) ? nil : "whoever is well: \(ids)" }
+        let expected = passing.filter { $0.weight > 0 }.sorted { end($0) < end($1) } + passing.filter { $0.weight == 0 }.sorted { end($0) < end($1) }
+        guard ids == expected.map(\.id), plan.isLastResort == !ids.isEmpty else { return "\(ids), expected \(expected.map(\.id))" }
+        let mayComeBack = fleet.contains { $0.condition != .disabled }
+        guard (plan.retryAfter != nil) == (ids.isEmpty && mayComeBack) else { return "retryAfter \(String(describing: plan.retryAfter))" }
+        let limits = plan.dropped.count { if case .rateLimited = $0.reason { true } else { false } }
+        return limits == fleet.count { $0.condition == .limited } ? nil : "\(plan.dropped)"
+    }
+
     /// What is wrong with a plan; one comparison per plan keeps 22,000 of them fast.
     private static func problem(_ plan: RoutePlan, _ channels: [Channel], _ open: Set<Int64>) -> String? {
         let ids = plan.candidates.map(\.channel.id)
+        if open.count == channels.count {
+            // Refused connections are passing: all of them are candidates, by the end of their cool-downs.
+            return Set(ids) == open && plan.dropped.isEmpty && plan.isLastResort == !ids.isEmpty ? nil : "last resort \(ids)"
+        }
         guard ids.count == Set(ids).count, Set(ids) == Set(channels.map(\.id)).subtracting(open) else { return "candidates \(ids)" }
-        guard Set(plan.dropped.map(\.channelID)) == open else { return "dropped \(plan.dropped)" }
+        guard Set(plan.dropped.map(\.channelID)) == open, !plan.isLastResort else { return "dropped \(plan.dropped)" }
         for (left, right) in zip(plan.candidates, plan.candidates.dropFirst()) {
             let (a, b) = (left.channel, right.channel)
             guard (a.weight == 0) == (b.weight == 0) ? a.priority >= b.priority : a.weight > 0 else { return "order \(ids)" }
         }
-        if ids.isEmpty, !open.isEmpty, plan.retryAfter == nil { return "no retryAfter" }
         return nil
     }
 

@@ -351,7 +351,8 @@ struct StoreConformance {
         let store = try await factory.open()
         let rows = [
             ChannelHealthRow(
-                scope: HealthScope(account: "acme", model: "m"), state: .open, kind: .rateLimit, openUntil: 99, failures: 1, openings: 2),
+                scope: HealthScope(account: "acme", model: "m"), state: .open, kind: .rateLimit, openUntil: 99, failures: 1, openings: 2,
+                isWished: true),
             ChannelHealthRow(scope: HealthScope(channelID: 1), state: .closed, kind: .server, failures: 2, openings: 0),
             ChannelHealthRow(
                 scope: HealthScope(channelID: 1, keyIndex: -1, model: "m"), state: .halfOpen, kind: .connect, failures: 3, openings: 1),

@@ -14,6 +14,8 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
         case otherChannel = "other_channel"
         /// To another key of the same channel if it has one in health, else to the next channel.
         case otherKey = "other_key"
+        /// To the same channel and key at once, on a new connection: what failed was a kept connection, not the vendor.
+        case sameChannel = "same_channel"
     }
 
     public var source: Source

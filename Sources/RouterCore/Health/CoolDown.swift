@@ -46,7 +46,12 @@ struct HealthEntry: Sendable {
     var openedAt: MonotonicInstant?
     /// Since when one request is trying it out.
     var probingSince: MonotonicInstant?
+    /// Of the last failure that counted: while the record is open, why it is.
     var lastKind: FailureKind?
+    /// Until when the vendor wishes not to be asked (`Retry-After`); nil = it has named no time.
+    var wishedUntil: MonotonicInstant?
+    /// When it was last tried although it was open.
+    var lastResortAt: MonotonicInstant?
     var lastFailure = MonotonicInstant(nanoseconds: .min)
 
     /// A probe that never came back (which would be a bug elsewhere) does not keep the channel out for ever.
@@ -69,16 +74,14 @@ struct HealthEntry: Sendable {
         _ failure: UpstreamFailure, startedAt: MonotonicInstant, now: MonotonicInstant, settings: RoutingSettings,
         rng: inout SplitMix64
     ) {
-        lastKind = failure.kind
         defer { lastFailure = now }
         guard isNews(startedAt) else {
-            // One of many that were under way when the record opened: it does not count again, but a longer wish of the vendor does.
-            if let openUntil, failure.retryAfter != nil {
-                let wish = now.advanced(by: CoolDown.duration(failure, openings: 1, settings: settings, rng: &rng))
-                self.openUntil = max(openUntil, wish)
-            }
+            // One of many that were under way when the record opened: it does not count again, but a wish of the vendor
+            // does.
+            respect(failure, now: now, settings: settings, rng: &rng)
             return
         }
+        lastKind = failure.kind
         if openUntil == nil, lastFailure.nanoseconds == .min || lastFailure.duration(to: now) > CoolDown.seriesWindow {
             failuresInRow = 0
         }
@@ -87,12 +90,26 @@ struct HealthEntry: Sendable {
         openings += 1
         openedAt = now
         openUntil = now.advanced(by: CoolDown.duration(failure, openings: openings, settings: settings, rng: &rng))
+        if failure.retryAfter != nil { wishedUntil = openUntil }
+    }
+
+    /// An open record stays open at least as long as the vendor wishes, without its cool-down growing.
+    mutating func respect(
+        _ failure: UpstreamFailure, now: MonotonicInstant, settings: RoutingSettings, rng: inout SplitMix64
+    ) {
+        guard let openUntil, failure.retryAfter != nil else { return }
+        let wish = now.advanced(by: CoolDown.duration(failure, openings: 1, settings: settings, rng: &rng))
+        wishedUntil = max(wishedUntil ?? wish, wish)
+        guard wish > openUntil else { return }
+        self.openUntil = wish
+        lastKind = failure.kind
     }
 
     /// Content came: the record closes. Its past is forgotten only when an answer is complete.
     mutating func deliver(startedAt: MonotonicInstant) {
         guard isNews(startedAt), openUntil != nil else { return }
         openUntil = nil
+        wishedUntil = nil
         failuresInRow = 0
     }
 }

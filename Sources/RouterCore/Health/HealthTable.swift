@@ -115,19 +115,27 @@ public struct HealthTable: Sendable {
     // MARK: Events of attempts
 
     /// An attempt wants to start.
+    /// - Parameter asLastResort: nobody else is left, so a cool-down for a passing reason may be cut short.
     /// - Returns: the ticket to give back, or why the channel cannot be asked now.
     public mutating func began(
-        _ target: HealthTarget, channel: Channel, model: String? = nil, tokens: Int64 = 0, now: MonotonicInstant
+        _ target: HealthTarget, channel: Channel, model: String? = nil, tokens: Int64 = 0, now: MonotonicInstant,
+        asLastResort: Bool = false
     ) -> Result<AttemptTicket, DropReason> {
         var state = channels[channel.id] ?? fresh()
         if let reason = Self.closedReason(state.operatorSwitch) { return .failure(reason) }
-        var isProbe = false
         let scopes = entryCount == 0 ? [] : scopes(target)
-        for scope in scopes {
-            guard let entry = entry(scope), let until = entry.openUntil else { continue }
-            if now < until { return .failure(.coolingDown(until: until)) }
-            if entry.isProbing(now) { return .failure(.coolingDown(until: now)) }
-            isProbe = true
+        let closure = scopes.isEmpty ? nil : closure(scopes, now)
+        switch closure {
+        case nil: break
+        case .passing(let until, let place):
+            guard asLastResort else { return .failure(.coolingDown(until: until)) }
+            switch place {
+            case .now: break
+            case .from(let next): return .failure(.lastResortTaken(until: next))
+            case .taken: return .failure(.lastResortTaken(until: now))
+            }
+        case .limited(let until): return .failure(.rateLimited(until: until))
+        case .lasting(let until): return .failure(.coolingDown(until: until))
         }
         if let full = state.traffic.full(channel.limits, tokens: tokens, now: now) {
             return .failure(.limited(full.limit, until: full.until))
@@ -139,12 +147,18 @@ public struct HealthTable: Sendable {
             if rounds.count >= Self.maximumRounds { rounds = [:] }
             rounds[model ?? target.model, default: RoundRobin()].served(channel.id, weight: channel.weight)
         }
-        if isProbe {
-            for scope in scopes where entry(scope)?.openUntil != nil { change(scope) { $0.probingSince = now } }
+        var isProbe = false
+        for scope in scopes where entry(scope)?.openUntil != nil {
+            isProbe = true
+            change(scope) { entry in
+                entry.probingSince = now
+                if case .open = entry.state(now) { entry.lastResortAt = now }
+            }
         }
         return .success(
             AttemptTicket(
-                target: target, startedAt: now, isProbe: isProbe, tokens: tokens, born: state.born, generation: state.generation))
+                target: target, startedAt: now, isProbe: isProbe, isLastResort: closure != nil, tokens: tokens,
+                born: state.born, generation: state.generation))
     }
 
     static func closedReason(_ operatorSwitch: OperatorSwitch) -> DropReason? {
@@ -189,6 +203,7 @@ public struct HealthTable: Sendable {
         switch end {
         case .released: break
         case .completed: completed(ticket)
+        case .failed(let failure) where ticket.isLastResort: countLastResort(failure, ticket, now: now, rng: &rng)
         case .failed(let failure): count(failure, ticket.target, startedAt: ticket.startedAt, now: now, rng: &rng)
         }
     }
@@ -217,6 +232,16 @@ public struct HealthTable: Sendable {
         if entry.openUntil != before { revision &+= 1 }
         set(scope, entry)
         if entryCount > Self.maximumEntries { forget(now) }
+    }
+
+    /// Keeps a record open as long as the vendor wishes.
+    mutating func respect(
+        _ failure: UpstreamFailure, _ scope: HealthScope, now: MonotonicInstant, rng: inout SplitMix64
+    ) {
+        guard failure.retryAfter != nil, var entry = entry(scope) else { return }
+        entry.respect(failure, now: now, settings: settings, rng: &rng)
+        set(scope, entry)
+        revision &+= 1
     }
 
     /// The result of an active probe: one cheap call with one key.
@@ -262,7 +287,7 @@ public struct HealthTable: Sendable {
     // MARK: Records
 
     /// All records that bear on a target.
-    private func scopes(_ target: HealthTarget) -> [HealthScope] {
+    func scopes(_ target: HealthTarget) -> [HealthScope] {
         let channel = target.channelID
         var scopes = [
             HealthScope(channelID: channel, keyIndex: target.keyIndex, model: target.model),
@@ -275,7 +300,7 @@ public struct HealthTable: Sendable {
         return scopes
     }
 
-    private func entry(_ scope: HealthScope) -> HealthEntry? {
+    func entry(_ scope: HealthScope) -> HealthEntry? {
         let inner = Scope(keyIndex: scope.keyIndex, model: scope.model)
         if let id = scope.channelID { return channels[id]?.entries[inner] }
         return accounts[scope.account ?? ""]?[inner]
@@ -294,7 +319,7 @@ public struct HealthTable: Sendable {
         if old == nil { entryCount += 1 }
     }
 
-    private mutating func change(_ scope: HealthScope, _ body: (inout HealthEntry) -> Void) {
+    mutating func change(_ scope: HealthScope, _ body: (inout HealthEntry) -> Void) {
         guard var entry = entry(scope) else { return }
         body(&entry)
         set(scope, entry)
@@ -353,48 +378,6 @@ public struct HealthTable: Sendable {
         return state
     }
 
-    private func isProbing(_ target: HealthTarget, _ now: MonotonicInstant) -> Bool {
-        scopes(target).contains { entry($0)?.isProbing(now) == true }
-    }
-
-    enum Pick { case key(Int), cooling(until: MonotonicInstant), refused(until: MonotonicInstant) }
-
-    /// A key of the channel for this model, among those in health and those that may be tried again. Conversations keep to one key
-    /// where they can, because prompt caches belong to accounts; others rotate at random.
-    func pick(
-        _ channel: Channel, model: String, affinity: AffinityKey?, excluding tried: Set<Int> = [], now: MonotonicInstant,
-        rng: inout SplitMix64
-    ) -> Pick {
-        let count = channel.keys.count
-        if count <= 1, tried.isEmpty, channels[channel.id]?.entries.isEmpty ?? true, channel.account == nil {
-            return .key(count - 1)
-        }
-        var healthy: [Int] = []
-        var probing: [Int] = []
-        var soonest: MonotonicInstant?
-        var allRefused = true
-        for index in count == 0 ? -1..<0 : 0..<count where !tried.contains(index) {
-            let target = HealthTarget(channelID: channel.id, keyIndex: index, model: model, account: channel.account)
-            switch state(of: target, now: now) {
-            case .closed: healthy.append(index)
-            case .halfOpen where !isProbing(target, now): probing.append(index)
-            case .halfOpen: soonest = min(soonest ?? now, now)
-            case .open(let until): soonest = min(soonest ?? until, until)
-            }
-            if entry(HealthScope(channelID: channel.id, keyIndex: index))?.openUntil == nil { allRefused = false }
-        }
-        // Those whose cool-down is over take part, or a key that cooled once would never come back beside a healthy one; one probe at a time.
-        let choice = healthy + probing
-        if let affinity, choice.count > 1 {
-            let salt = AffinityKey(hash: affinity.hash ^ UInt64(bitPattern: channel.id))
-            let waits = choice.map { (key: $0, wait: Rendezvous.wait(salt, Int64($0))) }
-            if let best = waits.min(by: { $0.wait < $1.wait }) { return .key(best.key) }
-        }
-        if !choice.isEmpty { return .key(choice.count == 1 ? choice[0] : choice[Int(rng.below(UInt64(choice.count)))]) }
-        let until = soonest ?? now
-        return allRefused ? .refused(until: until) : .cooling(until: until)
-    }
-
     /// Nothing is held against anybody.
     var hasNoRecords: Bool { entryCount == 0 }
     /// Some channel is switched off by an operator.
@@ -420,7 +403,7 @@ public struct HealthTable: Sendable {
         func row(_ scope: HealthScope, _ entry: HealthEntry) -> HealthReportRow {
             HealthReportRow(
                 scope: scope, state: entry.state(now), consecutiveFailures: entry.failuresInRow, openings: entry.openings,
-                lastKind: entry.lastKind)
+                lastKind: entry.lastKind, isWished: entry.wishedUntil.map { $0 > now } ?? false)
         }
         let ofChannels = channels.flatMap { id, state in
             state.entries.map { row(HealthScope(channelID: id, keyIndex: $0.keyIndex, model: $0.model), $1) }
@@ -443,6 +426,7 @@ public struct HealthTable: Sendable {
         entry.failuresInRow = row.consecutiveFailures
         entry.openings = row.openings
         entry.openUntil = until
+        entry.wishedUntil = row.isWished ? until : nil
         entry.openedAt = now
         entry.lastKind = row.lastKind
         entry.lastFailure = now

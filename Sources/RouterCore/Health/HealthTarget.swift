@@ -49,16 +49,21 @@ public struct HealthReportRow: Sendable, Hashable {
     public var consecutiveFailures: Int
     /// How often in a row the record was opened; the exponent of the next cool-down.
     public var openings: Int
+    /// While the record is open: why it is.
     public var lastKind: FailureKind?
+    /// The vendor has named a time (`Retry-After`) that is not over yet.
+    public var isWished: Bool
 
     public init(
-        scope: HealthScope, state: HealthState, consecutiveFailures: Int, openings: Int = 0, lastKind: FailureKind? = nil
+        scope: HealthScope, state: HealthState, consecutiveFailures: Int, openings: Int = 0,
+        lastKind: FailureKind? = nil, isWished: Bool = false
     ) {
         self.scope = scope
         self.state = state
         self.consecutiveFailures = consecutiveFailures
         self.openings = openings
         self.lastKind = lastKind
+        self.isWished = isWished
     }
 }
 
@@ -76,8 +81,10 @@ public enum OperatorSwitch: String, Sendable, Hashable, CaseIterable {
 public struct AttemptTicket: Sendable, Hashable {
     public var target: HealthTarget
     public var startedAt: MonotonicInstant
-    /// It tries out a channel whose cool-down is over.
+    /// It tries out a channel whose cool-down is over, or one that still cools (``isLastResort``).
     public var isProbe: Bool
+    /// It asks a channel although it cools, because nobody else is left.
+    public var isLastResort: Bool
     /// Taken from the channel's tokens per minute.
     public var tokens: Int64
     /// Which channel of this id it was, and under which keys: verdicts on what has been replaced meanwhile do not count.

@@ -1,7 +1,10 @@
 /// Which candidate is tried when: failover as a pure state machine. The Server performs its steps, and the simulation in the tests
 /// performs the same ones in virtual time.
 ///
-/// - Each (channel, model) is tried once. After a refused key or a full quota a sibling key of the channel comes first.
+/// - Each (channel, model) is tried once. After a refused key or a full quota a sibling key of the channel comes first,
+///   after a kept connection that was dead the same key again on a new one.
+/// - When nobody is in health, those that cool for a passing reason are asked all the same, at the rate that their
+///   records allow.
 /// - When nobody is left, the best of those that failed may be asked once more after a short wait, if its failure allows that.
 /// - Attempts are bounded by number, by the deadline and by the retry budget.
 public struct AttemptSequence: Sendable {
@@ -32,7 +35,14 @@ public struct AttemptSequence: Sendable {
     private struct Failed: Sendable {
         var position: Int
         var keyIndex: Int
+        var isLastResort: Bool
         var failure: UpstreamFailure
+    }
+
+    private struct Current: Sendable {
+        var position: Int
+        var keyIndex: Int
+        var isLastResort: Bool
     }
 
     private let candidates: [RouteCandidate]
@@ -42,10 +52,18 @@ public struct AttemptSequence: Sendable {
     private var next = 0
     private var failures: [Failed] = []
     /// The attempt that is under way.
-    private var current: (position: Int, keyIndex: Int)?
+    private var current: Current?
     /// Asked a second time after a wait: the position, once the wait has been announced.
     private var again: Int?
     private var hasWaited = false
+    /// The next candidate to be asked although it cools.
+    private var nextResort = 0
+    /// Attempts at channels that were not in plain health: probes and last resorts.
+    private var resorts = 0
+    /// It has been waited for the next place among the last resorts.
+    private var hasWaitedForPlace = false
+    /// Why candidates could not be asked.
+    private var refusals: [DropReason] = []
     public private(set) var attempts = 0
 
     /// - Parameters:
@@ -61,11 +79,26 @@ public struct AttemptSequence: Sendable {
     /// Tells how the attempt under way failed. (One that succeeded ends the sequence; nothing is told.)
     public mutating func failed(_ failure: UpstreamFailure) {
         guard let current else { return }
-        failures.append(Failed(position: current.position, keyIndex: current.keyIndex, failure: failure))
+        failures.append(
+            Failed(
+                position: current.position, keyIndex: current.keyIndex, isLastResort: current.isLastResort,
+                failure: failure))
         self.current = nil
     }
 
     private var last: UpstreamFailure? { failures.last?.failure }
+
+    /// When no channel could be asked at all because vendors' rate limits close them: until when the first of them
+    /// does.
+    public var limitedUntil: MonotonicInstant? {
+        guard attempts == 0, !refusals.isEmpty else { return nil }
+        var soonest: MonotonicInstant?
+        for refusal in refusals {
+            guard case .rateLimited(let until) = refusal else { return nil }
+            soonest = min(soonest ?? until, until)
+        }
+        return soonest
+    }
 
     /// - Parameters:
     ///   - health: the attempt is begun there.
@@ -81,21 +114,72 @@ public struct AttemptSequence: Sendable {
         if let last {
             guard budget.take(now: now) else { return .stop(.outOfBudget(last)) }
         }
-        if let step = sibling(&health, now, &rng) ?? following(&health, now, &rng) ?? repeated(&health, now) { return step }
+        let usual = renewed(&health, now) ?? sibling(&health, now, &rng) ?? following(&health, now, &rng)
+        if let step = usual ?? repeated(&health, now) ?? lastResort(&health, now) { return step }
         if last != nil { budget.giveBack() }
         if let wait = waitBeforeRepeat(health, now, &rng) { return .wait(wait) }
         return .stop(.failed(last))
     }
 
     private mutating func begin(
-        _ position: Int, _ candidate: RouteCandidate, _ health: inout HealthTable, _ now: MonotonicInstant
+        _ position: Int, _ candidate: RouteCandidate, _ health: inout HealthTable, _ now: MonotonicInstant,
+        asLastResort: Bool = false
     ) -> Step? {
         let start = health.began(
-            candidate.target, channel: candidate.channel, model: candidate.model, tokens: tokens, now: now)
-        guard case .success(let ticket) = start else { return nil }
-        attempts += 1
-        current = (position, candidate.keyIndex)
-        return .attempt(position: position, candidate, ticket)
+            candidate.target, channel: candidate.channel, model: candidate.model, tokens: tokens, now: now,
+            asLastResort: asLastResort)
+        switch start {
+        case .failure(let reason):
+            refusals.append(reason)
+            return nil
+        case .success(let ticket):
+            attempts += 1
+            if ticket.isProbe { resorts += 1 }
+            current = Current(position: position, keyIndex: candidate.keyIndex, isLastResort: ticket.isLastResort)
+            return .attempt(position: position, candidate, ticket)
+        }
+    }
+
+    /// The same channel and key at once: its kept connection was dead, which says nothing of the vendor.
+    private mutating func renewed(_ health: inout HealthTable, _ now: MonotonicInstant) -> Step? {
+        guard let failed = failures.last, failed.failure.retry == .sameChannel else { return nil }
+        var candidate = candidates[failed.position]
+        candidate.keyIndex = failed.keyIndex
+        candidate.needsNewConnection = true
+        if failed.isLastResort { health.giveBackLastResort(candidate.target) }
+        return begin(failed.position, candidate, &health, now, asLastResort: failed.isLastResort)
+    }
+
+    /// Nobody is in health. Those that cool for a passing reason are asked all the same, in the order of the plan.
+    private mutating func lastResort(_ health: inout HealthTable, _ now: MonotonicInstant) -> Step? {
+        // A request that could ask somebody in plain health gets that one's failure.
+        guard attempts == resorts else { return nil }
+        var soonest: MonotonicInstant?
+        while nextResort < candidates.count {
+            let position = nextResort
+            nextResort += 1
+            var candidate = candidates[position]
+            if isPointless(candidate) { continue }
+            let resort = health.lastResort(candidate.channel, model: candidate.upstreamModel, now: now)
+            guard case .key(let key, _, let from) = resort else {
+                // Its cool-down may have ended during the wait.
+                guard hasWaitedForPlace, case .none = resort else { continue }
+                if let step = begin(position, candidate, &health, now) { return step }
+                continue
+            }
+            if let from {
+                soonest = min(soonest ?? from, from)
+                continue
+            }
+            candidate.keyIndex = key
+            if let step = begin(position, candidate, &health, now, asLastResort: true) { return step }
+        }
+        // The next place is a moment away, and then it is tried for once: so that a client that asks again at once is
+        // served.
+        guard let soonest, attempts == 0, !hasWaitedForPlace, soonest < deadline else { return nil }
+        hasWaitedForPlace = true
+        nextResort = 0
+        return .wait(now.duration(to: soonest))
     }
 
     /// Another key of the channel that has just failed.
@@ -137,6 +221,8 @@ public struct AttemptSequence: Sendable {
 
     private func isPointless(_ candidate: RouteCandidate) -> Bool {
         failures.contains { failed in
+            // A dead kept connection says nothing of the vendor.
+            if failed.failure.retry == .sameChannel { return false }
             let other = candidates[failed.position]
             // A request that a model cannot take is no better taken by the same model elsewhere.
             if failed.failure.retry == .otherModel, other.model == candidate.model { return true }
@@ -172,7 +258,10 @@ public struct AttemptSequence: Sendable {
         again = nil
         // With the key that failed: its siblings had their turn.
         var candidate = candidates[position]
-        if let key = failures.last(where: { $0.position == position })?.keyIndex { candidate.keyIndex = key }
+        if let failed = failures.last(where: { $0.position == position }) {
+            candidate.keyIndex = failed.keyIndex
+            candidate.needsNewConnection = failed.failure.retry == .sameChannel
+        }
         return begin(position, candidate, &health, now)
     }
 }

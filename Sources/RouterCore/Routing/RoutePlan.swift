@@ -62,6 +62,8 @@ public struct RouteCandidate: Sendable, Hashable {
     public var upstreamModel: String
     /// Of the gateway, the model, the channel and the channel's model, the later over the earlier.
     public var timeouts: AttemptTimeouts
+    /// The call must not travel on a connection that was kept from an earlier one.
+    public var needsNewConnection = false
 
     public init(
         channel: SharedChannel, keyIndex: Int, model: String, upstreamModel: String,
@@ -96,6 +98,10 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     /// nil: until one of the requests under way ends.
     case limited(ChannelLimit, until: MonotonicInstant?)
     case coolingDown(until: MonotonicInstant)
+    /// It cools and may be asked all the same, but somebody is doing so, or has a moment ago.
+    case lastResortTaken(until: MonotonicInstant)
+    /// By the vendor, for all keys that it does not refuse.
+    case rateLimited(until: MonotonicInstant)
     case allKeysRefused(until: MonotonicInstant)
 
     public var description: String {
@@ -112,6 +118,8 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
         case .aboveMaxPrice: "dearer than the client's provider.max_price"
         case .limited(let limit, _): "its limit \(limit.rawValue) is reached"
         case .coolingDown: "cooling down after failures"
+        case .lastResortTaken: "cooling down after failures, and being tried at the moment"
+        case .rateLimited: "rate limited by the vendor"
         case .allKeysRefused: "all keys are refused by the vendor"
         }
     }
@@ -120,7 +128,9 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     public var until: MonotonicInstant? {
         switch self {
         case .limited(_, let until): until
-        case .coolingDown(let until), .allKeysRefused(let until): until
+        case .coolingDown(let until), .lastResortTaken(let until), .rateLimited(let until),
+            .allKeysRefused(let until):
+            until
         default: nil
         }
     }
@@ -136,7 +146,10 @@ public struct DroppedChannel: Sendable, Hashable {
 public struct RoutePlan: Sendable {
     public var candidates: [RouteCandidate]
     public var dropped: [DroppedChannel]
-    /// When nothing is left because of cool-downs or limits: how long until the first ends.
+    /// Nobody is in health: the candidates cool for passing reasons, and the one whose cool-down ends first comes
+    /// first.
+    public var isLastResort: Bool
+    /// When nothing is left because of cool-downs or limits: how long until the first ends, at least a second.
     public var retryAfter: Duration?
     /// Some channel names the model, whatever its state.
     public var isModelKnown: Bool

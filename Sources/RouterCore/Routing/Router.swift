@@ -6,6 +6,7 @@
 /// 3. Within a priority by the conversation (affinity) or by strategy; the further channels of a priority come before the next priority.
 /// 4. Channels of weight 0 come behind everything else: "only when nothing else is left".
 /// 5. The client's `provider.order` goes first, without fallbacks when it says so.
+/// 6. When nobody is left: those that cool for a passing reason (``lastResorts``).
 ///
 /// A channel appears at most once.
 public enum Router {
@@ -30,11 +31,10 @@ public enum Router {
         let affinity = policy.affinity == .off || query.preferences?.sort != nil ? nil : query.affinity
         var usable: [Peer] = []
         usable.reserveCapacity(serving.count)
+        var cooling: [Peer] = []
         var dropped: [DroppedChannel] = []
-        var soonest: MonotonicInstant?
         func drop(_ index: Int, _ reason: DropReason) {
             dropped.append(DroppedChannel(channelID: table.channels[index].id, name: table.channels[index].name, reason: reason))
-            if let until = reason.until { soonest = min(soonest ?? until, until) }
         }
         var filter = Filter(query: query, table: table, health: health, now: now, facts: facts)
         for (place, entry) in serving.enumerated() {
@@ -43,19 +43,21 @@ public enum Router {
                 continue
             }
             let light = table.lights[entry.channel]
-            func keep(_ key: Int) {
-                usable.append(
-                    Peer(
-                        index: entry.channel, keyIndex: key, place: place, id: light.id, weight: light.weight,
-                        priority: light.priority))
+            func peer(_ key: Int) -> Peer {
+                Peer(
+                    index: entry.channel, keyIndex: key, place: place, id: light.id, weight: light.weight,
+                    priority: light.priority)
             }
             if light.keys <= 1, health.hasNoRecords {
-                keep(light.keys - 1)
+                usable.append(peer(light.keys - 1))
                 continue
             }
             switch health.pick(table.channels[entry.channel], model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
-            case .key(let key): keep(key)
-            case .cooling(let until): drop(entry.channel, .coolingDown(until: until))
+            case .key(let key): usable.append(peer(key))
+            case .cooling(let until):
+                cooling.append(peer(-1))
+                drop(entry.channel, .coolingDown(until: until))
+            case .limited(let until): drop(entry.channel, .rateLimited(until: until))
             case .refused(let until): drop(entry.channel, .allKeysRefused(until: until))
             }
         }
@@ -66,11 +68,46 @@ public enum Router {
         if let preferences = query.preferences {
             peers = respect(preferences, peers, table, facts) { drop($0.index, .fallbackNotAllowed) }
         }
+        let isLastResort = peers.isEmpty && !cooling.isEmpty
+        if isLastResort {
+            peers = lastResorts(cooling, serving, table, health, now, &dropped)
+            if let preferences = query.preferences {
+                peers = respect(preferences, peers, table, facts) { drop($0.index, .fallbackNotAllowed) }
+            }
+        }
         if query.explainsAll { dropped += others(table, serving) }
+        let soonest = peers.isEmpty ? dropped.compactMap(\.reason.until).min() : nil
         return RoutePlan(
             candidates: peers.prefix(query.limit).map { candidate($0, serving[$0.place], query, policy, table) }, dropped: dropped,
-            retryAfter: peers.isEmpty ? soonest.map { max(now.duration(to: $0), .seconds(1)) } : nil,
+            isLastResort: isLastResort && !peers.isEmpty,
+            retryAfter: soonest.map { max(now.duration(to: $0), .seconds(1)) },
             isModelKnown: !serving.isEmpty, policy: policy, usedAffinity: affinity != nil)
+    }
+
+    /// Among channels that cool, those that may be asked all the same: the one whose cool-down ends first first,
+    /// channels of weight 0 behind all others. They are no longer among the dropped; those whose tries are taken at the
+    /// moment are, and say so.
+    private static func lastResorts(
+        _ cooling: [Peer], _ serving: [RouteTable.Serving], _ table: RouteTable, _ health: HealthTable,
+        _ now: MonotonicInstant, _ dropped: inout [DroppedChannel]
+    ) -> [Peer] {
+        var found: [(peer: Peer, until: MonotonicInstant)] = []
+        for peer in cooling {
+            let place = dropped.firstIndex { $0.channelID == peer.id }
+            switch health.lastResort(table.channels[peer.index], model: serving[peer.place].upstream, now: now) {
+            case .none: break
+            case .taken: if let place { dropped[place].reason = .lastResortTaken(until: now) }
+            case .key(let key, let until, _):
+                var peer = peer
+                peer.keyIndex = key
+                found.append((peer, until))
+                if let place { dropped.remove(at: place) }
+            }
+        }
+        func rank(_ one: (peer: Peer, until: MonotonicInstant)) -> (Int, Int64, Int, Int64) {
+            (one.peer.weight == 0 ? 1 : 0, one.until.nanoseconds, -one.peer.priority, one.peer.id)
+        }
+        return found.sorted { rank($0) < rank($1) }.map(\.peer)
     }
 
     private static func candidate(

@@ -39,6 +39,13 @@ enum RouteHandlers {
         }
     }
 
+    private static func cooling(
+        _ candidate: RouteCandidate, _ now: MonotonicInstant, _ services: GatewayServices
+    ) -> JSONValue {
+        guard case .open(let until) = services.health.state(of: candidate.target) else { return .null }
+        return .integer(max(Int64(now.duration(to: until) / .milliseconds(1)), 0))
+    }
+
     private static func json(_ query: RouteQuery, _ plan: RoutePlan, _ services: GatewayServices) -> JSONValue {
         let now = services.clock.monotonic
         let candidates = plan.candidates.enumerated().map { index, candidate -> JSONValue in
@@ -49,6 +56,7 @@ enum RouteHandlers {
                 .init("priority", .integer(candidate.channel.priority)), .init("weight", .integer(candidate.channel.weight)),
                 .init("in_flight", .integer(services.health.inFlight(candidate.channel.id))),
                 .init("is_tried", .boolean(index < plan.policy.maxAttempts)),
+                .init("cooling_for_ms", plan.isLastResort ? cooling(candidate, now, services) : .null),
             ])
         }
         let dropped = plan.dropped.map { drop -> JSONValue in
@@ -64,7 +72,7 @@ enum RouteHandlers {
             .init("strategy", .string((query.preferences?.sort ?? plan.policy.strategy).rawValue)),
             .init("affinity", .string(plan.policy.affinity.rawValue)), .init("by_session", .boolean(plan.usedAffinity)),
             .init("max_attempts", .integer(plan.policy.maxAttempts)), .init("candidates", .array(candidates)),
-            .init("dropped", .array(dropped)),
+            .init("is_last_resort", .boolean(plan.isLastResort)), .init("dropped", .array(dropped)),
             .init("retry_after_ms", plan.retryAfter.map { .integer(Int64($0 / .milliseconds(1))) } ?? .null),
         ])
     }

@@ -34,14 +34,15 @@ struct Attempt: Sendable {
                 switch await one.run() {
                 case .failed(let failure):
                     settle.fail(failure)
-                    log(failure, candidate)
+                    log(failure, candidate, ticket)
                     sequence.failed(failure)
                 case let answer:
-                    services.metrics.attempt(channelID: route.channel.id, result: "ok")
+                    services.metrics.attempt(
+                        channelID: route.channel.id, result: "ok", isLastResort: ticket.isLastResort)
                     return answer
                 }
             case .wait(let duration): await wait(duration, settle)
-            case .stop(let stop): return .failed(failure(stop))
+            case .stop(let stop): return .failed(failure(stop, sequence))
             }
         }
     }
@@ -56,16 +57,22 @@ struct Attempt: Sendable {
         }
     }
 
-    private func failure(_ stop: AttemptSequence.Stop) -> UpstreamFailure {
+    private func failure(_ stop: AttemptSequence.Stop, _ sequence: AttemptSequence) -> UpstreamFailure {
         if case .outOfBudget = stop {
             services.logger.warning(
                 "no retry: the retry budget is used up", metadata: ["request_id": "\(admission.accepted.requestID)"])
         }
-        return stop.failure ?? .nothingTried
+        if let failure = stop.failure { return failure }
+        guard let until = sequence.limitedUntil else { return .nothingTried }
+        var limited = UpstreamFailure.nothingTried
+        limited.kind = .rateLimit
+        limited.retryAfter = max(services.clock.monotonic.duration(to: until), .seconds(1))
+        return limited
     }
 
-    private func log(_ failure: UpstreamFailure, _ candidate: PricedCandidate) {
-        services.metrics.attempt(channelID: candidate.route.channel.id, result: failure.kind.rawValue)
+    private func log(_ failure: UpstreamFailure, _ candidate: PricedCandidate, _ ticket: AttemptTicket) {
+        services.metrics.attempt(
+            channelID: candidate.route.channel.id, result: failure.kind.rawValue, isLastResort: ticket.isLastResort)
         services.logger.info(
             "attempt failed",
             metadata: [
@@ -78,5 +85,6 @@ struct Attempt: Sendable {
 extension UpstreamFailure {
     static let clientGone = UpstreamFailure(source: .downstream, kind: .cancelled, retry: .no, detail: "the client left")
     static let nothingTried = UpstreamFailure(
-        source: .gateway, kind: .overloaded, retry: .no, detail: "no candidate could be tried in time")
+        source: .gateway, kind: .overloaded, retry: .no, retryAfter: .seconds(1),
+        detail: "no candidate could be tried at the moment")
 }

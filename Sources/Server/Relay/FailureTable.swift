@@ -6,13 +6,14 @@ import RouterCore
 enum FailureTable {
     static var markdown: String {
         var lines = [
-            "| failure | seen as | next | same channel again, if nobody is left | cools | after | for | client sees, if nobody is left |",
-            "|---|---|---|---|---|---|---|---|",
+            "| failure | seen as | next | same channel again, if nobody is left | cools | after | for "
+                + "| asked while it cools, if nobody is well | client sees, if nobody is left |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for kind in FailureKind.allCases {
             let cells = [
                 "`\(kind.rawValue)`", seenAs(kind), next(kind), kind.mayRetrySame ? "once, after a short wait" : "no", cools(kind),
-                after(kind), howLong(kind), clientSees(kind),
+                after(kind), howLong(kind), whileCooling(kind), clientSees(kind),
             ]
             lines.append("| " + cells.joined(separator: " | ") + " |")
         }
@@ -22,7 +23,8 @@ enum FailureTable {
     private static func seenAs(_ kind: FailureKind) -> String {
         switch kind {
         case .connect: "name look-up, TCP, TLS or proxy failed, connect timeout"
-        case .connectionReset: "reset or closed before the response head"
+        case .connectionReset:
+            "reset or closed before the response head (on a new connection; for a kept one, see above)"
         case .timeout: "no head, no content or no event in time; 408, 504, 524"
         case .rateLimit: "429"
         case .server: "other 5xx, 409, 425, an error inside a 200"
@@ -47,6 +49,7 @@ enum FailureTable {
         case .otherModel: "the client's other `models`"
         case .otherChannel: "the next channel"
         case .otherKey: "another key of the channel, else the next channel"
+        case .sameChannel: "the same channel, on a new connection"
         }
     }
 
@@ -72,6 +75,13 @@ enum FailureTable {
     private static func howLong(_ kind: FailureKind) -> String {
         guard kind.blame != .nobody else { return "—" }
         return CoolDown.isSlow(kind) ? "`cooldown.max`" : "`Retry-After`, else `cooldown.base`, doubled each time up to `cooldown.max`"
+    }
+
+    private static func whileCooling(_ kind: FailureKind) -> String {
+        guard kind.blame != .nobody else { return "—" }
+        guard kind.isPassing else { return "no" }
+        let perSecond = Int(Duration.seconds(1) / CoolDown.lastResortInterval)
+        return "one at a time, \(perSecond) a second; not before a `Retry-After`"
     }
 
     private static func clientSees(_ kind: FailureKind) -> String {

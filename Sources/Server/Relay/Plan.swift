@@ -43,6 +43,7 @@ struct Plan: Sendable {
         let metering = accepted.snapshot.configuration.metering
         let tokens = envelope.prompt.tokens + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
         var candidates: [RouteCandidate] = []
+        var lastResorts: [RouteCandidate] = []
         var first: RoutePlan?
         for model in models {
             let policy = routes.settings.policy(for: model)
@@ -52,9 +53,11 @@ struct Plan: Sendable {
             query.affinity = affinity(accepted, envelope, policy)
             let plan = services.health.plan(query, routes, facts)
             if first == nil { first = plan }
-            candidates += plan.candidates
+            if plan.isLastResort { lastResorts += plan.candidates } else { candidates += plan.candidates }
         }
         guard let first else { throw APIError.modelNotFound(envelope.model) }
+        // A channel that cools is asked when the client's other models have none in health either.
+        if candidates.isEmpty { candidates = lastResorts }
         if candidates.isEmpty { throw refusal(first, envelope.model, accepted.endpoint) }
         return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens)
     }
@@ -94,6 +97,12 @@ struct Plan: Sendable {
         }
         let isFull = reasons.contains { if case .limited = $0 { true } else { false } }
         if let wait = plan.retryAfter, !isFull {
+            if isRateLimited(reasons) {
+                return .upstream(
+                    status: .tooManyRequests,
+                    message: "every channel for model '\(model)' is rate limited by its vendor; try again later",
+                    retryAfter: wait)
+            }
             return .upstream(
                 status: .serviceUnavailable,
                 message: "every channel for model '\(model)' is cooling down after failures; try again later",
@@ -114,5 +123,19 @@ struct Plan: Sendable {
         return .upstream(
             status: .serviceUnavailable, message: "no channel for model '\(model)' is available at the moment",
             retryAfter: nil)
+    }
+
+    /// What closes the model is rate limits of vendors; channels whose keys are all refused would not help, whenever
+    /// they come back.
+    private func isRateLimited(_ reasons: [DropReason]) -> Bool {
+        var isLimited = false
+        for reason in reasons {
+            switch reason {
+            case .rateLimited: isLimited = true
+            case .coolingDown, .lastResortTaken: return false
+            default: break
+            }
+        }
+        return isLimited
     }
 }

@@ -7,6 +7,7 @@ public final class GatewayMetrics: Sendable {
     private struct State {
         var requests: [Labels: Int64] = [:]
         var attempts: [Labels: Int64] = [:]
+        var lastResorts: [Labels: Int64] = [:]
         var probes: [Labels: Int64] = [:]
         var outcomes: [Labels: Int64] = [:]
         var chargedNanos: Int128 = 0
@@ -41,8 +42,11 @@ public final class GatewayMetrics: Sendable {
         state.withLock { $0.requests[Labels(route, Int64(status)), default: 0] += 1 }
     }
 
-    func attempt(channelID: Int64, result: String) {
-        state.withLock { $0.attempts[Labels(result, channelID), default: 0] += 1 }
+    func attempt(channelID: Int64, result: String, isLastResort: Bool = false) {
+        state.withLock { state in
+            state.attempts[Labels(result, channelID), default: 0] += 1
+            if isLastResort { state.lastResorts[Labels(result, channelID), default: 0] += 1 }
+        }
     }
 
     func probe(channelID: Int64, result: String) {
@@ -106,6 +110,11 @@ public final class GatewayMetrics: Sendable {
         counter("apirouter_attempts_total", "Upstream attempts by channel and result.", state.attempts) {
             "channel=\"\($0.number)\",result=\"\($0.name)\""
         }
+        counter(
+            "apirouter_last_resorts_total",
+            "Those of the attempts that asked a channel although it cooled, because nobody else was left.",
+            state.lastResorts
+        ) { "channel=\"\($0.number)\",result=\"\($0.name)\"" }
         counter("apirouter_probes_total", "Active probes by channel and result.", state.probes) {
             "channel=\"\($0.number)\",result=\"\($0.name)\""
         }

@@ -70,6 +70,10 @@ public final class HealthRegistry: Sendable {
     func prove(_ target: HealthTarget) { state.withLock { $0.table.prove(target) } }
 
     func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { state.withLock { $0.table.operatorSwitch(channelID) } }
+    func state(of target: HealthTarget) -> HealthState {
+        let now = clock.monotonic
+        return state.withLock { $0.table.state(of: target, now: now) }
+    }
     func inFlight(_ channelID: Int64) -> Int64 { state.withLock { $0.table.inFlight(channelID) } }
     var refusedRetries: Int64 { state.withLock { $0.budget.refusals } }
 
@@ -100,7 +104,8 @@ public final class HealthRegistry: Sendable {
         let report = state.withLock { $0.table.report(now: now) }
         return report.filter { $0.state != .closed }.prefix(Self.maximumRows).map { row in
             var stored = ChannelHealthRow(
-                scope: row.scope, state: .closed, kind: row.lastKind, failures: row.consecutiveFailures, openings: row.openings)
+                scope: row.scope, state: .closed, kind: row.lastKind, failures: row.consecutiveFailures,
+                openings: row.openings, isWished: row.isWished)
             switch row.state {
             case .closed: break
             case .halfOpen: stored.state = .halfOpen
@@ -126,7 +131,7 @@ public final class HealthRegistry: Sendable {
             let instant = now.advanced(by: .seconds(min(until - unix, 86_400)))
             let report = HealthReportRow(
                 scope: row.scope, state: .open(until: instant), consecutiveFailures: row.failures, openings: row.openings,
-                lastKind: row.kind)
+                lastKind: row.kind, isWished: row.isWished)
             state.withLock { $0.table.restore(report, now: now) }
         }
     }

@@ -64,7 +64,7 @@ extension PostgresStore {
                     """,
                     [
                         row.scope.channelID ?? 0, row.scope.account ?? "", row.scope.keyIndex ?? -2, row.scope.model ?? "",
-                        row.state.rawValue, row.kind?.rawValue, row.openUntil, row.failures, row.openings, now,
+                        row.state.rawValue, row.storedKind, row.openUntil, row.failures, row.openings, now,
                     ])
             }
         }

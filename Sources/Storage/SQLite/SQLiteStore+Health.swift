@@ -14,7 +14,7 @@ extension SQLiteStore {
             for row in rows {
                 try insert.execute(arguments: [
                     row.scope.channelID ?? 0, row.scope.account ?? "", row.scope.keyIndex ?? -2, row.scope.model ?? "",
-                    row.state.rawValue, row.kind?.rawValue, row.openUntil, row.failures, row.openings, now,
+                    row.state.rawValue, row.storedKind, row.openUntil, row.failures, row.openings, now,
                 ])
             }
         }
