@@ -8,6 +8,7 @@
 // curl_easy_setopt and friends are variadic, which Swift cannot call: one typed wrapper per kind of argument.
 
 typedef size_t (*apir_data_callback)(char *data, size_t size, size_t count, void *context);
+typedef int (*apir_request_callback)(void *context, char *address, char *own_address, int port, int own_port);
 typedef int (*apir_socket_callback)(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context);
 typedef int (*apir_timer_callback)(CURLM *multi, long timeout_ms, void *context);
 
@@ -28,6 +29,10 @@ static inline CURLcode apir_easy_set_list(CURL *easy, CURLoption option, struct 
 }
 static inline CURLcode apir_easy_set_data_callback(CURL *easy, CURLoption option, apir_data_callback callback) {
     return curl_easy_setopt(easy, option, callback);
+}
+// Called before each time that a request is sent, on whatever connection; libcurl has it since 7.80.
+static inline CURLcode apir_easy_set_request_callback(CURL *easy, apir_request_callback callback) {
+    return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, callback);
 }
 static inline CURLcode apir_easy_get_long(CURL *easy, CURLINFO info, long *value) {
     return curl_easy_getinfo(easy, info, value);

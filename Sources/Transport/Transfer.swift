@@ -10,6 +10,11 @@ protocol TransferDriver: AnyObject, Sendable {
     func cancel(_ transfer: Transfer)
 }
 
+extension UpstreamRequest {
+    /// Asks and changes nothing, so it may be sent twice.
+    var isRepeatable: Bool { method == .get || method == .head }
+}
+
 /// One call on its way: what the I/O thread and the asking task share, behind one lock. Continuations are resumed outside of it.
 final class Transfer: Sendable {
     let request: UpstreamRequest

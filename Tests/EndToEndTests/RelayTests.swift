@@ -65,7 +65,9 @@ import Testing
                         log = try await world.admin.get("/api/log")
                         return log["data"]?["total"]?.integerValue == expected
                     }
-                    #expect(log["data"]?["items"]?.arrayValue?.first?["attempts"]?.integerValue == 2, "\(fault): \(log.text)")
+                    // A kept connection that breaks is an attempt of its own.
+                    let attempts = log["data"]?["items"]?.arrayValue?.first?["attempts"]?.integerValue ?? 0
+                    #expect(attempts == 2 || (attempts == 3 && fault.hasSuffix("before_head")), "\(fault): \(log.text)")
                 }
             }
         }

@@ -3,6 +3,7 @@ import HTTPTypes
 import NIOCore
 import NIOPosix
 import RouterCore
+import Synchronization
 import Testing
 
 @testable import Transport
@@ -333,6 +334,94 @@ extension CurlTransport: Stoppable {}
             #expect(await kind { _ = try await get(transport, "https://localhost:\(port)/") } == .tls)
         }
         await trusting.shutdown()
+    }
+
+    // MARK: Kept connections
+
+    private func post(
+        _ transport: any UpstreamTransport, _ url: String, proxy: String? = nil, needsNewConnection: Bool = false, size: Int = 2
+    ) async throws -> String {
+        let body = ByteBuffer(string: "{" + String(repeating: " ", count: size - 2) + "}")
+        let options = TransportOptions(proxy: proxy.map { Secret($0) }, needsNewConnection: needsNewConnection)
+        let response = try await transport.send(
+            UpstreamRequest(url: url, body: body), options: options, cancellation: UpstreamCancellation())
+        var whole = ByteBuffer()
+        while let bytes = try await response.body.next() { whole.writeImmutableBuffer(bytes) }
+        return String(buffer: whole)
+    }
+
+    /// Answers each first request of a connection, and does this with the second.
+    private func answeringOnce(then end: @escaping @Sendable (any NIOCore.Channel) -> Void) async throws -> RawServer {
+        // Kept, so that no later channel gets the address of an earlier one.
+        let seen = Mutex<[ObjectIdentifier: any NIOCore.Channel]>([:])
+        return try await RawServer.start { channel, _ in
+            let isFirst = seen.withLock { $0.updateValue(channel, forKey: ObjectIdentifier(channel)) == nil }
+            if isFirst { channel.writeAndFlush(ByteBuffer(string: Self.hello), promise: nil) } else { end(channel) }
+        }
+    }
+
+    private func posts(_ server: RawServer) -> Int { server.received.split(separator: "POST ", omittingEmptySubsequences: false).count - 1 }
+
+    @Test(arguments: [(Way.loop, false), (.curl, false), (.curl, true)])
+    func `audit 11: a request that a kept connection took with it is not sent again in silence`(way: Way, throughProxy: Bool) async throws {
+        let server = try await answeringOnce { $0.close(promise: nil) }
+        try await withTransport(way) { transport in
+            let proxy = throughProxy ? "http://127.0.0.1:\(server.port)" : nil
+            #expect(try await post(transport, server.url, proxy: proxy) == "hello")
+            do {
+                _ = try await post(transport, server.url, proxy: proxy)
+                #expect(Bool(false), "it was answered")
+            } catch let failure as TransportFailure {
+                #expect(failure.kind == .closedBeforeHead && failure.wasKept, "\(failure)")
+            }
+            #expect(posts(server) == 2, "the vendor has it once")
+            // Asked for, it goes out again, and not on another kept connection.
+            #expect(try await post(transport, server.url, proxy: proxy) == "hello")
+            #expect(try await post(transport, server.url, proxy: proxy, needsNewConnection: true) == "hello")
+            #expect(posts(server) == 4)
+            try await wait { transport.statistics.openTransfers == 0 }
+        }
+        try await server.stop()
+    }
+
+    @Test(arguments: Way.allCases) func `audit 11: what only asks is asked again at will, and a connection found closed costs nothing`(way: Way) async throws {
+        let server = try await answeringOnce { $0.close(promise: nil) }
+        let closing = try await RawServer.start { channel, _ in
+            channel.writeAndFlush(ByteBuffer(string: Self.hello)).whenComplete { _ in channel.close(promise: nil) }
+        }
+        try await withTransport(way) { transport in
+            for _ in 0..<6 {
+                let body = try await get(transport, server.url).1
+                #expect(body == "hello")
+            }
+            for number in 1...6 {
+                let body = try await post(transport, closing.url)
+                #expect(body == "hello" && posts(closing) == number)
+                try await wait { closing.open == 0 }
+            }
+        }
+        try await server.stop()
+        try await closing.stop()
+    }
+
+    @Test(arguments: Way.allCases) func `audit 11: a new connection that is closed is no kept one, nor is one with a part of an answer`(way: Way) async throws {
+        let closing = try await RawServer.start { channel, _ in channel.close(promise: nil) }
+        let partly = try await answeringOnce { channel in
+            channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nX-A: 1\r\n")).whenComplete { _ in channel.close(promise: nil) }
+        }
+        try await withTransport(way) { transport in
+            for server in [closing, partly] {
+                do {
+                    for _ in 0..<2 { _ = try await post(transport, server.url) }
+                    #expect(Bool(false), "it was answered")
+                } catch let failure as TransportFailure {
+                    #expect(failure.kind == .closedBeforeHead && !failure.wasKept, "\(failure)")
+                }
+            }
+            #expect(posts(closing) == 1 && posts(partly) == 2)
+        }
+        try await closing.stop()
+        try await partly.stop()
     }
 
     private func descriptors() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }

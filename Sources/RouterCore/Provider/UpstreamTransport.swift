@@ -24,11 +24,14 @@ public struct TransportOptions: Sendable {
     public var maxHeaderBytes: Int
     /// When this many received bytes wait unread, the transfer is paused until the reader has caught up.
     public var maxBufferedBytes: Int
+    /// The call must not travel on a connection that was kept from an earlier one.
+    public var needsNewConnection: Bool
 
     public init(
         timeouts: AttemptTimeouts = AttemptTimeouts(), proxy: Secret? = nil,
-        maxHeaderBytes: Int = 64 * 1024, maxBufferedBytes: Int = 256 * 1024
+        maxHeaderBytes: Int = 64 * 1024, maxBufferedBytes: Int = 256 * 1024, needsNewConnection: Bool = false
     ) {
+        self.needsNewConnection = needsNewConnection
         self.timeouts = timeouts
         self.proxy = proxy
         self.maxHeaderBytes = maxHeaderBytes
@@ -118,11 +121,17 @@ public struct TransportFailure: Error, Sendable, Hashable {
         case other
     }
     public var kind: Kind
+    /// Only with `.closedBeforeHead`: the request had been written to a connection that was kept from an earlier call,
+    /// and the peer closed it without a byte of an answer. It may have closed before it read the request, or have
+    /// worked on it and billed it; nobody can tell. A request of which a part was never handed to the system is sent
+    /// again by the transport itself and does not fail with this.
+    public var wasKept: Bool
     /// For our log: libcurl's words, without credentials. Never shown to a client.
     public var detail: String
 
-    public init(_ kind: Kind, _ detail: String = "") {
+    public init(_ kind: Kind, _ detail: String = "", wasKept: Bool = false) {
         self.kind = kind
+        self.wasKept = wasKept
         self.detail = detail
     }
 }

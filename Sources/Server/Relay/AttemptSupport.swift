@@ -66,6 +66,12 @@ extension UpstreamFailure {
         case .other: kind = .server
         }
         self.init(kind: kind, detail: "\(failure.kind.rawValue): \(failure.detail)")
+        // A kept connection that is dead says nothing of the vendor's health; the request may have been read, so this
+        // counts as an attempt.
+        if failure.wasKept {
+            source = .gateway
+            retry = .sameChannel
+        }
     }
 }
 

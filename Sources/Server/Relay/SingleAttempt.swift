@@ -120,7 +120,9 @@ struct SingleAttempt: Sendable {
         var timeouts = candidate.route.timeouts
         timeouts.total = min(timeouts.total, remaining)
         timeouts.firstByte = min(timeouts.firstByte, remaining)
-        let options = TransportOptions(timeouts: timeouts, proxy: candidate.route.channel.proxy)
+        let options = TransportOptions(
+            timeouts: timeouts, proxy: candidate.route.channel.proxy,
+            needsNewConnection: candidate.route.needsNewConnection)
         let start = services.clock.monotonic
         defer { waited(since: start) }
         do throws(TransportFailure) {

@@ -137,8 +137,9 @@ struct ChannelTester {
     private func send(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
         let timeouts = AttemptTimeouts(firstByte: Self.limit, firstContent: Self.limit, idle: Self.limit, total: Self.limit)
         do throws(TransportFailure) {
-            return try await services.transport.send(
-                request, options: TransportOptions(timeouts: timeouts, proxy: channel.proxy), cancellation: UpstreamCancellation())
+            // A kept connection may be dead without the channel being so.
+            let options = TransportOptions(timeouts: timeouts, proxy: channel.proxy, needsNewConnection: true)
+            return try await services.transport.send(request, options: options, cancellation: UpstreamCancellation())
         } catch {
             throw UpstreamFailure(transport: error)
         }

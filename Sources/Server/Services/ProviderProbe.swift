@@ -129,7 +129,7 @@ public struct ProviderProbe: Sendable {
                 request,
                 options: TransportOptions(
                     timeouts: AttemptTimeouts(firstByte: Self.limit, firstContent: Self.limit, idle: Self.limit, total: Self.limit),
-                    proxy: channel.proxy), cancellation: UpstreamCancellation())
+                    proxy: channel.proxy, needsNewConnection: true), cancellation: UpstreamCancellation())
             var bytes = ByteBuffer()
             while bytes.readableBytes < 4 << 20, let chunk = try await response.body.next() { bytes.writeImmutableBuffer(chunk) }
             result = read(response.head, bytes, call)

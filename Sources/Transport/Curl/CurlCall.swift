@@ -17,6 +17,8 @@ final class CurlCall {
     private var headerBytes = 0
     private var headerLines: [String] = []
     private var failureInCallback: TransportFailure?
+    /// libcurl has begun to send the request.
+    private var hasBegun = false
     private var list: UnsafeMutablePointer<curl_slist>?
     /// Keeps the request body's storage alive and at its place while libcurl reads it.
     private var body: ByteBuffer?
@@ -76,6 +78,13 @@ final class CurlCall {
             return call.bytes(UnsafeRawBufferPointer(start: data, count: size * count))
         })
         check(apir_easy_set_pointer(handle, CURLOPT_WRITEDATA, context))
+        check(apir_easy_set_request_callback(handle) { context, _, _, _, _ in
+            // SAFETY: as above.
+            let maySend = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue().maySend()
+            return Int32(maySend ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
+        })
+        check(apir_easy_set_pointer(handle, CURLOPT_PREREQDATA, context))
+        if options.needsNewConnection { long(CURLOPT_FRESH_CONNECT, 1) }
         return refused == CURLE_OK ? nil : TransportFailure(.other, "libcurl refused an option: \(refused.rawValue)")
     }
 
@@ -121,6 +130,20 @@ final class CurlCall {
     }
 
     // MARK: Callbacks of libcurl
+
+    /// libcurl sends a request once more by itself when a kept connection was closed without a byte of an answer, and
+    /// there is no option against that. The vendor may have worked on the first one, so only what asks, or never left,
+    /// may go out again.
+    private func maySend() -> Bool {
+        defer { hasBegun = true }
+        // With bytes of an answer it is the next step of a proxy's authentication.
+        guard hasBegun, headerBytes == 0, !transfer.request.isRepeatable else { return true }
+        var sent = 0
+        apir_easy_get_long(handle, CURLINFO_REQUEST_SIZE, &sent)
+        guard sent > 0 else { return true }
+        failureInCallback = TransportFailure(.closedBeforeHead, "the kept connection was closed", wasKept: true)
+        return false
+    }
 
     private func header(_ line: UnsafeRawBufferPointer) -> Int {
         headerBytes += line.count

@@ -72,7 +72,7 @@ final class LoopPool: TransferDriver {
         counters.requestsSent.wrappingAdd(1, ordering: .relaxed)
         counters.openTransfers.wrappingAdd(1, ordering: .relaxed)
         let start = NIODeadline.now()
-        if let connection = takeIdle(target.origin) {
+        if !transfer.options.needsNewConnection, let connection = takeIdle(target.origin) {
             box.value.running[ObjectIdentifier(transfer)] = connection
             connection.start(transfer, target, at: start, isReused: true)
         } else {
@@ -179,7 +179,8 @@ final class LoopPool: TransferDriver {
         transfer.finish(failure)
     }
 
-    /// A kept connection was closed by the server just as the call went out: the call goes on a fresh one. Nothing of an answer has come.
+    /// A kept connection was closed by the server before the whole call was on the wire (or the call may be repeated at
+    /// will): the call goes on a fresh one.
     func again(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline) {
         box.value.running[ObjectIdentifier(transfer)] = nil
         connect(transfer, target, at: start)

@@ -208,16 +208,24 @@ final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        ended(map(error))
+        // What the decoder objects to is a part of an answer.
+        ended(map(error), hasAnswerBegun: error is HTTPParserError)
         context.close(promise: nil)
     }
 
-    /// The connection is gone; a call that had heard nothing on a kept one is sent once more.
-    private func ended(_ failure: TransportFailure) {
+    /// The connection is gone. A call that had heard nothing on a kept one is sent once more where that cannot cost
+    /// anything: when a part of it never left, or when it only asks. Otherwise the vendor may have worked on it, and
+    /// whoever asked decides.
+    private func ended(_ failure: TransportFailure, hasAnswerBegun: Bool = false) {
         guard let call else { return }
         self.call = nil
-        let isStale = call.isReused && !call.isHeadDelivered && failure.kind == .closedBeforeHead
-        if isStale { pool.again(call.transfer, call.target, at: call.startedAt) } else { pool.ended(call.transfer, failure) }
+        let isStale = call.isReused && !call.isHeadDelivered && failure.kind == .closedBeforeHead && !hasAnswerBegun
+        guard isStale else { return pool.ended(call.transfer, failure) }
+        if !call.isWritten || call.transfer.request.isRepeatable {
+            pool.again(call.transfer, call.target, at: call.startedAt)
+        } else {
+            pool.ended(call.transfer, TransportFailure(failure.kind, failure.detail, wasKept: true))
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
