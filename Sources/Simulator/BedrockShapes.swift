@@ -32,7 +32,8 @@ extension SimulatedFamily {
 
 extension FamilyShapes {
     /// Cached tokens stand beside the input.
-    func bedrockUsage(_ completion: Int64) -> JSONValue {
+    func bedrockUsage(_ visible: Int64) -> JSONValue {
+        let completion = visible + controls.thinkTokens
         let input = answer.promptTokens - cached - written
         return [
             "inputTokens": .integer(input), "outputTokens": .integer(completion), "totalTokens": .integer(answer.promptTokens + completion),

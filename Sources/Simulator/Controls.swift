@@ -17,6 +17,7 @@ struct Controls: Sendable {
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
         "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream", "linger",
+        "think", "think_tokens", "bills_whole",
     ]
 
     init() {}
@@ -50,6 +51,9 @@ struct Controls: Sendable {
         if text.hasSuffix("s") { return Int64(text.dropLast()).map { .seconds($0) } }
         return Int64(text).map { .milliseconds($0) }
     }
+
+    /// Tokens that the model thinks before it answers, and shows nothing of.
+    var thinkTokens: Int64 { count("think_tokens") ?? 0 }
 
     /// The fault's name for the record; nil when there is none.
     var fault: String? {

@@ -86,17 +86,19 @@ struct FamilyShapes: Sendable {
 
     // MARK: Usage
 
-    func usage(_ completion: Int64) -> JSONValue {
+    /// - Parameter written: tokens that can be seen; those that were thought in secret are added.
+    func usage(_ written: Int64) -> JSONValue {
+        let completion = written + controls.thinkTokens
         switch family {
         case .anthropic:
             // Cached tokens stand beside the input, not inside it.
             return .object([
-                .init("input_tokens", .integer(answer.promptTokens - cached - written)),
-                .init("cache_creation_input_tokens", .integer(written)), .init("cache_read_input_tokens", .integer(cached)),
+                .init("input_tokens", .integer(answer.promptTokens - cached - self.written)),
+                .init("cache_creation_input_tokens", .integer(self.written)), .init("cache_read_input_tokens", .integer(cached)),
                 .init("output_tokens", .integer(completion)),
             ])
         case .gemini:
-            let thoughts = Int64(answer.reasoning.count)
+            let thoughts = Int64(answer.reasoning.count) + controls.thinkTokens
             return .object([
                 .init("promptTokenCount", .integer(answer.promptTokens)), .init("cachedContentTokenCount", .integer(cached)),
                 .init("candidatesTokenCount", .integer(completion - thoughts)), .init("thoughtsTokenCount", .integer(thoughts)),
@@ -105,7 +107,7 @@ struct FamilyShapes: Sendable {
         case .cohere:
             let units: JSONValue = ["input_tokens": .integer(answer.promptTokens), "output_tokens": .integer(completion)]
             return ["billed_units": units, "tokens": units]
-        case .bedrock: return bedrockUsage(completion)
+        case .bedrock: return bedrockUsage(written)
         }
     }
 
@@ -196,7 +198,8 @@ struct FamilyShapes: Sendable {
     }
 
     private func anthropicEvents() -> (head: [ByteBuffer], pieces: [ByteBuffer], tail: [ByteBuffer]) {
-        var start = usage(1)
+        // Figures of the beginning: nothing has been thought yet.
+        var start = usage(1 - controls.thinkTokens)
         if controls.has("no_usage") { start = .object([]) }
         var head = [
             event([

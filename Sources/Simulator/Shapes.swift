@@ -15,7 +15,7 @@ struct Shapes: Sendable {
     // MARK: Counts
 
     func usage(completion: Int64) -> JSONValue {
-        let total = controls.count("completion_tokens") ?? completion
+        let total = (controls.count("completion_tokens") ?? completion) + controls.thinkTokens
         var members: [JSONValue.Member] = [
             .init("prompt_tokens", .integer(answer.promptTokens)), .init("completion_tokens", .integer(total)),
             .init("total_tokens", .integer(answer.promptTokens + total)),
@@ -44,7 +44,8 @@ struct Shapes: Sendable {
     }
 
     var reasoningTokens: Int64? {
-        controls.count("reasoning_tokens") ?? (answer.reasoning.isEmpty ? nil : Int64(answer.reasoning.count))
+        let told = controls.count("reasoning_tokens") ?? (answer.reasoning.isEmpty ? nil : Int64(answer.reasoning.count))
+        return controls.thinkTokens > 0 ? (told ?? 0) + controls.thinkTokens : told
     }
 
     // MARK: Whole

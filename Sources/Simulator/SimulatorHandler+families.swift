@@ -50,7 +50,8 @@ extension SimulatorHandler {
                 context, head, HTTPResponseStatus(statusCode: status), ByteBuffer(string: shapes.error(status).text), headers)
         }
         guard row.isStream else {
-            row.completionTokens = shapes.completionTokens
+            row.completionTokens = shapes.completionTokens + controls.thinkTokens
+            row.reasoningTokens += controls.thinkTokens
             row.usageSent = true
             row.outcome = "completed"
             simulator.record.append(row)

@@ -185,7 +185,8 @@ final class SimulatorHandler: ChannelInboundHandler {
         row.promptTokens = echo.promptTokens
         row.cachedTokens = controls.count("cached_tokens") ?? 0
         row.cacheWriteTokens = controls.count("cache_write_tokens") ?? 0
-        row.reasoningTokens = shapes.reasoningTokens ?? 0
+        // What is thought in secret is added as it is thought.
+        row.reasoningTokens = (shapes.reasoningTokens ?? 0) - controls.thinkTokens
         row.cost = isOpenRouter ? controls.text("cost") ?? "0.00042" : controls.text("cost")
         row.requestID = head.headers.first(name: "x-request-id")
         let exchange = Exchange(
@@ -262,7 +263,8 @@ final class SimulatorHandler: ChannelInboundHandler {
     private func whole(_ context: ChannelHandlerContext, _ exchange: Exchange) {
         let controls = exchange.shapes.controls
         var row = exchange.row
-        row.completionTokens = controls.count("completion_tokens") ?? exchange.shapes.completionTokens
+        row.completionTokens = (controls.count("completion_tokens") ?? exchange.shapes.completionTokens) + controls.thinkTokens
+        row.reasoningTokens += controls.thinkTokens
         if case .embeddings = exchange.shapes.answer.content { row.completionTokens = 0 }
         row.usageSent = !controls.has("no_usage")
         row.outcome = controls.fault ?? "completed"

@@ -7,6 +7,8 @@ struct StreamPlan: Sendable {
         /// Bytes, and how many completion tokens they carry.
         case send(ByteBuffer, tokens: Int64)
         case pause(Duration)
+        /// Tokens that were thought in secret: on the bill, and in no byte of the answer.
+        case thought(Int64)
         case usageSent
         /// RST.
         case reset
@@ -20,6 +22,17 @@ struct StreamPlan: Sendable {
 
     private(set) var steps: [Step] = []
 
+    /// `think_tokens` in `think`, evenly: whoever cuts the answer before it begins has made the vendor think for as long as that.
+    static func thinking(_ controls: Controls) -> [Step] {
+        let tokens = controls.thinkTokens
+        guard tokens > 0 else { return [] }
+        guard let time = controls.duration("think"), time > .zero else { return [.thought(tokens)] }
+        let slices = min(tokens, 40)
+        return (0..<slices).flatMap { slice -> [Step] in
+            [.pause(time / Int(slices)), .thought(tokens * (slice + 1) / slices - tokens * slice / slices)]
+        }
+    }
+
     init(shapes: Shapes, wantsUsage: Bool, defaultPace: Duration) {
         var builder = Builder(shapes: shapes, wantsUsage: wantsUsage, defaultPace: defaultPace)
         builder.build()
@@ -31,7 +44,7 @@ struct StreamPlan: Sendable {
         let controls = shapes.controls
         let events = shapes.events()
         let pace = controls.duration("pace") ?? defaultPace
-        steps = events.head.map { .send($0, tokens: 0) }
+        steps = events.head.map { .send($0, tokens: 0) } + Self.thinking(controls)
         for (number, piece) in events.pieces.enumerated() {
             let faults: [(String, Step)] = [("reset_after", .reset), ("close_after", .close), ("end_after", .end), ("stall_after", .stall)]
             if let fault = faults.first(where: { controls.number($0.0) == number }) {
@@ -94,6 +107,7 @@ private struct Builder {
                 event(shapes.chunk(delta: ["role": "assistant", "content": ""], index: index))
             }
         }
+        steps += StreamPlan.thinking(controls)
         for thought in shapes.answer.reasoning {
             let chunk = shapes.chunk(delta: ["reasoning": .string(thought)], usage: runningUsage)
             guard content(Self.frame(text(of: chunk), controls)) else { return }

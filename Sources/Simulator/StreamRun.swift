@@ -42,6 +42,9 @@ final class StreamRun {
             row.completionTokens += tokens
             write(bytes)
         case .usageSent: row.usageSent = true
+        case .thought(let tokens):
+            row.completionTokens += tokens
+            row.reasoningTokens += tokens
         case .pause(let duration): pause(duration)
         case .reset:
             context.flush()
@@ -56,7 +59,7 @@ final class StreamRun {
             isWaiting = true
             context.flush()
         case .end:
-            if let override = controls.count("completion_tokens") { row.completionTokens = override }
+            if let override = controls.count("completion_tokens") { row.completionTokens = override + controls.thinkTokens }
             end(controls.fault ?? "completed")
             context.writeAndFlush(NIOAny(HTTPServerResponsePart.end(nil)), promise: nil)
         }
@@ -93,6 +96,14 @@ final class StreamRun {
     func clientLeft() {
         guard !isOver else { return }
         simulator.clientGone()
+        // A vendor that goes on writing for nobody, and bills it.
+        if controls.has("bills_whole") {
+            for case .send(_, let tokens) in steps[position...] { row.completionTokens += tokens }
+            for case .thought(let tokens) in steps[position...] {
+                row.completionTokens += tokens
+                row.reasoningTokens += tokens
+            }
+        }
         end("client_gone")
     }
 

@@ -19,6 +19,8 @@ extension UpstreamRequest {
 final class Transfer: Sendable {
     let request: UpstreamRequest
     let options: TransportOptions
+    /// Told when the sending begins.
+    private let cancellation: UpstreamCancellation?
 
     private struct State {
         var head: UpstreamHead?
@@ -34,7 +36,9 @@ final class Transfer: Sendable {
     private let state = Mutex(State())
 
     /// - Throws: `.protocolViolation` for header values that would break the framing.
-    init(request: UpstreamRequest, options: TransportOptions) throws(TransportFailure) {
+    init(
+        request: UpstreamRequest, options: TransportOptions, cancellation: UpstreamCancellation? = nil
+    ) throws(TransportFailure) {
         for field in request.headers where field.value.utf8.contains(where: { $0 == 13 || $0 == 10 || $0 == 0 }) {
             throw TransportFailure(.protocolViolation, "header \(field.name) has a line break in its value")
         }
@@ -43,6 +47,7 @@ final class Transfer: Sendable {
         else { throw TransportFailure(.protocolViolation, "not an absolute http or https URL") }
         self.request = request
         self.options = options
+        self.cancellation = cancellation
     }
 
     func attach(_ driver: any TransferDriver) { state.withLock { $0.driver = driver } }
@@ -95,6 +100,9 @@ final class Transfer: Sendable {
     // MARK: The I/O thread
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    /// There is a connection, and the request goes out on it.
+    func isSending() { cancellation?.wrote() }
 
     func deliver(_ head: UpstreamHead) {
         let waiter = state.withLock { state -> CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>? in

@@ -120,7 +120,11 @@ extension AnswerProgress {
         case .start(let id, let model, _):
             if generationID == nil, OpenAIDialect.isGenerationID(id) { generationID = id }
             if servedModel == nil, !model.isEmpty { servedModel = model }
-        case .text(let text), .refusal(let text), .thinking(let text), .toolArguments(_, let text): delivered(text)
+        case .text(let text), .refusal(let text), .toolArguments(_, let text): delivered(text)
+        case .thinking(let text):
+            let before = estimatedOutputTokens
+            delivered(text)
+            deliveredThoughts += estimatedOutputTokens - before
         case .toolBegin(_, _, let name):
             hasContent = true
             delivered(name)

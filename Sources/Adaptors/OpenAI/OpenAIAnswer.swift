@@ -85,6 +85,7 @@ extension AnswerProgress {
         if facts.hasContent { hasContent = true }
         if facts.hasFinishReason { hasFinishReason = true }
         delivered = facts.text
+        deliveredThoughts += facts.thoughts
         if let usage { self.usage = usage }
         if generationID == nil, let id = facts.id {
             let text = JSONText.string(bytes, value: id.value)

@@ -17,6 +17,8 @@ struct OpenAIFacts {
     var isChoicesEmpty = true
     /// What was delivered before, and what this delivers: words that are cut between two chunks count once.
     var text: DeliveredText
+    /// Tokens of `text` that this adds as thoughts.
+    private(set) var thoughts: Int64 = 0
     private var countsText = true
 
     /// The three places inside a body or chunk where a failure is told.
@@ -159,11 +161,10 @@ struct OpenAIFacts {
                 structure(field, bytes)
             }
         }
-        if let field = reasoning.text {
-            written(field, bytes)
-        } else if let field = reasoning.details {
-            structure(field, bytes)
-        }
+        guard let field = reasoning.text ?? reasoning.details else { return inner.position }
+        let before = text.estimate.tokens
+        if reasoning.text != nil { written(field, bytes) } else { structure(field, bytes) }
+        thoughts += text.estimate.tokens - before
         return inner.position
     }
 

@@ -107,7 +107,7 @@ struct GatewayFile {
         guard
             let object = cursor.object([
                 "admission", "default_hold_output_tokens", "unknown_price", "on_client_disconnect", "upstream_cost_hold",
-                "balance_wait", "lease_lifetime", "strict_fields",
+                "balance_wait", "lease_lifetime", "strict_fields", "drain_timeout", "max_drains", "thinking_rate",
             ])
         else { return }
         if let value = object["admission"]?.choice(GatewayConfiguration.Admission.self) {
@@ -122,6 +122,9 @@ struct GatewayFile {
         if let value = object["on_client_disconnect"]?.choice(GatewayConfiguration.DisconnectPolicy.self) {
             configuration.metering.onClientDisconnect = value
         }
+        if let value = object["drain_timeout"]?.duration() { configuration.metering.drainTimeout = value }
+        if let value = object["max_drains"]?.integer(0...100_000) { configuration.metering.maxDrains = Int(value) }
+        if let value = object["thinking_rate"]?.integer(1...100_000) { configuration.metering.thinkingRate = value }
         if let value = object["balance_wait"]?.duration(allowsZero: true) { configuration.metering.balanceWait = value }
         if let fields = object["strict_fields"]?.list("a list of names of request fields") {
             configuration.metering.strictFields = Set(fields.compactMap { $0.string("the name of a top-level field of requests") })

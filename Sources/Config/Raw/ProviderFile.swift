@@ -28,12 +28,16 @@ enum ProviderFile {
         if let errors = root["errors"]?.list("a list of { status, body_contains, code, kind }") {
             spec.errors = errors.compactMap(readErrorRule)
         }
-        if let billing = root["billing"]?.object(["cancel_stops_billing"]) {
-            spec.billing.cancelStopsBilling = billing["cancel_stops_billing"]?.boolean() ?? false
-        }
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
+        // A server whose models all cost nothing is somebody's own.
+        let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }
+        spec.billing.isFree = spec.defaultPrice == .free && !hasPrices
+        if let billing = root["billing"]?.object(["cancel_stops_billing", "free"]) {
+            spec.billing.cancelStopsBilling = billing["cancel_stops_billing"]?.boolean() ?? false
+            if let flag = billing["free"]?.boolean() { spec.billing.isFree = flag }
+        }
         return name == fileName && family != nil && baseURL != nil ? spec : nil
     }
 
@@ -134,7 +138,10 @@ enum ProviderFile {
     private static func readModels(_ list: [YAMLCursor]) -> [ProviderModel] {
         var seen: Set<String> = []
         return list.compactMap { cursor in
-            let keys = ["id", "display_name", "description", "context_length", "max_output_tokens", "endpoints", "price"]
+            let keys = [
+                "id", "display_name", "description", "context_length", "max_output_tokens", "endpoints", "price",
+                "reasoning",
+            ]
             guard let object = cursor.object(keys), let id = object.require("id").flatMap(CommonSections.modelName) else {
                 return nil
             }
@@ -145,6 +152,7 @@ enum ProviderFile {
             model.contextLength = object["context_length"]?.integer(1...1_000_000_000)
             model.maxOutputTokens = object["max_output_tokens"]?.integer(1...1_000_000_000)
             model.price = object["price"].flatMap(PriceSection.read)
+            model.reasoning = object["reasoning"]?.boolean()
             if let endpoints = object["endpoints"]?.list("a list of endpoints") {
                 model.endpoints = Set(endpoints.compactMap { $0.choice(Endpoint.self) })
             }

@@ -78,6 +78,14 @@ public struct GatewayConfiguration: Sendable {
         public var defaultHoldOutputTokens: Int64 = 4096
         public var unknownPrice = UnknownPrice.reject
         public var onClientDisconnect = DisconnectPolicy.auto
+        /// How long an upstream call is read on for its figures after its client has left.
+        public var drainTimeout = Duration.seconds(120)
+        /// How many such calls there may be at a time.
+        public var maxDrains = 256
+        /// Tokens a second that a model is taken to think with while nobody has measured it. Faster than most models
+        /// that hide their thoughts (January 2026: 50 to 250), so that a guess does not fall short of the vendor's
+        /// bill; the hold bounds it.
+        public var thinkingRate: Int64 = 300
         /// What is held for models that are charged by the vendor's reported cost, before the group ratio.
         public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
         /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.

@@ -161,6 +161,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var isDone = false
     /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.
     public var delivered = DeliveredText()
+    /// Of what was delivered, tokens that the model thought aloud, by our estimate.
+    public var deliveredThoughts: Int64 = 0
     /// The vendor's id of the answer.
     public var generationID: String?
     /// The model that the vendor says it used.

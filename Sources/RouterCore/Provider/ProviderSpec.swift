@@ -160,7 +160,12 @@ public struct ErrorRule: Sendable, Hashable {
 public struct BillingTraits: Sendable, Hashable {
     /// Closing the connection of a stream ends the vendor's billing.
     public var cancelStopsBilling: Bool
-    public init(cancelStopsBilling: Bool = false) { self.cancelStopsBilling = cancelStopsBilling }
+    /// Nobody bills anything: a server of one's own.
+    public var isFree: Bool
+    public init(cancelStopsBilling: Bool = false, isFree: Bool = false) {
+        self.cancelStopsBilling = cancelStopsBilling
+        self.isFree = isFree
+    }
 }
 
 /// A model that a vendor serves, with its list price.
@@ -175,11 +180,14 @@ public struct ProviderModel: Sendable, Hashable {
     /// nil: the file gives no price.
     public var price: ModelPrice?
     public var endpoints: Set<Endpoint>?
+    /// The model may think before it answers; nil: its name says (``ThinkingModels``).
+    public var reasoning: Bool?
 
     public init(
         id: String, displayName: String? = nil, description: String? = nil, contextLength: Int64? = nil,
-        maxOutputTokens: Int64? = nil, price: ModelPrice? = nil, endpoints: Set<Endpoint>? = nil
+        maxOutputTokens: Int64? = nil, price: ModelPrice? = nil, endpoints: Set<Endpoint>? = nil, reasoning: Bool? = nil
     ) {
+        self.reasoning = reasoning
         self.id = id
         self.displayName = displayName
         self.description = description

@@ -72,11 +72,18 @@ public protocol UpstreamBody: Sendable {
 public final class UpstreamCancellation: Sendable {
     private struct State {
         var isCancelled = false
+        var isWritten = false
         var action: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
 
     public init() {}
+
+    /// The server may have something of the request: there is a connection to it, and the sending has begun.
+    public var isWritten: Bool { state.withLock { $0.isWritten } }
+
+    /// The transport says so.
+    public func wrote() { state.withLock { $0.isWritten = true } }
 
     public var isCancelled: Bool { state.withLock { $0.isCancelled } }
 

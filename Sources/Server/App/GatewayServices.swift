@@ -24,6 +24,8 @@ public final class GatewayServices: Sendable {
     let tokenLookups: TokenLookups
     let relays: RelayTasks
     let connections: ClientConnectionCount
+    let drains = Drains()
+    let thinkingSpeed = ThinkingSpeed()
     /// Changes of users and keys, one after the other: what is written last is what the directory of keys has last.
     let keyChanges = AsyncGate()
     /// Failed logins, as far as they are put on record.

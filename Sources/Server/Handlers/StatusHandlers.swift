@@ -56,10 +56,17 @@ enum StatusHandlers {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }
         }
+        let drains = services.drains.statistics
         let text = services.metrics.exposition(
             gauges: [
                 .init("apirouter_open_holds", "Requests that hold money.", Int64(services.meter.openHolds)),
                 .init("apirouter_client_connections", "Open client connections.", Int64(services.connections.value)),
+                .init("apirouter_drains", "Upstream calls that are read on for their figures although the client has left.", drains.running),
+                .init(
+                    "apirouter_drains_ended", "Such calls since the start, by what ended them.",
+                    values: [
+                        ("end=\"answer\"", drains.ended), ("end=\"time\"", drains.outOfTime), ("end=\"room\"", drains.outOfRoom),
+                    ]),
                 .init("apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(services.relays.count)),
                 .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
                 .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),

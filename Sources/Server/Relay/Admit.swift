@@ -107,7 +107,7 @@ struct Admit: Sendable {
     private func record(
         _ accepted: Accepted, _ envelope: RequestEnvelope, _ first: PricedCandidate, amount: NanoUSD
     ) throws -> HoldRecord {
-        let prompt = envelope.estimatedUsage(AnswerProgress(), price: first.quote.price)
+        let prompt = envelope.handedOverUsage(price: first.quote.price)
         return HoldRecord(
             requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
             amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,

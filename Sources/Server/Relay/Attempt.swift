@@ -23,7 +23,7 @@ struct Attempt: Sendable {
             candidates: admission.candidates.map(\.route), policy: policy, deadline: deadline, tokens: admission.planned.tokens)
         services.health.requestBegan()
         while true {
-            guard !admission.accepted.presence.isGone, !settle.isAbandoned else { return .failed(.clientGone) }
+            guard !admission.accepted.presence.isGone, !settle.leaving.isAbandoned else { return .failed(.clientGone) }
             switch services.health.step(&sequence) {
             case .attempt(let position, let route, let ticket):
                 let candidate = admission.candidates[position].with(route)
@@ -50,7 +50,7 @@ struct Attempt: Sendable {
     /// Until the only channel may be asked again, or the client leaves.
     private func wait(_ duration: Duration, _ settle: Settle) async {
         let end = services.clock.monotonic.advanced(by: duration)
-        while !admission.accepted.presence.isGone, !settle.isAbandoned, !Task.isCancelled {
+        while !admission.accepted.presence.isGone, !settle.leaving.isAbandoned, !Task.isCancelled {
             let rest = services.clock.monotonic.duration(to: end)
             guard rest > .zero else { return }
             try? await Task.sleep(for: min(rest, .milliseconds(250)))

@@ -19,8 +19,6 @@ struct StreamAnswer: Sendable {
     var hasEnded: Bool
     /// A failure that came right behind the first content.
     var failure: UpstreamFailure?
-    /// Whether a client that leaves ends the upstream call (else it is drained for its usage).
-    var cancelsWithClient: Bool
     /// Of binary answers; nil = server-sent events.
     var contentType: String?
 }
@@ -72,27 +70,5 @@ extension UpstreamFailure {
             source = .gateway
             retry = .sameChannel
         }
-    }
-}
-
-/// Holds a timer that may be set and cancelled from different threads.
-final class ScheduledSlot: Sendable {
-    private let slot = Mutex<(task: Scheduled<Void>?, isOver: Bool)>((nil, false))
-
-    func set(_ task: Scheduled<Void>) {
-        let isOver = slot.withLock { slot in
-            if !slot.isOver { slot.task = task }
-            return slot.isOver
-        }
-        if isOver { task.cancel() }
-    }
-
-    func cancel() {
-        let task = slot.withLock { slot -> Scheduled<Void>? in
-            slot.isOver = true
-            defer { slot.task = nil }
-            return slot.task
-        }
-        task?.cancel()
     }
 }

@@ -49,7 +49,7 @@ final class PendingAnswer: Sendable {
     deinit {
         // Does nothing when the result has been taken.
         let isOpen = slot.state.withLock { $0.result == nil }
-        if isOpen { settle.stopAttempts() }
+        if isOpen { settle.leaving.abandon() }
     }
 
     /// - Parameter limit: nil = as long as it takes; the attempts have their own deadline.

@@ -125,8 +125,6 @@ private final class StreamRun {
     private var clientIsGone = false
     private var upstreamWait = Duration.zero
 
-    /// How long an upstream that cannot be stopped from billing is read on for its usage after the client has left.
-    private static let maximumDrain = TimeAmount.seconds(120)
     /// Long enough to lie in the future when the loop looks what is due.
     private static let breath = TimeAmount.microseconds(50)
 
@@ -143,18 +141,6 @@ private final class StreamRun {
     ///   chunked body, so that a cut stream never looks complete.
     /// - Returns: the end of the stream, to be sent with the end of the body.
     func relay(to client: ClientConnection) async throws -> ByteBuffer {
-        let drain = DrainTimer(
-            body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: Self.maximumDrain)
-        if answer.cancelsWithClient {
-            let body = answer.body
-            presence.onGone { body.cancel() }
-        } else {
-            presence.onGone { drain.start() }
-        }
-        defer {
-            presence.clear()
-            drain.stop()
-        }
         await write(answer.held, to: client)
         let failure = await pump(to: client)
         return try await finish(failure, to: client)
@@ -163,10 +149,9 @@ private final class StreamRun {
     /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
     /// it has ended already; one that has not within a second is closed.
     func release() async {
-        let timer = DrainTimer(
-            body: answer.body, eventLoop: settle.admission.accepted.eventLoop, limit: .seconds(1))
-        timer.start()
-        defer { timer.stop() }
+        let body = answer.body
+        let timer = settle.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
+        defer { timer.cancel() }
         do throws(TransportFailure) {
             while try await answer.body.next() != nil {}
         } catch {
@@ -227,14 +212,14 @@ private final class StreamRun {
         }
     }
 
-    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by the policy.
+    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by then.
     private func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
         guard bytes.readableBytes > 0, !clientIsGone else { return }
         do {
             try await client.write(bytes)
         } catch {
             clientIsGone = true
-            if answer.cancelsWithClient { answer.body.cancel() }
+            settle.leaving.clientLeft()
         }
     }
 
@@ -269,25 +254,4 @@ private final class StreamRun {
         }
         settle.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
     }
-}
-
-/// Bounds the time for which an upstream is read after its client has left.
-private final class DrainTimer: Sendable {
-    private let body: any UpstreamBody
-    private let eventLoop: any EventLoop
-    private let limit: TimeAmount
-    private let scheduled = ScheduledSlot()
-
-    init(body: any UpstreamBody, eventLoop: any EventLoop, limit: TimeAmount) {
-        self.body = body
-        self.eventLoop = eventLoop
-        self.limit = limit
-    }
-
-    func start() {
-        let body = body
-        scheduled.set(eventLoop.scheduleTask(in: limit) { body.cancel() })
-    }
-
-    func stop() { scheduled.cancel() }
 }

@@ -15,8 +15,12 @@ final class Settle: Sendable {
         fileprivate(set) var attempts: [AttemptRecord] = []
         /// Of the attempt that is under way; taken when it ends, so that it ends once.
         fileprivate var ticket: AttemptTicket?
-        fileprivate var cancellation: UpstreamCancellation?
-        fileprivate var isAbandoned = false
+        /// Of the attempt under way, or of the last one.
+        fileprivate(set) var attemptStartedAt: MonotonicInstant?
+        /// The client left before content, and the vendor may bill what it had been sent.
+        fileprivate(set) var isOwed = false
+        /// What ``Leaving/isCutShort`` says at the end.
+        fileprivate(set) var isCutShort = false
         /// Content has come from the upstream, so the vendor has worked for this request.
         var isCommitted = false
         var firstContentAt: MonotonicInstant?
@@ -42,16 +46,21 @@ final class Settle: Sendable {
     let pass: LimitPass?
     let admission: Admission
     let services: GatewayServices
+    let leaving: Leaving
     private let state = Mutex(State())
 
     init(admission: Admission, services: GatewayServices, pass: LimitPass? = nil) {
         self.pass = pass
         self.admission = admission
         self.services = services
+        leaving = Leaving(admission, services)
+        leaving.watch()
     }
 
     deinit {
-        let state = state.withLock { $0 }
+        leaving.over()
+        var state = state.withLock { $0 }
+        state.isCutShort = leaving.isCutShort
         guard !state.hasEnded else { return }
         // A stream that nobody reads gives its place back without a verdict.
         if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
@@ -71,34 +80,18 @@ final class Settle: Sendable {
             state.candidate = candidate
             state.progress = AnswerProgress()
             state.ticket = ticket
+            state.attemptStartedAt = ticket.startedAt
         }
+        leaving.begin(candidate)
     }
-
-    /// What ends the attempt under way when the request is abandoned.
-    func cancels(with cancellation: UpstreamCancellation) {
-        let isAbandoned = state.withLock { state in
-            state.cancellation = cancellation
-            return state.isAbandoned
-        }
-        if isAbandoned { cancellation.cancel() }
-    }
-
-    /// Nobody waits for an answer any more: no further attempt, and the one under way ends now.
-    func stopAttempts() {
-        let cancellation = state.withLock { state in
-            state.isAbandoned = true
-            return state.cancellation
-        }
-        cancellation?.cancel()
-    }
-
-    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
     /// The attempt failed before content: it is noted, and health hears of it.
     func fail(_ failure: UpstreamFailure) {
         let now = services.clock.monotonic
+        let isOwed = leaving.owes(for: failure)
         let (ticket, usageOfFailure) = state.withLock { state -> (AttemptTicket?, Int64?) in
             guard let ticket = state.ticket else { return (nil, nil) }
+            state.isOwed = isOwed
             let usage = state.progress.usage
             state.attempts.append(
                 AttemptRecord(
@@ -161,8 +154,17 @@ final class Settle: Sendable {
             return state
         }
         guard let candidate = state.candidate else { return }
-        let (usage, _) = Self.usage(progress, admission, candidate, nil)
         let quote = admission.quote(candidate)
+        var usage = admission.envelope.settledUsage(progress, price: quote.price).usage
+        var charge = try? quote.charge(for: usage)
+        // The hidden part is known from the first content on.
+        if state.isCommitted, let thinking = Self.thinking(state, progress, admission, services, now: now),
+            let more = try? quote.bill(
+                for: usage, with: thinking, seen: progress.deliveredThoughts, hold: admission.hold.amount)
+        {
+            usage = more.usage
+            charge = more.bill.charge
+        }
         services.meter.progress(
             ProgressRecord(
                 requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
@@ -170,7 +172,7 @@ final class Settle: Sendable {
                 upstreamModel: candidate.route.upstreamModel,
                 generationID: state.progress.generationID ?? progress.generationID, promptTokens: usage.promptTokens,
                 completionTokens: usage.completionTokens,
-                charge: (try? quote.charge(for: usage)) ?? admission.hold.amount, pricingVersion: quote.version))
+                charge: charge ?? admission.hold.amount, pricingVersion: quote.version))
     }
 
     /// The attempt that delivered content is over. Does nothing the second time.
@@ -185,6 +187,7 @@ final class Settle: Sendable {
             return (ticket, state)
         }
         guard let ticket else { return }
+        if case .completed = end { Self.measureThinking(state, admission.envelope.isStream, services) }
         let usage = state.progress.usage
         var rate: Int64?
         // Short answers say nothing about speed.
@@ -227,9 +230,11 @@ final class Settle: Sendable {
     }
 
     private func markEnded() -> State? {
-        state.withLock { state in
+        leaving.over()
+        return state.withLock { state in
             if state.hasEnded { return nil }
             state.hasEnded = true
+            state.isCutShort = leaving.isCutShort
             return state
         }
     }
@@ -256,11 +261,13 @@ extension Settle {
         var usage = Usage(requests: 0)
         var source = UsageSource.upstream
         var bill: Bill?
-        if state.isCommitted, let candidate = state.candidate {
-            (usage, source) = measured(state, admission, candidate, services)
+        if state.isCommitted || state.isOwed, let candidate = state.candidate {
+            (usage, source) = state.isCommitted
+                ? measured(state, admission, candidate, services)
+                : (owedUsage(state, admission, candidate, services.vocabulary.tokens), .estimated)
             usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier
             do {
-                let exact = try admission.quote(candidate).bill(for: usage)
+                let exact = try leavingBill(&usage, &source, state, candidate, admission, services, now: now)
                 usage.serviceTier = exact.serviceTier
                 bill = exact
             } catch {
@@ -308,25 +315,7 @@ extension Settle {
     private static func measured(
         _ state: State, _ admission: Admission, _ candidate: PricedCandidate, _ services: GatewayServices
     ) -> (Usage, UsageSource) {
-        usage(state.progress, admission, candidate, services.vocabulary.tokens)
-    }
-
-    /// The vendor's figures, else our count. What a stream that ended early has delivered after the vendor's last figures is counted on top: a client
-    /// that leaves before the final ones must not get the answer for those of its beginning.
-    private static func usage(
-        _ progress: AnswerProgress, _ admission: Admission, _ candidate: PricedCandidate, _ vocabulary: BPEVocabulary?
-    ) -> (Usage, UsageSource) {
-        let envelope = admission.envelope
-        guard var usage = progress.usage else {
-            return (envelope.estimatedUsage(progress, price: candidate.quote.price, vocabulary: vocabulary), .estimated)
-        }
-        let source = progress.isUsageEstimated ? UsageSource.estimated : .upstream
-        guard envelope.isStream, envelope.endpoint.hasOutputBound, !progress.isDone else { return (usage, source) }
-        let more = progress.tokensSinceUsage(by: vocabulary)
-        guard more > 0 else { return (usage, source) }
-        let (output, overflowed) = usage.output.addingReportingOverflow(more)
-        if !overflowed { usage.output = output }
-        return (usage, .estimated)
+        admission.envelope.settledUsage(state.progress, price: candidate.quote.price, vocabulary: services.vocabulary.tokens)
     }
 
     private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {

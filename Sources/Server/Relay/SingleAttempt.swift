@@ -1,5 +1,4 @@
 import Adaptors
-import Config
 import HTTPTypes
 import NIOCore
 import RouterCore
@@ -61,10 +60,7 @@ struct SingleAttempt: Sendable {
     private func attempt(_ provider: any Provider, _ call: UpstreamCall) async throws(UpstreamFailure) -> Attempt.Result {
         let request = try provider.request(for: call)
         let cancellation = UpstreamCancellation()
-        let presence = admission.accepted.presence
-        let policy = disconnectPolicy
-        settle.cancels(with: cancellation)
-        if policy == .cancel { presence.onGone { cancellation.cancel() } }
+        settle.leaving.cancels(with: cancellation)
         let response = try await send(request, cancellation)
         if let id = provider.generationID(response.head) { settle.generation(id) }
         guard (200..<300).contains(response.head.status) else {
@@ -102,16 +98,6 @@ struct SingleAttempt: Sendable {
         settle.commit(answer.progress)
         settle.endAttempt(.completed)
         return .whole(answer)
-    }
-
-    /// What a client's leaving does to the upstream call.
-    private var disconnectPolicy: GatewayConfiguration.DisconnectPolicy {
-        let configured = admission.accepted.snapshot.configuration.metering.onClientDisconnect
-        guard configured == .auto else { return configured }
-        // The last preview of a picture is nearly the picture: whoever leaves then still pays what the vendor says of the whole.
-        let isPicture = admission.envelope.endpoint == .images
-        let stops = admission.envelope.isStream && !isPicture && candidate.route.channel.provider.billing.cancelStopsBilling
-        return stops ? .cancel : .drain
     }
 
     private func send(
@@ -228,8 +214,7 @@ struct SingleAttempt: Sendable {
             }
             settle.commit(decoder.progress)
             return StreamAnswer(
-                body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: true, failure: error,
-                cancelsWithClient: disconnectPolicy == .cancel)
+                body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: true, failure: error)
         }
         // The timer may have fired just now: the body is gone then.
         if timer.hasFired, !hasEnded { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
@@ -240,8 +225,7 @@ struct SingleAttempt: Sendable {
         }
         settle.commit(progress)
         return StreamAnswer(
-            body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: hasEnded, failure: nil,
-            cancelsWithClient: disconnectPolicy == .cancel)
+            body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: hasEnded, failure: nil)
     }
 
     private func next(_ body: any UpstreamBody, _ timer: FirstContentTimer) async throws(UpstreamFailure) -> ByteBuffer? {

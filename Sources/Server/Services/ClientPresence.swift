@@ -15,6 +15,8 @@ final class ClientConnectionCount: Sendable {
 final class ClientPresence: Sendable {
     private struct State {
         var isGone = false
+        /// Whose action it is: one request's, while a connection lives through many.
+        var owner: ObjectIdentifier?
         var action: (@Sendable () -> Void)?
     }
     private let state = Mutex(State())
@@ -23,17 +25,24 @@ final class ClientPresence: Sendable {
 
     /// Registers what to do when the client leaves; runs it at once when it has left already. One action at a time:
     /// a connection works on one request at a time.
-    func onGone(_ action: @escaping @Sendable () -> Void) {
+    func onGone(_ owner: AnyObject, _ action: @escaping @Sendable () -> Void) {
         let runNow = state.withLock { state in
             if state.isGone { return true }
+            state.owner = ObjectIdentifier(owner)
             state.action = action
             return false
         }
         if runNow { action() }
     }
 
-    /// The request is over; forget its action.
-    func clear() { state.withLock { $0.action = nil } }
+    /// The owner's request is over; forget its action, if it has not been replaced by that of the next one.
+    func clear(_ owner: AnyObject) {
+        state.withLock { state in
+            guard state.owner == ObjectIdentifier(owner) else { return }
+            state.owner = nil
+            state.action = nil
+        }
+    }
 
     func leave() {
         let action = state.withLock { state -> (@Sendable () -> Void)? in

@@ -50,7 +50,7 @@ public final class CurlTransport: UpstreamTransport {
     public func send(
         _ request: UpstreamRequest, options: TransportOptions, cancellation: UpstreamCancellation
     ) async throws(TransportFailure) -> UpstreamResponse {
-        let transfer = try Transfer(request: request, options: options)
+        let transfer = try Transfer(request: request, options: options, cancellation: cancellation)
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         let thread = threads[Int(UInt(bitPattern: index) % UInt(threads.count))]
         transfer.attach(thread)

@@ -58,7 +58,7 @@ public final class LoopTransport: UpstreamTransport {
     public func send(
         _ request: UpstreamRequest, options: TransportOptions, cancellation: UpstreamCancellation
     ) async throws(TransportFailure) -> UpstreamResponse {
-        let transfer = try Transfer(request: request, options: options)
+        let transfer = try Transfer(request: request, options: options, cancellation: cancellation)
         let pool = pool()
         transfer.attach(pool)
         cancellation.onCancel { transfer.cancel() }

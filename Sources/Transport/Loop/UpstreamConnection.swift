@@ -86,6 +86,8 @@ final class UpstreamConnection: ChannelDuplexHandler {
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         written.futureResult.whenSuccess { bound.value.written(transfer) }
+        // Nothing goes out before the handshake is done.
+        if secureBy == nil { transfer.isSending() }
         writer.send(request, target, promise: written)
     }
 
@@ -229,7 +231,10 @@ final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted = event as? TLSUserEvent { secureBy = nil }
+        if case .handshakeCompleted = event as? TLSUserEvent {
+            secureBy = nil
+            call?.transfer.isSending()
+        }
         context.fireUserInboundEventTriggered(event)
     }
 

@@ -30,10 +30,14 @@ final class Client: Sendable {
         }
     }
 
-    /// - Parameter leaveAfter: the client hangs up after this many reads of the body.
+    /// - Parameters:
+    ///   - leaveAfter: the client hangs up after this many reads of the body.
+    ///   - leaveWhen: the client hangs up when what has come of the body is like this.
+    ///   - cancellation: hangs up at any moment, also before the head.
     func call(
         _ method: HTTPRequest.Method, _ path: String, key: String? = nil, body: String? = nil,
-        headers: [(String, String)] = [], leaveAfter: Int? = nil
+        headers: [(String, String)] = [], leaveAfter: Int? = nil, leaveWhen: ((String) -> Bool)? = nil,
+        cancellation: UpstreamCancellation = UpstreamCancellation()
     ) async throws -> Answer {
         var fields = HTTPFields()
         if let key { fields[.authorization] = "Bearer \(key)" }
@@ -43,14 +47,14 @@ final class Client: Sendable {
             method: method, url: base + path, headers: fields, body: body.map { ByteBuffer(string: $0) })
         let response = try await transport.send(
             request, options: TransportOptions(timeouts: AttemptTimeouts(firstByte: .seconds(60), idle: .seconds(60))),
-            cancellation: UpstreamCancellation())
+            cancellation: cancellation)
         var whole = ByteBuffer()
         var reads = 0
         do throws(TransportFailure) {
             while let chunk = try await response.body.next() {
                 whole.writeImmutableBuffer(chunk)
                 reads += 1
-                if let leaveAfter, reads >= leaveAfter {
+                if leaveAfter.map({ reads >= $0 }) ?? false || leaveWhen?(String(buffer: whole)) ?? false {
                     response.body.cancel()
                     break
                 }

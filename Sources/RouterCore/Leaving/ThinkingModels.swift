@@ -1,0 +1,70 @@
+/// Which models are known to think before they answer, by their names: what nobody sees of it is billed all the same.
+///
+/// A default for names that no provider file says more of (`reasoning: true | false` of a model wins). When in doubt a
+/// name counts as one that thinks: a client's leaving then costs a drain, and no answer is given away. Models that
+/// think only when the request asks for it (Claude, Qwen-Plus) are not here; ``RequestEnvelope/asksForThinking`` looks
+/// at that.
+public enum ThinkingModels {
+    /// - Parameter name: as the vendor or the client writes it, with or without the maker in front (`openai/o3`,
+    ///   `us.deepseek.r1-v1:0`, `accounts/fireworks/models/qwq-32b`).
+    public static func isKnown(_ name: String) -> Bool {
+        let lower = name.lowercased()
+        let last = lower.split(separator: "/").last.map(String.init) ?? lower
+        if saysNo(last) { return false }
+        let words = last.split { !$0.isLetter && !$0.isNumber }.map(String.init)
+        if words.contains(where: isTelling) { return true }
+        return families.contains { family in
+            last.hasPrefix(family.prefix) && !family.except.contains { last.contains($0) }
+        }
+    }
+
+    /// Names that deny it, and kinds of models that write no answers at all.
+    private static func saysNo(_ name: String) -> Bool {
+        let marks = [
+            "non-reasoning", "non-thinking", "nonthinking", "no-thinking", "embedding", "embed-", "rerank", "-tts",
+            "transcribe", "moderation",
+        ]
+        return marks.contains { name.contains($0) }
+    }
+
+    /// Words that say it in any name.
+    private static func isTelling(_ word: String) -> Bool {
+        switch word {
+        case "thinking", "think", "thinker", "reasoning", "reasoner", "research", "qwq", "qvq", "magistral", "o1", "o3",
+            "o4", "codex", "speciale":
+            true
+        // r1, r1t2, r1v4 of DeepSeek and of those who built on it.
+        case _ where word.hasPrefix("r1") && word.utf8.count <= 4: true
+        default: false
+        }
+    }
+
+    private struct Family {
+        let prefix: String
+        /// Names of the family with one of these in them do not think.
+        var except: [String] = []
+    }
+
+    private static let families: [Family] = [
+        Family(prefix: "gpt-5", except: ["gpt-5-chat"]), Family(prefix: "gpt-oss"),
+        Family(prefix: "gemini-2.5"), Family(prefix: "gemini-3"), Family(prefix: "gemini-4"),
+        Family(prefix: "gemini-flash-latest"), Family(prefix: "gemini-flash-lite-latest"),
+        Family(prefix: "gemini-pro-latest"),
+        Family(prefix: "grok-3-mini"), Family(prefix: "grok-4"), Family(prefix: "grok-5"), Family(prefix: "grok-code"),
+        // Qwen 3 thinks unless it is told not to, in the editions that do both.
+        Family(prefix: "qwen3", except: ["instruct", "coder", "max", "omni", "asr"]),
+        Family(prefix: "qwen-3", except: ["instruct", "coder", "max", "omni", "asr"]),
+        Family(prefix: "glm-4.5"), Family(prefix: "glm-4.6"), Family(prefix: "glm-4.7"), Family(prefix: "glm-5"),
+        Family(prefix: "glm-z1"),
+        Family(prefix: "glm-4p5"), Family(prefix: "glm-4p6"), Family(prefix: "glm-4p7"), Family(prefix: "zai-glm-4"),
+        Family(prefix: "zai-glm-5"),
+        Family(prefix: "minimax-m1"), Family(prefix: "minimax-m2"), Family(prefix: "minimax-m3"),
+        Family(prefix: "kimi-k2.5"), Family(prefix: "kimi-k2p5"), Family(prefix: "kimi-k3"),
+        Family(prefix: "doubao-seed"), Family(prefix: "seed-oss"), Family(prefix: "ernie-x1"),
+        Family(prefix: "hunyuan-t1"), Family(prefix: "hunyuan-a13b"), Family(prefix: "step-3"), Family(prefix: "step3"),
+        Family(prefix: "nvidia-nemotron"), Family(prefix: "nemotron-3"),
+        Family(prefix: "llama-3.3-nemotron"), Family(prefix: "llama-3.1-nemotron-ultra"),
+        Family(prefix: "exaone-deep"), Family(prefix: "intellect-3"),
+        Family(prefix: "mimo-"),
+    ]
+}

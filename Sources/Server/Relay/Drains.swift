@@ -1,0 +1,118 @@
+import NIOCore
+import RouterCore
+import Synchronization
+
+/// Upstream calls that are read on although their clients have left, so that the vendor's figures are known: bounded in
+/// number and in time.
+///
+/// When there are as many as there may be, the oldest is cut for the new one: it has had the most of its time, what it
+/// has still to tell is the least, and what it is charged by estimate is the closest to what it would have been. Nobody
+/// waits for room.
+final class Drains: Sendable {
+    private struct Entry {
+        var cut: @Sendable () -> Void
+        var timer: Scheduled<Void>
+    }
+
+    private struct State {
+        var running: [UInt64: Entry] = [:]
+        /// Oldest first; what has ended is passed over.
+        var order = CircularBuffer<UInt64>()
+        var next: UInt64 = 0
+        var statistics = Statistics()
+    }
+    private let state = Mutex(State())
+
+    /// Since the start, but for `running`.
+    struct Statistics: Sendable, Hashable {
+        var running: Int64 = 0
+        /// Ended by themselves.
+        var ended: Int64 = 0
+        var outOfTime: Int64 = 0
+        /// Cut for others, or for want of any room.
+        var outOfRoom: Int64 = 0
+    }
+
+    var statistics: Statistics {
+        state.withLock { state in
+            var statistics = state.statistics
+            statistics.running = Int64(state.running.count)
+            return statistics
+        }
+    }
+
+    /// - Parameter cut: ends the upstream call; called at most once, from any thread.
+    /// - Returns: what to give to ``end(_:)``; nil when there is no room at all, and the call has been cut.
+    func begin(
+        limit: Int, timeout: TimeAmount, on eventLoop: any EventLoop, cut: @escaping @Sendable () -> Void
+    ) -> UInt64? {
+        let (id, crowded) = state.withLock { state -> (UInt64?, Entry?) in
+            guard limit > 0 else {
+                state.statistics.outOfRoom += 1
+                return (nil, nil)
+            }
+            var crowded: Entry?
+            if state.running.count >= limit { crowded = Self.takeOldest(&state) }
+            let id = state.next
+            state.next += 1
+            let timer = eventLoop.scheduleTask(in: timeout) { [weak self] in
+                guard let self else { return }
+                self.timeIsOver(id)
+            }
+            state.running[id] = Entry(cut: cut, timer: timer)
+            state.order.append(id)
+            return (id, crowded)
+        }
+        crowded?.timer.cancel()
+        crowded?.cut()
+        if id == nil { cut() }
+        return id
+    }
+
+    /// The call has ended, whatever ended it.
+    func end(_ id: UInt64) {
+        let entry = state.withLock { state -> Entry? in
+            guard let entry = state.running.removeValue(forKey: id) else { return nil }
+            state.statistics.ended += 1
+            // Ends come in any order: what they leave behind in the queue is swept when it is more than what runs.
+            if state.order.count > 2 * state.running.count + 64 {
+                state.order = CircularBuffer(state.order.filter { state.running[$0] != nil })
+            }
+            return entry
+        }
+        entry?.timer.cancel()
+    }
+
+    private func timeIsOver(_ id: UInt64) {
+        let entry = state.withLock { state -> Entry? in
+            guard let entry = state.running.removeValue(forKey: id) else { return nil }
+            state.statistics.outOfTime += 1
+            return entry
+        }
+        entry?.cut()
+    }
+
+    private static func takeOldest(_ state: inout State) -> Entry? {
+        while let id = state.order.popFirst() {
+            guard let entry = state.running.removeValue(forKey: id) else { continue }
+            state.statistics.outOfRoom += 1
+            return entry
+        }
+        return nil
+    }
+}
+
+/// ``ThinkingRates`` of this gateway, measured since its start.
+final class ThinkingSpeed: Sendable {
+    private let rates = Mutex(ThinkingRates())
+
+    func tokensPerSecond(_ route: RouteCandidate) -> Int64? {
+        rates.withLock { $0.tokensPerSecond(channelID: route.channel.id, model: route.upstreamModel) }
+    }
+
+    func measured(_ route: RouteCandidate, tokens: Int64, time: Duration) {
+        rates.withLock {
+            $0.measured(channelID: route.channel.id, model: route.upstreamModel, tokens: tokens, time: time)
+        }
+    }
+}
