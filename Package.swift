@@ -150,7 +150,13 @@ let package = Package(
         .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], swiftSettings: settings),
         // A real server for the tests that need one.
         .target(name: "PostgresTesting", path: "Tests/PostgresTesting", swiftSettings: settings),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "RouterCore", "PostgresTesting", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: settings),
+        .testTarget(
+            name: "StorageTests",
+            dependencies: [
+                "Storage", "RouterCore", "PostgresTesting", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [

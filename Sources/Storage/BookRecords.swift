@@ -6,6 +6,8 @@ public struct PostingResult: Sendable {
     public var charges: [Int64: NanoUSD] = [:]
     /// Records that the database refused, kept apart with the reason (`poison_records`); their charges are in no balance.
     public var setAside: [RequestID: String] = [:]
+    /// Records that were not there before and are now; those that are set aside do not count.
+    public var added = 0
     /// Balance and lease of every user in the group, after the posting.
     public var states: [Int64: LeaseState] = [:]
 
@@ -144,5 +146,6 @@ struct PostingGroup {
     mutating func add(_ record: RequestRecord, _ charge: NanoUSD) throws {
         result.charges[record.userID] = try (result.charges[record.userID] ?? .zero).adding(charge)
         charged.append(record)
+        result.added += 1
     }
 }

@@ -10,11 +10,13 @@ import Synchronization
 final class FileLock: Sendable {
     private let descriptor: Mutex<Int32>
 
-    /// - Parameter holder: what to say when somebody else holds it.
+    /// - Parameters:
+    ///   - holder: what to say when somebody else holds it.
+    ///   - isNew: the file is made where there is none; else it is there, and may be one that cannot be written to.
     /// - Throws: ``StoreError/database(_:)``.
-    init(_ path: String, holder: String) throws(StoreError) {
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .database("cannot write \(path): \(String(cString: strerror(errno)))") }
+    init(_ path: String, holder: String, isNew: Bool = true) throws(StoreError) {
+        let file = open(path, (isNew ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw .database("cannot open \(path): \(String(cString: strerror(errno)))") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             close(file)
             throw .database(holder)

@@ -74,6 +74,8 @@ public protocol PricingStore: Sendable {
     func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int
     /// The price that a version stood for; nil for a version that never was (0 = no row of the table).
     func price(version: Int64) async throws -> ModelPrice?
+    /// All versions that ever were, with the time (Unix seconds) from which each has been there.
+    func priceVersions() async throws -> [Int64: Int64]
     /// Inserts or replaces by `modelName`, marks the row as edited, raises the version.
     /// - Parameter row: with the version that it was made from; 0 = whatever is there is replaced.
     /// - Throws: ``StoreError/conflict(_:)`` when another version is there by now.
@@ -103,6 +105,10 @@ public protocol Ledger: Sendable {
     /// Whose request a charge was for; nil when there is no such charge.
     func chargedUser(reference: String) async throws -> Int64?
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry>
+    /// The row of a (kind, referenceID), if there is one.
+    func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry?
+    /// Deletes the leases of users: they were made of balances that a restore has changed. A gateway that has one asks again.
+    func dropLeases(of users: Set<Int64>) async throws
     /// Rows of all users in the order of their ids, for exports.
     /// - Parameters:
     ///   - range: Unix seconds of `created_at`.
@@ -287,6 +293,8 @@ public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, 
     /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody else
     /// can change anything.
     func changes() -> AsyncStream<[StoreChange]>?
+    /// What an operator should know about how the database was found.
+    func notes() async throws -> [String]
     /// A cheap round trip for `/health/ready`.
     func ping() async throws
     func close() async throws
@@ -309,6 +317,8 @@ public protocol Journal: Sendable {
     func settled(limit: Int) async throws -> [RequestRecord]
     /// Forgets requests that the ledger has now.
     func clear(_ ids: [RequestID]) async throws
+    /// Notes a credit that the ledger has, for whoever has to restore the ledger from a backup: ``LedgerReplay`` lists those that it lacks.
+    func note(_ credit: LedgerEntry) async throws
     /// Holds without an end, found at start-up: requests that were running when the process died, with how far they had come.
     func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)]
     /// Who keeps this journal: the same id over restarts, a higher epoch at every start.

@@ -8,7 +8,7 @@ import Storage
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger", abstract: "The books.",
-        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self])
+        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -185,7 +185,8 @@ struct LedgerReconcile: AsyncParsableCommand {
 
 extension ConfigOption {
     /// Opens the ledger of the configuration for a command.
-    func withStore<Value>(_ body: (any Store, GatewayConfiguration) async throws -> Value) async throws -> Value {
+    /// - Parameter locksOut: no gateway may be using the ledger meanwhile (SQLite).
+    func withStore<Value>(locksOut: Bool = false, _ body: (any Store, GatewayConfiguration) async throws -> Value) async throws -> Value {
         let environment = ProcessInfo.processInfo.environment
         let configuration = try load(environment)
         if case .sqlite(let path) = configuration.storage, !FileManager.default.fileExists(atPath: path) {
@@ -194,7 +195,10 @@ extension ConfigOption {
         let store: any Store
         do {
             store = try await StoreOpening.open(
-                configuration.storage, environment: environment, now: Int64(Date().timeIntervalSince1970), locksOut: false)
+                configuration.storage, durability: configuration.journal.durability, environment: environment,
+                now: Int64(Date().timeIntervalSince1970), locksOut: locksOut)
+        } catch StoreError.database(let text) {
+            throw ValidationError("the ledger cannot be opened: \(text)" + (locksOut ? ". The gateway must be stopped for this" : ""))
         } catch let error as StoreError {
             throw ValidationError("the ledger cannot be opened: \(error)")
         }

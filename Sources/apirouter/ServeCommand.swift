@@ -21,6 +21,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // Whatever this process makes is its owner's: a ledger, keys' hashes, what people asked.
+        umask(0o077)
         let process = ProcessInfo.processInfo.environment
         let configuration = try common.load(process)
         LoggingSystem.bootstrap { label in

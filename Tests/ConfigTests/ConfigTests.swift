@@ -112,6 +112,18 @@ import Testing
         #expect(try ConfigLoader(environment: [:]).load(path: path.path).models.syncInterval == seconds.map { .seconds($0) })
     }
 
+    @Test(arguments: [("keep: 36h, keep_bytes: 0", 129_600, 0), ("keep: 0s", 0, 1 << 30), ("max_bytes: 65536", 86_400, 1 << 30)])
+    func `cleared files are kept for a time and a size`(text: String, seconds: Int64, bytes: Int64) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("keep-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder.appendingPathComponent("providers"), withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("gateway.yaml")
+        try "providers_dir: providers\njournal: { \(text) }\n".write(to: file, atomically: true, encoding: .utf8)
+        try "channels: []\n".write(to: folder.appendingPathComponent("channels.yaml"), atomically: true, encoding: .utf8)
+        let journal = try ConfigLoader(environment: [:]).load(path: file.path).journal
+        #expect(journal.keep == .seconds(seconds) && journal.keepBytes == bytes)
+    }
+
     @Test(arguments: [("500ms", 500), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000)])
     func `durations are read`(text: String, milliseconds: Int) {
         #expect(DurationText.parse(text) == .milliseconds(milliseconds))

@@ -18,6 +18,7 @@ public final class PostgresServer: Sendable {
     private let programs: String
     private let process = Mutex<Process?>(nil)
     private let databases = Mutex(0)
+    private let extra: [String]
 
     /// One server for all tests that do not stop it.
     public static let shared: Result<PostgresServer, any Error> = {
@@ -34,8 +35,11 @@ public final class PostgresServer: Sendable {
     public let certificate: String?
 
     /// Makes the cluster; ``start()`` runs it.
-    /// - Parameter usesTLS: with a certificate of its own for `localhost`.
-    public init(usesTLS: Bool = false) throws {
+    /// - Parameters:
+    ///   - usesTLS: with a certificate of its own for `localhost`.
+    ///   - settings: `name=value`, on top of our own (`fsync=off`, which makes tests fast and nothing durable).
+    public init(usesTLS: Bool = false, settings: [String] = []) throws {
+        extra = settings.flatMap { ["-c", $0] }
         programs = try Self.findPrograms()
         port = try Self.freePort()
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("postgres-\(UUID().uuidString)")
@@ -119,7 +123,7 @@ public final class PostgresServer: Sendable {
         var settings = [
             "-c", "port=\(port)", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=\(folder.path)",
             "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=warning",
-        ]
+        ] + extra
         if let certificate {
             settings += ["-c", "ssl=on", "-c", "ssl_cert_file=\(certificate)", "-c", "ssl_key_file=\(folder.path)/server.key"]
         }

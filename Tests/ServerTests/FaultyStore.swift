@@ -39,7 +39,13 @@ struct FaultyStore: Store {
     let faults: Faults
 
     var isShared: Bool { store.isShared }
+    func notes() async throws -> [String] { try await store.notes() }
     func changes() -> AsyncStream<[StoreChange]>? { store.changes() }
+    func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry? {
+        try await faults.guarding { try await store.entry(kind: kind, referenceID: referenceID) }
+    }
+    func dropLeases(of users: Set<Int64>) async throws { try await faults.guarding { try await store.dropLeases(of: users) } }
+    func priceVersions() async throws -> [Int64: Int64] { try await faults.guarding { try await store.priceVersions() } }
     func ping() async throws { try await faults.guarding { try await store.ping() } }
     func close() async throws { try await store.close() }
 
@@ -204,6 +210,7 @@ struct FaultyJournal: Journal {
     func hold(_ record: HoldRecord) async throws { try await faults.guarding { try await journal.hold(record) } }
     func settle(_ record: RequestRecord) async throws { try await faults.guarding { try await journal.settle(record) } }
     func progress(_ record: ProgressRecord) { journal.progress(record) }
+    func note(_ credit: LedgerEntry) async throws { try await faults.guarding { try await journal.note(credit) } }
     func settled(limit: Int) async throws -> [RequestRecord] { try await faults.guarding { try await journal.settled(limit: limit) } }
     func clear(_ ids: [RequestID]) async throws { try await faults.guarding { try await journal.clear(ids) } }
     func orphans() async throws -> [(hold: HoldRecord, progress: ProgressRecord?)] {

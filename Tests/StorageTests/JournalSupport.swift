@@ -14,11 +14,12 @@ import Testing
 
 func openJournal(
     _ folder: TemporaryFolder, _ durability: JournalDurability = .process, backlog: Int = 100_000, bytes: Int64 = 1 << 30,
-    segmentBytes: Int? = nil, synchronize: @escaping @Sendable (JournalFile) throws -> Void = { try $0.synchronizeData() }
+    segmentBytes: Int? = nil, keep: JournalKeep = .nothing, now: @escaping @Sendable () -> Int64 = { 0 },
+    synchronize: @escaping @Sendable (JournalFile) throws -> Void = { try $0.synchronizeData() }
 ) throws -> FileJournal {
     try FileJournal.open(
         directory: folder.path, durability: durability, limits: FileJournal.Limits(backlog: backlog, bytes: bytes),
-        segmentBytes: segmentBytes, synchronize: synchronize)
+        segmentBytes: segmentBytes, keep: keep, now: now, disk: JournalDisk(synchronizeFile: synchronize))
 }
 
 /// Stands before the real one.
@@ -77,4 +78,14 @@ func changeByte(_ path: String, at offset: Int) throws {
     var data = try Data(contentsOf: URL(fileURLWithPath: path))
     data[offset] ^= 0x10
     try data.write(to: URL(fileURLWithPath: path))
+}
+
+/// A clock that stands until it is moved.
+final class TestTime: Sendable {
+    private let seconds: Mutex<Int64>
+    init(_ seconds: Int64) { self.seconds = Mutex(seconds) }
+    var now: Int64 {
+        get { seconds.withLock { $0 } }
+        set { seconds.withLock { $0 = newValue } }
+    }
 }

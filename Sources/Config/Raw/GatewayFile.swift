@@ -146,9 +146,16 @@ struct GatewayFile {
     }
 
     private mutating func readJournal(_ cursor: YAMLCursor) {
-        guard let object = cursor.object(["durability", "max_bytes"]) else { return }
+        guard let object = cursor.object(["durability", "max_bytes", "keep", "keep_bytes"]) else { return }
         if let value = object["durability"]?.choice(GatewayConfiguration.Durability.self) { configuration.journal.durability = value }
         if let value = object["max_bytes"]?.integer(65_536...1_099_511_627_776) { configuration.journal.maxBytes = value }
+        if let value = object["keep_bytes"]?.integer(0...1_099_511_627_776) { configuration.journal.keepBytes = value }
+        guard let keep = object["keep"], let value = keep.duration(allowsZero: true) else { return }
+        if value <= .seconds(3_600 * 24 * 366) {
+            configuration.journal.keep = value
+        } else {
+            keep.mismatch("a duration up to 8784h, or 0s for nothing")
+        }
     }
 
     private mutating func readModels(_ cursor: YAMLCursor) {

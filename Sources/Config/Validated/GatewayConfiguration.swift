@@ -103,6 +103,10 @@ public struct GatewayConfiguration: Sendable {
         public var durability = Durability.process
         /// Disk space for settlements while the ledger's database is away; further requests are refused then.
         public var maxBytes: Int64 = 1 << 30
+        /// For how long files stay whose settlements the ledger has, so that a ledger restored from a backup can be completed; zero = not at all.
+        public var keep = Duration.seconds(86_400)
+        /// Disk space for those files; the oldest goes when they need more.
+        public var keepBytes: Int64 = 1 << 30
     }
 
     public struct Log: Sendable {

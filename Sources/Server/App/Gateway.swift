@@ -44,11 +44,7 @@ public struct Gateway: Sendable {
         _ configuration: GatewayConfiguration, options: Options, logger: Logger
     ) async throws -> Gateway {
         for warning in configuration.warnings { logger.warning("\(warning)") }
-        let store = try await StoreOpening.open(configuration.storage, environment: options.environment, now: options.clock.unixSeconds)
-        let journal = try await FileJournal.open(
-            directory: configuration.dataDirectory,
-            durability: configuration.journal.durability == .power ? .power : .process, maximumBytes: configuration.journal.maxBytes)
-        for note in journal.notes { logger.warning("\(note)") }
+        let (store, journal) = try await openBooks(configuration, options, logger)
         let signal = PostSignal()
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
@@ -97,6 +93,23 @@ public struct Gateway: Sendable {
         return Gateway(
             services: services, configuration: configuration, transport: transport, simulator: simulator,
             journal: journal, options: options)
+    }
+
+    /// The ledger and the journal, in files that are nobody else's business.
+    private static func openBooks(
+        _ configuration: GatewayConfiguration, _ options: Options, _ logger: Logger
+    ) async throws -> (any Store, FileJournal) {
+        let path: String? = if case .sqlite(let path) = configuration.storage { path } else { nil }
+        for note in try PrivateFiles.mend(directory: configuration.dataDirectory, database: path) { logger.notice("\(note)") }
+        let settings = configuration.journal
+        let store = try await StoreOpening.open(
+            configuration.storage, durability: settings.durability, environment: options.environment, now: options.clock.unixSeconds)
+        let journal = try await FileJournal.open(
+            directory: configuration.dataDirectory, durability: settings.durability == .power ? .power : .process,
+            maximumBytes: settings.maxBytes, keep: JournalKeep(seconds: settings.keep.components.seconds, bytes: settings.keepBytes),
+            now: { options.clock.unixSeconds })
+        for note in try await store.notes() + journal.notes { logger.warning("\(note)") }
+        return (store, journal)
     }
 
     /// The demo upstream, only when an enabled channel points to it.

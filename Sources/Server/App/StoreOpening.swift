@@ -7,19 +7,23 @@ public enum StoreOpening {
     /// - Parameters:
     ///   - environment: for `APIROUTER_SQL_DIR`.
     ///   - now: Unix seconds.
+    ///   - durability: what a commit is to survive, as `journal.durability` says.
     ///   - locksOut: the store is for a gateway: nobody else may spend from it (SQLite only; PostgreSQL is shared).
     /// - Throws: ``StoreError``.
     public static func open(
-        _ url: GatewayConfiguration.StorageURL, environment: [String: String], now: Int64, locksOut: Bool = true
+        _ url: GatewayConfiguration.StorageURL, durability: GatewayConfiguration.Durability, environment: [String: String], now: Int64,
+        locksOut: Bool = true
     ) async throws -> any Store {
+        let durability: JournalDurability = durability == .power ? .power : .process
         switch url {
         case .sqlite(let path):
             return try await SQLiteStore.open(
                 path: path, migrationsDirectory: try Migrations.locate(dialect: .sqlite, environment: environment), now: now,
-                locksOut: locksOut)
+                locksOut: locksOut, durability: durability)
         case .postgres(let url):
             return try await PostgresStore.open(
-                url: url, migrationsDirectory: try Migrations.locate(dialect: .postgres, environment: environment), now: now)
+                url: url, migrationsDirectory: try Migrations.locate(dialect: .postgres, environment: environment), now: now,
+                durability: durability)
         }
     }
 }

@@ -86,6 +86,7 @@ public final class Meter: Sendable {
     func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         let result = try await gate.run { try await store.refund(refund, audit: audit) }
         wake(result.entry.userID)
+        await note(result)
         return result
     }
 
@@ -109,7 +110,14 @@ public final class Meter: Sendable {
             return try await body()
         }
         wake(userID)
+        await note(result)
         return result
+    }
+
+    /// Puts a new credit into the journal, where it is found when the ledger has to be restored. Best effort: the ledger has it, and a caller must
+    /// not be told otherwise.
+    private func note(_ result: (entry: LedgerEntry, isNew: Bool)) async {
+        if result.isNew { try? await journal.note(result.entry) }
     }
 
     // MARK: Holds

@@ -13,28 +13,27 @@ extension FileJournal {
     /// - Parameters:
     ///   - maximumBacklog: records that may wait for the disk (`power`); further appends are refused.
     ///   - maximumBytes: what the files may take up on the disk before further holds are refused.
+    ///   - keep: what becomes of files whose records the ledger has.
+    ///   - now: Unix seconds, for the age of what is kept; nil = the system's clock.
     /// - Throws: ``StoreError``. Nothing has been changed then, unless the disk refused to be written to.
     public static func open(
-        directory: String, durability: JournalDurability = .process, maximumBacklog: Int = 100_000, maximumBytes: Int64 = 1 << 30
+        directory: String, durability: JournalDurability = .process, maximumBacklog: Int = 100_000, maximumBytes: Int64 = 1 << 30,
+        keep: JournalKeep = .nothing, now: (@Sendable () -> Int64)? = nil
     ) async throws -> FileJournal {
         try open(
-            directory: directory, durability: durability, limits: Limits(backlog: maximumBacklog, bytes: maximumBytes),
-            synchronize: { try $0.synchronizeData() })
+            directory: directory, durability: durability, limits: Limits(backlog: maximumBacklog, bytes: maximumBytes), keep: keep,
+            now: now ?? { Int64(Date().timeIntervalSince1970) }, disk: .system)
     }
 
     /// A file is at most this long before the next one is begun.
     private static let usualSegmentBytes = 16 << 20
 
-    /// - Parameter synchronize: waits for the disk; tests make it fail and wait.
     static func open(
-        directory: String, durability: JournalDurability, limits: Limits, segmentBytes: Int? = nil,
-        synchronize: @escaping @Sendable (JournalFile) throws -> Void
+        directory: String, durability: JournalDurability, limits: Limits, segmentBytes: Int? = nil, keep: JournalKeep = .nothing,
+        now: @escaping @Sendable () -> Int64 = { 0 }, disk: JournalDisk
     ) throws -> FileJournal {
-        do {
-            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        } catch {
-            throw StoreError.database("cannot make the data directory \(directory): \(error.localizedDescription)")
-        }
+        let parents = try PrivateFiles.makeFolder(directory, what: "data directory")
+        if durability == .power { for parent in parents { try disk.synchronize(directory: parent) } }
         let lock = try FileLock(
             directory + "/journal.lock", holder: "another gateway is using \(directory) (journal.lock is held)")
         let replay = try JournalReplay(directory)
@@ -51,10 +50,16 @@ extension FileJournal {
         try identity.write(directory)
         if let unborn = replay.unborn { try JournalFile.remove(unborn) }
         let queue = DispatchQueue(label: "journal", qos: .userInitiated)
+        // The identity has been synchronized; a disk that takes notes is to hear of it, too.
+        if durability == .power {
+            try disk.synchronize(JournalFile(directory + "/journal.id", O_RDONLY))
+            try disk.synchronize(directory: directory)
+        }
         let settings = JournalLog.Settings(
             directory: directory, durability: durability,
             // A small bound needs small files: one file must not be most of it.
-            segmentBytes: segmentBytes ?? min(usualSegmentBytes, max(4_096, Int(clamping: limits.bytes / 8))), synchronize: synchronize)
+            segmentBytes: segmentBytes ?? min(usualSegmentBytes, max(4_096, Int(clamping: limits.bytes / 8))), disk: disk,
+            kept: try KeptSegments(directory, keep, now: now))
         var log = try begin(settings, replay.index, lock, queue)
         var notes = replay.notes
         if let damaged = replay.index.segments.last(where: \.isDamaged)?.number { try log.moveAll(upTo: damaged) }
@@ -75,7 +80,10 @@ extension FileJournal {
         let isPower = settings.durability == .power
         if isPower {
             // An earlier life may have been killed before it had synchronized, or may not have cared.
-            for segment in index.segments { try JournalFile(settings.directory + "/" + segment.name, O_RDWR).synchronizeData() }
+            for segment in index.segments {
+                try settings.disk.synchronize(JournalFile(settings.directory + "/" + segment.name, O_RDWR))
+            }
+            if !index.segments.isEmpty { try settings.disk.synchronize(directory: settings.directory) }
         }
         guard let last = index.segments.last, !last.isDamaged, last.isPower == isPower, last.size < settings.segmentBytes else {
             return try JournalLog(
@@ -84,7 +92,7 @@ extension FileJournal {
         let file = try JournalFile(settings.directory + "/" + last.name, O_RDWR)
         if try file.size() > last.size {
             try file.cut(to: last.size)
-            if isPower { try file.synchronizeData() }
+            if isPower { try settings.disk.synchronize(file) }
         }
         return try JournalLog(settings, salt: last.salt, index: index, file: file, lock: lock, chores: queue)
     }
@@ -101,6 +109,7 @@ extension FileJournal {
         // Only what is on the disk may take the place of what was.
         try log.synchronizeAll()
         try old.setAside()
+        try log.synchronizeAll()
         return count
     }
 }

@@ -141,6 +141,13 @@ public final class FileJournal: Journal {
         }
     }
 
+    public func note(_ credit: LedgerEntry) async throws {
+        switch durability {
+        case .process: try append(.note) { $0.credit(credit) }
+        case .power: try await enqueue(.note) { $0.credit(credit) }
+        }
+    }
+
     private func append(_ change: JournalChange, _ contents: (inout RecordBuffer) -> Void) throws(StoreError) {
         try log.withLock { log throws(StoreError) in
             try log.append(change, contents)

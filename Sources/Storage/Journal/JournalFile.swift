@@ -30,13 +30,20 @@ final class JournalFile: Sendable {
 
     /// All of it or an error, after which some of it may be there.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
+        guard try writeIfRoom(bytes, at: offset) else { throw .database("cannot write \(path): \(String(cString: strerror(ENOSPC)))") }
+    }
+
+    /// - Returns: false when the disk, or our part of it, is full. Some of the bytes may be there then.
+    func writeIfRoom(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) -> Bool {
         var done = 0
         while done < bytes.count {
             let written = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
             if written < 0 && errno == EINTR { continue }
+            if written < 0 && (errno == ENOSPC || errno == EDQUOT) { return false }
             guard written > 0 else { throw Self.failure("write", path) }
             done += written
         }
+        return true
     }
 
     func read(_ count: Int, at offset: Int) throws(StoreError) -> [UInt8] {
@@ -77,6 +84,24 @@ final class JournalFile: Sendable {
     /// Something that is not there is gone too.
     static func remove(_ path: String) throws(StoreError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+}
+
+/// How the journal waits for the disk. Tests put their own in its place, which fails, waits, or forgets what was not synchronized.
+struct JournalDisk: Sendable {
+    /// The contents of a file, and what is needed to find them, are on the disk when it returns.
+    var synchronizeFile: @Sendable (JournalFile) throws -> Void = { try $0.synchronizeData() }
+    /// The same for the names in a directory: files that were made, renamed or removed.
+    var synchronizeDirectory: @Sendable (String) throws -> Void = { try JournalFile.synchronizeDirectory($0) }
+
+    static let system = JournalDisk()
+
+    func synchronize(_ file: JournalFile) throws(StoreError) {
+        do { try synchronizeFile(file) } catch { throw error as? StoreError ?? .database("\(error)") }
+    }
+
+    func synchronize(directory: String) throws(StoreError) {
+        do { try synchronizeDirectory(directory) } catch { throw error as? StoreError ?? .database("\(error)") }
     }
 }
 

@@ -67,7 +67,7 @@ struct JournalIndex: Sendable {
         // Only while the hold stands: a late word about a request that has ended is of no use.
         case .progress(let id): holds[id] != nil
         case .clear(let ids): ids.contains { positions[$0] != nil }
-        case .none: true
+        case .note, .none: true
         }
     }
 
@@ -92,7 +92,7 @@ struct JournalIndex: Sendable {
             add(place)
         case .clear(let ids):
             for id in ids { clear(id) }
-        case .none: break
+        case .note, .none: break
         }
     }
 
@@ -206,7 +206,7 @@ struct JournalIndex: Sendable {
             if let old = settlements[position - removed].place { remove(old) }
             settlements[position - removed].place = place
             add(place)
-        case .progress, .clear, .none: apply(change, place)
+        case .progress, .clear, .note, .none: apply(change, place)
         }
     }
 }

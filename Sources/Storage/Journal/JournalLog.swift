@@ -14,8 +14,9 @@ struct JournalLog: ~Copyable {
         var durability: JournalDurability
         /// A file that has reached it is followed by a new one.
         var segmentBytes: Int
-        /// Waits for the disk; tests make it fail and wait.
-        var synchronize: @Sendable (JournalFile) throws -> Void
+        var disk: JournalDisk
+        /// What becomes of files that nobody needs any more.
+        var kept: KeptSegments
     }
 
     /// More files than these are too many when most of what is in them is dead.
@@ -47,7 +48,9 @@ struct JournalLog: ~Copyable {
         if let file {
             self.file = file
         } else {
-            let (segment, new) = try Self.newSegment(settings, salt, after: index.segments.last)
+            let last = index.segments.last
+            let number = (last?.number ?? settings.kept.lastNumber) + 1
+            let (segment, new) = try Self.newSegment(settings, salt, number, previousSize: last?.size ?? 0)
             self.index.begin(segment)
             self.file = new
         }
@@ -76,13 +79,13 @@ struct JournalLog: ~Copyable {
         guard !isClosed else { throw .closed }
         let start = try write(bytes)
         do {
-            try settings.synchronize(file)
+            try settings.disk.synchronize(file)
         } catch {
             takeBack(bytes.count)
             // After a failed fsync the kernel takes the pages for written, so that a second one would succeed and mean nothing. What was on the
             // disk before is still good; from now on another file is written, whose header says how much of this one counts.
             isAbandoned = true
-            throw error as? StoreError ?? .database("\(error)")
+            throw error
         }
         for (change, place) in records {
             index.apply(
@@ -124,10 +127,17 @@ struct JournalLog: ~Copyable {
         }
     }
 
+    /// On a full disk what is only kept goes first, the oldest before the others: nobody is refused for its sake.
+    private func writeMakingRoom(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
+        while try !file.writeIfRoom(bytes, at: offset) {
+            guard settings.kept.makeRoom() else { throw .database("cannot write \(file.path): no room is left on the disk") }
+        }
+    }
+
     private mutating func put(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> (segment: UInt32, offset: UInt32) {
         let segment = index.segments[index.segments.count - 1]
         do {
-            try file.write(bytes, at: segment.size)
+            try writeMakingRoom(bytes, at: segment.size)
         } catch {
             takeBack(0)
             throw error
@@ -148,6 +158,8 @@ struct JournalLog: ~Copyable {
         index.grow(-bytes)
         do {
             try file.cut(to: index.segments[index.segments.count - 1].size)
+            // What was refused to its writer must not come back with the power.
+            if settings.durability == .power { try settings.disk.synchronize(file) }
         } catch {
             isAbandoned = true
         }
@@ -158,7 +170,8 @@ struct JournalLog: ~Copyable {
     private mutating func rotate() throws(StoreError) {
         let old = file
         do {
-            let (segment, new) = try Self.newSegment(settings, salt, after: index.segments.last)
+            let last = index.segments[index.segments.count - 1]
+            let (segment, new) = try Self.newSegment(settings, salt, last.number + 1, previousSize: last.size)
             file = new
             index.begin(segment)
         } catch {
@@ -175,20 +188,19 @@ struct JournalLog: ~Copyable {
     }
 
     private static func newSegment(
-        _ settings: Settings, _ salt: UInt32, after last: JournalSegment?
+        _ settings: Settings, _ salt: UInt32, _ number: UInt32, previousSize: Int
     ) throws(StoreError) -> (JournalSegment, JournalFile) {
         let isPower = settings.durability == .power
-        let segment = JournalSegment(
-            number: (last?.number ?? 0) + 1, size: SegmentHeader.size, salt: salt, isPower: isPower)
+        let segment = JournalSegment(number: number, size: SegmentHeader.size, salt: salt, isPower: isPower)
         let path = settings.directory + "/" + segment.name
         var header = RecordBuffer()
-        SegmentHeader(number: segment.number, salt: salt, isPower: isPower, previousSize: UInt64(last?.size ?? 0)).write(&header)
+        SegmentHeader(number: segment.number, salt: salt, isPower: isPower, previousSize: UInt64(previousSize)).write(&header)
         do {
             let file = try JournalFile(path, O_RDWR | O_CREAT | O_TRUNC)
             try file.write(header.bytes, at: 0)
             if isPower {
-                try file.synchronizeData()
-                try JournalFile.synchronizeDirectory(settings.directory)
+                try settings.disk.synchronize(file)
+                try settings.disk.synchronize(directory: settings.directory)
             }
             return (segment, file)
         } catch {
@@ -197,7 +209,7 @@ struct JournalLog: ~Copyable {
         }
     }
 
-    /// Removes the oldest files while nothing in them counts. Never one in the middle: it may say what became of a record in an older one.
+    /// Lets go of the oldest files while nothing in them counts. Never one in the middle: it may say what became of a record in an older one.
     mutating func dropDead() {
         while index.segments.count > 1, index.segments[0].liveRecords == 0 { dropOldest() }
     }
@@ -208,8 +220,8 @@ struct JournalLog: ~Copyable {
         chores.async {
             let path = settings.directory + "/" + segment.name
             // A file that cannot be removed is found and judged again at the next start.
-            if segment.isDamaged { try? JournalFile.move(path, to: path + ".read") } else { try? JournalFile.remove(path) }
-            if settings.durability == .power { try? JournalFile.synchronizeDirectory(settings.directory) }
+            if segment.isDamaged { try? JournalFile.move(path, to: path + ".read") } else { try? settings.kept.take(segment) }
+            if settings.durability == .power { try? settings.disk.synchronize(directory: settings.directory) }
             withExtendedLifetime(lock) {}
         }
     }
@@ -219,6 +231,8 @@ struct JournalLog: ~Copyable {
     /// With this the files take up at most twice what counts, or four files. Two at a time are enough: a file is begun between one call and
     /// the next.
     private mutating func tidy() {
+        let kept = settings.kept
+        if kept.isDue { chores.async { kept.expire() } }
         for _ in 0..<2 {
             guard index.segments.count > Self.fewSegments, index.totalBytes > 2 * index.liveBytes else { return }
             // No room for the copy: another time.
@@ -263,11 +277,11 @@ struct JournalLog: ~Copyable {
         let start = try put(bytes)
         guard settings.durability == .power else { return start }
         do {
-            try settings.synchronize(file)
+            try settings.disk.synchronize(file)
         } catch {
             takeBack(bytes.count)
             isAbandoned = true
-            throw error as? StoreError ?? .database("\(error)")
+            throw error
         }
         return start
     }
@@ -282,8 +296,8 @@ struct JournalLog: ~Copyable {
 
     /// Everything that has been written is on the disk when this returns.
     func synchronizeAll() throws(StoreError) {
-        for segment in index.segments { try JournalFile(settings.directory + "/" + segment.name, O_RDWR).synchronizeData() }
-        try JournalFile.synchronizeDirectory(settings.directory)
+        for segment in index.segments { try settings.disk.synchronize(JournalFile(settings.directory + "/" + segment.name, O_RDWR)) }
+        try settings.disk.synchronize(directory: settings.directory)
     }
 
     mutating func close() {

@@ -175,7 +175,7 @@ struct JournalReplay {
         return false
     }
 
-    private static func next(_ bytes: UnsafeRawBufferPointer, from start: Int, _ salt: UInt32) -> Range<Int>? {
+    static func next(_ bytes: UnsafeRawBufferPointer, from start: Int, _ salt: UInt32) -> Range<Int>? {
         var position = start
         while position + Frame.overhead < bytes.count {
             if let body = Frame.body(bytes, at: position, salt: salt) { return body }

@@ -9,6 +9,8 @@ enum RecordKind: UInt8 {
     case cleared = 4
     /// The beginning of a group whose writer waits for the disk (`power`): everything before it in this file is on the disk.
     case group = 5
+    /// A credit that the ledger has. It changes nothing here; it tells whoever restores the ledger what to ask for.
+    case credit = 6
 }
 
 /// What a record changes.
@@ -17,6 +19,8 @@ enum JournalChange: Sendable {
     case settle(RequestID, sequence: UInt64)
     case progress(RequestID)
     case clear([RequestID])
+    /// A record that is only there to be read by people.
+    case note
     case none
 
     var isClear: Bool { if case .clear = self { true } else { false } }
@@ -27,6 +31,7 @@ enum JournalChange: Sendable {
         case .settle: .settle
         case .progress: .progress
         case .clear: .cleared
+        case .note: .credit
         case .none: .group
         }
     }
@@ -139,6 +144,32 @@ extension RecordBuffer {
     }
 }
 
+extension RecordBuffer {
+    mutating func credit(_ entry: LedgerEntry) {
+        byte(LedgerEntry.journalVersion)
+        integer(entry.id)
+        integer(entry.userID)
+        integer(entry.amount.nanos)
+        integer(entry.balanceAfter.nanos)
+        text(entry.kind.rawValue)
+        text(entry.referenceID)
+        text(entry.description)
+        integer(entry.createdAt)
+    }
+}
+
+extension LedgerEntry {
+    static let journalVersion: UInt8 = 1
+
+    init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
+        var reader = try RecordReader(body, .credit, upTo: Self.journalVersion)
+        self.init(
+            id: try reader.integer(), userID: try reader.integer(), amount: NanoUSD(nanos: try reader.integer()),
+            balanceAfter: NanoUSD(nanos: try reader.integer()), kind: try reader.value(TransactionKind.self, "kind of entry"),
+            referenceID: try reader.text(), description: try reader.text(), createdAt: try reader.integer())
+    }
+}
+
 extension HoldRecord {
     static let journalVersion: UInt8 = 2
 
@@ -248,6 +279,9 @@ extension JournalChange {
             var ids: [RequestID] = []
             for _ in 0..<(try reader.unsigned()) { ids.append(try reader.id()) }
             self = .clear(ids)
+        case .credit:
+            _ = try LedgerEntry(body: body)
+            self = .note
         case .group: self = .none
         }
     }

@@ -45,6 +45,7 @@ final class PGPool: Sendable {
     struct Slot: ~Copyable {
         fileprivate var session: Session?
         fileprivate let url: Secret
+        fileprivate let durability: JournalDurability
         fileprivate let backOff: BackOff
 
         /// Runs a body, inside a transaction or not, on a connection that lives.
@@ -74,9 +75,10 @@ final class PGPool: Sendable {
             if let session = session.take(), session.connection.isAlive { return session }
             try backOff.check()
             do throws(PGError) {
-                let connection = try PGConnection(url: url)
+                var session = Session(connection: try PGConnection(url: url))
+                if durability == .power { _ = try PGDurability(&session) }
                 backOff.succeeded()
-                return Session(connection: connection)
+                return session
             } catch {
                 backOff.failed(error.message)
                 throw error
@@ -101,16 +103,19 @@ final class PGPool: Sendable {
         var isClosed = false
     }
 
+    let durability: JournalDurability
     private let workers: [Worker]
     private let state: Mutex<State>
     private static let longestQueue = 10_000
 
-    init(url: Secret, connections: Int) {
+    /// - Parameter durability: with `power` no connection is used whose commits would not survive a loss of power.
+    init(url: Secret, connections: Int, durability: JournalDurability = .process) {
+        self.durability = durability
         let backOff = BackOff()
         workers = (0..<connections).map { number in
             Worker(
                 queue: DispatchQueue(label: "postgres-\(number)"),
-                slot: SlotBox(Slot(session: nil, url: url, backOff: backOff)))
+                slot: SlotBox(Slot(session: nil, url: url, durability: durability, backOff: backOff)))
         }
         state = Mutex(State(idle: Array(0..<connections)))
     }

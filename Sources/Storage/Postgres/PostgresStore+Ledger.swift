@@ -61,7 +61,11 @@ extension PostgresStore {
         var moved: Set<Int64> = []
         for record in records {
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
-            guard isNew.remove(record.requestID.description) != nil, let charge = record.charge else { continue }
+            guard isNew.remove(record.requestID.description) != nil else { continue }
+            guard let charge = record.charge else {
+                group.result.added += 1
+                continue
+            }
             guard let before = balances[record.userID] else {
                 try setAside(record, "the user does not exist", &group, &session)
                 continue

@@ -21,14 +21,17 @@ public final class PostgresStore: Store {
         feed = PGChangeFeed(url: url)
     }
 
-    /// Connects and applies pending migrations, under an advisory lock, so that several gateways may start at once.
+    /// Connects and applies pending migrations, under an advisory lock, so that several gateways may start at once. With `durability` `power` a server
+    /// that does not keep its commits over a loss of power is refused.
     /// - Parameters:
     ///   - url: `postgres://user:password@host:port/database?sslmode=…`
     ///   - now: Unix seconds, for the records of migrations.
     ///   - connections: of the part that is not money. Four more are opened when they are needed.
     /// - Throws: ``StoreError``.
-    public static func open(url: Secret, migrationsDirectory: String, now: Int64, connections: Int = 4) async throws -> PostgresStore {
-        let pool = PGPool(url: url, connections: connections)
+    public static func open(
+        url: Secret, migrationsDirectory: String, now: Int64, connections: Int = 4, durability: JournalDurability = .process
+    ) async throws -> PostgresStore {
+        let pool = PGPool(url: url, connections: connections, durability: durability)
         do {
             let migrations = try Migrations(directory: migrationsDirectory)
             _ = try await PostgresMigrations(migrations: migrations, pool: pool).apply(now: now)

@@ -97,7 +97,8 @@ public struct Migrations: Sendable {
         configuration.busyMode = .timeout(10)
         let prepared = configuration
         return try await mapped {
-            try await DatabaseQueue(path: databasePath, configuration: prepared).writeWithoutTransaction { db in
+            try PrivateFiles.makeFile(databasePath)
+            return try await DatabaseQueue(path: databasePath, configuration: prepared).writeWithoutTransaction { db in
                 let waiting = try pending(db)
                 try apply(db, now: now)
                 return waiting

@@ -65,7 +65,11 @@ extension SQLiteStore {
         for record in records {
             try log.execute(RecordColumns.values(record))
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
-            guard db.changesCount > 0, let charge = record.charge else { continue }
+            guard db.changesCount > 0 else { continue }
+            guard let charge = record.charge else {
+                group.result.added += 1
+                continue
+            }
             if balances[record.userID] == nil {
                 let known = try Int64.fetchOne(read, arguments: [record.userID]).map { NanoUSD(nanos: $0) }
                 balances.updateValue(known, forKey: record.userID)

@@ -17,19 +17,18 @@ public final class SQLiteStore: Store {
     /// - Parameters:
     ///   - now: Unix seconds, for the records of migrations.
     ///   - locksOut: refuses to open while another gateway has done so with the same.
+    ///   - durability: what a transaction has survived when a call returns; with `power` every commit waits for the disk.
     /// - Throws: ``StoreError``.
     public static func open(
-        path: String, migrationsDirectory: String, now: Int64, locksOut: Bool = false
+        path: String, migrationsDirectory: String, now: Int64, locksOut: Bool = false, durability: JournalDurability = .process
     ) async throws -> SQLiteStore {
+        let made = try PrivateFiles.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path, what: "folder")
+        try PrivateFiles.makeFile(path)
         var configuration = Configuration()
         configuration.label = "ledger"
         configuration.foreignKeysEnabled = true
         configuration.busyMode = .timeout(10)
         configuration.maximumReaderCount = 4
-        configuration.prepareDatabase { db in
-            // WAL with NORMAL survives a kill of the process; the journal's own setting covers power loss.
-            try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        }
         let prepared = configuration
         return try await mapped {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
@@ -45,7 +44,11 @@ public final class SQLiteStore: Store {
                 : nil
             let pool = try DatabasePool(path: path, configuration: prepared)
             let migrations = try Migrations(directory: migrationsDirectory)
-            try await pool.writeWithoutTransaction { db in try migrations.apply(db, now: now) }
+            try await pool.writeWithoutTransaction { db in
+                try synchronize(db, durability)
+                try migrations.apply(db, now: now)
+            }
+            if durability == .power { for changed in made + [folder.path] { try JournalFile.synchronizeDirectory(changed) } }
             return SQLiteStore(pool: pool, lock: lock)
         }
     }
@@ -72,6 +75,18 @@ public final class SQLiteStore: Store {
     public var isShared: Bool { false }
 
     public func changes() -> AsyncStream<[StoreChange]>? { nil }
+
+    /// After GRDB has turned the WAL on, because that sets `synchronous` to NORMAL. With NORMAL a commit survives `kill -9` and is on the disk
+    /// at the next checkpoint; with FULL it is on the disk when it returns, so that the journal may forget what was posted.
+    private static func synchronize(_ db: Database, _ durability: JournalDurability) throws {
+        try db.execute(sql: durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+        let mode = try Int64.fetchOne(db, sql: "PRAGMA synchronous")
+        guard mode == (durability == .power ? 2 : 1) else {
+            throw StoreError.database("SQLite does not take journal.durability \(durability.rawValue): synchronous is \(mode ?? -1)")
+        }
+    }
+
+    public func notes() async throws -> [String] { [] }
 
     // MARK: Access
 
