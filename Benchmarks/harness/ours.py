@@ -63,7 +63,8 @@ billing: {{ cancel_stops_billing: true }}
         """Starts on what is configured; seconds until ready are kept in `startup_seconds`."""
         environment = {name: value for name, value in os.environ.items() if "API_KEY" not in name}
         environment.update(APIROUTER_SQL_DIR=os.path.join(self.bench.root, "sql"), INITIAL_ROOT_PASSWORD=PASSWORD,
-                           INITIAL_ROOT_ACCESS_TOKEN=ACCESS, INITIAL_ROOT_TOKEN=KEY)
+                           INITIAL_ROOT_ACCESS_TOKEN=ACCESS, INITIAL_ROOT_TOKEN=KEY,
+                           SESSION_SECRET="the-secret-of-the-bench")
         began = time.monotonic()
         self.spawn([self.bench.program, "serve", "--config", f"{self.folder}/gateway.yaml"], env=environment, cwd=self.folder)
         wait_for(self.name, self.process, seconds, lambda: http("GET", self.url("/health/ready"))[0] == 200)

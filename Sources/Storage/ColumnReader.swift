@@ -53,6 +53,13 @@ enum Decoding {
             createdAt: try row.int("created_at"))
     }
 
+    static func accessToken(_ row: some ColumnReader) throws -> AccessToken {
+        AccessToken(
+            hash: try row.bytes("hash"), userID: try row.int("user_id"), createdAt: try row.int("created_at"),
+            usedAt: try row.int("used_at"), expiresAt: try row.intOrNil("expires_at"), clientIP: try row.text("client_ip"),
+            userAgent: try row.text("user_agent"))
+    }
+
     static func token(_ row: some ColumnReader) throws -> Token {
         Token(
             id: try row.int("id"), userID: try row.int("user_id"), keyHash: try row.bytes("key_hash"),

@@ -34,8 +34,8 @@ public protocol UserStore: Sendable {
     func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User
     /// Deletes a user who has no ledger rows; one who has is disabled and renamed instead, because books are kept.
     func deleteUser(id: Int64, audit: AuditEntry) async throws
-    /// SHA-256 of the management token, valid until `expiresAt` (Unix seconds; nil = no end). One user may have several.
-    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry) async throws
+    /// Adds a session or a management token; one that is there stays as it is. Of a user's sessions beyond a thousand the least recently used end.
+    func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws
     func removeAccessToken(hash: [UInt8]) async throws
     /// Ends the user's sessions and management tokens, the bootstrap token included; API keys stay.
     /// - Parameter kept: the hash of the one that goes on; nil = none does.
@@ -45,8 +45,18 @@ public protocol UserStore: Sendable {
     /// - Parameter hash: nil = the environment names none.
     /// - Throws: ``StoreError/notFound`` for an unknown user.
     func setBootstrapToken(userID: Int64, hash: [UInt8]?, audit: AuditEntry) async throws -> BootstrapOutcome
-    /// The owner, when the token exists and has not expired at `now`.
-    func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User?
+    /// Ends a user's sessions, not the tokens that have no end. - Parameter hash: of the one that stays.
+    func removeSessions(userID: Int64, except hash: [UInt8]?) async throws
+    /// The owner of a token that has no end, or of a session that has not expired at `now` and was used after `idleSince` (Unix seconds).
+    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> User?
+    /// Notes a use. - Parameter now: Unix seconds.
+    func touchAccessToken(hash: [UInt8], now: Int64) async throws
+    /// A user's tokens that ``userForAccessToken(hash:now:idleSince:)`` would take, the most recently used first.
+    func accessTokens(userID: Int64, now: Int64, idleSince: Int64) async throws -> [AccessToken]
+    /// Whether the user has logged in from an address since a time (Unix seconds).
+    func knowsLogin(userID: Int64, address: String, since: Int64) async throws -> Bool
+    /// Notes that the user has logged in from an address. The last hundred are kept.
+    func noteLogin(userID: Int64, address: String, now: Int64) async throws
 }
 
 /// API keys of clients.
@@ -270,6 +280,8 @@ public protocol AdminStore: Sendable {
     func setting(_ key: String) async throws -> String?
     /// - Parameter audit: for what somebody has asked for; nil = the program's own doing.
     func setSetting(_ key: String, _ value: String, audit: AuditEntry?) async throws
+    /// Sets what is not set yet. - Returns: what is set now.
+    func claimSetting(_ key: String, _ value: String) async throws -> String
     /// For what changes nothing in the database. A change takes its entry with it.
     func audit(_ entry: AuditEntry) async throws
     /// Newest first.

@@ -64,10 +64,8 @@ struct FaultyStore: Store {
     func deleteUser(id: Int64, audit: AuditEntry) async throws {
         try await faults.guarding { try await store.deleteUser(id: id, audit: audit) }
     }
-    func addAccessToken(userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry) async throws {
-        try await faults.guarding {
-            try await store.addAccessToken(userID: userID, hash: hash, expiresAt: expiresAt, createdAt: createdAt, audit: audit)
-        }
+    func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws {
+        try await faults.guarding { try await store.addAccessToken(token, audit: audit) }
     }
     func removeAccessToken(hash: [UInt8]) async throws { try await faults.guarding { try await store.removeAccessToken(hash: hash) } }
     func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
@@ -79,8 +77,26 @@ struct FaultyStore: Store {
     func setBootstrapKey(userID: Int64, _ token: Token?, audit: AuditEntry) async throws -> BootstrapOutcome {
         try await faults.guarding { try await store.setBootstrapKey(userID: userID, token, audit: audit) }
     }
-    func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
-        try await faults.guarding { try await store.userForAccessToken(hash: hash, now: now) }
+    func removeSessions(userID: Int64, except hash: [UInt8]?) async throws {
+        try await faults.guarding { try await store.removeSessions(userID: userID, except: hash) }
+    }
+    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> User? {
+        try await faults.guarding { try await store.userForAccessToken(hash: hash, now: now, idleSince: idleSince) }
+    }
+    func touchAccessToken(hash: [UInt8], now: Int64) async throws {
+        try await faults.guarding { try await store.touchAccessToken(hash: hash, now: now) }
+    }
+    func accessTokens(userID: Int64, now: Int64, idleSince: Int64) async throws -> [AccessToken] {
+        try await faults.guarding { try await store.accessTokens(userID: userID, now: now, idleSince: idleSince) }
+    }
+    func knowsLogin(userID: Int64, address: String, since: Int64) async throws -> Bool {
+        try await faults.guarding { try await store.knowsLogin(userID: userID, address: address, since: since) }
+    }
+    func noteLogin(userID: Int64, address: String, now: Int64) async throws {
+        try await faults.guarding { try await store.noteLogin(userID: userID, address: address, now: now) }
+    }
+    func claimSetting(_ key: String, _ value: String) async throws -> String {
+        try await faults.guarding { try await store.claimSetting(key, value) }
     }
 
     func createToken(_ token: Token, audit: AuditEntry) async throws -> Token {

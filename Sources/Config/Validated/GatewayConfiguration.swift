@@ -34,6 +34,8 @@ public struct GatewayConfiguration: Sendable {
         public var idle = Duration.seconds(12 * 3_600)
         /// In all.
         public var lifetime = Duration.seconds(7 * 86_400)
+
+        public init() {}
     }
 
     /// `https://gateway.example.org`: what browsers call an origin.

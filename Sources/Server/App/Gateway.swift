@@ -49,6 +49,9 @@ public struct Gateway: Sendable {
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
             leaseLifetime: configuration.metering.leaseLifetime.components.seconds, isOff: configuration.metering.admission == .off)
+        // Before anything is taken up: a gateway with a secret of its own has no business at this ledger.
+        let doors = Doors(
+            configuration, sealer: try await SessionSecret.sealer(configuration, store: store), store: store, clock: options.clock)
         if configuration.metering.admission == .off {
             logger.warning("metering.admission is off: requests are neither held nor charged nor logged")
         }
@@ -85,7 +88,7 @@ public struct Gateway: Sendable {
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
-            prices: prices, keys: keys, doors: Doors(configuration), health: health, transport: transport,
+            prices: prices, keys: keys, doors: doors, health: health, transport: transport,
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
             reloader: reloader, tokenLookups: TokenLookups(), relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)

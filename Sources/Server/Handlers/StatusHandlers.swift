@@ -52,7 +52,7 @@ enum StatusHandlers {
             HTTPField.Name(name).map { request.headers.contains($0) } ?? false
         }
         if !isLocal || isPassedOn {
-            guard let user = try await AccessCheck.user(request, services), user.role >= .admin else {
+            guard let user = try await AccessCheck.user(request, context, services), user.role >= .admin else {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }
         }

@@ -5,84 +5,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Login and users.
+/// What administrators do with users.
 enum UserHandlers {
-    private static let throttle = LoginThrottle()
-    private static let sessionSeconds: Int64 = 7 * 86_400
-    static let cookieName = "apirouter_session"
-
-    // MARK: Login
-
-    static func login(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let fields = try await RequestFields(request, allowed: ["username", "password"])
-        let username = try fields.requiredString("username")
-        let password = try fields.requiredString("password", maximum: 1_024)
-        let now = services.clock.unixSeconds
-        let address = context.clientIP
-        if let wait = throttle.begin(username: username, address: address, now: now) {
-            throw ManagementError(
-                .tooManyRequests, "too many failed logins; try again in \(wait) seconds", headers: [.retryAfter: String(wait)])
-        }
-        let found: (user: User, passwordHash: String)?
-        let matches: Bool
-        do {
-            found = try await services.store.userForLogin(username: username)
-            matches = try await hashing { try await PasswordHasher.verify(password, against: found?.passwordHash) }
-        } catch {
-            throttle.withdrawn(username: username, address: address)
-            throw error
-        }
-        guard matches, let user = found?.user, user.status == .enabled else {
-            await services.logins.failed(found?.user, isDisabled: matches, address: address)
-            throw ManagementError(.unauthorized, "wrong username or password")
-        }
-        throttle.succeeded(username: username, address: address)
-        let token = TokenSecrets.newAccessToken()
-        let expiry = now + sessionSeconds
-        try await services.store.addAccessToken(
-            userID: user.id, hash: TokenSecrets.hash(token), expiresAt: expiry, createdAt: now,
-            audit: LoginRecords.success(user, address: address, now: now))
-        let cookie = "\(cookieName)=\(token); Path=/; HttpOnly; SameSite=Lax; Max-Age=\(sessionSeconds)"
-        return Envelope.ok(
-            .object([
-                .init("id", .integer(user.id)), .init("username", .string(user.username)),
-                .init("role", .integer(user.role.rawValue)), .init("access_token", .string(token)),
-                .init("expires_at", .integer(expiry)),
-            ]), headers: [.setCookie: cookie])
-    }
-
-    /// Work on a password, or a 503 where too many wait for theirs.
-    private static func hashing<Value>(_ work: () async throws -> Value) async throws -> Value {
-        do {
-            return try await work()
-        } catch is PasswordQueue.Busy {
-            throw ManagementError(
-                .serviceUnavailable, "too many passwords are being checked; try again in a few seconds", headers: [.retryAfter: "3"])
-        }
-    }
-
-    static func logout(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        if let token = AccessCheck.presentedAccessToken(request) {
-            try await services.store.removeAccessToken(hash: TokenSecrets.hash(token))
-        }
-        return Envelope.ok(.null, headers: [.setCookie: "\(cookieName)=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"])
-    }
-
-    static func register(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        guard services.snapshots.snapshot.configuration.server.registration else {
-            throw ManagementError.forbidden("registration is closed (server.registration in gateway.yaml)")
-        }
-        let fields = try await RequestFields(request, allowed: ["username", "password", "display_name", "email"])
-        let audit = AuditEntry(actorID: nil, action: "user.register", clientIP: context.clientIP, at: services.clock.unixSeconds)
-        return Envelope.ok(json(try await create(fields, role: .user, group: "default", services, audit)))
-    }
-
-    static func current(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        Envelope.ok(json(try context.user()))
-    }
-
-    // MARK: Administration
-
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let page = try QueryFields(request).page()
         let users = try await services.store.users(page)
@@ -109,15 +33,17 @@ enum UserHandlers {
         return Envelope.ok(json(try await create(fields, role: role, group: try group(fields, services) ?? "default", services, audit)))
     }
 
-    private static func create(
-        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices, _ audit: AuditEntry
+    /// - Parameter lane: where the work on the password stands in line.
+    static func create(
+        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices, _ audit: AuditEntry,
+        lane: PasswordQueue.Lane = .known
     ) async throws -> User {
         let username = try fields.requiredString("username")
         try checkUsername(username)
         let password = try fields.requiredString("password", maximum: 128)
         try checkPassword(password)
         let new = NewUser(
-            username: username, passwordHash: try await hashing { try await PasswordHasher.hash(password) },
+            username: username, passwordHash: try await hashing { try await PasswordHasher.hash(password, lane: lane) },
             displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
             role: role, group: group, createdAt: services.clock.unixSeconds)
         let user = try await storing("user") { try await services.store.createUser(new, audit: audit) }
@@ -155,12 +81,16 @@ enum UserHandlers {
             change.status = value
         }
         if let password = try fields.string("password", maximum: 128) {
+            // A page that is left open is not enough to take an account over.
+            guard actor.id != id || !AccessCheck.restsOnCookie(request) else {
+                throw ManagementError.forbidden("with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
+            }
             try checkPassword(password)
             change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
         }
         change.endsManagementTokens = change.passwordHash != nil || change.status == .disabled
         // Whoever changes their own password goes on; everybody else who is logged in by the old one does not.
-        if actor.id == id { change.keptManagementToken = AccessCheck.presentedAccessToken(request).map(TokenSecrets.hash) }
+        if actor.id == id { change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash) }
         let prepared = change
         var detail = [JSONValue.Member("fields", .array(fields.names.map { .string($0) }))]
         if let role = change.role { detail.append(.init("role", .integer(role.rawValue))) }
@@ -245,7 +175,7 @@ enum UserHandlers {
         }
     }
 
-    private static func checkPassword(_ password: String) throws {
+    static func checkPassword(_ password: String) throws {
         let lengths = PasswordHasher.lengths
         guard lengths.contains(password.utf8.count) else {
             throw ManagementError.badRequest("'password' must have \(lengths.lowerBound) to \(lengths.upperBound) bytes")

@@ -15,9 +15,9 @@ struct AccessCheck: Sendable {
         case .apiKey:
             let other = Self.googleKey(request) ?? Self.xAPIKey.flatMap { request.headers[$0] }
             return .key(try key(bearer: request.headers[.authorization], other: other, clientIP: context.clientIP))
-        case .user: return .user(try await user(request, atLeast: .user))
-        case .admin: return .user(try await user(request, atLeast: .admin))
-        case .root: return .user(try await user(request, atLeast: .root))
+        case .user: return .user(try await user(request, context, atLeast: .user))
+        case .admin: return .user(try await user(request, context, atLeast: .admin))
+        case .root: return .user(try await user(request, context, atLeast: .root))
         }
     }
 
@@ -40,8 +40,8 @@ struct AccessCheck: Sendable {
         }
     }
 
-    private func user(_ request: Request, atLeast role: Role) async throws -> User {
-        guard let user = try await Self.user(request, services) else {
+    private func user(_ request: Request, _ context: GatewayContext, atLeast role: Role) async throws -> User {
+        guard let user = try await Self.user(request, context, services) else {
             if Self.bearer(request)?.hasPrefix("sk-") == true {
                 throw ManagementError(
                     .unauthorized, "this call takes the access token of POST /api/user/login, not an API key")
@@ -54,18 +54,19 @@ struct AccessCheck: Sendable {
     }
 
     /// The user behind a management token or the session cookie.
-    static func user(_ request: Request, _ services: GatewayServices) async throws -> User? {
-        guard let token = presentedAccessToken(request) else { return nil }
-        if bearer(request) == nil { try checkOrigin(request) }
-        let hash = TokenSecrets.hash(token)
-        return try await services.tokenLookups.user(hash, at: services.clock.monotonic) {
-            try await services.store.userForAccessToken(hash: hash, now: services.clock.unixSeconds)
+    static func user(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> User? {
+        guard let token = presentedAccessToken(request, context, services) else { return nil }
+        if restsOnCookie(request) { try BrowserGuard.check(request, services.doors.site(request, context)) }
+        return try await services.tokenLookups.user(TokenSecrets.hash(token), at: services.clock.monotonic) {
+            try await services.doors.sessions.user(token: token)
         }
     }
 
-    static func presentedAccessToken(_ request: Request) -> String? {
-        bearer(request) ?? request.cookies[UserHandlers.cookieName]?.value
+    static func presentedAccessToken(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) -> String? {
+        bearer(request) ?? request.cookies[services.doors.site(request, context).cookieName(Sessions.cookieName)]?.value
     }
+
+    static func restsOnCookie(_ request: Request) -> Bool { bearer(request) == nil }
 
     private static let xAPIKey = HTTPField.Name("x-api-key")
 
@@ -84,17 +85,5 @@ struct AccessCheck: Sendable {
             bytes[..<space].elementsEqual("bearer".utf8, by: { $0 | 0x20 == $1 })
         else { return header }
         return String(header[space...].drop { $0 == " " })
-    }
-
-    /// A browser sends the cookie to us whoever asks it to; a change must come from our own pages or from no page at all.
-    private static func checkOrigin(_ request: Request) throws {
-        guard request.method != .get, request.method != .head else { return }
-        if let origin = request.headers[.origin], let authority = request.head.authority {
-            let host = origin.split(separator: "/").last.map(String.init)
-            guard host == authority else { throw ManagementError.forbidden("this request comes from another site") }
-        }
-        guard request.headers[.contentType]?.lowercased().hasPrefix("application/json") == true else {
-            throw ManagementError.forbidden("with the session cookie, send Content-Type: application/json")
-        }
     }
 }

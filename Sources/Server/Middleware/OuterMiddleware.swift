@@ -44,6 +44,7 @@ struct OuterMiddleware: RouterMiddleware {
         AccessLog(services: services).write(
             method: request.method.rawValue, route: context.coreContext.endpointPath.value ?? "-", status: response.status.code,
             receivedAt: context.receivedAt, requestID: context.requestID, clientIP: context.clientIP)
+        if !isModelArea(request.uri.path) { SecurityHeaders.add(to: &response.headers, publicURL: services.doors.publicURL) }
         return response
     }
 

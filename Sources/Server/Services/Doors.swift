@@ -1,10 +1,56 @@
 import Config
+import HTTPTypes
+import Hummingbird
+import Storage
 
 /// Whom the gateway believes and lets in: made once at the start, because `server` is read then.
 public final class Doors: Sendable {
     let proxies: TrustedProxies
+    /// `server.public_url`.
+    let publicURL: GatewayConfiguration.PublicURL?
+    let sessions: Sessions
+    let devices: KnownDevices
+    let throttle = LoginThrottle()
 
-    init(_ configuration: GatewayConfiguration) {
+    init(_ configuration: GatewayConfiguration, sealer: Sealer, store: any Store, clock: ServerClock) {
         proxies = TrustedProxies(configuration.server.trustedProxies)
+        publicURL = configuration.server.publicURL
+        sessions = Sessions(configuration.server.sessions, store: store, clock: clock)
+        devices = KnownDevices(sealer: sealer, clock: clock)
     }
+
+    /// The site that a request's browser means: `server.public_url`, or what the request itself says.
+    func site(_ request: Request, _ context: GatewayContext) -> Site {
+        if let publicURL { return Site(isSecure: publicURL.isHTTPS, authority: publicURL.authority, isConfigured: true) }
+        return Site(
+            isSecure: context.origin.scheme == "https", authority: context.origin.host ?? request.head.authority?.lowercased() ?? "",
+            isConfigured: false)
+    }
+
+    func source(_ context: GatewayContext) -> LoginSource { LoginSource(context.clientIP, proxies: proxies) }
+}
+
+/// What a browser calls the origin of our pages.
+struct Site: Sendable, Hashable {
+    /// Whether the browser speaks https, whatever lies between it and this gateway.
+    var isSecure: Bool
+    var authority: String
+    /// False when it is the request's own `Host`.
+    var isConfigured: Bool
+
+    /// - Parameter origin: as the header `Origin` has it.
+    func accepts(origin: String) -> Bool {
+        guard let given = GatewayConfiguration.PublicURL(origin) else { return false }
+        if isConfigured { return given.isHTTPS == isSecure && given.authority == authority }
+        // The scheme is not known for sure here, so that the scheme's own port may stand in `Host`.
+        return given.authority == authority || given.authority + (given.isHTTPS ? ":443" : ":80") == authority
+    }
+
+    /// A cookie that scripts cannot read and other sites cannot send. On https its name says that only this host can have set it.
+    /// - Parameter seconds: 0 = the browser forgets it.
+    func cookie(_ name: String, _ value: String, seconds: Int64) -> String {
+        "\(cookieName(name))=\(value); Path=/; Max-Age=\(seconds); HttpOnly; SameSite=Strict" + (isSecure ? "; Secure" : "")
+    }
+
+    func cookieName(_ name: String) -> String { isSecure ? "__Host-" + name : name }
 }

@@ -1,14 +1,13 @@
+import CPlatform
 import Crypto
 import CryptoExtras
 import Foundation
 import NIOPosix
-import RouterCore
 import Synchronization
 
 /// Scrypt hashes of passwords (RFC 7914), as `scrypt$N$r$p$salt$hash` with base 64.
 ///
-/// Hashing takes tens of milliseconds and 32 MiB by design, so it runs on two threads of its own, never on the
-/// cooperative pool.
+/// Hashing takes a tenth of a second and 32 MiB by design, so it runs one at a time on a thread of its own, which gives way to everything else.
 enum PasswordHasher {
     /// Bytes that a new password may have.
     static let lengths = 8...128
@@ -16,14 +15,15 @@ enum PasswordHasher {
     private static let rounds = 1 << 15
     private static let blockSize = 8
     private static let parallelism = 1
-    private static let queue = PasswordQueue(threads: 2, maximumWaiting: 64)
+    private static let queue = PasswordQueue(maximumWaiting: 32)
 
-    /// What an unknown user is checked against, so that a wrong name costs the same time as a wrong password.
-    private static let decoy = Mutex<String?>(nil)
+    /// What an unknown user is checked against, so that a wrong name costs the same time as a wrong password. No password has this hash.
+    private static let decoy =
+        "scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(Data(repeating: 7, count: 16).base64EncodedString())$\(Data(count: 32).base64EncodedString())"
 
     /// - Throws: ``PasswordQueue/Busy``.
-    static func hash(_ password: String) async throws -> String {
-        try await queue.run {
+    static func hash(_ password: String, lane: PasswordQueue.Lane = .known) async throws -> String {
+        try await queue.run(lane) {
             var salt = [UInt8](repeating: 0, count: 16)
             var generator = SystemRandomNumberGenerator()
             for index in salt.indices { salt[index] = UInt8.random(in: 0...255, using: &generator) }
@@ -34,19 +34,11 @@ enum PasswordHasher {
 
     /// - Parameter encoded: nil for an unknown user.
     /// - Throws: ``PasswordQueue/Busy``.
-    static func verify(_ password: String, against encoded: String?) async throws -> Bool {
-        let reference: String
-        if let encoded, !encoded.isEmpty {
-            reference = encoded
-        } else if let known = decoy.withLock({ $0 }) {
-            reference = known
-        } else {
-            let fresh = try await hash(TokenSecrets.random(20))
-            decoy.withLock { $0 = fresh }
-            reference = fresh
-        }
-        let matches = try await queue.run { try check(password, reference) }
-        return matches && encoded?.isEmpty == false
+    static func verify(_ password: String, against encoded: String?, lane: PasswordQueue.Lane) async throws -> Bool {
+        let isKnown = encoded?.isEmpty == false
+        let reference = isKnown ? encoded ?? decoy : decoy
+        let matches = try await queue.run(lane) { try check(password, reference) }
+        return matches && isKnown
     }
 
     private static func check(_ password: String, _ encoded: String) throws -> Bool {
@@ -68,17 +60,31 @@ enum PasswordHasher {
     }
 }
 
-/// Threads for work on passwords, and a bound on how much of it waits: logins that nobody is waiting for any more would keep them busy for hours.
+/// The line in front of the one thread that works on passwords. Known users and administrators go first, so that strangers can keep each other waiting and nobody
+/// else; each lane is bounded, because logins that nobody is waiting for any more would keep the thread busy for hours.
 final class PasswordQueue: Sendable {
+    enum Lane: Sendable {
+        /// Those who have logged in before, and the work of those who are logged in.
+        case known
+        /// Anybody.
+        case stranger
+    }
+
     /// Too many wait already.
     struct Busy: Error {}
 
-    private let pool: NIOThreadPool
-    private let maximumWaiting: Int
-    private let waiting = Mutex(0)
+    private struct State {
+        var isBusy = false
+        var known: [CheckedContinuation<Bool, Never>] = []
+        var strangers: [CheckedContinuation<Bool, Never>] = []
+    }
 
-    init(threads: Int, maximumWaiting: Int) {
-        pool = NIOThreadPool(numberOfThreads: threads)
+    private let pool = NIOThreadPool(numberOfThreads: 1)
+    private let maximumWaiting: Int
+    private let state = Mutex(State())
+
+    /// - Parameter maximumWaiting: in each lane, beside the one that is worked on.
+    init(maximumWaiting: Int) {
         self.maximumWaiting = maximumWaiting
         pool.start()
     }
@@ -87,14 +93,39 @@ final class PasswordQueue: Sendable {
     func stop() async throws { try await pool.shutdownGracefully() }
 
     /// - Throws: ``Busy``, and what the work throws.
-    func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-        let isTaken = waiting.withLock { count in
-            guard count < maximumWaiting else { return false }
-            count += 1
-            return true
+    func run<Value: Sendable>(_ lane: Lane, _ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        guard await turn(lane) else { throw Busy() }
+        defer { next() }
+        try Task.checkCancellation()
+        return try await pool.runIfActive {
+            apir_give_way()
+            return try work()
         }
-        guard isTaken else { throw Busy() }
-        defer { waiting.withLock { $0 -= 1 } }
-        return try await pool.runIfActive(work)
+    }
+
+    /// - Returns: false where too many wait.
+    private func turn(_ lane: Lane) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let answer = state.withLock { state -> Bool? in
+                guard state.isBusy else {
+                    state.isBusy = true
+                    return true
+                }
+                guard (lane == .known ? state.known : state.strangers).count < maximumWaiting else { return false }
+                if lane == .known { state.known.append(continuation) } else { state.strangers.append(continuation) }
+                return nil
+            }
+            if let answer { continuation.resume(returning: answer) }
+        }
+    }
+
+    private func next() {
+        let waiter = state.withLock { state -> CheckedContinuation<Bool, Never>? in
+            if !state.known.isEmpty { return state.known.removeFirst() }
+            if !state.strangers.isEmpty { return state.strangers.removeFirst() }
+            state.isBusy = false
+            return nil
+        }
+        waiter?.resume(returning: true)
     }
 }

@@ -95,6 +95,13 @@ extension PostgresStore {
             "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [key, value])
     }
 
+    public func claimSetting(_ key: String, _ value: String) async throws -> String {
+        try await write { session in
+            try session.execute("INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING", [key, value])
+            return try session.rows("SELECT value FROM settings WHERE key = $1", [key]).first?.text("value") ?? value
+        }
+    }
+
     public func audit(_ entry: AuditEntry) async throws { try await write { try Self.insertAudit(entry, &$0) } }
 
     /// Inside the transaction of the change that the entry tells of.

@@ -84,27 +84,11 @@ extension PostgresStore {
                 ["deleted-\(id)-\(user.username)", id])
             try session.execute("DELETE FROM tokens WHERE user_id = $1", [id])
             try session.execute("DELETE FROM access_tokens WHERE user_id = $1", [id])
+            try session.execute("DELETE FROM login_addresses WHERE user_id = $1", [id])
         }
     }
 
     // MARK: Management tokens
-
-    public func addAccessToken(
-        userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry
-    ) async throws {
-        try await write { session in
-            // The user may have been deleted since; the foreign key says so.
-            try session.execute(
-                "INSERT INTO access_tokens (hash, user_id, expires_at, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                [hash, userID, expiresAt, createdAt])
-            try session.execute("DELETE FROM access_tokens WHERE expires_at < $1", [createdAt])
-            try Self.insertAudit(audit, &session)
-        }
-    }
-
-    public func removeAccessToken(hash: [UInt8]) async throws {
-        try await write { try $0.execute("DELETE FROM access_tokens WHERE hash = $1", [hash]) }
-    }
 
     public func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
         try await write { session in
@@ -116,17 +100,6 @@ extension PostgresStore {
     private static func endTokens(userID: Int64, except kept: [UInt8]?, _ session: inout PGPool.Session) throws {
         try session.execute(
             "DELETE FROM access_tokens WHERE user_id = $1 AND hash IS DISTINCT FROM $2::bytea", [userID, kept])
-    }
-
-    public func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
-        try await read { session in
-            try session.rows(
-                """
-                SELECT \(Self.userColumns) FROM users WHERE id = (
-                    SELECT user_id FROM access_tokens WHERE hash = $1 AND (expires_at IS NULL OR expires_at > $2))
-                """, [hash, now]
-            ).first.map { try Decoding.user($0) }
-        }
     }
 
     // MARK: API keys

@@ -69,6 +69,13 @@ extension SQLiteStore {
             arguments: [key, value])
     }
 
+    public func claimSetting(_ key: String, _ value: String) async throws -> String {
+        try await write { db in
+            try db.execute(sql: "INSERT OR IGNORE INTO settings (key, value) VALUES (?, ?)", arguments: [key, value])
+            return try String.fetchOne(db, sql: "SELECT value FROM settings WHERE key = ?", arguments: [key]) ?? value
+        }
+    }
+
     public func audit(_ entry: AuditEntry) async throws { try await write { try Self.insertAudit(entry, $0) } }
 
     /// Inside the transaction of the change that the entry tells of.

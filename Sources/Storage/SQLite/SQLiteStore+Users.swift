@@ -82,6 +82,7 @@ extension SQLiteStore {
                     arguments: ["deleted-\(id)-\(user.username)", id])
                 try db.execute(sql: "DELETE FROM tokens WHERE user_id = ?", arguments: [id])
                 try db.execute(sql: "DELETE FROM access_tokens WHERE user_id = ?", arguments: [id])
+                try db.execute(sql: "DELETE FROM login_addresses WHERE user_id = ?", arguments: [id])
             } else {
                 try db.execute(sql: "DELETE FROM balance_leases WHERE user_id = ?", arguments: [id])
                 try db.execute(sql: "DELETE FROM users WHERE id = ?", arguments: [id])
@@ -91,25 +92,6 @@ extension SQLiteStore {
     }
 
     // MARK: Management tokens
-
-    public func addAccessToken(
-        userID: Int64, hash: [UInt8], expiresAt: Int64?, createdAt: Int64, audit: AuditEntry
-    ) async throws {
-        try await write { db in
-            // The user may have been deleted since; the foreign key says so.
-            try db.execute(
-                sql: "INSERT OR IGNORE INTO access_tokens (hash, user_id, expires_at, created_at) VALUES (?, ?, ?, ?)",
-                arguments: [hash.data, userID, expiresAt, createdAt])
-            try db.execute(sql: "DELETE FROM access_tokens WHERE expires_at < ?", arguments: [createdAt])
-            try Self.insertAudit(audit, db)
-        }
-    }
-
-    public func removeAccessToken(hash: [UInt8]) async throws {
-        try await write { db in
-            try db.execute(sql: "DELETE FROM access_tokens WHERE hash = ?", arguments: [hash.data])
-        }
-    }
 
     public func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {
         try await write { db in
@@ -121,20 +103,6 @@ extension SQLiteStore {
     private static func endTokens(userID: Int64, except kept: [UInt8]?, _ db: Database) throws {
         try db.execute(
             sql: "DELETE FROM access_tokens WHERE user_id = ? AND hash IS NOT ?", arguments: [userID, kept?.data])
-    }
-
-    public func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
-        try await read { db in
-            try Row.fetchOne(
-                db,
-                sql: """
-                    SELECT \(Self.userColumns) FROM users WHERE id = (
-                        SELECT user_id FROM access_tokens
-                        WHERE hash = ? AND (expires_at IS NULL OR expires_at > ?))
-                    """,
-                arguments: [hash.data, now]
-            ).map { try Decoding.user($0) }
-        }
     }
 }
 

@@ -75,6 +75,8 @@ final class GatewayProcess: Sendable {
         environment["INITIAL_ROOT_PASSWORD"] = Self.rootPassword
         environment["INITIAL_ROOT_ACCESS_TOKEN"] = Self.rootToken
         environment["INITIAL_ROOT_TOKEN"] = Self.rootKey
+        // Gateways that share a ledger share it.
+        environment["SESSION_SECRET"] = "the-session-secret-of-end-to-end-tests"
         environment.merge(extra) { _, new in new }
         process.environment = environment
         process.standardInput = FileHandle.nullDevice

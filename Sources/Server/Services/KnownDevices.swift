@@ -1,0 +1,55 @@
+import Foundation
+import RouterCore
+
+/// Marks browsers with which users have logged in before, so that nobody else's guesses slow them down there. A mark is sealed and names its user; it opens
+/// nothing, and all it buys is a line of its own in front of the password check.
+struct KnownDevices: Sendable {
+    struct Mark: Sendable, Hashable {
+        var userID: Int64
+        /// Random; what throttles count by.
+        var id: String
+        /// Unix seconds.
+        var madeAt: Int64
+    }
+
+    static let cookieName = "apirouter_device"
+    /// Seconds.
+    static let lifetime: Int64 = 180 * 86_400
+    /// A mark that is used is made anew after this time.
+    private static let renewal: Int64 = 30 * 86_400
+    private static let maximumText = 400
+
+    let sealer: Sealer
+    let clock: ServerClock
+
+    /// - Parameter cookie: of the request; nil = it has none.
+    /// - Returns: the mark, when it is this user's.
+    func mark(_ cookie: String?, of userID: Int64) -> Mark? {
+        guard let cookie, cookie.utf8.count <= Self.maximumText, let sealed = Self.bytes(cookie),
+            let text = sealer.open(sealed, for: .knownDevice)
+        else { return nil }
+        let parts = text.split(separator: " ")
+        guard parts.count == 3, let owner = Int64(parts[0]), owner == userID, let madeAt = Int64(parts[2]),
+            madeAt + Self.lifetime > clock.unixSeconds
+        else { return nil }
+        return Mark(userID: owner, id: String(parts[1]), madeAt: madeAt)
+    }
+
+    /// The cookie's value for a browser that has just logged in; nil when the one that it has will do.
+    func renewed(_ mark: Mark?, of userID: Int64) throws -> String? {
+        let now = clock.unixSeconds
+        if let mark, mark.madeAt + Self.renewal > now { return nil }
+        let sealed = try sealer.seal("\(userID) \(TokenSecrets.random(16)) \(now)", for: .knownDevice)
+        return Self.text(sealed)
+    }
+
+    private static func text(_ bytes: [UInt8]) -> String {
+        Data(bytes).base64EncodedString().replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
+            .replacingOccurrences(of: "=", with: "")
+    }
+
+    private static func bytes(_ text: String) -> [UInt8]? {
+        let plain = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+        return Data(base64Encoded: plain + String(repeating: "=", count: (4 - plain.utf8.count % 4) % 4)).map { Array($0) }
+    }
+}

@@ -1,0 +1,98 @@
+public import Config
+import Foundation
+import RouterCore
+public import Storage
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// The secret that seals what has to be sealed: `SESSION_SECRET`, or a file that the first start makes. All gateways of one ledger have the same; the ledger
+/// keeps a value by which a gateway sees whether its own is that one.
+public enum SessionSecret {
+    private static let settingKey = "session_secret_check"
+    private static let fileName = "session_secret"
+    /// As many as a random text of letters and digits needs to be out of reach of guessing.
+    private static let minimumBytes = 16
+
+    /// - Throws: ``StoreError/schema(_:)`` when this gateway's secret is not the one that its ledger knows.
+    static func sealer(_ configuration: GatewayConfiguration, store: any Store) async throws -> Sealer {
+        let known = try await store.setting(settingKey)
+        let place: String
+        let secret: Secret
+        if let given = try fromEnvironment(configuration) {
+            (secret, place) = (given, "SESSION_SECRET")
+        } else {
+            place = path(configuration)
+            if let kept = try read(place) {
+                secret = kept
+            } else {
+                guard known == nil else { throw StoreError.schema("there is no SESSION_SECRET and no \(place), but \(shared)") }
+                secret = try make(place)
+            }
+        }
+        let sealer = Sealer(secret)
+        guard try await store.claimSetting(settingKey, sealer.check) == sealer.check else {
+            throw StoreError.schema("the secret in \(place) is not the one that this ledger knows: \(shared)")
+        }
+        return sealer
+    }
+
+    private static let shared = """
+        the gateways of one ledger share one secret. Give this one the SESSION_SECRET of the others, or a copy of the first one's data_dir/session_secret; \
+        to replace the secret, stop all gateways and run 'apirouter secret adopt' with the new one (docs/security.md)
+        """
+
+    /// Makes the secret that this configuration has the ledger's own, whatever it was before. What was sealed with the one before cannot be opened any more.
+    /// - Returns: where the secret is.
+    /// - Throws: ``StoreError``.
+    public static func adopt(_ configuration: GatewayConfiguration, store: any Store) async throws -> String {
+        if let given = try fromEnvironment(configuration) {
+            try await store.setSetting(settingKey, Sealer(given).check)
+            return "SESSION_SECRET"
+        }
+        let place = path(configuration)
+        let secret = try read(place) ?? make(place)
+        try await store.setSetting(settingKey, Sealer(secret).check)
+        return place
+    }
+
+    private static func fromEnvironment(_ configuration: GatewayConfiguration) throws -> Secret? {
+        guard let given = configuration.bootstrap.sessionSecret else { return nil }
+        guard given.reveal().utf8.count >= minimumBytes else {
+            throw StoreError.schema("SESSION_SECRET must have at least \(minimumBytes) characters; 'openssl rand -base64 32' makes one")
+        }
+        return given
+    }
+
+    private static func path(_ configuration: GatewayConfiguration) -> String { "\(configuration.dataDirectory)/\(fileName)" }
+
+    private static func read(_ path: String) throws -> Secret? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        guard let data = FileManager.default.contents(atPath: path) else { throw StoreError.schema("cannot read \(path)") }
+        let text = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        guard text.utf8.count >= minimumBytes else { throw StoreError.schema("\(path) is cut: it has fewer than \(minimumBytes) characters") }
+        return Secret(text)
+    }
+
+    /// Written beside its place and moved there, so that a start that is cut short leaves none or a whole one.
+    private static func make(_ path: String) throws -> Secret {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let text = TokenSecrets.random(43)
+        let temporary = path + ".new"
+        unlink(temporary)
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw StoreError.schema("cannot write \(temporary): \(String(cString: strerror(errno)))") }
+        let bytes = Array((text + "\n").utf8)
+        let isWritten = write(file, bytes, bytes.count) == bytes.count && fsync(file) == 0
+        close(file)
+        guard isWritten, rename(temporary, path) == 0 else {
+            throw StoreError.schema("cannot write \(path): \(String(cString: strerror(errno)))")
+        }
+        return Secret(text)
+    }
+}
