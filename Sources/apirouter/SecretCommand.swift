@@ -1,8 +1,5 @@
 import ArgumentParser
-import Config
-import Foundation
 import Server
-import Storage
 
 struct SecretCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,12 +13,9 @@ struct SecretCommand: AsyncParsableCommand {
         @OptionGroup var common: ConfigOption
 
         func run() async throws {
-            let environment = ProcessInfo.processInfo.environment
-            let configuration = try common.load(environment)
-            let store = try await StoreOpening.open(
-                configuration.storage, environment: environment, now: Int64(Date().timeIntervalSince1970), locksOut: false)
-            let place = try await SessionSecret.adopt(configuration, store: store)
-            try await store.close()
+            let place = try await common.withStore { store, configuration in
+                try await SessionSecret.adopt(configuration, store: store)
+            }
             print("the secret in \(place) is this ledger's; browsers that were known are strangers until their next login")
         }
     }
