@@ -104,6 +104,59 @@ import Testing
         }
     }
 
+    // MARK: Money
+
+    @Test("audit 15: an admin neither takes from root nor gives to itself or a peer", .timeLimit(.minutes(1)))
+    func authority() async throws {
+        try await World.with { world in
+            for name in ["boss", "peer"] {
+                let made = try await world.admin.post(
+                    "/api/user", ["username": .string(name), "password": "password-of-an-admin", "role": .integer(10)])
+                #expect(made["success"]?.boolValue == true, "\(made.text)")
+            }
+            try await world.admin.addBalance(1, usd: "5")
+            let boss = try await login(world, "boss", "password-of-an-admin").token
+            func add(_ user: Int, _ usd: String) async throws -> Int {
+                try await world.client.call(
+                    .post, "/api/balance/admin/add", key: boss, body: "{\"user_id\":\(user),\"amount\":\(usd)}"
+                ).status
+            }
+            for user in 1...3 {
+                #expect(try await add(user, "1000000") == 403, "\(user)")
+                #expect(try await add(user, "-5") == 403, "\(user)")
+            }
+            let users = try await world.admin.get("/api/user")
+            let balances = users["data"]?["items"]?.arrayValue?.map { $0["balance"]?.numberText }
+            #expect(balances == ["0", "0", "5"])
+        }
+    }
+
+    @Test("audit 7: a credit that is sent again after a lost answer is one credit", .timeLimit(.minutes(1)))
+    func lostAnswer() async throws {
+        try await World.with { world in
+            func add(_ usd: String) async throws -> Client.Answer {
+                try await world.client.call(
+                    .post, "/api/balance/admin/add", key: GatewayProcess.rootToken, body: "{\"user_id\":1,\"amount\":\(usd)}",
+                    headers: [("Idempotency-Key", "invoice-7")])
+            }
+            let first = try await add("5")
+            // Over a restart as well.
+            try await world.gateway.kill9()
+            let again = try await world.restarted()
+            let repeated = try await again.client.call(
+                .post, "/api/balance/admin/add", key: GatewayProcess.rootToken, body: #"{"user_id":1,"amount":5}"#,
+                headers: [("Idempotency-Key", "invoice-7")])
+            #expect(first.status == 200 && repeated.status == 200, "\(repeated.text)")
+            #expect(try repeated.json["data"]?["id"] == first.json["data"]?["id"])
+            let other = try await again.client.call(
+                .post, "/api/balance/admin/add", key: GatewayProcess.rootToken, body: #"{"user_id":1,"amount":6}"#,
+                headers: [("Idempotency-Key", "invoice-7")])
+            #expect(other.status == 409 && other.text.contains("the amount ($5, now $6) differs"), "\(other.text)")
+            #expect(try await again.admin.get("/api/balance")["data"]?["balance"]?.numberText == "5")
+            await again.client.shutdown()
+        }
+    }
+
     // MARK: The first password
 
     private static let firstPassword = "initial_root_password"
