@@ -220,6 +220,7 @@ struct FrontDoor: Sendable {
             answer = error.answer(endpoint, requestID, DialectError.Style(path: path))
         } else {
             answer = ManagementError(error.status, error.message, headers: error.headers).answer()
+            SecurityHeaders.add(to: &answer.headers, publicURL: services.doors.publicURL)
         }
         answer.headers[AccessLog.requestIDHeader] = requestID.description
         if let crossOrigin, CrossOrigin.covers(path) {
