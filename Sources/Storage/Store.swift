@@ -165,14 +165,23 @@ public protocol LeaseStore: Sendable {
     /// Balance and lease of one user. - Returns: nil for an unknown user.
     func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState?
     /// Adds to the holder's lease by the rules of ``LeaseDesk``, which is a sign of life too; where too little is free, other gateways are asked to give back.
-    /// - Parameter needed: on top of the present lease.
+    /// - Parameters:
+    ///   - needed: on top of the present lease.
+    ///   - floor: what leases must not take the balance below (`metering.overdraft_floor`).
     /// - Returns: nil for an unknown user.
     /// - Throws: ``StoreError/fenced`` as ``beat(_:now:)`` does.
-    func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState?
+    func acquireLease(userID: Int64, needed: NanoUSD, floor: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState?
     /// Gives a part of the lease back.
     func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws
     /// What was charged in these windows; those without spending are left out.
     func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD]
+}
+
+extension LeaseStore {
+    /// With the usual floor: no credit, no reserve.
+    public func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
+        try await acquireLease(userID: userID, needed: needed, floor: .zero, holder: holder, now: now)
+    }
 }
 
 /// Charges by our own count, and what became of them.

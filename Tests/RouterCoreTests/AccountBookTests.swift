@@ -15,9 +15,11 @@ import Testing
     }
 
     private func hold(
-        _ book: inout AccountBook, _ number: Int, _ amount: Int64, user: Int64 = 1, limits: [BudgetLimit] = [], at: Int64 = 0
+        _ book: inout AccountBook, _ number: Int, _ amount: Int64, user: Int64 = 1, floor: NanoUSD = .zero,
+        limits: [BudgetLimit] = [], at: Int64 = 0
     ) throws(AccountBook.Refusal) {
-        try book.hold(id(number), userID: user, amount: NanoUSD(nanos: amount), limits: limits, at: at, now: now)
+        try book.hold(
+            id(number), userID: user, amount: NanoUSD(nanos: amount), floor: floor, limits: limits, at: at, now: now)
     }
 
     @Test func `a hold fits or is refused with both amounts`() throws {
@@ -52,6 +54,47 @@ import Testing
         #expect(throws: AccountBook.Refusal.insufficient(needed: .zero, available: NanoUSD(nanos: -5))) { try hold(&book, 1, 0) }
         var empty = self.book(0)
         try hold(&empty, 1, 0)
+    }
+
+    @Test func `audit 5: credit can be held down to the floor and not below`() throws {
+        var book = book(10, balance: 0)
+        let floor = NanoUSD(nanos: -10)
+        try hold(&book, 1, 10, floor: floor)
+        #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 1), available: .zero)) { try hold(&book, 2, 1, floor: floor) }
+        // Free models are allowed while nothing is below the floor.
+        try hold(&book, 3, 0, floor: floor)
+        // The floor was raised meanwhile: what was leased as credit is no money any more.
+        #expect(throws: AccountBook.Refusal.insufficient(needed: .zero, available: NanoUSD(nanos: -10))) { try hold(&book, 4, 0) }
+    }
+
+    @Test func `audit 5: a reserve stays untouched`() throws {
+        var book = book(100)
+        let floor = NanoUSD(nanos: 30)
+        #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 71), available: NanoUSD(nanos: 70))) {
+            try hold(&book, 1, 71, floor: floor)
+        }
+        try hold(&book, 1, 70, floor: floor)
+        try hold(&book, 2, 0, floor: floor)
+    }
+
+    @Test func `audit 5: a bill above its hold stops the account until its balance covers it`() throws {
+        var book = book(100)
+        try hold(&book, 1, 10)
+        _ = book.settle(id(1), charge: NanoUSD(nanos: 150))
+        #expect(throws: AccountBook.Refusal.insufficient(needed: .zero, available: NanoUSD(nanos: -50))) { try hold(&book, 2, 0) }
+        book.posted([id(1)], setAside: [], states: [1: LeaseState(balance: NanoUSD(nanos: -50), lease: .zero)])
+        #expect(throws: AccountBook.Refusal.insufficient(needed: .zero, available: NanoUSD(nanos: -50))) { try hold(&book, 2, 0) }
+        book.leased(1, LeaseState(balance: .zero, lease: .zero), now: now)
+        try hold(&book, 2, 0)
+        book.leased(1, LeaseState(balance: NanoUSD(nanos: 5), lease: NanoUSD(nanos: 5)), now: now)
+        try hold(&book, 3, 5)
+    }
+
+    @Test func `audit 5: a lease that is larger than what is left of the balance cannot be spent whole`() throws {
+        // Another gateway's charge went above its hold, so the balance is smaller than the leases.
+        var book = book(5, balance: 2)
+        #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 3), available: NanoUSD(nanos: 2))) { try hold(&book, 1, 3) }
+        try hold(&book, 1, 2)
     }
 
     @Test func `leases that have run out are asked for again, and those that others took are gone`() throws {

@@ -164,8 +164,10 @@ struct FaultyStore: Store {
     func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState? {
         try await faults.guarding { try await store.leaseState(userID: userID, holder: holder) }
     }
-    func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
-        try await faults.guarding { try await store.acquireLease(userID: userID, needed: needed, holder: holder, now: now) }
+    func acquireLease(userID: Int64, needed: NanoUSD, floor: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
+        try await faults.guarding {
+            try await store.acquireLease(userID: userID, needed: needed, floor: floor, holder: holder, now: now)
+        }
     }
     func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws {
         try await faults.guarding { try await store.returnLease(userID: userID, amount: amount, holder: holder, now: now) }

@@ -132,6 +132,35 @@ struct BooksConformance {
         #expect(try await store.user(id: poor.id) == nil)
     }
 
+    @Test(arguments: StoreFactory.all)
+    func `audit 5: a lease goes down to the floor and not below`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await rich(store, "ada", 100)
+        let one = try await store.joined("one")
+        let two = try await store.joined("two")
+        // A reserve: 60 of 100 can be leased.
+        let kept = try await store.acquireLease(userID: user.id, needed: nanos(200), floor: nanos(40), holder: one, now: 100)
+        #expect(kept == LeaseState(balance: nanos(100), lease: nanos(60)))
+        let none = try await store.acquireLease(userID: user.id, needed: nanos(1), floor: nanos(40), holder: two, now: 100)
+        #expect(none == LeaseState(balance: nanos(100), lease: .zero, leasedElsewhere: nanos(60)))
+        // Credit: another 40 to zero, and 50 below it.
+        let credit = try await store.acquireLease(userID: user.id, needed: nanos(500), floor: nanos(-50), holder: two, now: 100)
+        #expect(credit == LeaseState(balance: nanos(100), lease: nanos(90), leasedElsewhere: nanos(60)))
+        // What is leased as credit is spent like money; the balance bears it.
+        let posted = try await store.post([record(1, user: user.id, charge: 90)], holder: two)
+        #expect(posted.states == [user.id: LeaseState(balance: nanos(10), lease: .zero)])
+        let last = try await store.post([record(2, user: user.id, charge: 60)], holder: one)
+        #expect(last.states == [user.id: LeaseState(balance: nanos(-50), lease: .zero)])
+        let spent = try await store.acquireLease(userID: user.id, needed: nanos(1), floor: nanos(-50), holder: one, now: 100)
+        #expect(spent == LeaseState(balance: nanos(-50), lease: .zero))
+        // The only gateway of its ledger leases the credit at once.
+        let poor = try await rich(store, "poor", 0)
+        let only = try await store.joined("only", isExclusive: true)
+        let all = try await store.acquireLease(userID: poor.id, needed: nanos(1), floor: nanos(-70), holder: only, now: 100)
+        #expect(all == LeaseState(balance: .zero, lease: nanos(70)))
+        #expect(try await store.verify().differences == [])
+    }
+
     // MARK: Budgets
 
     @Test(arguments: StoreFactory.all)

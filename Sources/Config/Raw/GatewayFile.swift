@@ -9,6 +9,9 @@ struct GatewayFile {
     /// Folder of the file, for relative paths.
     let folder: String
 
+    /// A million dollars: more is a slip of the finger.
+    private static let largestFloor: Int64 = 1_000_000_000_000_000
+
     init(_ cursor: YAMLCursor, folder: String) {
         self.folder = folder
         configuration.dataDirectory = Paths.join(folder, "../data")
@@ -108,6 +111,7 @@ struct GatewayFile {
             let object = cursor.object([
                 "admission", "default_hold_output_tokens", "unknown_price", "on_client_disconnect", "upstream_cost_hold",
                 "balance_wait", "lease_lifetime", "strict_fields", "drain_timeout", "max_drains", "thinking_rate",
+                "overdraft_floor",
             ])
         else { return }
         if let value = object["admission"]?.choice(GatewayConfiguration.Admission.self) {
@@ -141,6 +145,15 @@ struct GatewayFile {
                 configuration.metering.upstreamCostHold = amount
             } else {
                 cursor.mismatch("USD from 0 to 1000 with at most nine decimals")
+            }
+        }
+        if let cursor = object["overdraft_floor"] {
+            let expected = "USD from -1000000 to 1000000 with at most nine decimals"
+            guard let text = cursor.decimal(expected) else { return }
+            if let amount = try? NanoUSD(usd: text), (-Self.largestFloor...Self.largestFloor).contains(amount.nanos) {
+                configuration.metering.overdraftFloor = amount
+            } else {
+                cursor.mismatch(expected)
             }
         }
     }

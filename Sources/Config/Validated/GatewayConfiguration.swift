@@ -90,6 +90,8 @@ public struct GatewayConfiguration: Sendable {
         public var thinkingRate: Int64 = 300
         /// What is held for models that are charged by the vendor's reported cost, before the group ratio.
         public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
+        /// What a balance less the holds must not go below when a hold is taken; negative = credit, positive = a reserve.
+        public var overdraftFloor = NanoUSD.zero
         /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.
         public var balanceWait = Duration.seconds(2)
         /// Top-level fields of requests, beside those that are known, that strict admission takes: the operator knows that they cost nothing.

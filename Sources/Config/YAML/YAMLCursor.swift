@@ -166,6 +166,16 @@ struct YAMLCursor {
         return value
     }
 
+    /// The text of a number, in quotes or not: it is never made a floating-point number on the way.
+    func decimal(_ expected: String) -> String? {
+        guard let scalar = required(expected) else { return nil }
+        guard (try? DecimalProbe(scalar.text)) != nil else {
+            mismatch(expected)
+            return nil
+        }
+        return scalar.text
+    }
+
     func boolean() -> Bool? {
         guard let scalar = required("true or false") else { return nil }
         guard scalar.isBoolean else {

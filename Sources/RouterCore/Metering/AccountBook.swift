@@ -1,8 +1,9 @@
 /// What one gateway may spend for its users right now, in memory: the leases that the ledger has given it, what it has settled but not yet
 /// posted, and what its running requests hold. A pure state machine; the Server keeps it behind a lock.
 ///
-/// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits. Each hold ends in exactly one
-/// of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
+/// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits and leaves
+/// `balance − unposted − held` at the floor or above it (a charge above its hold can have taken more of the balance
+/// than was leased). Each hold ends in exactly one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
 ///
 /// Budgets of keys and users are checked in the same step as the balance: a hold counts against all of them or is not granted.
 public struct AccountBook: Sendable {
@@ -20,6 +21,12 @@ public struct AccountBook: Sendable {
         public var available: NanoUSD { lease.minus(unposted).minus(held) }
         /// What is left of the whole balance, leased here or not, when everything that runs costs what it holds.
         public var uncommitted: NanoUSD { balance.minus(unposted).minus(held) }
+
+        /// What is left of it above the floor that holds must not go below; negative when a charge took the balance lower.
+        public func room(above floor: NanoUSD) -> NanoUSD { uncommitted.minus(floor) }
+
+        /// Whether a hold of this size keeps within the lease and above the floor.
+        public func fits(_ amount: NanoUSD, floor: NanoUSD) -> Bool { amount <= available && amount <= room(above: floor) }
     }
 
     public enum Refusal: Error, Sendable, Hashable {
@@ -124,19 +131,21 @@ public struct AccountBook: Sendable {
 
     /// Reserves `amount`, or says why not. A request holds at most once.
     ///
-    /// A hold of zero (free models) is granted to a balance of zero or more, never to an overdrawn one.
-    /// - Parameter limits: all budgets of the key and its user; `at` (Unix seconds) says in which windows they count.
+    /// A hold of zero (free models) is granted while the balance less the holds is at the floor or above it.
+    /// - Parameters:
+    ///   - floor: what the balance less the holds must not go below; negative = credit, positive = a reserve.
+    ///   - limits: all budgets of the key and its user; `at` (Unix seconds) says in which windows they count.
     public mutating func hold(
-        _ requestID: RequestID, userID: Int64, amount: NanoUSD, limits: [BudgetLimit] = [], at unixSeconds: Int64 = 0,
-        now: MonotonicInstant
+        _ requestID: RequestID, userID: Int64, amount: NanoUSD, floor: NanoUSD = .zero, limits: [BudgetLimit] = [],
+        at unixSeconds: Int64 = 0, now: MonotonicInstant
     ) throws(Refusal) {
         precondition(!amount.isNegative && holds[requestID] == nil, "one hold per request, never negative")
         try check(limits, amount, unixSeconds)
         guard isTrusted(at: now), var account = accounts[userID] else { throw .noLease }
         account.lastUsed = now
         accounts[userID] = account
-        guard amount <= account.available, !account.uncommitted.isNegative, let held = try? account.held.adding(amount) else {
-            throw .insufficient(needed: amount, available: min(account.available, account.uncommitted))
+        guard account.fits(amount, floor: floor), let held = try? account.held.adding(amount) else {
+            throw .insufficient(needed: amount, available: min(account.available, account.room(above: floor)))
         }
         accounts[userID]?.held = held
         let counters = limits.map { $0.counter(at: unixSeconds) }

@@ -47,7 +47,8 @@ public struct LeaseState: Sendable, Hashable {
 /// The rules of leasing. Pure: the stores read rows, ask here, and write what they are told, inside one transaction
 /// that holds the user's row; the simulation of many gateways does the same without a database.
 ///
-/// What the rules keep true of every user at every moment: the leases never sum up to more than the balance, as long as
+/// What the rules keep true of every user at every moment: the leases never sum up to more than the balance above
+/// the floor, as long as
 /// charges stay within their holds and nobody takes money away by hand. A posting takes its charge out of the balance
 /// and out of the poster's lease at once. No lease ends by a clock of the ledger: ``LeaseWatch`` says when those of a
 /// silent gateway are taken back, all at once.
@@ -65,9 +66,12 @@ public enum LeaseDesk {
     private static let share: Int64 = 8
 
     /// - Parameters:
+    ///   - floor: what leases must not take the balance below; negative = credit, which can be leased like money.
     ///   - rows: all leases of the user.
     ///   - needed: what the gateway needs on top of its row.
-    public static func acquire(balance: NanoUSD, rows: [LeaseRow], holder: LeaseHolder, needed: NanoUSD) -> Grant {
+    public static func acquire(
+        balance: NanoUSD, floor: NanoUSD = .zero, rows: [LeaseRow], holder: LeaseHolder, needed: NanoUSD
+    ) -> Grant {
         var elsewhere: Int64 = 0
         var own: Int64 = 0
         for row in rows {
@@ -77,7 +81,7 @@ public enum LeaseDesk {
                 elsewhere = clampedSum(elsewhere, row.amount.nanos)
             }
         }
-        let free = max(0, clampedSum(balance.nanos, -clampedSum(own, elsewhere)))
+        let free = max(0, clampedSum(clampedSum(balance.nanos, -floor.nanos), -clampedSum(own, elsewhere)))
         let wanted = holder.isExclusive ? free : max(needed.nanos, free / share)
         let granted = max(0, min(free, wanted))
         let lease = NanoUSD(nanos: clampedSum(own, granted))

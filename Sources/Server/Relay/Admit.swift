@@ -125,7 +125,8 @@ struct Admit: Sendable {
     private func take(_ hold: HoldRecord, _ accepted: Accepted) async throws {
         let metering = accepted.snapshot.configuration.metering
         do {
-            try await services.meter.hold(hold, limits: accepted.principal.budgets, wait: metering.balanceWait)
+            try await services.meter.hold(
+                hold, floor: metering.overdraftFloor, limits: accepted.principal.budgets, wait: metering.balanceWait)
         } catch let refusal as AccountBook.Refusal {
             switch refusal {
             case .insufficient(let needed, let available):

@@ -123,13 +123,16 @@ public final class Meter: Sendable {
     // MARK: Holds
 
     /// Reserves the hold's amount within the lease and the budgets, and journals it. When this returns, the upstream may be asked.
-    /// - Parameter wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to
-    ///   end.
+    /// - Parameters:
+    ///   - floor: what the balance less the holds must not go below.
+    ///   - wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to end.
     /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal fails
     ///   (nothing is reserved then).
-    func hold(_ record: HoldRecord, limits: [BudgetLimit] = [], wait: Duration = .zero) async throws {
+    func hold(
+        _ record: HoldRecord, floor: NanoUSD = .zero, limits: [BudgetLimit] = [], wait: Duration = .zero
+    ) async throws {
         if isOff { return }
-        try await reserve(record, limits, until: clock.monotonic.advanced(by: wait))
+        try await reserve(record, floor, limits, until: clock.monotonic.advanced(by: wait))
         do {
             try await journal.hold(record)
         } catch {
@@ -138,12 +141,13 @@ public final class Meter: Sendable {
         }
     }
 
-    private func tryHold(_ record: HoldRecord, _ limits: [BudgetLimit]) -> AccountBook.Refusal? {
+    private func tryHold(_ record: HoldRecord, _ floor: NanoUSD, _ limits: [BudgetLimit]) -> AccountBook.Refusal? {
         let now = clock.monotonic
         return book.withLock { book in
             do throws(AccountBook.Refusal) {
                 try book.hold(
-                    record.requestID, userID: record.userID, amount: record.amount, limits: limits, at: record.createdAt, now: now)
+                    record.requestID, userID: record.userID, amount: record.amount, floor: floor, limits: limits,
+                    at: record.createdAt, now: now)
                 return nil
             } catch {
                 return error
@@ -151,20 +155,22 @@ public final class Meter: Sendable {
         }
     }
 
-    private func reserve(_ record: HoldRecord, _ limits: [BudgetLimit], until deadline: MonotonicInstant) async throws {
-        while let refusal = tryHold(record, limits) {
+    private func reserve(
+        _ record: HoldRecord, _ floor: NanoUSD, _ limits: [BudgetLimit], until deadline: MonotonicInstant
+    ) async throws {
+        while let refusal = tryHold(record, floor, limits) {
             switch refusal {
             case .overBudget: throw refusal
             case .unknownSpending(let counters): try await learnSpending(counters)
             case .noLease, .insufficient:
-                try await lease(record.userID, needed: record.amount)
-                guard let again = tryHold(record, limits) else { return }
+                try await lease(record.userID, needed: record.amount, floor)
+                guard let again = tryHold(record, floor, limits) else { return }
                 guard case .insufficient(let needed, _) = again else { continue }
                 let account = account(record.userID)
-                let uncommitted = account?.uncommitted ?? .zero
+                let room = account?.room(above: floor) ?? .zero
                 // Money that running requests hold may come back, money of other gateways as well; what is not there never.
-                guard let all = try? uncommitted.adding(account?.held ?? .zero), needed <= all, clock.monotonic < deadline else {
-                    throw AccountBook.Refusal.insufficient(needed: needed, available: max(uncommitted, .zero))
+                guard let all = try? room.adding(account?.held ?? .zero), needed <= all, clock.monotonic < deadline else {
+                    throw AccountBook.Refusal.insufficient(needed: needed, available: max(room, .zero))
                 }
                 await waiting.wait(record.userID, atMost: Self.recheck)
             }
@@ -173,25 +179,27 @@ public final class Meter: Sendable {
 
     /// Asks the ledger for as much as is missing, unless it has just said that there is no more.
     /// - Throws: ``StoreError/fenced`` when this gateway takes no calls.
-    private func lease(_ userID: Int64, needed: NanoUSD) async throws {
+    private func lease(_ userID: Int64, needed: NanoUSD, _ floor: NanoUSD) async throws {
         if isExhausted(userID), knows(userID) { return }
         try await gate.run {
             if membership.isFenced { throw StoreError.fenced }
             // Somebody before us in the gate may have leased enough for both.
-            let isKnown = knows(userID)
-            let available = isKnown ? account(userID)?.available ?? .zero : .zero
-            if isKnown, needed <= available, needed.isPositive { return }
+            let known = knows(userID) ? account(userID) : nil
+            if let known, known.fits(needed, floor: floor) { return }
+            let available = known?.available ?? .zero
             let holder = holder
             let asked = clock.monotonic
             let missing = (try? needed.subtracting(available)) ?? needed
-            guard let state = try await store.acquireLease(userID: userID, needed: missing, holder: holder, now: clock.unixSeconds) else {
-                throw MeterError.unknownUser
-            }
+            guard
+                let state = try await store.acquireLease(
+                    userID: userID, needed: missing, floor: floor, holder: holder, now: clock.unixSeconds)
+            else { throw MeterError.unknownUser }
             membership.heard(asked: asked, as: holder)
             book.withLock { $0.leased(userID, state, now: asked) }
             extendTrust()
-            let isFree = state.balance > ((try? state.lease.adding(state.leasedElsewhere)) ?? .zero)
-            let isEnough = isFree || account(userID).map { $0.available >= needed } ?? false
+            let above = (try? state.balance.subtracting(floor)) ?? .zero
+            let isFree = above > ((try? state.lease.adding(state.leasedElsewhere)) ?? .zero)
+            let isEnough = isFree || account(userID).map { $0.fits(needed, floor: floor) } ?? false
             exhausted.withLock { $0[userID] = isEnough ? nil : clock.monotonic.advanced(by: Self.exhaustion) }
         }
     }

@@ -33,7 +33,9 @@ extension PostgresStore {
         try await moneyRead { session in try Self.leaseStates([userID], holder, &session)[userID] }
     }
 
-    public func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
+    public func acquireLease(
+        userID: Int64, needed: NanoUSD, floor: NanoUSD, holder: LeaseHolder, now: Int64
+    ) async throws -> LeaseState? {
         try await moneyWrite { session in
             let user = try session.rows("SELECT balance_nanos FROM users WHERE id = $1 FOR UPDATE", [userID]).first
             guard let user else { return nil }
@@ -43,7 +45,7 @@ extension PostgresStore {
                 LeaseRow(incarnation: try row.text("incarnation"), amount: NanoUSD(nanos: try row.int("amount_nanos")))
             }
             let grant = LeaseDesk.acquire(
-                balance: NanoUSD(nanos: try user.int("balance_nanos")), rows: rows, holder: holder, needed: needed)
+                balance: NanoUSD(nanos: try user.int("balance_nanos")), floor: floor, rows: rows, holder: holder, needed: needed)
             try session.execute(
                 """
                 INSERT INTO balance_leases (user_id, incarnation, amount_nanos) VALUES ($1, $2, $3)

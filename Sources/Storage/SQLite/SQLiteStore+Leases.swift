@@ -120,7 +120,9 @@ extension SQLiteStore {
         return states
     }
 
-    public func acquireLease(userID: Int64, needed: NanoUSD, holder: LeaseHolder, now: Int64) async throws -> LeaseState? {
+    public func acquireLease(
+        userID: Int64, needed: NanoUSD, floor: NanoUSD, holder: LeaseHolder, now: Int64
+    ) async throws -> LeaseState? {
         try await write { db in
             guard let balance = try Int64.fetchOne(db, sql: "SELECT balance_nanos FROM users WHERE id = ?", arguments: [userID])
             else { return nil }
@@ -128,7 +130,7 @@ extension SQLiteStore {
             let rows = try Row.fetchAll(db, sql: "SELECT * FROM balance_leases WHERE user_id = ?", arguments: [userID]).map { row in
                 LeaseRow(incarnation: row["incarnation"], amount: NanoUSD(nanos: row["amount_nanos"]))
             }
-            let grant = LeaseDesk.acquire(balance: NanoUSD(nanos: balance), rows: rows, holder: holder, needed: needed)
+            let grant = LeaseDesk.acquire(balance: NanoUSD(nanos: balance), floor: floor, rows: rows, holder: holder, needed: needed)
             try db.execute(
                 sql: """
                     INSERT INTO balance_leases (user_id, incarnation, amount_nanos) VALUES (?, ?, ?)
