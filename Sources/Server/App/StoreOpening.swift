@@ -11,8 +11,8 @@ public enum StoreOpening {
     ///   - locksOut: the store is for a gateway: nobody else may spend from it (SQLite only; PostgreSQL is shared).
     /// - Throws: ``StoreError``.
     public static func open(
-        _ url: GatewayConfiguration.StorageURL, durability: GatewayConfiguration.Durability, environment: [String: String], now: Int64,
-        locksOut: Bool = true
+        _ url: GatewayConfiguration.StorageURL, durability: GatewayConfiguration.Durability = .process, environment: [String: String],
+        now: Int64, locksOut: Bool = true
     ) async throws -> any Store {
         let durability: JournalDurability = durability == .power ? .power : .process
         switch url {
