@@ -16,8 +16,8 @@ public final class PostgresStore: Store {
 
     private init(pool: PGPool, url: Secret) {
         self.pool = pool
-        money = PGPool(url: url, connections: Self.moneyConnections)
-        presence = PGPool(url: url, connections: 1)
+        money = PGPool(url: url, connections: Self.moneyConnections, durability: pool.durability)
+        presence = PGPool(url: url, connections: 1, durability: pool.durability)
         feed = PGChangeFeed(url: url)
     }
 

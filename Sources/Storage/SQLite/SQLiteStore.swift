@@ -22,7 +22,8 @@ public final class SQLiteStore: Store {
     public static func open(
         path: String, migrationsDirectory: String, now: Int64, locksOut: Bool = false, durability: JournalDurability = .process
     ) async throws -> SQLiteStore {
-        let made = try PrivateFiles.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path, what: "folder")
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        let made = try PrivateFiles.makeFolder(folder, what: "folder")
         try PrivateFiles.makeFile(path)
         var configuration = Configuration()
         configuration.label = "ledger"
@@ -31,12 +32,6 @@ public final class SQLiteStore: Store {
         configuration.maximumReaderCount = 4
         let prepared = configuration
         return try await mapped {
-            let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-            do {
-                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            } catch {
-                throw StoreError.database("cannot make the folder \(folder.path): \(error.localizedDescription)")
-            }
             let lock =
                 locksOut
                 ? try FileLock(
@@ -48,7 +43,7 @@ public final class SQLiteStore: Store {
                 try synchronize(db, durability)
                 try migrations.apply(db, now: now)
             }
-            if durability == .power { for changed in made + [folder.path] { try JournalFile.synchronizeDirectory(changed) } }
+            if durability == .power { for changed in made + [folder] { try JournalFile.synchronizeDirectory(changed) } }
             return SQLiteStore(pool: pool, lock: lock)
         }
     }
