@@ -158,8 +158,8 @@ private let gatewayFields: [SpliceCase] = [
         #"{"model":"m","temperature":1.0}"#),
     SpliceCase(#"{"model":"m","models":[],"provider":{}}"#, #"{"model":"m"}"#),
     SpliceCase(
-        #"{"models":["a"],"model":"m","provider":{"order":["x"]},"session_id":"s"}"#,
-        #"{"model":"m","provider":{"order":["x"]},"session_id":"s"}"#, family: .openrouter),
+        #"{"models":["a"],"model":"m","provider":{},"session_id":"s"}"#,
+        #"{"model":"m","provider":{},"session_id":"s"}"#, family: .openrouter),
 ]
 
 @Suite struct Splices {

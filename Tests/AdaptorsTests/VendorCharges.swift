@@ -104,10 +104,10 @@ extension VendorCharge {
             asked: "priority"),
         // As priority: the vendor's project settings made it so.
         VendorCharge(name: "gpt-5, priority unasked", nanos: 3_600_000, answer: chat(thousand, tier: "priority"), price: gpt5),
-        // As flex: the answer names none, so what was asked counts.
-        VendorCharge(name: "gpt-5, flex asked, no word", nanos: 900_000, answer: chat(thousand), price: gpt5, asked: "flex"),
-        // As default: auto names no price.
-        VendorCharge(name: "gpt-5, auto asked, no word", nanos: 1_800_000, answer: chat(thousand), price: gpt5, asked: "auto"),
+        // As default: the answer names none, so the dearer of those that may have served it counts.
+        VendorCharge(name: "gpt-5, flex asked, no word", nanos: 1_800_000, answer: chat(thousand), price: gpt5, asked: "flex"),
+        // As priority: auto leaves the choice to the vendor.
+        VendorCharge(name: "gpt-5, auto asked, no word", nanos: 3_600_000, answer: chat(thousand), price: gpt5, asked: "auto"),
         // The row has no price of scale.
         VendorCharge(name: "gpt-5, scale", nanos: 1_800_000, answer: chat(thousand, tier: "scale"), price: gpt5),
         // 900,000 × 0.9

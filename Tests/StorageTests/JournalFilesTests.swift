@@ -253,7 +253,7 @@ struct JournalFilesTests {
     @Test func `what does not fit is told and leaves nothing behind, and it goes on when there is room`() async throws {
         let path = Self.folder(of: getpid())
         defer { try? FileManager.default.removeItem(atPath: path) }
-        await #expect(processExitsWith: .success) {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
             signal(SIGXFSZ, SIG_IGN)
             func limit(_ bytes: rlim_t) {
                 var value = rlimit()
@@ -292,6 +292,7 @@ struct JournalFilesTests {
             }
             exit(0)
         }
+        #expect(String(decoding: result?.standardErrorContent ?? [], as: UTF8.self) == "")
         let journal = try await FileJournal.open(directory: path, durability: .power)
         #expect(try await journal.settled(limit: 9).map(\.requestID.bits).contains(1_500))
         #expect(journal.notes.isEmpty)

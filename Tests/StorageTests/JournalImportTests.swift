@@ -58,22 +58,36 @@ struct JournalImportTests {
                     progress.generationID, progress.promptTokens, progress.completionTokens, progress.charge.nanos, progress.pricingVersion,
                 ])
             // Columns that have come since are there while the rows are written only.
-            try db.execute(sql: "ALTER TABLE settlements ADD COLUMN service_tier ANY")
+            let later = ["service_tier", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths"]
+            for column in later { try db.execute(sql: "ALTER TABLE settlements ADD COLUMN \(column) ANY") }
             // Ids descend, so that order by id would show.
             for id in [9, 7, 5] {
                 try db.execute(
                     sql: "INSERT INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))",
                     arguments: RecordColumns.arguments(record(id, user: 1, charge: Int64(id))))
             }
-            try db.execute(sql: "ALTER TABLE settlements DROP COLUMN service_tier")
+            for column in later { try db.execute(sql: "ALTER TABLE settlements DROP COLUMN \(column)") }
         }
         return database
     }
 
+    /// Without the fields that such a journal did not have.
+    private static func old(_ record: RequestRecord) -> RequestRecord {
+        var record = record
+        (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
+        return record
+    }
+
+    private static func old(_ hold: HoldRecord) -> HoldRecord {
+        var hold = hold
+        (hold.ratio, hold.ceiling) = (nil, nil)
+        return hold
+    }
+
     private func expectImported(_ journal: FileJournal) async throws {
-        #expect(try await journal.orphans().map(\.hold) == [hold(30), hold(31)])
+        #expect(try await journal.orphans().map(\.hold) == [Self.old(hold(30)), Self.old(hold(31))])
         #expect(try await journal.orphans().map(\.progress) == [nil, progress(31, 9)])
-        #expect(try await journal.settled(limit: 9) == [9, 7, 5].map { record($0, user: 1, charge: Int64($0)) })
+        #expect(try await journal.settled(limit: 9) == [9, 7, 5].map { Self.old(record($0, user: 1, charge: Int64($0))) })
     }
 
     @Test(arguments: [JournalDurability.process, .power])
@@ -132,7 +146,7 @@ struct JournalImportTests {
         }
         try old.close()
         let journal = try openJournal(folder)
-        var expected = record(9, user: 1, charge: 9)
+        var expected = Self.old(record(9, user: 1, charge: 9))
         (expected.generationID, expected.attemptList) = (nil, [])
         (expected.usage.characters, expected.usage.audioMilliseconds) = (0, 0)
         #expect(try await journal.settled(limit: 1) == [expected])
