@@ -43,7 +43,7 @@ import Testing
     @Test("audit 5: a negative floor is credit, and strict admission ends at it", .timeLimit(.minutes(2)), arguments: [false, true])
     func credit(_ isShared: Bool) async throws {
         let environment = isShared ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
-        let sections = "metering: { admission: strict, overdraft_floor: \"-0.01\", balance_wait: 0s }"
+        let sections = "metering: { admission: strict, strict_fields: [sim_control], overdraft_floor: \"-0.01\", balance_wait: 0s }"
         try await World.with(sections: sections, environment: environment) { world in
             let user = try await world.admin.makeUser("debtor", usd: nil)
             var last = try await ask(world, user.key, "sim/dear", "prompt_tokens=20,completion_tokens=100")
@@ -78,7 +78,7 @@ import Testing
     @Test("audit 5: several gateways share the credit down to the floor", .timeLimit(.minutes(3)))
     func sharedCredit() async throws {
         let url = try PostgresServer.shared.get().makeDatabase()
-        let sections = "metering: { admission: strict, overdraft_floor: \"-0.05\", balance_wait: 2s }"
+        let sections = "metering: { admission: strict, strict_fields: [sim_control], overdraft_floor: \"-0.05\", balance_wait: 2s }"
         try await World.with(sections: sections, environment: ["SQL_DSN": url]) { one in
             let two = try await one.another()
             do {

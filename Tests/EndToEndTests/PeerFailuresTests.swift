@@ -179,7 +179,9 @@ import Testing
             #expect(call.status == 28, "curl has hung up")
             try await quiet(world)
             #expect(world.calls(key: "-key") <= 1 && !world.simulator.record.rows().contains { $0.outcome == "completed" })
-            #expect(try await balance(world, user.token) == usd("1"))
+            // The vendor has had the prompt: some ten tokens at $3 a million, and nothing else.
+            let left = try await balance(world, user.token)
+            #expect(left < usd("1") && left > usd("0.9999"))
         }
     }
 

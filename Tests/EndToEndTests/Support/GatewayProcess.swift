@@ -94,7 +94,7 @@ final class GatewayProcess: Sendable {
             state.process = process
         }
         try process.run()
-        try await eventually("the gateway serves") {
+        try await eventually("the gateway serves", within: .seconds(60)) {
             guard let line = self.log.split(separator: "\n").first(where: { $0.contains("serving") && $0.contains("address=") }),
                 let port = line.split(separator: ":").last.flatMap({ Int($0.prefix { $0.isNumber }) })
             else {
