@@ -324,7 +324,9 @@ import Testing
                     let thinking = try await leave(
                         world, "sim-dear-\(family)-stops-thinking", after: events, "think_tokens=10,think=50ms,\(stall)"
                     )
-                    #expect(thinking.row["usage_source"]?.stringValue == "estimated", "\(thinking.row.text)")
+                    // An aggregator may have been asked for its record by now.
+                    let source = thinking.row["usage_source"]?.stringValue
+                    #expect(source == "estimated" || source == "reconciled", "\(thinking.row.text)")
                     #expect(
                         try cost(thinking.row) >= bill(thinking.billed),
                         "\(family), \(events): \(thinking.row.text) for \(thinking.billed)")
