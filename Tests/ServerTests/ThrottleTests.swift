@@ -110,7 +110,7 @@ import Testing
 
     @Test func `passwords are checked in scrypt`() async throws {
         let hash = try await PasswordHasher.hash("secret-password")
-        #expect(hash.hasPrefix("scrypt$32768$8$1$") && !hash.contains("secret"))
+        #expect(hash.hasPrefix("scrypt$") && !hash.contains("secret"))
         #expect(try await PasswordHasher.verify("secret-password", against: hash, lane: .stranger))
         #expect(try await !PasswordHasher.verify("other", against: hash, lane: .stranger))
         #expect(try await !PasswordHasher.verify("", against: nil, lane: .stranger))
