@@ -158,6 +158,7 @@ public final class Meter: Sendable {
     private func reserve(
         _ record: HoldRecord, _ floor: NanoUSD, _ limits: [BudgetLimit], until deadline: MonotonicInstant
     ) async throws {
+        var failedLeases = 0
         while let refusal = tryHold(record, floor, limits) {
             switch refusal {
             case .overBudget: throw refusal
@@ -165,6 +166,9 @@ public final class Meter: Sendable {
             case .noLease, .insufficient:
                 try await lease(record.userID, needed: record.amount, floor)
                 guard let again = tryHold(record, floor, limits) else { return }
+                // A gateway that has no place in the ledger trusts no lease; asking on and on would not change that.
+                if case .noLease = again { failedLeases += 1 }
+                if failedLeases == Self.triesOfLease { throw again }
                 guard case .insufficient(let needed, _) = again else { continue }
                 let account = account(record.userID)
                 let room = account?.room(above: floor) ?? .zero
@@ -176,6 +180,9 @@ public final class Meter: Sendable {
             }
         }
     }
+
+    /// How often a lease that cannot be used is asked for again.
+    private static let triesOfLease = 3
 
     /// Asks the ledger for as much as is missing, unless it has just said that there is no more.
     /// - Throws: ``StoreError/fenced`` when this gateway takes no calls.
