@@ -31,7 +31,7 @@ import Testing
         return try await changed.restarted()
     }
 
-    @Test("audit 14: a replaced bootstrap token ends the old one, a removed one ends", .timeLimit(.minutes(2)))
+    @Test("audit 14: a replaced bootstrap token ends the old one, a removed one ends", .timeLimit(.minutes(10)))
     func rotation() async throws {
         try await World.with { first in
             let oldToken = GatewayProcess.rootToken
@@ -55,7 +55,7 @@ import Testing
     }
 
     @Test(
-        "audit 14: a change of root's password ends the bootstrap token, also over a restart", .timeLimit(.minutes(2)))
+        "audit 14: a change of root's password ends the bootstrap token, also over a restart", .timeLimit(.minutes(10)))
     func passwordChange() async throws {
         try await World.with { world in
             let session = try await login(world, "root", GatewayProcess.rootPassword)
@@ -78,7 +78,7 @@ import Testing
 
     @Test(
         "audit 14: reset-password lets whoever has locked root out in again, beside a running gateway",
-        .timeLimit(.minutes(3)),
+        .timeLimit(.minutes(10)),
         arguments: [false, true])
     func reset(isPostgres: Bool) async throws {
         let environment = isPostgres ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
@@ -106,7 +106,7 @@ import Testing
 
     // MARK: Money
 
-    @Test("audit 15: an admin neither takes from root nor gives to itself or a peer", .timeLimit(.minutes(1)))
+    @Test("audit 15: an admin neither takes from root nor gives to itself or a peer", .timeLimit(.minutes(10)))
     func authority() async throws {
         try await World.with { world in
             for name in ["boss", "peer"] {
@@ -131,7 +131,7 @@ import Testing
         }
     }
 
-    @Test("audit 7: a credit that is sent again after a lost answer is one credit", .timeLimit(.minutes(1)))
+    @Test("audit 7: a credit that is sent again after a lost answer is one credit", .timeLimit(.minutes(10)))
     func lostAnswer() async throws {
         try await World.with { world in
             func add(_ usd: String) async throws -> Client.Answer {
@@ -168,7 +168,7 @@ import Testing
         return (text, mode ?? 0)
     }
 
-    @Test("audit 18: root's first password is in its file and in no log", .timeLimit(.minutes(1)))
+    @Test("audit 18: root's first password is in its file and in no log", .timeLimit(.minutes(10)))
     func notInTheLog() async throws {
         try await World.with(environment: ["INITIAL_ROOT_PASSWORD": ""]) { world in
             let file = try passwordFile(world)
@@ -192,7 +192,7 @@ import Testing
         return (terminal, "/dev/pts/\(number)")
     }
 
-    @Test("audit 18: root's first password is shown once at a terminal", .timeLimit(.minutes(1)))
+    @Test("audit 18: root's first password is shown once at a terminal", .timeLimit(.minutes(10)))
     func atATerminal() async throws {
         let world = try await World.make(start: false)
         // A file of an earlier ledger is no way in, and no obstacle.

@@ -5,7 +5,7 @@ import Simulator
 import Testing
 
 /// What operators and clients can say about channels, on the real binary.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ChannelTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ChannelTests {
     private func twoChannels(
         _ sections: String = "", first: [String] = [], second: [String] = [], rules: String = "", moreKeys: [String] = [],
         _ body: (World) async throws -> Void

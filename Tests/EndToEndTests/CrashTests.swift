@@ -54,7 +54,7 @@ import Testing
     }
 
     /// The ledger's database stops and starts under load, and the gateway is killed in between.
-    @Test(.timeLimit(.minutes(5))) func `the database comes and goes`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `the database comes and goes`() async throws {
         let server = try PostgresServer()
         try server.start()
         defer { server.remove() }

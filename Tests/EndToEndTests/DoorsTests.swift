@@ -12,7 +12,7 @@ import Testing
         try await client.call(.post, "/api/user/login", body: rootLogin, headers: headers)
     }
 
-    @Test("audit 17: gateways on one database share a secret or refuse to start", .timeLimit(.minutes(3)))
+    @Test("audit 17: gateways on one database share a secret or refuse to start", .timeLimit(.minutes(10)))
     func sharedSecret() async throws {
         let url = try PostgresServer.shared.get().makeDatabase()
         let none = ["SESSION_SECRET": ""]
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test("audit 17: sessions survive a restart, a changed secret is refused until it is adopted", .timeLimit(.minutes(3)))
+    @Test("audit 17: sessions survive a restart, a changed secret is refused until it is adopted", .timeLimit(.minutes(10)))
     func restart() async throws {
         var world = try await World.make()
         do {
@@ -80,7 +80,7 @@ import Testing
         try await world.tearDown()
     }
 
-    @Test("audit 16 and 17: doors of the program as its operator sets them", .timeLimit(.minutes(3)))
+    @Test("audit 16 and 17: doors of the program as its operator sets them", .timeLimit(.minutes(10)))
     func configured() async throws {
         let world = try await World.make(start: false)
         let text = World.gatewayYAML("").replacingOccurrences(

@@ -6,7 +6,7 @@ import Testing
 
 /// The sixteen scenarios of failoverbench (methodology v0.1), against the real binary: a primary channel with a fault, and a backup. Scored from
 /// both sides: what the client saw, and how often each vendor was asked.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct FailoverBenchTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct FailoverBenchTests {
     private static let sections = """
         routing:
           timeouts: { connect: 2s, first_byte: 600ms, first_content: 800ms, idle: 500ms, total: 20s }

@@ -21,7 +21,7 @@ import Testing
         return try NanoUSD(usd: data?["balance"]?.numberText ?? "")
     }
 
-    @Test("audit 5: a bill above its hold is booked in full and stops the key until its balance covers it", .timeLimit(.minutes(2)))
+    @Test("audit 5: a bill above its hold is booked in full and stops the key until its balance covers it", .timeLimit(.minutes(10)))
     func stopsAfterAnOverdraft() async throws {
         try await World.with(sections: "metering: { balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("overdrawn", usd: "0.002")
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test("audit 5: a negative floor is credit, and strict admission ends at it", .timeLimit(.minutes(2)), arguments: [false, true])
+    @Test("audit 5: a negative floor is credit, and strict admission ends at it", .timeLimit(.minutes(10)), arguments: [false, true])
     func credit(_ isShared: Bool) async throws {
         let environment = isShared ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
         let sections = "metering: { admission: strict, strict_fields: [sim_control], overdraft_floor: \"-0.01\", balance_wait: 0s }"
@@ -60,7 +60,7 @@ import Testing
         }
     }
 
-    @Test("audit 5: a positive floor keeps a reserve", .timeLimit(.minutes(2)))
+    @Test("audit 5: a positive floor keeps a reserve", .timeLimit(.minutes(10)))
     func reserve() async throws {
         try await World.with(sections: "metering: { overdraft_floor: 0.01, balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("saver", usd: "0.012")
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test("audit 5: several gateways share the credit down to the floor", .timeLimit(.minutes(3)))
+    @Test("audit 5: several gateways share the credit down to the floor", .timeLimit(.minutes(10)))
     func sharedCredit() async throws {
         let url = try PostgresServer.shared.get().makeDatabase()
         let sections = "metering: { admission: strict, strict_fields: [sim_control], overdraft_floor: \"-0.05\", balance_wait: 2s }"

@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test("audit 4: two copies of one data folder cannot overdraw a balance in strict mode", .timeLimit(.minutes(3)))
+    @Test("audit 4: two copies of one data folder cannot overdraw a balance in strict mode", .timeLimit(.minutes(10)))
     func copies() async throws {
         try await with("metering: { admission: strict, strict_fields: [sim_control], balance_wait: 5s }") { world, _ in
             let user = try await world.admin.makeUser("copied", usd: "5")
@@ -117,7 +117,7 @@ import Testing
 
     @Test(
         "audit 4: a copy of a running gateway is fenced: not ready, no calls, and says why; later it goes on",
-        .timeLimit(.minutes(3)))
+        .timeLimit(.minutes(10)))
     func fenced() async throws {
         try await with("") { world, _ in
             let user = try await world.admin.makeUser("runner", usd: "5")
@@ -155,7 +155,7 @@ import Testing
 
     @Test(
         "audit 4: after a kill -9 the next start takes the leases over at once, in a loop of restarts too",
-        .timeLimit(.minutes(3)))
+        .timeLimit(.minutes(10)))
     func restarts() async throws {
         try await with(Self.strict) { world, url in
             let server = try PostgresServer.shared.get()
@@ -190,7 +190,7 @@ import Testing
 
     @Test(
         "audit 4: a gateway that is stopped for longer than its leases last spends nothing of what others got",
-        .timeLimit(.minutes(3)))
+        .timeLimit(.minutes(10)))
     func stopped() async throws {
         try await with("metering: { admission: strict, strict_fields: [sim_control], lease_lifetime: 10s, balance_wait: 60s }") { world, url in
             let other = try await world.another()
@@ -234,7 +234,7 @@ import Testing
 
     @Test(
         "audit 9: slow questions of others do not keep leases waiting, and readiness costs no question",
-        .timeLimit(.minutes(3)))
+        .timeLimit(.minutes(10)))
     func starvedPool() async throws {
         try await with("") { world, url in
             let server = try PostgresServer.shared.get()

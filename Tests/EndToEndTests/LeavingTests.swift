@@ -44,7 +44,7 @@ import Testing
         return JSONValue.object(members + more).text
     }
 
-    @Test("audit 2: answer, END, filler: closed at END, the hidden thoughts are paid for", .timeLimit(.minutes(2)))
+    @Test("audit 2: answer, END, filler: closed at END, the hidden thoughts are paid for", .timeLimit(.minutes(10)))
     func answerEndFiller() async throws {
         try await World.with(channels: [Self.cancels]) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -69,7 +69,7 @@ import Testing
 
     @Test(
         "audit 2: a model that thinks by its provider file is drained, one that does not is cancelled",
-        .timeLimit(.minutes(2)))
+        .timeLimit(.minutes(10)))
     func providerFile() async throws {
         try await World.with(channels: [Self.cancels]) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test(
-        "audit 2: leaving before the first content costs the prompt of 40,000 words", .timeLimit(.minutes(2)),
+        "audit 2: leaving before the first content costs the prompt of 40,000 words", .timeLimit(.minutes(10)),
         arguments: [true, false])
     func beforeContent(_ stream: Bool) async throws {
         try await World.with(channels: [Self.cancels]) { world in
@@ -130,7 +130,7 @@ import Testing
 
     @Test(
         "audit 2: attempts that failed at vendors, and calls that no vendor had, cost a leaving client nothing",
-        .timeLimit(.minutes(2)))
+        .timeLimit(.minutes(10)))
     func nothingOwed() async throws {
         let sections = "routing: { keep_alive: 50ms, retry_wait: 10s, timeouts: { connect: 20s } }"
         try await World.with(channels: [Self.cancels], sections: sections) { world in
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test("audit 2: a server that bills nothing is let go at once, whatever its model", .timeLimit(.minutes(2)))
+    @Test("audit 2: a server that bills nothing is let go at once, whatever its model", .timeLimit(.minutes(10)))
     func freeServer() async throws {
         try await World.with(channels: [Self.cancels]) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -179,7 +179,7 @@ import Testing
         }
     }
 
-    @Test("audit 2: drains are bounded in number, counted, and settled when the gateway stops", .timeLimit(.minutes(2)))
+    @Test("audit 2: drains are bounded in number, counted, and settled when the gateway stops", .timeLimit(.minutes(10)))
     func number() async throws {
         let world = try await World.make(sections: "metering: { max_drains: 1 }")
         try await world.admin.addBalance(1, usd: "10")
@@ -215,7 +215,7 @@ import Testing
 
     @Test(
         "audit 2: where a drain is cut, thoughts are charged by their time and the measured speed",
-        .timeLimit(.minutes(2)))
+        .timeLimit(.minutes(10)))
     func measured() async throws {
         let sections = """
             metering: { max_drains: 0 }
@@ -300,7 +300,7 @@ import Testing
         return (row, try #require(world.simulator.record.rows().last))
     }
 
-    @Test("audit 2: leaving at every event, every family, against the vendor's record", .timeLimit(.minutes(5)))
+    @Test("audit 2: leaving at every event, every family, against the vendor's record", .timeLimit(.minutes(10)))
     func everyEvent() async throws {
         let sections = """
             metering: { drain_timeout: 1s }

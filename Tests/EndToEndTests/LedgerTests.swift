@@ -27,7 +27,7 @@ import Testing
 
     // MARK: Budgets
 
-    @Test(.timeLimit(.minutes(2))) func `a budget stops its key or its user, and the answer says which`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a budget stops its key or its user, and the answer says which`() async throws {
         try await World.with { world in
             let user = try await world.admin.makeUser("bounded", usd: "10")
             func key(_ limits: String) async throws -> (id: Int64, key: String) {
@@ -82,7 +82,7 @@ import Testing
         (#"{"budgets":{}}"#, "allowed: allowed_ips, budget"), (#"[1]"#, "must be an object"),
     ]
 
-    @Test(.timeLimit(.minutes(3))) func `limits that make no sense are refused with what is allowed`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `limits that make no sense are refused with what is allowed`() async throws {
         try await World.with { world in
             for (limits, says) in Self.senseless {
                 let answer = try await world.client.call(
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `many requests at once stay within a budget`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `many requests at once stay within a budget`() async throws {
         try await World.with { world in
             let user = try await world.admin.makeUser("crowd", usd: "10")
             _ = try await world.admin.put("/api/user/\(user.id)", ["limits": ["budget": ["total": .number("0.02")]]])
@@ -112,7 +112,7 @@ import Testing
 
     // MARK: Refunds
 
-    @Test(.timeLimit(.minutes(3))) func `a refund gives a charge back once and says why not`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a refund gives a charge back once and says why not`() async throws {
         try await World.with { world in
             let user = try await world.admin.makeUser("refunded", usd: "1")
             #expect(try await ask(world, user.key, controls: "prompt_tokens=100,completion_tokens=100").status == 200)
@@ -142,7 +142,7 @@ import Testing
 
     private static let openrouter = [World.ChannelSpec(id: 1, provider: "simrouter")]
 
-    @Test(.timeLimit(.minutes(2))) func `an estimate is corrected from the vendor's own record`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `an estimate is corrected from the vendor's own record`() async throws {
         try await World.with(channels: Self.openrouter) { world in
             let user = try await world.admin.makeUser("cut", usd: "1")
             let answer = try await ask(
@@ -173,7 +173,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a request that a kill cut is charged what the vendor billed`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a request that a kill cut is charged what the vendor billed`() async throws {
         try await World.with(channels: Self.openrouter) { world in
             let user = try await world.admin.makeUser("killed", usd: "1")
             let stream = Task { try await ask(world, user.key, controls: "prompt_tokens=50,chunks=400,pace=10ms", stream: true) }
@@ -205,7 +205,7 @@ import Testing
 
     // MARK: Strict admission
 
-    @Test(.timeLimit(.minutes(2))) func `strict admission lowers max_tokens to what the balance affords and says so`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `strict admission lowers max_tokens to what the balance affords and says so`() async throws {
         try await World.with(sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("careful", usd: "0.01")
             let name = try #require(HTTPField.Name("X-Max-Tokens-Lowered"))
@@ -226,7 +226,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3))) func `in strict admission random requests never take a balance below zero`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `in strict admission random requests never take a balance below zero`() async throws {
         let seed: UInt64 = 77
         try await World.with(sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 50ms }") { world in
             let user = try await world.admin.makeUser("unlucky", usd: "0.05")
@@ -267,7 +267,7 @@ import Testing
 
     // MARK: Disks
 
-    @Test(.timeLimit(.minutes(2))) func `a disk that is full refuses requests clearly and loses nothing`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a disk that is full refuses requests clearly and loses nothing`() async throws {
         let world = try await World.make(start: false)
         // What a full disk looks like: writes beyond a size fail. 512-byte blocks.
         try await world.gateway.start(shell: "trap '' XFSZ; ulimit -f 1600")
@@ -311,7 +311,7 @@ import Testing
         try await world.tearDown()
     }
 
-    @Test(.timeLimit(.minutes(3))) func `a data folder that cannot be written is said at the start`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a data folder that cannot be written is said at the start`() async throws {
         let world = try await World.make(start: false)
         for path in ["/sys/apirouter", "/proc/self/status/data"] {
             let result = try await world.command(
@@ -321,7 +321,7 @@ import Testing
         try await world.tearDown()
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a journal that reaches its size refuses requests until the ledger is back`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a journal that reaches its size refuses requests until the ledger is back`() async throws {
         let server = try PostgresServer()
         try server.start()
         defer { server.remove() }
@@ -348,7 +348,7 @@ import Testing
 
     // MARK: Commands
 
-    @Test(.timeLimit(.minutes(2)), arguments: [false, true])
+    @Test(.timeLimit(.minutes(10)), arguments: [false, true])
     func `the commands migrate, export, compare and sum up`(_ isPostgres: Bool) async throws {
         let environment = isPostgres ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
         let world = try await World.make(channels: Self.openrouter, start: false, environment: environment)

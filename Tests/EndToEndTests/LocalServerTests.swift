@@ -41,7 +41,7 @@ import Testing
         try await body(try #require(base))
     }
 
-    @Test(.timeLimit(.minutes(3)), .enabled(if: isInstalled, "no build of llama.cpp for this machine"))
+    @Test(.timeLimit(.minutes(10)), .enabled(if: isInstalled, "no build of llama.cpp for this machine"))
     func `the official OpenAI SDK talks to llama.cpp through the gateway`() async throws {
         try await withServer { base in
             let prepared = try await World.make(start: false)

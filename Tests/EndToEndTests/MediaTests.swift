@@ -92,7 +92,7 @@ import Transport
         return try NanoUSD(usd: data?["balance"]?.numberText ?? "")
     }
 
-    @Test(.timeLimit(.minutes(2))) func `each endpoint answers and is charged exactly by its unit`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `each endpoint answers and is charged exactly by its unit`() async throws {
         try await World.with(channels: Self.channels, media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             var left = try NanoUSD(usd: "10")
@@ -116,7 +116,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a channel that fails before its answer is passed over, and only the answer is charged`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a channel that fails before its answer is passed over, and only the answer is charged`() async throws {
         try await World.with(channels: Self.channels, sections: "routing: { cooldown: { base: 1ms, max: 2ms } }", media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             var left = try NanoUSD(usd: "10")
@@ -144,7 +144,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a broken answer looks broken and is not charged as whole`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a broken answer looks broken and is not charged as whole`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             // A whole body that breaks has reached nobody: nothing is charged.
@@ -169,7 +169,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `sound goes through as it comes, and is charged as whole when only the client leaves`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `sound goes through as it comes, and is charged as whole when only the client leaves`() async throws {
         let sections = "routing: { timeouts: { connect: 2s, first_byte: 10s, idle: 300ms, total: 60s } }"
         try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -187,7 +187,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `strict admission holds each unit and charges the same`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `strict admission holds each unit and charges the same`() async throws {
         let sections = "metering: { admission: strict, strict_fields: [sim_control] }"
         try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
             try await world.admin.addBalance(1, usd: "1")
@@ -211,7 +211,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `the prices of the new units are set like all others`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `the prices of the new units are set like all others`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             let changes: [(Call, String, String, String)] = [
@@ -232,7 +232,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `sound of many megabytes goes through without being kept`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `sound of many megabytes goes through without being kept`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             _ = try await send(world, Self.calls[2])
@@ -247,7 +247,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a client that does not read holds the vendor back`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a client that does not read holds the vendor back`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             let transport = try CurlTransport(configuration: .init())
@@ -271,7 +271,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a model that the channel renames is renamed inside the form`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a model that the channel renames is renamed inside the form`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             let channels = World.channelsYAML([Self.channels[0]])
@@ -297,7 +297,7 @@ import Transport
         return Int(line?.filter(\.isNumber) ?? "") ?? 0
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a form is told what is wrong with it`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a form is told what is wrong with it`() async throws {
         try await World.with(channels: [Self.channels[0]], sections: "", media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             let type = "multipart/form-data; boundary=\(Self.boundary)"
@@ -330,7 +330,7 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a vendor that ignores the wish for a stream still answers, and units beyond the balance are refused`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a vendor that ignores the wish for a stream still answers, and units beyond the balance are refused`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "0.05")
             var listen = Self.calls[3]

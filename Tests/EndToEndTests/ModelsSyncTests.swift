@@ -32,7 +32,7 @@ import Testing
         try await world.client.call(.get, "/api/models/pricing/\(model)").json["data"]
     }
 
-    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    @Test(.timeLimit(.minutes(10)), arguments: [false, true])
     func `the command shows the difference, writes new versions and leaves an admin's price alone`(_ isPostgres: Bool) async throws {
         let environment = isPostgres ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
         try await World.with(channels: Self.channels, environment: environment) { world in
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a list that cannot be had changes nothing and is said`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a list that cannot be had changes nothing and is said`() async throws {
         try await World.with(channels: Self.channels) { world in
             world.simulator.listedModels.set(["data": []])
             let empty = try await world.command(["models", "sync"])
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a gateway syncs by itself, with the channel that answers`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a gateway syncs by itself, with the channel that answers`() async throws {
         // Nobody listens on the first one's port.
         let deaf = World.ChannelSpec(id: 7, provider: "simrouter", priority: -1, baseURL: "http://127.0.0.1:9/api/v1")
         let world = try await World.make(channels: [deaf] + Self.channels, sections: "models: { sync_interval: 24h }", start: false)

@@ -5,7 +5,7 @@ import Simulator
 import Testing
 
 /// A vendor that fails and is well again, behind the only channel of a model.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct RecoveryTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct RecoveryTests {
     /// Cool-downs outlast the test, and each request is one attempt.
     private static let sections = "routing: { cooldown: { base: 100s, max: 300s }, retry_wait: 0s }"
 

@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test(
-        "audit 8: a ledger restored from a backup gets every charge back, once, and a list of the credits it lacks", .timeLimit(.minutes(3)),
+        "audit 8: a ledger restored from a backup gets every charge back, once, and a list of the credits it lacks", .timeLimit(.minutes(10)),
         arguments: [false, true])
     func restore(_ isPostgres: Bool) async throws {
         let url = isPostgres ? try PostgresServer.shared.get().makeDatabase() : ""
@@ -104,7 +104,7 @@ import Testing
 
     // MARK: Power
 
-    @Test("audit 3: with power the gateway does not start on a PostgreSQL server without fsync, and says why", .timeLimit(.minutes(2)))
+    @Test("audit 3: with power the gateway does not start on a PostgreSQL server without fsync, and says why", .timeLimit(.minutes(10)))
     func powerNeedsFsync() async throws {
         let environment = ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()]
         let world = try await World.make(sections: "journal: { durability: power }", start: false, environment: environment)
@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    @Test("audit 18: the data directory and its files are their owner's alone, whatever the umask, old ones too", .timeLimit(.minutes(2)))
+    @Test("audit 18: the data directory and its files are their owner's alone, whatever the umask, old ones too", .timeLimit(.minutes(10)))
     func privateFiles() async throws {
         let world = try await World.make(start: false)
         let data = world.gateway.directory.appendingPathComponent("data")

@@ -5,7 +5,7 @@ import Simulator
 import Testing
 
 @Suite(.serialized) struct SDKTests {
-    @Test(.timeLimit(.minutes(5))) func `the official OpenAI SDK works against the gateway`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `the official OpenAI SDK works against the gateway`() async throws {
         let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
         try #require(FileManager.default.isExecutableFile(atPath: python), "run `make test`, which installs the SDK")
         try await World.with(channels: [World.ChannelSpec(id: 1), World.ChannelSpec(id: 2, provider: "simmedia")], openEnded: true, media: true) { world in
@@ -80,7 +80,7 @@ import Testing
         await prepared.client.shutdown()
     }
 
-    @Test(.timeLimit(.minutes(5))) func `the official SDKs in four dialects work with models of every family`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `the official SDKs in four dialects work with models of every family`() async throws {
         let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
         try await withFamilies { world in
             let rich = try await world.admin.makeUser("rich", usd: "10")
@@ -97,7 +97,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)), arguments: ["openai", "anthropic", "gemini", "cohere", "bedrock"], ["chat/completions", "messages", "responses", "gemini"])
+    @Test(.timeLimit(.minutes(10)), arguments: ["openai", "anthropic", "gemini", "cohere", "bedrock"], ["chat/completions", "messages", "responses", "gemini"])
     func `every family and dialect is charged exactly, and a broken stream never looks complete`(
         _ family: String, _ path: String
     ) async throws {

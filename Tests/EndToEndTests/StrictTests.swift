@@ -36,7 +36,7 @@ import Testing
         ("/v1/chat/completions", #"{"model":"sim/dear","messages":[],"new_and_unknown":1}"#, "new_and_unknown"),
     ]
 
-    @Test("audit 1: strict admission refuses what it cannot bound, before a vendor is asked", .timeLimit(.minutes(2)))
+    @Test("audit 1: strict admission refuses what it cannot bound, before a vendor is asked", .timeLimit(.minutes(10)))
     func attacksAreRefused() async throws {
         try await World.with(sections: Self.sections) { world in
             let user = try await world.admin.makeUser("attacker", usd: "1")
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test("audit 1: five hundred prompts are held five hundred times", .timeLimit(.minutes(2)))
+    @Test("audit 1: five hundred prompts are held five hundred times", .timeLimit(.minutes(10)))
     func promptsAreCounted() async throws {
         try await World.with(sections: Self.sections) { world in
             let user = try await world.admin.makeUser("many", usd: "1")
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test("audit 1: the cost that a client is shown, its row and the ledger are one number", .timeLimit(.minutes(2)), arguments: ["strict", "standard"])
+    @Test("audit 1: the cost that a client is shown, its row and the ledger are one number", .timeLimit(.minutes(10)), arguments: ["strict", "standard"])
     func costIsOneNumber(_ admission: String) async throws {
         try await World.with(sections: "metering: { admission: \(admission), strict_fields: [sim_control] }") { world in
             try await world.admin.addBalance(1, usd: "100")
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test("audit 5: documents by URL are held at their worst", .timeLimit(.minutes(2)))
+    @Test("audit 5: documents by URL are held at their worst", .timeLimit(.minutes(10)))
     func referencesAreHeld() async throws {
         try await World.with(sections: "metering: { admission: standard, balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("small", usd: "0.25")
@@ -105,7 +105,7 @@ import Testing
         }
     }
 
-    @Test("audit 6: tools without a price stay out and are named", .timeLimit(.minutes(2)))
+    @Test("audit 6: tools without a price stay out and are named", .timeLimit(.minutes(10)))
     func toolsStayOut() async throws {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "1")

@@ -14,7 +14,7 @@ import Testing
     private static let runs: UInt64 =
         ProcessInfo.processInfo.environment["APIROUTER_LONG"] == "1" ? 10_000 : 2_000
 
-    @Test("audit 4, 10: thousands of runs keep the money and the cap", .timeLimit(.minutes(5)))
+    @Test("audit 4, 10: thousands of runs keep the money and the cap", .timeLimit(.minutes(10)))
     func manyRuns() throws {
         if let seed = Self.replay { return _ = try LeaseSimulation(seed: seed).run() }
         var saw: [LeaseSimulation.Case: Int] = [:]

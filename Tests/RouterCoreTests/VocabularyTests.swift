@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2))) func `a line without spaces takes linear time`() throws {
+    @Test(.timeLimit(.minutes(10))) func `a line without spaces takes linear time`() throws {
         for text in ["x", "A", "中A", "/", " ", "中", "1"] {
             let bytes = Array(String(repeating: text, count: 20_000 / text.utf8.count).utf8)
             #expect(try tokens(bytes) > 0, "\(text)")

@@ -64,7 +64,7 @@ extension TestClientProtocol {
     }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct AccessTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct AccessTests {
     private func path(_ route: Route) -> String {
         route.path.replacingOccurrences(of: "{id}", with: "1").replacingOccurrences(of: "**", with: "a/b")
     }

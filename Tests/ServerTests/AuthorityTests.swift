@@ -10,7 +10,7 @@ import Testing
 @testable import Server
 
 /// Who may move whose money, and what is left on record of it.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct AuthorityTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct AuthorityTests {
     private typealias Answer = (status: Int, headers: HTTPFields, json: JSONValue)
 
     /// Root has the id 1.

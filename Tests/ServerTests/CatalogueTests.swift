@@ -7,7 +7,7 @@ import Testing
 @testable import Server
 
 /// Price rows from files and from vendors' lists, and how models are shown.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct CatalogueTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct CatalogueTests {
     static func price(_ input: String, _ output: String, cacheRead: String? = nil) throws -> ModelPrice {
         ModelPrice(
             rates: .init(

@@ -77,7 +77,7 @@ import Testing
 }
 
 /// The same through the whole application, on both sides of the front door.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct BehindProxyTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct BehindProxyTests {
     private static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
 
     private func behind(_ address: String) -> HTTPFields { [Self.forwardedFor: address] }

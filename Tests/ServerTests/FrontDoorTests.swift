@@ -38,7 +38,7 @@ final class RawClient: Sendable {
 }
 
 /// The HTTP of model calls, where it is not Hummingbird's.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct FrontDoorTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct FrontDoorTests {
     private static let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"hello there"}]}"#
 
     private static func call(_ headers: String = "", body: String = body, version: String = "1.1", key: String = TestGateway.rootKey) -> String {

@@ -10,7 +10,7 @@ import Testing
 
 /// Two gateways with the same identity on one PostgreSQL, without their processes: who serves, who does not, and what
 /// becomes of the money.
-@Suite(.timeLimit(.minutes(3))) struct MembershipTests {
+@Suite(.timeLimit(.minutes(10))) struct MembershipTests {
     private static let sql = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("sql/postgres").path
 

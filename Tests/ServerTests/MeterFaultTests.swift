@@ -10,7 +10,7 @@ import Testing
 /// The n-th call to the ledger or the journal fails, for every n until a run needs no more calls, before and after it has done its work. Whatever
 /// fails, after the next start the books have every charge that a client was told of, once.
 @Suite struct MeterFaultTests {
-    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    @Test(.timeLimit(.minutes(10)), arguments: [false, true])
     func `no single failure loses or doubles a charge`(_ afterwards: Bool) async throws {
         var call = 1
         while try await run(failing: call, afterwards: afterwards) { call += 1 }

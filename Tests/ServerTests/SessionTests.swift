@@ -10,7 +10,7 @@ import Testing
 @testable import Server
 
 /// Login, sessions and what browsers may do with them, through the whole application.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SessionTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct SessionTests {
     private static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
     private static let loopback = ["127.0.0.1", "::1"].compactMap { AddressRange($0) }
     private static let fetchSite = HTTPField.Name("Sec-Fetch-Site")!

@@ -4,7 +4,7 @@ import Storage
 import Testing
 
 /// Leases, budgets, corrections and reports: what every store must do.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct BooksConformance {
     private func rich(_ store: any Store, _ name: String = "ada", _ nanos: Int64 = 1_000) async throws -> User {
         let user = try await store.createUser(newUser(name))

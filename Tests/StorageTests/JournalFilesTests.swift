@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// What is on the disk: broken ends, damage, files that come and go, a disk that is full.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct JournalFilesTests {
     private static let first = "/journal-00000001.log"
 

@@ -6,7 +6,7 @@ import Testing
 @testable import Storage
 
 /// The journal as a SQLite file, which programs before `FileJournal` wrote.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct JournalImportTests {
     /// As the last of those programs made it. It is not changed any more.
     private static let schema = """

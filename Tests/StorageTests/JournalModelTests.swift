@@ -5,7 +5,7 @@ import Testing
 @testable import Storage
 
 /// Random operations, stops, kills and broken ends against a plain model of what must be there.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct JournalModelTests {
     /// Seeds that once failed stay here; `ROUTER_SEED` runs one alone.
     static let seeds: [UInt64] = {

@@ -10,7 +10,7 @@ import Testing
     import Musl
 #endif
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct JournalTests {
     @Test func `a settlement replaces its hold and comes back as it was`() async throws {
         let folder = try TemporaryFolder()

@@ -4,7 +4,7 @@ import Storage
 import Testing
 
 /// Random sequences of operations against a plain model of what must come out.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct LedgerPropertyTests {
     /// Seeds that once failed stay here; `ROUTER_SEED` runs one alone.
     static let seeds: [UInt64] = {

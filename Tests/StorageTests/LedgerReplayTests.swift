@@ -5,7 +5,7 @@ import Testing
 @testable import Storage
 
 /// Files of the journal that are kept for a time, and what a restored ledger gets out of them.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct LedgerReplayTests {
     /// A journal in small files, everything in it settled and cleared, but for the last request, which still runs.
     private func life(_ folder: TemporaryFolder, requests: Range<Int>, user: Int64, credits: [LedgerEntry] = []) async throws {

@@ -4,7 +4,7 @@ import Storage
 import Testing
 
 /// Limits of keys and users, divided between the gateways of one ledger.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct LimitsConformance {
     @Test(arguments: StoreFactory.all)
     func `a gateway that is alone has all of a limit`(_ factory: StoreFactory) async throws {

@@ -3,7 +3,7 @@ import GRDB
 import Storage
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct MigrationsTests {
     private let folder: TemporaryFolder
     private var database: String { folder.path + "/a.db" }

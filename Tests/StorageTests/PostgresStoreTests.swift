@@ -4,7 +4,7 @@ import Storage
 import Testing
 
 /// What only a shared database has to do.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct PostgresStoreTests {
     private func open(_ url: String, connections: Int = 2) async throws -> PostgresStore {
         try await PostgresStore.open(

@@ -6,7 +6,7 @@ import Testing
 @testable import Storage
 
 /// `journal.durability: power`: whatever was acknowledged is there when everything that was not synchronized is gone.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct PowerLossTests {
     /// What callers have been told.
     private struct Told: Equatable {

@@ -42,7 +42,7 @@ struct OpenedStore: Sendable {
 }
 
 /// Money that is moved once, changes that are on record, tokens that end.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct RecordsConformance {
     private func entry(_ action: String) -> AuditEntry {
         AuditEntry(actorID: 7, action: action, clientIP: "::1", at: 5)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Storage
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct SQLiteStoreTests {
     @Test(arguments: ["balance_transactions", "model_pricing_history", "audit_log"], ["UPDATE", "DELETE"])
     func `the database refuses to rewrite the books`(_ table: String, _ verb: String) async throws {

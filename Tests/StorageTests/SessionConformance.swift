@@ -3,7 +3,7 @@ import Storage
 import Testing
 
 /// Sessions, known addresses and claimed settings, in every store.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct SessionConformance {
     private func hash(_ number: UInt8) -> [UInt8] { [UInt8](repeating: number, count: 32) }
 

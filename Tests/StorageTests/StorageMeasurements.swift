@@ -5,7 +5,7 @@ import Testing
 
 /// Figures, not checks: run with `APIROUTER_MEASURE=1`, in a release build for figures that mean something.
 @Suite(
-    .serialized, .timeLimit(.minutes(2)),
+    .serialized, .timeLimit(.minutes(10)),
     .enabled(if: ProcessInfo.processInfo.environment["APIROUTER_MEASURE"] != nil))
 struct StorageMeasurements {
     @Test(arguments: [JournalDurability.process, .power], [1, 64])

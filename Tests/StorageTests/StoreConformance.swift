@@ -3,7 +3,7 @@ import Storage
 import Testing
 
 /// What every store must do, whatever the database.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct StoreConformance {
     // MARK: Users
 

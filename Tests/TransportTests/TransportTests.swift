@@ -28,7 +28,7 @@ protocol Stoppable: UpstreamTransport {
 extension LoopTransport: Stoppable {}
 extension CurlTransport: Stoppable {}
 
-@Suite(.timeLimit(.minutes(1))) struct TransportTests {
+@Suite(.timeLimit(.minutes(10))) struct TransportTests {
     private static let hello = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 
     private func withTransport(_ way: Way, _ body: (any Stoppable) async throws -> Void) async throws {
