@@ -24,7 +24,8 @@ struct CrossOrigin: Sendable {
     private static let age = "3600"
     /// What pages may read beside the few fields that they always may.
     private static let exposed = [
-        "X-Request-Id", "Retry-After", "X-Max-Tokens-Lowered", "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens",
+        "X-Request-Id", "Retry-After", "X-Max-Tokens-Lowered", "X-Tools-Left-Out", "X-Betas-Left-Out",
+        "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens",
         "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-requests",
         "x-ratelimit-reset-tokens",
     ].joined(separator: ", ")
