@@ -139,7 +139,8 @@ let package = Package(
             ],
             path: "Benchmarks/Micro", swiftSettings: settings),
 
-        .testTarget(name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio"),], swiftSettings: settings),
+        .testTarget(
+            name: "RouterCoreTests", dependencies: ["RouterCore", .product(name: "NIOCore", package: "swift-nio")], swiftSettings: settings),
         .testTarget(
             name: "AdaptorsTests",
             dependencies: [
@@ -167,7 +168,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "RouterCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio")],
+            dependencies: [
+                "Simulator", "RouterCore", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ServerTests",

@@ -6,8 +6,8 @@ import Synchronization
 
 /// A hold and its settlement in the journal, one request after the other: groups of one, the dearest case.
 enum JournalBench {
-    /// - Parameter requests: how many; the whole process is counted, so that valgrind sees the journal's own thread too. The cost of one is the
-    ///   difference of two runs, divided.
+    /// - Parameter requests: how many; the whole process is counted, so that valgrind sees the journal's own thread too. The cost of one is
+    ///   the difference of two runs, divided.
     static func run(requests: Int) throws {
         // Not an asynchronous main: the library's loop on the main thread brings valgrind down.
         let failure = Mutex<(any Error)?>(nil)

@@ -6,7 +6,8 @@ import RouterCore
 import Synchronization
 import Transport
 
-/// Upstream calls by the two transports, without the gateway around them: `microbench transport nio|curl URL CA|- CONNECTIONS SECONDS MODEL`.
+/// Upstream calls by the two transports, without the gateway around them: `microbench transport nio|curl URL CA|- CONNECTIONS SECONDS
+/// MODEL`.
 ///
 /// So many callers, each with one call at a time, for so long. Prints a line of JSON: calls, pieces of body, and the CPU time of the whole
 /// process (its callers included, which are the same for both). Benchmarks/harness/cases_transports.py runs it, plain and TLS.

@@ -13,8 +13,8 @@ public struct ConfigLoader: Sendable {
         try read(path: path, inForce: nil)
     }
 
-    /// Like ``load(path:)``, but a provider file with errors is left out alone, and its mistakes are warnings: a provider that is in force stays as it
-    /// is, the channels of a new one are off.
+    /// Like ``load(path:)``, but a provider file with errors is left out alone, and its mistakes are warnings: a provider that is in force
+    /// stays as it is, the channels of a new one are off.
     /// - Parameter providers: those in force.
     public func reload(path: String, keeping providers: [ProviderSpec] = []) throws(ConfigErrors) -> GatewayConfiguration {
         try read(path: path, inForce: Dictionary(providers.map { ($0.name, $0) }) { first, _ in first })
@@ -119,7 +119,8 @@ struct EnvironmentOverrides {
         if value("REDIS_CONN_STRING") != nil {
             collector.add(
                 Diagnostic(
-                    .warning, file: "environment", path: "REDIS_CONN_STRING", message: "accepted and not used: this gateway needs no Redis"))
+                    .warning, file: "environment", path: "REDIS_CONN_STRING", message: "accepted and not used: this gateway needs no Redis")
+            )
         }
         configuration.bootstrap.rootPassword = value("INITIAL_ROOT_PASSWORD").map { Secret($0) }
         configuration.bootstrap.rootAccessToken = value("INITIAL_ROOT_ACCESS_TOKEN").map { Secret($0) }

@@ -1,8 +1,8 @@
 import NIOCore
 import RouterCore
 
-/// Amazon Bedrock's Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), its stream in the frames of
-/// `application/vnd.amazon.eventstream` (https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.html).
+/// Amazon Bedrock's Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html), its stream in the
+/// frames of `application/vnd.amazon.eventstream` (https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.html).
 extension SimulatedFamily {
     /// `/bedrock/model/NAME/converse` and `converse-stream`; the name is one percent-encoded segment.
     static func bedrock(_ path: String) -> (family: SimulatedFamily, model: String?, isStream: Bool)? {
@@ -46,7 +46,9 @@ extension FamilyShapes {
     func bedrockWhole() -> JSONValue {
         var content: [JSONValue] = []
         if !answer.reasoning.isEmpty {
-            content.append(["reasoningContent": ["reasoningText": ["text": .string(answer.reasoning.joined()), "signature": "c2lnbmF0dXJl"]]])
+            content.append([
+                "reasoningContent": ["reasoningText": ["text": .string(answer.reasoning.joined()), "signature": "c2lnbmF0dXJl"]]
+            ])
         }
         if let tool {
             content.append(["toolUse": ["toolUseId": .string("tooluse_\(id)"), "name": .string(tool), "input": arguments]])
@@ -72,9 +74,13 @@ extension FamilyShapes {
             pieces.append(last)
         }
         if let tool {
-            head.append(Self.frame("contentBlockStart", [
-                "contentBlockIndex": .integer(block), "start": ["toolUse": ["toolUseId": .string("tooluse_\(id)"), "name": .string(tool)]],
-            ]))
+            head.append(
+                Self.frame(
+                    "contentBlockStart",
+                    [
+                        "contentBlockIndex": .integer(block),
+                        "start": ["toolUse": ["toolUseId": .string("tooluse_\(id)"), "name": .string(tool)]],
+                    ]))
             pieces += answer.pieces.map { delta(block, ["toolUse": ["input": .string($0)]]) }
         } else {
             pieces += answer.pieces.map { delta(block, ["text": .string($0)]) }

@@ -16,7 +16,8 @@ struct Controls: Sendable {
         "usage_in_every_chunk", "usage_with_content", "split", "crlf", "cr", "comments", "multiline", "gzip",
         "content_type_none", "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens",
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
-        "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream", "linger",
+        "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream",
+        "linger",
         "think", "think_tokens", "bills_whole",
     ]
 
@@ -66,8 +67,8 @@ struct Controls: Sendable {
     }
 }
 
-/// Controls in a sequence, one per request, for a model (or `*`) and optionally for one key, so that "first 429, then fine" and "one key of two
-/// is bad" can be said.
+/// Controls in a sequence, one per request, for a model (or `*`) and optionally for one key, so that "first 429, then fine" and "one key of
+/// two is bad" can be said.
 public final class Script: Sendable {
     private struct Rule {
         var model: String

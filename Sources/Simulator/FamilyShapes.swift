@@ -1,10 +1,11 @@
 import NIOCore
 import RouterCore
 
-/// Vendors of other families, with the same echoing model behind them: Anthropic's Messages under `/anthropic/v1`, Gemini's generateContent under
-/// `/gemini/v1beta`, Cohere's v2 chat under `/cohere/v2`, Bedrock's Converse under `/bedrock`.
+/// Vendors of other families, with the same echoing model behind them: Anthropic's Messages under `/anthropic/v1`, Gemini's generateContent
+/// under `/gemini/v1beta`, Cohere's v2 chat under `/cohere/v2`, Bedrock's Converse under `/bedrock`.
 ///
-/// Sources: https://docs.anthropic.com/en/api/messages, https://ai.google.dev/api/generate-content, https://docs.cohere.com/v2/reference/chat.
+/// Sources: https://docs.anthropic.com/en/api/messages, https://ai.google.dev/api/generate-content,
+/// https://docs.cohere.com/v2/reference/chat.
 enum SimulatedFamily: Sendable {
     case anthropic, gemini, cohere, bedrock
 
@@ -38,14 +39,17 @@ enum SimulatedFamily: Sendable {
         }
         members.append(.init("messages", .array(messages)))
         let declared = (request["tools"] ?? request["toolConfig"]?["tools"])?.arrayValue?.first
-        let function = declared?["functionDeclarations"]?.arrayValue?.first ?? declared?["function"] ?? declared?["toolSpec"]
+        let function =
+            declared?["functionDeclarations"]?.arrayValue?.first ?? declared?["function"] ?? declared?["toolSpec"]
             ?? declared
         if let function, let name = function["name"] {
-            let schema = function["input_schema"] ?? function["inputSchema"]?["json"] ?? function["parametersJsonSchema"]
+            let schema =
+                function["input_schema"] ?? function["inputSchema"]?["json"] ?? function["parametersJsonSchema"]
                 ?? function["parameters_json_schema"] ?? function["parameters"] ?? .object([])
             members.append(.init("tools", .array([["type": "function", "function": ["name": name, "parameters": Self.lowered(schema)]]])))
         }
-        let schema = request["output_config"]?["format"]?["schema"] ?? request["generationConfig"]?["responseJsonSchema"]
+        let schema =
+            request["output_config"]?["format"]?["schema"] ?? request["generationConfig"]?["responseJsonSchema"]
             ?? request["generationConfig"]?["responseSchema"] ?? request["response_format"]?["json_schema"]
         if let schema { members.append(.init("response_format", ["json_schema": ["schema": Self.lowered(schema)]])) }
         return .object(members)
@@ -78,7 +82,9 @@ struct FamilyShapes: Sendable {
     let answer: EchoAnswer
     let controls: Controls
 
-    var completionTokens: Int64 { controls.count("completion_tokens") ?? Int64(answer.pieces.count * answer.choices + answer.reasoning.count) }
+    var completionTokens: Int64 {
+        controls.count("completion_tokens") ?? Int64(answer.pieces.count * answer.choices + answer.reasoning.count)
+    }
     var cached: Int64 { controls.count("cached_tokens") ?? 0 }
     var written: Int64 { controls.count("cache_write_tokens") ?? 0 }
     var tool: String? { if case .tool(let name) = answer.content { name } else { nil } }
@@ -217,9 +223,11 @@ struct FamilyShapes: Sendable {
             event(["type": "content_block_delta", "index": .integer(index), "delta": delta])
         }
         if !answer.reasoning.isEmpty {
-            head.append(event([
-                "type": "content_block_start", "index": .integer(0), "content_block": ["type": "thinking", "thinking": "", "signature": ""],
-            ]))
+            head.append(
+                event([
+                    "type": "content_block_start", "index": .integer(0),
+                    "content_block": ["type": "thinking", "thinking": "", "signature": ""],
+                ]))
             pieces += answer.reasoning.map { delta(["type": "thinking_delta", "thinking": .string($0)]) }
             let last = pieces.removeLast()
             var closing = last
@@ -248,14 +256,17 @@ struct FamilyShapes: Sendable {
     }
 
     private func blockStart(_ index: Int) -> ByteBuffer {
-        let block: JSONValue = tool.map {
-            ["type": "tool_use", "id": .string("toolu_\(id)"), "name": .string($0), "input": .object([])]
-        } ?? ["type": "text", "text": ""]
+        let block: JSONValue =
+            tool.map {
+                ["type": "tool_use", "id": .string("toolu_\(id)"), "name": .string($0), "input": .object([])]
+            } ?? ["type": "text", "text": ""]
         return event(["type": "content_block_start", "index": .integer(index), "content_block": block])
     }
 
     private func geminiEvents() -> (head: [ByteBuffer], pieces: [ByteBuffer], tail: [ByteBuffer]) {
-        var pieces = answer.reasoning.map { event(gemini(parts: [[["text": .string($0), "thought": true]]], finish: nil, nil), named: false) }
+        var pieces = answer.reasoning.map {
+            event(gemini(parts: [[["text": .string($0), "thought": true]]], finish: nil, nil), named: false)
+        }
         if tool != nil {
             pieces.append(event(gemini(parts: [geminiParts.suffix(1)], finish: nil, nil), named: false))
         } else {
@@ -269,9 +280,10 @@ struct FamilyShapes: Sendable {
         var head = [event(["type": "message-start", "id": .string(id), "delta": ["message": ["role": "assistant"]]])]
         let pieces: [ByteBuffer]
         if let tool {
-            head.append(event([
-                "type": "tool-call-start", "index": .integer(0), "delta": ["message": ["tool_calls": cohereCall(tool, "")]],
-            ]))
+            head.append(
+                event([
+                    "type": "tool-call-start", "index": .integer(0), "delta": ["message": ["tool_calls": cohereCall(tool, "")]],
+                ]))
             pieces = answer.pieces.map { piece in
                 event([
                     "type": "tool-call-delta", "index": .integer(0),
@@ -279,9 +291,10 @@ struct FamilyShapes: Sendable {
                 ])
             }
         } else {
-            head.append(event([
-                "type": "content-start", "index": .integer(0), "delta": ["message": ["content": ["type": "text", "text": ""]]],
-            ]))
+            head.append(
+                event([
+                    "type": "content-start", "index": .integer(0), "delta": ["message": ["content": ["type": "text", "text": ""]]],
+                ]))
             pieces = answer.pieces.map { piece in
                 event(["type": "content-delta", "index": .integer(0), "delta": ["message": ["content": ["text": .string(piece)]]]])
             }
@@ -301,11 +314,15 @@ struct FamilyShapes: Sendable {
         let message = controls.text("message") ?? "simulated \(status)"
         switch family {
         case .anthropic:
-            let type = status == 529 ? "overloaded_error" : status == 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "api_error"
+            let type =
+                status == 529
+                ? "overloaded_error" : status == 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "api_error"
             return ["type": "error", "error": ["type": .string(controls.text("error_type") ?? type), "message": .string(message)]]
         case .gemini:
             let name = status == 429 ? "RESOURCE_EXHAUSTED" : status == 400 ? "INVALID_ARGUMENT" : "UNAVAILABLE"
-            return ["error": ["code": .integer(status), "message": .string(message), "status": .string(controls.text("error_type") ?? name)]]
+            return [
+                "error": ["code": .integer(status), "message": .string(message), "status": .string(controls.text("error_type") ?? name)]
+            ]
         case .cohere: return ["id": .string(id), "message": .string(message)]
         case .bedrock: return ["message": .string(message)]
         }

@@ -82,7 +82,8 @@ struct MediaAnswer: Sendable {
         case .moderations:
             members = [
                 .init("id", "modr-1"), .init("model", .string(model)),
-                .init("results", [["flagged": false, "categories": ["violence": false], "category_scores": ["violence": .number("0.01")]]]),
+                .init(
+                    "results", [["flagged": false, "categories": ["violence": false], "category_scores": ["violence": .number("0.01")]]]),
             ]
         case .rerank:
             let results = (0..<documents).reversed().map { index -> JSONValue in

@@ -103,7 +103,8 @@ struct Shapes: Sendable {
 
     private func embeddings(_ vectors: [[Int]], _ base64: Bool) -> JSONValue {
         let data = vectors.enumerated().map { index, vector -> JSONValue in
-            let value: JSONValue = base64
+            let value: JSONValue =
+                base64
                 ? .string(Base64.floats(vector.map { Float($0) / 512 }))
                 : .array(vector.map { .number("\(Float($0) / 512)") })
             return .object([.init("object", "embedding"), .init("index", .integer(index)), .init("embedding", value)])
@@ -129,7 +130,11 @@ struct Shapes: Sendable {
     func chunk(delta: JSONValue?, text: String? = nil, index: Int = 0, finish: String? = nil, usage: JSONValue? = nil) -> JSONValue {
         var members = head(endpoint == .chat ? "chat.completion.chunk" : "text_completion")
         var choice: [JSONValue.Member] = [.init("index", .integer(index))]
-        if endpoint == .chat { choice.append(.init("delta", delta ?? .object([]))) } else { choice.append(.init("text", .string(text ?? ""))) }
+        if endpoint == .chat {
+            choice.append(.init("delta", delta ?? .object([])))
+        } else {
+            choice.append(.init("text", .string(text ?? "")))
+        }
         choice.append(.init("logprobs", .null))
         choice.append(.init("finish_reason", .optional(finish)))
         members.append(.init("choices", .array([.object(choice)])))

@@ -10,7 +10,8 @@ extension SimulatorHandler {
         guard let request = try? JSONValue(parsing: body), let asked = route.model ?? request["model"]?.stringValue else {
             return json(context, head, .badRequest, ["error": ["message": "the body is not a JSON object with a model"]])
         }
-        let credential = head.headers.first(name: "x-api-key") ?? head.headers.first(name: "x-goog-api-key")
+        let credential =
+            head.headers.first(name: "x-api-key") ?? head.headers.first(name: "x-goog-api-key")
             ?? head.headers.first(name: "authorization").map { String($0.dropFirst("Bearer ".count)) }
         let parts = asked.split(separator: "@", maxSplits: 1)
         let model = String(parts.first ?? "")

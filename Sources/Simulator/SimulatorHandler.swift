@@ -72,7 +72,8 @@ final class SimulatorHandler: ChannelInboundHandler {
         }
         if head.method == .POST, let route = SimulatedFamily.route(path) { return answer(context, head, route) }
         let isOpenRouter = path.hasPrefix("/api/v1/")
-        let tail = isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
+        let tail =
+            isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
         switch (head.method, tail) {
         case (.POST, "/chat/completions"): answer(context, head, .chat, isOpenRouter)
         case (.POST, "/completions"): answer(context, head, .completions, isOpenRouter)
@@ -85,17 +86,28 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.GET, "/models") where isOpenRouter: json(context, head, .ok, simulator.listedModels.answer)
         case (.POST, "/_sim/models"): replaceModels(context, head)
         case (.GET, "/models"):
-            json(context, head, .ok, ["object": "list", "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]]])
+            json(
+                context, head, .ok,
+                [
+                    "object": "list",
+                    "data": [["id": "demo/echo", "object": "model", "created": .number("1700000000"), "owned_by": "simulator"]],
+                ])
         case (.GET, "/generation"): generation(context, head, query)
         case (.GET, "/activity"): activity(context, head)
         case (.GET, "/credits"): json(context, head, .ok, ["data": ["total_credits": .number("100"), "total_usage": .number("1.5")]])
-        case (.GET, "/key"): json(context, head, .ok, ["data": ["label": "sim", "limit": .null, "usage": .number("1.5"), "is_free_tier": false]])
+        case (.GET, "/key"):
+            json(context, head, .ok, ["data": ["label": "sim", "limit": .null, "usage": .number("1.5"), "is_free_tier": false]])
         case (.GET, "/_sim/record"):
             let lines = simulator.record.rows().map { $0.json.text + "\n" }.joined()
             send(context, head, .ok, ByteBuffer(string: lines), [("Content-Type", "application/x-ndjson")])
         case (.GET, "/_sim/statistics"):
             let statistics = simulator.statistics
-            json(context, head, .ok, ["open_connections": .integer(statistics.openConnections), "connections": .integer(statistics.connections), "clients_gone": .integer(statistics.clientsGone)])
+            json(
+                context, head, .ok,
+                [
+                    "open_connections": .integer(statistics.openConnections), "connections": .integer(statistics.connections),
+                    "clients_gone": .integer(statistics.clientsGone),
+                ])
         case (.POST, "/_sim/reset"):
             simulator.reset()
             json(context, head, .ok, ["ok": true])
@@ -154,10 +166,13 @@ final class SimulatorHandler: ChannelInboundHandler {
     // MARK: Model answers
 
     private func answer(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ endpoint: Endpoint, _ isOpenRouter: Bool) {
-        let parsed = endpoint.takesForm
+        let parsed =
+            endpoint.takesForm
             ? FormRequest.json(body, contentType: head.headers.first(name: "content-type")) : try? JSONValue(parsing: body)
         guard let request = parsed, let asked = request["model"]?.stringValue else {
-            return json(context, head, .badRequest, ["error": ["message": "the body is not a JSON object with a model", "type": "invalid_request_error"]])
+            return json(
+                context, head, .badRequest,
+                ["error": ["message": "the body is not a JSON object with a model", "type": "invalid_request_error"]])
         }
         let key = head.headers.first(name: "authorization").map { String($0.dropFirst("Bearer ".count)) }
         let parts = asked.split(separator: "@", maxSplits: 1)
@@ -171,7 +186,13 @@ final class SimulatorHandler: ChannelInboundHandler {
         } catch {
             return json(
                 context, head, .badRequest,
-                ["error": ["message": .string("unknown controls: \(error.names.joined(separator: ", ")); known: \(Controls.known.sorted().joined(separator: ", "))"), "type": "invalid_request_error"]])
+                [
+                    "error": [
+                        "message": .string(
+                            "unknown controls: \(error.names.joined(separator: ", ")); known: \(Controls.known.sorted().joined(separator: ", "))"
+                        ), "type": "invalid_request_error",
+                    ]
+                ])
         }
         let id = (isOpenRouter ? "gen-" : "chatcmpl-") + "\(simulator.record.count + 1)-\(UInt32.random(in: 0 ... .max))"
         let echo = EchoAnswer(request: request, model: asked, endpoint: endpoint, controls: controls)
@@ -193,7 +214,8 @@ final class SimulatorHandler: ChannelInboundHandler {
             head: head, shapes: shapes, row: row,
             wantsUsage: request["stream_options"]?["include_usage"]?.boolValue ?? false,
             media: MediaAnswer.answers(endpoint)
-                ? MediaAnswer(endpoint: endpoint, request: request, controls: controls, model: asked, promptTokens: echo.promptTokens) : nil)
+                ? MediaAnswer(endpoint: endpoint, request: request, controls: controls, model: asked, promptTokens: echo.promptTokens) : nil
+        )
         delayed(context, controls.duration("first_byte"), row) { self.begin(context, exchange) }
     }
 
@@ -245,7 +267,9 @@ final class SimulatorHandler: ChannelInboundHandler {
         }
         if controls.has("body_error") {
             simulator.record.append(failed)
-            return json(context, exchange.head, .ok, .object([.init("error", exchange.shapes.errorObject(status: 502, fallback: "the host failed"))]))
+            return json(
+                context, exchange.head, .ok,
+                .object([.init("error", exchange.shapes.errorObject(status: 502, fallback: "the host failed"))]))
         }
         if let answer = exchange.media { return media(context, exchange, answer) }
         exchange.row.isStream ? stream(context, exchange) : whole(context, exchange)

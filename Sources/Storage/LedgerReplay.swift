@@ -1,7 +1,7 @@
 public import RouterCore
 
-/// Gives a ledger that was restored from a backup what a gateway's journal files still know of: each request exactly once, because the ledger
-/// skips what it has.
+/// Gives a ledger that was restored from a backup what a gateway's journal files still know of: each request exactly once, because the
+/// ledger skips what it has.
 public struct LedgerReplay: Sendable {
     public struct Report: Sendable {
         public var files = 0

@@ -61,7 +61,9 @@ public enum PrivateFiles {
     private static let databaseFiles = ["", "-wal", "-shm", "-journal", ".lock"]
     private static let names: Set<String> = ["initial_root_password", "session_secret"]
 
-    private static func isOurs(_ name: String) -> Bool { name.hasPrefix("journal") || name.hasPrefix("apirouter.db") || names.contains(name) }
+    private static func isOurs(_ name: String) -> Bool {
+        name.hasPrefix("journal") || name.hasPrefix("apirouter.db") || names.contains(name)
+    }
 
     private static func mend(_ path: String, isDirectory: Bool) -> String? {
         var status = stat()

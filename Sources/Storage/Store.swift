@@ -34,14 +34,15 @@ public protocol UserStore: Sendable {
     func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User
     /// Deletes a user who has no ledger rows; one who has is disabled and renamed instead, because books are kept.
     func deleteUser(id: Int64, audit: AuditEntry) async throws
-    /// Adds a session or a management token; one that is there stays as it is. Of a user's sessions beyond a thousand the least recently used end.
+    /// Adds a session or a management token; one that is there stays as it is. Of a user's sessions beyond a thousand the least recently
+    /// used end.
     func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws
     func removeAccessToken(hash: [UInt8]) async throws
     /// Ends the user's sessions and management tokens, the bootstrap token included; API keys stay.
     /// - Parameter kept: the hash of the one that goes on; nil = none does.
     func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws
-    /// Makes the one management token without an end what the environment says: those of earlier starts end. One that has been ended since it
-    /// was set here is not set again.
+    /// Makes the one management token without an end what the environment says: those of earlier starts end. One that has been ended since
+    /// it was set here is not set again.
     /// - Parameter hash: nil = the environment names none.
     /// - Throws: ``StoreError/notFound`` for an unknown user.
     func setBootstrapToken(userID: Int64, hash: [UInt8]?, audit: AuditEntry) async throws -> BootstrapOutcome
@@ -96,21 +97,21 @@ public protocol PricingStore: Sendable {
 public protocol Ledger: Sendable {
     /// Posts finished requests in one transaction: for each its `logs` row and, when it has a charge, its ledger row (`usage`, reference id
     /// = request id), its spending by window and, when it was estimated, its row in `reconciliations`; moves the balances and takes the
-    /// charges out of the holder's leases. A request that is there already is skipped, so posting again after a crash changes nothing. A record
-    /// that the database refuses is set aside with the reason and does not hold up its neighbours.
+    /// charges out of the holder's leases. A request that is there already is skipped, so posting again after a crash changes nothing. A
+    /// record that the database refuses is set aside with the reason and does not hold up its neighbours.
     ///
     /// Locks users in the order of their ids, then everything else: whoever takes several does the same.
     /// - Parameter holder: whose leases the charges come out of; nil = nobody's.
     func post(_ records: [RequestRecord], holder: LeaseHolder?) async throws -> PostingResult
     /// Posts a credit or correction and returns its row. Repeating a reference id with the same user and amount returns the first row and
     /// `isNew` false, with no second audit row; so does the second of two at once.
-    /// - Throws: ``StoreError/conflict(_:)`` that says what differs when the reference was used for something else, ``StoreError/notFound`` for
-    ///   an unknown user.
+    /// - Throws: ``StoreError/conflict(_:)`` that says what differs when the reference was used for something else, ``StoreError/notFound``
+    ///   for an unknown user.
     func post(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool)
     /// Gives back what a request was charged, or a part of it, once: the row is a `refund` with the same reference id.
     /// - Returns: `isNew` false when the same refund was given before, under this key or without one.
-    /// - Throws: ``StoreError/notFound`` when there is no such charge, ``StoreError/conflict(_:)`` when it was refunded with another amount, the
-    ///   amount is more than the charge, or the key was used for something else.
+    /// - Throws: ``StoreError/notFound`` when there is no such charge, ``StoreError/conflict(_:)`` when it was refunded with another
+    ///   amount, the amount is more than the charge, or the key was used for something else.
     func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool)
     /// Whose request a charge was for; nil when there is no such charge.
     func chargedUser(reference: String) async throws -> Int64?
@@ -137,14 +138,15 @@ public enum LeaseClaim: Sendable, Hashable {
     case taken(by: GatewayLife?)
 }
 
-/// Leases belong to one life of a gateway (``LeaseHolder/incarnation``), and one life at a time has a gateway's identity: on a shared database it holds a lock
-/// there for as long as its connection lasts (docs/decisions/0007-one-gateway-one-life.md).
+/// Leases belong to one life of a gateway (``LeaseHolder/incarnation``), and one life at a time has a gateway's identity: on a shared
+/// database it holds a lock there for as long as its connection lasts (docs/decisions/0007-one-gateway-one-life.md).
 public protocol LeaseStore: Sendable {
-    /// Makes this life the one that has its gateway's identity, and lets no earlier life of the gateway lease anything any more. Repeating it does no harm.
+    /// Makes this life the one that has its gateway's identity, and lets no earlier life of the gateway lease anything any more. Repeating
+    /// it does no harm.
     /// - Parameter now: Unix seconds; a shared database uses its own clock, here and below.
     func claim(_ holder: LeaseHolder, now: Int64) async throws -> LeaseClaim
-    /// Takes the leases of earlier lives over, of those that are provably gone: on a shared database, those whose lock was lost while the server
-    /// has been running without a break. Only a life that has the identity may do this.
+    /// Takes the leases of earlier lives over, of those that are provably gone: on a shared database, those whose lock was lost while the
+    /// server has been running without a break. Only a life that has the identity may do this.
     /// - Parameter earlier: lives whose journal the caller has.
     /// - Returns: the lives whose leases are the holder's now.
     func takeOver(_ earlier: [String], by holder: LeaseHolder) async throws -> [String]
@@ -164,7 +166,8 @@ public protocol LeaseStore: Sendable {
     func leases(of holder: LeaseHolder) async throws -> [Int64: LeaseState]
     /// Balance and lease of one user. - Returns: nil for an unknown user.
     func leaseState(userID: Int64, holder: LeaseHolder) async throws -> LeaseState?
-    /// Adds to the holder's lease by the rules of ``LeaseDesk``, which is a sign of life too; where too little is free, other gateways are asked to give back.
+    /// Adds to the holder's lease by the rules of ``LeaseDesk``, which is a sign of life too; where too little is free, other gateways are
+    /// asked to give back.
     /// - Parameters:
     ///   - needed: on top of the present lease.
     ///   - floor: what leases must not take the balance below (`metering.overdraft_floor`).
@@ -195,8 +198,8 @@ public protocol ReconciliationStore: Sendable {
     func dueReconciliations(now: Int64, limit: Int) async throws -> [ReconciliationRow]
     /// The vendor had no answer. - Parameter nextAt: Unix seconds; nil = no further try, the estimate stands.
     func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws
-    /// Corrects an estimate: an `adjustment` row with the difference (none when there is none), which names the request; the log row gets the
-    /// vendor's figures and `reconciled`. A second correction of the same request changes nothing.
+    /// Corrects an estimate: an `adjustment` row with the difference (none when there is none), which names the request; the log row gets
+    /// the vendor's figures and `reconciled`. A second correction of the same request changes nothing.
     func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws
 }
 
@@ -311,8 +314,8 @@ public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, 
 {
     /// True when other gateways may use the same database.
     var isShared: Bool { get }
-    /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody else
-    /// can change anything.
+    /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody
+    /// else can change anything.
     func changes() -> AsyncStream<[StoreChange]>?
     /// What an operator should know about how the database was found.
     func notes() async throws -> [String]
@@ -360,8 +363,8 @@ public struct JournalLives: Sendable, Hashable {
     public var incarnation: String
     /// Earlier ones, the latest first, as many as are worth asking for.
     public var earlier: [String]
-    /// True when the latest earlier life held the very lock of this folder, in this run of the system, that is held now: it is gone for certain. In
-    /// a copied folder, on another machine or after a reboot this is false.
+    /// True when the latest earlier life held the very lock of this folder, in this run of the system, that is held now: it is gone for
+    /// certain. In a copied folder, on another machine or after a reboot this is false.
     public var isSamePlace: Bool
 
     public init(incarnation: String, earlier: [String] = [], isSamePlace: Bool = false) {

@@ -146,7 +146,8 @@ struct LedgerMargin: AsyncParsableCommand {
 struct LedgerReconcile: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reconcile", abstract: "Compare our upstream cost by day with the vendor's own figures; exit code 1 on a difference.",
-        discussion: "The key of the provider's first channel must be one that the vendor lets read its activity (OpenRouter: a management key).")
+        discussion:
+            "The key of the provider's first channel must be one that the vendor lets read its activity (OpenRouter: a management key).")
 
     @OptionGroup var common: ConfigOption
     @OptionGroup var days: DayRange

@@ -27,7 +27,8 @@ struct LedgerReplayCommand: AsyncParsableCommand {
         }
         print("\(report.files) files, \(report.read) settled requests in them")
         print(
-            "posted \(report.posted) (\(report.charged.usdText) USD), there already \(report.alreadyThere), set aside \(report.setAside.count)")
+            "posted \(report.posted) (\(report.charged.usdText) USD), there already \(report.alreadyThere), set aside \(report.setAside.count)"
+        )
         show(report)
         if report.leavesWork { throw ExitCode.failure }
     }
@@ -35,10 +36,13 @@ struct LedgerReplayCommand: AsyncParsableCommand {
     private func show(_ report: LedgerReplay.Report) {
         for (id, reason) in report.setAside { print("set aside: \(id): \(reason)") }
         if report.withoutVersion > 0 {
-            print("up to \(report.withoutVersion) of them were charged by prices that this ledger has no version of; their rows say version 0")
+            print(
+                "up to \(report.withoutVersion) of them were charged by prices that this ledger has no version of; their rows say version 0"
+            )
         }
         if report.running > 0 {
-            print("\(report.running) requests were running at the end; the gateway settles them when it starts with this folder as data_dir")
+            print(
+                "\(report.running) requests were running at the end; the gateway settles them when it starts with this folder as data_dir")
         }
         for note in report.notes { print(note) }
         guard !report.missingCredits.isEmpty else { return }

@@ -24,7 +24,8 @@ struct ProviderCommand: AsyncParsableCommand {
             guard let endpoint = Endpoint(rawValue: endpoint) else {
                 throw ValidationError("--endpoint must be one of \(Endpoint.allCases.map(\.rawValue).joined(separator: ", "))")
             }
-            let data = request == "-"
+            let data =
+                request == "-"
                 ? FileHandle.standardInput.readDataToEndOfFile() : try? Data(contentsOf: URL(fileURLWithPath: request))
             guard let data else { throw ValidationError("cannot read \(request)") }
             let environment = ProcessInfo.processInfo.environment
@@ -51,7 +52,9 @@ struct ProviderCommand: AsyncParsableCommand {
                 let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
                 let checks = try await probe.run(model: model)
                 for check in checks {
-                    print("\(check.failure == nil ? "ok    " : "FAILED")  \(check.name): \(check.failure.map { $0 + " " } ?? "")\(check.detail)")
+                    print(
+                        "\(check.failure == nil ? "ok    " : "FAILED")  \(check.name): \(check.failure.map { $0 + " " } ?? "")\(check.detail)"
+                    )
                 }
                 if checks.contains(where: { $0.failure != nil }) { throw ExitCode.failure }
             } catch let problem as ProviderProbe.Problem {

@@ -22,7 +22,8 @@ import Testing
     }
 
     @Test func `only the model and the cost change`() throws {
-        let before = #"{"id":"chatcmpl-1", "x":1.0,"y":[1e3,0.10,12345678901234567890123],"model":"theirs","choices":[{"index":0,"message":{"role":"assistant","content":"h\u00e9\n"},"finish_reason":"stop"}],"#
+        let before =
+            #"{"id":"chatcmpl-1", "x":1.0,"y":[1e3,0.10,12345678901234567890123],"model":"theirs","choices":[{"index":0,"message":{"role":"assistant","content":"h\u00e9\n"},"finish_reason":"stop"}],"#
         let answer = try decode(before + #""usage":{"prompt_tokens":10,"completion_tokens":5},"z":"é"}"#, upstream: "theirs")
         let after = before.replacing(#""theirs""#, with: #""public""#)
         #expect(String(buffer: answer.body) == after + #""usage":{"prompt_tokens":10,"completion_tokens":5,"cost":0.00002},"z":"é"}"#)

@@ -21,17 +21,23 @@ import Testing
     @Test func `hashes`() {
         #expect(SHA256.hex(SHA256.hash([])) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
         #expect(SHA256.hex(SHA256.hash(Array("abc".utf8))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
-        #expect(SHA256.hex(SHA256.hash(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)))
-            == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
-        #expect(SHA256.hex(SHA256.hash([UInt8](repeating: UInt8(ascii: "a"), count: 100_000)))
-            == "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee")
-        #expect(SHA256.hex(SHA256.hmac(key: [UInt8](repeating: 0x0b, count: 20), Array("Hi There".utf8)))
-            == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
-        #expect(SHA256.hex(SHA256.hmac(key: Array("Jefe".utf8), Array("what do ya want for nothing?".utf8)))
-            == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
-        #expect(SHA256.hex(SHA256.hmac(
-            key: [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)))
-            == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+        #expect(
+            SHA256.hex(SHA256.hash(Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)))
+                == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+        #expect(
+            SHA256.hex(SHA256.hash([UInt8](repeating: UInt8(ascii: "a"), count: 100_000)))
+                == "6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee")
+        #expect(
+            SHA256.hex(SHA256.hmac(key: [UInt8](repeating: 0x0b, count: 20), Array("Hi There".utf8)))
+                == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
+        #expect(
+            SHA256.hex(SHA256.hmac(key: Array("Jefe".utf8), Array("what do ya want for nothing?".utf8)))
+                == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        #expect(
+            SHA256.hex(
+                SHA256.hmac(
+                    key: [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)))
+                == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
     }
 
     /// `get-vanilla` of AWS's own test suite for signers.
@@ -41,13 +47,17 @@ import Testing
         let value = signer.authorization(
             method: "GET", path: "/", headers: [("host", "example.amazonaws.com"), ("x-amz-date", "20150830T123600Z")], body: [],
             seconds: 1_440_938_160)
-        #expect(value == "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
-            + "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")
+        #expect(
+            value == "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+                + "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")
     }
 
-    @Test(arguments: [
-        (0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (1_440_938_160, "20150830T123600Z"), (4_102_444_799, "20991231T235959Z"),
-    ] as [(Int64, String)]) func `times`(seconds: Int64, text: String) { #expect(SignatureV4.time(seconds) == text) }
+    @Test(
+        arguments: [
+            (0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (1_440_938_160, "20150830T123600Z"),
+            (4_102_444_799, "20991231T235959Z"),
+        ] as [(Int64, String)]) func `times`(seconds: Int64, text: String)
+    { #expect(SignatureV4.time(seconds) == text) }
 
     @Test func `a key with a colon signs, another is a bearer`() throws {
         let json = #"{"model":"pub","messages":[{"role":"user","content":"x"}]}"#
@@ -55,12 +65,16 @@ import Testing
         let signed = try provider.request(for: call(json, .chat, key: "AKID:SECRET:TOKEN"))
         #expect(signed.url == "https://bedrock-runtime.us-east-1.amazonaws.com/model/anthropic.claude-v2%3A0/converse")
         let authorization = try #require(signed.headers[.authorization])
-        #expect(authorization.hasPrefix("AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="))
+        #expect(
+            authorization.hasPrefix(
+                "AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="
+            ))
         #expect(signed.headers[try #require(HTTPField.Name("x-amz-security-token"))] == "TOKEN")
         #expect(try provider.request(for: call(json, .chat, key: "bedrock-api-key")).headers[.authorization] == "Bearer bedrock-api-key")
         // Checked against botocore's signer.
-        #expect(try provider.request(for: call(json, .chat)).headers[.authorization]?.suffix(64) 
-            == "7197274c1d79c1bcf520fdc56bfd1418313c1e13298e7125f287ac57780c5730")
+        #expect(
+            try provider.request(for: call(json, .chat)).headers[.authorization]?.suffix(64)
+                == "7197274c1d79c1bcf520fdc56bfd1418313c1e13298e7125f287ac57780c5730")
     }
 
     // MARK: Conversion
@@ -74,7 +88,8 @@ import Testing
     }
 
     @Test func `a request`() throws {
-        let json = #"{"model":"pub","max_tokens":4000,"temperature":0.70,"top_k":5,"stop_sequences":["END"],"thinking":{"type":"enabled","budget_tokens":1500},"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"What?"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}},{"type":"document","title":"a.b","source":{"type":"base64","media_type":"application/pdf","data":"AA"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"tool_use","id":"a","name":"f","input":{"x":1.50}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"no","is_error":true}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"any"}}"#
+        let json =
+            #"{"model":"pub","max_tokens":4000,"temperature":0.70,"top_k":5,"stop_sequences":["END"],"thinking":{"type":"enabled","budget_tokens":1500},"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"What?"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}},{"type":"document","title":"a.b","source":{"type":"base64","media_type":"application/pdf","data":"AA"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"tool_use","id":"a","name":"f","input":{"x":1.50}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"no","is_error":true}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"any"}}"#
         let request = try Fixture.provider(Fixture.spec(.bedrock)).request(for: call(json, .messages))
         try Golden.check(Golden.pretty(try #require(request.body)), "request.messages.bedrock.txt")
     }
@@ -134,15 +149,17 @@ import Testing
         #expect(StreamOutcome([[UInt8](repeating: 0xFF, count: 64)], call: call).failure == .malformed)
     }
 
-    @Test(arguments: [
-        (429, "ThrottlingException", "slow", .rateLimit), (429, "ModelNotReadyException", "wait", .overloaded),
-        (403, "AccessDeniedException", "You don't have access to the model with the specified model ID.", .modelUnavailable),
-        (403, "UnrecognizedClientException", "The security token is invalid", .credentialRefused),
-        (400, "ValidationException", "Input is too long for requested model.", .contextLength),
-        (400, "ValidationException", "The provided model identifier is invalid.", .modelUnavailable),
-        (400, "ValidationException", "bad", .invalidRequest), (424, "ModelErrorException", "m", .server),
-        (503, "ServiceUnavailableException", "m", .overloaded), (404, "ResourceNotFoundException", "m", .modelUnavailable),
-    ] as [(Int, String, String, FailureKind)]) func `refusals`(status: Int, type: String, message: String, kind: FailureKind) throws {
+    @Test(
+        arguments: [
+            (429, "ThrottlingException", "slow", .rateLimit), (429, "ModelNotReadyException", "wait", .overloaded),
+            (403, "AccessDeniedException", "You don't have access to the model with the specified model ID.", .modelUnavailable),
+            (403, "UnrecognizedClientException", "The security token is invalid", .credentialRefused),
+            (400, "ValidationException", "Input is too long for requested model.", .contextLength),
+            (400, "ValidationException", "The provided model identifier is invalid.", .modelUnavailable),
+            (400, "ValidationException", "bad", .invalidRequest), (424, "ModelErrorException", "m", .server),
+            (503, "ServiceUnavailableException", "m", .overloaded), (404, "ResourceNotFoundException", "m", .modelUnavailable),
+        ] as [(Int, String, String, FailureKind)]) func `refusals`(status: Int, type: String, message: String, kind: FailureKind) throws
+    {
         let headers = HTTPFields([HTTPField(name: try #require(HTTPField.Name("x-amzn-errortype")), value: type + ":http://x/")])
         let failure = Fixture.provider(Fixture.spec(.bedrock)).classify(
             UpstreamHead(status: status, headers: headers), body: ByteBuffer(string: #"{"message":"\#(message)"}"#), now: 0)
@@ -153,11 +170,13 @@ import Testing
         let provider = Fixture.provider(Fixture.spec(.bedrock))
         let json = #"{"model":"pub","messages":[{"role":"user","content":"x"}]}"#
         let call = try call(json, .chat)
-        let body = #"{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"malformed_tool_use","usage":{"inputTokens":1,"outputTokens":1}}"#
+        let body =
+            #"{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"malformed_tool_use","usage":{"inputTokens":1,"outputTokens":1}}"#
         let problem = failure { () throws(UpstreamFailure) in _ = try provider.decode(ByteBuffer(string: body), for: call) }
         #expect(problem?.kind == .malformed && problem?.detail.contains("malformed_tool_use") == true)
         let file = #"{"type":"file","file":{"filename":"合同.pdf","file_data":"data:application/pdf;base64,JVBERg=="}}"#
-        let asked = try self.call("{\"model\":\"pub\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},\(file)]}]}", .chat)
+        let asked = try self.call(
+            "{\"model\":\"pub\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},\(file)]}]}", .chat)
         let sent = try provider.request(for: asked).body.map { String(buffer: $0) } ?? ""
         #expect(sent.contains(#""name":"pdf""#) || sent.contains(#""name":"document""#), "\(sent)")
         #expect(!sent.contains(#""name":"""#))

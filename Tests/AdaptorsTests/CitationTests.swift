@@ -4,8 +4,8 @@ import Testing
 
 @testable import Adaptors
 
-/// Where an answer's words come from, from every family to every dialect: "Héllo Oslo. It rains.", of which the second sentence has two sources
-/// on the web. What each vendor also cites (a document of the client's own) is in no other dialect.
+/// Where an answer's words come from, from every family to every dialect: "Héllo Oslo. It rains.", of which the second sentence has two
+/// sources on the web. What each vendor also cites (a document of the client's own) is in no other dialect.
 @Suite struct Citations {
     private static let text = "Héllo Oslo. It rains."
     private static let families: [AdaptorID] = [.openai, .anthropic, .gemini, .cohere, .bedrock]

@@ -29,7 +29,8 @@ struct LossCase: Sendable, CustomTestStringConvertible {
         case .responses: return "{\"model\":\"m\",\"input\":\"x\",\(json)}"
         case .gemini where json.contains("\"contents\""): return "{\(json)}"
         case .gemini: return "{\(json),\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}"
-        case .messages where json.contains("\"max_tokens\""): return "{\"model\":\"m\",\(json),\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
+        case .messages where json.contains("\"max_tokens\""):
+            return "{\"model\":\"m\",\(json),\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
         case .messages where json.contains("\"messages\""): return "{\"model\":\"m\",\"max_tokens\":10,\(json)}"
         case .messages: return "{\"model\":\"m\",\"max_tokens\":10,\(json),\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
         default:
@@ -128,15 +129,22 @@ private let losses: [LossCase] = [
     }
 
     @Test func `documents and audio arrive where they are understood`() throws {
-        #expect(try body("{\"model\":\"m\",\(pdf)}", .anthropic, .chat)["messages"]?.text
-            == #"[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AA"},"title":"a.pdf"}]}]"#)
-        #expect(try body("{\"model\":\"m\",\(pdf)}", .gemini, .chat)["contents"]?.text
-            == #"[{"role":"user","parts":[{"inlineData":{"mimeType":"application/pdf","data":"AA"}}]}]"#)
-        #expect(try body("{\"model\":\"m\",\(audio)}", .gemini, .chat)["contents"]?.text
-            == #"[{"role":"user","parts":[{"inlineData":{"mimeType":"audio/wav","data":"AA"}}]}]"#)
-        let document = #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AA"}}]}]}"#
-        #expect(try body(document, .openai, .messages)["messages"]?.text
-            == #"[{"role":"user","content":[{"type":"file","file":{"filename":"document.pdf","file_data":"data:application/pdf;base64,AA"}}]}]"#)
+        #expect(
+            try body("{\"model\":\"m\",\(pdf)}", .anthropic, .chat)["messages"]?.text
+                == #"[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AA"},"title":"a.pdf"}]}]"#
+        )
+        #expect(
+            try body("{\"model\":\"m\",\(pdf)}", .gemini, .chat)["contents"]?.text
+                == #"[{"role":"user","parts":[{"inlineData":{"mimeType":"application/pdf","data":"AA"}}]}]"#)
+        #expect(
+            try body("{\"model\":\"m\",\(audio)}", .gemini, .chat)["contents"]?.text
+                == #"[{"role":"user","parts":[{"inlineData":{"mimeType":"audio/wav","data":"AA"}}]}]"#)
+        let document =
+            #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AA"}}]}]}"#
+        #expect(
+            try body(document, .openai, .messages)["messages"]?.text
+                == #"[{"role":"user","content":[{"type":"file","file":{"filename":"document.pdf","file_data":"data:application/pdf;base64,AA"}}]}]"#
+        )
     }
 
     @Test(arguments: [
@@ -161,7 +169,8 @@ private let losses: [LossCase] = [
     }
 
     @Test func `an aggregator keeps its preferences, thoughts and pseudonyms`() throws {
-        let json = #"{"model":"m","max_tokens":9,"provider":{"order":["x"]},"session_id":"s","models":["m"],"top_k":3,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}]}]}"#
+        let json =
+            #"{"model":"m","max_tokens":9,"provider":{"order":["x"]},"session_id":"s","models":["m"],"top_k":3,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}]}]}"#
         let spec = Fixture.spec(.openrouter)
         var call = try Fixture.call(json, spec: spec, endpoint: .messages, endUser: "pseudonym")
         call.hostPreferences = .replaced(#"{"only":["y"]}"#)
@@ -169,8 +178,10 @@ private let losses: [LossCase] = [
         #expect(body["provider"]?["only"]?.text == #"["y"]"# && body["session_id"] == "s" && body["models"] == nil)
         #expect(body["provider"]?["max_price"]?["prompt"] != nil)
         #expect(body["user"] == "pseudonym" && body["top_k"]?.numberText == "3")
-        #expect(body["messages"]?.arrayValue?[1].text
-            == #"{"role":"assistant","content":[{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}],"reasoning_details":[{"type":"reasoning.text","text":"t","signature":"c2ln","index":0}]}"#)
+        #expect(
+            body["messages"]?.arrayValue?[1].text
+                == #"{"role":"assistant","content":[{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}],"reasoning_details":[{"type":"reasoning.text","text":"t","signature":"c2ln","index":0}]}"#
+        )
         let plain = try self.body(json, .openai, .messages, rules: RequestRules(drop: ["top_k"]))
         #expect(plain["provider"] == nil && plain["session_id"] == nil && plain["user"] == nil)
     }
@@ -178,7 +189,8 @@ private let losses: [LossCase] = [
     @Test func `one call at a time`() throws {
         let json = #"{"model":"m",\#(tool),"parallel_tool_calls":false,"messages":[{"role":"user","content":"x"}]}"#
         #expect(try body(json, .anthropic, .chat)["tool_choice"]?.text == #"{"type":"auto","disable_parallel_tool_use":true}"#)
-        let back = #"{"model":"m","max_tokens":9,"tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"messages":[{"role":"user","content":"x"}]}"#
+        let back =
+            #"{"model":"m","max_tokens":9,"tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"messages":[{"role":"user","content":"x"}]}"#
         let chat = try body(back, .openai, .messages)
         #expect(chat["tool_choice"] == "required" && chat["parallel_tool_calls"] == false)
     }
@@ -196,7 +208,8 @@ private let losses: [LossCase] = [
         case .chat:
             next = #"{"model":"m","messages":[{"role":"user","content":"x"},\#(tree["choices"]?.arrayValue?[0]["message"]?.text ?? "")]}"#
         case .messages:
-            next = #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":\#(tree["content"]?.text ?? "")}]}"#
+            next =
+                #"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":\#(tree["content"]?.text ?? "")}]}"#
         case .gemini:
             next = #"{"contents":[{"role":"user","parts":[{"text":"x"}]},\#(tree["candidates"]?.arrayValue?[0]["content"]?.text ?? "")]}"#
         default:
@@ -205,13 +218,17 @@ private let losses: [LossCase] = [
         }
         let sent = try body(next, family, dialect)
         if family == .anthropic {
-            #expect(sent["messages"]?.arrayValue?[1]["content"]?.text
-                == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#)
+            #expect(
+                sent["messages"]?.arrayValue?[1]["content"]?.text
+                    == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#
+            )
         } else {
             let parts = try #require(sent["contents"]?.arrayValue?[1]["parts"]?.arrayValue)
             #expect(parts.contains { $0["thoughtSignature"] == "Z3NpZw==" })
             // Chat keeps thoughts apart from the calls, so there the signature goes to the first part.
-            if dialect != .chat, dialect != .gemini { #expect(parts[1]["thoughtSignature"] == "Z3NpZw==" && parts[1]["functionCall"]?["name"] == "weather") }
+            if dialect != .chat, dialect != .gemini {
+                #expect(parts[1]["thoughtSignature"] == "Z3NpZw==" && parts[1]["functionCall"]?["name"] == "weather")
+            }
             #expect(parts.last?.text == #"{"functionCall":{"name":"now","args":{}}}"#)
         }
         // No other family gets a signature that is not its own.
@@ -220,10 +237,14 @@ private let losses: [LossCase] = [
     }
 
     @Test func `a call without a signature is excused to Gemini 3 only`() throws {
-        let json = #"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]}]}"#
+        let json =
+            #"{"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]}]}"#
         let two = try body(json, .gemini, .chat)
         #expect(!two.text.contains("thoughtSignature"))
         let three = try body(json.replacingOnce("\"m\"", "\"gemini-3-pro\""), .gemini, .chat)["contents"]?.arrayValue?[1]["parts"]?.text
-        #expect(three == #"[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"name":"f","args":{}}}]"#)
+        #expect(
+            three
+                == #"[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"name":"f","args":{}}}]"#
+        )
     }
 }

@@ -2,8 +2,8 @@ import NIOCore
 import RouterCore
 import Testing
 
-/// Cuts every event of a stream at every byte. Decoders are values, so each trial starts from a copy that has read what came before, and goes
-/// on into the event behind.
+/// Cuts every event of a stream at every byte. Decoders are values, so each trial starts from a copy that has read what came before, and
+/// goes on into the event behind.
 enum CutEverywhere {
     private struct Outcome: Equatable {
         var out: ByteBuffer

@@ -42,14 +42,18 @@ private let usageLine = #"data: {"choices":[],"usage":{"prompt_tokens":10,"compl
 private let usageShown =
     #"data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"cost":0.00006}}"#
 private let usage = Usage(uncachedInput: 10, output: 5)
-private let tools = #"data: {"choices":[{"delta":{"content":null,"tool_calls":[{"index":0,"id":"call_123","#
+private let tools =
+    #"data: {"choices":[{"delta":{"content":null,"tool_calls":[{"index":0,"id":"call_123","#
     + #""type":"function","function":{"name":"get","arguments":"{\"a\":\"\u00e9\"}"}}]}}]}"#
-private let reasoning = #"data: {"id":"gen-1","choices":[{"delta":{"content":"","reasoning":"abc","#
+private let reasoning =
+    #"data: {"id":"gen-1","choices":[{"delta":{"content":"","reasoning":"abc","#
     + #""reasoning_details":[{"type":"reasoning.text","text":"abc"}]}}]}"#
 private let first = #"data: {"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":10,"completion_tokens":1"#
-private let second = #"data: {"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}],"#
+private let second =
+    #"data: {"choices":[{"delta":{"content":"b"},"finish_reason":"stop"}],"#
     + #""usage":{"prompt_tokens":10,"completion_tokens":5"#
-private let routerEnd = #"data: {"choices":[{"delta":{"content":""},"finish_reason":"stop"}],"#
+private let routerEnd =
+    #"data: {"choices":[{"delta":{"content":""},"finish_reason":"stop"}],"#
     + #""usage":{"prompt_tokens":10,"completion_tokens":5,"cost":0.5,"is_byok":false}}"#
 private let nullUsage = #"data: {"choices":[{"delta":{"content":"x"}}],"usage":null}"#
 private let nullErrors = #"data: {"error":null,"choices":[{"delta":{"content":"x"},"error":null}]}"#

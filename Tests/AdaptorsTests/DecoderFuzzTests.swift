@@ -6,12 +6,12 @@ import Testing
 
 @testable import Adaptors
 
-/// One fuzzer for each decoder that reads what others have written: streams and whole answers of every family in every dialect, requests of every
-/// dialect to every family, forms, Bedrock's binary frames, vendors' lists of models. `FUZZ_SEED` repeats a run, `FUZZ_SECONDS` makes each of them
-/// that long.
+/// One fuzzer for each decoder that reads what others have written: streams and whole answers of every family in every dialect, requests of
+/// every dialect to every family, forms, Bedrock's binary frames, vendors' lists of models. `FUZZ_SEED` repeats a run, `FUZZ_SECONDS` makes
+/// each of them that long.
 ///
-/// What must hold for any bytes: no crash, an answer or a failure, the same outcome wherever the bytes are cut, valid JSON out, and memory that
-/// is bounded by what came in.
+/// What must hold for any bytes: no crash, an answer or a failure, the same outcome wherever the bytes are cut, valid JSON out, and memory
+/// that is bounded by what came in.
 @Suite(.serialized) struct DecoderFuzz {
     private static let environment = ProcessInfo.processInfo.environment
     private static let seed = environment["FUZZ_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
@@ -45,7 +45,8 @@ import Testing
 
     private static let spice = Array("\"\\{}[],:\n\r \u{0}0-9eEu.data: nulltruefalse\u{FEFF}".utf8) + [0x80, 0xC3, 0xED, 0xF4, 0xFF]
     private static let words = [
-        "null", "{}", "[]", "\"\"", "-1", "1e999", "0.5", "9223372036854775808", "true", #""\ud800""#, #"{"type":null}"#, #"[{"type":"text"}]"#,
+        "null", "{}", "[]", "\"\"", "-1", "1e999", "0.5", "9223372036854775808", "true", #""\ud800""#, #"{"type":null}"#,
+        #"[{"type":"text"}]"#,
         "data: [DONE]\n\n", "event: x\n", "\n\n", ",\"index\":-1", ",\"index\":99999999", #","usage":{"prompt_tokens":-5}"#,
         #","choices":[{"delta":null}]"#, #","content":[[[[]]]]"#,
     ].map { Array($0.utf8) }
@@ -133,7 +134,8 @@ import Testing
         try fuzz("stream \(family)", rounds: 300) { round, random in
             let dialect = Matrix.dialects[round % Matrix.dialects.count]
             let upstream = round / 4 % 2 == 0 ? "up" : nil
-            let call = try call(family, dialect, #"{"model":"pub","stream":true,"stream_options":{"include_usage":true}}"#, upstream: upstream)
+            let call = try call(
+                family, dialect, #"{"model":"pub","stream":true,"stream_options":{"include_usage":true}}"#, upstream: upstream)
             var bytes = damaged(original, &random)
             // Frames with right checksums, so that what they hold is read.
             if family == .bedrock, round % 5 > 0 {
@@ -217,7 +219,8 @@ import Testing
             let bytes = damaged(original, &random)
             let place: Comment = "seed \(Self.seed), round \(round), \(family)\n\(String(decoding: bytes, as: UTF8.self))"
             let body = ByteBuffer(bytes: bytes)
-            let envelope = dialect == .gemini
+            let envelope =
+                dialect == .gemini
                 ? try? RequestEnvelope(gemini: body, model: "pub", isStream: round / 8 % 2 == 0)
                 : try? RequestEnvelope(body: body, endpoint: dialect)
             guard let envelope else { return }
@@ -244,7 +247,8 @@ import Testing
     // MARK: Forms, frames, sound
 
     @Test(.timeLimit(.minutes(60))) func `forms`() throws {
-        let text = "--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--XyZ\r\nContent-Disposition: form-data; name=\"file\"; "
+        let text =
+            "--XyZ\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--XyZ\r\nContent-Disposition: form-data; name=\"file\"; "
             + "filename=\"a \\\"b\\\".mp3\"\r\nContent-Type: audio/mpeg\r\n\r\nRIFF\r\n--Xy\r\n--\r\n--XyZ\r\nContent-Disposition: form-data; "
             + "name=\"stream\"\r\n\r\ntrue\r\n--XyZ--\r\n"
         let provider = Fixture.provider(Fixture.spec(request: RequestRules(drop: ["stream"], defaults: [.init(name: "d", json: "1")])))
@@ -257,7 +261,9 @@ import Testing
                     #expect(part.whole.lowerBound <= part.value.lowerBound, place)
                 }
             }
-            guard let envelope = try? RequestEnvelope(form: body, contentType: "multipart/form-data; boundary=XyZ", endpoint: .transcriptions) else {
+            guard
+                let envelope = try? RequestEnvelope(form: body, contentType: "multipart/form-data; boundary=XyZ", endpoint: .transcriptions)
+            else {
                 return
             }
             var call = try call(.openai, .chat, #"{"model":"pub"}"#)
@@ -315,8 +321,14 @@ import Testing
         ),
     ]
     private static let mediaAnswers: [(body: String, endpoint: Endpoint, answer: String)] = [
-        (#"{"model":"m","prompt":"p","n":2}"#, .images, #"{"created":1,"data":[{"b64_json":"AA"}],"usage":{"input_tokens":1,"output_tokens":2}}"#),
-        (#"{"model":"m","query":"q","documents":["d"]}"#, .rerank, #"{"results":[{"index":0}],"meta":{"billed_units":{"search_units":1}}}"#),
+        (
+            #"{"model":"m","prompt":"p","n":2}"#, .images,
+            #"{"created":1,"data":[{"b64_json":"AA"}],"usage":{"input_tokens":1,"output_tokens":2}}"#
+        ),
+        (
+            #"{"model":"m","query":"q","documents":["d"]}"#, .rerank,
+            #"{"results":[{"index":0}],"meta":{"billed_units":{"search_units":1}}}"#
+        ),
         (#"{"model":"m","input":"x"}"#, .moderations, #"{"id":"m","model":"m","results":[{"flagged":false}]}"#),
         (#"{"model":"m","input":"x"}"#, .embeddings, #"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#),
     ]

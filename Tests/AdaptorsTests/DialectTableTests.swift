@@ -80,7 +80,8 @@ private let features: [Feature] = [
         gemini: geminiTool + #","toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}}"#),
     Feature(
         name: "no tool call", chat: chatTool + #","tool_choice":"none""#, responses: inputTool + #","tool_choice":"none""#,
-        messages: messageTool + #","tool_choice":{"type":"none"}"#, gemini: geminiTool + #","toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#),
+        messages: messageTool + #","tool_choice":{"type":"none"}"#,
+        gemini: geminiTool + #","toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#),
     Feature(
         name: "one tool call at a time", chat: chatTool + #","parallel_tool_calls":false"#,
         responses: inputTool + #","parallel_tool_calls":false"#,
@@ -102,18 +103,23 @@ private let features: [Feature] = [
     Feature(
         name: "JSON object", chat: #""response_format":{"type":"json_object"}"#, responses: #""text":{"format":{"type":"json_object"}}"#,
         gemini: config(#""responseMimeType":"application/json""#)),
-    Feature(name: "max tokens", chat: #""max_tokens":5"#, responses: #""max_output_tokens":5"#, messages: #""stop_sequences":[]"#,
+    Feature(
+        name: "max tokens", chat: #""max_tokens":5"#, responses: #""max_output_tokens":5"#, messages: #""stop_sequences":[]"#,
         gemini: config(#""maxOutputTokens":5"#)),
-    Feature(name: "temperature", chat: #""temperature":0.5"#, responses: #""temperature":0.5"#, messages: #""temperature":0.5"#,
+    Feature(
+        name: "temperature", chat: #""temperature":0.5"#, responses: #""temperature":0.5"#, messages: #""temperature":0.5"#,
         gemini: config(#""temperature":0.5"#)),
     Feature(name: "top_p", chat: #""top_p":0.5"#, responses: #""top_p":0.5"#, messages: #""top_p":0.5"#, gemini: config(#""topP":0.5"#)),
     Feature(name: "top_k", messages: #""top_k":5"#, gemini: config(#""topK":5"#)),
-    Feature(name: "stop sequences", chat: #""stop":["a"]"#, messages: #""stop_sequences":["a"]"#, gemini: config(#""stopSequences":["a"]"#)),
+    Feature(
+        name: "stop sequences", chat: #""stop":["a"]"#, messages: #""stop_sequences":["a"]"#, gemini: config(#""stopSequences":["a"]"#)),
     Feature(name: "n", chat: #""n":2"#, gemini: config(#""candidateCount":2"#)),
     Feature(name: "seed", chat: #""seed":1"#, gemini: config(#""seed":1"#)),
-    Feature(name: "logprobs", chat: #""logprobs":true"#, responses: #""include":["message.output_text.logprobs"]"#,
+    Feature(
+        name: "logprobs", chat: #""logprobs":true"#, responses: #""include":["message.output_text.logprobs"]"#,
         gemini: config(#""responseLogprobs":true"#)),
-    Feature(name: "penalties", chat: #""frequency_penalty":0.5,"presence_penalty":0.5"#,
+    Feature(
+        name: "penalties", chat: #""frequency_penalty":0.5,"presence_penalty":0.5"#,
         gemini: config(#""frequencyPenalty":0.5,"presencePenalty":0.5"#)),
     Feature(name: "end user", chat: #""user":"u""#, responses: #""user":"u""#, messages: #""metadata":{"user_id":"u"}"#),
     Feature(name: "logit_bias", chat: #""logit_bias":{"1":5}"#),
@@ -123,7 +129,8 @@ private let features: [Feature] = [
     Feature(name: "filters", gemini: #""safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_LOW_AND_ABOVE"}]"#),
     Feature(name: "filters off", gemini: #""safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_NONE"}]"#),
     Feature(name: "kept context", gemini: #""cachedContent":"cachedContents/1""#),
-    Feature(name: "pictures in the answer", chat: #""modalities":["text","image"]"#, gemini: config(#""responseModalities":["TEXT","IMAGE"]"#)),
+    Feature(
+        name: "pictures in the answer", chat: #""modalities":["text","image"]"#, gemini: config(#""responseModalities":["TEXT","IMAGE"]"#)),
 ]
 
 /// docs/dialects.md: what a request can say through which dialect to which family, found out by trying. `UPDATE_GOLDEN=1` writes it.
@@ -164,7 +171,8 @@ private let features: [Feature] = [
         let refusal = failure { () throws(UpstreamFailure) in _ = try Fixture.provider(call.channel.provider).request(for: call) }
         guard let refusal else {
             guard feature.name == "end user" else { return "✓" }
-            return String(buffer: try Fixture.provider(call.channel.provider).request(for: call).body ?? ByteBuffer()).contains("\"u\"") ? "✓" : "·"
+            return String(buffer: try Fixture.provider(call.channel.provider).request(for: call).body ?? ByteBuffer()).contains("\"u\"")
+                ? "✓" : "·"
         }
         // A refusal must be about the vendor, not about this table.
         #expect(refusal.retry == .otherChannel, "\(feature.name) \(dialect): \(refusal.detail)")
@@ -183,7 +191,8 @@ private let features: [Feature] = [
 
             """
         for dialect in Matrix.dialects {
-            text += "\n## \(dialect.rawValue)\n\n| | \(Self.families.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|---|---|---|\n"
+            text +=
+                "\n## \(dialect.rawValue)\n\n| | \(Self.families.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|---|---|---|\n"
             for feature in features where feature.body(dialect) != nil {
                 let marks = try Self.families.map { try mark(feature, dialect, $0) }
                 text += "| \(feature.name) | \(marks.joined(separator: " | ")) |\n"

@@ -17,7 +17,8 @@ import Testing
     }
 
     private static let words = "one two three four five six seven eight nine ten"
-    private static let messageStart = #"{"type":"message_start","message":{"id":"m","model":"up","usage":{"input_tokens":9,"output_tokens":1}}}"#
+    private static let messageStart =
+        #"{"type":"message_start","message":{"id":"m","model":"up","usage":{"input_tokens":9,"output_tokens":1}}}"#
     private static let blockStart = #"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#
     private static let blockText = #"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\#(words)"}}"#
 
@@ -37,7 +38,8 @@ import Testing
         #expect(more.tokensSinceUsage(by: nil) == more.estimatedOutputTokens / 2)
     }
 
-    @Test(arguments: [AdaptorID.openai, .gemini]) func `figures in every chunk cover the chunk that they stand in`(family: AdaptorID) throws {
+    @Test(arguments: [AdaptorID.openai, .gemini]) func `figures in every chunk cover the chunk that they stand in`(family: AdaptorID) throws
+    {
         let chunks = (1...4).map { number in
             family == .openai
                 ? #"{"choices":[{"index":0,"delta":{"content":"\#(Self.words)"}}],"usage":{"prompt_tokens":9,"completion_tokens":\#(number * 5)}}"#
@@ -48,7 +50,8 @@ import Testing
     }
 
     @Test func `figures that tell nothing of the answer cover nothing of it`() throws {
-        let gemini = #"{"candidates":[{"content":{"parts":[{"text":"\#(Self.words)"}]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}"#
+        let gemini =
+            #"{"candidates":[{"content":{"parts":[{"text":"\#(Self.words)"}]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}"#
         let prompt = try Self.progress(.gemini, [gemini, gemini, gemini])
         #expect(prompt.usage?.output == 0 && prompt.tokensSinceUsage(by: nil) == prompt.estimatedOutputTokens)
         let zero = #"{"choices":[{"index":0,"delta":{"content":"\#(Self.words)"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}}"#

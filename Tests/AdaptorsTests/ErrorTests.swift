@@ -44,7 +44,10 @@ private let codes: [ErrorCase] = [
     ErrorCase(429, #"{"error":{"message":"m","code":"context_length_exceeded"}}"#, .rateLimit),
     ErrorCase(500, #"{"error":{"message":"m","code":"insufficient_quota"}}"#, .server),
     // The key is well; it is this model that it may not use here.
-    ErrorCase(403, #"{"error":{"message":"You are not allowed to generate embeddings from this model","type":"invalid_request_error","param":null,"code":null}}"#, .modelUnavailable),
+    ErrorCase(
+        403,
+        #"{"error":{"message":"You are not allowed to generate embeddings from this model","type":"invalid_request_error","param":null,"code":null}}"#,
+        .modelUnavailable),
     // 403 is moderation only where the vendor says so.
     ErrorCase(403, #"{"error":{"message":"m","metadata":{"reasons":["violence"]}}}"#, .contentFilter, .openrouter),
     ErrorCase(403, #"{"error":{"message":"m","metadata":{"flagged_input":"x"}}}"#, .contentFilter, .openrouter),
@@ -176,12 +179,18 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
     // MARK: Words
 
     @Test(arguments: [
-        (#"{"message":"bad \"x\"","type":"t","param":"p","code":1.0,"extra":[1e3]}"#,
-            #"{"message":"bad \"x\"","type":"t","param":"p","code":"1.0","metadata":{"extra":[1e3]}}"#),
-        (#"{"code":400,"message":"m","metadata":{"raw":"r","error_type":"e"},"error_type":"other","http_status":400}"#,
-            #"{"message":"m","type":"invalid_request_error","param":null,"code":"400","metadata":{"raw":"r","error_type":"e","error_error_type":"other","http_status":400}}"#),
-        (#"{"message":"m","type":"","param":["a"],"code":null,"metadata":"text"}"#,
-            #"{"message":"m","type":"invalid_request_error","param":null,"code":null,"metadata":{"metadata":"text","param":["a"]}}"#),
+        (
+            #"{"message":"bad \"x\"","type":"t","param":"p","code":1.0,"extra":[1e3]}"#,
+            #"{"message":"bad \"x\"","type":"t","param":"p","code":"1.0","metadata":{"extra":[1e3]}}"#
+        ),
+        (
+            #"{"code":400,"message":"m","metadata":{"raw":"r","error_type":"e"},"error_type":"other","http_status":400}"#,
+            #"{"message":"m","type":"invalid_request_error","param":null,"code":"400","metadata":{"raw":"r","error_type":"e","error_error_type":"other","http_status":400}}"#
+        ),
+        (
+            #"{"message":"m","type":"","param":["a"],"code":null,"metadata":"text"}"#,
+            #"{"message":"m","type":"invalid_request_error","param":null,"code":null,"metadata":{"metadata":"text","param":["a"]}}"#
+        ),
         (#"{"message":"m","type":"t","param":null,"code":"c"}"#, #"{"message":"m","type":"t","param":null,"code":"c"}"#),
         (#"{"message":"m"}"#, #"{"message":"m","type":"invalid_request_error","param":null,"code":null}"#),
     ])
@@ -191,7 +200,9 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
         let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
         let coded = error.replacingOnce("\"message\"", "\"http_status\":400,\"message\"")
         var failure: UpstreamFailure?
-        do throws(UpstreamFailure) { _ = try Fixture.provider(spec).decode(ByteBuffer(string: "{\"error\":\(coded)}"), for: call) } catch { failure = error }
+        do throws(UpstreamFailure) { _ = try Fixture.provider(spec).decode(ByteBuffer(string: "{\"error\":\(coded)}"), for: call) } catch {
+            failure = error
+        }
         let inBand = try JSONValue(parsing: ByteBuffer(string: try #require(failure?.clientError)))
         #expect(inBand["type"]?.stringValue?.isEmpty == false && (inBand["code"]?.isNull ?? true || inBand["code"]?.stringValue != nil))
         #expect(inBand["metadata"]?["http_status"]?.integerValue == 400)

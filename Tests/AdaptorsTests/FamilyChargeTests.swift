@@ -15,8 +15,10 @@ struct FamilyCharge: Sendable, CustomTestStringConvertible {
     var rules = UsageRules()
     var price = FamilyCharge.prices
 
-    init(_ name: String, _ family: AdaptorID, _ json: String, _ usage: Usage?, _ nanos: Int64?, rules: UsageRules = UsageRules(),
-        price: ModelPrice = FamilyCharge.prices) {
+    init(
+        _ name: String, _ family: AdaptorID, _ json: String, _ usage: Usage?, _ nanos: Int64?, rules: UsageRules = UsageRules(),
+        price: ModelPrice = FamilyCharge.prices
+    ) {
         self.name = name
         self.family = family
         self.json = json
@@ -28,8 +30,8 @@ struct FamilyCharge: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(family) \(name)" }
 
-    /// In nano-dollars per token: input 3,000; output 15,000; cache read 300; written for five minutes 3,750, for an hour 6,000; audio in 10,000,
-    /// audio out 60,000. A search costs 10,000,000.
+    /// In nano-dollars per token: input 3,000; output 15,000; cache read 300; written for five minutes 3,750, for an hour 6,000; audio in
+    /// 10,000, audio out 60,000. A search costs 10,000,000.
     static let prices = ModelPrice(
         rates: .init(
             input: FemtoUSD(femtos: 3_000_000_000), output: FemtoUSD(femtos: 15_000_000_000), cacheRead: FemtoUSD(femtos: 300_000_000),
@@ -41,8 +43,11 @@ struct FamilyCharge: Sendable, CustomTestStringConvertible {
     static let tiered = ModelPrice(
         rates: prices.rates,
         tiers: [
-            .init(abovePromptTokens: 200_000, rates: .init(
-                input: FemtoUSD(femtos: 6_000_000_000), output: FemtoUSD(femtos: 22_500_000_000), cacheRead: FemtoUSD(femtos: 600_000_000)))
+            .init(
+                abovePromptTokens: 200_000,
+                rates: .init(
+                    input: FemtoUSD(femtos: 6_000_000_000), output: FemtoUSD(femtos: 22_500_000_000),
+                    cacheRead: FemtoUSD(femtos: 600_000_000)))
         ])
 
     /// The whole answer around it.
@@ -102,7 +107,8 @@ private let messages: [FamilyCharge] = [
 
 private let others: [FamilyCharge] = [
     // 100 × 3,000 + 10 × 15,000
-    .init("plain", .gemini, #"{"promptTokenCount":100,"candidatesTokenCount":10,"totalTokenCount":110}"#,
+    .init(
+        "plain", .gemini, #"{"promptTokenCount":100,"candidatesTokenCount":10,"totalTokenCount":110}"#,
         Usage(uncachedInput: 100, output: 10), 450_000),
     .init(
         "thoughts stand beside the answer", .gemini, #"{"promptTokenCount":100,"candidatesTokenCount":10,"thoughtsTokenCount":90}"#,
@@ -126,11 +132,13 @@ private let others: [FamilyCharge] = [
     .init("an answer without tokens", .gemini, #"{"promptTokenCount":7}"#, Usage(uncachedInput: 7), 21_000),
     .init("a negative count is not believed", .gemini, #"{"promptTokenCount":7,"candidatesTokenCount":-1}"#, nil, nil),
     .init(
-        "the whole prompt counts for the tier", .gemini, #"{"promptTokenCount":200001,"cachedContentTokenCount":200000,"candidatesTokenCount":2}"#,
+        "the whole prompt counts for the tier", .gemini,
+        #"{"promptTokenCount":200001,"cachedContentTokenCount":200000,"candidatesTokenCount":2}"#,
         // 6,000 + 200,000 × 600 + 2 × 22,500
         Usage(uncachedInput: 1, cacheRead: 200_000, output: 2), 120_051_000, price: FamilyCharge.tiered),
     .init(
-        "billed units win", .cohere, #"{"billed_units":{"input_tokens":100,"output_tokens":10},"tokens":{"input_tokens":700,"output_tokens":12}}"#,
+        "billed units win", .cohere,
+        #"{"billed_units":{"input_tokens":100,"output_tokens":10},"tokens":{"input_tokens":700,"output_tokens":12}}"#,
         Usage(uncachedInput: 100, output: 10), 450_000),
     .init(
         "tokens where nothing else is said", .cohere, #"{"tokens":{"input_tokens":100,"output_tokens":10}}"#,
@@ -190,7 +198,8 @@ private let others: [FamilyCharge] = [
         let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: Fixture.spec(.anthropic))
         let text = try Golden.input("stream.anthropic.sse").replacingOnce(
             #""usage":{"output_tokens":30}"#, #""usage":{"input_tokens":61,"output_tokens":31}"#)
-        #expect(StreamOutcome([Array(text.utf8)], call: call).progress.usage
-            == Usage(uncachedInput: 61, cacheRead: 40, cacheWrite5m: 5, cacheWrite1h: 15, output: 31))
+        #expect(
+            StreamOutcome([Array(text.utf8)], call: call).progress.usage
+                == Usage(uncachedInput: 61, cacheRead: 40, cacheWrite5m: 5, cacheWrite1h: 15, output: 31))
     }
 }

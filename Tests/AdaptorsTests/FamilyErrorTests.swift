@@ -15,7 +15,8 @@ private func google(_ code: Int, _ status: String, _ message: String = "m", deta
 private let refusals: [ErrorCase] = [
     ErrorCase(400, anthropic("invalid_request_error"), .invalidRequest, .anthropic),
     ErrorCase(400, anthropic("invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum"), .contextLength, .anthropic),
-    ErrorCase(400, anthropic("invalid_request_error", "Your credit balance is too low to access the API"), .credentialExhausted, .anthropic),
+    ErrorCase(
+        400, anthropic("invalid_request_error", "Your credit balance is too low to access the API"), .credentialExhausted, .anthropic),
     ErrorCase(401, anthropic("authentication_error"), .credentialRefused, .anthropic),
     ErrorCase(402, anthropic("billing_error"), .credentialExhausted, .anthropic),
     ErrorCase(403, anthropic("permission_error"), .credentialRefused, .anthropic),
@@ -64,7 +65,9 @@ private let refusals: [ErrorCase] = [
 
     @Test func `waiting times`() throws {
         let info = #"[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.074824224s"}]"#
-        #expect(classify(ErrorCase(429, google(429, "RESOURCE_EXHAUSTED", details: info), .rateLimit, .gemini)).retryAfter == .milliseconds(34_074))
+        #expect(
+            classify(ErrorCase(429, google(429, "RESOURCE_EXHAUSTED", details: info), .rateLimit, .gemini)).retryAfter
+                == .milliseconds(34_074))
         let headers = HTTPFields([HTTPField(name: try #require(HTTPField.Name("retry-after")), value: "7")])
         #expect(classify(ErrorCase(429, anthropic("rate_limit_error"), .rateLimit, .anthropic), headers: headers).retryAfter == .seconds(7))
     }
@@ -96,9 +99,10 @@ private let refusals: [ErrorCase] = [
     @Test func `errors inside answers of Cohere`() throws {
         let spec = Fixture.spec(.cohere)
         let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
-        #expect(failure { () throws(UpstreamFailure) in
-            _ = try Fixture.provider(spec).decode(ByteBuffer(string: #"{"finish_reason":"ERROR","message":{}}"#), for: call)
-        }?.kind == .server)
+        #expect(
+            failure { () throws(UpstreamFailure) in
+                _ = try Fixture.provider(spec).decode(ByteBuffer(string: #"{"finish_reason":"ERROR","message":{}}"#), for: call)
+            }?.kind == .server)
         let stream = "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"TIMEOUT\"}}\n\n"
         #expect(StreamOutcome([Array(stream.utf8)], call: call).failure == .timeout)
     }
@@ -107,13 +111,16 @@ private let refusals: [ErrorCase] = [
         func read(_ buffer: ByteBuffer) throws -> JSONValue { try JSONValue(parsing: buffer) }
         let own = DialectError.body(
             .chat, style: .openRouter, status: 404, message: "no m", type: "invalid_request_error", code: "model_not_found", param: "model")
-        #expect(String(buffer: own) == #"{"error":{"code":404,"message":"no m","metadata":{"error_type":"not_found","#
-            + #""type":"invalid_request_error","code":"model_not_found","param":"model"}}}"#)
+        #expect(
+            String(buffer: own) == #"{"error":{"code":404,"message":"no m","metadata":{"error_type":"not_found","#
+                + #""type":"invalid_request_error","code":"model_not_found","param":"model"}}}"#)
         let theirs = #"{"message":"bad","type":"t","param":null,"code":"7","metadata":{"raw":"r","error_type":"invalid_prompt"}}"#
         let passed = DialectError.body(.responses, style: .openRouter, status: 400, clientError: theirs)
-        #expect(String(buffer: passed)
-            == #"{"error":{"code":400,"message":"bad","metadata":{"raw":"r","error_type":"invalid_prompt","type":"t","code":"7"}}}"#)
-        let event = String(buffer: DialectError.event(.chat, style: .openRouter, status: 502, message: "m", type: "upstream_error", code: "server"))
+        #expect(
+            String(buffer: passed)
+                == #"{"error":{"code":400,"message":"bad","metadata":{"raw":"r","error_type":"invalid_prompt","type":"t","code":"7"}}}"#)
+        let event = String(
+            buffer: DialectError.event(.chat, style: .openRouter, status: 502, message: "m", type: "upstream_error", code: "server"))
         #expect(event.hasPrefix("data: ") && event.hasSuffix("\n\n"))
         let json = try read(ByteBuffer(string: String(event.dropFirst(6))))
         #expect(json["error"]?["code"]?.integerValue == 502 && json["error"]?["message"] == "m")
@@ -125,11 +132,14 @@ private let refusals: [ErrorCase] = [
 
     @Test func `errors have the shape of the dialect`() {
         let chat = DialectError.body(.chat, status: 404, message: "no \"m\"", type: "invalid_request_error", code: "model_not_found")
-        #expect(String(buffer: chat)
-            == #"{"error":{"message":"no \"m\"","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#)
+        #expect(
+            String(buffer: chat)
+                == #"{"error":{"message":"no \"m\"","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#)
         let types = [
-            400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
-            413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 502: "api_error", 503: "overloaded_error", 504: "timeout_error",
+            400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
+            404: "not_found_error",
+            413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 502: "api_error", 503: "overloaded_error",
+            504: "timeout_error",
         ]
         for (status, type) in types {
             let body = DialectError.body(.messages, status: status, message: "m", type: "x", requestID: "r")
@@ -138,11 +148,15 @@ private let refusals: [ErrorCase] = [
         let refused = DialectError.body(.messages, status: 400, clientError: #"{"message":"'n' cannot","type":"invalid_request_error"}"#)
         #expect(String(buffer: refused) == #"{"type":"error","error":{"type":"invalid_request_error","message":"'n' cannot"}}"#)
         #expect(String(buffer: DialectError.body(.responses, status: 400, clientError: "{}")) == #"{"error":{}}"#)
-        #expect(String(buffer: DialectError.event(.messages, status: 502, message: "m", type: "upstream_error"))
-            == "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}\n\n")
-        #expect(String(buffer: DialectError.event(.responses, status: 502, message: "m", type: "upstream_error"))
-            == "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":\"upstream_error\",\"message\":\"m\",\"param\":null}\n\n")
-        #expect(String(buffer: DialectError.event(.chat, status: 502, message: "m", type: "upstream_error"))
-            == "data: {\"error\":{\"message\":\"m\",\"type\":\"upstream_error\",\"param\":null,\"code\":null}}\n\n")
+        #expect(
+            String(buffer: DialectError.event(.messages, status: 502, message: "m", type: "upstream_error"))
+                == "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}\n\n")
+        #expect(
+            String(buffer: DialectError.event(.responses, status: 502, message: "m", type: "upstream_error"))
+                == "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":\"upstream_error\",\"message\":\"m\",\"param\":null}\n\n"
+        )
+        #expect(
+            String(buffer: DialectError.event(.chat, status: 502, message: "m", type: "upstream_error"))
+                == "data: {\"error\":{\"message\":\"m\",\"type\":\"upstream_error\",\"param\":null,\"code\":null}}\n\n")
     }
 }

@@ -1,7 +1,8 @@
-@testable import Adaptors
 import NIOCore
 import RouterCore
 import Testing
+
+@testable import Adaptors
 
 /// Bytes that nobody promised, for every family and dialect. Seeds as in ``Fuzz``.
 @Suite struct FamilyFuzz {
@@ -26,13 +27,17 @@ import Testing
             try array.push(ByteBuffer(bytes: bytes), into: &out)
             try array.finish(into: &out)
             out.writeImmutableBuffer(array.trailer)
-            if dialect == .gemini { #expect((try? JSONValue(parsing: out))?.arrayValue != nil, "seed \(Fuzz.seed), round \(round), \(bytes)") }
+            if dialect == .gemini {
+                #expect((try? JSONValue(parsing: out))?.arrayValue != nil, "seed \(Fuzz.seed), round \(round), \(bytes)")
+            }
         }
     }
 
     /// One value somewhere in the tree becomes another, goes away or comes twice.
     private static func mutated(_ value: JSONValue, _ random: inout SplitMix64) -> JSONValue {
-        let odd: [JSONValue] = [.null, true, "", "x", .number("-1"), .number("1e99"), [], [:], [["type": "text"]], .object([.init("text", .null)])]
+        let odd: [JSONValue] = [
+            .null, true, "", "x", .number("-1"), .number("1e99"), [], [:], [["type": "text"]], .object([.init("text", .null)]),
+        ]
         switch value {
         case .object(var members) where !members.isEmpty && Int.random(in: 0..<8, using: &random) > 0:
             let index = Int.random(in: 0..<members.count, using: &random)
@@ -63,7 +68,8 @@ import Testing
         var accepted = 0
         for round in 0..<150 {
             // Every other time it is JSON, with something odd in it.
-            let text = round % 2 == 0
+            let text =
+                round % 2 == 0
                 ? Self.mutated(tree, &random).text : String(decoding: Fuzz.mutated(Array(request.utf8), &random), as: UTF8.self)
             if let call = try? Fixture.call(text, spec: Fixture.spec(family), endpoint: dialect),
                 let body = try? Fixture.provider(call.channel.provider).request(for: call).body

@@ -37,11 +37,13 @@ private let finishes: [FinishCase] = [
     .init(.openai, "content_filter", "content_filter", "refusal", "incomplete"),
     .init(.openai, "function_call", "function_call", "tool_use", "completed"),
     .init(.anthropic, "end_turn", "stop", "end_turn", "completed"), .init(.anthropic, "max_tokens", "length", "max_tokens", "incomplete"),
-    .init(.anthropic, "stop_sequence", "stop", "stop_sequence", "completed"), .init(.anthropic, "refusal", "content_filter", "refusal", "completed"),
+    .init(.anthropic, "stop_sequence", "stop", "stop_sequence", "completed"),
+    .init(.anthropic, "refusal", "content_filter", "refusal", "completed"),
     .init(.anthropic, "pause_turn", "stop", "pause_turn", "completed"),
     .init(.anthropic, "model_context_window_exceeded", "length", "model_context_window_exceeded", "incomplete"),
     .init(.gemini, "STOP", "stop", "end_turn", "completed"), .init(.gemini, "MAX_TOKENS", "length", "max_tokens", "incomplete"),
-    .init(.gemini, "SAFETY", "content_filter", "refusal", "incomplete"), .init(.gemini, "RECITATION", "content_filter", "refusal", "incomplete"),
+    .init(.gemini, "SAFETY", "content_filter", "refusal", "incomplete"),
+    .init(.gemini, "RECITATION", "content_filter", "refusal", "incomplete"),
     .init(.cohere, "COMPLETE", "stop", "end_turn", "completed"), .init(.cohere, "MAX_TOKENS", "length", "max_tokens", "incomplete"),
     .init(.cohere, "TOOL_CALL", "tool_calls", "tool_use", "completed"),
 ]
@@ -68,11 +70,14 @@ private let finishes: [FinishCase] = [
     }
 
     @Test func `several candidates and log probabilities of Gemini`() throws {
-        let json = #"{"responseId":"r","candidates":[{"index":0,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"a","logProbability":-0.10}],"topCandidates":[{"candidates":[{"token":"a","logProbability":-0.10},{"token":"b","logProbability":-2}]}]}},{"index":1,"content":{"parts":[{"text":"b"},{"functionCall":{"name":"f","args":{}}}]},"finishReason":"STOP"}]}"#
+        let json =
+            #"{"responseId":"r","candidates":[{"index":0,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"a","logProbability":-0.10}],"topCandidates":[{"candidates":[{"token":"a","logProbability":-0.10},{"token":"b","logProbability":-2}]}]}},{"index":1,"content":{"parts":[{"text":"b"},{"functionCall":{"name":"f","args":{}}}]},"finishReason":"STOP"}]}"#
         let choices = try #require(try decode(json, .gemini, .chat)["choices"]?.arrayValue)
         #expect(choices.map { $0["message"]?["content"]?.stringValue } == ["a", "b"])
-        #expect(choices[0]["logprobs"]?["content"]?.text
-            == #"[{"token":"a","logprob":-0.10,"bytes":null,"top_logprobs":[{"token":"a","logprob":-0.10,"bytes":null},{"token":"b","logprob":-2,"bytes":null}]}]"#)
+        #expect(
+            choices[0]["logprobs"]?["content"]?.text
+                == #"[{"token":"a","logprob":-0.10,"bytes":null,"top_logprobs":[{"token":"a","logprob":-0.10,"bytes":null},{"token":"b","logprob":-2,"bytes":null}]}]"#
+        )
         #expect(choices[1]["message"]?["tool_calls"]?.arrayValue?[0]["id"] == "call_r_1_0")
         let spec = Fixture.spec(.gemini)
         let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
@@ -84,7 +89,8 @@ private let finishes: [FinishCase] = [
         func chunk(_ index: Int, _ inner: String) -> String {
             "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":\(index),\(inner)}]}}]}\n\n"
         }
-        let stream = chunk(0, #""id":"a","function":{"name":"f","arguments":"{"}"#) + chunk(1, #""id":"b","function":{"name":"g","arguments":"{"}"#)
+        let stream =
+            chunk(0, #""id":"a","function":{"name":"f","arguments":"{"}"#) + chunk(1, #""id":"b","function":{"name":"g","arguments":"{"}"#)
             + chunk(0, #""function":{"arguments":"}"}"#) + chunk(1, #""function":{"arguments":"}"}"#)
             + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"
         let messages = try Fixture.call(#"{"model":"m","stream":true}"#, spec: Fixture.spec(), endpoint: .messages)

@@ -32,7 +32,8 @@ enum Fixture {
         channelHeaders: [StaticHeader] = [], key: Secret? = Secret(secretKey)
     ) throws -> UpstreamCall {
         // Of Gemini's the path says what is to be answered, and how.
-        let envelope = endpoint == .gemini
+        let envelope =
+            endpoint == .gemini
             ? try RequestEnvelope(gemini: ByteBuffer(string: body), model: "pub", isStream: true)
             : try RequestEnvelope(body: ByteBuffer(string: body), endpoint: endpoint)
         let channel = Channel(

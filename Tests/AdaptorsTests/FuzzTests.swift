@@ -1,9 +1,10 @@
-@testable import Adaptors
 import Foundation
 import HTTPTypes
 import NIOCore
 import RouterCore
 import Testing
+
+@testable import Adaptors
 
 /// Bytes that nobody promised. Every run prints its seed; `FUZZ_SEED=<n>` repeats it.
 @Suite struct Fuzz {

@@ -23,16 +23,20 @@ private let losses: [LossCase] = [
     LossCase(.gemini, setting(#""thinking_config":{"odd":1}"#), "generationConfig.thinkingConfig.odd", all),
     LossCase(.gemini, #""cachedContent":"cachedContents/1""#, "cachedContent", all),
     LossCase(
-        .gemini, #""safety_settings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_LOW_AND_ABOVE"}]"#, "safetySettings[0].threshold",
+        .gemini, #""safety_settings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_LOW_AND_ABOVE"}]"#,
+        "safetySettings[0].threshold",
         all),
     LossCase(.gemini, #""tools":[{"googleSearch":{}}]"#, "tools[0].googleSearch", all),
     LossCase(.gemini, #""tools":[{"codeExecution":{}}]"#, "tools[0].codeExecution", all),
     LossCase(.gemini, tool + #","toolConfig":{"retrievalConfig":{"languageCode":"de"}}"#, "toolConfig.retrievalConfig", all),
     LossCase(
         .gemini, tool + #","toolConfig":{"functionCallingConfig":{"mode":"VALIDATED"}}"#, "toolConfig.functionCallingConfig.mode", all),
-    LossCase(.gemini, tool + #","toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#, "toolConfig.functionCallingConfig.mode", [.bedrock]),
+    LossCase(
+        .gemini, tool + #","toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#, "toolConfig.functionCallingConfig.mode", [.bedrock]),
     LossCase(.gemini, part(#"{"inlineData":{"mimeType":"video/mp4","data":"AA"}}"#), "contents[0].parts[0].inlineData.mimeType", all),
-    LossCase(.gemini, part(#"{"inlineData":{"mimeType":"audio/mpeg","data":"AA"}}"#), "contents.parts.inlineData", [.anthropic, .cohere, .bedrock]),
+    LossCase(
+        .gemini, part(#"{"inlineData":{"mimeType":"audio/mpeg","data":"AA"}}"#), "contents.parts.inlineData",
+        [.anthropic, .cohere, .bedrock]),
     LossCase(.gemini, part(#"{"fileData":{"fileUri":"gs://b/c.png"}}"#), "contents[0].parts[0].fileData.fileUri", all),
     LossCase(.gemini, part(#"{"executableCode":{"code":"1"}}"#), "contents[0].parts[0].executableCode", all),
     LossCase(.gemini, part(#"{"text":"x","videoMetadata":{"fps":1}}"#), "contents[0].parts[0].videoMetadata", all),
@@ -46,7 +50,9 @@ private let losses: [LossCase] = [
 ]
 
 @Suite struct GeminiDialect {
-    private func call(_ json: String, _ family: AdaptorID = .gemini, upstream: String? = nil, isStream: Bool = false, rules: RequestRules = RequestRules()) throws
+    private func call(
+        _ json: String, _ family: AdaptorID = .gemini, upstream: String? = nil, isStream: Bool = false, rules: RequestRules = RequestRules()
+    ) throws
         -> UpstreamCall
     {
         var call = try Fixture.call(json, spec: Fixture.spec(family, request: rules), endpoint: .gemini, upstream: upstream)
@@ -62,7 +68,8 @@ private let losses: [LossCase] = [
     // MARK: The same dialect
 
     @Test func `bytes to Gemini stay, and the model stands in the path`() throws {
-        let json = #"{ "contents":[{"parts":[{"text":"x","odd":1.50}]}], "model":"models/other","provider":{"a":1}, "generation_config":{"max_output_tokens":1e2} }"#
+        let json =
+            #"{ "contents":[{"parts":[{"text":"x","odd":1.50}]}], "model":"models/other","provider":{"a":1}, "generation_config":{"max_output_tokens":1e2} }"#
         for (isStream, method) in [(false, "generateContent"), (true, "streamGenerateContent?alt=sse")] {
             let call = try call(json, upstream: "up", isStream: isStream)
             let request = try Fixture.provider(call.channel.provider).request(for: call)
@@ -163,36 +170,47 @@ private let losses: [LossCase] = [
             let dropped = try body(json, .anthropic, rules: RequestRules(drop: [name] + rest))
             #expect(dropped["messages"]?.text == #"[{"role":"user","content":"x"}]"#)
         }
-        #expect(try body(#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"topK":40.0}}"#, .anthropic)["top_k"]?.numberText == "40")
+        #expect(
+            try body(#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"topK":40.0}}"#, .anthropic)["top_k"]?.numberText == "40")
     }
 
     @Test func `calls without ids are found by name and order`() throws {
-        let json = #"{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}},{"functionCall":{"name":"g"}},{"functionCall":{"name":"f","args":{"a":2}}}]},{"role":"function","parts":[{"functionResponse":{"name":"g","response":{"output":"G"}}},{"functionResponse":{"name":"f","response":{"result":{"b":1}}}},{"functionResponse":{"name":"f","response":{"c":[1]}}}]}]}"#
+        let json =
+            #"{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}},{"functionCall":{"name":"g"}},{"functionCall":{"name":"f","args":{"a":2}}}]},{"role":"function","parts":[{"functionResponse":{"name":"g","response":{"output":"G"}}},{"functionResponse":{"name":"f","response":{"result":{"b":1}}}},{"functionResponse":{"name":"f","response":{"c":[1]}}}]}]}"#
         let messages = try #require(try body(json, .openai)["messages"]?.arrayValue)
         #expect(messages[1]["tool_calls"]?.arrayValue?.map { $0["id"]?.stringValue } == ["call_0", "call_1", "call_2"])
-        #expect(messages[2...].map(\.text) == [
-            #"{"role":"tool","tool_call_id":"call_1","content":"G"}"#, #"{"role":"tool","tool_call_id":"call_0","content":"{\"b\":1}"}"#,
-            #"{"role":"tool","tool_call_id":"call_2","content":"{\"c\":[1]}"}"#,
-        ])
+        #expect(
+            messages[2...].map(\.text) == [
+                #"{"role":"tool","tool_call_id":"call_1","content":"G"}"#,
+                #"{"role":"tool","tool_call_id":"call_0","content":"{\"b\":1}"}"#,
+                #"{"role":"tool","tool_call_id":"call_2","content":"{\"c\":[1]}"}"#,
+            ])
     }
 
     @Test func `some functions may be called and one must be`() throws {
-        let json = #"{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"function_declarations":[{"name":"a"},{"name":"b"}]},{"functionDeclarations":[{"name":"c"}]}],"tool_config":{"function_calling_config":{"mode":"ANY","allowed_function_names":["a","c"]}}}"#
+        let json =
+            #"{"contents":[{"parts":[{"text":"x"}]}],"tools":[{"function_declarations":[{"name":"a"},{"name":"b"}]},{"functionDeclarations":[{"name":"c"}]}],"tool_config":{"function_calling_config":{"mode":"ANY","allowed_function_names":["a","c"]}}}"#
         let sent = try body(json, .openai)
-        #expect(sent["tools"]?.arrayValue?.compactMap { $0["function"]?["name"]?.stringValue } == ["a", "c"] && sent["tool_choice"] == "required")
+        #expect(
+            sent["tools"]?.arrayValue?.compactMap { $0["function"]?["name"]?.stringValue } == ["a", "c"]
+                && sent["tool_choice"] == "required")
     }
 
     @Test func `Google's schema becomes JSON Schema`() throws {
-        let schema = #"{"type":"OBJECT","properties":{"type":{"type":"STRING","enum":["a"],"nullable":true},"list":{"type":"ARRAY","minItems":"1","items":{"anyOf":[{"type":"NUMBER"},{"type":"OBJECT","properties":{}}]}}},"propertyOrdering":["list","type"],"required":["type"]}"#
-        #expect(GeminiSchema.json(try #require(JSONText.parse(schema))).text
-            == #"{"type":"object","properties":{"type":{"type":["string","null"],"enum":["a",null]},"list":{"type":"array","minItems":1,"items":{"anyOf":[{"type":"number"},{"type":"object","properties":{},"additionalProperties":false}]}}},"required":["type"],"additionalProperties":false}"#)
+        let schema =
+            #"{"type":"OBJECT","properties":{"type":{"type":"STRING","enum":["a"],"nullable":true},"list":{"type":"ARRAY","minItems":"1","items":{"anyOf":[{"type":"NUMBER"},{"type":"OBJECT","properties":{}}]}}},"propertyOrdering":["list","type"],"required":["type"]}"#
+        #expect(
+            GeminiSchema.json(try #require(JSONText.parse(schema))).text
+                == #"{"type":"object","properties":{"type":{"type":["string","null"],"enum":["a",null]},"list":{"type":"array","minItems":1,"items":{"anyOf":[{"type":"number"},{"type":"object","properties":{},"additionalProperties":false}]}}},"required":["type"],"additionalProperties":false}"#
+        )
     }
 
     // MARK: Thoughts
 
     private func anthropicAnswer(_ json: String) throws -> String {
         let call = try call(json, .anthropic)
-        let answer = try Fixture.provider(call.channel.provider).decode(ByteBuffer(string: Golden.input("answer.anthropic.json")), for: call)
+        let answer = try Fixture.provider(call.channel.provider).decode(
+            ByteBuffer(string: Golden.input("answer.anthropic.json")), for: call)
         return try #require(try JSONValue(parsing: answer.body)["candidates"]?.arrayValue?[0]["content"]?.text)
     }
 
@@ -202,27 +220,37 @@ private let losses: [LossCase] = [
         #expect(!silent.contains("\"thought\"") && shown.contains(#"{"text":"Think.","thought":true}"#))
         for content in [silent, shown] {
             let next = #"{"contents":[{"role":"user","parts":[{"text":"x"}]},\#(content)]}"#
-            #expect(try body(next, .anthropic)["messages"]?.arrayValue?[1]["content"]?.text
-                == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#)
+            #expect(
+                try body(next, .anthropic)["messages"]?.arrayValue?[1]["content"]?.text
+                    == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#
+            )
             // Gemini would refuse another vendor's signature and has a word for it.
             let own = try body(next, .gemini)
-            #expect(own["contents"]?.arrayValue?[1]["parts"]?.arrayValue?.contains { $0["thoughtSignature"] == "skip_thought_signature_validator" } == true)
+            #expect(
+                own["contents"]?.arrayValue?[1]["parts"]?.arrayValue?.contains {
+                    $0["thoughtSignature"] == "skip_thought_signature_validator"
+                } == true)
             #expect(!own.text.contains(Base64.encode(Array("apirouter:1:".utf8))))
         }
     }
 
     @Test func `a conversation kept as it streamed becomes whole again`() throws {
-        let outcome = StreamOutcome([Array(try Golden.input("stream.anthropic.sse").utf8)], call: try call("{}", .anthropic, isStream: true))
+        let outcome = StreamOutcome(
+            [Array(try Golden.input("stream.anthropic.sse").utf8)], call: try call("{}", .anthropic, isStream: true))
         let pieces = (outcome.out + outcome.trailer).split(separator: "\n").compactMap { line in
             JSONText.parse(String(line.dropFirst("data: ".count)))?["candidates"]?.arrayValue?[0]["content"]?.text
         }
         let next = #"{"contents":[{"role":"user","parts":[{"text":"x"}]},\#(pieces.joined(separator: ","))]}"#
-        #expect(try body(next, .anthropic)["messages"]?.arrayValue?[1]["content"]?.text
-            == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi 日本"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#)
+        #expect(
+            try body(next, .anthropic)["messages"]?.arrayValue?[1]["content"]?.text
+                == #"[{"type":"thinking","thinking":"Think.","signature":"c2ln"},{"type":"redacted_thinking","data":"cmVk"},{"type":"text","text":"Grüezi 日本"},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Oslo"}},{"type":"tool_use","id":"toolu_2","name":"now","input":{}}]"#
+        )
     }
 
     @Test func `base64 in both alphabets, with and without padding`() {
-        for (text, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")] {
+        for (text, encoded) in [
+            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+        ] {
             #expect(Base64.encode(Array(text.utf8)) == encoded)
             #expect(Base64.decode(encoded) == Array(text.utf8) && Base64.decode(encoded.filter { $0 != "=" }) == Array(text.utf8))
         }
@@ -237,21 +265,34 @@ private let losses: [LossCase] = [
     }
 
     @Test func `embeddings go as OpenAI's and come back as Google's`() throws {
-        #expect(try embed(#"{"content":{"parts":[{"text":"a"},{"text":"b"}]}}"#, isBatch: false)
-            == #"{"model":"e","input":["a\nb"],"encoding_format":"float"}"#)
-        #expect(try embed(#"{"requests":[{"model":"models/e","content":{"role":"user","parts":[{"text":"a"}]},"output_dimensionality":3},{"content":{"parts":[{"text":"b"}]},"outputDimensionality":3}]}"#)
-            == #"{"model":"e","input":["a","b"],"dimensions":3,"encoding_format":"float"}"#)
+        #expect(
+            try embed(#"{"content":{"parts":[{"text":"a"},{"text":"b"}]}}"#, isBatch: false)
+                == #"{"model":"e","input":["a\nb"],"encoding_format":"float"}"#)
+        #expect(
+            try embed(
+                #"{"requests":[{"model":"models/e","content":{"role":"user","parts":[{"text":"a"}]},"output_dimensionality":3},{"content":{"parts":[{"text":"b"}]},"outputDimensionality":3}]}"#
+            )
+                == #"{"model":"e","input":["a","b"],"dimensions":3,"encoding_format":"float"}"#)
         let answer = ByteBuffer(string: #"{"data":[{"index":1,"embedding":[2.50]},{"index":0,"embedding":[1e-3]}],"usage":{}}"#)
-        #expect(GeminiEmbeddings.answer(answer, status: 200, isBatch: true).map { String(buffer: $0) } == #"{"embeddings":[{"values":[1e-3]},{"values":[2.50]}]}"#)
-        #expect(GeminiEmbeddings.answer(answer, status: 200, isBatch: false).map { String(buffer: $0) } == #"{"embedding":{"values":[1e-3]}}"#)
+        #expect(
+            GeminiEmbeddings.answer(answer, status: 200, isBatch: true).map { String(buffer: $0) }
+                == #"{"embeddings":[{"values":[1e-3]},{"values":[2.50]}]}"#)
+        #expect(
+            GeminiEmbeddings.answer(answer, status: 200, isBatch: false).map { String(buffer: $0) } == #"{"embedding":{"values":[1e-3]}}"#)
         let error = ByteBuffer(string: #"{"error":{"message":"m","type":"t","param":null,"code":null}}"#)
-        #expect(GeminiEmbeddings.answer(error, status: 404, isBatch: true).map { String(buffer: $0) } == #"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#)
+        #expect(
+            GeminiEmbeddings.answer(error, status: 404, isBatch: true).map { String(buffer: $0) }
+                == #"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#)
     }
 
     @Test(arguments: [
-        (#"{"requests":[]}"#, "requests"), (#"{"requests":[{"content":{"parts":[{"text":"a"}]},"taskType":"RETRIEVAL_QUERY"}]}"#, "requests[0].taskType"),
+        (#"{"requests":[]}"#, "requests"),
+        (#"{"requests":[{"content":{"parts":[{"text":"a"}]},"taskType":"RETRIEVAL_QUERY"}]}"#, "requests[0].taskType"),
         (#"{"requests":[{}]}"#, "requests[0].content"), (#"{"requests":[{"content":{"parts":[]}}]}"#, "requests[0].content.parts"),
-        (#"{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"a"}]},"outputDimensionality":3}]}"#, "requests[1].outputDimensionality"),
+        (
+            #"{"requests":[{"content":{"parts":[{"text":"a"}]}},{"content":{"parts":[{"text":"a"}]},"outputDimensionality":3}]}"#,
+            "requests[1].outputDimensionality"
+        ),
         ("[", "body"),
     ]) func `what an embedding cannot say is refused by name`(json: String, field: String) {
         do throws(RequestEnvelope.Rejection) {
@@ -265,11 +306,17 @@ private let losses: [LossCase] = [
     // MARK: Errors
 
     @Test func `errors in Google's shape`() throws {
-        #expect(String(buffer: DialectError.body(.gemini, status: 404, message: "no such model", type: "x", code: "model_not_found", param: "model"))
-            == #"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"model","description":"no such model"}]},{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"apirouter"}]}}"#)
-        #expect(String(buffer: DialectError.body(.gemini, status: 400, clientError: #"{"message":"m","type":"t","param":null,"code":null}"#))
-            == #"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}"#)
-        #expect(String(buffer: DialectError.event(.gemini, status: 502, message: "m", type: "t"))
-            == "data: {\"error\":{\"code\":502,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}\n\n")
+        #expect(
+            String(
+                buffer: DialectError.body(
+                    .gemini, status: 404, message: "no such model", type: "x", code: "model_not_found", param: "model"))
+                == #"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"model","description":"no such model"}]},{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"apirouter"}]}}"#
+        )
+        #expect(
+            String(buffer: DialectError.body(.gemini, status: 400, clientError: #"{"message":"m","type":"t","param":null,"code":null}"#))
+                == #"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}"#)
+        #expect(
+            String(buffer: DialectError.event(.gemini, status: 502, message: "m", type: "t"))
+                == "data: {\"error\":{\"code\":502,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}\n\n")
     }
 }

@@ -12,7 +12,10 @@ import Testing
 
     private var free: ModelPrice.Rates { .init(input: .zero, output: .zero) }
     private var byPicture: ModelPrice { ModelPrice(rates: free, image: each("0.04")) }
-    private var byToken: ModelPrice { ModelPrice(rates: .init(input: perMillion("5"), output: perMillion("40"), audioInput: perMillion("6"), audioOutput: perMillion("12"))) }
+    private var byToken: ModelPrice {
+        ModelPrice(
+            rates: .init(input: perMillion("5"), output: perMillion("40"), audioInput: perMillion("6"), audioOutput: perMillion("12")))
+    }
     private var byCharacter: ModelPrice { ModelPrice(rates: free, character: perMillion("15")) }
     private var bySecond: ModelPrice { ModelPrice(rates: free, audioSecond: each("0.0001")) }
     private var bySearch: ModelPrice { ModelPrice(rates: free, search: each("0.002")) }
@@ -47,12 +50,14 @@ import Testing
     }
 
     @Test func `token-priced pictures are charged by the vendor's tokens, else by the table of sizes`() throws {
-        let body = #"{"data":[{"b64_json":"QUJD"}],"usage":{"input_tokens":13,"output_tokens":4160,"total_tokens":4173,"input_tokens_details":{"text_tokens":13,"image_tokens":0}}}"#
+        let body =
+            #"{"data":[{"b64_json":"QUJD"}],"usage":{"input_tokens":13,"output_tokens":4160,"total_tokens":4173,"input_tokens_details":{"text_tokens":13,"image_tokens":0}}}"#
         let told = try answer(body, to: picture, .images, byToken)
         // 13 × 5 + 4,160 × 40 per million
         #expect(try nanos(told, byToken) == 166_465_000)
         #expect(String(buffer: told.body).contains(#""cost":0.166465"#))
-        let silent = try answer(#"{"data":[{"b64_json":"QUJD"}]}"#, to: #"{"model":"m","prompt":"a cat","size":"1024x1024","quality":"low"}"#, .images, byToken)
+        let silent = try answer(
+            #"{"data":[{"b64_json":"QUJD"}]}"#, to: #"{"model":"m","prompt":"a cat","size":"1024x1024","quality":"low"}"#, .images, byToken)
         #expect(silent.progress.isUsageEstimated)
         #expect(silent.progress.usage?.output == 272)
     }
@@ -67,7 +72,9 @@ import Testing
     }
 
     @Test func `moderation is free where its price is, and rank units are the vendor's`() throws {
-        let moderation = try answer(#"{"id":"m","model":"up","results":[{"flagged":false}]}"#, to: #"{"model":"m","input":"i"}"#, .moderations, .free, upstream: "up")
+        let moderation = try answer(
+            #"{"id":"m","model":"up","results":[{"flagged":false}]}"#, to: #"{"model":"m","input":"i"}"#, .moderations, .free,
+            upstream: "up")
         #expect(moderation.progress.usage == Usage() && !moderation.progress.isUsageEstimated)
         #expect(String(buffer: moderation.body).contains(#""model":"m""#))
         let request = #"{"model":"m","query":"q","documents":["a","b"]}"#
@@ -83,7 +90,8 @@ import Testing
     }
 
     @Test func `Cohere's own rerank goes to its own path`() throws {
-        let call = try Make.call(#"{"model":"m","query":"q","documents":["a"]}"#, .rerank, spec: spec(family: .cohere), upstream: "rerank-v3.5", price: bySearch)
+        let call = try Make.call(
+            #"{"model":"m","query":"q","documents":["a"]}"#, .rerank, spec: spec(family: .cohere), upstream: "rerank-v3.5", price: bySearch)
         let provider = try Make.provider(call.channel.provider)
         let request = try provider.request(for: call)
         #expect(request.url.hasSuffix("/v2/rerank"))
@@ -93,10 +101,13 @@ import Testing
     // MARK: Transcriptions
 
     private func sound(
-        _ fields: [(String, String)] = [], bytes: Int = 16_000, rules: RequestRules = RequestRules(), upstream: String? = nil, price: ModelPrice
+        _ fields: [(String, String)] = [], bytes: Int = 16_000, rules: RequestRules = RequestRules(), upstream: String? = nil,
+        price: ModelPrice
     ) throws -> UpstreamCall {
         var text = ""
-        for (name, value) in fields + [("model", "m")] { text += "--B\r\nContent-Disposition: form-data; name=\"\(name)\"\r\n\r\n\(value)\r\n" }
+        for (name, value) in fields + [("model", "m")] {
+            text += "--B\r\nContent-Disposition: form-data; name=\"\(name)\"\r\n\r\n\(value)\r\n"
+        }
         text += "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n"
         text += String(repeating: "x", count: bytes) + "\r\n--B--\r\n"
         let envelope = try RequestEnvelope(
@@ -128,7 +139,8 @@ import Testing
             rename: [.init(from: "language", to: "lang")], drop: ["prompt"], defaults: [.init(name: "temperature", json: "0.5")],
             set: [.init(name: "response_format", json: "\"verbose_json\"")])
         let call = try sound(
-            [("provider", "{}"), ("prompt", "words"), ("language", "de"), ("response_format", "json")], rules: rules, upstream: "theirs/model", price: bySecond)
+            [("provider", "{}"), ("prompt", "words"), ("language", "de"), ("response_format", "json")], rules: rules,
+            upstream: "theirs/model", price: bySecond)
         let sent = try sent(call)
         let fields = sent.form.parts.filter { $0.fileName == nil }.map { part in
             part.name + "=" + (sent.body.getString(at: sent.body.readerIndex + part.value.lowerBound, length: part.value.count) ?? "")
@@ -158,7 +170,9 @@ import Testing
     }
 
     @Test func `without a word on the length the size of the upload decides, marked as an estimate`() throws {
-        for (format, body) in [("json", #"{"text":"hi"}"#), ("text", "hi there\n"), ("vtt", "WEBVTT\n"), ("json", #"{"text":"hi","duration":-3}"#)] {
+        for (format, body) in [
+            ("json", #"{"text":"hi"}"#), ("text", "hi there\n"), ("vtt", "WEBVTT\n"), ("json", #"{"text":"hi","duration":-3}"#),
+        ] {
             let result = try transcript(body, try sound([("response_format", format)], price: bySecond))
             // 16,000 bytes are a second
             #expect(result.isEstimated && result.usage.audioMilliseconds == 1_000 && result.nanos == 100_000, "\(format)")
@@ -167,7 +181,8 @@ import Testing
     }
 
     @Test func `token-priced transcriptions are charged by tokens, sound apart`() throws {
-        let body = #"{"text":"hi","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":10,"audio_tokens":4},"output_tokens":101,"total_tokens":115}}"#
+        let body =
+            #"{"text":"hi","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":10,"audio_tokens":4},"output_tokens":101,"total_tokens":115}}"#
         let result = try transcript(body, try sound(price: byToken))
         // 10 × 5 + 4 × 6 + 101 × 40 per million
         #expect(result.nanos == 4_114_000)
@@ -182,7 +197,8 @@ import Testing
 
     @Test func `a streamed transcription is held back at its end and carries our charge`() throws {
         let call = try sound([("stream", "true")], price: byToken)
-        let events = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\ndata: {\"type\":\"transcript.text.done\",\"text\":\"hi\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"output_tokens\":2,\"total_tokens\":16}}\n\n"
+        let events =
+            "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\ndata: {\"type\":\"transcript.text.done\",\"text\":\"hi\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"output_tokens\":2,\"total_tokens\":16}}\n\n"
         let result = try stream(events, call)
         #expect(result.failure == nil && result.progress.isDone && !result.progress.isUsageEstimated)
         #expect(result.text == "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\n")
@@ -195,7 +211,8 @@ import Testing
     @Test func `a streamed picture counts its previews until it is complete`() throws {
         let call = try Make.call(#"{"model":"m","prompt":"p","stream":true,"partial_images":1}"#, .images, spec: spec(), price: byPicture)
         let preview = "data: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"QUJD\"}\n\n"
-        let done = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"QUJD\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}\n\n"
+        let done =
+            "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"QUJD\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}\n\n"
         let whole = try stream(preview + done, call)
         #expect(whole.progress.usage?.images == 1 && whole.text == preview)
         let cut = try StreamResult(preview, call: call)
@@ -206,7 +223,8 @@ import Testing
 
     // MARK: Speech
 
-    private func spoken(_ chunks: [Int], length: Int64?, _ price: ModelPrice, ends: Bool = true) throws -> (usage: Usage, isEstimated: Bool) {
+    private func spoken(_ chunks: [Int], length: Int64?, _ price: ModelPrice, ends: Bool = true) throws -> (usage: Usage, isEstimated: Bool)
+    {
         let text = String(repeating: "a", count: 100)
         let call = try Make.call("{\"model\":\"m\",\"input\":\"\(text)\"}", .speech, spec: spec(), price: price)
         var headers = HTTPFields()
@@ -249,7 +267,8 @@ import Testing
     @Test func `speech as events is charged by the vendor's tokens`() throws {
         let call = try Make.call(#"{"model":"m","input":"hello","stream_format":"sse"}"#, .speech, spec: spec(), price: byToken)
         #expect(call.envelope.isStream)
-        let events = "data: {\"type\":\"speech.audio.delta\",\"audio\":\"QUJD\"}\n\ndata: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":14,\"output_tokens\":101,\"total_tokens\":115}}\n\n"
+        let events =
+            "data: {\"type\":\"speech.audio.delta\",\"audio\":\"QUJD\"}\n\ndata: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":14,\"output_tokens\":101,\"total_tokens\":115}}\n\n"
         let result = try stream(events, call)
         let usage = try #require(result.progress.usage)
         // 14 × 5 + 101 × 12 per million

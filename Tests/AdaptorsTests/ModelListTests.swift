@@ -99,7 +99,8 @@ import Testing
                 "has_more":false,"first_id":"claude-a","last_id":"claude-b"}
                 """))
         #expect(models[0] == ListedModel(id: "claude-a", displayName: "Claude A"))
-        #expect(models[1].contextLength == 200_000 && models[1].maxOutputTokens == 64_000 && models[1].inputModalities == ["text", "image"])
+        #expect(
+            models[1].contextLength == 200_000 && models[1].maxOutputTokens == 64_000 && models[1].inputModalities == ["text", "image"])
     }
 
     @Test func `Gemini's and Cohere's lists leave out what the family cannot ask`() throws {

@@ -7,7 +7,9 @@ import Testing
 
 /// The same dialect in and out: bytes stay bytes.
 @Suite struct PassThrough {
-    private func body(_ json: String, _ family: AdaptorID, _ endpoint: Endpoint, upstream: String? = nil, spec: ProviderSpec? = nil) throws -> String {
+    private func body(
+        _ json: String, _ family: AdaptorID, _ endpoint: Endpoint, upstream: String? = nil, spec: ProviderSpec? = nil
+    ) throws -> String {
         let call = try Fixture.call(json, spec: spec ?? Fixture.spec(family), endpoint: endpoint, upstream: upstream)
         return String(buffer: try #require(Fixture.provider(call.channel.provider).request(for: call).body))
     }
@@ -15,14 +17,17 @@ import Testing
     private var responsesSpec: ProviderSpec { Fixture.spec(endpoints: [.chat: nil, .responses: nil]) }
 
     @Test func `messages to Anthropic change in nothing but the model's name`() throws {
-        let json = #"{ "model" : "pub", "max_tokens":1e2, "new_field":{"a":1.50}, "stream":true,"messages":[{"role":"user","content":"x","odd":1}]}"#
+        let json =
+            #"{ "model" : "pub", "max_tokens":1e2, "new_field":{"a":1.50}, "stream":true,"messages":[{"role":"user","content":"x","odd":1}]}"#
         #expect(try body(json, .anthropic, .messages) == json)
         #expect(try body(json, .anthropic, .messages, upstream: "up") == json.replacingOnce("\"pub\"", "\"up\""))
     }
 
     @Test func `betas that a client asks for go to Anthropic in its own dialect only`() throws {
         let name = try #require(HTTPField.Name("anthropic-beta"))
-        for (family, endpoint, goes) in [(AdaptorID.anthropic, Endpoint.messages, true), (.anthropic, .chat, false), (.openai, .messages, false)] {
+        for (family, endpoint, goes) in [
+            (AdaptorID.anthropic, Endpoint.messages, true), (.anthropic, .chat, false), (.openai, .messages, false),
+        ] {
             let json = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}]}"#
             var call = try Fixture.call(json, spec: Fixture.spec(family), endpoint: endpoint)
             call.betas = "context-1m-2025-08-07"
@@ -35,8 +40,9 @@ import Testing
         let rules = RequestRules(
             rename: [.init(from: "a", to: "b")], drop: ["c"], defaults: [.init(name: "d", json: "1")], set: [.init(name: "e", json: "2")])
         let json = #"{"model":"m","max_tokens":1,"messages":[],"a":1,"c":2,"models":["m"]}"#
-        #expect(try body(json, .anthropic, .messages, spec: Fixture.spec(.anthropic, request: rules))
-            == #"{"d":1,"e":2,"model":"m","max_tokens":1,"messages":[],"b":1}"#)
+        #expect(
+            try body(json, .anthropic, .messages, spec: Fixture.spec(.anthropic, request: rules))
+                == #"{"d":1,"e":2,"model":"m","max_tokens":1,"messages":[],"b":1}"#)
     }
 
     @Test func `an answer of Anthropic stays as it came`() throws {
@@ -74,11 +80,14 @@ import Testing
 
     @Test func `an answer in Responses gets the public name and our charge`() throws {
         let call = try Fixture.call(#"{"model":"pub","input":"x"}"#, spec: responsesSpec, endpoint: .responses, upstream: "up")
-        let json = #"{"id":"resp_1","model":"up","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"hé"}]}],"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":5}}"#
+        let json =
+            #"{"id":"resp_1","model":"up","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"hé"}]}],"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":5}}"#
         let answer = try Fixture.provider(responsesSpec).decode(ByteBuffer(string: json), for: call)
         // 6 × 2,000 + 4 × 2,000 + 5 × 8,000 = 60,000 nano-dollars.
-        #expect(String(buffer: answer.body)
-            == json.replacingOnce("\"model\":\"up\"", "\"model\":\"pub\"").replacingOnce("\"output_tokens\":5}", "\"output_tokens\":5,\"cost\":0.00006}"))
+        #expect(
+            String(buffer: answer.body)
+                == json.replacingOnce("\"model\":\"up\"", "\"model\":\"pub\"").replacingOnce(
+                    "\"output_tokens\":5}", "\"output_tokens\":5,\"cost\":0.00006}"))
         #expect(answer.progress.usage == Usage(uncachedInput: 6, cacheRead: 4, output: 5))
         #expect(answer.progress.deliveredASCII == 1 && answer.progress.deliveredOther == 1)
     }
@@ -86,14 +95,17 @@ import Testing
     @Test func `a stream in Responses ends with the completed response`() throws {
         let call = try Fixture.call(#"{"model":"pub","input":"x","stream":true}"#, spec: responsesSpec, endpoint: .responses)
         let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n"
-        let end = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":10,\"output_tokens\":5}}}\n\n"
+        let end =
+            "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":10,\"output_tokens\":5}}}\n\n"
         let outcome = StreamOutcome([Array((delta + end).utf8)], call: call)
         #expect(outcome.failure == nil && outcome.out == delta)
         #expect(outcome.trailer == end.replacingOnce("\"output_tokens\":5", "\"output_tokens\":5,\"cost\":0.00006"))
         #expect(outcome.progress.usage == Usage(uncachedInput: 10, output: 5))
         let cut = StreamOutcome([Array(delta.utf8)], call: call)
         #expect(cut.failure == .truncated && cut.trailer.isEmpty)
-        let failed = delta + "data: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":\"m\"}}}\n\n"
+        let failed =
+            delta
+            + "data: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":\"m\"}}}\n\n"
         #expect(StreamOutcome([Array(failed.utf8)], call: call).failure == .midStream)
     }
 
@@ -126,7 +138,8 @@ import Testing
 
     @Test func `a response that is made in the background is refused`() throws {
         func ask(_ value: String) throws -> UpstreamFailure? {
-            let call = try Fixture.call("{\"model\":\"pub\",\"input\":\"x\",\"background\":\(value)}", spec: responsesSpec, endpoint: .responses)
+            let call = try Fixture.call(
+                "{\"model\":\"pub\",\"input\":\"x\",\"background\":\(value)}", spec: responsesSpec, endpoint: .responses)
             let provider = Fixture.provider(responsesSpec)
             return failure { () throws(UpstreamFailure) in _ = try provider.request(for: call) }
         }
@@ -138,7 +151,8 @@ import Testing
 
     @Test func `searches of a response count`() throws {
         let call = try Fixture.call(#"{"model":"pub","input":"x"}"#, spec: responsesSpec, endpoint: .responses)
-        let json = #"{"id":"resp_1","status":"completed","output":[{"type":"web_search_call"},{"type":"message","content":[]},"#
+        let json =
+            #"{"id":"resp_1","status":"completed","output":[{"type":"web_search_call"},{"type":"message","content":[]},"#
             + #"{"type":"web_search_call","action":{"type":"search","query":"q"}},{"type":"web_search_call","action":{"type":"open_page"}}],"#
             + #""usage":{"input_tokens":3,"output_tokens":2}}"#
         let answer = try Fixture.provider(responsesSpec).decode(ByteBuffer(string: json), for: call)

@@ -198,7 +198,9 @@ import Testing
     @Test func `a path of the file wins`() throws {
         var spec = Make.spec()
         spec.endpoints = [.chat: "/other/chat", .models: "/list"]
-        #expect(try OpenAIProvider(spec: spec).request(for: Make.call(#"{"model":"a"}"#, spec: spec)).url == "https://vendor.test/v1/other/chat")
+        #expect(
+            try OpenAIProvider(spec: spec).request(for: Make.call(#"{"model":"a"}"#, spec: spec)).url == "https://vendor.test/v1/other/chat"
+        )
         #expect(OpenAIProvider(spec: spec).call(.listModels, baseURL: nil, key: nil)?.url == "https://vendor.test/v1/list")
         let embeddings = try Make.call(#"{"model":"a","input":"x"}"#, .embeddings)
         #expect(try OpenAIProvider(spec: Make.spec()).request(for: embeddings).url == "https://vendor.test/v1/embeddings")

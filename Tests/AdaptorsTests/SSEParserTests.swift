@@ -76,7 +76,8 @@ import Testing
             var text = ""
             for number in 0..<Int.random(in: 1...5, using: &random) {
                 for line in 0..<Int.random(in: 1...3, using: &random) {
-                    text += ["data: \(number).\(line)", ": c", "data:x"].randomElement(using: &random)! + ends.randomElement(using: &random)!
+                    text +=
+                        ["data: \(number).\(line)", ": c", "data:x"].randomElement(using: &random)! + ends.randomElement(using: &random)!
                 }
                 text += ends.randomElement(using: &random)!
             }
@@ -98,7 +99,9 @@ import Testing
             for piece in Fuzz.pieces(Array(text.utf8), &random) {
                 parser.append(ByteBuffer(bytes: piece))
                 while let range = parser.next() {
-                    guard let raw = parser.buffer.getSlice(at: parser.buffer.readerIndex + range.lowerBound, length: range.count) else { return }
+                    guard let raw = parser.buffer.getSlice(at: parser.buffer.readerIndex + range.lowerBound, length: range.count) else {
+                        return
+                    }
                     take(raw, parser.hasBareCR)
                 }
             }

@@ -31,7 +31,8 @@ import Testing
             usage: #"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}"#,
             expected: Usage(uncachedInput: 6, cacheRead: 4, output: 5), charge: 16_400),
         Case(
-            usage: #"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":2}}"#,
+            usage:
+                #"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":2}}"#,
             expected: Usage(uncachedInput: 1, cacheRead: 4, cacheWrite5m: 3, output: 5, audioInput: 2), charge: 25_150),
         Case(
             usage: #"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":1}}"#,
@@ -52,13 +53,15 @@ import Testing
             usage: #"{"completion_tokens":5,"total_tokens":15}"#, expected: Usage(uncachedInput: 10, output: 5), charge: 20_000),
         Case(usage: #"{"prompt_tokens":1e1,"completion_tokens":5.0}"#, expected: Usage(uncachedInput: 10, output: 5), charge: 20_000),
         Case(
-            usage: #"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}"#,
+            usage:
+                #"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}"#,
             expected: Usage(uncachedInput: 10, output: 5), charge: 20_000),
         Case(
             usage: #"{"prompt_tokens":10,"completion_tokens":5,"server_tool_use":{"web_search_requests":2}}"#,
             expected: Usage(uncachedInput: 10, output: 5, searches: 2), charge: 20_020_000),
         Case(
-            usage: #"{"prompt_tokens":10,"completion_tokens":5,"server_tool_use_details":{"web_search_requests":2},"server_tool_use":{"web_search_requests":2}}"#,
+            usage:
+                #"{"prompt_tokens":10,"completion_tokens":5,"server_tool_use_details":{"web_search_requests":2},"server_tool_use":{"web_search_requests":2}}"#,
             expected: Usage(uncachedInput: 10, output: 5, searches: 2), charge: 20_020_000),
         // DeepSeek's own name for cached tokens.
         Case(
@@ -108,7 +111,8 @@ import Testing
     }
 
     @Test func `the client sees our charge, not the vendor's`() throws {
-        func shown(_ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice? = nil, ratio: PriceRatio = .one) throws -> String {
+        func shown(_ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice? = nil, ratio: PriceRatio = .one) throws -> String
+        {
             String(buffer: try decode(usage, family: family, price: price, ratio: ratio).body)
         }
         #expect(

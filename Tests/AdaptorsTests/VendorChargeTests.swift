@@ -32,10 +32,12 @@ import Testing
 
     /// Chunks name the tier; the last one has the usage.
     @Test(arguments: ["default", "flex", "priority"]) func `a stream names its tier`(_ tier: String) throws {
-        let call = try call(VendorCharge(name: "", nanos: 0, answer: "", price: VendorCharge.serviceTiers[0].price, asked: "auto"), stream: true)
+        let call = try call(
+            VendorCharge(name: "", nanos: 0, answer: "", price: VendorCharge.serviceTiers[0].price, asked: "auto"), stream: true)
         let usage = #""usage":{"prompt_tokens":100,"completion_tokens":10}"#
         for service in [#""service_tier":"\#(tier)","#, ""] {
-            let text = "data: {\"service_tier\":\"\(tier)\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n"
+            let text =
+                "data: {\"service_tier\":\"\(tier)\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n"
                 + "data: {\(service)\"choices\":[],\(usage)}\n\ndata: [DONE]\n\n"
             let outcome = StreamOutcome([Array(text.utf8)], call: call)
             // 100 × 1,250 + 10 × 10,000; half of it; twice
@@ -61,9 +63,10 @@ import Testing
     }
 
     /// The hold covers the dearest tier that the request allows: 100 × 1,250 + 10 × 10,000, twice as much with priority.
-    @Test(arguments: [
-        (nil, 225_000), ("default", 225_000), ("flex", 225_000), ("priority", 450_000), ("auto", 450_000), ("nonsense", 225_000),
-    ] as [(String?, Int64)])
+    @Test(
+        arguments: [
+            (nil, 225_000), ("default", 225_000), ("flex", 225_000), ("priority", 450_000), ("auto", 450_000), ("nonsense", 225_000),
+        ] as [(String?, Int64)])
     func `the hold is for the dearest tier that may serve`(_ asked: String?, _ nanos: Int64) throws {
         let quote = PriceQuote(price: VendorCharge.serviceTiers[0].price, ratio: .one, version: 1, askedTier: asked)
         let bound = UsageBound(promptTokens: 100, outputTokens: 10)

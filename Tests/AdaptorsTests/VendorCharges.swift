@@ -67,11 +67,13 @@ private let nova = ModelPrice(
 
 private func chat(_ usage: String, tier: String? = nil) -> String {
     let service = tier.map { #""service_tier":"\#($0)","# } ?? ""
-    return #"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}],\#(service)"usage":{\#(usage)}}"#
+    return
+        #"{"id":"c","model":"m","choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}],\#(service)"usage":{\#(usage)}}"#
 }
 private func response(_ usage: String, tier: String) -> String {
     let output = #"[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"x"}]}]"#
-    return #"{"id":"r","object":"response","status":"completed","model":"m","output":\#(output),"service_tier":"\#(tier)","usage":{\#(usage)}}"#
+    return
+        #"{"id":"r","object":"response","status":"completed","model":"m","output":\#(output),"service_tier":"\#(tier)","usage":{\#(usage)}}"#
 }
 private func message(_ usage: String) -> String {
     #"{"type":"message","role":"assistant","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{\#(usage)}}"#
@@ -130,7 +132,8 @@ extension VendorCharge {
         // Groq's flex costs what on_demand does, so the row has no tiers: 1,000 × 590 + 100 × 790
         VendorCharge(
             name: "llama-3.3-70b on Groq, flex", nanos: 669_000,
-            answer: chat(#""queue_time":0.1,"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"total_time":0.4"#, tier: "flex"),
+            answer: chat(
+                #""queue_time":0.1,"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100,"total_time":0.4"#, tier: "flex"),
             price: ModelPrice(rates: rates("0.59", "0.79")), asked: "auto"),
         // 100 × 1,500 + 10 × 7,500
         VendorCharge(
@@ -153,11 +156,13 @@ extension VendorCharge {
         // 100 × 2,000 + 10 × 12,000
         VendorCharge(
             name: "Gemini on Vertex, on demand", nanos: 320_000,
-            answer: candidate(#""promptTokenCount":100,"candidatesTokenCount":10,"trafficType":"ON_DEMAND""#), price: gemini3, family: .gemini),
+            answer: candidate(#""promptTokenCount":100,"candidatesTokenCount":10,"trafficType":"ON_DEMAND""#), price: gemini3,
+            family: .gemini),
         // 100 × 1,400 + 10 × 5,600
         VendorCharge(
             name: "Nova, priority", nanos: 196_000,
-            answer: converse(#""inputTokens":100,"outputTokens":10,"totalTokens":110"#, #","serviceTier":{"type":"priority"}"#), price: nova,
+            answer: converse(#""inputTokens":100,"outputTokens":10,"totalTokens":110"#, #","serviceTier":{"type":"priority"}"#),
+            price: nova,
             family: .bedrock),
     ]
 
@@ -166,13 +171,15 @@ extension VendorCharge {
         VendorCharge(
             name: "Sonnet, everything that a cache can do", nanos: 98_850,
             answer: message(
-                #""input_tokens":1,"cache_creation_input_tokens":14,"cache_read_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":9,"ephemeral_1h_input_tokens":5},"output_tokens":2"#),
+                #""input_tokens":1,"cache_creation_input_tokens":14,"cache_read_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":9,"ephemeral_1h_input_tokens":5},"output_tokens":2"#
+            ),
             price: sonnet, family: .anthropic),
         // 200,001 tokens are above: 1 × 6,000 + 100,000 × 7,500 + 100,000 × 12,000 + 4 × 22,500
         VendorCharge(
             name: "Sonnet, writes count for the tier", nanos: 1_950_096_000,
             answer: message(
-                #""input_tokens":1,"cache_creation_input_tokens":200000,"cache_creation":{"ephemeral_5m_input_tokens":100000,"ephemeral_1h_input_tokens":100000},"output_tokens":4"#),
+                #""input_tokens":1,"cache_creation_input_tokens":200000,"cache_creation":{"ephemeral_5m_input_tokens":100000,"ephemeral_1h_input_tokens":100000},"output_tokens":4"#
+            ),
             price: sonnet, family: .anthropic),
         // 100 × 3,000 + 20 × 15,000 + 2 × 10,000,000
         VendorCharge(
@@ -183,7 +190,8 @@ extension VendorCharge {
         VendorCharge(
             name: "DeepSeek, hits and misses", nanos: 160_720,
             answer: chat(#""prompt_tokens":1000,"completion_tokens":100,"prompt_cache_hit_tokens":640,"prompt_cache_miss_tokens":360"#),
-            price: ModelPrice(rates: rates("0.28", "0.42", read: "0.028")), rules: UsageRules(cachedTokens: "usage.prompt_cache_hit_tokens")),
+            price: ModelPrice(rates: rates("0.28", "0.42", read: "0.028")), rules: UsageRules(cachedTokens: "usage.prompt_cache_hit_tokens")
+        ),
         // 744 × 600 + 256 × 150 + 10 × 2,500 = 446,400 + 38,400 + 25,000
         VendorCharge(
             name: "Moonshot, cached tokens at the top", nanos: 509_800,
@@ -201,19 +209,22 @@ extension VendorCharge {
         VendorCharge(
             name: "Nova, cached tokens beside the input", nanos: 152_000,
             answer: converse(
-                #""inputTokens":100,"outputTokens":10,"totalTokens":190,"cacheReadInputTokens":50,"cacheWriteInputTokens":30"#), price: nova,
+                #""inputTokens":100,"outputTokens":10,"totalTokens":190,"cacheReadInputTokens":50,"cacheWriteInputTokens":30"#),
+            price: nova,
             family: .bedrock),
         // Claude on Bedrock: 10 × 3,000 + 20 × 3,750 + 10 × 6,000 + 1 × 15,000 = 30,000 + 75,000 + 60,000 + 15,000
         VendorCharge(
             name: "Claude on Bedrock, writes for an hour", nanos: 180_000,
             answer: converse(
-                #""inputTokens":10,"outputTokens":1,"cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"5m","inputTokens":20},{"ttl":"1h","inputTokens":10}]"#),
+                #""inputTokens":10,"outputTokens":1,"cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"5m","inputTokens":20},{"ttl":"1h","inputTokens":10}]"#
+            ),
             price: sonnet, family: .bedrock),
         // Gemini: 400 × 2,000 + 600 × 200 + (50 + 150) × 12,000 = 800,000 + 120,000 + 2,400,000
         VendorCharge(
             name: "Gemini, cached and thinking", nanos: 3_320_000,
             answer: candidate(
-                #""promptTokenCount":1000,"cachedContentTokenCount":600,"candidatesTokenCount":50,"thoughtsTokenCount":150,"totalTokenCount":1200"#),
+                #""promptTokenCount":1000,"cachedContentTokenCount":600,"candidatesTokenCount":50,"thoughtsTokenCount":150,"totalTokenCount":1200"#
+            ),
             price: gemini3, family: .gemini),
         // 200,001 × 4,000 + 10 × 18,000
         VendorCharge(
@@ -234,7 +245,8 @@ extension VendorCharge {
         // xAI tells reasoning beside the completion: 20 × 3,000 + (9 + 231) × 15,000
         VendorCharge(
             name: "Grok, reasoning beside the completion", nanos: 3_660_000,
-            answer: chat(#""prompt_tokens":20,"completion_tokens":9,"total_tokens":260,"completion_tokens_details":{"reasoning_tokens":231}"#),
+            answer: chat(
+                #""prompt_tokens":20,"completion_tokens":9,"total_tokens":260,"completion_tokens_details":{"reasoning_tokens":231}"#),
             price: ModelPrice(rates: rates("3", "15")), rules: UsageRules(reasoningInsideCompletion: false)),
         // Perplexity: 26 × 1,000 + 832 × 1,000 + 5,000,000 for the request
         VendorCharge(
@@ -245,19 +257,22 @@ extension VendorCharge {
         VendorCharge(
             name: "gpt-4o-audio, sound in and out", nanos: 44_225_000,
             answer: chat(
-                #""prompt_tokens":510,"completion_tokens":320,"prompt_tokens_details":{"text_tokens":10,"audio_tokens":500},"completion_tokens_details":{"text_tokens":20,"audio_tokens":300}"#),
+                #""prompt_tokens":510,"completion_tokens":320,"prompt_tokens_details":{"text_tokens":10,"audio_tokens":500},"completion_tokens_details":{"text_tokens":20,"audio_tokens":300}"#
+            ),
             price: ModelPrice(rates: rates("2.5", "10", audioIn: "40", audioOut: "80"))),
         // 40 × 300 + 60 × 1,000 + 10 × 2,500
         VendorCharge(
             name: "Gemini Flash, sound in", nanos: 97_000,
             answer: candidate(
-                #""promptTokenCount":100,"promptTokensDetails":[{"modality":"TEXT","tokenCount":40},{"modality":"AUDIO","tokenCount":60}],"candidatesTokenCount":10"#),
+                #""promptTokenCount":100,"promptTokensDetails":[{"modality":"TEXT","tokenCount":40},{"modality":"AUDIO","tokenCount":60}],"candidatesTokenCount":10"#
+            ),
             price: flash, family: .gemini),
         // Pictures are inside the prompt's tokens: 1,358 × 300 + 10 × 2,500
         VendorCharge(
             name: "Gemini Flash, a picture in", nanos: 432_400,
             answer: candidate(
-                #""promptTokenCount":1358,"promptTokensDetails":[{"modality":"TEXT","tokenCount":68},{"modality":"IMAGE","tokenCount":1290}],"candidatesTokenCount":10"#),
+                #""promptTokenCount":1358,"promptTokensDetails":[{"modality":"TEXT","tokenCount":68},{"modality":"IMAGE","tokenCount":1290}],"candidatesTokenCount":10"#
+            ),
             price: flash, family: .gemini),
         // Command A: 2,500 × 100 + 10,000 × 10
         VendorCharge(
@@ -281,10 +296,12 @@ extension VendorCharge {
         // 0.95 + 19 USD per million on 5 % of a fee: (0.0002 + 0.004) × 1
         VendorCharge(
             name: "OpenRouter with the account's own vendor key", nanos: 4_200_000,
-            answer: chat(#""prompt_tokens":10,"completion_tokens":5,"cost":0.0002,"is_byok":true,"cost_details":{"upstream_inference_cost":0.004}"#),
+            answer: chat(
+                #""prompt_tokens":10,"completion_tokens":5,"cost":0.0002,"is_byok":true,"cost_details":{"upstream_inference_cost":0.004}"#),
             price: .upstreamCost, family: .openrouter),
         VendorCharge(
-            name: "a router that tells no cost", nanos: nil, answer: chat(#""prompt_tokens":10,"completion_tokens":5"#), price: .upstreamCost,
+            name: "a router that tells no cost", nanos: nil, answer: chat(#""prompt_tokens":10,"completion_tokens":5"#),
+            price: .upstreamCost,
             family: .openrouter),
         // Qwen's sizes: 32,001 × 1,200 + 10 × 6,000 above 32,000; the last tier that applies wins
         VendorCharge(
@@ -329,7 +346,8 @@ extension VendorCharge {
             request: #"{"model":"m","query":"q","documents":["d"]}"#),
         // 79 × 50
         VendorCharge(
-            name: "a rerank by tokens", nanos: 3_950, answer: #"{"results":[{"index":0,"relevance_score":0.9}],"usage":{"total_tokens":79}}"#,
+            name: "a rerank by tokens", nanos: 3_950,
+            answer: #"{"results":[{"index":0,"relevance_score":0.9}],"usage":{"total_tokens":79}}"#,
             price: ModelPrice(rates: rates("0.05", "0")), endpoint: .rerank, request: #"{"model":"m","query":"q","documents":["d"]}"#),
         VendorCharge(
             name: "moderation is free", nanos: 0, answer: #"{"id":"m","model":"m","results":[{"flagged":false}]}"#, price: .free,

@@ -13,7 +13,8 @@ import Testing
         return names.filter { !$0.contains(".") }.sorted()
     }()
 
-    /// Each fixture is a folder with gateway.yaml, channels.yaml and providers/; beside it the exact diagnostics. `UPDATE_GOLDEN=1` rewrites them.
+    /// Each fixture is a folder with gateway.yaml, channels.yaml and providers/; beside it the exact diagnostics. `UPDATE_GOLDEN=1`
+    /// rewrites them.
     @Test(arguments: fixtures) func `bad files give exactly these diagnostics`(name: String) throws {
         let folder = Self.here.appendingPathComponent("Fixtures/\(name)")
         var lines: [String]

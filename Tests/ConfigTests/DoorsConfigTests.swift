@@ -30,7 +30,8 @@ import Testing
         #expect(plain.trustedProxies.isEmpty && plain.publicURL == nil)
         #expect(plain.sessions.idle == .seconds(43_200) && plain.sessions.lifetime == .seconds(604_800))
         let given = try load(
-            "server: { trusted_proxies: [127.0.0.1, \"::1\", 172.16.0.0/12], public_url: \"https://g\", sessions: { idle: 1h, lifetime: 24h } }")
+            "server: { trusted_proxies: [127.0.0.1, \"::1\", 172.16.0.0/12], public_url: \"https://g\", sessions: { idle: 1h, lifetime: 24h } }"
+        )
         #expect(given.trustedProxies.map(\.description) == ["127.0.0.1", "::1", "172.16.0.0/12"])
         #expect(given.publicURL?.isHTTPS == true && given.sessions.idle == .seconds(3_600) && given.sessions.lifetime == .seconds(86_400))
     }

@@ -16,8 +16,7 @@ import Testing
         try await world.client.call(.get, path, key: token).status
     }
 
-    private func login(_ world: World, _ name: String, _ password: String) async throws -> (status: Int, token: String)
-    {
+    private func login(_ world: World, _ name: String, _ password: String) async throws -> (status: Int, token: String) {
         let body = JSONValue.object([.init("username", .string(name)), .init("password", .string(password))]).text
         let answer = try await world.client.call(.post, "/api/user/login", body: body)
         return (answer.status, try answer.json["data"]?["access_token"]?.stringValue ?? "")

@@ -41,7 +41,8 @@ import Testing
             // A stream is under way while its channel is drained: it ends as if nothing had happened.
             async let streaming = client.call(
                 .post, "/v1/chat/completions", key: GatewayProcess.rootKey,
-                body: #"{"model":"sim/cheap","stream":true,"sim_control":"chunks=40,pace=20ms","messages":[{"role":"user","content":"x"}]}"#)
+                body: #"{"model":"sim/cheap","stream":true,"sim_control":"chunks=40,pace=20ms","messages":[{"role":"user","content":"x"}]}"#
+            )
             try await eventually("the stream runs") {
                 try await admin.get("/api/channel")["data"]?.arrayValue?.first?["in_flight"]?.integerValue == 1
             }
@@ -121,7 +122,8 @@ import Testing
             #expect(health?["state"]?.stringValue == "open" && health?["last_failure"]?.stringValue == "overloaded")
             #expect((health?["open_for_ms"]?.integerValue ?? 0) > 50_000)
             let metrics = try await world.client.call(.get, "/metrics").text
-            #expect(metrics.contains("apirouter_channel_cooling{channel=\"1\"} 1") && metrics.contains("apirouter_channel_up{channel=\"2\"} 1"))
+            #expect(
+                metrics.contains("apirouter_channel_cooling{channel=\"1\"} 1") && metrics.contains("apirouter_channel_up{channel=\"2\"} 1"))
             try await world.gateway.stop()
             try await world.gateway.start()
             let client = try Client(base: world.gateway.base)
@@ -149,7 +151,7 @@ import Testing
 
     @Test func `a full channel is skipped, not hit, and when all are full the client is told`() async throws {
         try await twoChannels(first: ["limits: { rpm: 2 }"], second: ["limits: { concurrency: 1 }"]) { world in
-            for _ in 0..<4 { 
+            for _ in 0..<4 {
                 let found3 = try await world.chat().status
                 #expect(found3 == 200)
             }
@@ -171,7 +173,7 @@ import Testing
         try await World.with(channels: channels) { world in
             try await world.admin.addBalance(1, usd: "10")
             world.simulator.script.add(key: "sk-bad1", steps: ["status=401"], repeatsLast: true)
-            for _ in 0..<12 { 
+            for _ in 0..<12 {
                 let found6 = try await world.chat().status
                 #expect(found6 == 200)
             }
@@ -310,7 +312,8 @@ import Testing
             let found15 = try await world.chat(stream: true).status
             #expect(found15 == 200)
             let attempts = try await world.logRows(1)[0]["attempt_list"]?.arrayValue ?? []
-            #expect(attempts.first?["failure"]?.stringValue == "server" && attempts.first?["billed_tokens"]?.integerValue == 9, "\(attempts)")
+            #expect(
+                attempts.first?["failure"]?.stringValue == "server" && attempts.first?["billed_tokens"]?.integerValue == 9, "\(attempts)")
             #expect(attempts.last?["failure"]?.isNull == true)
         }
     }

@@ -125,10 +125,12 @@ final class MixedLoad: Sendable {
     }
 
     private static let kinds: [(model: String, controls: String, isStream: Bool, leaves: Bool)] = [
-        ("sim/cheap", "ok", false, false), ("sim/dear", "chunks=12,pace=2ms", true, false), ("sim/cheap", "chunks=40,pace=5ms", true, false),
+        ("sim/cheap", "ok", false, false), ("sim/dear", "chunks=12,pace=2ms", true, false),
+        ("sim/cheap", "chunks=40,pace=5ms", true, false),
         ("sim/fine", "ok", true, false), ("sim/fine", "prompt_tokens=345,completion_tokens=67", false, false),
         ("sim/cheap", "chunks=60,pace=2ms", true, true), ("sim/dear", "reasoning=15,chunks=12,pace=2ms", true, false),
-        ("sim/dear", "reasoning=40,chunks=20,pace=2ms", true, true), ("sim/dear", "first_byte=30ms,prompt_tokens=1000,cached_tokens=900", false, false),
+        ("sim/dear", "reasoning=40,chunks=20,pace=2ms", true, true),
+        ("sim/dear", "first_byte=30ms,prompt_tokens=1000,cached_tokens=900", false, false),
     ]
 
     /// Keeps clients busy while `body` runs. Requests that a kill cuts fail, and that is all right.

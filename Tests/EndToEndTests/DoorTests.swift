@@ -52,8 +52,7 @@ import Testing
     ]
 
     /// The most that the program grew by while the requests ran.
-    private func growth(_ ceiling: Ceiling, key: String, _ world: World) async throws -> (bytes: Int, answers: [String])
-    {
+    private func growth(_ ceiling: Ceiling, key: String, _ world: World) async throws -> (bytes: Int, answers: [String]) {
         let head =
             "POST \(ceiling.path) HTTP/1.1\r\nHost: g\r\n\(ceiling.key == nil ? "" : "Authorization: Bearer \(key)\r\n")"
             + "Content-Type: application/json\r\nContent-Length: \(ceiling.bytes)\r\n\r\n"

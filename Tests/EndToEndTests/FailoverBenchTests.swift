@@ -4,8 +4,8 @@ import RouterCore
 import Simulator
 import Testing
 
-/// The sixteen scenarios of failoverbench (methodology v0.1), against the real binary: a primary channel with a fault, and a backup. Scored from
-/// both sides: what the client saw, and how often each vendor was asked.
+/// The sixteen scenarios of failoverbench (methodology v0.1), against the real binary: a primary channel with a fault, and a backup. Scored
+/// from both sides: what the client saw, and how often each vendor was asked.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct FailoverBenchTests {
     private static let sections = """
         routing:
@@ -93,7 +93,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["reset_before_head", "close_before_head"]) func `S05 the connection breaks before the head`(fault: String) async throws {
+    @Test(arguments: ["reset_before_head", "close_before_head"]) func `S05 the connection breaks before the head`(
+        fault: String
+    ) async throws {
         try await bench([fault, "ok"], forever: false) { world in expectServed(try await world.chat(stream: true)) }
         try await bench([fault, "ok"], forever: false, backup: false) { world in expectServed(try await world.chat()) }
     }

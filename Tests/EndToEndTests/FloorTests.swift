@@ -48,7 +48,9 @@ import Testing
             let user = try await world.admin.makeUser("debtor", usd: nil)
             var last = try await ask(world, user.key, "sim/dear", "prompt_tokens=20,completion_tokens=100")
             #expect(last.status == 200, "\(last.text)")
-            for _ in 0..<100 where last.status == 200 { last = try await ask(world, user.key, "sim/dear", "prompt_tokens=20,completion_tokens=100") }
+            for _ in 0..<100 where last.status == 200 {
+                last = try await ask(world, user.key, "sim/dear", "prompt_tokens=20,completion_tokens=100")
+            }
             #expect(last.status == 402, "\(last.text)")
             let left = try await balance(world, user.token)
             let floor = try NanoUSD(usd: "-0.01")

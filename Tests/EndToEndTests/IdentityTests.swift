@@ -192,7 +192,8 @@ import Testing
         "audit 4: a gateway that is stopped for longer than its leases last spends nothing of what others got",
         .timeLimit(.minutes(10)))
     func stopped() async throws {
-        try await with("metering: { admission: strict, strict_fields: [sim_control], lease_lifetime: 10s, balance_wait: 60s }") { world, url in
+        try await with("metering: { admission: strict, strict_fields: [sim_control], lease_lifetime: 10s, balance_wait: 60s }") {
+            world, url in
             let other = try await world.another()
             do {
                 let user = try await world.admin.makeUser("sleeper", usd: "1")

@@ -31,7 +31,9 @@ import Testing
         try await World.with { world in
             let user = try await world.admin.makeUser("bounded", usd: "10")
             func key(_ limits: String) async throws -> (id: Int64, key: String) {
-                let created = try await world.client.call(.post, "/api/token", key: user.token, body: "{\"name\":\"k\",\"limits\":\(limits)}").json
+                let created = try await world.client.call(
+                    .post, "/api/token", key: user.token, body: "{\"name\":\"k\",\"limits\":\(limits)}"
+                ).json
                 guard let id = created["data"]?["id"]?.integerValue, let key = created["data"]?["key"]?.stringValue else {
                     throw StringError(created.text)
                 }
@@ -98,7 +100,9 @@ import Testing
             _ = try await world.admin.put("/api/user/\(user.id)", ["limits": ["budget": ["total": .number("0.02")]]])
             let answers = try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<60 {
-                    group.addTask { try await ask(world, user.key, controls: "first_byte=20ms,prompt_tokens=20,completion_tokens=100").status }
+                    group.addTask {
+                        try await ask(world, user.key, controls: "first_byte=20ms,prompt_tokens=20,completion_tokens=100").status
+                    }
                 }
                 return try await group.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 }
             }
@@ -133,7 +137,8 @@ import Testing
             let balance = try await world.client.call(.get, "/api/balance", key: user.token).json["data"]?["balance"]?.numberText
             #expect(balance == "1")
             let plain = try await world.client.call(
-                .post, "/api/balance/admin/refund", key: user.token, body: JSONValue.object([.init("reference_id", .string(reference))]).text)
+                .post, "/api/balance/admin/refund", key: user.token,
+                body: JSONValue.object([.init("reference_id", .string(reference))]).text)
             #expect(plain.status == 403)
         }
     }
@@ -365,9 +370,12 @@ import Testing
 
             try await world.gateway.start(environment: environment)
             let client = try Client(base: world.gateway.base)
-            let live = World(simulator: world.simulator, gateway: world.gateway, client: client, admin: Admin(client: client), environment: environment)
+            let live = World(
+                simulator: world.simulator, gateway: world.gateway, client: client, admin: Admin(client: client), environment: environment)
             let user = try await live.admin.makeUser("exported", usd: "1")
-            for _ in 0..<3 { #expect(try await ask(live, user.key, controls: "prompt_tokens=10,completion_tokens=10,cost=0.00001").status == 200) }
+            for _ in 0..<3 {
+                #expect(try await ask(live, user.key, controls: "prompt_tokens=10,completion_tokens=10,cost=0.00001").status == 200)
+            }
             try await eventually("posted") { try await live.admin.transactions(token: user.token).count == 3 }
 
             let csv = try await live.command(["ledger", "export"])
@@ -377,7 +385,9 @@ import Testing
             let empty = try await live.command(["ledger", "export", "--to", "2020-01-01", "--format", "jsonl"])
             #expect(empty.status == 0 && empty.output == "0 rows\n", "\(empty.output)")
             let json = try await live.command(["ledger", "export", "--from", "2020-01-01", "--format", "jsonl"])
-            #expect(try JSONValue(parsing: ByteBuffer(string: String(json.output.split(separator: "\n")[1])))["amount"]?.numberText == "-0.00018")
+            #expect(
+                try JSONValue(parsing: ByteBuffer(string: String(json.output.split(separator: "\n")[1])))["amount"]?.numberText
+                    == "-0.00018")
             let wrong = try await live.command(["ledger", "export", "--from", "yesterday"])
             #expect(wrong.status != 0 && wrong.output.contains("2026-11-25"), "\(wrong.output)")
 

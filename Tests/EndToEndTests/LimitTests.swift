@@ -53,7 +53,8 @@ import Testing
             let user = try await world.admin.makeUser("limited", usd: "5")
             let key = try await makeKey(world, user.token, #"{"rpm":30,"tpm":1000000}"#)
             let first = try await ask(world, key.key)
-            #expect(first.status == 200 && header(first, "x-ratelimit-limit-requests") == "30" && remaining(first) == 29, "\(first.headers)")
+            #expect(
+                first.status == 200 && header(first, "x-ratelimit-limit-requests") == "30" && remaining(first) == 29, "\(first.headers)")
             #expect(header(first, "x-ratelimit-reset-requests") == "2s")
             #expect(header(first, "x-ratelimit-limit-tokens") == "1000000" && (remaining(first, "tokens") ?? 0) > 999_900)
             let reset = header(first, "x-ratelimit-reset-tokens") ?? ""
@@ -64,7 +65,9 @@ import Testing
 
             let (_, refused) = try await exhaust(world, key.key)
             let error = try refused.json["error"]
-            #expect(error?["type"]?.stringValue == "rate_limit_error" && error?["code"]?.stringValue == "rate_limit_exceeded", "\(refused.text)")
+            #expect(
+                error?["type"]?.stringValue == "rate_limit_error" && error?["code"]?.stringValue == "rate_limit_exceeded", "\(refused.text)"
+            )
             #expect(refused.text.contains("limit of this key, 30 requests per minute (rpm)"))
             #expect(["1", "2"].contains(refused.headers[.retryAfter] ?? ""), "\(refused.headers)")
             #expect(remaining(refused) == 0 && header(refused, "x-ratelimit-limit-requests") == "30")
@@ -96,9 +99,9 @@ import Testing
             let tight = try await makeKey(world, other.token, #"{"rpm":2}"#)
             #expect(header(try await ask(world, tight.key), "x-ratelimit-limit-requests") == "2")
             // Nobody changes their own limits.
-            let self_ = try await world.client.call(
+            let own = try await world.client.call(
                 .put, "/api/user/\(other.id)", key: other.token, body: #"{"limits":{"rpm":100000}}"#)
-            #expect(self_.status == 403)
+            #expect(own.status == 403)
             // A reload takes the group's limit away.
             try world.write("config/gateway.yaml", World.gatewayYAML(""))
             _ = try await world.admin.post("/api/config/reload", .object([]))
@@ -179,8 +182,12 @@ import Testing
             let key = try await makeKey(world, user.token, #"{"budget":{"day":3}}"#)
             let path = "/api/token/\(key.id)"
             let set = try await world.admin.put(path, ["limits": ["rpm": .integer(40), "budget": ["total": .integer(4)]]])
-            #expect(set["data"]?["limits"]?["rpm"]?.integerValue == 40 && set["data"]?["admin_limits"]?["rpm"]?.integerValue == 40, "\(set.text)")
-            #expect(set["data"]?["limits"]?["budget"]?["day"]?.numberText == "3" && set["data"]?["limits"]?["budget"]?["total"]?.numberText == "4")
+            #expect(
+                set["data"]?["limits"]?["rpm"]?.integerValue == 40 && set["data"]?["admin_limits"]?["rpm"]?.integerValue == 40,
+                "\(set.text)")
+            #expect(
+                set["data"]?["limits"]?["budget"]?["day"]?.numberText == "3"
+                    && set["data"]?["limits"]?["budget"]?["total"]?.numberText == "4")
             func own(_ limits: String) async throws -> Client.Answer {
                 try await world.client.call(.put, path, key: user.token, body: "{\"limits\":\(limits)}")
             }
@@ -205,7 +212,8 @@ import Testing
     private static let senseless = [
         (#"{"rpm":0}"#, "'limits.rpm' must be a whole number from 1 to 1000000000, or null for none"),
         (#"{"tpm":1.5}"#, "'limits.tpm' must be a whole number"), (#"{"concurrency":"4"}"#, "'limits.concurrency' must be a whole number"),
-        (#"{"rpm":-3}"#, "from 1 to"), (#"{"rpm":10000000000}"#, "from 1 to"), (#"{"rps":3}"#, "allowed: allowed_ips, budget, rpm, tpm, concurrency"),
+        (#"{"rpm":-3}"#, "from 1 to"), (#"{"rpm":10000000000}"#, "from 1 to"),
+        (#"{"rps":3}"#, "allowed: allowed_ips, budget, rpm, tpm, concurrency"),
         (#"{"rpm":3,"rpm":9}"#, "'limits.rpm' is given twice"),
     ]
 
@@ -224,7 +232,9 @@ import Testing
         }
     }
 
-    @Test("audit 10: stored limits that cannot be read deny", .timeLimit(.minutes(10)), arguments: ["no json", #"{"rmp":5}"#, #"{"rpm":"5"}"#, "[]"])
+    @Test(
+        "audit 10: stored limits that cannot be read deny", .timeLimit(.minutes(10)),
+        arguments: ["no json", #"{"rmp":5}"#, #"{"rpm":"5"}"#, "[]"])
     func unreadable(_ garbage: String) async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.makeDatabase()
@@ -288,7 +298,8 @@ import Testing
                 // The clients go to the other gateway, and its share follows them.
                 try await eventually("the share has moved", within: .seconds(60)) {
                     _ = try await ask(two, key.key)
-                    let moved = "SELECT coalesce(max(taken_rpm), 0) FROM limit_shares WHERE subject = '\(subject)' AND gateway NOT IN ('', '\(first)')"
+                    let moved =
+                        "SELECT coalesce(max(taken_rpm), 0) FROM limit_shares WHERE subject = '\(subject)' AND gateway NOT IN ('', '\(first)')"
                     return try self.number(url, moved) > 150
                 }
                 let sum = "SELECT sum(taken_rpm) FROM limit_shares WHERE subject = '\(subject)' AND gateway <> ''"

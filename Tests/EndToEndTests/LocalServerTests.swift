@@ -64,7 +64,8 @@ import Testing
                 let user = try await world.admin.makeUser("local", usd: "1")
                 let checks = GatewayProcess.repository.appendingPathComponent("Tests/EndToEndTests/Python/local_checks.py").path
                 let result = try await run(Self.python, [checks, world.gateway.base, user.key])
-                try #require(result.status == 0 && result.output.contains("checks passed"), "\(result.output)\n\(world.gateway.log.suffix(3_000))")
+                try #require(
+                    result.status == 0 && result.output.contains("checks passed"), "\(result.output)\n\(world.gateway.log.suffix(3_000))")
                 // All of it is in the books: what the server counted, and what was refused is free.
                 let rows = try await world.logRows(6)
                 #expect(rows.allSatisfy { $0["usage_source"]?.stringValue == "upstream" }, "\(rows.map(\.text))")

@@ -6,8 +6,8 @@ import Simulator
 import Testing
 import Transport
 
-/// Pictures, sound, moderation and ranking through the real binary: answered, charged by their own units, failed over, and not paid for when
-/// broken.
+/// Pictures, sound, moderation and ranking through the real binary: answered, charged by their own units, failed over, and not paid for
+/// when broken.
 @Suite(.serialized) struct MediaTests {
     private static let channels = [
         World.ChannelSpec(id: 1, provider: "simmedia", key: "first-key", priority: 10),
@@ -29,28 +29,38 @@ import Transport
 
     private static let calls: [Call] = [
         // 2 × 0.04
-        Call(path: "images/generations", model: "sim/image", more: [.init("prompt", "a cat"), .init("n", .integer(2))],
+        Call(
+            path: "images/generations", model: "sim/image", more: [.init("prompt", "a cat"), .init("n", .integer(2))],
             expected: "picture-1.png", cost: "0.08"),
         // 5 tokens of the prompt × 5 and 10 × 40 per million
-        Call(path: "images/generations", model: "sim/image-tokens", more: [.init("prompt", "a cat"), .init("sim_control", "tokens,image_bytes=400000")],
+        Call(
+            path: "images/generations", model: "sim/image-tokens",
+            more: [.init("prompt", "a cat"), .init("sim_control", "tokens,image_bytes=400000")],
             expected: "QUJDQUJD", cost: "0.000425"),
         // 10 characters × 15 per million
-        Call(path: "audio/speech", model: "sim/voice", more: [.init("input", .string(text)), .init("voice", "alloy")],
+        Call(
+            path: "audio/speech", model: "sim/voice", more: [.init("input", .string(text)), .init("voice", "alloy")],
             expected: "\u{1}\u{1}", cost: "0.00015"),
         // 8.47 s × 0.0001
         Call(path: "audio/transcriptions", model: "sim/listen", isForm: true, expected: "The quick brown fox.", cost: "0.000847"),
-        Call(path: "audio/transcriptions", model: "sim/listen", more: [.init("response_format", "verbose_json"), .init("sim_control", "seconds=61.5,no_usage")],
+        Call(
+            path: "audio/transcriptions", model: "sim/listen",
+            more: [.init("response_format", "verbose_json"), .init("sim_control", "seconds=61.5,no_usage")],
             isForm: true, expected: "61.5", cost: "0.00615"),
         // 16,000 bytes are a second by our own estimate
-        Call(path: "audio/transcriptions", model: "sim/listen", more: [.init("response_format", "text")],
+        Call(
+            path: "audio/transcriptions", model: "sim/listen", more: [.init("response_format", "text")],
             isForm: true, expected: "The quick brown fox.\n", cost: "0.0001"),
         // 3 prompt tokens, 2 of them sound: 1 × 2.5 + 2 × 6 + 10 × 10 per million
-        Call(path: "audio/transcriptions", model: "sim/listen-tokens", more: [.init("stream", "true"), .init("sim_control", "tokens,audio_tokens=2")],
+        Call(
+            path: "audio/transcriptions", model: "sim/listen-tokens",
+            more: [.init("stream", "true"), .init("sim_control", "tokens,audio_tokens=2")],
             isForm: true, expected: "\"cost\":0.0001145", cost: "0.0001145"),
         Call(path: "moderations", model: "sim/moderate", more: [.init("input", "hi")], expected: "\"flagged\":false", cost: "0"),
         Call(path: "moderations", model: "sim/moderate-paid", more: [.init("input", "hi")], expected: "\"flagged\":false", cost: "0.0005"),
         // 3 units × 0.002
-        Call(path: "rerank", model: "sim/rank",
+        Call(
+            path: "rerank", model: "sim/rank",
             more: [.init("query", "q"), .init("documents", ["a", "b"]), .init("sim_control", "search_units=3")],
             expected: "relevance_score", cost: "0.006"),
     ]
@@ -66,10 +76,12 @@ import Transport
     private func form(_ model: String?, _ fields: [JSONValue.Member], file: String? = String(repeating: "x", count: 16_000)) -> String {
         var text = ""
         for field in fields + (model.map { [.init("model", .string($0))] } ?? []) {
-            text += "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"\(field.name)\"\r\n\r\n\(field.value.stringValue ?? "")\r\n"
+            text +=
+                "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"\(field.name)\"\r\n\r\n\(field.value.stringValue ?? "")\r\n"
         }
         if let file {
-            text += "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n"
+            text +=
+                "--\(Self.boundary)\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n"
             text += file + "\r\n"
         }
         return text + "--\(Self.boundary)--\r\n"
@@ -80,7 +92,10 @@ import Transport
     ) async throws -> Client.Answer {
         var more = call.more
         if let controls { more = more.filter { $0.name != "sim_control" } + [.init("sim_control", .string(controls))] }
-        let body = call.isForm ? form(call.model, more, file: file ?? String(repeating: "x", count: 16_000)) : JSONValue.object([.init("model", .string(call.model))] + more).text
+        let body =
+            call.isForm
+            ? form(call.model, more, file: file ?? String(repeating: "x", count: 16_000))
+            : JSONValue.object([.init("model", .string(call.model))] + more).text
         let headers = call.isForm ? [("Content-Type", "multipart/form-data; boundary=\(Self.boundary)")] : []
         return try await world.client.call(
             .post, "\(prefix)/\(call.path)", key: GatewayProcess.rootKey, body: body, headers: headers)
@@ -99,7 +114,8 @@ import Transport
             for prefix in ["/v1", "/api/v1"] {
                 for call in Self.calls {
                     let answer = try await send(world, call, prefix: prefix)
-                    #expect(answer.status == 200 && !answer.wasCut, "\(call.path) \(call.model): \(answer.status) \(answer.text.prefix(300))")
+                    #expect(
+                        answer.status == 200 && !answer.wasCut, "\(call.path) \(call.model): \(answer.status) \(answer.text.prefix(300))")
                     #expect(answer.text.contains(call.expected), "\(call.path) \(call.model): \(answer.text.prefix(300))")
                     left = try left.subtracting(NanoUSD(usd: call.cost))
                     #expect(try await balance(world) == left, "\(call.path) \(call.model)")
@@ -116,7 +132,9 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `a channel that fails before its answer is passed over, and only the answer is charged`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a channel that fails before its answer is passed over, and only the answer is charged`()
+        async throws
+    {
         try await World.with(channels: Self.channels, sections: "routing: { cooldown: { base: 1ms, max: 2ms } }", media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
             var left = try NanoUSD(usd: "10")
@@ -131,7 +149,9 @@ import Transport
                     world.simulator.script.clear()
                     world.simulator.script.add(key: "first-key", steps: [fault], repeatsLast: true)
                     let answer = try await send(world, call)
-                    #expect(answer.status == 200 && !answer.wasCut && answer.text.contains(call.expected), "\(fault) \(call.model): \(answer.text.prefix(300))")
+                    #expect(
+                        answer.status == 200 && !answer.wasCut && answer.text.contains(call.expected),
+                        "\(fault) \(call.model): \(answer.text.prefix(300))")
                     left = try left.subtracting(NanoUSD(usd: call.cost))
                     #expect(try await balance(world) == left, "\(fault) \(call.path) \(call.model)")
                     count += 1
@@ -169,7 +189,9 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `sound goes through as it comes, and is charged as whole when only the client leaves`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `sound goes through as it comes, and is charged as whole when only the client leaves`()
+        async throws
+    {
         let sections = "routing: { timeouts: { connect: 2s, first_byte: 10s, idle: 300ms, total: 60s } }"
         try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
             try await world.admin.addBalance(1, usd: "10")
@@ -319,7 +341,8 @@ import Transport
             }
             // The default of server.max_body_bytes is 32 MB.
             let large = try await world.client.call(
-                .post, "/v1/audio/transcriptions", key: GatewayProcess.rootKey, body: form("sim/listen", [], file: String(repeating: "x", count: 33_600_000)),
+                .post, "/v1/audio/transcriptions", key: GatewayProcess.rootKey,
+                body: form("sim/listen", [], file: String(repeating: "x", count: 33_600_000)),
                 headers: [("Content-Type", type)])
             #expect(large.status == 413, "\(large.text)")
             let noInput = try await world.client.call(
@@ -330,7 +353,8 @@ import Transport
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `a vendor that ignores the wish for a stream still answers, and units beyond the balance are refused`() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `a vendor that ignores the wish for a stream still answers, and units beyond the balance are refused`() async throws {
         try await World.with(channels: [Self.channels[0]], media: true) { world in
             try await world.admin.addBalance(1, usd: "0.05")
             var listen = Self.calls[3]

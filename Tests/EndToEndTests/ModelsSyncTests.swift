@@ -47,7 +47,8 @@ import Testing
             for line in [
                 "+ sim/new: input 0.000000001, output 2", "+ sim/router: the vendor's reported cost",
                 "~ sim/dear: input 3 → 4; cache_read 0.3 → none; max_output_tokens 8192 → 4096",
-                "= sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10", "- sim/embed: no longer listed", "? sim/bare: the list has no price",
+                "= sim/free: an admin has set it; the list says input 1 → 10; output 0 → 10", "- sim/embed: no longer listed",
+                "? sim/bare: the list has no price",
                 "- sim/fine: no longer listed", "! sim/new: rounded to 10^-15 USD: prompt=0.0000000000000014",
                 "simrouter: 2 new, 1 changed, 2 gone, 1 as they are, 1 kept as an admin has set them, 1 without a price (nothing written)",
             ] { #expect(dry.output.contains(line + "\n"), "\(line)\n---\n\(dry.output)") }

@@ -54,7 +54,9 @@ import Testing
         await world.client.shutdown()
     }
 
-    @Test(.timeLimit(.minutes(10))) func `a vendor added while running serves without a restart, and a broken change is refused whole`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a vendor added while running serves without a restart, and a broken change is refused whole`()
+        async throws
+    {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "1")
             func ask(_ model: String) async throws -> Client.Answer {
@@ -98,7 +100,8 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `after kill -9 in mid-stream the hold is settled and the books balance`() async throws {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "10")
-            let body = #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=40,stall_after=30"}"#
+            let body =
+                #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=40,stall_after=30"}"#
             let streams = (0..<20).map { _ in
                 Task { try await world.client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body) }
             }
@@ -126,7 +129,8 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `an orderly stop lets running answers end`() async throws {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "10")
-            let body = #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=40,pace=20ms"}"#
+            let body =
+                #"{"model":"sim/dear","stream":true,"messages":[{"role":"user","content":"hi"}],"sim_control":"chunks=40,pace=20ms"}"#
             let stream = Task { try await world.client.call(.post, "/v1/chat/completions", key: GatewayProcess.rootKey, body: body) }
             try await eventually("the stream runs") { world.simulator.statistics.openConnections >= 1 }
             #expect(try await world.gateway.stop() == 0)
@@ -139,7 +143,8 @@ import Testing
 
     @Test(.timeLimit(.minutes(10))) func `a body that does not end does not hold up an orderly stop`() async throws {
         try await World.with { world in
-            let half = "POST /v1/chat/completions HTTP/1.1\\r\\nHost: g\\r\\nAuthorization: Bearer \(GatewayProcess.rootKey)\\r\\nContent-Length: 100\\r\\n\\r\\n{"
+            let half =
+                "POST /v1/chat/completions HTTP/1.1\\r\\nHost: g\\r\\nAuthorization: Bearer \(GatewayProcess.rootKey)\\r\\nContent-Length: 100\\r\\n\\r\\n{"
             let client = Process()
             client.executableURL = URL(fileURLWithPath: "/bin/bash")
             client.arguments = ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(world.gateway.port); printf '\(half)' >&3; cat <&3"]

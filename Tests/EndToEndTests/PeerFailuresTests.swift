@@ -6,16 +6,17 @@ import RouterCore
 import Simulator
 import Testing
 
-/// The numbered ways in which one-api and new-api lose their operators' or users' money (a survey of their code and trackers; the numbers are
-/// those of that list), each as something that must not happen here. 13 (image calls) is in MediaTests. Left out because the thing itself
-/// does not exist here: 5 (a Redis hash of balances), 30 (asynchronous tasks).
+/// The numbered ways in which one-api and new-api lose their operators' or users' money (a survey of their code and trackers; the numbers
+/// are those of that list), each as something that must not happen here. 13 (image calls) is in MediaTests. Left out because the thing
+/// itself does not exist here: 5 (a Redis hash of balances), 30 (asynchronous tasks).
 @Suite(.serialized) struct PeerFailuresTests {
     private func ask(
         _ world: World, _ key: String, _ controls: String, model: String = "sim/dear", stream: Bool = false, maxTokens: Int? = 100,
         leaveAfter: Int? = nil
     ) async throws -> Client.Answer {
         var members: [JSONValue.Member] = [
-            .init("model", .string(model)), .init("messages", [["role": "user", "content": "hello"]]), .init("sim_control", .string(controls)),
+            .init("model", .string(model)), .init("messages", [["role": "user", "content": "hello"]]),
+            .init("sim_control", .string(controls)),
         ]
         if let maxTokens { members.append(.init("max_tokens", .integer(maxTokens))) }
         if stream { members.append(.init("stream", true)) }
@@ -97,7 +98,9 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `7 a key deleted in the middle of a stream: the answer is charged, the key is dead at once`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `7 a key deleted in the middle of a stream: the answer is charged, the key is dead at once`()
+        async throws
+    {
         try await World.with { world in
             let user = try await world.admin.makeUser("deleter", usd: "1")
             let stream = Task { try await ask(world, user.key, "chunks=30,pace=20ms", stream: true) }
@@ -191,7 +194,8 @@ import Testing
         try await World.with(sections: "routing: { cooldown: { base: 1ms, max: 1ms }, retry_wait: 0s }") { world in
             let user = try await world.admin.makeUser("unlucky", usd: "1")
             let failures = [
-                "status=500", "status=400", "status=401", "status=404", "status=429", "reset_before_head", "close_before_head", "body_error",
+                "status=500", "status=400", "status=401", "status=404", "status=429", "reset_before_head", "close_before_head",
+                "body_error",
                 "malformed_after=0", "choice_error", "redirect=http://127.0.0.1:9/",
             ]
             for failure in failures {
@@ -298,7 +302,9 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `23 and 24 edits of a user never touch the balance, and an admin can take it to zero`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `23 and 24 edits of a user never touch the balance, and an admin can take it to zero`()
+        async throws
+    {
         try await World.with { world in
             let user = try await world.admin.makeUser("edited", usd: "1")
             try await withThrowingTaskGroup(of: Void.self) { group in

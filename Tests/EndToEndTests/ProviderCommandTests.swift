@@ -36,7 +36,8 @@ import Testing
         try await withWorld { world in
             try world.write(
                 "request.json",
-                #"{"model":"odd-1","max_completion_tokens":9,"logit_bias":{"1":2},"temperature":0.10,"messages":[{"role":"user","content":"hi"}]}"#)
+                #"{"model":"odd-1","max_completion_tokens":9,"logit_bias":{"1":2},"temperature":0.10,"messages":[{"role":"user","content":"hi"}]}"#
+            )
             let environment = ["STRANGE_API_KEY": "very-secret-key", "STRANGE_HEADER": "very-secret-header"]
             let chat = try await world.command(["provider", "explain", "strange", "--request", "request.json"], environment: environment)
             #expect(chat.status == 0 && chat.output.hasPrefix("POST http://127.0.0.1:\(world.simulator.port)/v1/chat/completions\n"))
@@ -51,8 +52,11 @@ import Testing
 
             try world.write("gemini.json", #"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":7}}"#)
             let gemini = try await world.command(
-                ["provider", "explain", "strange", "--request", "gemini.json", "--endpoint", "gemini", "--stream"], environment: environment)
-            #expect(gemini.status == 0 && gemini.output.contains(#""model":"odd-1""#) && gemini.output.contains(#""stream":true"#), "\(gemini.output)")
+                ["provider", "explain", "strange", "--request", "gemini.json", "--endpoint", "gemini", "--stream"], environment: environment
+            )
+            #expect(
+                gemini.status == 0 && gemini.output.contains(#""model":"odd-1""#) && gemini.output.contains(#""stream":true"#),
+                "\(gemini.output)")
 
             let unknown = try await world.command(["provider", "explain", "nobody", "--request", "request.json"])
             #expect(unknown.status != 0 && unknown.output.contains("known: ") && unknown.output.contains("strange"), "\(unknown.output)")

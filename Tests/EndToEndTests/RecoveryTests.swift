@@ -35,7 +35,9 @@ import Testing
             #expect(closed?["state"]?.stringValue == "open" && closed?["openings"]?.integerValue == 1, "\(closed?.text ?? "")")
             let plan = try await world.admin.get("/api/route/explain?model=sim/cheap")["data"]
             let candidate = plan?["candidates"]?.arrayValue?.first
-            #expect(plan?["is_last_resort"]?.boolValue == true && (candidate?["cooling_for_ms"]?.integerValue ?? 0) > 1_000, "\(plan?.text ?? "")")
+            #expect(
+                plan?["is_last_resort"]?.boolValue == true && (candidate?["cooling_for_ms"]?.integerValue ?? 0) > 1_000,
+                "\(plan?.text ?? "")")
 
             world.simulator.script.clear()
             let served = try await world.chat()
@@ -62,7 +64,10 @@ import Testing
                     let refused = try await world.chat(stream: isStream)
                     #expect(refused.status == 502, "\(refused.text)")
                 }
-                let vendor = Simulator(configuration: { var one = Simulator.Configuration(); one.port = port; return one }())
+                let vendor = Simulator(
+                    configuration: {
+                        var one = Simulator.Configuration(); one.port = port; return one
+                    }())
                 try await vendor.start()
                 let served = try await world.chat(stream: isStream)
                 #expect(served.status == 200, "\(served.text)")

@@ -114,7 +114,8 @@ import Testing
             try await world.admin.addBalance(1, usd: "10")
             let controls = "split=utf8,comments=1,prompt_tokens=10,reasoning=2"
             let text = "héllo wörld 你好 🙂 end"
-            let plain = "{\"model\":\"sim/cheap\",\"x_unknown\":[1.0,1e3],\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+            let plain =
+                "{\"model\":\"sim/cheap\",\"x_unknown\":[1.0,1e3],\"stream\":true,\"stream_options\":{\"include_usage\":true},"
                 + "\"messages\":[{\"role\":\"user\",\"content\":\"\(text)\"}],\"sim_control\":\"\(controls)\"}"
             let through = try await chat(world, plain)
             let direct = try Client(base: "http://127.0.0.1:\(world.simulator.port)")
@@ -134,9 +135,10 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `awkward streams arrive whole`() async throws {
         try await World.with { world in
             try await world.admin.addBalance(1, usd: "10")
-            for controls in ["crlf", "split=1", "multiline", "no_done", "after_done", "usage_with_content", "usage_in_every_chunk",
-                "chunk_bytes=1048576", "content_type_none", "first_content=250ms", "comments=3"]
-            {
+            for controls in [
+                "crlf", "split=1", "multiline", "no_done", "after_done", "usage_with_content", "usage_in_every_chunk",
+                "chunk_bytes=1048576", "content_type_none", "first_content=250ms", "comments=3",
+            ] {
                 let answer = try await chat(world, body("sim/cheap", stream: true, controls: controls))
                 #expect(answer.status == 200 && !answer.wasCut, "\(controls)")
                 #expect(answer.text.contains("[DONE]"), "\(controls): \(answer.text.suffix(300))")
@@ -147,10 +149,13 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10))) func `a stream that breaks after content ends with an error and is charged for what came`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a stream that breaks after content ends with an error and is charged for what came`() async throws
+    {
         try await World.with(channels: [World.ChannelSpec(id: 1), World.ChannelSpec(id: 2)], openEnded: true) { world in
             try await world.admin.addBalance(1, usd: "10")
-            for (number, fault) in ["close_after=2", "end_after=2", "error_event_after=2", "error_event_empty_choices_after=2", "malformed_after=2"].enumerated() {
+            for (number, fault) in [
+                "close_after=2", "end_after=2", "error_event_after=2", "error_event_empty_choices_after=2", "malformed_after=2",
+            ].enumerated() {
                 let answer = try await chat(world, body("cut/\(number)", stream: true, controls: fault))
                 #expect(answer.status == 200)
                 #expect(answer.wasCut, "\(fault)")
@@ -175,7 +180,9 @@ import Testing
         return rows
     }
 
-    @Test(.timeLimit(.minutes(10))) func `a client that leaves stops a vendor that bills by connection, and drains the others`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `a client that leaves stops a vendor that bills by connection, and drains the others`()
+        async throws
+    {
         let channels = [
             World.ChannelSpec(id: 1, provider: "simcancel", models: ["sim/cheap"]),
             World.ChannelSpec(id: 2, provider: "sim", models: ["sim/dear"]),

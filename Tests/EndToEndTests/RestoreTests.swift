@@ -13,7 +13,8 @@ import Testing
 /// Disks that fail, backups that come back, and who may read what lies on the disk, with the real binary.
 @Suite(.serialized) struct RestoreTests {
     private func ask(_ world: World, _ key: String) async throws {
-        let body = #"{"model":"sim/dear","messages":[{"role":"user","content":"hi"}],"sim_control":"prompt_tokens=100,completion_tokens=100"}"#
+        let body =
+            #"{"model":"sim/dear","messages":[{"role":"user","content":"hi"}],"sim_control":"prompt_tokens=100,completion_tokens=100"}"#
         let answer = try await world.client.call(.post, "/v1/chat/completions", key: key, body: body)
         guard answer.status == 200 else { throw StringError(answer.text) }
     }
@@ -60,7 +61,8 @@ import Testing
     }
 
     @Test(
-        "audit 8: a ledger restored from a backup gets every charge back, once, and a list of the credits it lacks", .timeLimit(.minutes(10)),
+        "audit 8: a ledger restored from a backup gets every charge back, once, and a list of the credits it lacks",
+        .timeLimit(.minutes(10)),
         arguments: [false, true])
     func restore(_ isPostgres: Bool) async throws {
         let url = isPostgres ? try PostgresServer.shared.get().makeDatabase() : ""
@@ -87,7 +89,8 @@ import Testing
             var restored = second
             restored.environment.merge(try backup.restore(second)) { _, new in new }
             let replay = try await restored.command(["ledger", "replay", "--from", "data"])
-            #expect(replay.status == 1 && replay.output.contains("posted 60 (0.108 USD), there already 10, set aside 0"), "\(replay.output)")
+            #expect(
+                replay.status == 1 && replay.output.contains("posted 60 (0.108 USD), there already 10, set aside 0"), "\(replay.output)")
             #expect(replay.output.contains("recharge,\(user.id),7,"), "\(replay.output)")
             let again = try await restored.command(["ledger", "replay", "--from", "data"])
             #expect(again.output.contains("posted 0 (0 USD), there already 70, set aside 0"), "\(again.output)")

@@ -8,7 +8,9 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `the official OpenAI SDK works against the gateway`() async throws {
         let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
         try #require(FileManager.default.isExecutableFile(atPath: python), "run `make test`, which installs the SDK")
-        try await World.with(channels: [World.ChannelSpec(id: 1), World.ChannelSpec(id: 2, provider: "simmedia")], openEnded: true, media: true) { world in
+        try await World.with(
+            channels: [World.ChannelSpec(id: 1), World.ChannelSpec(id: 2, provider: "simmedia")], openEnded: true, media: true
+        ) { world in
             let rich = try await world.admin.makeUser("rich", usd: "10")
             let poor = try await world.admin.makeUser("poor", usd: "0.000001")
             let script = GatewayProcess.repository.appendingPathComponent("Tests/EndToEndTests/Python/sdk_checks.py").path
@@ -97,7 +99,9 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: ["openai", "anthropic", "gemini", "cohere", "bedrock"], ["chat/completions", "messages", "responses", "gemini"])
+    @Test(
+        .timeLimit(.minutes(10)), arguments: ["openai", "anthropic", "gemini", "cohere", "bedrock"],
+        ["chat/completions", "messages", "responses", "gemini"])
     func `every family and dialect is charged exactly, and a broken stream never looks complete`(
         _ family: String, _ path: String
     ) async throws {
@@ -108,7 +112,8 @@ import Testing
             case "responses": members += [.init("input", "one two three"), .init("max_output_tokens", .integer(100))]
             case "gemini":
                 members = [
-                    .init("contents", [["parts": [["text": "one two three"]]]]), .init("generationConfig", ["maxOutputTokens": .integer(100)]),
+                    .init("contents", [["parts": [["text": "one two three"]]]]),
+                    .init("generationConfig", ["maxOutputTokens": .integer(100)]),
                 ]
             default: members += [.init("messages", [["role": "user", "content": "one two three"]]), .init("max_tokens", .integer(100))]
             }

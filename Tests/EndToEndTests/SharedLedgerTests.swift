@@ -52,7 +52,8 @@ import Testing
     /// One request after the other, each at another gateway, until the balance is used up: none is refused before.
     @Test(.timeLimit(.minutes(10)), arguments: [2, 4])
     func `nobody is refused while the balance covers a request`(_ count: Int) async throws {
-        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 5s }") { worlds in
+        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 5s }") {
+            worlds in
             // A request with an answer of 100 tokens costs about 0.0016 and holds 0.0021.
             let user = try await worlds[0].admin.makeUser("last-cent", usd: "0.03")
             try await eventually("all know the key") {
@@ -74,7 +75,8 @@ import Testing
             // 20 × 3 + 100 × 15 dollars per million.
             let spent = Int64(served) * 1_560_000
             let left = try await balance(worlds[0], user.token)
-            // Strict admission lowers max_tokens towards the end; the vendor obeys the figure of the test, so the last ones cost what was held.
+            // Strict admission lowers max_tokens towards the end; the vendor obeys the figure of the test, so the last ones cost what was
+            // held.
             #expect(!left.isNegative && left.nanos <= 30_000_000 - spent + 1_560_000, "\(served) served, \(left) left")
             // Not even the prompt and one token fit into what is left.
             #expect(left < NanoUSD(nanos: 900_000), "\(left) are left after \(served) answers: \(refused.text)")
@@ -85,7 +87,8 @@ import Testing
     /// Many at once at every gateway: the balance never goes below zero, and hardly anything is left.
     @Test(.timeLimit(.minutes(10)), arguments: [2, 4])
     func `a balance that runs out is not overdrawn`(_ count: Int) async throws {
-        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 2s }") { worlds in
+        try await withGateways(count, sections: "metering: { admission: strict, strict_fields: [sim_control], balance_wait: 2s }") {
+            worlds in
             let user = try await worlds[0].admin.makeUser("crowd", usd: "0.2")
             try await eventually("all know the key") {
                 for world in worlds where try await world.client.call(.get, "/v1/models", key: user.key).status != 200 { return false }
@@ -120,7 +123,9 @@ import Testing
 
     // MARK: A gateway dies
 
-    @Test(.timeLimit(.minutes(10))) func `what a dead gateway has leased comes back after its time, and its charges are posted late`() async throws {
+    @Test(.timeLimit(.minutes(10))) func `what a dead gateway has leased comes back after its time, and its charges are posted late`()
+        async throws
+    {
         try await withGateways(2, sections: "metering: { lease_lifetime: 10s, balance_wait: 20s }") { worlds in
             let user = try await worlds[0].admin.makeUser("survivor", usd: "1")
             try await eventually("all know the key") {

@@ -26,7 +26,10 @@ import Testing
             "/v1beta/models/sim/dear:generateContent", #"{"contents":[{"parts":[{"text":"a"}]}],"cachedContent":"cachedContents/1"}"#,
             "cachedContent"
         ),
-        ("/v1/responses", #"{"model":"sim/dear","input":[{"role":"user","content":[{"type":"input_file","file_url":"https://a"}]}]}"#, "input[0].content[0].file_url"),
+        (
+            "/v1/responses", #"{"model":"sim/dear","input":[{"role":"user","content":[{"type":"input_file","file_url":"https://a"}]}]}"#,
+            "input[0].content[0].file_url"
+        ),
         ("/v1/responses", #"{"model":"sim/dear","input":"a","tools":[{"type":"web_search"}]}"#, "tools[0].type"),
         (
             "/v1/chat/completions",
@@ -61,14 +64,17 @@ import Testing
             let body = "{\"model\":\"sim/dear\",\"max_tokens\":1000,\"prompt\":[\(prompts)]}"
             let answer = try await world.client.call(.post, "/v1/completions", key: user.key, body: body)
             let name = try #require(HTTPField.Name("X-Max-Tokens-Lowered"))
-            #expect(answer.status == 402 || (Int64(answer.headers[name] ?? "") ?? .max) <= 133, "\(answer.status) \(answer.text.prefix(200))")
+            #expect(
+                answer.status == 402 || (Int64(answer.headers[name] ?? "") ?? .max) <= 133, "\(answer.status) \(answer.text.prefix(200))")
             let best = #"{"model":"sim/dear","max_tokens":8000,"prompt":"a","best_of":100}"#
             let dear = try await world.client.call(.post, "/v1/completions", key: user.key, body: best)
             #expect(dear.status == 402 || (Int64(dear.headers[name] ?? "") ?? .max) <= 666, "\(dear.status) \(dear.text.prefix(200))")
         }
     }
 
-    @Test("audit 1: the cost that a client is shown, its row and the ledger are one number", .timeLimit(.minutes(10)), arguments: ["strict", "standard"])
+    @Test(
+        "audit 1: the cost that a client is shown, its row and the ledger are one number", .timeLimit(.minutes(10)),
+        arguments: ["strict", "standard"])
     func costIsOneNumber(_ admission: String) async throws {
         try await World.with(sections: "metering: { admission: \(admission), strict_fields: [sim_control] }") { world in
             try await world.admin.addBalance(1, usd: "100")
@@ -97,7 +103,8 @@ import Testing
     func referencesAreHeld() async throws {
         try await World.with(sections: "metering: { admission: standard, balance_wait: 0s }") { world in
             let user = try await world.admin.makeUser("small", usd: "0.25")
-            let body = #"{"model":"sim/dear","max_tokens":9,"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#
+            let body =
+                #"{"model":"sim/dear","max_tokens":9,"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#
             // The model reads 100,000 tokens at most, $0.30 at $3 a million.
             let refused = try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body)
             #expect(refused.status == 402, "\(refused.status) \(refused.text)")

@@ -117,17 +117,19 @@ public final class PostgresServer: Sendable {
         }
     }
 
-    /// Starts, and waits until it answers. The server ends when this process does, however it ends: a shell between them waits for the end of
-    /// its input.
+    /// Starts, and waits until it answers. The server ends when this process does, however it ends: a shell between them waits for the end
+    /// of its input.
     public func start() throws {
-        var settings = [
-            "-c", "port=\(port)", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=\(folder.path)",
-            "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=warning",
-        ] + extra
+        var settings =
+            [
+                "-c", "port=\(port)", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=\(folder.path)",
+                "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=warning",
+            ] + extra
         if let certificate {
             settings += ["-c", "ssl=on", "-c", "ssl_cert_file=\(certificate)", "-c", "ssl_key_file=\(folder.path)/server.key"]
         }
-        let line = "exec 3<&0; \(programs)/postgres -D \(data) \(settings.joined(separator: " ")) </dev/null >>\(folder.path)/server.log 2>&1 & "
+        let line =
+            "exec 3<&0; \(programs)/postgres -D \(data) \(settings.joined(separator: " ")) </dev/null >>\(folder.path)/server.log 2>&1 & "
             + "server=$!; cat <&3 >/dev/null; kill -QUIT $server; wait $server"
         let shell = command(["sh", "-c", line])
         shell.standardInput = Pipe()
@@ -139,7 +141,8 @@ public final class PostgresServer: Sendable {
             if (try? run("pg_isready", ["-q", "-h", "127.0.0.1", "-p", "\(port)"])) != nil { return }
             usleep(50_000)
         }
-        throw Failure(description: "PostgreSQL did not start: " + ((try? String(contentsOfFile: folder.path + "/server.log", encoding: .utf8)) ?? ""))
+        throw Failure(
+            description: "PostgreSQL did not start: " + ((try? String(contentsOfFile: folder.path + "/server.log", encoding: .utf8)) ?? ""))
     }
 
     /// Stops at once, as a crash would (`immediate`): connections break, the next start recovers.

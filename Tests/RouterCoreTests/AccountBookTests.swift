@@ -60,7 +60,9 @@ import Testing
         var book = book(10, balance: 0)
         let floor = NanoUSD(nanos: -10)
         try hold(&book, 1, 10, floor: floor)
-        #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 1), available: .zero)) { try hold(&book, 2, 1, floor: floor) }
+        #expect(throws: AccountBook.Refusal.insufficient(needed: NanoUSD(nanos: 1), available: .zero)) {
+            try hold(&book, 2, 1, floor: floor)
+        }
         // Free models are allowed while nothing is below the floor.
         try hold(&book, 3, 0, floor: floor)
         // The floor was raised meanwhile: what was leased as credit is no money any more.
@@ -148,10 +150,11 @@ import Testing
         try hold(&book, 3, 15, limits: [total], at: tomorrow)
     }
 
-    @Test(arguments: [
-        (0, 1970_01_01, 197_001, 2_678_400, 86_400), (1_795_608_000, 2026_11_25, 202_611, 475_200, 43_200),
-        (951_782_400, 2000_02_29, 200_002, 86_400, 86_400), (1_798_761_599, 2026_12_31, 202_612, 1, 1),
-    ] as [(Int64, Int64, Int64, Int64, Int64)])
+    @Test(
+        arguments: [
+            (0, 1970_01_01, 197_001, 2_678_400, 86_400), (1_795_608_000, 2026_11_25, 202_611, 475_200, 43_200),
+            (951_782_400, 2000_02_29, 200_002, 86_400, 86_400), (1_798_761_599, 2026_12_31, 202_612, 1, 1),
+        ] as [(Int64, Int64, Int64, Int64, Int64)])
     func `windows follow the calendar of UTC`(_ seconds: Int64, _ day: Int64, _ month: Int64, _ restOfMonth: Int64, _ restOfDay: Int64) {
         #expect(BudgetWindow.day.number(at: seconds) == day)
         #expect(BudgetWindow.month.number(at: seconds) == month)

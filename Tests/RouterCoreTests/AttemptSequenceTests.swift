@@ -20,7 +20,9 @@ import Testing
         init(_ channels: [Channel], models: [String] = ["m"], policy: RoutePolicy = RoutePolicy(), budget: RetryBudget.Settings = .init()) {
             var candidates: [RouteCandidate] = []
             for model in models {
-                candidates += channels.map { RouteCandidate(channel: SharedChannel($0), keyIndex: $0.keys.count - 1, model: model, upstreamModel: model) }
+                candidates += channels.map {
+                    RouteCandidate(channel: SharedChannel($0), keyIndex: $0.keys.count - 1, model: model, upstreamModel: model)
+                }
             }
             self.budget = RetryBudget(settings: budget, now: Fleet.start)
             self.candidates = candidates
@@ -75,7 +77,8 @@ import Testing
         #expect(two.run(.server, .timeout) == ["1", "2", "failed timeout"])
     }
 
-    @Test(arguments: [FailureKind.invalidRequest, .contextLength, .contentFilter]) func `what the client brought upon itself goes to the client`(kind: FailureKind) {
+    @Test(arguments: [FailureKind.invalidRequest, .contextLength, .contentFilter])
+    func `what the client brought upon itself goes to the client`(kind: FailureKind) {
         var rig = Rig(fleet(3))
         #expect(rig.run(kind) == ["1", "failed \(kind.rawValue)"])
     }

@@ -48,7 +48,8 @@ import Testing
                 let kind = kinds[Int(rng.below(UInt64(kinds.count)))]
                 list.append(
                     Outage(
-                        from: Fleet.start.advanced(by: .seconds(second)), to: Fleet.start.advanced(by: .seconds(second + length)), kind: kind))
+                        from: Fleet.start.advanced(by: .seconds(second)), to: Fleet.start.advanced(by: .seconds(second + length)),
+                        kind: kind))
                 second += length + 60 + Int64(rng.below(7_200))
             }
             return list

@@ -6,7 +6,9 @@ import Testing
 @Suite struct FastPathTests {
     /// Text of the bytes that matter, at every distance from the ends of the words that are looked at.
     private static func texts(_ random: inout SplitMix64) -> [[UInt8]] {
-        let alphabet: [UInt8] = [0x00, 0x0A, 0x0D, 0x1F, 0x20, 0x21, 0x22, 0x5B, 0x5C, 0x5D, 0x60, 0x61, 0x7A, 0x7B, 0x7F, 0x80, 0x9F, 0xA2, 0xDC, 0xFF]
+        let alphabet: [UInt8] = [
+            0x00, 0x0A, 0x0D, 0x1F, 0x20, 0x21, 0x22, 0x5B, 0x5C, 0x5D, 0x60, 0x61, 0x7A, 0x7B, 0x7F, 0x80, 0x9F, 0xA2, 0xDC, 0xFF,
+        ]
         var texts: [[UInt8]] = []
         for length in 0..<26 {
             for place in 0...length {
@@ -16,13 +18,16 @@ import Testing
             }
         }
         for _ in 0..<2_000 {
-            texts.append((0..<Int(random.below(40))).map { _ in random.below(3) == 0 ? UInt8(random.below(256)) : 0x61 + UInt8(random.below(26)) })
+            texts.append(
+                (0..<Int(random.below(40))).map { _ in random.below(3) == 0 ? UInt8(random.below(256)) : 0x61 + UInt8(random.below(26)) })
         }
         return texts
     }
 
     /// Where the quick way stops, and the plain way from there: the first byte that is not passed over.
-    private static func end(_ text: [UInt8], _ quick: (Span<UInt8>, inout Int) -> Void, _ passes: (UInt8) -> Bool) -> (found: Int, expected: Int) {
+    private static func end(
+        _ text: [UInt8], _ quick: (Span<UInt8>, inout Int) -> Void, _ passes: (UInt8) -> Bool
+    ) -> (found: Int, expected: Int) {
         var index = 0
         quick(text.span, &index)
         let stopped = index
@@ -71,13 +76,17 @@ import Testing
             let channel = Channel(id: 1, name: "c", provider: spec, keys: [], models: models)
             let table = RouteTable(channels: [channel])
             for name in names where !name.isEmpty {
-                #expect(table.serving(name).map(\.upstream) == [channel.upstreamModel(for: name)].compactMap { $0 }, "\(models) \(listed.count) \(name)")
+                #expect(
+                    table.serving(name).map(\.upstream) == [channel.upstreamModel(for: name)].compactMap { $0 },
+                    "\(models) \(listed.count) \(name)")
             }
         }
     }
 
     @Test func `whole numbers are read alike`() {
-        for text in ["0", "7", "123456789012345678", "1234567890123456789", "12345678901234567890", "-5", "5.0", "1e3", "1.5", "", "x", "1x"] {
+        for text in [
+            "0", "7", "123456789012345678", "1234567890123456789", "12345678901234567890", "-5", "5.0", "1e3", "1.5", "", "x", "1x",
+        ] {
             let bytes = Array(text.utf8)
             let expected: Int64? = ["5.0": 5, "1e3": 1_000][text] ?? Int64(text)
             #expect(JSONText.integer(bytes.span, 0..<bytes.count) == expected, "\(text)")

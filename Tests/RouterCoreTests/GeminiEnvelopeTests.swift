@@ -19,13 +19,15 @@ import Testing
     }
 
     /// Whatever the vendor makes of two, the bound that the hold counts on must be the one that holds.
-    @Test(arguments: [
-        (#"{"generationConfig":{},"generation_config":{}}"#, "generationConfig"), (#"{"generationConfig":[]}"#, "generationConfig"),
-        (#"{"generationConfig":{"maxOutputTokens":1,"max_output_tokens":9}}"#, "maxOutputTokens"),
-        (#"{"generationConfig":{"maxOutputTokens":1,"max\u004futputTokens":9}}"#, "maxOutputTokens"),
-        (#"{"generationConfig":{"maxOutputTokens":"1"}}"#, "generationConfig.maxOutputTokens"),
-        (#"{"generationConfig":{"candidateCount":0}}"#, "generationConfig.candidateCount"), ("[]", nil), ("", nil),
-    ] as [(String, String?)]) func `what cannot be held to is refused`(json: String, param: String?) {
+    @Test(
+        arguments: [
+            (#"{"generationConfig":{},"generation_config":{}}"#, "generationConfig"), (#"{"generationConfig":[]}"#, "generationConfig"),
+            (#"{"generationConfig":{"maxOutputTokens":1,"max_output_tokens":9}}"#, "maxOutputTokens"),
+            (#"{"generationConfig":{"maxOutputTokens":1,"max\u004futputTokens":9}}"#, "maxOutputTokens"),
+            (#"{"generationConfig":{"maxOutputTokens":"1"}}"#, "generationConfig.maxOutputTokens"),
+            (#"{"generationConfig":{"candidateCount":0}}"#, "generationConfig.candidateCount"), ("[]", nil), ("", nil),
+        ] as [(String, String?)]) func `what cannot be held to is refused`(json: String, param: String?)
+    {
         do throws(RequestEnvelope.Rejection) {
             _ = try envelope(json)
             Issue.record("accepted")
@@ -61,7 +63,8 @@ import Testing
             #expect(picture.prompt.images == 1 && picture.prompt.tokens < 1_200, "\(head)")
         }
         let plain = try envelope(#"{"contents":[{"parts":[{"text":"hello"}]}]}"#).prompt.tokens
-        let settings = #"{"contents":[{"parts":[{"text":"hello"}]}],"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"toolConfig":{"functionCallingConfig":{"mode":"ANY"}}}"#
+        let settings =
+            #"{"contents":[{"parts":[{"text":"hello"}]}],"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"}],"toolConfig":{"functionCallingConfig":{"mode":"ANY"}}}"#
         #expect(try envelope(settings).prompt.tokens == plain)
     }
 }

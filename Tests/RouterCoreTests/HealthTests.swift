@@ -165,7 +165,8 @@ import Testing
         health.fail(here, .rateLimit, now: start, rng: &rng)
         let fleet = [here, there, elsewhere]
         #expect(Fleet.plan(fleet, health: health, rng: &rng).candidates.map(\.channel.id) == [3])
-        #expect(Fleet.plan(fleet, health: health, query: RouteQuery(model: "x/y"), rng: &rng).candidates.count == 3, "another model's quota")
+        #expect(
+            Fleet.plan(fleet, health: health, query: RouteQuery(model: "x/y"), rng: &rng).candidates.count == 3, "another model's quota")
         health.fail(here, .credentialExhausted, now: start, rng: &rng)
         #expect(Fleet.plan(fleet, health: health, query: RouteQuery(model: "x/y"), rng: &rng).candidates.map(\.channel.id) == [3])
         // A refused connection is about the host, whoever pays.
@@ -211,7 +212,9 @@ import Testing
         let later = after(.seconds(1))
         health.probed(channelID: 1, keyIndex: 0, failure: nil, now: later, rng: &rng)
         #expect(health.state(channel, now: later) == .halfOpen, "the next request is the real test")
-        guard case .open = health.state(channel, model: "x/y", now: later) else { return #expect(Bool(false), "a list says nothing of quotas") }
+        guard case .open = health.state(channel, model: "x/y", now: later) else {
+            return #expect(Bool(false), "a list says nothing of quotas")
+        }
     }
 
     @Test func `an open record survives a restart`() {

@@ -36,7 +36,8 @@ import Testing
                 rates: rates(&rng), tiers: tiers, serviceTiers: services, image: price(&rng), request: price(&rng), search: .zero)
             let asked = [nil, "auto", "flex", "priority"][Int(rng.below(4))]
             let quote = PriceQuote(
-                price: model, ratio: try PriceRatio(text: ["0", "0.5", "1.0", "1.234567", "40"][Int(rng.below(5))]), version: 1, askedTier: asked)
+                price: model, ratio: try PriceRatio(text: ["0", "0.5", "1.0", "1.234567", "40"][Int(rng.below(5))]), version: 1,
+                askedTier: asked)
             // What may serve it: the usual, what was asked for, or with auto any but a batch.
             let served = asked == "auto" ? [nil, "default", "flex", "priority"] : [nil, "default", asked]
             let bound = UsageBound(

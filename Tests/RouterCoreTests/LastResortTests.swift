@@ -28,7 +28,9 @@ import Testing
 
     // MARK: What may be tried
 
-    @Test(arguments: FailureKind.allCases) func `audit 12: what cools for a passing reason may be tried, the rest may not`(kind: FailureKind) throws {
+    @Test(arguments: FailureKind.allCases) func `audit 12: what cools for a passing reason may be tried, the rest may not`(
+        kind: FailureKind
+    ) throws {
         var rng = SplitMix64(seed: 1)
         var health = closed(kind, rng: &rng)
         guard case .open(let until) = health.state(channel, now: start) else { return #expect(kind.blame == .nobody) }
@@ -86,7 +88,8 @@ import Testing
         #expect(busy.retryAfter == .seconds(1), "not as long as the cool-down: somebody is finding out")
         health.ended(first, .failed(UpstreamFailure(kind: .server)), now: after(.milliseconds(10)), rng: &rng)
         #expect(reason(begin(&health, channel, now: after(.milliseconds(99)))) == .lastResortTaken(until: after(.milliseconds(100))))
-        #expect(Fleet.plan([channel], health: health, now: after(.milliseconds(99)), rng: &rng).isLastResort, "so soon that it is waited for")
+        #expect(
+            Fleet.plan([channel], health: health, now: after(.milliseconds(99)), rng: &rng).isLastResort, "so soon that it is waited for")
         // Whatever the demand: in four seconds of a request each millisecond there are forty tries.
         var tries = 0
         for tick in 0..<4_000 {
@@ -179,7 +182,9 @@ import Testing
         let ticket = try begin(&both, channel, now: after(.seconds(2))).get()
         #expect(reason(begin(&both, channel, model: "x/y", now: after(.seconds(3)))) != nil, "the host's record is the other model's too")
         both.delivered(ticket, firstContent: .zero, now: after(.seconds(3)))
-        #expect(both.state(channel, now: after(.seconds(3))) == .closed && both.state(channel, model: "x/y", now: after(.seconds(3))) == .closed)
+        #expect(
+            both.state(channel, now: after(.seconds(3))) == .closed && both.state(channel, model: "x/y", now: after(.seconds(3))) == .closed
+        )
     }
 
     @Test func `audit 12: of several keys the one that may be tried and comes back first`() {

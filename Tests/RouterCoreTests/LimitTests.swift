@@ -29,11 +29,12 @@ import Testing
 
     // MARK: Words
 
-    @Test(arguments: [
-        (0, "0s"), (1, "1ms"), (20_000_000, "20ms"), (20_000_001, "21ms"), (999_999_999, "1s"), (1_000_000_000, "1s"),
-        (1_500_000_000, "1.5s"), (8_640_000_000, "8.64s"), (59_001_000_000, "59.001s"), (60_000_000_000, "1m0s"),
-        (75_380_000_000, "1m15.38s"), (360_000_000_000, "6m0s"), (3_600_000_000_000, "1h0m0s"), (90_061_000_000_000, "25h1m1s"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "0s"), (1, "1ms"), (20_000_000, "20ms"), (20_000_001, "21ms"), (999_999_999, "1s"), (1_000_000_000, "1s"),
+            (1_500_000_000, "1.5s"), (8_640_000_000, "8.64s"), (59_001_000_000, "59.001s"), (60_000_000_000, "1m0s"),
+            (75_380_000_000, "1m15.38s"), (360_000_000_000, "6m0s"), (3_600_000_000_000, "1h0m0s"), (90_061_000_000_000, "25h1m1s"),
+        ] as [(Int64, String)])
     func `times are written as OpenAI writes them, and never too short`(_ nanoseconds: Int64, _ text: String) {
         #expect(RateText.duration(.nanoseconds(nanoseconds)) == text)
     }
@@ -192,7 +193,8 @@ import Testing
         #expect(winners.count > 3, "different keys fall to different gateways")
     }
 
-    /// Many gateways, one limit, demands that change: what they have written down never sums up to more than the limit, and they end with all of it.
+    /// Many gateways, one limit, demands that change: what they have written down never sums up to more than the limit, and they end with
+    /// all of it.
     @Test func `shares never sum up to more than the limit`() throws {
         for seed in 0..<400 as Range<UInt64> {
             var rng = SplitMix64(seed: seed)
@@ -222,8 +224,8 @@ import Testing
         }
     }
 
-    /// The whole way in virtual time: gateways that report, take shares and let requests in. What they let in together fits into one bucket of the
-    /// whole limit, wherever the clients go.
+    /// The whole way in virtual time: gateways that report, take shares and let requests in. What they let in together fits into one bucket
+    /// of the whole limit, wherever the clients go.
     @Test func `several gateways together let in what one would`() throws {
         for seed in 0..<60 as Range<UInt64> {
             var fleet = SharingFleet(seed: seed, scope: user, limit: 120, count: 2 + Int(seed % 3))
@@ -293,7 +295,8 @@ private struct SharingFleet {
         for index in books.indices { books[index].apply([:], gateways: gateways, own: gateways[index], now: now) }
     }
 
-    /// A tenth of a second: the clients ask, now and then elsewhere; every gateway looks at the table every two seconds, at moments of its own.
+    /// A tenth of a second: the clients ask, now and then elsewhere; every gateway looks at the table every two seconds, at moments of its
+    /// own.
     mutating func step(_ number: Int) {
         now = now.advanced(by: .milliseconds(100))
         bucket = min(bucket + limit * 1_000 / 600, limit * 1_000)

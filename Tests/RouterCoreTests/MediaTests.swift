@@ -19,7 +19,10 @@ import Testing
     }
 
     @Test func `fields of a form are found where they lie`() throws {
-        let body = form([("name=\"model\"", "whisper"), ("name=\"file\"; filename=\"a \\\"b\\\".mp3\"\r\nContent-Type: audio/mpeg", "\r\n--Xy\r\n--"), ("name=x", "")])
+        let body = form([
+            ("name=\"model\"", "whisper"), ("name=\"file\"; filename=\"a \\\"b\\\".mp3\"\r\nContent-Type: audio/mpeg", "\r\n--Xy\r\n--"),
+            ("name=x", ""),
+        ])
         let form = try MultipartForm(body, boundary: "XyZ")
         #expect(form.parts.map(\.name) == ["model", "file", "x"])
         #expect(form.parts.map(\.fileName) == [nil, "a \"b\".mp3", nil])
@@ -29,11 +32,12 @@ import Testing
         #expect(body.getString(at: form.end, length: 9) == "\r\n--XyZ--")
     }
 
-    @Test(arguments: [
-        ("multipart/form-data; boundary=abc", "abc"), ("Multipart/Form-Data ; charset=utf-8; BOUNDARY=\"a b\"", nil),
-        ("multipart/form-data;boundary=\"a:b\"; x=y", "a:b"), ("multipart/form-data", nil), ("application/json", nil),
-        ("multipart/mixed; boundary=abc", nil), ("multipart/form-data; boundary=", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("multipart/form-data; boundary=abc", "abc"), ("Multipart/Form-Data ; charset=utf-8; BOUNDARY=\"a b\"", nil),
+            ("multipart/form-data;boundary=\"a:b\"; x=y", "a:b"), ("multipart/form-data", nil), ("application/json", nil),
+            ("multipart/mixed; boundary=abc", nil), ("multipart/form-data; boundary=", nil),
+        ] as [(String, String?)])
     func `the boundary is read from the content type`(_ contentType: String, _ expected: String?) {
         #expect(MultipartForm.boundary(contentType: contentType) == expected)
     }
@@ -57,16 +61,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([("name=file; filename=a", "x")], "you must provide a model parameter", "model"),
-        ([("name=model", "m")], "you must provide a file to transcribe", "file"),
-        ([("name=model", "m"), ("name=model", "n"), ("name=file; filename=a", "x")], "field 'model' is given twice", "model"),
-        ([("name=model; filename=m", "m"), ("name=file; filename=a", "x")], "'model' must be a plain field, not a file", "model"),
-        ([("name=model", "m"), ("name=file", "x")], "'file' must be a file with a filename, not a plain field", "file"),
-        ([("name=model", "m"), ("name=file; filename=a", "")], "the uploaded file is empty", "file"),
-        ([("name=model", "m"), ("name=file; filename=a", "x"), ("name=stream", "maybe")], "'stream' must be true or false", "stream"),
-        ([("name=model", "a b"), ("name=file; filename=a", "x")], "'model' must not contain spaces or control characters", "model"),
-    ] as [([(String, String)], String, String)])
+    @Test(
+        arguments: [
+            ([("name=file; filename=a", "x")], "you must provide a model parameter", "model"),
+            ([("name=model", "m")], "you must provide a file to transcribe", "file"),
+            ([("name=model", "m"), ("name=model", "n"), ("name=file; filename=a", "x")], "field 'model' is given twice", "model"),
+            ([("name=model; filename=m", "m"), ("name=file; filename=a", "x")], "'model' must be a plain field, not a file", "model"),
+            ([("name=model", "m"), ("name=file", "x")], "'file' must be a file with a filename, not a plain field", "file"),
+            ([("name=model", "m"), ("name=file; filename=a", "")], "the uploaded file is empty", "file"),
+            ([("name=model", "m"), ("name=file; filename=a", "x"), ("name=stream", "maybe")], "'stream' must be true or false", "stream"),
+            ([("name=model", "a b"), ("name=file; filename=a", "x")], "'model' must not contain spaces or control characters", "model"),
+        ] as [([(String, String)], String, String)])
     func `a form that cannot be served is refused in words`(_ parts: [(String, String)], _ message: String, _ param: String) {
         #expect(throws: RequestEnvelope.Rejection(message, param: param)) { try envelope(parts) }
     }
@@ -75,13 +80,19 @@ import Testing
 
     @Test(arguments: [#"name="x"; name="model""#, #"name=x; name*=utf-8''model"#, "name=x\r\nContent-Disposition: form-data; name=model"])
     func `a field has one name for everybody`(_ head: String) {
-        #expect { try envelope([("name=model", "m"), ("name=file; filename=a", "x"), (head, "n")]) } throws: { words($0).contains("more than one") }
+        #expect { try envelope([("name=model", "m"), ("name=file; filename=a", "x"), (head, "n")]) } throws: {
+            words($0).contains("more than one")
+        }
     }
 
     @Test func `a body that is no form is refused in words`() {
-        #expect { try envelope([("name=model", "m")], type: "application/json") } throws: { words($0).contains("must be multipart/form-data, not 'application/json'") }
+        #expect { try envelope([("name=model", "m")], type: "application/json") } throws: {
+            words($0).contains("must be multipart/form-data, not 'application/json'")
+        }
         #expect { try envelope([("name=model", "m")], type: "multipart/form-data") } throws: { words($0).contains("must name a boundary") }
-        #expect { try envelope([("name=model", "m")], type: "multipart/form-data; boundary=other") } throws: { words($0).contains("does not begin with the boundary") }
+        #expect { try envelope([("name=model", "m")], type: "multipart/form-data; boundary=other") } throws: {
+            words($0).contains("does not begin with the boundary")
+        }
     }
 
     @Test(arguments: [
@@ -174,7 +185,8 @@ import Testing
                 rates: Self.none, image: price(), request: price(), search: price(), character: price(), audioSecond: price())
             let quote = PriceQuote(price: model, ratio: try PriceRatio(text: ["1", "0.333333", "1.7"][Int(rng.below(3))]), version: 1)
             let bound = UsageBound(
-                promptTokens: 0, outputTokens: 0, images: Int64(rng.below(9)), searches: Int64(rng.below(9)), characters: Int64(rng.below(5_000)),
+                promptTokens: 0, outputTokens: 0, images: Int64(rng.below(9)), searches: Int64(rng.below(9)),
+                characters: Int64(rng.below(5_000)),
                 audioMilliseconds: Int64(rng.below(500_000)))
             let usage = Usage(
                 images: bound.images, searches: bound.searches, characters: bound.characters,

@@ -4,7 +4,8 @@ import Testing
 @Suite struct MoneyTests {
     @Test(arguments: [
         ("0.28", "per million", 280_000_000), ("0.00000025", "per unit", 250_000_000), ("1e-06", "per unit", 1_000_000_000),
-        ("2.5E-7", "per unit", 250_000_000), ("0.01703012", "per million", 17_030_120), ("0", "per unit", 0), ("+1.5", "per million", 1_500_000_000),
+        ("2.5E-7", "per unit", 250_000_000), ("0.01703012", "per million", 17_030_120), ("0", "per unit", 0),
+        ("+1.5", "per million", 1_500_000_000),
     ]) func `prices are read exactly`(text: String, unit: String, femtos: Int64) throws {
         let parsed = unit == "per unit" ? try FemtoUSD.parse(usdPerUnit: text) : try FemtoUSD.parse(usdPerMillion: text)
         #expect(parsed.price.femtos == femtos && parsed.isExact)

@@ -83,7 +83,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"order":"alpha"}"#, "provider.order"), (#"{"only":[1]}"#, "provider.only"), (#"{"allow_fallbacks":"no"}"#, "provider.allow_fallbacks"),
+        (#"{"order":"alpha"}"#, "provider.order"), (#"{"only":[1]}"#, "provider.only"),
+        (#"{"allow_fallbacks":"no"}"#, "provider.allow_fallbacks"),
         (#"{"sort":"beauty"}"#, "provider.sort"), (#"{"max_price":3}"#, "provider.max_price"),
         (#"{"max_price":{"prompt":-1}}"#, "provider.max_price.prompt"),
     ])
@@ -163,7 +164,8 @@ import Testing
         }
         let first = try key(#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"}]}"#)
         let second = try key(
-            #"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"},{"role":"assistant","content":"a"},{"role":"user","content":"more"}]}"#)
+            #"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"},{"role":"assistant","content":"a"},{"role":"user","content":"more"}]}"#
+        )
         let other = try key(#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"ho"}]}"#)
         #expect(first != nil && first == second && first != other)
     }

@@ -29,9 +29,10 @@ enum Fleet {
 
 extension HealthTable {
     /// An attempt that begins and fails at once.
-    mutating func fail(_ channel: Channel, _ kind: FailureKind, key: Int = 0, model: String = "m", retryAfter: Duration? = nil,
-        now: MonotonicInstant, rng: inout SplitMix64)
-    {
+    mutating func fail(
+        _ channel: Channel, _ kind: FailureKind, key: Int = 0, model: String = "m", retryAfter: Duration? = nil,
+        now: MonotonicInstant, rng: inout SplitMix64
+    ) {
         let target = HealthTarget(channelID: channel.id, keyIndex: key, model: model, account: channel.account)
         count(UpstreamFailure(kind: kind, retryAfter: retryAfter), target, startedAt: now, now: now, rng: &rng)
     }
@@ -46,7 +47,9 @@ extension HealthTable {
         return try? began(target, channel: channel, tokens: tokens, now: now).get()
     }
 
-    mutating func mustBegin(_ channel: Channel, key: Int = 0, model: String = "m", tokens: Int64 = 0, now: MonotonicInstant) throws -> AttemptTicket {
+    mutating func mustBegin(
+        _ channel: Channel, key: Int = 0, model: String = "m", tokens: Int64 = 0, now: MonotonicInstant
+    ) throws -> AttemptTicket {
         let target = HealthTarget(channelID: channel.id, keyIndex: key, model: model, account: channel.account)
         return try began(target, channel: channel, tokens: tokens, now: now).get()
     }

@@ -38,7 +38,8 @@ import Testing
         var isPassing: Bool { self == .server || self == .connect }
     }
 
-    /// Every fleet of up to three channels, each out of weight {0, 1} × priority {0, 1} × seven conditions, against an oracle of the last resort.
+    /// Every fleet of up to three channels, each out of weight {0, 1} × priority {0, 1} × seven conditions, against an oracle of the last
+    /// resort.
     @Test func `audit 12: small spaces, exhaustively, when nobody is left`() {
         var rng = SplitMix64(seed: 2)
         for size in 1...3 {
@@ -80,7 +81,8 @@ import Testing
         }
         guard plan.dropped.count + ids.count == fleet.count else { return "each channel once: \(plan)" }
         guard well.isEmpty else { return !plan.isLastResort && Set(ids) == Set(well) ? nil : "whoever is well: \(ids)" }
-        let expected = passing.filter { $0.weight > 0 }.sorted { end($0) < end($1) } + passing.filter { $0.weight == 0 }.sorted { end($0) < end($1) }
+        let expected =
+            passing.filter { $0.weight > 0 }.sorted { end($0) < end($1) } + passing.filter { $0.weight == 0 }.sorted { end($0) < end($1) }
         guard ids == expected.map(\.id), plan.isLastResort == !ids.isEmpty else { return "\(ids), expected \(expected.map(\.id))" }
         let mayComeBack = fleet.contains { $0.condition != .disabled }
         guard (plan.retryAfter != nil) == (ids.isEmpty && mayComeBack) else { return "retryAfter \(String(describing: plan.retryAfter))" }
@@ -218,7 +220,9 @@ import Testing
     @Test func `a model's own settings win over the gateway's, and the nearer timeouts over the farther`() {
         var rng = SplitMix64(seed: 1)
         let rules = [
-            ModelRouting(pattern: "x/*", strategy: .lowestCost, maxAttempts: 7, timeouts: TimeoutOverrides(firstByte: .seconds(2), idle: .seconds(3))),
+            ModelRouting(
+                pattern: "x/*", strategy: .lowestCost, maxAttempts: 7, timeouts: TimeoutOverrides(firstByte: .seconds(2), idle: .seconds(3))
+            ),
             ModelRouting(pattern: "x/y", affinity: .off, timeouts: TimeoutOverrides(firstContent: .seconds(4))),
         ]
         let settings = RoutingSettings(timeouts: AttemptTimeouts(connect: .seconds(1)), models: rules)

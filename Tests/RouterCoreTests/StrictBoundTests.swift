@@ -18,7 +18,9 @@ import Testing
 
     /// A text as JSON, in ways that a client may write it, and its bytes once it is decoded.
     private static func text(_ rng: inout SplitMix64) -> StrictSamples.Piece {
-        let words = ["hello ", "你好", "\\u0041", "\\n", "🙂", "\\ud83d\\ude42", "x", "https://a.example/b.pdf ", "\\\"", "data:image/png;base64,"]
+        let words = [
+            "hello ", "你好", "\\u0041", "\\n", "🙂", "\\ud83d\\ude42", "x", "https://a.example/b.pdf ", "\\\"", "data:image/png;base64,",
+        ]
         var json = "\""
         var bytes: Int64 = 0
         for _ in 0..<Int(rng.below(12)) {
@@ -82,7 +84,8 @@ import Testing
             let envelope: RequestEnvelope
             let strict: StrictBound
             do throws(RequestEnvelope.Rejection) {
-                envelope = try endpoint == .gemini
+                envelope =
+                    try endpoint == .gemini
                     ? RequestEnvelope(gemini: ByteBuffer(string: body.json), model: "m")
                     : RequestEnvelope(body: ByteBuffer(string: body.json), endpoint: endpoint)
                 strict = try StrictBound(envelope)
@@ -120,7 +123,8 @@ import Testing
             + StrictSamples.openMembers(endpoint).map({ request(nil, $0.json) })
         {
             do throws(RequestEnvelope.Rejection) {
-                let envelope = try endpoint == .gemini
+                let envelope =
+                    try endpoint == .gemini
                     ? RequestEnvelope(gemini: ByteBuffer(string: piece), model: "m")
                     : RequestEnvelope(body: ByteBuffer(string: piece), endpoint: endpoint)
                 _ = try StrictBound(envelope)
@@ -135,7 +139,8 @@ import Testing
     }
 
     @Test func `a refusal names the place and the admission that would take it`() throws {
-        let body = #"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#
+        let body =
+            #"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}"#
         let error = #expect(throws: RequestEnvelope.Rejection.self) { try StrictBound(Self.envelope(body, .chat)) }
         #expect(error?.param == "messages[1].content[0].file.file_id")
         #expect(error?.message.contains("standard admission would take it") == true)
@@ -190,7 +195,9 @@ import Testing
         #expect(try expected(byURL, .messages, context: 128_000) == 128_000)
         #expect(try expected(#"{"contents":[{"parts":[{"fileData":{"fileUri":"gs://a"}}]}]}"#, .gemini) >= 200_000)
         #expect(try expected(#"{"contents":[],"cachedContent":"cachedContents/1"}"#, .gemini) >= 200_000)
-        #expect(try expected(#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]}"#, .responses) >= 200_000)
+        #expect(
+            try expected(#"{"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]}"#, .responses) >= 200_000
+        )
         #expect(try expected(#"{"model":"m","input":"a","previous_response_id":"resp_1"}"#, .responses) >= 200_000)
         #expect(try expected(#"{"model":"m","input":"a","prompt":{"id":"pmpt_1"}}"#, .responses) >= 200_000)
         // A picture by its address: its own worst case.

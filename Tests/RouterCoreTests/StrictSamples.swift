@@ -46,13 +46,15 @@ struct StrictSamples {
         case .responses:
             return [
                 Piece(json: "{\"type\":\"input_text\",\"text\":\(text.json)}", tokens: text.tokens),
-                Piece(json: #"{"type":"input_image","image_url":"https://a.example/b.png","detail":"auto","file_id":null}"#, tokens: picture),
+                Piece(
+                    json: #"{"type":"input_image","image_url":"https://a.example/b.png","detail":"auto","file_id":null}"#, tokens: picture),
                 Piece(json: #"{"type":"input_file","filename":"a","file_data":"data:text/csv;base64,YSxi"}"#, tokens: 3),
             ]
         case .messages:
             return [
                 Piece(json: "{\"type\":\"text\",\"text\":\(text.json)}", tokens: text.tokens),
-                Piece(json: #"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}"#, tokens: picture),
+                Piece(
+                    json: #"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}"#, tokens: picture),
                 Piece(json: #"{"type":"image","source":{"type":"url","url":"https://a.example/b.png"}}"#, tokens: picture),
                 // The text of a document, however it begins.
                 Piece(
@@ -61,7 +63,8 @@ struct StrictSamples {
                 Piece(
                     json: "{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"text\",\"text\":\(text.json)}]}",
                     tokens: text.tokens),
-                Piece(json: "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"image_url\":\(text.json)}}", tokens: text.tokens),
+                Piece(
+                    json: "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"image_url\":\(text.json)}}", tokens: text.tokens),
             ]
         default:
             return [
@@ -80,8 +83,10 @@ struct StrictSamples {
         switch endpoint {
         case .chat:
             parts = [
-                #"{"type":"file","file":{"file_id":"file-1"}}"#, #"{"type":"file","file":{"file_data":"data:application/pdf;base64,JVBERi0="}}"#,
-                #"{"type":"file","file":{"file_data":"https://a.example/b.pdf"}}"#, #"{"type":"video_url","video_url":{"url":"https://a"}}"#,
+                #"{"type":"file","file":{"file_id":"file-1"}}"#,
+                #"{"type":"file","file":{"file_data":"data:application/pdf;base64,JVBERi0="}}"#,
+                #"{"type":"file","file":{"file_data":"https://a.example/b.pdf"}}"#,
+                #"{"type":"video_url","video_url":{"url":"https://a"}}"#,
                 #"{"type":"image_url","image_url":{"url":"gs://bucket/film.mp4"}}"#,
                 #"{"type":"image_url","image\u005furl":{"url":"https://a"}}"#, #"{"type":"text","text":"a","file_url":"https://a"}"#,
                 "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"\(flac)\",\"format\":\"wav\"}}",
@@ -111,8 +116,10 @@ struct StrictSamples {
         default:
             parts = [
                 #"{"fileData":{"mimeType":"image/png","fileUri":"https://a.example/video"}}"#, #"{"file_data":{"file_uri":"gs://a/b"}}"#,
-                #"{"inlineData":{"mimeType":"video/mp4","data":"AAAA"}}"#, #"{"inlineData":{"mimeType":"application/pdf","data":"JVBERi0="}}"#,
-                "{\"inlineData\":{\"mimeType\":\"audio/flac\",\"data\":\"\(flac)\"}}", "{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"\(ogg)\"}}",
+                #"{"inlineData":{"mimeType":"video/mp4","data":"AAAA"}}"#,
+                #"{"inlineData":{"mimeType":"application/pdf","data":"JVBERi0="}}"#,
+                "{\"inlineData\":{\"mimeType\":\"audio/flac\",\"data\":\"\(flac)\"}}",
+                "{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"\(ogg)\"}}",
                 #"{"file\u0044ata":{"fileUri":"gs://a"}}"#,
                 #"{"functionResponse":{"name":"f","response":{},"parts":[{"fileData":{"fileUri":"gs://a"}}]}}"#,
             ]
@@ -140,7 +147,8 @@ struct StrictSamples {
         case .messages:
             members = [
                 #""container":"c""#, #""mcp_servers":[{"type":"url","url":"https://a"}]"#, #""speed":"fast""#, #""inference_geo":"us""#,
-                #""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, #""tools":[{"type":"code_execution_20250825","name":"c"}]"#,
+                #""tools":[{"type":"web_search_20250305","name":"web_search"}]"#,
+                #""tools":[{"type":"code_execution_20250825","name":"c"}]"#,
                 #""cached":"x""#,
             ]
         default:

@@ -40,10 +40,11 @@ import Testing
         escaped.add(jsonString: short.span, 1..<short.count - 1)
         #expect(escaped == plain)
         // Every code unit as \uXXXX.
-        let long = Array(sample.text.utf16.map { unit in
-            let hex = String(unit, radix: 16)
-            return "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-        }.joined().utf8)
+        let long = Array(
+            sample.text.utf16.map { unit in
+                let hex = String(unit, radix: 16)
+                return "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            }.joined().utf8)
         var units = TextTokens()
         units.add(jsonString: long.span, 0..<long.count)
         #expect(units.tokens == plain.tokens)

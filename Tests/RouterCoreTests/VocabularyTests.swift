@@ -36,7 +36,8 @@ import Testing
         let frequent = Array("的一是不了在人有我他这个中大来上国和地到说时要就出会可也你对生能而子那得于着下自之年北京信电脑美彩读门名，。：“”".unicodeScalars)
         for _ in 0..<2_000 {
             let text = (0..<1 + rng.below(40)).map { _ -> Unicode.Scalar in
-                rng.below(4) > 0 ? frequent[Int(rng.below(UInt64(frequent.count)))] : Unicode.Scalar(UInt32(0x800 + rng.below(0xD000))) ?? "中"
+                rng.below(4) > 0
+                    ? frequent[Int(rng.below(UInt64(frequent.count)))] : Unicode.Scalar(UInt32(0x800 + rng.below(0xD000))) ?? "中"
             }
             let bytes = Array(String(String.UnicodeScalarView(text)).utf8)
             var merge = BPEMerge()

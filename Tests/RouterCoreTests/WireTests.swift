@@ -5,7 +5,8 @@ import Testing
 @Suite struct WireTests {
     static let valid = [
         "{}", "[]", "null", "true", "false", "0", "-0", "1.5", "-1e10", "1E+2", "1e-2", "\"\"", "\"a\"", " { } ", "[1,2]", "[[],{}]",
-        "{\"a\":1}", "{\"a\":{\"b\":[null]}}", "\"\\u00e9\\n\\\"\\\\\\/\"", "\"é你🙂\"", "\t[\r\n]\n", "{\"a\":1,\"a\":2}", "123456789012345678901234567890",
+        "{\"a\":1}", "{\"a\":{\"b\":[null]}}", "\"\\u00e9\\n\\\"\\\\\\/\"", "\"é你🙂\"", "\t[\r\n]\n", "{\"a\":1,\"a\":2}",
+        "123456789012345678901234567890",
     ]
     static let invalid = [
         "", " ", "{", "}", "[", "]", "{]", "[}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}", "{'a':1}", "[1,]", "[,1]", "[1 2]",
@@ -24,10 +25,13 @@ import Testing
     @Test(arguments: valid) func `valid JSON passes`(text: String) { #expect(scan(Array(text.utf8)) == nil) }
     @Test(arguments: invalid) func `invalid JSON does not`(text: String) { #expect(scan(Array(text.utf8)) != nil) }
 
-    @Test(arguments: [
-        [0x22, 0x80, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF5, 0x80, 0x80, 0x80, 0x22], [0x22, 0xE2, 0x82],
-        [0x22, 0xF0, 0x80, 0x80, 0x80, 0x22], [0x22, 0xFF, 0x22],
-    ] as [[UInt8]]) func `bad UTF-8 is refused`(bytes: [UInt8]) { #expect(scan(bytes) != nil) }
+    @Test(
+        arguments: [
+            [0x22, 0x80, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF5, 0x80, 0x80, 0x80, 0x22],
+            [0x22, 0xE2, 0x82],
+            [0x22, 0xF0, 0x80, 0x80, 0x80, 0x22], [0x22, 0xFF, 0x22],
+        ] as [[UInt8]]) func `bad UTF-8 is refused`(bytes: [UInt8])
+    { #expect(scan(bytes) != nil) }
 
     @Test func `trees are bounded`() throws {
         let many = "[" + String(repeating: "1,", count: JSONValue.maximumValues) + "1]"
@@ -118,31 +122,39 @@ import Testing
         #expect(try read(#"{"model":"m","max_completion_tokens":1,"max_tokens":9}"#, .messages).maxOutputTokens == 9)
         let bounded = try read(#"{"model":"m"}"#, .responses).limitingOutput(to: 3)
         #expect(String(buffer: bounded.body) == #"{"max_output_tokens":3,"model":"m"}"#)
-        #expect(String(buffer: try read(#"{"model":"m","max_tokens":8}"#, .messages).limitingOutput(to: 3).body) == #"{"model":"m","max_tokens":3}"#)
-        #expect(throws: RequestEnvelope.Rejection("'max_output_tokens' must be a whole number from 0 to 1000000000", param: "max_output_tokens")) {
+        #expect(
+            String(buffer: try read(#"{"model":"m","max_tokens":8}"#, .messages).limitingOutput(to: 3).body)
+                == #"{"model":"m","max_tokens":3}"#)
+        #expect(
+            throws: RequestEnvelope.Rejection("'max_output_tokens' must be a whole number from 0 to 1000000000", param: "max_output_tokens")
+        ) {
             try read(#"{"model":"m","max_output_tokens":"9"}"#, .responses)
         }
     }
 
-    @Test(arguments: [
-        ("", "the request body is empty; a JSON object is expected", nil), ("[]", "the request body is not a valid JSON object: not a JSON object at byte 0", nil),
-        ("{}", "you must provide a model parameter", "model"), (#"{"model":1}"#, "'model' must be a string", "model"),
-        (#"{"model":""}"#, "'model' must not be empty", "model"), (#"{"model":"a b"}"#, "'model' must not contain spaces or control characters", "model"),
-        (#"{"model":"a","model":"b"}"#, "field 'model' is given twice", "model"),
-        (#"{"model":"a","stream":"yes"}"#, "'stream' must be a boolean", "stream"),
-        (#"{"model":"a","n":0}"#, "'n' must be a whole number from 1 to 1000000000", "n"),
-        (#"{"model":"a","n":1.5}"#, "'n' must be a whole number from 1 to 1000000000", "n"),
-        (#"{"model":"a","max_tokens":"5"}"#, "'max_tokens' must be a whole number from 0 to 1000000000", "max_tokens"),
-        (#"{"model":"a","stream_options":1}"#, "'stream_options' must be an object", "stream_options"),
-        (#"{"model":"a","models":"b"}"#, "'models' must be an array of strings", "models"),
-        (#"{"mod\u0065l":"a"}"#, "field 'model' must be written without escapes", "model"),
-        (#"{"model":"a","Model":"b"}"#, "field 'model' must be written in small letters", "model"),
-        (#"{"model":"a","MAX_TOKENS":5}"#, "field 'max_tokens' must be written in small letters", "max_tokens"),
-        (#"{"model":"a","N":5}"#, "field 'n' must be written in small letters", "n"),
-        (#"{"model":"a","meſſages":[]}"#, "field 'messages' must be written in small letters", "messages"),
-        (#"{"model":"a","\u004Dodel":"b"}"#, "field 'Model' must be written without escapes", "Model"),
-        (#"{"model":"a"} x"#, "the request body is not a valid JSON object: something after the end of the JSON value at byte 14", nil),
-    ] as [(String, String, String?)]) func `bad bodies are refused with the reason`(text: String, message: String, param: String?) {
+    @Test(
+        arguments: [
+            ("", "the request body is empty; a JSON object is expected", nil),
+            ("[]", "the request body is not a valid JSON object: not a JSON object at byte 0", nil),
+            ("{}", "you must provide a model parameter", "model"), (#"{"model":1}"#, "'model' must be a string", "model"),
+            (#"{"model":""}"#, "'model' must not be empty", "model"),
+            (#"{"model":"a b"}"#, "'model' must not contain spaces or control characters", "model"),
+            (#"{"model":"a","model":"b"}"#, "field 'model' is given twice", "model"),
+            (#"{"model":"a","stream":"yes"}"#, "'stream' must be a boolean", "stream"),
+            (#"{"model":"a","n":0}"#, "'n' must be a whole number from 1 to 1000000000", "n"),
+            (#"{"model":"a","n":1.5}"#, "'n' must be a whole number from 1 to 1000000000", "n"),
+            (#"{"model":"a","max_tokens":"5"}"#, "'max_tokens' must be a whole number from 0 to 1000000000", "max_tokens"),
+            (#"{"model":"a","stream_options":1}"#, "'stream_options' must be an object", "stream_options"),
+            (#"{"model":"a","models":"b"}"#, "'models' must be an array of strings", "models"),
+            (#"{"mod\u0065l":"a"}"#, "field 'model' must be written without escapes", "model"),
+            (#"{"model":"a","Model":"b"}"#, "field 'model' must be written in small letters", "model"),
+            (#"{"model":"a","MAX_TOKENS":5}"#, "field 'max_tokens' must be written in small letters", "max_tokens"),
+            (#"{"model":"a","N":5}"#, "field 'n' must be written in small letters", "n"),
+            (#"{"model":"a","meſſages":[]}"#, "field 'messages' must be written in small letters", "messages"),
+            (#"{"model":"a","\u004Dodel":"b"}"#, "field 'Model' must be written without escapes", "Model"),
+            (#"{"model":"a"} x"#, "the request body is not a valid JSON object: something after the end of the JSON value at byte 14", nil),
+        ] as [(String, String, String?)]) func `bad bodies are refused with the reason`(text: String, message: String, param: String?)
+    {
         #expect(throws: RequestEnvelope.Rejection(message, param: param)) {
             try RequestEnvelope(body: ByteBuffer(string: text), endpoint: .chat)
         }
@@ -155,7 +167,8 @@ import Testing
         #expect((8...20).contains(chinese.prompt.tokens))
         let base64 = String(repeating: "QUJD", count: 50_000)
         let image = try envelope(
-            "{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,\(base64)\"}}]}]}")
+            "{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,\(base64)\"}}]}]}"
+        )
         #expect(image.prompt.images == 1 && image.prompt.tokens < 1_200)
         #expect(english.prompt.upperBound >= english.prompt.tokens)
     }
@@ -172,6 +185,8 @@ import Testing
 
     @Test func `names in paths are checked`() {
         for fine in ["gpt-4o", "openai/gpt-4o:free", "a.b_c"] { #expect(ModelName.isSafeInPath(fine)) }
-        for bad in ["", "../x", "a/../b", "a?b", "a#b", "a%2e", "/a", "a/", "a//b", "a\\b", "a b", "a\nb"] { #expect(!ModelName.isSafeInPath(bad)) }
+        for bad in ["", "../x", "a/../b", "a?b", "a#b", "a%2e", "/a", "a/", "a//b", "a\\b", "a b", "a\nb"] {
+            #expect(!ModelName.isSafeInPath(bad))
+        }
     }
 }

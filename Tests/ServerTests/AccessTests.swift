@@ -173,14 +173,17 @@ extension TestClientProtocol {
             #expect(again.json["data"]?["id"] == first.json["data"]?["id"])
             #expect(try await add(#"{"user_id":1,"amount":11,"reference_id":"r1"}"#).status == 409)
             #expect(try await add(#"{"user_id":77,"amount":1}"#).status == 404)
-            for bad in [#"{"user_id":1,"amount":0}"#, #"{"user_id":1,"amount":0.0000000001}"#, #"{"user_id":"1","amount":1}"#,
-                #"{"user_id":1,"amount":1,"x":2}"#, "[]", "", #"{"user_id":1}"#]
-            {
+            for bad in [
+                #"{"user_id":1,"amount":0}"#, #"{"user_id":1,"amount":0.0000000001}"#, #"{"user_id":"1","amount":1}"#,
+                #"{"user_id":1,"amount":1,"x":2}"#, "[]", "", #"{"user_id":1}"#,
+            ] {
                 let answer = try await add(bad)
                 #expect(answer.status == 400 && answer.json["success"]?.boolValue == false, "\(bad)")
             }
             let balance = try await client.call(.get, "/api/balance", token: TestGateway.adminToken)
-            #expect(balance.json["data"]?.text == #"{"user_id":1,"balance":10.000000001,"held":0,"available":10.000000001,"quota":1000,"currency":"USD"}"#)
+            #expect(
+                balance.json["data"]?.text
+                    == #"{"user_id":1,"balance":10.000000001,"held":0,"available":10.000000001,"quota":1000,"currency":"USD"}"#)
             let rows = try await client.call(.get, "/api/balance/transactions?type=recharge&page_size=1", token: TestGateway.adminToken)
             #expect(rows.json["data"]?["total"]?.integerValue == 1)
             #expect(try await client.call(.get, "/api/balance/transactions?type=gift", token: TestGateway.adminToken).status == 400)
@@ -202,10 +205,12 @@ extension TestClientProtocol {
             #expect(changed.json["data"]?["pricing_input"]?.numberText == "0.00003")
             #expect(changed.json["data"]?["pricing_output"]?.numberText == "0.00006")
             #expect(gateway.gateway.services.prices.row("openai/gpt-4o")?.isEdited == true)
-            for bad in [#"{"model_name":"new"}"#, #"{"model_name":"openai/gpt-4o","pricing_input":-1}"#,
-                #"{"model_name":"openai/gpt-4o","pricing_input":1e-17}"#, #"{"model_name":"openai/gpt-4o","price":1}"#]
-            {
-                #expect(try await client.call(.put, "/api/models/pricing", token: TestGateway.adminToken, body: bad).status == 400, "\(bad)")
+            for bad in [
+                #"{"model_name":"new"}"#, #"{"model_name":"openai/gpt-4o","pricing_input":-1}"#,
+                #"{"model_name":"openai/gpt-4o","pricing_input":1e-17}"#, #"{"model_name":"openai/gpt-4o","price":1}"#,
+            ] {
+                #expect(
+                    try await client.call(.put, "/api/models/pricing", token: TestGateway.adminToken, body: bad).status == 400, "\(bad)")
             }
             #expect(try await client.call(.get, "/api/models/pricing/no/such").status == 404)
         }
@@ -214,7 +219,8 @@ extension TestClientProtocol {
     @Test func `keys are shown once, kept as hashes and end at once`() async throws {
         try await TestGateway.with { gateway, client in
             let made = try await client.call(
-                .post, "/api/token", token: TestGateway.adminToken, body: #"{"name":"k","models":["demo/*"],"limits":{"allowed_ips":["10.0.0.0/8"]}}"#)
+                .post, "/api/token", token: TestGateway.adminToken,
+                body: #"{"name":"k","models":["demo/*"],"limits":{"allowed_ips":["10.0.0.0/8"]}}"#)
             let key = try #require(made.json["data"]?["key"]?.stringValue)
             #expect(key.hasPrefix("sk-") && key.count == 51)
             let listed = try await client.call(.get, "/api/token", token: TestGateway.adminToken)
@@ -235,13 +241,17 @@ extension TestClientProtocol {
             #expect(try await client.call(.get, "/v1/models", token: key).status == 401)
             #expect(try await client.call(.delete, "/api/token/\(id)", token: TestGateway.adminToken).status == 200)
             #expect(try await client.call(.get, "/v1/models", token: key).status == 401)
-            #expect(try await client.call(.post, "/api/token", token: TestGateway.adminToken, body: #"{"name":"x","limits":{"rpx":1}}"#).status == 400)
+            #expect(
+                try await client.call(.post, "/api/token", token: TestGateway.adminToken, body: #"{"name":"x","limits":{"rpx":1}}"#).status
+                    == 400)
         }
     }
 
     @Test func `roles rise only below one's own, and balances are no field`() async throws {
         try await TestGateway.with { _, client in
-            func make(_ body: String, token: String = TestGateway.adminToken) async throws -> (status: Int, headers: HTTPFields, json: JSONValue) {
+            func make(
+                _ body: String, token: String = TestGateway.adminToken
+            ) async throws -> (status: Int, headers: HTTPFields, json: JSONValue) {
                 try await client.call(.post, "/api/user", token: token, body: body)
             }
             #expect(try await make(#"{"username":"boss","password":"password-1","role":10}"#).status == 200)

@@ -191,7 +191,9 @@ import Testing
     func onRecord() async throws {
         try await TestGateway.with { gateway, client in
             let root = TestGateway.adminToken
-            func call(_ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, _ token: String? = nil)
+            func call(
+                _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, _ token: String? = nil
+            )
                 async throws -> JSONValue
             {
                 let answer = try await client.call(method, path, token: token ?? root, body: body)

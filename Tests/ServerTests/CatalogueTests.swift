@@ -216,7 +216,8 @@ import Testing
             // Pages as Anthropic has them.
             for (query, ids, more) in [("limit=1", 1, false), ("after_id=demo/echo", 0, false), ("before_id=demo%2Fecho", 0, false)] {
                 let page = try await client.call(.get, "/v1/models?\(query)", headers: headers)
-                #expect(page.json["data"]?.arrayValue?.count == ids && page.json["has_more"]?.boolValue == more, "\(query): \(page.json.text)")
+                #expect(
+                    page.json["data"]?.arrayValue?.count == ids && page.json["has_more"]?.boolValue == more, "\(query): \(page.json.text)")
             }
             #expect(try await client.call(.get, "/v1/models?limit=0", headers: headers).status == 400)
             #expect(try await client.call(.get, "/v1/models?after_id=nobody", headers: headers).status == 400)

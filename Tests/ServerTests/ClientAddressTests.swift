@@ -35,9 +35,12 @@ import Testing
         ("10.0.0.1", ["2001:DB8:0::1"], "2001:db8::1"), ("10.0.0.1", ["[2001:db8::1]"], "2001:db8::1"),
         ("10.0.0.1", ["\t1.1.1.1 , "], "1.1.1.1"), ("10.0.0.1", ["1.1.1.1, 2001:db8:ffff::9"], "1.1.1.1"),
         // What cannot be read counts for nothing.
-        ("10.0.0.1", ["unknown"], "10.0.0.1"), ("10.0.0.1", ["1.1.1.1, unknown"], "10.0.0.1"), ("10.0.0.1", ["1.1.1.1:99999999"], "10.0.0.1"),
-        ("10.0.0.1", [""], "10.0.0.1"), ("10.0.0.1", [", ,"], "10.0.0.1"), ("10.0.0.1", ["[::1"], "10.0.0.1"), ("10.0.0.1", ["1.1.1.1\u{0}"], "10.0.0.1"),
-        ("10.0.0.1", [String(repeating: "x", count: 9_000)], "10.0.0.1"), ("10.0.0.1", [String(repeating: "10.0.0.2,", count: 40)], "10.0.0.1"),
+        ("10.0.0.1", ["unknown"], "10.0.0.1"), ("10.0.0.1", ["1.1.1.1, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1:99999999"], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"), ("10.0.0.1", [", ,"], "10.0.0.1"), ("10.0.0.1", ["[::1"], "10.0.0.1"),
+        ("10.0.0.1", ["1.1.1.1\u{0}"], "10.0.0.1"),
+        ("10.0.0.1", [String(repeating: "x", count: 9_000)], "10.0.0.1"),
+        ("10.0.0.1", [String(repeating: "10.0.0.2,", count: 40)], "10.0.0.1"),
     ]
 
     @Test("audit 16: the client is the first address from the right that is no trusted proxy", arguments: lists)
@@ -46,7 +49,8 @@ import Testing
     }
 
     static let elements: [(String, String)] = [
-        ("for=1.1.1.1", "1.1.1.1"), ("For=\"1.1.1.1:80\";proto=https;by=10.0.0.1", "1.1.1.1"), ("for=\"[2001:db8::17]:4711\"", "2001:db8::17"),
+        ("for=1.1.1.1", "1.1.1.1"), ("For=\"1.1.1.1:80\";proto=https;by=10.0.0.1", "1.1.1.1"),
+        ("for=\"[2001:db8::17]:4711\"", "2001:db8::17"),
         ("for=9.9.9.9, for=1.1.1.1;by=10.0.0.1", "1.1.1.1"), ("for=1.1.1.1, for=10.0.0.2", "1.1.1.1"),
         ("for=\"9.9.9.9, for=1.1.1.1", "1.1.1.1"), ("for=\"9.9.9.9\", for=\"1.1.1.1\"", "1.1.1.1"),
         ("by=1.1.1.1", "10.0.0.1"), ("for=unknown", "10.0.0.1"), ("for=_hidden", "10.0.0.1"), ("for=1.1.1.1;for=2.2.2.2", "10.0.0.1"),
@@ -92,7 +96,9 @@ import Testing
                 .post, "/api/balance/admin/add", token: TestGateway.adminToken, body: #"{"user_id":1,"amount":1,"description":"d"}"#)
             let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"hello"}]}"#
             func ask(_ path: String, _ headers: HTTPFields) async throws -> Int {
-                try await client.call(path == "/v1/models" ? .get : .post, path, token: key, body: path == "/v1/models" ? nil : body, headers: headers).status
+                try await client.call(
+                    path == "/v1/models" ? .get : .post, path, token: key, body: path == "/v1/models" ? nil : body, headers: headers
+                ).status
             }
             for path in ["/v1/models", "/v1/chat/completions"] {
                 #expect(try await ask(path, behind("198.51.100.7")) == 200, "\(path)")
@@ -114,7 +120,8 @@ import Testing
                 .post, "/api/token", token: TestGateway.adminToken, body: #"{"name":"k","limits":{"allowed_ips":["198.51.100.0/24"]}}"#)
             let key = try #require(made.json["data"]?["key"]?.stringValue)
             #expect(try await client.call(.get, "/v1/models", token: key, headers: behind("198.51.100.7")).status == 403)
-            #expect(try await client.call(.post, "/v1/chat/completions", token: key, body: "{}", headers: behind("198.51.100.7")).status == 403)
+            #expect(
+                try await client.call(.post, "/v1/chat/completions", token: key, body: "{}", headers: behind("198.51.100.7")).status == 403)
             #expect(try await client.call(.get, "/metrics").status == 200)
             #expect(try await client.call(.get, "/metrics", headers: behind("127.0.0.1")).status == 401)
         }
@@ -128,7 +135,8 @@ import Testing
             }
             // What a proxy says and cannot be read is no reason to open.
             let cases: [(HTTPFields, Int)] = [
-                ([:], 200), (behind("127.0.0.1"), 200), (behind("8.8.8.8"), 401), (behind("127.0.0.1, 8.8.8.8"), 401), (behind("unknown"), 401),
+                ([:], 200), (behind("127.0.0.1"), 200), (behind("8.8.8.8"), 401), (behind("127.0.0.1, 8.8.8.8"), 401),
+                (behind("unknown"), 401),
             ]
             for (headers, expected) in cases {
                 let found = try await status(headers)

@@ -224,7 +224,9 @@ struct FaultyJournal: Journal {
     var identity: (gatewayID: String, epoch: Int64) { journal.identity }
     var lives: JournalLives { journal.lives }
     var size: Int64 { journal.size }
-    func beginLife(asNewGateway: Bool) async throws { try await faults.guarding { try await journal.beginLife(asNewGateway: asNewGateway) } }
+    func beginLife(asNewGateway: Bool) async throws {
+        try await faults.guarding { try await journal.beginLife(asNewGateway: asNewGateway) }
+    }
     func hold(_ record: HoldRecord) async throws { try await faults.guarding { try await journal.hold(record) } }
     func settle(_ record: RequestRecord) async throws { try await faults.guarding { try await journal.settle(record) } }
     func progress(_ record: ProgressRecord) { journal.progress(record) }

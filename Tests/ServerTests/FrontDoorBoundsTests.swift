@@ -13,8 +13,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(10))) struct FrontDoorBoundsTests {
     private static let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"hello there"}]}"#
 
-    private static func post(_ path: String, _ headers: String, body: String = body, version: String = "1.1") -> String
-    {
+    private static func post(_ path: String, _ headers: String, body: String = body, version: String = "1.1") -> String {
         "POST \(path) HTTP/\(version)\r\nAuthorization: Bearer \(TestGateway.rootKey)\r\nContent-Type: application/json\r\n\(headers)"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }

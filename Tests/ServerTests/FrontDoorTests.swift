@@ -14,7 +14,8 @@ final class RawClient: Sendable {
     private let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
     init(port: Int) async throws {
-        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port) { channel in
+        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(host: "127.0.0.1", port: port) {
+            channel in
             channel.eventLoop.makeCompletedFuture {
                 try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
             }
@@ -41,7 +42,9 @@ final class RawClient: Sendable {
 @Suite(.serialized, .timeLimit(.minutes(10))) struct FrontDoorTests {
     private static let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"hello there"}]}"#
 
-    private static func call(_ headers: String = "", body: String = body, version: String = "1.1", key: String = TestGateway.rootKey) -> String {
+    private static func call(
+        _ headers: String = "", body: String = body, version: String = "1.1", key: String = TestGateway.rootKey
+    ) -> String {
         "POST /v1/chat/completions HTTP/\(version)\r\nHost: gateway\r\nAuthorization: Bearer \(key)\r\nContent-Type: application/json\r\n"
             + headers + (headers.contains("ransfer-Encoding") ? "" : "Content-Length: \(body.utf8.count)\r\n") + "\r\n" + body
     }
@@ -118,7 +121,9 @@ final class RawClient: Sendable {
             // The others have gone, and with them what they held.
             var status = 0
             for _ in 0..<200 where status != 400 {
-                let whole = try await RawClient(port: port).talk([Self.call(body: String(repeating: " ", count: limit))]) { $0.contains("\r\n\r\n") }
+                let whole = try await RawClient(port: port).talk([Self.call(body: String(repeating: " ", count: limit))]) {
+                    $0.contains("\r\n\r\n")
+                }
                 status = Int(whole.dropFirst(9).prefix(3)) ?? 0
             }
             #expect(status == 400)
@@ -128,7 +133,8 @@ final class RawClient: Sendable {
     @Test func `too large a body is refused by its announcement, and while it comes`() async throws {
         try await with { port in
             let limit = 33_554_432
-            let announced = Self.call().replacingOccurrences(of: "Content-Length: \(Self.body.utf8.count)", with: "Content-Length: \(limit + 1)")
+            let announced = Self.call().replacingOccurrences(
+                of: "Content-Length: \(Self.body.utf8.count)", with: "Content-Length: \(limit + 1)")
             let told = try await RawClient(port: port).talk([announced]) { $0.contains("request_too_large") }
             #expect(told.hasPrefix("HTTP/1.1 413") && told.lowercased().contains("connection: close"), "\(told)")
 
@@ -143,7 +149,8 @@ final class RawClient: Sendable {
     @Test func `thousands of refused requests behind another are answered one after the other`() async throws {
         try await with { port in
             let login = #"{"username":"root","password":"wrong-password"}"#
-            let slow = "POST /api/user/login HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: \(login.utf8.count)\r\n\r\n\(login)"
+            let slow =
+                "POST /api/user/login HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: \(login.utf8.count)\r\n\r\n\(login)"
             let refused = "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n"
             let last = refused.replacingOccurrences(of: "Host: g", with: "Host: g\r\nConnection: close")
             let count = 20_000
@@ -191,7 +198,9 @@ final class RawClient: Sendable {
             let words = String(repeating: "lorem ipsum ", count: 1_400_000)
             let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"\#(words)"}]}"#
             let text = try await RawClient(port: port).talk([Self.call("Connection: close\r\n", body: body)])
-            #expect(text.hasPrefix("HTTP/1.1 200") && text.utf8.count > words.utf8.count && text.hasSuffix("}"), "\(text.prefix(300)) \(text.utf8.count)")
+            #expect(
+                text.hasPrefix("HTTP/1.1 200") && text.utf8.count > words.utf8.count && text.hasSuffix("}"),
+                "\(text.prefix(300)) \(text.utf8.count)")
         }
     }
 

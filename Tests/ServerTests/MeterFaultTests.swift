@@ -7,8 +7,8 @@ import Testing
 
 @testable import Server
 
-/// The n-th call to the ledger or the journal fails, for every n until a run needs no more calls, before and after it has done its work. Whatever
-/// fails, after the next start the books have every charge that a client was told of, once.
+/// The n-th call to the ledger or the journal fails, for every n until a run needs no more calls, before and after it has done its work.
+/// Whatever fails, after the next start the books have every charge that a client was told of, once.
 @Suite struct MeterFaultTests {
     @Test(.timeLimit(.minutes(10)), arguments: [false, true])
     func `no single failure loses or doubles a charge`(_ afterwards: Bool) async throws {
@@ -48,7 +48,9 @@ import Testing
         #expect(Set(rows.map(\.referenceID)).count == rows.count, "\(name)")
         for (id, charge) in told {
             let row = rows.first { $0.referenceID == id.description }
-            #expect(row?.amount == NanoUSD(nanos: -charge), "\(name): \(id) was told \(charge), the ledger has \(String(describing: row?.amount))")
+            #expect(
+                row?.amount == NanoUSD(nanos: -charge),
+                "\(name): \(id) was told \(charge), the ledger has \(String(describing: row?.amount))")
         }
         #expect(try await journal.orphans().isEmpty, "\(name)")
         #expect(try await journal.settled(limit: 10).isEmpty, "\(name)")

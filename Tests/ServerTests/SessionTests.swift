@@ -38,7 +38,8 @@ import Testing
                 ([.contentType: "multipart/form-data; boundary=x"], 415), ([.contentType: "application/jsonp"], 415),
                 ([.contentType: "text/plain", .origin: "https://evil.example"], 403),
                 ([.origin: "https://evil.example"], 403), ([.origin: "null"], 403), ([.origin: host + ".evil.example"], 403),
-                ([Self.fetchSite: "cross-site"], 403), ([Self.fetchSite: "same-site"], 403), ([Self.fetchSite: "cross-site", .origin: host], 403),
+                ([Self.fetchSite: "cross-site"], 403), ([Self.fetchSite: "same-site"], 403),
+                ([Self.fetchSite: "cross-site", .origin: host], 403),
                 ([:], 200), ([.contentType: "Application/JSON ; charset=utf-8"], 200),
             ]
             for (headers, expected) in cases {
@@ -61,7 +62,9 @@ import Testing
             }
         }
         let host = Site(isSecure: false, authority: "gateway:443", isConfigured: false)
-        #expect(host.accepts(origin: "https://gateway") && host.accepts(origin: "http://Gateway:443") && !host.accepts(origin: "http://gateway"))
+        #expect(
+            host.accepts(origin: "https://gateway") && host.accepts(origin: "http://Gateway:443") && !host.accepts(origin: "http://gateway")
+        )
         #expect(!host.accepts(origin: "null") && !host.accepts(origin: "") && !host.accepts(origin: "https://gateway:443/x"))
     }
 
@@ -79,7 +82,10 @@ import Testing
         let secure: @Sendable (TestGateway, any TestClientProtocol, HTTPFields) async throws -> Void = { _, client, headers in
             let answer = try await login(client, Self.rootLogin, headers)
             let set = answer.headers[values: .setCookie]
-            #expect(set.count == 2 && set.allSatisfy { $0.hasPrefix("__Host-apirouter_") && $0.hasSuffix("; HttpOnly; SameSite=Strict; Secure") }, "\(set)")
+            #expect(
+                set.count == 2
+                    && set.allSatisfy { $0.hasPrefix("__Host-apirouter_") && $0.hasSuffix("; HttpOnly; SameSite=Strict; Secure") }, "\(set)"
+            )
             let session = try #require(cookie(answer, "__Host-apirouter_session"))
             var with = headers
             with[.cookie] = session
@@ -119,7 +125,9 @@ import Testing
 
     @Test("audit 17: answers outside of /v1 tell browsers how little they may do")
     func headers() async throws {
-        let names = ["Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"].compactMap { HTTPField.Name($0) }
+        let names = ["Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"].compactMap {
+            HTTPField.Name($0)
+        }
         try await TestGateway.with { _, client in
             for path in ["/api/status", "/api/nothing", "/", "/health/live", "/metrics", "/api/user/self"] {
                 let answer = try await client.call(.get, path)
@@ -150,7 +158,9 @@ import Testing
                 try await client.call(.get, "/api/user/self/sessions", token: token).json["data"]?.arrayValue ?? []
             }
             let all = try await list(tokens[0])
-            #expect(all.filter { $0["kind"]?.stringValue == "session" }.count == 3 && all.filter { $0["kind"]?.stringValue == "token" }.count == 1)
+            #expect(
+                all.filter { $0["kind"]?.stringValue == "session" }.count == 3
+                    && all.filter { $0["kind"]?.stringValue == "token" }.count == 1)
             #expect(all.filter { $0["current"]?.boolValue == true }.map { $0["user_agent"]?.stringValue } == ["browser 0"])
             #expect(all.allSatisfy { !tokens.contains($0["id"]?.stringValue ?? "") } && !all.contains { $0.text.contains("at-") })
             let second = try #require(all.first { $0["user_agent"]?.stringValue == "browser 1" }?["id"]?.stringValue)
@@ -184,7 +194,9 @@ import Testing
             #expect(try await change(#"{"old_password":"the-root-password","password":"short"}"#).status == 400)
             #expect(try await change(#"{"old_password":"the-root-password","role":1}"#).status == 400)
             let named = try await change(#"{"old_password":"the-root-password","display_name":"The Root","email":"root@example.org"}"#)
-            #expect(named.json["data"]?["display_name"]?.stringValue == "The Root" && named.json["data"]?["email"]?.stringValue == "root@example.org")
+            #expect(
+                named.json["data"]?["display_name"]?.stringValue == "The Root"
+                    && named.json["data"]?["email"]?.stringValue == "root@example.org")
             #expect(try await client.call(.get, "/api/user/self", token: first).status == 200)
             // Not around the old password by the administrators' route, with a page that was left open.
             let around = try await client.call(.put, "/api/user/1", body: #"{"password":"a-new-password"}"#, headers: [.cookie: second])
@@ -236,7 +248,8 @@ import Testing
             }
             let root = try #require(try await gateway.gateway.services.store.user(id: 1))
             let idle = try await sessions(at: 0).begin(of: root, clientIP: "", userAgent: "")
-            let used = try await sessions(at: 0).begin(of: root, clientIP: "", userAgent: "a\u{0}b\u{7F}" + String(repeating: "c", count: 300))
+            let used = try await sessions(at: 0).begin(
+                of: root, clientIP: "", userAgent: "a\u{0}b\u{7F}" + String(repeating: "c", count: 300))
             #expect(idle.expiresAt == start + 7_200)
             #expect(try await sessions(at: 3_000).user(token: used.token)?.id == 1)
             #expect(try await sessions(at: 3_600).user(token: idle.token) == nil)
@@ -252,7 +265,9 @@ import Testing
     @Test("audit 16: behind a proxy nobody locks root out")
     func throttlesBehindProxy() async throws {
         try await TestGateway.with({ $0.server.trustedProxies = Self.loopback }) { gateway, client in
-            func from(_ address: String, _ body: String = Self.rootLogin, cookie: String? = nil) async throws
+            func from(
+                _ address: String, _ body: String = Self.rootLogin, cookie: String? = nil
+            ) async throws
                 -> (status: Int, headers: HTTPFields, json: JSONValue)
             {
                 var headers: HTTPFields = [Self.forwardedFor: address]
@@ -280,7 +295,8 @@ import Testing
             // A mark of another user is none.
             _ = try await client.call(
                 .post, "/api/user", token: TestGateway.adminToken, body: #"{"username":"other","password":"password-1"}"#)
-            let other = try #require(cookie(try await from("192.0.2.9", #"{"username":"other","password":"password-1"}"#), "apirouter_device"))
+            let other = try #require(
+                cookie(try await from("192.0.2.9", #"{"username":"other","password":"password-1"}"#), "apirouter_device"))
             #expect(try await from("198.51.100.77", cookie: other).status == 429)
         }
     }

@@ -38,7 +38,9 @@ import Testing
         let throttle = LoginThrottle()
         var allowed = 0
         for number in 0..<5_000 {
-            if case .allowed = throttle.begin([.address("10.0.\(number / 250).\(number % 250)"), .name("root")], now: at(100)) { allowed += 1 }
+            if case .allowed = throttle.begin([.address("10.0.\(number / 250).\(number % 250)"), .name("root")], now: at(100)) {
+                allowed += 1
+            }
         }
         #expect(allowed == 30)
         #expect(throttle.begin([.address("new"), .name("root")], now: at(100)) == .refused(retryAfter: .seconds(30)))

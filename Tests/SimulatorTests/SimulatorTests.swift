@@ -15,13 +15,16 @@ import Testing
         let body: JSONValue = ["messages": [["role": "system", "content": "be kind"], ["role": "user", "content": "one two  three"]]]
         let answer = try answer(body)
         #expect(answer.text == "one two  three" && answer.pieces.count == 3 && answer.promptTokens == 8)
-        #expect(try self.answer(["messages": [["role": "user", "content": "a b c"]], "max_tokens": .number("2")]).finishReason == "length")
+        #expect(
+            try self.answer(["messages": [["role": "user", "content": "a b c"]], "max_tokens": .number("2")]).finishReason == "length")
     }
 
     @Test func `schemas are filled`() throws {
         let schema = try JSONValue(
             parsing: ByteBuffer(
-                string: #"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"array","items":{"type":"integer"}},"c":{"enum":["x","y"]}}}"#))
+                string:
+                    #"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"array","items":{"type":"integer"}},"c":{"enum":["x","y"]}}}"#
+            ))
         #expect(EchoAnswer.example(schema).text == #"{"a":"text","b":[1],"c":"x"}"#)
     }
 

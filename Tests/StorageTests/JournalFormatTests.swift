@@ -71,8 +71,8 @@ struct JournalFormatTests {
     }
 
     @Test func `a field that is added is not forgotten here`() {
-        // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill in
-        // the default for older versions, and give the field a value in `record` or `hold`.
+        // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill
+        // in the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
         #expect(fields(record(1, user: 1, charge: 1)) == 26)
         #expect(fields(record(1, user: 1, charge: 1).usage) == 15)

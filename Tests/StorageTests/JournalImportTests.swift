@@ -105,9 +105,10 @@ struct JournalImportTests {
             try await journal.settle(record(3, user: 1, charge: 3))
             try await journal.clear([9, 7, 5].map { RequestID(bits: $0) })
             try await journal.close()
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
-                "journal-00000001.log", "journal.db.imported", "journal.id", "journal.lock",
-            ])
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
+                    "journal-00000001.log", "journal.db.imported", "journal.id", "journal.lock",
+                ])
             let again = try openJournal(folder, durability)
             #expect(again.identity == (Self.gatewayID, 9))
             #expect(again.notes.isEmpty)
@@ -165,7 +166,8 @@ struct JournalImportTests {
         try await old.write { db in try db.execute(sql: "UPDATE settlements SET endpoint = 'telepathy'") }
         try old.close()
         #expect(throws: StoreError.self) { try openJournal(folder) }
-        try Data("no database at all, but long enough to be looked at as one".utf8).write(to: URL(fileURLWithPath: folder.path + "/journal.db"))
+        try Data("no database at all, but long enough to be looked at as one".utf8).write(
+            to: URL(fileURLWithPath: folder.path + "/journal.db"))
         #expect(throws: StoreError.self) { try openJournal(folder) }
         #expect(FileManager.default.fileExists(atPath: folder.path + "/journal.db"))
     }

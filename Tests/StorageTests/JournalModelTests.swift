@@ -121,10 +121,14 @@ struct JournalModelTests {
     }
 
     private func compare(_ run: Run, _ what: String) async throws {
-        #expect(try await run.journal.settled(limit: 9_999) == run.model.settled.map { record($0, user: Int64($0), charge: Int64($0)) }, "\(what)")
+        #expect(
+            try await run.journal.settled(limit: 9_999) == run.model.settled.map { record($0, user: Int64($0), charge: Int64($0)) },
+            "\(what)")
         let orphans = try await run.journal.orphans()
         #expect(orphans.map(\.hold) == run.model.holds.keys.sorted().map { hold($0) }, "\(what)")
-        #expect(orphans.map(\.progress) == run.model.holds.sorted { $0.key < $1.key }.map { id, tokens in tokens.map { progress(id, $0) } }, "\(what)")
+        #expect(
+            orphans.map(\.progress) == run.model.holds.sorted { $0.key < $1.key }.map { id, tokens in tokens.map { progress(id, $0) } },
+            "\(what)")
     }
 
     @Test(arguments: [JournalDurability.process, .power])

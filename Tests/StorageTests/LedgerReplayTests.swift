@@ -22,7 +22,8 @@ struct LedgerReplayTests {
 
     private func entry(_ user: Int64, _ nanos: Int64, _ reference: String) -> LedgerEntry {
         LedgerEntry(
-            id: 1, userID: user, amount: NanoUSD(nanos: nanos), balanceAfter: NanoUSD(nanos: nanos), kind: .recharge, referenceID: reference,
+            id: 1, userID: user, amount: NanoUSD(nanos: nanos), balanceAfter: NanoUSD(nanos: nanos), kind: .recharge,
+            referenceID: reference,
             description: "paid by card", createdAt: 250)
     }
 
@@ -59,13 +60,18 @@ struct LedgerReplayTests {
         let journal = try openJournal(folder)
         var priced = record(1, user: user.id, charge: 5)
         priced.pricingVersion = 77
-        for record in [priced, record(2, user: young.id, charge: 6), record(3, user: 4_711, charge: 7), record(4, user: user.id, charge: nil)] {
+        for record in [
+            priced, record(2, user: young.id, charge: 6), record(3, user: 4_711, charge: 7), record(4, user: user.id, charge: nil),
+        ] {
             try await journal.settle(record)
         }
         try await journal.close()
         let report = try await LedgerReplay.run(folder: folder.path, into: store)
         #expect(report.read == 4 && report.posted == 2 && report.withoutVersion == 1 && report.alreadyThere == 0)
-        #expect(report.setAside.map(\.reason) == ["the user does not exist", "user \(young.id) of this ledger is younger than the request"].sorted { $0.count > $1.count })
+        #expect(
+            report.setAside.map(\.reason)
+                == ["the user does not exist", "user \(young.id) of this ledger is younger than the request"].sorted { $0.count > $1.count }
+        )
         #expect(try await store.user(id: user.id)?.balance.nanos == -5)
         #expect(try await store.user(id: young.id)?.balance == .zero)
         #expect(try await store.verify().differences == [])

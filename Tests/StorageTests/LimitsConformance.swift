@@ -67,7 +67,8 @@ struct LimitsConformance {
         // What is at work at the first is not granted to the second as well.
         #expect(try server.query(url, "SELECT sum(taken_concurrency) FROM limit_shares WHERE gateway <> ''").contains("10"))
         // One leaves: the other may have it all.
-        _ = try await store.shareLimits([report(0, inFlight: 0, share: limits(80, 5), left: 80, isLeaving: true)], gateway: "one", lifetime: 60)
+        _ = try await store.shareLimits(
+            [report(0, inFlight: 0, share: limits(80, 5), left: 80, isLeaving: true)], gateway: "one", lifetime: 60)
         try await store.leaveLimits(gateway: "one")
         let alone = try await store.shareLimits([report(900, inFlight: 1, share: limits(80, 1), left: 0)], gateway: "two", lifetime: 60)
         #expect(alone.gateways == ["two"] && alone.grants[.user(7)]?.share == limits(160, 10))

@@ -34,11 +34,12 @@ struct PostgresStoreTests {
         _ = try await store.post(credit(user.id, 5, "r1"))
         _ = try await store.setPrice(PricingRow(modelName: "m", price: .free), now: 1)
         try await store.audit(.some)
-        let sql = switch verb {
-        case "UPDATE": "UPDATE \(table) SET created_at = 0"
-        case "DELETE": "DELETE FROM \(table)"
-        default: "TRUNCATE \(table) CASCADE"
-        }
+        let sql =
+            switch verb {
+            case "UPDATE": "UPDATE \(table) SET created_at = 0"
+            case "DELETE": "DELETE FROM \(table)"
+            default: "TRUNCATE \(table) CASCADE"
+            }
         let error = #expect(throws: PostgresServer.Failure.self) { try server.query(url, sql) }
         #expect(error?.description.contains("\(table) is append-only") == true, "\(error?.description ?? "")")
         try await store.close()
@@ -117,7 +118,9 @@ struct PostgresStoreTests {
         let two = try await open(url)
         let first = try await one.joined("g")
         let copy = gateway("g", life: 2)
-        guard case .taken(let by?) = try await two.claim(copy, now: 1) else { return #expect(Bool(false), "a living identity was given away") }
+        guard case .taken(let by?) = try await two.claim(copy, now: 1) else {
+            return #expect(Bool(false), "a living identity was given away")
+        }
         #expect(by.incarnation == first.incarnation)
         try server.query(url, "SELECT pg_terminate_backend(backend_pid, 10000) FROM gateway_sessions")
         #expect(try await one.beat(first, now: 1).count == 1)
@@ -182,7 +185,9 @@ struct PostgresStoreTests {
         let refused = await #expect(throws: StoreError.self) { try await open("postgres://u:very-secret@127.0.0.1:1/x") }
         #expect(!String(describing: refused).contains("very-secret"))
         // URLs that cannot be read, as passwords with special characters make them.
-        for text in ["u:very%zzsecret@h:5/x", "u:verysecret@[::1/x", "u:very/secret@h:5/x", "u:x@verysecret@h:5/x", "u:verysecret@h:port/x"] {
+        for text in [
+            "u:very%zzsecret@h:5/x", "u:verysecret@[::1/x", "u:very/secret@h:5/x", "u:x@verysecret@h:5/x", "u:verysecret@h:port/x",
+        ] {
             let unread = await #expect(throws: StoreError.self) { try await open("postgres://" + text) }
             let said = String(describing: unread)
             #expect(!said.contains("very") && !said.contains("secret@") && said.contains("percent-encode"), "\(text): \(said)")
@@ -209,7 +214,9 @@ struct PostgresStoreTests {
             try await open(url("127.0.0.1", "sslmode=verify-full&sslrootcert=\(certificate)"))
         }
         #expect(String(describing: wrongName).contains("certificate"), "\(String(describing: wrongName))")
-        let stranger = await #expect(throws: StoreError.self) { try await open(url("localhost", "sslmode=verify-full&sslrootcert=/etc/hostname")) }
+        let stranger = await #expect(throws: StoreError.self) {
+            try await open(url("localhost", "sslmode=verify-full&sslrootcert=/etc/hostname"))
+        }
         #expect(stranger != nil)
     }
 

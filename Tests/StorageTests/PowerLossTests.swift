@@ -36,7 +36,9 @@ struct PowerLossTests {
             durability: durability)
     }
 
-    private func openJournal(_ folder: TemporaryFolder, _ durability: JournalDurability, _ disk: JournalDisk = .system) throws -> FileJournal {
+    private func openJournal(
+        _ folder: TemporaryFolder, _ durability: JournalDurability, _ disk: JournalDisk = .system
+    ) throws -> FileJournal {
         try FileJournal.open(
             directory: folder.path, durability: durability, limits: FileJournal.Limits(backlog: 1_000, bytes: 1 << 30), segmentBytes: 1_500,
             keep: JournalKeep(seconds: 60, bytes: 4_000), disk: disk)

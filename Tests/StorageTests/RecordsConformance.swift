@@ -75,7 +75,9 @@ struct RecordsConformance {
         #expect(
             await conflict { _ = try await store.post(credit(ada, -700, "k1", .adjustment)) }?.contains("the amount")
                 == true)
-        func refund(_ bits: UInt128, _ key: String?, _ nanos: Int64? = nil) async throws -> (
+        func refund(
+            _ bits: UInt128, _ key: String?, _ nanos: Int64? = nil
+        ) async throws -> (
             entry: LedgerEntry, isNew: Bool
         ) {
             let amount = nanos.map { NanoUSD(nanos: $0) }
@@ -173,7 +175,9 @@ struct RecordsConformance {
             passwords: passwords)
     }
 
-    private func changes(_ store: any Store, user: Int64, token: Int64) -> [(
+    private func changes(
+        _ store: any Store, user: Int64, token: Int64
+    ) -> [(
         name: String, body: () async throws -> Void
     )] {
         var change = UserChange()

@@ -50,7 +50,8 @@ struct SQLiteStoreTests {
         let error = await #expect(throws: DatabaseError.self) {
             try await rawLedger(folder).write { db in
                 try db.execute(
-                    sql: "INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, created_at) VALUES (?, 1, 1, 'gift', 'g', 0)",
+                    sql:
+                        "INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, created_at) VALUES (?, 1, 1, 'gift', 'g', 0)",
                     arguments: [user.id])
             }
         }

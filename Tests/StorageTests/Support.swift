@@ -78,7 +78,8 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
             audioInput: 1, audioOutput: 2, images: 9, searches: 10, characters: 11, audioMilliseconds: 12, requests: 1,
             upstreamCost: FemtoUSD(femtos: 1_234_000_000)),
         usageSource: .estimated, charge: charge.map { NanoUSD(nanos: $0) },
-        uncharged: NanoUSD(nanos: 13), ceiling: NanoUSD(nanos: 14), ratio: PriceRatio(millionths: 15), pricingVersion: 0, outcome: .truncated,
+        uncharged: NanoUSD(nanos: 13), ceiling: NanoUSD(nanos: 14), ratio: PriceRatio(millionths: 15), pricingVersion: 0,
+        outcome: .truncated,
         status: 200, errorCode: "upstream_cut", isStream: true, attempts: 2,
         attemptList: [
             AttemptRecord(

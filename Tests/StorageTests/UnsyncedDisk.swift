@@ -12,8 +12,8 @@ import Synchronization
 
 /// A disk that loses its power: it knows what of a folder was synchronized, and can show the folder as it would be found without the rest.
 ///
-/// Strict where file systems may be kind: contents count from the last synchronization of the file, names from the last one of the folder. The
-/// journal tells it through its own seam (``journal``), SQLite through a VFS that stands before the usual one (``SyncWatch``).
+/// Strict where file systems may be kind: contents count from the last synchronization of the file, names from the last one of the folder.
+/// The journal tells it through its own seam (``journal``), SQLite through a VFS that stands before the usual one (``SyncWatch``).
 final class UnsyncedDisk: Sendable {
     /// What is on the disk at some moment.
     struct Image: Sendable {
@@ -98,7 +98,8 @@ final class UnsyncedDisk: Sendable {
     }
 }
 
-/// SQLite's usual VFS with a look at what it synchronizes, in folders that are watched. It becomes the default, because GRDB has no way to name one.
+/// SQLite's usual VFS with a look at what it synchronizes, in folders that are watched. It becomes the default, because GRDB has no way to
+/// name one.
 enum SyncWatch {
     private struct OpenFile {
         var path: String
@@ -164,7 +165,8 @@ enum SyncWatch {
         guard disk(path) != nil, let methods = file.pointee.pMethods else { return }
         let isLog = flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL) != 0
         files.withLock {
-            $0[UInt(bitPattern: file)] = OpenFile(path: path, methods: UInt(bitPattern: methods), isNewLog: isLog && flags & SQLITE_OPEN_CREATE != 0)
+            $0[UInt(bitPattern: file)] = OpenFile(
+                path: path, methods: UInt(bitPattern: methods), isNewLog: isLog && flags & SQLITE_OPEN_CREATE != 0)
         }
         file.pointee.pMethods = table(methods)
     }
@@ -191,7 +193,8 @@ enum SyncWatch {
         var size: sqlite3_int64 = 0
         guard methods.pointee.xFileSize(file, &size) == SQLITE_OK else { return SQLITE_IOERR }
         var contents = [UInt8](repeating: 0, count: Int(size))
-        let read = size == 0 ? SQLITE_OK : contents.withUnsafeMutableBytes { methods.pointee.xRead(file, $0.baseAddress, Int32($0.count), 0) }
+        let read =
+            size == 0 ? SQLITE_OK : contents.withUnsafeMutableBytes { methods.pointee.xRead(file, $0.baseAddress, Int32($0.count), 0) }
         guard read == SQLITE_OK else { return SQLITE_IOERR }
         disk.synchronized(open.path, contents)
         if open.isNewLog {

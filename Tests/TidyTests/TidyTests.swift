@@ -41,10 +41,14 @@ import Testing
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
             "CPlatform", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator", "Hummingbird", "HummingbirdCore",
-            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle", "UnixSignals",
+            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle",
+            "UnixSignals",
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],
-        "apirouter": ["Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix", "Synchronization"],
+        "apirouter": [
+            "Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix",
+            "Synchronization",
+        ],
         "upstream-simulator": ["Simulator", "ArgumentParser", "Dispatch", "Foundation"],
     ]
 
@@ -101,7 +105,9 @@ import Testing
     }
 
     @Test func `RouterCore has no clock, no randomness and no Foundation`() {
-        let banned = ["Date()", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", ".random(in", "import Foundation", "Task {"]
+        let banned = [
+            "Date()", "ContinuousClock", "SuspendingClock", "SystemRandomNumberGenerator", ".random(in", "import Foundation", "Task {",
+        ]
         expectNone(of: banned, in: Self.sources.filter { $0.target == "RouterCore" })
     }
 

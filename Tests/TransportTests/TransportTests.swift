@@ -15,7 +15,8 @@ enum Way: String, CaseIterable, Sendable {
     func make(trusting certificates: String? = nil) throws -> any Stoppable {
         switch self {
         // One loop: calls from outside of the loops are spread over them, and each has connections of its own.
-        case .loop: try LoopTransport(group: MultiThreadedEventLoopGroup.singleton.next(), configuration: .init(trustedCertificates: certificates))
+        case .loop:
+            try LoopTransport(group: MultiThreadedEventLoopGroup.singleton.next(), configuration: .init(trustedCertificates: certificates))
         case .curl: try CurlTransport(configuration: .init(trustedCertificates: certificates))
         }
     }
@@ -76,7 +77,8 @@ extension CurlTransport: Stoppable {}
         let server = try await RawServer.answering(Self.hello)
         try await withTransport(way) { transport in
             let request = UpstreamRequest(
-                url: server.url, headers: [.authorization: "Bearer k", .contentType: "application/json"], body: ByteBuffer(string: "{\"a\":1}"))
+                url: server.url, headers: [.authorization: "Bearer k", .contentType: "application/json"],
+                body: ByteBuffer(string: "{\"a\":1}"))
             let response = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
             _ = try await response.body.next()
             response.body.cancel()
@@ -87,11 +89,16 @@ extension CurlTransport: Stoppable {}
         try await server.stop()
     }
 
-    @Test(arguments: Way.allCases, [
-        ("", TransportFailure.Kind.closedBeforeHead), ("HTTP/1.1 200 OK\r\nContent-Le", .closedBeforeHead),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", .closedInBody),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .closedInBody),
-    ]) func `what ends too early is an error, never an end`(way: Way, ending: (bytes: String, expected: TransportFailure.Kind)) async throws {
+    @Test(
+        arguments: Way.allCases,
+        [
+            ("", TransportFailure.Kind.closedBeforeHead), ("HTTP/1.1 200 OK\r\nContent-Le", .closedBeforeHead),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", .closedInBody),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .closedInBody),
+        ]) func `what ends too early is an error, never an end`(
+            way: Way, ending: (bytes: String, expected: TransportFailure.Kind)
+        ) async throws
+    {
         let (bytes, expected) = ending
         let server = try await RawServer.start { channel, _ in
             channel.writeAndFlush(ByteBuffer(string: bytes)).whenComplete { _ in channel.close(promise: nil) }
@@ -132,7 +139,9 @@ extension CurlTransport: Stoppable {}
         }
     }
 
-    @Test(arguments: Way.allCases) func `redirects are not followed, 1xx heads are skipped, compressed bodies decoded, heads bounded`(way: Way) async throws {
+    @Test(arguments: Way.allCases) func `redirects are not followed, 1xx heads are skipped, compressed bodies decoded, heads bounded`(
+        way: Way
+    ) async throws {
         let redirect = try await RawServer.answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
         let early = try await RawServer.answering("HTTP/1.1 103 Early Hints\r\nX-A: 1\r\n\r\n" + Self.hello)
         let large = try await RawServer.answering(
@@ -245,9 +254,10 @@ extension CurlTransport: Stoppable {}
             request.headers[.authorization] = "x"
             // HTTPFields cleans values itself; what could get past it is stopped by the transfer's own check on URLs.
             request.url = "http://127.0.0.1:1/ HTTP/1.1\r\nX: y"
-            #expect(await kind {
-                _ = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
-            } == .protocolViolation)
+            #expect(
+                await kind {
+                    _ = try await transport.send(request, options: TransportOptions(), cancellation: UpstreamCancellation())
+                } == .protocolViolation)
         }
     }
 
@@ -384,7 +394,9 @@ extension CurlTransport: Stoppable {}
         try await server.stop()
     }
 
-    @Test(arguments: Way.allCases) func `audit 11: what only asks is asked again at will, and a connection found closed costs nothing`(way: Way) async throws {
+    @Test(arguments: Way.allCases) func `audit 11: what only asks is asked again at will, and a connection found closed costs nothing`(
+        way: Way
+    ) async throws {
         let server = try await answeringOnce { $0.close(promise: nil) }
         let closing = try await RawServer.start { channel, _ in
             channel.writeAndFlush(ByteBuffer(string: Self.hello)).whenComplete { _ in channel.close(promise: nil) }
@@ -404,7 +416,9 @@ extension CurlTransport: Stoppable {}
         try await closing.stop()
     }
 
-    @Test(arguments: Way.allCases) func `audit 11: a new connection that is closed is no kept one, nor is one with a part of an answer`(way: Way) async throws {
+    @Test(arguments: Way.allCases) func `audit 11: a new connection that is closed is no kept one, nor is one with a part of an answer`(
+        way: Way
+    ) async throws {
         let closing = try await RawServer.start { channel, _ in channel.close(promise: nil) }
         let partly = try await answeringOnce { channel in
             channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 200 OK\r\nX-A: 1\r\n")).whenComplete { _ in channel.close(promise: nil) }

@@ -107,13 +107,17 @@ struct MessagesAnswerReader: AnswerEventReader {
                 choice.citations += sources.end()
                 choice.parts.append(.text(block["text"]?.stringValue ?? "", cache: nil))
             case "thinking":
-                choice.parts.append(.thinking(Thinking(
-                    block["thinking"]?.stringValue ?? "", signature: block["signature"]?.stringValue)))
+                choice.parts.append(
+                    .thinking(
+                        Thinking(
+                            block["thinking"]?.stringValue ?? "", signature: block["signature"]?.stringValue)))
             case "redacted_thinking": choice.parts.append(.thinking(Thinking(redacted: block["data"]?.stringValue)))
             case "tool_use":
-                choice.parts.append(.toolCall(ToolCall(
-                    id: block["id"]?.stringValue ?? "", name: block["name"]?.stringValue ?? "",
-                    arguments: (block["input"] ?? .object([])).text)))
+                choice.parts.append(
+                    .toolCall(
+                        ToolCall(
+                            id: block["id"]?.stringValue ?? "", name: block["name"]?.stringValue ?? "",
+                            arguments: (block["input"] ?? .object([])).text)))
             default: break
             }
         }
@@ -126,8 +130,10 @@ struct MessagesAnswerReader: AnswerEventReader {
         switch json["type"]?.stringValue {
         case "message_start":
             let message = json["message"]
-            events.append(AnswerEvent(.start(
-                id: message?["id"]?.stringValue ?? "", model: message?["model"]?.stringValue ?? "", created: nil)))
+            events.append(
+                AnswerEvent(
+                    .start(
+                        id: message?["id"]?.stringValue ?? "", model: message?["model"]?.stringValue ?? "", created: nil)))
             absorb(message?["usage"], &events)
         case "content_block_start": begin(json, &events)
         case "content_block_delta": delta(json, &events)
@@ -166,8 +172,10 @@ struct MessagesAnswerReader: AnswerEventReader {
         case "tool_use":
             let index = tools.count
             tools[json["index"]?.integerValue ?? 0] = (index, false)
-            events.append(AnswerEvent(.toolBegin(
-                index: index, id: block?["id"]?.stringValue ?? "", name: block?["name"]?.stringValue ?? "")))
+            events.append(
+                AnswerEvent(
+                    .toolBegin(
+                        index: index, id: block?["id"]?.stringValue ?? "", name: block?["name"]?.stringValue ?? "")))
         default: break
         }
     }

@@ -29,7 +29,8 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             switch part {
             case .text(let text, _):
                 let range = position..<position + text.unicodeScalars.count
-                content += choice.citations.isEmpty ? [["type": "text", "text": .string(text)]] : Self.blocks(text, range, choice.citations)
+                content +=
+                    choice.citations.isEmpty ? [["type": "text", "text": .string(text)]] : Self.blocks(text, range, choice.citations)
                 position = range.upperBound
             case .refusal(let text): content.append(["type": "text", "text": .string(text)])
             case .thinking(let thinking):
@@ -48,7 +49,8 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             }
         }
         return [
-            "id": .string(Self.id(context.id(answer.id))), "type": "message", "role": "assistant", "model": .string(context.shown(answer.model)),
+            "id": .string(Self.id(context.id(answer.id))), "type": "message", "role": "assistant",
+            "model": .string(context.shown(answer.model)),
             "content": .array(content),
             "stop_reason": .optional(reason(choice.finish, choice.stopSequence, hasRefusal: Self.hasRefusal(choice))),
             "stop_sequence": .optional(choice.stopSequence), "usage": UsageShape.messages(answer.usage),

@@ -118,15 +118,18 @@ enum MessagesRequestReader {
         case "redacted_thinking": part = .thinking(Thinking(redacted: try fields.requiredText("data")))
         case "tool_use":
             fields.skip("caller")
-            part = .toolCall(ToolCall(
-                id: try fields.requiredText("id"), name: try fields.requiredText("name"),
-                arguments: (fields.take("input") ?? .object([])).text))
+            part = .toolCall(
+                ToolCall(
+                    id: try fields.requiredText("id"), name: try fields.requiredText("name"),
+                    arguments: (fields.take("input") ?? .object([])).text))
         case "tool_result":
             let path = fields.path("content")
-            part = .toolResult(ToolResult(
-                id: try fields.requiredText("tool_use_id"), parts: try fields.take("content").map { value throws(UpstreamFailure) in
-                    try content(value, path)
-                } ?? [], isError: try fields.flag("is_error") ?? false, cache: cache))
+            part = .toolResult(
+                ToolResult(
+                    id: try fields.requiredText("tool_use_id"),
+                    parts: try fields.take("content").map { value throws(UpstreamFailure) in
+                        try content(value, path)
+                    } ?? [], isError: try fields.flag("is_error") ?? false, cache: cache))
         default: throw .inexpressible(fields.path("type"), "'\(type)' cannot be expressed in the protocol of this model's vendor")
         }
         try fields.done()

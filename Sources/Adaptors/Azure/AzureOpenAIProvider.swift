@@ -3,8 +3,8 @@ public import RouterCore
 
 /// OpenAI's protocol behind Azure's URLs: the model is a deployment's name in the path, and every call names an API version
 /// (https://learn.microsoft.com/en-us/azure/ai-services/openai/reference). The base URL is the resource's
-/// (`https://NAME.openai.azure.com`), the provider file says `auth: {type: header, name: api-key}`, and another version is a path of the file,
-/// where `{model}` stands for the deployment.
+/// (`https://NAME.openai.azure.com`), the provider file says `auth: {type: header, name: api-key}`, and another version is a path of the
+/// file, where `{model}` stands for the deployment.
 public struct AzureOpenAIProvider: Provider {
     public static let family = AdaptorID.azureOpenAI
     public static let paths: [Endpoint: String] = [

@@ -4,8 +4,8 @@ public import RouterCore
 
 /// Amazon Bedrock's Converse, from every dialect by conversion.
 ///
-/// The base URL is `https://bedrock-runtime.REGION.amazonaws.com`. A key with colons (`ACCESS_KEY_ID:SECRET` or with `:SESSION_TOKEN`) signs
-/// (Signature Version 4; ``UpstreamCall/startedAt`` is the time); one without is a Bedrock API key and goes as bearer.
+/// The base URL is `https://bedrock-runtime.REGION.amazonaws.com`. A key with colons (`ACCESS_KEY_ID:SECRET` or with `:SESSION_TOKEN`)
+/// signs (Signature Version 4; ``UpstreamCall/startedAt`` is the time); one without is a Bedrock API key and goes as bearer.
 public struct BedrockProvider: Provider {
     public static let family = AdaptorID.bedrock
     public static let paths: [Endpoint: String] = [.chat: "/model/{model}/converse"]
@@ -27,7 +27,8 @@ public struct BedrockProvider: Provider {
         return try signed(call, key, path, body)
     }
 
-    private func signed(_ call: UpstreamCall, _ key: Secret, _ path: String, _ body: ByteBuffer) throws(UpstreamFailure) -> UpstreamRequest {
+    private func signed(_ call: UpstreamCall, _ key: Secret, _ path: String, _ body: ByteBuffer) throws(UpstreamFailure) -> UpstreamRequest
+    {
         let parts = key.reveal().split(separator: ":", maxSplits: 2).map(String.init)
         let (host, prefix) = Self.origin(call.baseURL)
         guard parts.count >= 2, let region = host.split(separator: ".").dropFirst().first, host.hasSuffix(".amazonaws.com") else {
@@ -62,7 +63,8 @@ public struct BedrockProvider: Provider {
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
-        BedrockStreamDecoder(writer: DialectWriter.stream(call.envelope.endpoint, DialectContext(call)), errors: Self.errors(spec, call.key))
+        BedrockStreamDecoder(
+            writer: DialectWriter.stream(call.envelope.endpoint, DialectContext(call)), errors: Self.errors(spec, call.key))
     }
 
     /// The name of the error is in a header (`x-amzn-errortype: ThrottlingException:http://…`).

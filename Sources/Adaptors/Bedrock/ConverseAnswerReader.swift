@@ -49,15 +49,19 @@ struct ConverseAnswerReader {
                 choice.parts.append(.text(text, cache: nil))
             }
             if let call = block["toolUse"] {
-                choice.parts.append(.toolCall(ToolCall(
-                    id: call["toolUseId"]?.stringValue ?? "", name: call["name"]?.stringValue ?? "",
-                    arguments: (call["input"] ?? .object([])).text)))
+                choice.parts.append(
+                    .toolCall(
+                        ToolCall(
+                            id: call["toolUseId"]?.stringValue ?? "", name: call["name"]?.stringValue ?? "",
+                            arguments: (call["input"] ?? .object([])).text)))
             }
             if let thought = block["reasoningContent"] {
                 let text = thought["reasoningText"]
-                choice.parts.append(.thinking(Thinking(
-                    text?["text"]?.stringValue ?? "", signature: text?["signature"]?.stringValue,
-                    redacted: thought["redactedContent"]?.stringValue)))
+                choice.parts.append(
+                    .thinking(
+                        Thinking(
+                            text?["text"]?.stringValue ?? "", signature: text?["signature"]?.stringValue,
+                            redacted: thought["redactedContent"]?.stringValue)))
             }
         }
         return Answer(choices: [choice], usage: usage(tree))
@@ -72,8 +76,10 @@ struct ConverseAnswerReader {
             guard let call = json["start"]?["toolUse"] else { return }
             let index = tools.count
             tools[block] = (index, false)
-            events.append(AnswerEvent(.toolBegin(
-                index: index, id: call["toolUseId"]?.stringValue ?? "", name: call["name"]?.stringValue ?? "")))
+            events.append(
+                AnswerEvent(
+                    .toolBegin(
+                        index: index, id: call["toolUseId"]?.stringValue ?? "", name: call["name"]?.stringValue ?? "")))
         case "contentBlockDelta":
             let delta = json["delta"]
             let thought = delta?["reasoningContent"]

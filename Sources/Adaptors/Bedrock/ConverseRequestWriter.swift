@@ -9,7 +9,9 @@ struct ConverseRequestWriter {
     func write(_ conversation: Conversation) throws(UpstreamFailure) -> JSONValue {
         if conversation.choices > 1 { throw .inexpressible("n") }
         if conversation.logprobs { throw .inexpressible("logprobs") }
-        for (key, name) in [(Conversation.Sampling.seed, "seed"), (.frequencyPenalty, "frequency_penalty"), (.presencePenalty, "presence_penalty")]
+        for (key, name) in [
+            (Conversation.Sampling.seed, "seed"), (.frequencyPenalty, "frequency_penalty"), (.presencePenalty, "presence_penalty"),
+        ]
         where conversation.sampling[key] != nil { throw .inexpressible(name) }
         if conversation.format != nil { throw .inexpressible("response_format") }
         if conversation.messages.contains(where: { $0.name != nil }) { throw .inexpressible("messages.name") }
@@ -70,7 +72,11 @@ struct ConverseRequestWriter {
             var blocks: [JSONValue] = []
             for part in message.parts { try append(part, &blocks) }
             guard !blocks.isEmpty else { continue }
-            if let last = turns.indices.last, turns[last].role == role { turns[last].blocks += blocks } else { turns.append((role, blocks)) }
+            if let last = turns.indices.last, turns[last].role == role {
+                turns[last].blocks += blocks
+            } else {
+                turns.append((role, blocks))
+            }
         }
         return turns.map { ["role": .string($0.role), "content": .array($0.blocks)] }
     }

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// One message of AWS's binary event stream (https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.html): lengths, a checksum of them,
-/// headers, payload, a checksum of all.
+/// One message of AWS's binary event stream (https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.html): lengths, a checksum of
+/// them, headers, payload, a checksum of all.
 struct EventStreamMessage {
     var headers: [String: String] = [:]
     var payload = ByteBuffer()
@@ -13,14 +13,17 @@ struct EventStreamMessage {
     /// The next whole message, or nil until more bytes come.
     static func next(_ buffer: inout ByteBuffer, maximum: Int) throws(Problem) -> EventStreamMessage? {
         let start = buffer.readerIndex
-        guard let total = buffer.getInteger(at: start, as: UInt32.self), let headerLength = buffer.getInteger(at: start + 4, as: UInt32.self),
+        guard let total = buffer.getInteger(at: start, as: UInt32.self),
+            let headerLength = buffer.getInteger(at: start + 4, as: UInt32.self),
             let sum = buffer.getInteger(at: start + 8, as: UInt32.self)
         else { return nil }
         guard CRC32.of(buffer, start..<start + 8) == sum else { throw .checksum }
         let length = Int(total)
         guard length >= prelude + 4 + Int(headerLength), length <= maximum else { throw .length }
         guard buffer.readableBytes >= length else { return nil }
-        guard CRC32.of(buffer, start..<start + length - 4) == buffer.getInteger(at: start + length - 4, as: UInt32.self) else { throw .checksum }
+        guard CRC32.of(buffer, start..<start + length - 4) == buffer.getInteger(at: start + length - 4, as: UInt32.self) else {
+            throw .checksum
+        }
         var message = EventStreamMessage()
         guard var headers = buffer.getSlice(at: start + prelude, length: Int(headerLength)) else { throw .length }
         while headers.readableBytes > 0 { try message.readHeader(&headers) }
@@ -40,7 +43,8 @@ struct EventStreamMessage {
             guard headers.readSlice(length: size) != nil else { throw .header }
             return
         }
-        guard type == 6 || type == 7, let length = headers.readInteger(as: UInt16.self), let value = headers.readSlice(length: Int(length)) else {
+        guard type == 6 || type == 7, let length = headers.readInteger(as: UInt16.self), let value = headers.readSlice(length: Int(length))
+        else {
             throw .header
         }
         if type == 7 { self.headers[name] = String(buffer: value) }

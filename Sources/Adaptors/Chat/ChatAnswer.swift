@@ -38,9 +38,11 @@ struct ChatAnswerReader: AnswerEventReader {
             if let text = message["content"]?.stringValue, !text.isEmpty { result.parts.append(.text(text, cache: nil)) }
             if let text = message["refusal"]?.stringValue, !text.isEmpty { result.parts.append(.refusal(text)) }
             for (index, call) in (message["tool_calls"]?.arrayValue ?? []).enumerated() {
-                result.parts.append(.toolCall(ToolCall(
-                    id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
-                    arguments: call["function"]?["arguments"]?.stringValue ?? "")))
+                result.parts.append(
+                    .toolCall(
+                        ToolCall(
+                            id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
+                            arguments: call["function"]?["arguments"]?.stringValue ?? "")))
             }
             result.citations = (message["annotations"]?.arrayValue ?? []).prefix(Citation.maximum).compactMap {
                 CitationShape.read($0, in: result.text)
@@ -55,8 +57,11 @@ struct ChatAnswerReader: AnswerEventReader {
         // A chunk of a content filter may come first, without id and choices.
         if !hasStarted, chunk["id"]?.stringValue?.isEmpty == false || chunk["choices"]?.arrayValue?.isEmpty == false {
             hasStarted = true
-            events.append(AnswerEvent(.start(
-                id: chunk["id"]?.stringValue ?? "", model: chunk["model"]?.stringValue ?? "", created: chunk["created"]?.integerValue)))
+            events.append(
+                AnswerEvent(
+                    .start(
+                        id: chunk["id"]?.stringValue ?? "", model: chunk["model"]?.stringValue ?? "",
+                        created: chunk["created"]?.integerValue)))
         }
         for choice in chunk["choices"]?.arrayValue ?? [] {
             let index = choice["index"]?.integerValue.flatMap { Int(exactly: $0) } ?? 0
@@ -94,9 +99,11 @@ struct ChatAnswerReader: AnswerEventReader {
             if known[theirs] == nil {
                 known[theirs] = index
                 calls[choice] = known
-                events.append(AnswerEvent(.toolBegin(
-                    index: index, id: call["id"]?.stringValue ?? "call_\(index)",
-                    name: call["function"]?["name"]?.stringValue ?? ""), choice: choice))
+                events.append(
+                    AnswerEvent(
+                        .toolBegin(
+                            index: index, id: call["id"]?.stringValue ?? "call_\(index)",
+                            name: call["function"]?["name"]?.stringValue ?? ""), choice: choice))
             }
             if let text = call["function"]?["arguments"]?.stringValue, !text.isEmpty {
                 events.append(AnswerEvent(.toolArguments(index: index, text), choice: choice))
@@ -183,10 +190,12 @@ struct ChatAnswerWriter: AnswerEventWriter {
         case .text(let text): chunk(event.choice, ["content": .string(text)], into: &out)
         case .refusal(let text): chunk(event.choice, ["refusal": .string(text)], into: &out)
         case .thinking(let text):
-            chunk(event.choice, [
-                "reasoning_content": .string(text),
-                "reasoning_details": .array(ChatDetails.entries(Thinking(text), index: thoughts[event.choice] ?? 0)),
-            ], into: &out)
+            chunk(
+                event.choice,
+                [
+                    "reasoning_content": .string(text),
+                    "reasoning_details": .array(ChatDetails.entries(Thinking(text), index: thoughts[event.choice] ?? 0)),
+                ], into: &out)
         case .signature(let signature): detail(event.choice, Thinking(signature: signature), into: &out)
         case .redactedThinking(let data): detail(event.choice, Thinking(redacted: data), into: &out)
         case .toolBegin(let index, let id, let name):

@@ -39,11 +39,15 @@ struct CohereAnswerReader: AnswerEventReader {
             if let text = block["thinking"]?.stringValue { choice.parts.append(.thinking(Thinking(text))) }
             if let text = block["text"]?.stringValue { choice.parts.append(.text(text, cache: nil)) }
         }
-        choice.citations = (message?["citations"]?.arrayValue ?? []).prefix(Citation.maximum).flatMap { Self.citations($0, in: choice.text) }
+        choice.citations = (message?["citations"]?.arrayValue ?? []).prefix(Citation.maximum).flatMap {
+            Self.citations($0, in: choice.text)
+        }
         for (index, call) in (message?["tool_calls"]?.arrayValue ?? []).enumerated() {
-            choice.parts.append(.toolCall(ToolCall(
-                id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
-                arguments: call["function"]?["arguments"]?.stringValue ?? "")))
+            choice.parts.append(
+                .toolCall(
+                    ToolCall(
+                        id: call["id"]?.stringValue ?? "call_\(index)", name: call["function"]?["name"]?.stringValue ?? "",
+                        arguments: call["function"]?["arguments"]?.stringValue ?? "")))
         }
         return Answer(id: tree["id"]?.stringValue ?? "", choices: [choice], usage: Self.usage(tree["usage"]))
     }
@@ -67,8 +71,11 @@ struct CohereAnswerReader: AnswerEventReader {
             let call = message?["tool_calls"]
             let index = calls.count
             calls[json["index"]?.integerValue ?? Int64(index)] = index
-            events.append(AnswerEvent(.toolBegin(
-                index: index, id: call?["id"]?.stringValue ?? "call_\(index)", name: call?["function"]?["name"]?.stringValue ?? "")))
+            events.append(
+                AnswerEvent(
+                    .toolBegin(
+                        index: index, id: call?["id"]?.stringValue ?? "call_\(index)", name: call?["function"]?["name"]?.stringValue ?? ""))
+            )
             arguments(call, index, &events)
         case "tool-call-delta":
             guard let index = json["index"]?.integerValue.flatMap({ calls[$0] }) else { return }
@@ -86,7 +93,8 @@ struct CohereAnswerReader: AnswerEventReader {
     /// Documents that have a URL (https://docs.cohere.com/v2/docs/rag-citations).
     private static func citations(_ value: JSONValue, in bounds: Range<Int>) -> [Citation] {
         var range: Range<Int>?
-        if let start = value["start"]?.integerValue.flatMap({ Int(exactly: $0) }), let end = value["end"]?.integerValue.flatMap({ Int(exactly: $0) }),
+        if let start = value["start"]?.integerValue.flatMap({ Int(exactly: $0) }),
+            let end = value["end"]?.integerValue.flatMap({ Int(exactly: $0) }),
             start >= 0, start < end
         {
             range = start..<end

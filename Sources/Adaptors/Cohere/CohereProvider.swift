@@ -57,7 +57,8 @@ public struct CohereProvider: Provider {
     private static func failure(_ reason: JSONValue?, _ tree: JSONValue, _ hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
         switch reason?.stringValue {
         case "ERROR", "ERROR_LIMIT":
-            return errors.inBand(JSONValue.object([.init("message", tree["error"] ?? "the model failed"), .init("code", .integer(500))]).text,
+            return errors.inBand(
+                JSONValue.object([.init("message", tree["error"] ?? "the model failed"), .init("code", .integer(500))]).text,
                 hasContent: hasContent)
         case "TIMEOUT": return errors.inBand("{\"message\":\"the model timed out\",\"code\":504}", hasContent: hasContent)
         default: return nil

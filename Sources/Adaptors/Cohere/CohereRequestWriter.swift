@@ -59,20 +59,25 @@ struct CohereRequestWriter {
             body.add("tool_choice", "REQUIRED")
         case .auto?, nil: break
         }
-        body.add("tools", .array(tools.map { tool in
-            var function = ObjectBuilder()
-            function.add("name", .string(tool.name))
-            function.add("description", text: tool.description)
-            function.add("parameters", tool.schema ?? ["type": "object", "properties": [:]])
-            return ["type": "function", "function": function.value]
-        }))
+        body.add(
+            "tools",
+            .array(
+                tools.map { tool in
+                    var function = ObjectBuilder()
+                    function.add("name", .string(tool.name))
+                    function.add("description", text: tool.description)
+                    function.add("parameters", tool.schema ?? ["type": "object", "properties": [:]])
+                    return ["type": "function", "function": function.value]
+                }))
         if tools.contains(where: { $0.strict == true }) { body.add("strict_tools", true) }
     }
 
     private func append(_ message: Conversation.Message, _ out: inout [JSONValue]) throws(UpstreamFailure) {
         if message.role == .tool {
             for case .toolResult(let result) in message.parts {
-                guard let text = result.text else { throw .inexpressible("tool message content", "can only be text for this model's vendor") }
+                guard let text = result.text else {
+                    throw .inexpressible("tool message content", "can only be text for this model's vendor")
+                }
                 out.append([
                     "role": "tool", "tool_call_id": .string(result.id), "content": .string(result.isError ? "Error: " + text : text),
                 ])

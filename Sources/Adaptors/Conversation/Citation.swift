@@ -1,7 +1,7 @@
 import RouterCore
 
-/// Where words of an answer come from, on the web. Citations of documents that the client gave itself stay in their own dialect: no other has
-/// words for their places.
+/// Where words of an answer come from, on the web. Citations of documents that the client gave itself stay in their own dialect: no other
+/// has words for their places.
 struct Citation: Sendable, Hashable {
     /// Characters (Unicode scalars) of the answer's text, its text parts in a row.
     var range: Range<Int>
@@ -106,7 +106,8 @@ enum CitationShape {
 
     private static func members(_ citation: Citation, from start: Int) -> [JSONValue.Member] {
         [
-            .init("start_index", .integer(citation.range.lowerBound - start)), .init("end_index", .integer(citation.range.upperBound - start)),
+            .init("start_index", .integer(citation.range.lowerBound - start)),
+            .init("end_index", .integer(citation.range.upperBound - start)),
             .init("url", .string(citation.url)), .init("title", .string(citation.title ?? citation.url)),
         ]
     }

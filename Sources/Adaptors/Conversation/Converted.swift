@@ -64,13 +64,16 @@ extension UpstreamFailure {
         var result = self
         let message = detail.hasPrefix("'\(field)'") ? "'\(new)'" + detail.dropFirst(field.count + 2) : detail
         result.detail = message
-        result.clientError = JSONValue.object(members.map { member in
-            switch member.name {
-            case "message": .init("message", .string(message))
-            case "param": .init("param", .string(new))
-            default: member
-            }
-        }).text
+        result.clientError =
+            JSONValue.object(
+                members.map { member in
+                    switch member.name {
+                    case "message": .init("message", .string(message))
+                    case "param": .init("param", .string(new))
+                    default: member
+                    }
+                }
+            ).text
         return result
     }
 }

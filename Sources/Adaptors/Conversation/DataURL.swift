@@ -21,8 +21,10 @@ enum DataURL {
     /// The media type that the end of a URL's path tells; Gemini wants one with every URI.
     static func type(ofURL url: String) -> String? {
         let path = url.prefix { $0 != "?" && $0 != "#" }.lowercased()
-        let types = [".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
-            ".heic": "image/heic", ".pdf": "application/pdf"]
+        let types = [
+            ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
+            ".heic": "image/heic", ".pdf": "application/pdf",
+        ]
         return types.first { path.hasSuffix($0.key) }?.value
     }
 }

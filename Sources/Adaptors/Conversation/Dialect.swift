@@ -120,9 +120,11 @@ enum UsageShape {
     static func responses(_ usage: Usage, _ quote: PriceQuote) -> JSONValue {
         var object = ObjectBuilder()
         object.add("input_tokens", .integer(usage.promptTokens))
-        object.add("input_tokens_details", [
-            "cached_tokens": .integer(usage.cacheRead), "cache_write_tokens": .integer(usage.cacheWrite5m + usage.cacheWrite1h),
-        ])
+        object.add(
+            "input_tokens_details",
+            [
+                "cached_tokens": .integer(usage.cacheRead), "cache_write_tokens": .integer(usage.cacheWrite5m + usage.cacheWrite1h),
+            ])
         object.add("output_tokens", .integer(usage.completionTokens))
         object.add("output_tokens_details", ["reasoning_tokens": .integer(usage.reasoning)])
         object.add("total_tokens", .integer(usage.promptTokens + usage.completionTokens))

@@ -17,8 +17,9 @@ public enum DialectError {
     /// The body of an error response.
     ///
     /// OpenAI: `{"error":{message,type,param,code}}`. Anthropic: `{"type":"error","error":{type,message},"request_id"}`
-    /// (https://docs.anthropic.com/en/api/errors), where the type follows from the status. Google: `{"error":{code,message,status,details}}`
-    /// (https://google.aip.dev/193), where the field at fault is a `BadRequest` and our code the reason of an `ErrorInfo`.
+    /// (https://docs.anthropic.com/en/api/errors), where the type follows from the status. Google:
+    /// `{"error":{code,message,status,details}}` (https://google.aip.dev/193), where the field at fault is a `BadRequest` and our code the
+    /// reason of an `ErrorInfo`.
     public static func body(
         _ endpoint: Endpoint, style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
         param: String? = nil, requestID: String? = nil
@@ -59,23 +60,26 @@ public enum DialectError {
         case .messages:
             SSEWriter.write(json(endpoint, status: status, message: message, type: type), event: "error", into: &out)
         case .responses:
-            SSEWriter.write([
-                "type": "error", "sequence_number": .integer(sequenceNumber), "code": .optional(code ?? type), "message": .string(message),
-                "param": .null,
-            ], event: "error", into: &out)
+            SSEWriter.write(
+                [
+                    "type": "error", "sequence_number": .integer(sequenceNumber), "code": .optional(code ?? type),
+                    "message": .string(message),
+                    "param": .null,
+                ], event: "error", into: &out)
         case .chat where style == .openRouter:
             // With the choice that OpenRouter's clients look for in every chunk.
             let error = json(endpoint, style, status: status, message: message, type: type, code: code)["error"] ?? .null
-            SSEWriter.write([
-                "error": error, "choices": [["index": .integer(0), "delta": ["content": ""], "finish_reason": "error"]],
-            ], into: &out)
+            SSEWriter.write(
+                [
+                    "error": error, "choices": [["index": .integer(0), "delta": ["content": ""], "finish_reason": "error"]],
+                ], into: &out)
         default: SSEWriter.write(json(endpoint, style, status: status, message: message, type: type, code: code), into: &out)
         }
         return out
     }
 
-    /// What keeps a stream alive that has nothing to say yet: a comment, but for Google's clients, which take every line for data and skip empty
-    /// ones only.
+    /// What keeps a stream alive that has nothing to say yet: a comment, but for Google's clients, which take every line for data and skip
+    /// empty ones only.
     public static func keepAlive(_ endpoint: Endpoint) -> ByteBuffer {
         ByteBuffer(string: endpoint == .gemini ? "\n" : ": keep-alive\n\n")
     }

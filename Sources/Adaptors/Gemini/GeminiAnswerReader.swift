@@ -12,8 +12,8 @@ struct GeminiAnswerReader: AnswerEventReader {
 
     // MARK: Usage
 
-    /// `promptTokenCount` contains the cached tokens; `thoughtsTokenCount` stands beside `candidatesTokenCount`, and so does what tools added
-    /// to the prompt (https://ai.google.dev/api/generate-content#UsageMetadata).
+    /// `promptTokenCount` contains the cached tokens; `thoughtsTokenCount` stands beside `candidatesTokenCount`, and so does what tools
+    /// added to the prompt (https://ai.google.dev/api/generate-content#UsageMetadata).
     static func usage(_ value: JSONValue?) -> Usage? {
         guard let value, case .object = value else { return nil }
         var isAbsurd = false

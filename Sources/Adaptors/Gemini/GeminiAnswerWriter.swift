@@ -3,8 +3,8 @@ import RouterCore
 
 /// Writes an answer as Google's `GenerateContentResponse` for a client (https://ai.google.dev/api/generate-content).
 ///
-/// A call's arguments come whole here, so they are kept until the model stops; so are thoughts that the vendor signs, because the client is to
-/// give them back (``GeminiSignature``). There is no end marker: the last event, which has the finish reason, waits for the end.
+/// A call's arguments come whole here, so they are kept until the model stops; so are thoughts that the vendor signs, because the client is
+/// to give them back (``GeminiSignature``). There is no end marker: the last event, which has the finish reason, waits for the end.
 struct GeminiAnswerWriter: AnswerEventWriter {
     let context: DialectContext
     private(set) var heldBytes = 0
@@ -206,10 +206,12 @@ extension UsageShape {
         if usage.cacheRead > 0 { object.add("cachedContentTokenCount", .integer(usage.cacheRead)) }
         if usage.reasoning > 0 { object.add("thoughtsTokenCount", .integer(usage.reasoning)) }
         if usage.audioInput > 0 {
-            object.add("promptTokensDetails", [
-                ["modality": "TEXT", "tokenCount": .integer(usage.promptTokens - usage.audioInput)],
-                ["modality": "AUDIO", "tokenCount": .integer(usage.audioInput)],
-            ])
+            object.add(
+                "promptTokensDetails",
+                [
+                    ["modality": "TEXT", "tokenCount": .integer(usage.promptTokens - usage.audioInput)],
+                    ["modality": "AUDIO", "tokenCount": .integer(usage.audioInput)],
+                ])
         }
         return object.value
     }

@@ -1,7 +1,7 @@
 import RouterCore
 
-/// Reads `contents`. Functions' answers find their calls by id, or where there are none by name and order; and what a client kept of a stream
-/// as it came, one content for each piece, becomes one message.
+/// Reads `contents`. Functions' answers find their calls by id, or where there are none by name and order; and what a client kept of a
+/// stream as it came, one content for each piece, becomes one message.
 struct GeminiContentsReader {
     var messages: [Conversation.Message] = []
     private var openCalls: [(id: String, name: String)] = []
@@ -88,7 +88,8 @@ struct GeminiContentsReader {
             let id = try call.text("id") ?? "call_\(callCount)"
             callCount += 1
             guard openCalls.count < Self.maximumOpenCalls else {
-                throw .malformedField(given.path("functionCall"), "more than \(Self.maximumOpenCalls) function calls wait for their answers")
+                throw .malformedField(
+                    given.path("functionCall"), "more than \(Self.maximumOpenCalls) function calls wait for their answers")
             }
             openCalls.append((id, name))
             let arguments = (call.take("args") ?? .object([])).text
@@ -157,7 +158,8 @@ struct GeminiContentsReader {
         if var data = try fields.google("inlineData") {
             let type = try data.requiredText("mimeType")
             let path = data.path("mimeType")
-            let part = try media(type, .base64(type: type, data: Base64.standard(try data.requiredText("data"))), name: try data.text("displayName"), path)
+            let part = try media(
+                type, .base64(type: type, data: Base64.standard(try data.requiredText("data"))), name: try data.text("displayName"), path)
             try data.done()
             return part
         }
@@ -179,7 +181,9 @@ struct GeminiContentsReader {
         let essence = type.prefix { $0 != ";" }.lowercased()
         if essence.hasPrefix("image/") { return .image(media, detail: nil, cache: nil) }
         if essence == "application/pdf" { return .document(media, name: name, cache: nil) }
-        guard case .base64(_, let data) = media else { throw .inexpressible(path, "'\(type)' cannot be given by its URL to this model's vendor") }
+        guard case .base64(_, let data) = media else {
+            throw .inexpressible(path, "'\(type)' cannot be given by its URL to this model's vendor")
+        }
         if essence.hasPrefix("audio/") {
             let words = ["mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"]
             let word = String(essence.dropFirst("audio/".count))

@@ -1,7 +1,8 @@
 public import NIOCore
 public import RouterCore
 
-/// Google's `:embedContent` and `:batchEmbedContents` (https://ai.google.dev/api/embeddings) as OpenAI's embeddings, which is what vendors serve.
+/// Google's `:embedContent` and `:batchEmbedContents` (https://ai.google.dev/api/embeddings) as OpenAI's embeddings, which is what vendors
+/// serve.
 public enum GeminiEmbeddings {
     /// - Throws: ``RequestEnvelope/Rejection`` that names the field.
     public static func request(_ body: ByteBuffer, model: String, isBatch: Bool) throws(RequestEnvelope.Rejection) -> ByteBuffer {
@@ -36,7 +37,9 @@ public enum GeminiEmbeddings {
             fields.skip("model")
             texts.append(.string(try text(&fields)))
             let wanted = try fields.integer("outputDimensionality")
-            if index > 0, wanted != dimensions { throw .inexpressible(fields.path("outputDimensionality"), "must be the same in all requests") }
+            if index > 0, wanted != dimensions {
+                throw .inexpressible(fields.path("outputDimensionality"), "must be the same in all requests")
+            }
             dimensions = wanted
             fields.skip("taskType", when: "TASK_TYPE_UNSPECIFIED")
             try fields.done()

@@ -18,7 +18,8 @@ enum GeminiGrounding {
         for support in metadata?["groundingSupports"]?.arrayValue ?? [] {
             for index in support["groundingChunkIndices"]?.arrayValue ?? [] {
                 guard result.count < Citation.maximum else { return result }
-                guard let index = index.integerValue.flatMap({ Int(exactly: $0) }), chunks.indices.contains(index), let web = chunks[index]["web"]
+                guard let index = index.integerValue.flatMap({ Int(exactly: $0) }), chunks.indices.contains(index),
+                    let web = chunks[index]["web"]
                 else { continue }
                 let range = range(support["segment"], ruler)
                 if let citation = Citation(
@@ -67,12 +68,18 @@ enum GeminiGrounding {
         }
         return [
             "groundingChunks": .array(pages),
-            "groundingSupports": .array(supports.compactMap { support in
-                guard let start = ruler.bytes(ofScalar: support.range.lowerBound), let end = ruler.bytes(ofScalar: support.range.upperBound) else {
-                    return nil
-                }
-                return ["segment": ["startIndex": .integer(start), "endIndex": .integer(end)], "groundingChunkIndices": .array(support.chunks)]
-            }),
+            "groundingSupports": .array(
+                supports.compactMap { support in
+                    guard let start = ruler.bytes(ofScalar: support.range.lowerBound),
+                        let end = ruler.bytes(ofScalar: support.range.upperBound)
+                    else {
+                        return nil
+                    }
+                    return [
+                        "segment": ["startIndex": .integer(start), "endIndex": .integer(end)],
+                        "groundingChunkIndices": .array(support.chunks),
+                    ]
+                }),
         ]
     }
 }

@@ -1,8 +1,8 @@
 public import NIOCore
 public import RouterCore
 
-/// Google's Gemini: `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`. Clients of that dialect pass through; the others are
-/// converted.
+/// Google's Gemini: `models/{model}:generateContent` and `:streamGenerateContent?alt=sse`. Clients of that dialect pass through; the others
+/// are converted.
 ///
 /// Source: https://ai.google.dev/api/generate-content. The base URL ends in `/v1beta`; the provider file says
 /// `auth: {type: header, name: x-goog-api-key}`.

@@ -2,21 +2,22 @@ import NIOCore
 import RouterCore
 
 /// Thoughts of other vendors' models as a `thoughtSignature`: the one thing that clients of this dialect give back on the next turn
-/// (https://ai.google.dev/gemini-api/docs/thought-signatures). The field is base64, and holds what the vendor needs, the words included, because
-/// clients may leave out the parts that are thoughts.
+/// (https://ai.google.dev/gemini-api/docs/thought-signatures). The field is base64, and holds what the vendor needs, the words included,
+/// because clients may leave out the parts that are thoughts.
 enum GeminiSignature {
     /// Twelve bytes, so that it is the same sixteen characters at the beginning of every one of them, in both alphabets of base64.
     private static let mark = Array("apirouter:1:".utf8)
     private static let encodedMark = Array(Base64.encode(mark).utf8)
 
     static func text(_ thoughts: [Thinking]) -> String {
-        let list = JSONValue.array(thoughts.map { thinking in
-            var object = ObjectBuilder()
-            if !thinking.text.isEmpty { object.add("text", .string(thinking.text)) }
-            object.add("signature", text: thinking.signature)
-            object.add("data", text: thinking.redacted)
-            return object.value
-        })
+        let list = JSONValue.array(
+            thoughts.map { thinking in
+                var object = ObjectBuilder()
+                if !thinking.text.isEmpty { object.add("text", .string(thinking.text)) }
+                object.add("signature", text: thinking.signature)
+                object.add("data", text: thinking.redacted)
+                return object.value
+            })
         return Base64.encode(mark + Array(list.text.utf8))
     }
 

@@ -48,9 +48,11 @@ struct FormRequestBody {
                 replace(part, call.upstreamModel, &splice)
             }
         }
-        let added = rules.set.filter { !names.contains($0.name) } + rules.defaults.filter { field in
-            !names.contains(field.name) && !rules.set.contains { $0.name == field.name }
-        }
+        let added =
+            rules.set.filter { !names.contains($0.name) }
+            + rules.defaults.filter { field in
+                !names.contains(field.name) && !rules.set.contains { $0.name == field.name }
+            }
         for field in added { splice.insert(written(field.name, text(field), isFirst: false), at: form.end) }
         return trimmed(splice.applied(to: envelope.body))
     }

@@ -41,7 +41,8 @@ struct OpenAIAnswer {
         return WholeAnswer(body: splice.applied(to: body), progress: progress)
     }
 
-    /// `service_tier` stands beside the usage (https://platform.openai.com/docs/guides/flex-processing, https://console.groq.com/docs/flex-processing).
+    /// `service_tier` stands beside the usage (https://platform.openai.com/docs/guides/flex-processing,
+    /// https://console.groq.com/docs/flex-processing).
     /// - Parameter tier: the one that earlier chunks named.
     func usage(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, tier: String?) -> Usage? {
         guard let member = facts.usage else { return nil }

@@ -138,7 +138,8 @@ struct ErrorFacts {
         ].compactMap { $0 }
         // `detail` is FastAPI's: a text, or a list of problems that is best shown as it is.
         let detail = error?["detail"]
-        message = error?["message"]?.stringValue ?? error?.stringValue ?? detail?.stringValue
+        message =
+            error?["message"]?.stringValue ?? error?.stringValue ?? detail?.stringValue
             ?? (detail?.isNull ?? true ? nil : detail?.text)
     }
 

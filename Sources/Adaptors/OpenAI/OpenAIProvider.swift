@@ -2,8 +2,8 @@ import HTTPTypes
 public import NIOCore
 public import RouterCore
 
-/// The OpenAI family: OpenAI itself and everybody who speaks its Chat Completions, Completions and Embeddings. What differs between vendors is
-/// in their ``ProviderSpec``; nothing here names one.
+/// The OpenAI family: OpenAI itself and everybody who speaks its Chat Completions, Completions and Embeddings. What differs between vendors
+/// is in their ``ProviderSpec``; nothing here names one.
 ///
 /// Source of the formats: https://platform.openai.com/docs/api-reference
 public struct OpenAIProvider: Provider {
@@ -52,7 +52,8 @@ public struct OpenAIProvider: Provider {
         return try Preparation(spec: spec).post(call, path: path, body: body, headers: headers)
     }
 
-    /// A response that is made after its answer has been given (https://platform.openai.com/docs/guides/background) would be billed to us and to nobody else.
+    /// A response that is made after its answer has been given (https://platform.openai.com/docs/guides/background) would be billed to us
+    /// and to nobody else.
     private static func refuseBackground(_ envelope: RequestEnvelope) throws(UpstreamFailure) {
         guard envelope.endpoint == .responses, let member = envelope.member("background"), member.kind != .null else { return }
         let bytes = envelope.body.readableBytesUInt8Span

@@ -38,7 +38,8 @@ struct Preparation {
 
     /// The configuration has checked names and values; what slipped through would be altered silently by `HTTPFields`, so it is refused.
     private func set(_ name: String, _ value: String, _ request: inout UpstreamRequest) throws(UpstreamFailure) {
-        guard let field = name == "Authorization" ? HTTPField.Name.authorization : HTTPField.Name(name), HTTPField.isValidValue(value) else {
+        guard let field = name == "Authorization" ? HTTPField.Name.authorization : HTTPField.Name(name), HTTPField.isValidValue(value)
+        else {
             throw UpstreamFailure(
                 source: .gateway, kind: .server, detail: "header '\(name)' of provider '\(spec.name)' is not fit for HTTP")
         }

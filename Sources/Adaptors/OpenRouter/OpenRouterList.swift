@@ -64,7 +64,8 @@ private struct OpenRouterPrices {
     }
 
     private static let ofTokens: Set<String> = [
-        "prompt", "completion", "input_cache_read", "input_cache_write", "input_cache_write_1h", "internal_reasoning", "audio", "audio_output",
+        "prompt", "completion", "input_cache_read", "input_cache_write", "input_cache_write_1h", "internal_reasoning", "audio",
+        "audio_output",
     ]
 
     /// `overrides`: other prices above so many prompt tokens; of several that hold, the later ones win price by price

@@ -59,8 +59,8 @@ public struct OpenRouterProvider: Provider {
         base.call(side, baseURL: baseURL, key: key)
     }
 
-    /// `GET /generation?id=`: the vendor's own token counts are the `native_` ones, which it bills; `native_tokens_reasoning` is part of the
-    /// completion, `native_tokens_cached` of the prompt; `total_cost` is what the account paid
+    /// `GET /generation?id=`: the vendor's own token counts are the `native_` ones, which it bills; `native_tokens_reasoning` is part of
+    /// the completion, `native_tokens_cached` of the prompt; `total_cost` is what the account paid
     /// (https://openrouter.ai/docs/api-reference/get-a-generation).
     public func generation(_ body: ByteBuffer) -> Usage? {
         guard let data = (try? JSONValue(parsing: body))?["data"], let prompt = count(data["native_tokens_prompt"]),
@@ -74,8 +74,8 @@ public struct OpenRouterProvider: Provider {
         return usage
     }
 
-    /// `GET /activity`: one row per day and endpoint, for the last thirty completed days of UTC; needs a management key. `usage` is what was paid
-    /// in USD (https://openrouter.ai/docs/api/api-reference/analytics/get-user-activity).
+    /// `GET /activity`: one row per day and endpoint, for the last thirty completed days of UTC; needs a management key. `usage` is what
+    /// was paid in USD (https://openrouter.ai/docs/api/api-reference/analytics/get-user-activity).
     public func activity(_ body: ByteBuffer) -> [DailyCost]? {
         guard let rows = (try? JSONValue(parsing: body))?["data"]?.arrayValue else { return nil }
         var costs: [String: Int128] = [:]

@@ -49,15 +49,20 @@ struct ResponsesAnswerReader: AnswerEventReader {
         let delta = json["delta"]?.stringValue ?? ""
         switch json["type"]?.stringValue {
         case "response.created":
-            events.append(AnswerEvent(.start(
-                id: json["response"]?["id"]?.stringValue ?? "", model: json["response"]?["model"]?.stringValue ?? "", created: nil)))
+            events.append(
+                AnswerEvent(
+                    .start(
+                        id: json["response"]?["id"]?.stringValue ?? "", model: json["response"]?["model"]?.stringValue ?? "", created: nil))
+            )
         case "response.output_text.delta": events.append(AnswerEvent(.text(delta)))
         case "response.refusal.delta": events.append(AnswerEvent(.refusal(delta)))
         case "response.reasoning_summary_text.delta", "response.reasoning_text.delta": events.append(AnswerEvent(.thinking(delta)))
         case "response.function_call_arguments.delta": events.append(AnswerEvent(.toolArguments(index: calls, delta)))
         case "response.output_item.added" where json["item"]?["type"] == "function_call":
-            events.append(AnswerEvent(.toolBegin(
-                index: calls, id: json["item"]?["call_id"]?.stringValue ?? "", name: json["item"]?["name"]?.stringValue ?? "")))
+            events.append(
+                AnswerEvent(
+                    .toolBegin(
+                        index: calls, id: json["item"]?["call_id"]?.stringValue ?? "", name: json["item"]?["name"]?.stringValue ?? "")))
             calls += 1
         case "response.completed", "response.incomplete":
             if let usage = Self.usage(json["response"]) { events.append(AnswerEvent(.usage(usage))) }

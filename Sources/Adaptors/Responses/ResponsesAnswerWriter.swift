@@ -132,7 +132,9 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             copy.items.append(item)
         }
         for citation in choice.citations {
-            guard let index = copy.items.lastIndex(where: { $0.kind == .message && $0.start <= citation.range.lowerBound }) else { continue }
+            guard let index = copy.items.lastIndex(where: { $0.kind == .message && $0.start <= citation.range.lowerBound }) else {
+                continue
+            }
             _ = copy.items[index].annotate(citation)
         }
         copy.finish = choice.finish
@@ -214,10 +216,12 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             let annotation = items[position].annotate(citation)
         else { return }
         heldBytes += citation.url.utf8.count + (citation.title ?? "").utf8.count
-        emit("response.output_text.annotation.added", at(position) + [
-            .init("content_index", .integer(0)), .init("annotation_index", .integer(items[position].annotations.count - 1)),
-            .init("annotation", annotation),
-        ], &out)
+        emit(
+            "response.output_text.annotation.added",
+            at(position) + [
+                .init("content_index", .integer(0)), .init("annotation_index", .integer(items[position].annotations.count - 1)),
+                .init("annotation", annotation),
+            ], &out)
     }
 
     private func current(_ kind: Item.Kind) -> Int? {
@@ -233,9 +237,11 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         if current(kind) == nil { begin(Item(kind: kind, id: ""), &out) }
         let position = items.count - 1
         if kind == .reasoning, items[position].text.isEmpty {
-            emit("response.reasoning_summary_part.added", at(position) + [
-                .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": ""]),
-            ], &out)
+            emit(
+                "response.reasoning_summary_part.added",
+                at(position) + [
+                    .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": ""]),
+                ], &out)
         }
         items[position].text += text
         heldBytes += text.utf8.count
@@ -246,15 +252,19 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         }
         switch kind {
         case .reasoning:
-            emit("response.reasoning_summary_text.delta", at(position) + [
-                .init("summary_index", .integer(0)), .init("delta", .string(text)),
-            ], &out)
+            emit(
+                "response.reasoning_summary_text.delta",
+                at(position) + [
+                    .init("summary_index", .integer(0)), .init("delta", .string(text)),
+                ], &out)
         case .refusal:
             emit("response.refusal.delta", at(position) + [.init("content_index", .integer(0)), .init("delta", .string(text))], &out)
         default:
-            emit("response.output_text.delta", at(position) + [
-                .init("content_index", .integer(0)), .init("delta", .string(text)), .init("logprobs", []),
-            ], &out)
+            emit(
+                "response.output_text.delta",
+                at(position) + [
+                    .init("content_index", .integer(0)), .init("delta", .string(text)), .init("logprobs", []),
+                ], &out)
         }
     }
 
@@ -267,9 +277,11 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         heldBytes += Self.itemBytes
         emit("response.output_item.added", [.init("output_index", .integer(items.count - 1)), .init("item", item.json(isNew: true))], &out)
         if item.kind == .message || item.kind == .refusal {
-            emit("response.content_part.added", at(items.count - 1) + [
-                .init("content_index", .integer(0)), .init("part", item.part),
-            ], &out)
+            emit(
+                "response.content_part.added",
+                at(items.count - 1) + [
+                    .init("content_index", .integer(0)), .init("part", item.part),
+                ], &out)
         }
     }
 
@@ -280,23 +292,31 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         let place = at(position)
         switch item.kind {
         case .message:
-            emit("response.output_text.done", place + [
-                .init("content_index", .integer(0)), .init("text", .string(item.text)), .init("logprobs", .array(item.logprobs)),
-            ], &out)
+            emit(
+                "response.output_text.done",
+                place + [
+                    .init("content_index", .integer(0)), .init("text", .string(item.text)), .init("logprobs", .array(item.logprobs)),
+                ], &out)
         case .refusal:
             emit("response.refusal.done", place + [.init("content_index", .integer(0)), .init("refusal", .string(item.text))], &out)
         case .reasoning where !item.text.isEmpty:
-            emit("response.reasoning_summary_text.done", place + [
-                .init("summary_index", .integer(0)), .init("text", .string(item.text)),
-            ], &out)
-            emit("response.reasoning_summary_part.done", place + [
-                .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
-            ], &out)
+            emit(
+                "response.reasoning_summary_text.done",
+                place + [
+                    .init("summary_index", .integer(0)), .init("text", .string(item.text)),
+                ], &out)
+            emit(
+                "response.reasoning_summary_part.done",
+                place + [
+                    .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
+                ], &out)
         case .reasoning: break
         case .call:
-            emit("response.function_call_arguments.done", place + [
-                .init("name", .string(item.name)), .init("arguments", .string(item.text.isEmpty ? "{}" : item.text)),
-            ], &out)
+            emit(
+                "response.function_call_arguments.done",
+                place + [
+                    .init("name", .string(item.name)), .init("arguments", .string(item.text.isEmpty ? "{}" : item.text)),
+                ], &out)
         }
         if item.kind == .message || item.kind == .refusal {
             emit("response.content_part.done", place + [.init("content_index", .integer(0)), .init("part", item.part)], &out)

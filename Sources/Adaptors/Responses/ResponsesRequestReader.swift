@@ -90,7 +90,8 @@ enum ResponsesRequestReader {
             if role == .assistant { appendAssistant(parts, &result) } else { result.messages.append(.init(role: role, parts: parts)) }
         case "function_call":
             let call = ToolCall(
-                id: try fields.requiredText("call_id"), name: try fields.requiredText("name"), arguments: try fields.text("arguments") ?? "")
+                id: try fields.requiredText("call_id"), name: try fields.requiredText("name"), arguments: try fields.text("arguments") ?? ""
+            )
             appendAssistant([.toolCall(call)], &result)
         case "function_call_output":
             let id = try fields.requiredText("call_id")

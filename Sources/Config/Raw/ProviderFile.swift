@@ -112,7 +112,9 @@ enum ProviderFile {
     private static func readUsage(_ cursor: YAMLCursor) -> UsageRules {
         var rules = UsageRules()
         let paths = ["cached_tokens", "cache_write_tokens", "reasoning_tokens"]
-        guard let object = cursor.object(paths + ["cached_inside_prompt", "reasoning_inside_completion", "stream_option"]) else { return rules }
+        guard let object = cursor.object(paths + ["cached_inside_prompt", "reasoning_inside_completion", "stream_option"]) else {
+            return rules
+        }
         rules.cachedTokens = object["cached_tokens"]?.string("a dotted path")
         rules.cacheWriteTokens = object["cache_write_tokens"]?.string("a dotted path")
         rules.reasoningTokens = object["reasoning_tokens"]?.string("a dotted path")

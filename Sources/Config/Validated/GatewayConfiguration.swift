@@ -94,7 +94,8 @@ public struct GatewayConfiguration: Sendable {
         public var overdraftFloor = NanoUSD.zero
         /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.
         public var balanceWait = Duration.seconds(2)
-        /// Top-level fields of requests, beside those that are known, that strict admission takes: the operator knows that they cost nothing.
+        /// Top-level fields of requests, beside those that are known, that strict admission takes: the operator knows that they cost
+        /// nothing.
         public var strictFields: Set<String> = []
         /// After this time without renewal other gateways may take this one's leases.
         public var leaseLifetime = Duration.seconds(120)
@@ -107,7 +108,8 @@ public struct GatewayConfiguration: Sendable {
         public var durability = Durability.process
         /// Disk space for settlements while the ledger's database is away; further requests are refused then.
         public var maxBytes: Int64 = 1 << 30
-        /// For how long files stay whose settlements the ledger has, so that a ledger restored from a backup can be completed; zero = not at all.
+        /// For how long files stay whose settlements the ledger has, so that a ledger restored from a backup can be completed; zero = not
+        /// at all.
         public var keep = Duration.seconds(86_400)
         /// Disk space for those files; the oldest goes when they need more.
         public var keepBytes: Int64 = 1 << 30

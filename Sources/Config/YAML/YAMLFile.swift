@@ -82,7 +82,8 @@ struct YAMLFile {
             var uses = 0
             for index in (mapping.line - 1)..<lines.count {
                 let places = Self.places(of: key, in: lines[index], from: index == mapping.line - 1 ? mapping.column - 1 : 0)
-                for column in places where index == mapping.line - 1 || Self.indent(lines[index]) == mapping.column - 1 || places.count > 1 {
+                for column in places where index == mapping.line - 1 || Self.indent(lines[index]) == mapping.column - 1 || places.count > 1
+                {
                     uses += 1
                     guard uses > 1 else { continue }
                     diagnostics.add(

@@ -4,10 +4,12 @@
 /// pages of each feature; fast mode, code execution, skills and containers have prices of their own.
 public enum AnthropicBetas {
     private static let free = [
-        "prompt-caching-", "prompt-caching-scope-", "extended-cache-ttl-", "interleaved-thinking-", "dev-full-thinking-", "redact-thinking-",
+        "prompt-caching-", "prompt-caching-scope-", "extended-cache-ttl-", "interleaved-thinking-", "dev-full-thinking-",
+        "redact-thinking-",
         "thinking-token-count-", "adaptive-thinking-", "fine-grained-tool-streaming-", "token-efficient-tools-", "advanced-tool-use-",
         "tool-examples-", "tool-search-tool-", "computer-use-", "context-management-", "model-context-window-exceeded-", "effort-",
-        "structured-outputs-", "output-128k-", "max-tokens-3-5-sonnet-", "pdfs-", "files-api-", "mcp-client-", "web-fetch-", "token-counting-",
+        "structured-outputs-", "output-128k-", "max-tokens-3-5-sonnet-", "pdfs-", "files-api-", "mcp-client-", "web-fetch-",
+        "token-counting-",
         "claude-code-", "oauth-", "search-results-", "citations-",
     ]
     /// Prompts beyond 200,000 tokens, which cost more: fine where the price row has a tier for them.

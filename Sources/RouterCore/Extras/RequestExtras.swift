@@ -187,8 +187,10 @@ public struct RequestExtras: Sendable {
         /// Fit for a header: a client may call a tool anything.
         private static func label(_ name: String) -> String {
             let plain = String(
-                name.prefix(64).unicodeScalars.filter { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "_-.:".unicodeScalars.contains($0)) }
-                    .map(Character.init))
+                name.prefix(64).unicodeScalars.filter {
+                    $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "_-.:".unicodeScalars.contains($0))
+                }
+                .map(Character.init))
             return plain.isEmpty ? "unnamed" : plain
         }
     }

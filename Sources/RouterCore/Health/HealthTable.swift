@@ -92,7 +92,8 @@ public struct HealthTable: Sendable {
 
     public func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { channels[channelID]?.operatorSwitch ?? .on }
 
-    /// Forgets what is held against a channel and its account (an operator says that it is well), also what attempts under way may still say.
+    /// Forgets what is held against a channel and its account (an operator says that it is well), also what attempts under way may still
+    /// say.
     public mutating func clear(channelID: Int64, account: String?) {
         counter &+= 1
         channels[channelID]?.entries = [:]
@@ -249,7 +250,8 @@ public struct HealthTable: Sendable {
         channelID: Int64, keyIndex: Int, failure: UpstreamFailure?, now: MonotonicInstant, rng: inout SplitMix64
     ) {
         if let failure {
-            let scope = failure.kind.blame == .host
+            let scope =
+                failure.kind.blame == .host
                 ? HealthScope(channelID: channelID) : HealthScope(channelID: channelID, keyIndex: keyIndex)
             guard failure.kind.blame != .nobody, failure.kind.blame != .model else { return }
             var entry = entry(scope) ?? HealthEntry()
@@ -346,7 +348,8 @@ public struct HealthTable: Sendable {
         }
         keepEntries { !isOver($0) }
         guard entryCount > Self.maximumEntries else { return }
-        let ages = channels.values.flatMap { $0.entries.values.map(\.lastFailure) }
+        let ages =
+            channels.values.flatMap { $0.entries.values.map(\.lastFailure) }
             + accounts.values.flatMap { $0.values.map(\.lastFailure) }
         let cut = ages.sorted()[ages.count / 2]
         keepEntries { $0.lastFailure > cut }

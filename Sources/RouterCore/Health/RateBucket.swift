@@ -55,8 +55,8 @@ public enum ChannelLimit: String, Sendable, Hashable, CaseIterable {
     case concurrency
 }
 
-/// What is left of a limit per minute (GCRA). The bucket holds one minute's allowance and fills continuously, so whoever was idle may take it
-/// all at once. Kept as the one instant at which it would be full again.
+/// What is left of a limit per minute (GCRA). The bucket holds one minute's allowance and fills continuously, so whoever was idle may take
+/// it all at once. Kept as the one instant at which it would be full again.
 public struct RateBucket: Sendable, Hashable {
     private var fullAt = MonotonicInstant(nanoseconds: .min)
 
@@ -96,8 +96,8 @@ public struct RateBucket: Sendable, Hashable {
     /// Until everything that was taken has come back, in nanoseconds.
     public func untilFull(_ now: MonotonicInstant) -> Int64 { isFull(now) ? 0 : fullAt.nanoseconds - now.nanoseconds }
 
-    /// The limit changes: what is left stays the same number of units, but never more than the new bucket holds. So nothing is won by a limit
-    /// that goes down and up again, and shares of a limit that move between gateways move no more than there is.
+    /// The limit changes: what is left stays the same number of units, but never more than the new bucket holds. So nothing is won by a
+    /// limit that goes down and up again, and shares of a limit that move between gateways move no more than there is.
     /// - Parameter more: units that come from another gateway, or go to one.
     public mutating func rescale(from old: Int64, to new: Int64, adding more: Int64 = 0, now: MonotonicInstant) {
         guard old != new || more != 0 else { return }
@@ -144,7 +144,8 @@ public struct LimitedTraffic: Sendable, Hashable {
 
     /// - Parameters:
     ///   - used: what the answer used of the tokens, when that is known; what was taken at the start is corrected by it.
-    ///   - owesAll: whether more than a whole bucket beyond the estimate is owed. A channel's limit is a guess about the vendor; a key's is a
+    ///   - owesAll: whether more than a whole bucket beyond the estimate is owed. A channel's limit is a guess about the vendor; a key's is
+    ///     a
     ///     promise to its owner.
     public mutating func ended(
         reserved: Int64, used: Int64?, limits: RateLimits?, now: MonotonicInstant, owesAll: Bool = false

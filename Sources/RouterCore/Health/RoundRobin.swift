@@ -1,5 +1,5 @@
-/// Smooth weighted round robin for the channels of one model: each has a place on a common course, advances by 1/weight with each request, and
-/// who is furthest behind comes first.
+/// Smooth weighted round robin for the channels of one model: each has a place on a common course, advances by 1/weight with each request,
+/// and who is furthest behind comes first.
 struct RoundRobin: Sendable {
     private var course: Int128 = 0
     private var passes: [Int64: Int128] = [:]

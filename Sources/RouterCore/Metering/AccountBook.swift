@@ -1,9 +1,9 @@
 /// What one gateway may spend for its users right now, in memory: the leases that the ledger has given it, what it has settled but not yet
 /// posted, and what its running requests hold. A pure state machine; the Server keeps it behind a lock.
 ///
-/// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits and leaves
-/// `balance − unposted − held` at the floor or above it (a charge above its hold can have taken more of the balance
-/// than was leased). Each hold ends in exactly one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
+/// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits and leaves `balance − unposted
+/// − held` at the floor or above it (a charge above its hold can have taken more of the balance than was leased). Each hold ends in exactly
+/// one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
 ///
 /// Budgets of keys and users are checked in the same step as the balance: a hold counts against all of them or is not granted.
 public struct AccountBook: Sendable {
@@ -83,7 +83,8 @@ public struct AccountBook: Sendable {
 
     public func isTrusted(at now: MonotonicInstant) -> Bool { validUntil.map { now < $0 } ?? true }
 
-    /// All leases are lost: the ledger has given them to others, or to another life of this gateway. What runs and what is not posted yet stays.
+    /// All leases are lost: the ledger has given them to others, or to another life of this gateway. What runs and what is not posted yet
+    /// stays.
     public mutating func loseLeases() {
         for userID in accounts.keys { accounts[userID]?.lease = .zero }
     }

@@ -9,8 +9,8 @@ public struct LimitRule: Sendable, Hashable {
     }
 }
 
-/// What is used of the limits of keys and users, in memory. A pure state machine that takes the time as an argument; the Server keeps it behind
-/// a lock. The buckets are those of channels (``LimitedTraffic``).
+/// What is used of the limits of keys and users, in memory. A pure state machine that takes the time as an argument; the Server keeps it
+/// behind a lock. The buckets are those of channels (``LimitedTraffic``).
 ///
 /// A request is admitted by all of its limits or counts in none of them. Each admission ends in exactly one ``end(_:used:now:)``.
 ///
@@ -87,7 +87,8 @@ public struct LimitBook: Sendable {
     /// - Parameters:
     ///   - rules: all limits of the request; nothing is counted of a request without any.
     ///   - tokens: prompt and announced output: what has to fit.
-    ///   - expected: output that the client has not bounded: taken as far as there is any, so that many at once do not pass unseen, but no reason
+    ///   - expected: output that the client has not bounded: taken as far as there is any, so that many at once do not pass unseen, but no
+    ///     reason
     ///     for a refusal.
     /// - Returns: the ticket to give back, what is left after it, and whether a share should be asked for at once.
     public mutating func admit(
@@ -299,8 +300,8 @@ public struct LimitGrant: Sendable, Hashable {
     }
 }
 
-/// How much was asked of a limit lately, refused requests included. It falls off by a quarter with every look, so that a short pause does not give
-/// everything away.
+/// How much was asked of a limit lately, refused requests included. It falls off by a quarter with every look, so that a short pause does
+/// not give everything away.
 struct LimitDemand: Sendable, Hashable {
     private var requests: Int64 = 0
     private var tokens: Int64 = 0

@@ -1,9 +1,9 @@
-/// How several gateways divide one limit. Pure: the ledger's database keeps what each has claimed, every gateway asks here and writes down what
-/// it is told, one after the other.
+/// How several gateways divide one limit. Pure: the ledger's database keeps what each has claimed, every gateway asks here and writes down
+/// what it is told, one after the other.
 ///
 /// What the rules keep true, as long as the same gateways live: the shares that are written down never sum up to more than the limit, and
-/// neither do the buckets of all gateways together with the pool (what of them is nobody's). So all gateways let in at most what one alone would. Every gateway has a minimum,
-/// so that the first request of a quiet key is not refused; the rest follows the demand.
+/// neither do the buckets of all gateways together with the pool (what of them is nobody's). So all gateways let in at most what one alone
+/// would. Every gateway has a minimum, so that the first request of a quiet key is not refused; the rest follows the demand.
 public enum LimitShares {
     /// What a gateway has written down of one limit of one key or user.
     public struct Claim: Sendable, Hashable {
@@ -55,7 +55,8 @@ public enum LimitShares {
             guard let whole = report.limits[limit] else { continue }
             let least = minimum(whole, subject: subject, own: own, gateways: gateways)
             let claims = rows.map { Claim(gatewayID: $0.gatewayID, demand: $0.demand[limit] ?? 0, taken: $0.taken[limit] ?? 0) }
-            let share = report.isLeaving
+            let share =
+                report.isLeaving
                 ? least
                 : share(of: whole, subject: subject, own: own, demand: report.demand[limit] ?? 0, claims: claims, gateways: gateways)
             decision.grant.share?[limit] = share
@@ -125,8 +126,8 @@ public enum LimitShares {
         return max(least, min(wanted, free))
     }
 
-    /// The share that the demand gives: first what everybody asks for, small wishes whole and large ones equally; what is left goes to those
-    /// that ask, in proportion.
+    /// The share that the demand gives: first what everybody asks for, small wishes whole and large ones equally; what is left goes to
+    /// those that ask, in proportion.
     private static func fair(
         _ limit: Int64, _ least: Int64, _ demands: [(id: String, demand: Int64)], own: String, gateways: Int64
     ) -> Int64 {

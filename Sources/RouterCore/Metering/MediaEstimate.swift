@@ -4,11 +4,12 @@ public enum MediaEstimate {
     /// is not in that table, `auto` above all, counts as the dearest.
     public static func imageTokens(size: String?, quality: String?) -> Int64 {
         let column = ["1024x1024": 0, "1024x1536": 1, "1536x1024": 2][size ?? ""]
-        let row: [Int64] = switch quality {
-        case "low": [272, 408, 400]
-        case "medium": [1_056, 1_584, 1_568]
-        default: [4_160, 6_240, 6_208]
-        }
+        let row: [Int64] =
+            switch quality {
+            case "low": [272, 408, 400]
+            case "medium": [1_056, 1_584, 1_568]
+            default: [4_160, 6_240, 6_208]
+            }
         return column.map { row[$0] } ?? row[1]
     }
 
@@ -27,26 +28,28 @@ public enum MediaEstimate {
     /// Milliseconds in which this many characters are said.
     public static func spokenMilliseconds(characters: Int64) -> Int64 { characters * 1_000 / 15 }
 
-    /// Tokens of sound in these bytes of it, as spoken at the bit rates that voices are sent with at most: who speaks slowly, or reads numbers, says
-    /// more than the letters of his text tell.
+    /// Tokens of sound in these bytes of it, as spoken at the bit rates that voices are sent with at most: who speaks slowly, or reads
+    /// numbers, says more than the letters of his text tell.
     public static func spokenTokens(bytes: Int64, format: String?) -> Int64 {
-        let bytesPerSecond: Int64 = switch format {
-        case "wav", "pcm", "flac": 48_000
-        case "opus": 16_000
-        default: 24_000
-        }
+        let bytesPerSecond: Int64 =
+            switch format {
+            case "wav", "pcm", "flac": 48_000
+            case "opus": 16_000
+            default: 24_000
+            }
         return bytes * 20 / bytesPerSecond
     }
 
     /// Characters that these bytes of sound say.
     /// - Parameter format: `response_format` of the request; 128 kbit/s MP3 when it is not known.
     public static func spokenCharacters(bytes: Int64, format: String?) -> Int64 {
-        let bytesPerSecond: Int64 = switch format {
-        case "wav", "pcm": 48_000
-        case "flac": 24_000
-        case "opus": 6_000
-        default: 16_000
-        }
+        let bytesPerSecond: Int64 =
+            switch format {
+            case "wav", "pcm": 48_000
+            case "flac": 24_000
+            case "opus": 6_000
+            default: 16_000
+            }
         return (bytes * 15 + bytesPerSecond - 1) / bytesPerSecond
     }
 
@@ -75,7 +78,8 @@ extension RequestEnvelope {
         switch endpoint {
         case .images:
             bound.images = choices
-            bound.outputTokens = MediaEstimate.imageTokens(size: media.size, quality: media.quality)
+            bound.outputTokens =
+                MediaEstimate.imageTokens(size: media.size, quality: media.quality)
                 + media.partialImages * MediaEstimate.partialImageTokens
         case .speech:
             bound.characters = media.characters

@@ -55,7 +55,8 @@ public struct RequestRecord: Sendable, Hashable {
     public init(
         requestID: RequestID, userID: Int64, tokenID: Int64?, channelID: Int64?, provider: String, model: String,
         upstreamModel: String, endpoint: Endpoint, usage: Usage, usageSource: UsageSource, charge: NanoUSD?,
-        uncharged: NanoUSD = .zero, ceiling: NanoUSD? = nil, ratio: PriceRatio? = nil, pricingVersion: Int64, outcome: Outcome, status: Int, errorCode: String? = nil, isStream: Bool, attempts: Int,
+        uncharged: NanoUSD = .zero, ceiling: NanoUSD? = nil, ratio: PriceRatio? = nil, pricingVersion: Int64, outcome: Outcome, status: Int,
+        errorCode: String? = nil, isStream: Bool, attempts: Int,
         attemptList: [AttemptRecord] = [], generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
         clientIP: String, createdAt: Int64
     ) {

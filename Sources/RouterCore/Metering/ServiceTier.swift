@@ -1,6 +1,7 @@
 /// Classes of service (`flex`, `priority`, …): names that are stored with a request, whoever has said them.
 public enum ServiceTier {
-    /// Tiers that vendors bill like the usual one or below it (OpenAI's, Anthropic's, Groq's names), so that they need no price of their own.
+    /// Tiers that vendors bill like the usual one or below it (OpenAI's, Anthropic's, Groq's names), so that they need no price of their
+    /// own.
     public static func isNeverDearer(_ name: String) -> Bool {
         ["auto", "default", "standard", "standard_only", "flex", "on_demand", "batch"].contains(name)
     }

@@ -23,8 +23,8 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     /// A turn of a conversation, in one of its four dialects: what serves one can serve all of them by conversion.
     public var isConversation: Bool { self == .chat || self == .responses || self == .messages || self == .gemini }
 
-    /// Whether a model that is bound to these endpoints (nil: to none) answers here: one that converses does so in every dialect that its channel can
-    /// convert.
+    /// Whether a model that is bound to these endpoints (nil: to none) answers here: one that converses does so in every dialect that its
+    /// channel can convert.
     public func isServed(within bound: Set<Endpoint>?) -> Bool {
         guard let bound, !bound.contains(self) else { return true }
         return isConversation && bound.contains(where: \.isConversation)

@@ -105,8 +105,8 @@ public struct UpstreamCall: Sendable {
     public var startedAt: Int64 = 0
     /// The id of an answer whose vendor gives it none; letters, digits, `-` and `_`.
     public var answerID = ""
-    /// Names of Anthropic's betas that a Messages client asked for (`anthropic-beta`): the one header of a client that may go on, and only to a
-    /// vendor of that dialect.
+    /// Names of Anthropic's betas that a Messages client asked for (`anthropic-beta`): the one header of a client that may go on, and only
+    /// to a vendor of that dialect.
     public var betas = ""
 
     public init(
@@ -150,8 +150,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var usage: Usage? {
         didSet { if (usage?.completionTokens ?? 0) > (oldValue?.completionTokens ?? 0) { usageCoversDelivered() } }
     }
-    /// Our estimate of what had been delivered when ``usage`` last told more of the answer than before: figures that stand still (Gemini's of the prompt alone)
-    /// say nothing of what has come since.
+    /// Our estimate of what had been delivered when ``usage`` last told more of the answer than before: figures that stand still (Gemini's
+    /// of the prompt alone) say nothing of what has come since.
     public private(set) var coveredTokens: Int64 = 0
     /// `usage` is our own count, because the vendor has told nothing (yet).
     public var isUsageEstimated = false
@@ -180,8 +180,9 @@ public struct AnswerProgress: Sendable, Hashable {
 
     private mutating func usageCoversDelivered() { coveredTokens = estimatedOutputTokens }
 
-    /// Completion tokens that came after ``usage`` and are not in it, by our own count. Vendors' figures in the middle of a stream are cumulative; those
-    /// from before the first text say how it begins (Anthropic's: one token, https://docs.anthropic.com/en/docs/build-with-claude/streaming).
+    /// Completion tokens that came after ``usage`` and are not in it, by our own count. Vendors' figures in the middle of a stream are
+    /// cumulative; those from before the first text say how it begins (Anthropic's: one token,
+    /// https://docs.anthropic.com/en/docs/build-with-claude/streaming).
     public func tokensSinceUsage(by vocabulary: BPEVocabulary?) -> Int64 {
         let all = estimatedOutputTokens
         guard let usage, all > coveredTokens else { return 0 }

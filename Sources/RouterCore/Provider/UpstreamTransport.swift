@@ -50,15 +50,16 @@ public struct UpstreamResponse: Sendable {
     }
 }
 
-/// How much of an upstream's body is handed out at a time. A reader that gets this much probably finds more waiting, and lets others have their turn
-/// first.
+/// How much of an upstream's body is handed out at a time. A reader that gets this much probably finds more waiting, and lets others have
+/// their turn first.
 public enum UpstreamPortion {
     public static let maximumBytes = 16 * 1024
 }
 
 /// The body of an upstream answer: pulled by one reader at a time, paused at the source when the reader is slow.
 public protocol UpstreamBody: Sendable {
-    /// The next bytes, never empty, at most ``UpstreamPortion/maximumBytes``; nil after the last. After nil or an error, further calls give nil.
+    /// The next bytes, never empty, at most ``UpstreamPortion/maximumBytes``; nil after the last. After nil or an error, further calls give
+    /// nil.
     /// - Throws: ``TransportFailure`` when the transfer broke or a timeout fired. A body that ended before its
     ///   announced length or before its last chunk is an error, never nil.
     func next() async throws(TransportFailure) -> ByteBuffer?

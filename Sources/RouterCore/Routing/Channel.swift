@@ -94,7 +94,9 @@ public struct Channel: Sendable, Hashable, Identifiable {
     func match(_ model: String, listed: Set<String>?) -> (upstream: String, timeouts: TimeoutOverrides)? {
         // A name with a star in it names no pattern: what is asked for literally is matched like any other.
         let star = UInt8(ascii: "*")
-        if !model.utf8.contains(star), let exact = models.first(where: { $0.pattern == model }) { return (exact.upstream ?? model, exact.timeouts) }
+        if !model.utf8.contains(star), let exact = models.first(where: { $0.pattern == model }) {
+            return (exact.upstream ?? model, exact.timeouts)
+        }
         guard let match = models.first(where: { $0.pattern.contains("*") && Self.matches($0.pattern, model) }) else {
             return nil
         }

@@ -79,7 +79,8 @@ public struct RouteTable: Sendable {
         for provider in channels.map(\.provider) where listed[provider.name] == nil {
             listed[provider.name] = Set(provider.models.map(\.id))
             bound[provider.name] = Dictionary(
-                provider.models.compactMap { model in model.endpoints.map { (model.id, $0) } }) { first, _ in first }
+                provider.models.compactMap { model in model.endpoints.map { (model.id, $0) } }
+            ) { first, _ in first }
         }
         var index: [String: [Serving]] = [:]
         for (position, channel) in channels.enumerated() {

@@ -62,7 +62,8 @@ public enum Router {
             }
         }
         let ordering = Ordering(
-            strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, serving: serving, table: table, health: health, now: now)
+            strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, serving: serving, table: table,
+            health: health, now: now)
         let wantsAll = query.preferences?.order.isEmpty == false
         var peers = ordering.ordered(usable, limit: wantsAll ? .max : query.limit, rng: &rng)
         if let preferences = query.preferences {

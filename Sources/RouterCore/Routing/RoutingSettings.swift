@@ -87,7 +87,8 @@ public struct RoutingSettings: Sendable, Hashable {
         var policy = RoutePolicy(
             strategy: strategy, affinity: affinity, maxAttempts: maxAttempts, timeouts: timeouts, retryWait: retryWait)
         guard !models.isEmpty else { return policy }
-        let rule = models.first { $0.pattern == model }
+        let rule =
+            models.first { $0.pattern == model }
             ?? models.first { $0.pattern.contains("*") && Channel.matches($0.pattern, model) }
         guard let rule else { return policy }
         policy.strategy = rule.strategy ?? strategy

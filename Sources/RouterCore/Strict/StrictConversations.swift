@@ -1,15 +1,15 @@
 /// Anthropic's Messages.
 enum StrictMessages {
     static let body: [String: StrictShape] = StrictDialects.merged(
-            StrictDialects.gateway, StrictDialects.fields(["temperature", "top_p", "top_k"], .scalar),
-            StrictDialects.fields(
-                ["stop_sequences", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "context_management"], .free),
-            [
-                "system": .textOr(.named("text")), "messages": .list(.object(["role": .scalar, "content": .textOr(.named("block"))])),
-                "tools": .tools(tools, keyed: false),
-                "container": .absent(.heldByVendor), "mcp_servers": .absent(.vendorTool), "speed": .words(["standard"], .priced),
-                "inference_geo": .words(["global"], .priced),
-            ])
+        StrictDialects.gateway, StrictDialects.fields(["temperature", "top_p", "top_k"], .scalar),
+        StrictDialects.fields(
+            ["stop_sequences", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "context_management"], .free),
+        [
+            "system": .textOr(.named("text")), "messages": .list(.object(["role": .scalar, "content": .textOr(.named("block"))])),
+            "tools": .tools(tools, keyed: false),
+            "container": .absent(.heldByVendor), "mcp_servers": .absent(.vendorTool), "speed": .words(["standard"], .priced),
+            "inference_geo": .words(["global"], .priced),
+        ])
 
     /// Run by the client; those with a date in their name have a schema that the vendor adds.
     private static let tools: [String: StrictTool] = {
@@ -64,10 +64,10 @@ enum StrictMessages {
 /// Google's generateContent, whose parser takes every name in two spellings.
 enum StrictGemini {
     static let body: [String: StrictShape] = both([
-            "contents": .named("contents"), "systemInstruction": .named("content"), "tools": .tools(tools, keyed: true),
-            "toolConfig": .free, "safetySettings": .free, "labels": .free, "model": .scalar,
-            "cachedContent": .absent(.heldByVendor), "generationConfig": .object(generation),
-        ])
+        "contents": .named("contents"), "systemInstruction": .named("content"), "tools": .tools(tools, keyed: true),
+        "toolConfig": .free, "safetySettings": .free, "labels": .free, "model": .scalar,
+        "cachedContent": .absent(.heldByVendor), "generationConfig": .object(generation),
+    ])
 
     private static let tools = ["functionDeclarations": StrictTool(), "function_declarations": StrictTool()]
 

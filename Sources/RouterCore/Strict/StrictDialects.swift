@@ -46,53 +46,60 @@ enum StrictDialects {
         fields(["models", "provider", "metadata", "usage", "stream_options", "route", "transforms", "trace"], .free))
 
     private static let completions: [String: StrictShape] = merged(
-            sampling, gateway, fields(["best_of", "echo", "suffix", "max_completion_tokens"], .scalar), ["prompt": .prompts])
+        sampling, gateway, fields(["best_of", "echo", "suffix", "max_completion_tokens"], .scalar), ["prompt": .prompts])
 
     /// Text and tokens; pictures and mixed inputs of some vendors are not.
     private static let embeddings: [String: StrictShape] = merged(
-            gateway, fields(["encoding_format", "dimensions", "output_dimension", "input_type", "truncate", "task", "task_type", "title", "normalized"], .scalar),
-            fields(["embedding_types"], .free), ["input": .prompts])
+        gateway,
+        fields(
+            ["encoding_format", "dimensions", "output_dimension", "input_type", "truncate", "task", "task_type", "title", "normalized"],
+            .scalar),
+        fields(["embedding_types"], .free), ["input": .prompts])
 
     private static let images: [String: StrictShape] = merged(
-            gateway,
-            fields(
-                [
-                    "prompt", "size", "quality", "response_format", "style", "background", "moderation", "output_format",
-                    "output_compression", "partial_images", "seed", "negative_prompt",
-                ], .scalar))
+        gateway,
+        fields(
+            [
+                "prompt", "size", "quality", "response_format", "style", "background", "moderation", "output_format",
+                "output_compression", "partial_images", "seed", "negative_prompt",
+            ], .scalar))
 
     private static let speech: [String: StrictShape] = merged(
-            gateway, fields(["input", "instructions", "response_format", "speed", "stream_format", "language"], .scalar),
-            ["voice": .free])
+        gateway, fields(["input", "instructions", "response_format", "speed", "stream_format", "language"], .scalar),
+        ["voice": .free])
 
     private static let moderations: [String: StrictShape] = merged(gateway, ["input": .textOr(.textOr(.named("moderated")))])
 
     private static let rerank: [String: StrictShape] = merged(
-            gateway,
-            fields(["query", "top_n", "return_documents", "max_chunks_per_doc", "max_tokens_per_doc", "overlap_tokens", "truncation"], .scalar),
-            // Pictures among the documents are another unit.
-            ["documents": .list(.textOr(.object(fields(["text", "title", "id", "content", "body", "snippet", "name"], .text))))])
+        gateway,
+        fields(
+            ["query", "top_n", "return_documents", "max_chunks_per_doc", "max_tokens_per_doc", "overlap_tokens", "truncation"], .scalar),
+        // Pictures among the documents are another unit.
+        ["documents": .list(.textOr(.object(fields(["text", "title", "id", "content", "body", "snippet", "name"], .text))))])
 }
 
 /// OpenAI's chat, with what OpenRouter and other vendors of that dialect add.
 enum StrictChat {
     static let body: [String: StrictShape] = StrictDialects.merged(
-            StrictDialects.sampling, StrictDialects.gateway,
-            StrictDialects.fields(
-                [
-                    "max_completion_tokens", "reasoning_effort", "verbosity", "store", "parallel_tool_calls", "include_reasoning",
-                    "enable_thinking", "thinking_budget", "reasoning_split", "prompt_mode", "structured_outputs", "reasoning_format",
-                ], .scalar),
-            StrictDialects.fields(
-                ["tool_choice", "functions", "function_call", "response_format", "reasoning", "thinking", "chat_template_kwargs", "extra_body"],
-                .free),
+        StrictDialects.sampling, StrictDialects.gateway,
+        StrictDialects.fields(
             [
-                "messages": .list(.object(message)),
-                "tools": .tools(["function": StrictTool(), "custom": StrictTool(), "": StrictTool()], keyed: false),
-                "modalities": .list(.words(["text", "audio"], .output)), "audio": .free,
-                "plugins": .absent(.priced), "web_search_options": .absent(.vendorTool), "search_parameters": .absent(.vendorTool),
-                "enable_search": .words([], .vendorTool), "prediction": .absent(.output),
-            ])
+                "max_completion_tokens", "reasoning_effort", "verbosity", "store", "parallel_tool_calls", "include_reasoning",
+                "enable_thinking", "thinking_budget", "reasoning_split", "prompt_mode", "structured_outputs", "reasoning_format",
+            ], .scalar),
+        StrictDialects.fields(
+            [
+                "tool_choice", "functions", "function_call", "response_format", "reasoning", "thinking", "chat_template_kwargs",
+                "extra_body",
+            ],
+            .free),
+        [
+            "messages": .list(.object(message)),
+            "tools": .tools(["function": StrictTool(), "custom": StrictTool(), "": StrictTool()], keyed: false),
+            "modalities": .list(.words(["text", "audio"], .output)), "audio": .free,
+            "plugins": .absent(.priced), "web_search_options": .absent(.vendorTool), "search_parameters": .absent(.vendorTool),
+            "enable_search": .words([], .vendorTool), "prediction": .absent(.output),
+        ])
 
     private static let message: [String: StrictShape] = [
         "role": .scalar, "name": .scalar, "tool_call_id": .scalar, "refusal": .text, "prefix": .scalar, "partial": .scalar,
@@ -102,7 +109,9 @@ enum StrictChat {
         "audio": .absent(.heldByVendor),
     ]
 
-    private static let picture: [String: StrictShape] = ["image_url": .imageLink(isObject: true), "cache_control": .free, "detail": .scalar]
+    private static let picture: [String: StrictShape] = [
+        "image_url": .imageLink(isObject: true), "cache_control": .free, "detail": .scalar,
+    ]
 
     static let named: [String: StrictShape] = [
         "part": .typed(
@@ -113,7 +122,8 @@ enum StrictChat {
                 "thinking": ["thinking": .free, "signature": .scalar, "closed": .scalar],
                 "file": [
                     "file": .object([
-                        "filename": .scalar, "file_data": .textDataURL, "file_id": .absent(.heldByVendor), "file_url": .absent(.byReference),
+                        "filename": .scalar, "file_data": .textDataURL, "file_id": .absent(.heldByVendor),
+                        "file_url": .absent(.byReference),
                     ]), "cache_control": .free,
                 ],
             ], fallback: nil),
@@ -125,20 +135,20 @@ enum StrictChat {
 /// OpenAI's Responses: the whole input, nothing that lies with the vendor.
 enum StrictResponses {
     static let body: [String: StrictShape] = StrictDialects.merged(
-            StrictDialects.sampling, StrictDialects.gateway,
-            StrictDialects.fields(
-                ["max_output_tokens", "max_tool_calls", "instructions", "parallel_tool_calls", "store", "truncation", "verbosity"], .scalar),
-            StrictDialects.fields(["tool_choice", "text", "reasoning", "include", "client_metadata"], .free),
-            [
-                "input": .textOr(item),
-                "tools": .tools(
-                    [
-                        "function": StrictTool(), "custom": StrictTool(), "local_shell": StrictTool(adds: StrictBound.tokensOfKnownTool),
-                        "apply_patch": StrictTool(adds: StrictBound.tokensOfKnownTool),
-                    ], keyed: false),
-                "previous_response_id": .absent(.heldByVendor), "conversation": .absent(.heldByVendor), "prompt": .absent(.heldByVendor),
-                "background": .words([], .output), "context_management": .absent(.unknown),
-            ])
+        StrictDialects.sampling, StrictDialects.gateway,
+        StrictDialects.fields(
+            ["max_output_tokens", "max_tool_calls", "instructions", "parallel_tool_calls", "store", "truncation", "verbosity"], .scalar),
+        StrictDialects.fields(["tool_choice", "text", "reasoning", "include", "client_metadata"], .free),
+        [
+            "input": .textOr(item),
+            "tools": .tools(
+                [
+                    "function": StrictTool(), "custom": StrictTool(), "local_shell": StrictTool(adds: StrictBound.tokensOfKnownTool),
+                    "apply_patch": StrictTool(adds: StrictBound.tokensOfKnownTool),
+                ], keyed: false),
+            "previous_response_id": .absent(.heldByVendor), "conversation": .absent(.heldByVendor), "prompt": .absent(.heldByVendor),
+            "background": .words([], .output), "context_management": .absent(.unknown),
+        ])
 
     private static let output = StrictShape.textOr(part)
 

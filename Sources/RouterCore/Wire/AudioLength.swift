@@ -31,8 +31,9 @@ public struct AudioLength: Sendable, Hashable {
     /// Whether the length follows from the size: uncompressed sound, as its head says.
     static func isUncompressed(_ head: ByteBuffer) -> Bool { waveRate(head) != nil }
 
-    /// The byte rate of uncompressed sound, from the format chunk of a WAV file, which stands first in practice (RIFF, "fmt "). nil where the rate that the
-    /// file tells is not the product of its parts: decoders go by the parts, so that a false rate would buy hours for a second.
+    /// The byte rate of uncompressed sound, from the format chunk of a WAV file, which stands first in practice (RIFF, "fmt "). nil where
+    /// the rate that the file tells is not the product of its parts: decoders go by the parts, so that a false rate would buy hours for a
+    /// second.
     private static func waveRate(_ head: ByteBuffer) -> Int64? {
         let start = head.readerIndex
         guard head.getString(at: start, length: 4) == "RIFF", head.getString(at: start + 8, length: 8) == "WAVEfmt " else { return nil }

@@ -1,6 +1,6 @@
 extension BPEVocabulary {
-    /// The tokens of a text. Pieces longer than ``BPEPieces/longest`` bytes are cut, and count perhaps one or two tokens per cut more than the
-    /// vocabulary's own.
+    /// The tokens of a text. Pieces longer than ``BPEPieces/longest`` bytes are cut, and count perhaps one or two tokens per cut more than
+    /// the vocabulary's own.
     public func tokens(_ text: Span<UInt8>) -> Int64 {
         var merge = BPEMerge()
         var total: Int64 = 0

@@ -16,8 +16,8 @@ public struct BPEVocabulary: Sendable {
     /// All tokens, one after the other, and where each begins.
     private let bytes: [UInt8]
     private let starts: [UInt32]
-    /// Open addressing: rank + 1 in the lower 24 bits, 0 = free; above them eight bits of the hash, so that what is no token is told without
-    /// a look at the bytes. At most half full.
+    /// Open addressing: rank + 1 in the lower 24 bits, 0 = free; above them eight bits of the hash, so that what is no token is told
+    /// without a look at the bytes. At most half full.
     private let slots: [UInt32]
     private let mask: Int
     /// Ranks of the tokens of two bytes, by these: the first lookup of every merge.
@@ -140,8 +140,8 @@ public struct BPEVocabulary: Sendable {
         return Int(first & 0x0F) << 12 | Int(second & 0x3F) << 6 | Int(third & 0x3F)
     }
 
-    /// Tokens of a character of three bytes alone; nil where a token of the vocabulary holds a part of it here, so that merging has to begin
-    /// with bytes.
+    /// Tokens of a character of three bytes alone; nil where a token of the vocabulary holds a part of it here, so that merging has to
+    /// begin with bytes.
     @inline(__always)
     func tokens(ofCharacter value: Int, _ text: Span<UInt8>, _ index: Int) -> UInt8? {
         let tokens = characters[value]
@@ -187,7 +187,9 @@ public struct BPEVocabulary: Sendable {
         var rest: UInt64 = 0
         if index + 8 <= text.count {
             // Within the text, and what stands behind the end is masked out.
-            rest = UInt64(littleEndian: whole.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)) & ((1 << UInt64((end - index) * 8)) - 1)
+            rest =
+                UInt64(littleEndian: whole.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+                & ((1 << UInt64((end - index) * 8)) - 1)
         } else {
             for position in index..<end { rest |= UInt64(text[position]) << UInt64((position - index) * 8) }
         }

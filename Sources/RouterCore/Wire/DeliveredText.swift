@@ -1,8 +1,8 @@
 import Synchronization
 
-/// The text that a model has written, for a count of our own where the vendor tells none: always estimated as it comes (``TextTokens``), and kept up
-/// to a bound, so that at the end a vocabulary can count it exactly. Most answers are shorter than the bound; of a longer one the beginning
-/// corrects the estimate of the rest.
+/// The text that a model has written, for a count of our own where the vendor tells none: always estimated as it comes (``TextTokens``),
+/// and kept up to a bound, so that at the end a vocabulary can count it exactly. Most answers are shorter than the bound; of a longer one
+/// the beginning corrects the estimate of the rest.
 ///
 /// A value: copies share what is kept, and each knows how much of it is its own.
 public struct DeliveredText: Sendable, Hashable {

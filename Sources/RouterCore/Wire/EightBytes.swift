@@ -16,8 +16,8 @@ public enum EightBytes {
         return (difference &- ones) & ~difference
     }
 
-    /// Moves over bytes that stand for themselves in a JSON string: neither a quote, a backslash nor a control character, and ASCII. May stop
-    /// short of the first other byte when fewer than eight are left.
+    /// Moves over bytes that stand for themselves in a JSON string: neither a quote, a backslash nor a control character, and ASCII. May
+    /// stop short of the first other byte when fewer than eight are left.
     @inline(__always)
     static func skipPlain(_ bytes: Span<UInt8>, _ index: inout Int) {
         while index &+ 8 <= bytes.count {

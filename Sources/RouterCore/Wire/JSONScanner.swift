@@ -327,7 +327,8 @@ public struct JSONArrayCursor: Sendable {
         return (start..<end, kind)
     }
 
-    /// Whether there is another element; `position` is then at its first byte, and the caller walks through it up to ``closeElement(_:at:)``.
+    /// Whether there is another element; `position` is then at its first byte, and the caller walks through it up to
+    /// ``closeElement(_:at:)``.
     public mutating func nextStart(_ bytes: Span<UInt8>) throws(JSONScanError) -> Bool {
         if isDone { return false }
         JSONScanner.skipWhitespace(bytes, &position)

@@ -359,13 +359,21 @@ private struct PromptWalk<Counter: PromptCounter> {
         if isOne("inline_data", "inlineData") { return .inline }
         if isOne("media_type", "mime_type", "mimeType") { return .media }
         if isTop, isOne("previous_response_id", "conversation", "cachedContent", "cached_content", "container") { return .reference }
-        if isOne("functions", "response", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema") { return .open }
+        if isOne(
+            "functions", "response", "parameters", "input_schema", "responseSchema", "response_schema", "responseJsonSchema",
+            "response_json_schema")
+        {
+            return .open
+        }
         if isOne(
             "tool_call_id", "tool_use_id", "signature", "thoughtSignature", "encrypted_content", "annotations")
         {
             return .plain
         }
-        return isTop && isOne("metadata", "service_tier", "session_id", "prompt_cache_key", "tool_choice", "safetySettings", "safety_settings", "toolConfig", "tool_config")
+        return isTop
+            && isOne(
+                "metadata", "service_tier", "session_id", "prompt_cache_key", "tool_choice", "safetySettings", "safety_settings",
+                "toolConfig", "tool_config")
             ? .plain : .other
     }
 }

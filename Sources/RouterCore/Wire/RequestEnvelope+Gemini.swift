@@ -42,7 +42,8 @@ extension RequestEnvelope {
         var inner: [JSONMember] = []
         while let next = try? cursor.next(bytes) {
             guard inner.count < Self.maximumMembers else {
-                throw Rejection("'generationConfig' has more than the \(Self.maximumMembers) fields that are allowed", param: "generationConfig")
+                throw Rejection(
+                    "'generationConfig' has more than the \(Self.maximumMembers) fields that are allowed", param: "generationConfig")
             }
             inner.append(next)
         }

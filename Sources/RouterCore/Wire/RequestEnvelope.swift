@@ -27,8 +27,8 @@ public struct RequestEnvelope: Sendable {
     public private(set) var wantsStreamUsage = false
     /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect, `maxOutputTokens` of Gemini's.
     public internal(set) var maxOutputTokens: Int64?
-    /// Answers that are written: `n`, or `candidateCount` of Gemini's, at least 1. For completions the larger of `n` and `best_of`, for each
-    /// of the prompts.
+    /// Answers that are written: `n`, or `candidateCount` of Gemini's, at least 1. For completions the larger of `n` and `best_of`, for
+    /// each of the prompts.
     public internal(set) var choices: Int64 = 1
     public private(set) var user: String?
     /// OpenRouter's fallback list.
@@ -202,20 +202,22 @@ public struct RequestEnvelope: Sendable {
 
     /// Names that the price or the route depends on.
     private static let ours: Set<String> = [
-        "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user", "models", "session_id", "prompt_cache_key",
+        "model", "stream", "stream_options", "usage", "max_tokens", "max_completion_tokens", "n", "user", "models", "session_id",
+        "prompt_cache_key",
         "provider", "max_output_tokens", "service_tier",
     ]
     /// More of them, which are looked up by name where they are needed.
     private static let more: Set<String> = [
         "messages", "input", "prompt", "best_of", "tools", "tool_choice", "plugins", "web_search_options", "search_parameters",
-        "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images", "response_format", "stream_format",
+        "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images",
+        "response_format", "stream_format",
     ]
 
     /// No spelling of one of these names is longer: twelve bytes a letter, as two escapes.
     private static let longestDisguise = 512
 
-    /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be served as
-    /// the one and charged as the other.
+    /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be
+    /// served as the one and charged as the other.
     private func refuseDisguised(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         let isPlain = member.key.allSatisfy { bytes[$0] < 0x80 && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[$0]) }
         if isPlain || member.key.count > Self.longestDisguise { return }

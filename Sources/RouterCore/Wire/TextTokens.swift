@@ -107,8 +107,8 @@ public struct TextTokens: Sendable, Hashable {
         return Int64(index - start)
     }
 
-    /// Words of small letters behind words of small letters, one space before each: most of most texts, in the same steps that the characters
-    /// alone would take.
+    /// Words of small letters behind words of small letters, one space before each: most of most texts, in the same steps that the
+    /// characters alone would take.
     @inline(__always)
     private mutating func takePlainWords(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
         guard kind == .word, missingBytes == 0, index + 1 < end, bytes[index] == 0x20, Self.isLower(bytes[index + 1]) else { return }

@@ -1,4 +1,3 @@
-import UnixSignals
 public import Config
 import Hummingbird
 public import Logging
@@ -9,6 +8,7 @@ import ServiceLifecycle
 import Simulator
 import Storage
 import Transport
+import UnixSignals
 
 /// The composition root: makes every part once, in the order in which they need each other, and runs them as services that
 /// stop in the opposite order. Nothing outside this file knows how the parts are put together.
@@ -67,7 +67,8 @@ public struct Gateway: Sendable {
         keys.setGroups(configuration.groupLimits)
         keys.load(users: users, tokens: try await store.allTokens())
         let catalogue = try await Catalogue.load(store, configuration)
-        _ = try await store.seedPrices(PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
+        _ = try await store.seedPrices(
+            PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
         let prices = PriceBook(try await store.allPrices())
 
         let simulator = try await startDemo(configuration)

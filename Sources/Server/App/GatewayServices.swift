@@ -40,7 +40,8 @@ public final class GatewayServices: Sendable {
         clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
         settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
         transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
-        tokenLookups: TokenLookups, relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64, version: String
+        tokenLookups: TokenLookups, relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64,
+        version: String
     ) {
         self.clock = clock
         self.requestIDs = requestIDs

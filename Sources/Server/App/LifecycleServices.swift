@@ -119,7 +119,8 @@ struct ConfigurationWatcher: Service {
                 return
             } catch {
                 services.logger.error(
-                    "configuration not reloaded, the old one stays in force; it is tried again in \(Self.retry)", metadata: ["error": "\(error)"])
+                    "configuration not reloaded, the old one stays in force; it is tried again in \(Self.retry)",
+                    metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: Self.retry)
             }
         }

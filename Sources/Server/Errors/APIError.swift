@@ -6,8 +6,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, under `/api/v1` as OpenRouter has it. One factory for each row of the table in
-/// docs/ARCHITECTURE.md; nothing else decides status or type.
+/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, under `/api/v1` as OpenRouter has it. One factory
+/// for each row of the table in docs/ARCHITECTURE.md; nothing else decides status or type.
 struct APIError: Error, HTTPResponseError {
     var status: HTTPResponse.Status
     var type: String
@@ -88,7 +88,8 @@ struct APIError: Error, HTTPResponseError {
     static func overBudget(_ limit: BudgetLimit, needed: NanoUSD, available: NanoUSD, at unixSeconds: Int64) -> APIError {
         let whose = limit.scope.kind
         let name = limit.window == .total ? "total budget" : "budget per \(limit.window.rawValue)"
-        let message = "The \(name) of this \(whose) is \(limit.amount): this request may cost up to \(needed), and \(available) are left of it."
+        let message =
+            "The \(name) of this \(whose) is \(limit.amount): this request may cost up to \(needed), and \(available) are left of it."
         guard let rest = limit.window.remaining(at: unixSeconds) else {
             return APIError(
                 status: .init(code: 402, reasonPhrase: "Payment Required"), type: "insufficient_quota",
@@ -102,17 +103,19 @@ struct APIError: Error, HTTPResponseError {
     /// A limit of the key or of its user, with the headers that say what is left.
     static func rateLimited(_ refusal: LimitBook.Refusal) -> APIError {
         let whose = refusal.rule.scope.kind
-        let what = switch refusal.limit {
-        case .requestsPerMinute: "requests per minute (rpm)"
-        case .tokensPerMinute: "tokens per minute (tpm)"
-        case .concurrency: "requests at the same time (concurrency)"
-        }
+        let what =
+            switch refusal.limit {
+            case .requestsPerMinute: "requests per minute (rpm)"
+            case .tokensPerMinute: "tokens per minute (tpm)"
+            case .concurrency: "requests at the same time (concurrency)"
+            }
         let seconds = refusal.wait.wholeSecondsUp
         var headers: HTTPFields = [.retryAfter: String(seconds)]
         refusal.standing.write(to: &headers)
         return APIError(
             status: .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",
-            message: "The limit of this \(whose), \(refusal.rule.limits[refusal.limit] ?? 0) \(what), is reached; try again in \(seconds) s.",
+            message:
+                "The limit of this \(whose), \(refusal.rule.limits[refusal.limit] ?? 0) \(what), is reached; try again in \(seconds) s.",
             headers: headers)
     }
 

@@ -7,8 +7,8 @@ import NIOCore
     import Musl
 #endif
 
-/// Keeps the listening socket alive when the system has no descriptor or no memory left for one more connection: without it, Hummingbird takes the error for
-/// the end of the server. Stands first in the listening channel's pipeline.
+/// Keeps the listening socket alive when the system has no descriptor or no memory left for one more connection: without it, Hummingbird
+/// takes the error for the end of the server. Stands first in the listening channel's pipeline.
 final class AcceptGuard: ChannelInboundHandler, Sendable {
     typealias InboundIn = NIOAny
 

@@ -1,9 +1,9 @@
 import HTTPTypes
 import NIOCore
 
-/// Puts the answers of model calls on the wire (RFC 9112): a head and its body, or a chunk with its frame, in one buffer. It stands before the
-/// codec, so that what it writes passes no other handler: the general encoder's parts cost more than the whole of this, and a system call
-/// with one buffer less than one with three.
+/// Puts the answers of model calls on the wire (RFC 9112): a head and its body, or a chunk with its frame, in one buffer. It stands before
+/// the codec, so that what it writes passes no other handler: the general encoder's parts cost more than the whole of this, and a system
+/// call with one buffer less than one with three.
 final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -41,7 +41,9 @@ struct TrustedProxies: Sendable {
             origin.address = client.description
             origin.isForwarded = true
         }
-        origin.scheme = Self.single(lines("x-forwarded-proto")).map { $0.lowercased() }.flatMap { ["http", "https"].contains($0) ? $0 : nil }
+        origin.scheme = Self.single(lines("x-forwarded-proto")).map { $0.lowercased() }.flatMap {
+            ["http", "https"].contains($0) ? $0 : nil
+        }
         origin.host = Self.single(lines("x-forwarded-host")).map { $0.lowercased() }
         return origin
     }
@@ -116,7 +118,8 @@ struct TrustedProxies: Sendable {
         (1...5).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 
-    /// The `for` of one element of `Forwarded`: `for=192.0.2.60;proto=http`, `For="[2001:db8::17]:4711"`. Hidden names (`unknown`, `_x`) are none.
+    /// The `for` of one element of `Forwarded`: `for=192.0.2.60;proto=http`, `For="[2001:db8::17]:4711"`. Hidden names (`unknown`, `_x`)
+    /// are none.
     private static func forwardedNode(_ element: Substring) -> IPAddress? {
         var found: Substring?
         for pair in element.split(separator: ";") {

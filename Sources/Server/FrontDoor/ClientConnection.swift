@@ -1,8 +1,8 @@
 import HTTPTypes
 import NIOCore
 
-/// The client's side of one answer. One writer at a time; on the connection's own event loop a call is a plain function call, from elsewhere
-/// it goes through the loop.
+/// The client's side of one answer. One writer at a time; on the connection's own event loop a call is a plain function call, from
+/// elsewhere it goes through the loop.
 final class ClientConnection: Sendable {
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<FrontDoorHandler>

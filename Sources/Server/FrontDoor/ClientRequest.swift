@@ -39,8 +39,8 @@ struct ClientRequest: Sendable {
 struct ClientAnswer: Sendable {
     enum Body: Sendable {
         case bytes(ByteBuffer)
-        /// Writes the body and says when it is complete. If it throws before that, the connection is closed, so that a cut answer never looks
-        /// complete.
+        /// Writes the body and says when it is complete. If it throws before that, the connection is closed, so that a cut answer never
+        /// looks complete.
         case stream(@Sendable (ClientConnection) async throws -> Void)
     }
     var status: HTTPResponse.Status

@@ -30,13 +30,17 @@ struct DoorChannel: ServerChildChannel {
     }
 
     func handle(value: Value, logger: Logger) async {
-        await withTaskCancellationHandler { await value.gate.opened() } onCancel: { value.gate.open() }
+        await withTaskCancellationHandler {
+            await value.gate.opened()
+        } onCancel: {
+            value.gate.open()
+        }
         await behind.handle(value: value.behind, logger: logger)
     }
 }
 
-/// Opens with the first request of a connection that is Hummingbird's, and with the connection's end. Until then its tasks, 4 KB of memory per
-/// connection, are not set up; most connections carry model calls alone.
+/// Opens with the first request of a connection that is Hummingbird's, and with the connection's end. Until then its tasks, 4 KB of memory
+/// per connection, are not set up; most connections carry model calls alone.
 final class HummingbirdGate: Sendable {
     private enum State {
         case shut

@@ -76,7 +76,9 @@ struct FrontDoor: Sendable {
     // MARK: Set-up
 
     /// The whole application: this door, and behind it the routes that are not model calls.
-    func application(host: String, port: Int, onServerRunning: @escaping @Sendable (any NIOCore.Channel) async -> Void = { _ in })
+    func application(
+        host: String, port: Int, onServerRunning: @escaping @Sendable (any NIOCore.Channel) async -> Void = { _ in }
+    )
         -> Application<RouterResponder<GatewayContext>>
     {
         var quiet = services.logger
@@ -179,8 +181,8 @@ struct FrontDoor: Sendable {
         }
     }
 
-    /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may last for
-    /// hours.
+    /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may
+    /// last for hours.
     private func stream(
         _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ share: BodyShare?,
         _ executor: LoopExecutor?

@@ -4,8 +4,8 @@ import NIOCore
 import NIOHTTP1
 import RouterCore
 
-/// The first to see the requests of one connection. Model calls are served from here, on the connection's event loop; everything else goes on
-/// to Hummingbird behind it. One request of a connection is worked on at a time; what a client sends meanwhile waits.
+/// The first to see the requests of one connection. Model calls are served from here, on the connection's event loop; everything else goes
+/// on to Hummingbird behind it. One request of a connection is worked on at a time; what a client sends meanwhile waits.
 final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart

@@ -1,13 +1,13 @@
 import NIOCore
 import Synchronization
 
-/// Says how long a new call would wait for its event loop. While that is too long, new calls are refused at once, which costs little, so that
-/// those that run get the time that there is.
+/// Says how long a new call would wait for its event loop. While that is too long, new calls are refused at once, which costs little, so
+/// that those that run get the time that there is.
 ///
-/// A loop works off what is ready and then looks again; the more there is to do, the longer a turn takes. Every step of a call (its bytes, the upstream's head,
-/// its end) waits for a turn. A timer that is set at any moment is late by half a turn in the mean, so that its lateness tells how long turns are. Processor
-/// time would not: on one core other threads (the ledger's, other programs) take their part of that, and streams that last for minutes say nothing of how long
-/// the next call waits.
+/// A loop works off what is ready and then looks again; the more there is to do, the longer a turn takes. Every step of a call (its bytes,
+/// the upstream's head, its end) waits for a turn. A timer that is set at any moment is late by half a turn in the mean, so that its
+/// lateness tells how long turns are. Processor time would not: on one core other threads (the ledger's, other programs) take their part of
+/// that, and streams that last for minutes say nothing of how long the next call waits.
 final class LoadGauge: Sendable {
     private let eventLoop: any EventLoop
     /// Nanoseconds, smoothed.

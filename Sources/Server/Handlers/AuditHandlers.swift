@@ -7,7 +7,9 @@ import Storage
 enum AuditHandlers {
     /// `GET /api/audit?page=&page_size=`: rows of `audit_log`, newest first. Root's alone, because it watches the
     /// admins.
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws
+    static func list(
+        _ request: Request, _ context: GatewayContext, _ services: GatewayServices
+    ) async throws
         -> Response
     {
         let page = try QueryFields(request).page()

@@ -17,8 +17,8 @@ enum CatalogueHandlers {
         var gives: [String] = []
     }
 
-    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds the
-    /// input and the output price, in USD per million tokens.
+    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds
+    /// the input and the output price, in USD per million tokens.
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let query = QueryFields(request)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
@@ -50,7 +50,8 @@ enum CatalogueHandlers {
         let routes = snapshot.configuration.routes
         // Made once a channel, not once a model: a list may have ten thousand.
         let served = Dictionary(
-            routes.channels.map { ($0.id, snapshot.capabilities(of: $0).subtracting([.models])) }) { first, _ in first }
+            routes.channels.map { ($0.id, snapshot.capabilities(of: $0).subtracting([.models])) }
+        ) { first, _ in first }
         return routes.models.compactMap { model in
             let serving = routes.enabledChannels(serving: model)
             guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel, services) else { return nil }

@@ -105,7 +105,8 @@ enum ChannelHandlers {
         return channel
     }
 
-    /// `POST /api/channel/{id}/enable|disable|drain`: at once, and for good until it is changed again. What is under way goes on to its end.
+    /// `POST /api/channel/{id}/enable|disable|drain`: at once, and for good until it is changed again. What is under way goes on to its
+    /// end.
     static func turn(
         _ value: OperatorSwitch, _ request: Request, _ context: GatewayContext, _ services: GatewayServices
     ) async throws -> Response {
@@ -118,7 +119,8 @@ enum ChannelHandlers {
         let audit = try context.audit("channel.\(value.rawValue)", services, [.init("channel", .integer(channel.id))])
         try await ChannelSwitches(store: services.store, health: services.health).set(value, channel, audit: audit)
         services.logger.notice(
-            "channel switched by an operator", metadata: ["channel": "\(channel.name)", "to": "\(value.rawValue)", "by": "\(user.username)"])
+            "channel switched by an operator",
+            metadata: ["channel": "\(channel.name)", "to": "\(value.rawValue)", "by": "\(user.username)"])
         return Envelope.ok(
             [
                 "id": .integer(channel.id), "status": .string(status(channel, services)),

@@ -7,8 +7,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and, as its
-/// newer SDKs have it, under `/v1`.
+/// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and,
+/// as its newer SDKs have it, under `/v1`.
 enum GeminiHandlers {
     /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, but for model calls: they are the relay's, and never come here.
     static func act(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
@@ -18,8 +18,8 @@ enum GeminiHandlers {
         return try await countTokens(request, context, services, target)
     }
 
-    /// The gateway's own count, the one that holds are made from: of `contents`, or of a whole `generateContentRequest`. No vendor is asked and
-    /// nothing is charged.
+    /// The gateway's own count, the one that holds are made from: of `contents`, or of a whole `generateContentRequest`. No vendor is asked
+    /// and nothing is charged.
     private static func countTokens(
         _ request: Request, _ context: GatewayContext, _ services: GatewayServices, _ target: GeminiTarget
     ) async throws -> Response {
@@ -72,7 +72,8 @@ enum GeminiHandlers {
         for (channel, _, bound) in services.snapshots.snapshot.configuration.routes.enabledChannels(serving: name) {
             endpoints.formUnion((served[channel.id] ?? []).filter { $0.isServed(within: bound) })
         }
-        return (endpoints.contains(.gemini) ? ["generateContent", "countTokens"] : []) + (endpoints.contains(.embeddings) ? ["embedContent"] : [])
+        return (endpoints.contains(.gemini) ? ["generateContent", "countTokens"] : [])
+            + (endpoints.contains(.embeddings) ? ["embedContent"] : [])
     }
 
     /// https://ai.google.dev/api/models#Model
@@ -91,8 +92,8 @@ enum GeminiHandlers {
 extension Request {
     static let googleKeyName = HTTPField.Name("x-goog-api-key")
 
-    /// Google's dialect: its area, or what it shares with OpenAI's (`/v1/models`), where only Google posts and its clients have a header of their
-    /// own.
+    /// Google's dialect: its area, or what it shares with OpenAI's (`/v1/models`), where only Google posts and its clients have a header of
+    /// their own.
     var speaksGoogle: Bool {
         let path = uri.path
         if path.hasPrefix("/v1beta/") { return true }

@@ -75,7 +75,8 @@ extension UserHandlers {
         case .allowed(let wait): if wait > .zero { try await Task.sleep(for: wait) }
         case .refused(let wait):
             let seconds = wait.wholeSecondsUp
-            throw ManagementError(.tooManyRequests, "too many tries; try again in \(seconds) seconds", headers: [.retryAfter: String(seconds)])
+            throw ManagementError(
+                .tooManyRequests, "too many tries; try again in \(seconds) seconds", headers: [.retryAfter: String(seconds)])
         }
     }
 

@@ -24,12 +24,14 @@ enum ModelsHandlers {
         return answer(.object([.init("object", "list"), .init("data", .array(items))]))
     }
 
-    /// `limit`, `after_id` and `before_id` as Anthropic has them (https://docs.anthropic.com/en/api/models-list); without `limit` all models are
-    /// one page.
+    /// `limit`, `after_id` and `before_id` as Anthropic has them (https://docs.anthropic.com/en/api/models-list); without `limit` all
+    /// models are one page.
     private static func page(of names: [String], _ query: QueryFields) throws -> (names: ArraySlice<String>, hasMore: Bool) {
         func position(_ field: String) throws -> Int? {
             guard let id = query.text(field)?.removingPercentEncoding else { return nil }
-            guard let index = names.firstIndex(of: id) else { throw APIError.badRequest("'\(field)' names no model of the list", param: field) }
+            guard let index = names.firstIndex(of: id) else {
+                throw APIError.badRequest("'\(field)' names no model of the list", param: field)
+            }
             return index
         }
         var limit = names.count
@@ -78,8 +80,8 @@ enum ModelsHandlers {
         ]
     }
 
-    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body (docs/token-counting.md). No vendor is asked and nothing is
-    /// charged.
+    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body (docs/token-counting.md). No vendor is asked and
+    /// nothing is charged.
     static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let principal = try principal(context)
         let envelope = try Read().run(try await body(request), endpoint: .messages)

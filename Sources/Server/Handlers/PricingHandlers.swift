@@ -13,7 +13,9 @@ enum PricingHandlers {
 
     static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let name = context.parameters.getCatchAll().joined(separator: "/")
-        guard let row = services.prices.row(name.removingPercentEncoding ?? name) else { throw ManagementError.notFound("price of '\(name)'") }
+        guard let row = services.prices.row(name.removingPercentEncoding ?? name) else {
+            throw ManagementError.notFound("price of '\(name)'")
+        }
         return Envelope.ok(json(row))
     }
 

@@ -65,7 +65,8 @@ struct RequestFields {
 
     func strings(_ name: String, maximum: Int = 1_000) throws -> [String]? {
         guard let value = self[name], !value.isNull else { return nil }
-        guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue.map { !$0.utf8.contains(0) } ?? false }) else {
+        guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue.map { !$0.utf8.contains(0) } ?? false })
+        else {
             throw wrong(name, "an array of at most \(maximum) strings")
         }
         return list.compactMap(\.stringValue)

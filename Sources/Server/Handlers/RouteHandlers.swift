@@ -3,7 +3,8 @@ import Hummingbird
 import NIOCore
 import RouterCore
 
-/// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes nothing.
+/// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes
+/// nothing.
 enum RouteHandlers {
     static func explain(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let fields = QueryFields(request)

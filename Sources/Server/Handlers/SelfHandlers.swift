@@ -6,8 +6,8 @@ import Storage
 
 /// What users do with their own account: change it, see and end its sessions.
 enum SelfHandlers {
-    /// With the old password, so that a session that is left open somewhere is not enough to take an account over. A new password ends all other sessions
-    /// and management tokens.
+    /// With the old password, so that a session that is left open somewhere is not enough to take an account over. A new password ends all
+    /// other sessions and management tokens.
     static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let user = try context.user()
         let fields = try await RequestFields(request, allowed: ["old_password", "password", "display_name", "email"])

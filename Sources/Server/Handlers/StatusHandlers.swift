@@ -30,8 +30,8 @@ enum StatusHandlers {
         Envelope.response(status: .ok, ["status": "live"])
     }
 
-    /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory: tasks in the background keep it, so that
-    /// whoever asks often costs nothing.
+    /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory: tasks in the background
+    /// keep it, so that whoever asks often costs nothing.
     static func ready(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         var problems: [JSONValue] = []
         if let reason = services.meter.membership.fencedReason { problems.append(.string("fenced: \(reason)")) }
@@ -44,13 +44,15 @@ enum StatusHandlers {
             status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
     }
 
-    /// Open to the same machine, where scrapers run; an admin's otherwise. The address is the client's, where a trusted proxy names it; what another
-    /// proxy on this machine passes on is not ours, and anything that tells of one closes the door.
+    /// Open to the same machine, where scrapers run; an admin's otherwise. The address is the client's, where a trusted proxy names it;
+    /// what another proxy on this machine passes on is not ours, and anything that tells of one closes the door.
     static func metrics(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let isLocal = IPAddress(context.clientIP)?.isLoopback == true
-        let isPassedOn = !context.origin.isForwarded && ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
-            HTTPField.Name(name).map { request.headers.contains($0) } ?? false
-        }
+        let isPassedOn =
+            !context.origin.isForwarded
+            && ["forwarded", "x-forwarded-for", "x-real-ip", "via"].contains { name in
+                HTTPField.Name(name).map { request.headers.contains($0) } ?? false
+            }
         if !isLocal || isPassedOn {
             guard let user = try await AccessCheck.user(request, context, services), user.role >= .admin else {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
@@ -61,18 +63,23 @@ enum StatusHandlers {
             gauges: [
                 .init("apirouter_open_holds", "Requests that hold money.", Int64(services.meter.openHolds)),
                 .init("apirouter_client_connections", "Open client connections.", Int64(services.connections.value)),
-                .init("apirouter_drains", "Upstream calls that are read on for their figures although the client has left.", drains.running),
+                .init(
+                    "apirouter_drains", "Upstream calls that are read on for their figures although the client has left.", drains.running),
                 .init(
                     "apirouter_drains_ended", "Such calls since the start, by what ended them.",
                     values: [
                         ("end=\"answer\"", drains.ended), ("end=\"time\"", drains.outOfTime), ("end=\"room\"", drains.outOfRoom),
                     ]),
-                .init("apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(services.relays.count)),
+                .init(
+                    "apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(services.relays.count)),
                 .init("apirouter_posted_records", "Records posted to the ledger since the start.", services.poster.postedCount),
                 .init("apirouter_ledger_healthy", "1 while settlements can be posted.", services.poster.isHealthy ? 1 : 0),
-                .init("apirouter_fenced", "1 while this gateway has lost its place at the ledger and takes no calls.", services.meter.membership.isFenced ? 1 : 0),
+                .init(
+                    "apirouter_fenced", "1 while this gateway has lost its place at the ledger and takes no calls.",
+                    services.meter.membership.isFenced ? 1 : 0),
                 .init("apirouter_live_gateways", "Gateways at work on this ledger.", Int64(services.meter.membership.liveGateways)),
-                .init("apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(services.meter.unpostedCount)),
+                .init(
+                    "apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(services.meter.unpostedCount)),
                 .init("apirouter_poison_records", "Records that the ledger refused since the start.", services.poster.setAsideCount),
                 .init("apirouter_journal_bytes", "Bytes that the journal's records take up.", services.meter.journalBytes),
                 .init("apirouter_retries_refused", "Retries that the retry budget did not allow.", services.health.refusedRetries),

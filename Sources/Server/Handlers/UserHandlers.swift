@@ -83,14 +83,17 @@ enum UserHandlers {
         if let password = try fields.string("password", maximum: 128) {
             // A page that is left open is not enough to take an account over.
             guard actor.id != id || !AccessCheck.restsOnCookie(request) else {
-                throw ManagementError.forbidden("with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
+                throw ManagementError.forbidden(
+                    "with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
             }
             try checkPassword(password)
             change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
         }
         change.endsManagementTokens = change.passwordHash != nil || change.status == .disabled
         // Whoever changes their own password goes on; everybody else who is logged in by the old one does not.
-        if actor.id == id { change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash) }
+        if actor.id == id {
+            change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
+        }
         let prepared = change
         var detail = [JSONValue.Member("fields", .array(fields.names.map { .string($0) }))]
         if let role = change.role { detail.append(.init("role", .integer(role.rawValue))) }
@@ -127,8 +130,8 @@ enum UserHandlers {
         }
     }
 
-    /// Money is moved downwards only: root may move everybody's, its own included; an admin that of ordinary users. Otherwise two admins would
-    /// credit each other.
+    /// Money is moved downwards only: root may move everybody's, its own included; an admin that of ordinary users. Otherwise two admins
+    /// would credit each other.
     static func checkMoneyAuthority(over target: User, by actor: User) throws {
         guard actor.role != .root else { return }
         guard actor.id != target.id else { throw ManagementError.forbidden("nobody moves money of their own account; root may") }
@@ -166,7 +169,8 @@ enum UserHandlers {
     }
 
     private static func checkUsername(_ name: String) throws {
-        let isFine = (3...64).contains(name.utf8.count)
+        let isFine =
+            (3...64).contains(name.utf8.count)
             && name.utf8.allSatisfy {
                 ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || [0x2D, 0x2E, 0x5F, 0x40].contains($0)
             }

@@ -1,8 +1,8 @@
 import HTTPTypes
 import Hummingbird
 
-/// A browser sends our cookies to us whoever asks it to, and lets any page post a form to us. A change that a browser brings must therefore come from our own
-/// pages, or from no page at all, and be JSON, which no form can send.
+/// A browser sends our cookies to us whoever asks it to, and lets any page post a form to us. A change that a browser brings must therefore
+/// come from our own pages, or from no page at all, and be JSON, which no form can send.
 enum BrowserGuard {
     private static let fetchSite = HTTPField.Name("Sec-Fetch-Site")
 
@@ -29,6 +29,7 @@ enum BrowserGuard {
         let type = given?.split(separator: ";").first?.filter { $0 != " " && $0 != "\t" }.lowercased()
         guard type != "application/json" else { return }
         throw ManagementError(
-            .unsupportedMediaType, "this call takes JSON: send 'Content-Type: application/json' (found \(given.map { "'\($0.prefix(100))'" } ?? "none"))")
+            .unsupportedMediaType,
+            "this call takes JSON: send 'Content-Type: application/json' (found \(given.map { "'\($0.prefix(100))'" } ?? "none"))")
     }
 }

@@ -2,8 +2,8 @@ import Config
 import RouterCore
 import Storage
 
-/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the budgets, and the hold is in
-/// the journal.
+/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the budgets, and the hold
+/// is in the journal.
 ///
 /// `standard` admission holds an estimate. `strict` holds an upper bound, and where the balance does not cover it lowers the request's
 /// `max_tokens` to what the balance affords, so that a balance never goes below zero.
@@ -15,10 +15,12 @@ struct Admit: Sendable {
         guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model) }
         let metering = accepted.snapshot.configuration.metering
         let strict = metering.admission == .strict ? try Self.strictBound(question.envelope, metering, &priced) : nil
-        let extras = strict == nil
+        let extras =
+            strict == nil
             ? try Extras(accepted, question.envelope, &priced) : try Extras(strict: accepted, question.envelope, &priced)
         let bound = HoldBound(
-            candidates: priced, envelope: extras.envelope ?? question.envelope, metering: metering, strict: strict, searches: extras.searches)
+            candidates: priced, envelope: extras.envelope ?? question.envelope, metering: metering, strict: strict,
+            searches: extras.searches)
         guard strict != nil, question.envelope.endpoint.hasOutputBound else {
             let admission = try flat(accepted, question.planned, bound, extras)
             try await take(admission.hold, accepted)
@@ -54,7 +56,8 @@ struct Admit: Sendable {
             ).map { offer in
                 var quote = offer.quote
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)
-                return PricedCandidate(route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens, contextLength: offer.contextLength)
+                return PricedCandidate(
+                    route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens, contextLength: offer.contextLength)
             }
         }
     }
@@ -113,7 +116,8 @@ struct Admit: Sendable {
             amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
             promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? amount,
             pricingVersion: first.quote.version, ratio: first.quote.ratio,
-            ceiling: accepted.snapshot.configuration.metering.admission == .strict ? amount : nil, clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+            ceiling: accepted.snapshot.configuration.metering.admission == .strict ? amount : nil, clientIP: accepted.clientIP,
+            createdAt: accepted.createdAt)
     }
 
     /// The balance does not cover a hold; shown to the client as 402.
@@ -144,7 +148,8 @@ struct Admit: Sendable {
             throw APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
         } catch StoreError.fenced {
             throw APIError.unavailable(
-                "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway.")
+                "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway."
+            )
         }
     }
 }

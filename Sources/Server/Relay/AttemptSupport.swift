@@ -50,7 +50,8 @@ extension UpstreamFailure {
         case .closedInBody: kind = .truncated
         case .headersTooLarge, .protocolViolation: kind = .malformed
         case .cancelled:
-            self = clientGone
+            self =
+                clientGone
                 ? .clientGone
                 : UpstreamFailure(source: .gateway, kind: .cancelled, retry: .no, detail: failure.detail)
             return

@@ -1,8 +1,8 @@
 import HTTPTypes
 import RouterCore
 
-/// The published table "failure → next candidate / cools what, how long / client sees", made from the same code that decides. docs/routing.md
-/// holds a copy between two marks, and a test compares them.
+/// The published table "failure → next candidate / cools what, how long / client sees", made from the same code that decides.
+/// docs/routing.md holds a copy between two marks, and a test compares them.
 enum FailureTable {
     static var markdown: String {
         var lines = [

@@ -42,7 +42,8 @@ final class PendingAnswer: Sendable {
     init(_ attempt: Attempt, _ settle: Settle, _ executor: LoopExecutor?) {
         self.settle = settle
         let slot = slot
-        // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits for.
+        // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits
+        // for.
         task = Task(executorPreference: executor) { slot.deliver(await attempt.run(settle)) }
     }
 

@@ -4,7 +4,8 @@ import RouterCore
 
 /// Step 2: one scan of the body. The bytes stay as they came; the front door has bounded them.
 struct Read: Sendable {
-    /// The model of a request for moderation that names none, as OpenAI's own may (https://platform.openai.com/docs/api-reference/moderations).
+    /// The model of a request for moderation that names none, as OpenAI's own may
+    /// (https://platform.openai.com/docs/api-reference/moderations).
     var moderationModel: String?
 
     /// - Throws: ``APIError`` 400 that names what is wrong.

@@ -52,8 +52,8 @@ enum RelayEndpoint {
         }
     }
 
-    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is expected to be
-    /// what a hold would be for.
+    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is
+    /// expected to be what a hold would be for.
     @inline(never)
     private static func admit(_ accepted: Accepted, _ question: PlannedRequest, _ services: GatewayServices) throws(APIError) -> LimitPass {
         let envelope = question.envelope

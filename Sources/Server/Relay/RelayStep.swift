@@ -66,7 +66,9 @@ struct Relay: Sendable {
                 if failure.source == .downstream { isGone = true }
                 try await relay.settle.end(
                     Settle.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
-                if !isGone { try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false)) }
+                if !isGone {
+                    try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false))
+                }
                 throw failure
             case .whole(let answer):
                 // The vendor has ignored that a stream was asked for: its answer is the one event.
@@ -88,8 +90,8 @@ struct Relay: Sendable {
         return event
     }
 
-    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a price
-    /// stayed out; and what is left of the limits of key and user.
+    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a
+    /// price stayed out; and what is left of the limits of key and user.
     private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
         settle.pass?.standing.write(to: &headers)
@@ -189,8 +191,8 @@ private final class StreamRun {
         }
     }
 
-    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a stream whose
-    /// upstream is fast is always ready.
+    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a
+    /// stream whose upstream is fast is always ready.
     private func giveWay() async {
         let eventLoop = settle.admission.accepted.eventLoop
         await withCheckedContinuation { continuation in

@@ -262,7 +262,8 @@ extension Settle {
         var source = UsageSource.upstream
         var bill: Bill?
         if state.isCommitted || state.isOwed, let candidate = state.candidate {
-            (usage, source) = state.isCommitted
+            (usage, source) =
+                state.isCommitted
                 ? measured(state, admission, candidate, services)
                 : (owedUsage(state, admission, candidate, services.vocabulary.tokens), .estimated)
             usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier

@@ -24,7 +24,8 @@ enum GatewayRoutes {
         ]
     }
 
-    /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the path.
+    /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the
+    /// path.
     private static let google: [Route] = [
         Route(.post, "/v1/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),
         Route(.post, "/v1beta/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),

@@ -79,7 +79,8 @@ struct Catalogue: Sendable, Hashable {
         guard !vendors.isEmpty else { return configuration }
         var copy = configuration
         let more = Dictionary(
-            configuration.providers.map { ($0.name, additions(to: $0, prices)) }) { first, _ in first }
+            configuration.providers.map { ($0.name, additions(to: $0, prices)) }
+        ) { first, _ in first }
         for index in copy.providers.indices { copy.providers[index].models += more[copy.providers[index].name] ?? [] }
         let channels = configuration.routes.channels.map { channel -> RouterCore.Channel in
             var channel = channel

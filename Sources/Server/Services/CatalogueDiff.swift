@@ -118,7 +118,8 @@ public struct CatalogueDiff: Sendable, Hashable {
             ("reasoning", perMillion(rates.reasoning)), ("audio_input", perMillion(rates.audioInput)),
             ("audio_output", perMillion(rates.audioOutput)), ("image", row.price.image.usdText),
             ("request", row.price.request.usdText), ("search", row.price.search.usdText),
-            ("tiers", PriceTiers.json(row.price.tiers).text), ("service_tiers", PriceTiers.json(row.price.serviceTiers).text), ("context_length", tokens(row.contextLength)),
+            ("tiers", PriceTiers.json(row.price.tiers).text), ("service_tiers", PriceTiers.json(row.price.serviceTiers).text),
+            ("context_length", tokens(row.contextLength)),
             ("max_output_tokens", tokens(row.maxOutputTokens)), ("display_name", row.displayName),
         ]
     }

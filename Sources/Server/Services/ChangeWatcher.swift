@@ -23,9 +23,9 @@ struct ChangeWatcher: Service {
         }
     }
 
-    /// The feed tells each change once, so what cannot be read now is tried again: a key that was taken away elsewhere must not stay here. Longer than the
-    /// pool keeps back after a failure; when the database was away for longer, the feed has lost its connection too and tells everything anew. What is told
-    /// meanwhile waits in the feed.
+    /// The feed tells each change once, so what cannot be read now is tried again: a key that was taken away elsewhere must not stay here.
+    /// Longer than the pool keeps back after a failure; when the database was away for longer, the feed has lost its connection too and
+    /// tells everything anew. What is told meanwhile waits in the feed.
     private func apply(_ changes: Set<StoreChange>) async {
         var left = changes
         for _ in 0..<Self.tries where !Task.isCancelled && !left.isEmpty {
@@ -57,7 +57,11 @@ struct ChangeWatcher: Service {
             }
         case .tokens:
             try await services.keyChanges.run {
-                if let token = try await services.store.token(id: id) { services.keys.upsert(token) } else { services.keys.remove(tokenID: id) }
+                if let token = try await services.store.token(id: id) {
+                    services.keys.upsert(token)
+                } else {
+                    services.keys.remove(tokenID: id)
+                }
             }
         case .accessTokens: services.tokenLookups.forgetUnknown()
         // A first price may be what a model of a vendor's list was waiting for.

@@ -30,7 +30,8 @@ struct ChannelTester {
         guard let upstream = channel.upstreamModel(for: model) else {
             throw ManagementError.badRequest("channel \(channel.id) does not serve the model '\(model)'")
         }
-        let quote = services.prices.quote(channel, model, upstream, snapshot, group: "default")
+        let quote =
+            services.prices.quote(channel, model, upstream, snapshot, group: "default")
             ?? PriceQuote(price: .free, ratio: .one, version: 0)
         let call = UpstreamCall(
             envelope: try envelope(endpoint, model), channel: SharedChannel(channel), key: channel.keys.first, model: model,

@@ -41,7 +41,8 @@ public actor ConfigurationReloader {
     /// Reads and validates everything, then swaps. Requests in flight keep what they started with.
     /// - Parameter audit: who asked for it; written with the prices, before the swap.
     /// - Returns: the warnings of the new configuration.
-    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices or the row of `audit_log` cannot be stored; the old one runs on in both cases.
+    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices or the row of `audit_log` cannot be stored; the old one runs on in
+    ///   both cases.
     @discardableResult
     public func reload(audit: AuditEntry) async throws -> [Diagnostic] {
         var changed = 0

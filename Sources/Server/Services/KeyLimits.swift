@@ -97,8 +97,8 @@ struct KeyLimits: Sendable {
     var json: JSONValue { .object(members) }
 }
 
-/// What is stored of a key: the limits that its owner has set, and those that an administrator has set on top of them, which the owner cannot
-/// raise: `{"rpm": 10, "admin": {"rpm": 60, "concurrency": 2}}`. All of both hold.
+/// What is stored of a key: the limits that its owner has set, and those that an administrator has set on top of them, which the owner
+/// cannot raise: `{"rpm": 10, "admin": {"rpm": 60, "concurrency": 2}}`. All of both hold.
 struct StoredLimits: Sendable {
     var own = KeyLimits()
     /// Nil = no administrator has set any.
@@ -120,8 +120,8 @@ struct StoredLimits: Sendable {
         if let value = given.first?.value { admin = try KeyLimits(value, allowsAddresses: allowsAddresses) }
     }
 
-    /// What is stored after a change of a key's limits. The owner's part and the administrators' part are changed apart; an empty object takes a
-    /// part away.
+    /// What is stored after a change of a key's limits. The owner's part and the administrators' part are changed apart; an empty object
+    /// takes a part away.
     /// - Throws: ``ManagementError``: 400 with what is allowed, 403 where the owner asks for more than an administrator allows.
     static func changed(_ stored: String, to value: JSONValue, byOwner: Bool) throws(ManagementError) -> String {
         let new = try KeyLimits.validated(value, allowsAddresses: true)
@@ -165,7 +165,8 @@ struct StoredLimits: Sendable {
         return nil
     }
 
-    /// What holds, for those who look: the tighter of both, one by one. Of two lists of addresses the owner's is shown; both must allow a client.
+    /// What holds, for those who look: the tighter of both, one by one. Of two lists of addresses the owner's is shown; both must allow a
+    /// client.
     var effective: JSONValue {
         guard let admin else { return own.json }
         var members: [JSONValue.Member] = []

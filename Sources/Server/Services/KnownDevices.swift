@@ -1,8 +1,8 @@
 import Foundation
 import RouterCore
 
-/// Marks browsers with which users have logged in before, so that nobody else's guesses slow them down there. A mark is sealed and names its user; it opens
-/// nothing, and all it buys is a line of its own in front of the password check.
+/// Marks browsers with which users have logged in before, so that nobody else's guesses slow them down there. A mark is sealed and names
+/// its user; it opens nothing, and all it buys is a line of its own in front of the password check.
 struct KnownDevices: Sendable {
     struct Mark: Sendable, Hashable {
         var userID: Int64

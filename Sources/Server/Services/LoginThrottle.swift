@@ -1,11 +1,11 @@
 import RouterCore
 import Synchronization
 
-/// Slows guessing down. Each subject (an address, a name, a known device …) has a number of tries at once and gets one more at intervals. A try counts
-/// as failed from its beginning until it has succeeded, so that many at once get no more than many in a row.
+/// Slows guessing down. Each subject (an address, a name, a known device …) has a number of tries at once and gets one more at intervals. A
+/// try counts as failed from its beginning until it has succeeded, so that many at once get no more than many in a row.
 ///
-/// Nothing here is a lock: no subject waits longer than its interval, however much was tried. And whoever has logged in before, from the same address or with the
-/// same browser, is a subject of their own, which strangers cannot use up.
+/// Nothing here is a lock: no subject waits longer than its interval, however much was tried. And whoever has logged in before, from the
+/// same address or with the same browser, is a subject of their own, which strangers cannot use up.
 final class LoginThrottle: Sendable {
     enum Subject: Sendable, Hashable {
         /// Where strangers try from: an IPv4 address or the /64 of an IPv6 one.
@@ -78,8 +78,8 @@ final class LoginThrottle: Sendable {
         return .nanoseconds(max(0, time - full - now.nanoseconds))
     }
 
-    /// The try succeeded, or the password could not be looked at: it counts no more. Earlier ones do, so that a guesser with an account of their own gains
-    /// nothing by logging in to that between two guesses.
+    /// The try succeeded, or the password could not be looked at: it counts no more. Earlier ones do, so that a guesser with an account of
+    /// their own gains nothing by logging in to that between two guesses.
     func takeBack(_ subjects: [Subject]) {
         times.withLock { times in
             for subject in subjects {

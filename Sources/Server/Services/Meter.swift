@@ -14,7 +14,8 @@ public final class Meter: Sendable {
     let store: any Store
     private let postSignal: PostSignal
     let clock: ServerClock
-    /// What runs inside asks the part of the store that money has for itself, or slow questions of others would keep everybody's leases waiting.
+    /// What runs inside asks the part of the store that money has for itself, or slow questions of others would keep everybody's leases
+    /// waiting.
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()
     /// What this life has journaled and not posted, so that the poster need not read it back.
@@ -28,8 +29,8 @@ public final class Meter: Sendable {
     /// No books at all (`metering.admission: off`).
     private let isOff: Bool
 
-    /// Users for whom the ledger had no more money when it was asked, and until when it is not asked again: a key without money that is used in a
-    /// loop must not keep the ledger busy.
+    /// Users for whom the ledger had no more money when it was asked, and until when it is not asked again: a key without money that is
+    /// used in a loop must not keep the ledger busy.
     private let exhausted = Mutex<[Int64: MonotonicInstant]>([:])
     private static let exhaustion = Duration.milliseconds(250)
 
@@ -114,8 +115,8 @@ public final class Meter: Sendable {
         return result
     }
 
-    /// Puts a new credit into the journal, where it is found when the ledger has to be restored. Best effort: the ledger has it, and a caller must
-    /// not be told otherwise.
+    /// Puts a new credit into the journal, where it is found when the ledger has to be restored. Best effort: the ledger has it, and a
+    /// caller must not be told otherwise.
     private func note(_ result: (entry: LedgerEntry, isNew: Bool)) async {
         if result.isNew { try? await journal.note(result.entry) }
     }
@@ -126,8 +127,8 @@ public final class Meter: Sendable {
     /// - Parameters:
     ///   - floor: what the balance less the holds must not go below.
     ///   - wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to end.
-    /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal fails
-    ///   (nothing is reserved then).
+    /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal
+    ///   fails (nothing is reserved then).
     func hold(
         _ record: HoldRecord, floor: NanoUSD = .zero, limits: [BudgetLimit] = [], wait: Duration = .zero
     ) async throws {
@@ -277,8 +278,8 @@ public final class Meter: Sendable {
         }
     }
 
-    /// Waits until the ledger has what was settled here for a user, so that somebody who has just got an answer finds its row. Gives up soon: the
-    /// ledger's database may be away.
+    /// Waits until the ledger has what was settled here for a user, so that somebody who has just got an answer finds its row. Gives up
+    /// soon: the ledger's database may be away.
     func waitPosted(_ userID: Int64, atMost limit: Duration = .milliseconds(500)) async {
         let deadline = clock.monotonic.advanced(by: limit)
         while account(userID)?.unposted.isPositive == true, clock.monotonic < deadline {

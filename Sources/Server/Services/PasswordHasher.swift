@@ -7,7 +7,8 @@ import Synchronization
 
 /// Scrypt hashes of passwords (RFC 7914), as `scrypt$N$r$p$salt$hash` with base 64.
 ///
-/// Hashing takes a tenth of a second and 32 MiB by design, so it runs one at a time on a thread of its own, which gives way to everything else.
+/// Hashing takes a tenth of a second and 32 MiB by design, so it runs one at a time on a thread of its own, which gives way to everything
+/// else.
 enum PasswordHasher {
     /// Bytes that a new password may have.
     static let lengths = 8...128
@@ -65,8 +66,9 @@ enum PasswordHasher {
     }
 }
 
-/// The line in front of the one thread that works on passwords. Known users and administrators go first, so that strangers can keep each other waiting and nobody
-/// else; each lane is bounded, because logins that nobody is waiting for any more would keep the thread busy for hours.
+/// The line in front of the one thread that works on passwords. Known users and administrators go first, so that strangers can keep each
+/// other waiting and nobody else; each lane is bounded, because logins that nobody is waiting for any more would keep the thread busy for
+/// hours.
 final class PasswordQueue: Sendable {
     enum Lane: Sendable {
         /// Those who have logged in before, and the work of those who are logged in.

@@ -48,7 +48,8 @@ extension PricingRow {
         guard var price = model.price else { return row }
         row.description = model.description ?? row.description
         if price.basis == row.price.basis, price.rates.input == row.price.rates.input, price.rates.output == row.price.rates.output {
-            // Most lists tell no tiers of size or service, no one-hour cache writes and no audio output; what is known of them holds while the base prices do.
+            // Most lists tell no tiers of size or service, no one-hour cache writes and no audio output; what is known of them holds while
+            // the base prices do.
             if price.tiers.isEmpty { price.tiers = row.price.tiers }
             price.serviceTiers = row.price.serviceTiers
             price.rates.cacheWrite1h = price.rates.cacheWrite1h ?? row.price.rates.cacheWrite1h

@@ -25,7 +25,8 @@ public struct ProviderProbe: Sendable {
         }
         let configured = configuration.routes.channels.first { $0.provider.name == name && !$0.keys.isEmpty }
         let key = spec.keyEnv.flatMap { environment[$0] }.map { Secret($0) }
-        let channel = configured
+        let channel =
+            configured
             ?? RouterCore.Channel(
                 id: 0, name: "probe", provider: spec, keys: key.map { [$0] } ?? [], models: [RouterCore.Channel.Model(pattern: "*")])
         guard let provider = GatewaySnapshot(configuration).provider(of: channel) else {
@@ -54,7 +55,8 @@ public struct ProviderProbe: Sendable {
         let envelope: RequestEnvelope
         do {
             // Gemini's has both in its path.
-            envelope = endpoint == .gemini
+            envelope =
+                endpoint == .gemini
                 ? try RequestEnvelope(gemini: body, model: model ?? spec.models.first?.id ?? "", isStream: isStream)
                 : try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {
@@ -120,7 +122,9 @@ public struct ProviderProbe: Sendable {
     private func ask(
         _ model: String, _ more: [JSONValue.Member], _ transport: CurlTransport
     ) async throws(UpstreamFailure) -> (AnswerProgress, text: String) {
-        guard let envelope = envelope(model, more) else { throw UpstreamFailure(source: .gateway, kind: .invalidRequest, detail: "no request") }
+        guard let envelope = envelope(model, more) else {
+            throw UpstreamFailure(source: .gateway, kind: .invalidRequest, detail: "no request")
+        }
         let call = call(envelope, key: channel.keys.first)
         let request = try provider.request(for: call)
         let result: Result<(AnswerProgress, text: String), UpstreamFailure>
@@ -178,8 +182,12 @@ public struct ProviderProbe: Sendable {
     private func stream(_ model: String, _ transport: CurlTransport) async -> Check {
         do throws(UpstreamFailure) {
             let (progress, _) = try await ask(model, [.init("stream", true)], transport)
-            let failure = !progress.hasContent ? "no content" : !progress.hasFinishReason ? "no finish reason"
-                : progress.usage == nil ? "no usage" : nil
+            let failure =
+                !progress.hasContent
+                ? "no content"
+                : !progress.hasFinishReason
+                    ? "no finish reason"
+                    : progress.usage == nil ? "no usage" : nil
             return Check(name: "stream", failure: failure, detail: told(progress))
         } catch {
             return Check(name: "stream", failure: error.kind.rawValue, detail: error.detail)

@@ -2,8 +2,8 @@ import HTTPTypes
 import RouterCore
 import Synchronization
 
-/// Requests and tokens per minute and concurrency of keys and users: the ``LimitBook`` behind a lock, with the clock that it needs. In memory: no
-/// request waits for anything here.
+/// Requests and tokens per minute and concurrency of keys and users: the ``LimitBook`` behind a lock, with the clock that it needs. In
+/// memory: no request waits for anything here.
 public final class RequestLimits: Sendable {
     private let book = Mutex(LimitBook())
     private let clock: ServerClock
@@ -58,8 +58,8 @@ public final class RequestLimits: Sendable {
     }
 }
 
-/// A request that its limits have let in. It counts until it is ended, once; if nobody does so, when the last one who knows it is gone, as one
-/// that has used no tokens.
+/// A request that its limits have let in. It counts until it is ended, once; if nobody does so, when the last one who knows it is gone, as
+/// one that has used no tokens.
 final class LimitPass: Sendable {
     /// What was left when the request was let in.
     let standing: LimitBook.Standing

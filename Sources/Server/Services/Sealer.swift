@@ -2,8 +2,8 @@ import Crypto
 import Foundation
 import RouterCore
 
-/// Seals small things that leave the gateway or lie in its database, so that nobody else can read, make or change them: AES-256-GCM with a key for
-/// each purpose, derived (HKDF-SHA256) from the one secret that all gateways of a ledger share.
+/// Seals small things that leave the gateway or lie in its database, so that nobody else can read, make or change them: AES-256-GCM with a
+/// key for each purpose, derived (HKDF-SHA256) from the one secret that all gateways of a ledger share.
 struct Sealer: Sendable {
     /// What something was sealed for. It opens for nothing else.
     enum Purpose: String, Sendable, CaseIterable {

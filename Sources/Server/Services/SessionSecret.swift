@@ -9,8 +9,8 @@ public import Storage
     import Musl
 #endif
 
-/// The secret that seals what has to be sealed: `SESSION_SECRET`, or a file that the first start makes. All gateways of one ledger have the same; the ledger
-/// keeps a value by which a gateway sees whether its own is that one.
+/// The secret that seals what has to be sealed: `SESSION_SECRET`, or a file that the first start makes. All gateways of one ledger have the
+/// same; the ledger keeps a value by which a gateway sees whether its own is that one.
 public enum SessionSecret {
     private static let settingKey = "session_secret_check"
     private static let fileName = "session_secret"
@@ -45,7 +45,8 @@ public enum SessionSecret {
         to replace the secret, stop all gateways and run 'apirouter secret adopt' with the new one (docs/security.md)
         """
 
-    /// Makes the secret that this configuration has the ledger's own, whatever it was before. What was sealed with the one before cannot be opened any more.
+    /// Makes the secret that this configuration has the ledger's own, whatever it was before. What was sealed with the one before cannot be
+    /// opened any more.
     /// - Returns: where the secret is.
     /// - Throws: ``StoreError``.
     public static func adopt(_ configuration: GatewayConfiguration, store: any Store) async throws -> String {
@@ -73,7 +74,9 @@ public enum SessionSecret {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let data = FileManager.default.contents(atPath: path) else { throw StoreError.schema("cannot read \(path)") }
         let text = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard text.utf8.count >= minimumBytes else { throw StoreError.schema("\(path) is cut: it has fewer than \(minimumBytes) characters") }
+        guard text.utf8.count >= minimumBytes else {
+            throw StoreError.schema("\(path) is cut: it has fewer than \(minimumBytes) characters")
+        }
         return Secret(text)
     }
 

@@ -3,8 +3,8 @@ import RouterCore
 import Storage
 import Synchronization
 
-/// Sessions of users: a random token, known to the database by its hash only, that a login hands out as a cookie and as a bearer token. It ends by itself, after
-/// a time without use and after a time in all.
+/// Sessions of users: a random token, known to the database by its hash only, that a login hands out as a cookie and as a bearer token. It
+/// ends by itself, after a time without use and after a time in all.
 final class Sessions: Sendable {
     static let cookieName = "apirouter_session"
 

@@ -40,7 +40,7 @@ final class SettledQueue: Sendable {
         }
     }
 
-    /// The journal has been read to its end. What was added meanwhile is in the queue, or in a part of the journal that is read again when it
-    /// did not fit.
+    /// The journal has been read to its end. What was added meanwhile is in the queue, or in a part of the journal that is read again when
+    /// it did not fit.
     func journalIsEmpty() { state.withLock { $0.mustReadJournal = $0.records.count >= Self.limit } }
 }

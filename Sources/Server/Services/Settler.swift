@@ -45,8 +45,8 @@ public final class Settler: Service {
         }
     }
 
-    /// Until the journal takes it, so that nothing that was delivered is forgotten; at shutdown what is left stays a hold in the journal, and is
-    /// settled as estimated at the next start.
+    /// Until the journal takes it, so that nothing that was delivered is forgotten; at shutdown what is left stays a hold in the journal,
+    /// and is settled as estimated at the next start.
     private func journalAgain(_ record: RequestRecord) async {
         while true {
             do {

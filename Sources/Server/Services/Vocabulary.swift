@@ -4,8 +4,8 @@ import RouterCore
 import ServiceLifecycle
 import Synchronization
 
-/// The vocabulary that counts tokens where no vendor has (docs/token-counting.md). Read in the background when the gateway starts; until then,
-/// and where the file is missing, counts are estimates.
+/// The vocabulary that counts tokens where no vendor has (docs/token-counting.md). Read in the background when the gateway starts; until
+/// then, and where the file is missing, counts are estimates.
 final class Vocabulary: Sendable {
     private let loaded = Mutex<BPEVocabulary?>(nil)
     private let path: String?
@@ -18,8 +18,8 @@ final class Vocabulary: Sendable {
     /// nil while there is none.
     var tokens: BPEVocabulary? { loaded.withLock { $0 } }
 
-    /// Where the file is: `APIROUTER_TOKENIZERS_DIR`, `./tokenizers`, `../share/apirouter/tokenizers` of the executable, or a `tokenizers` folder in
-    /// one of the executable's parent folders (a build tree).
+    /// Where the file is: `APIROUTER_TOKENIZERS_DIR`, `./tokenizers`, `../share/apirouter/tokenizers` of the executable, or a `tokenizers`
+    /// folder in one of the executable's parent folders (a build tree).
     static func locate(_ environment: [String: String]) -> String? {
         var candidates = [environment["APIROUTER_TOKENIZERS_DIR"] ?? "", "tokenizers"].filter { !$0.isEmpty }
         var folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()

@@ -13,9 +13,9 @@ public enum JournalDurability: String, Sendable {
 
 /// The journal as files that are only ever appended to (docs/decisions/0005-an-append-only-journal.md).
 ///
-/// With `process` a record is one write on the caller's own thread: a copy into the system's memory takes less time than a change of threads.
-/// With `power` one writer waits for the disk on behalf of many: whoever comes while a group is being written goes into the next one, so that load
-/// makes groups larger and nobody waits for a timer.
+/// With `process` a record is one write on the caller's own thread: a copy into the system's memory takes less time than a change of
+/// threads. With `power` one writer waits for the disk on behalf of many: whoever comes while a group is being written goes into the next
+/// one, so that load makes groups larger and nobody waits for a timer.
 public final class FileJournal: Journal {
     /// Records that wait for the writer, with those who wait for them.
     private struct Group: ~Copyable {

@@ -7,7 +7,8 @@ import RouterCore
     import Musl
 #endif
 
-/// A folder's journal files, those that are only kept included, read for what they say and not for what of it still counts. Changes nothing.
+/// A folder's journal files, those that are only kept included, read for what they say and not for what of it still counts. Changes
+/// nothing.
 struct JournalArchive {
     /// What one file says.
     struct Contents: Sendable {
@@ -39,7 +40,8 @@ struct JournalArchive {
         lock =
             found.contains("journal.lock")
             ? try FileLock(
-                directory + "/journal.lock", holder: "a gateway is using \(directory) (journal.lock is held); stop it first", isNew: false) : nil
+                directory + "/journal.lock", holder: "a gateway is using \(directory) (journal.lock is held); stop it first", isNew: false)
+            : nil
     }
 
     var files: [String] { names }

@@ -140,8 +140,10 @@ struct SegmentHeader {
         guard bytes.count >= size else { return .broken }
         var reader = RecordReader(bytes)
         guard let magic = try? reader.fixed(UInt64.self), magic == Self.magic, let version = try? reader.fixed(UInt32.self),
-            let number = try? reader.fixed(UInt32.self), let salt = try? reader.fixed(UInt32.self), let flags = try? reader.fixed(UInt32.self),
-            let previous = try? reader.fixed(UInt64.self), (try? reader.fixed(UInt32.self)) != nil, let sum = try? reader.fixed(UInt32.self),
+            let number = try? reader.fixed(UInt32.self), let salt = try? reader.fixed(UInt32.self),
+            let flags = try? reader.fixed(UInt32.self),
+            let previous = try? reader.fixed(UInt64.self), (try? reader.fixed(UInt32.self)) != nil,
+            let sum = try? reader.fixed(UInt32.self),
             sum == CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[0..<(size - 4)]))
         else { return .broken }
         guard version == Self.version else { return .newer(version) }

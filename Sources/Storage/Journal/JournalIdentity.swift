@@ -6,7 +6,8 @@ import Foundation
     import Musl
 #endif
 
-/// The id that a journal's gateway was given at its first start, the number of this start, and its lives: lines of text in a file of its own.
+/// The id that a journal's gateway was given at its first start, the number of this start, and its lives: lines of text in a file of its
+/// own.
 struct JournalIdentity: Sendable, Hashable {
     var gatewayID: String
     var epoch: Int64

@@ -6,8 +6,8 @@ import Dispatch
     import Musl
 #endif
 
-/// The files of a journal and the index of what is in them: appends, takes back what could not be written, begins new files, removes old ones.
-/// One caller at a time.
+/// The files of a journal and the index of what is in them: appends, takes back what could not be written, begins new files, removes old
+/// ones. One caller at a time.
 struct JournalLog: ~Copyable {
     struct Settings: Sendable {
         var directory: String
@@ -82,8 +82,8 @@ struct JournalLog: ~Copyable {
             try settings.disk.synchronize(file)
         } catch {
             takeBack(bytes.count)
-            // After a failed fsync the kernel takes the pages for written, so that a second one would succeed and mean nothing. What was on the
-            // disk before is still good; from now on another file is written, whose header says how much of this one counts.
+            // After a failed fsync the kernel takes the pages for written, so that a second one would succeed and mean nothing. What was on
+            // the disk before is still good; from now on another file is written, whose header says how much of this one counts.
             isAbandoned = true
             throw error
         }
@@ -96,8 +96,8 @@ struct JournalLog: ~Copyable {
         if records.contains(where: \.change.isClear) { tidy() }
     }
 
-    /// Forgets settlements that the ledger has, even when that cannot be written: files that nobody needs must go on a full disk most of all, and
-    /// what comes back at the next start the ledger knows already.
+    /// Forgets settlements that the ledger has, even when that cannot be written: files that nobody needs must go on a full disk most of
+    /// all, and what comes back at the next start the ledger knows already.
     mutating func clear(_ change: JournalChange) throws(StoreError) {
         do {
             try append(change) { buffer in if case .clear(let ids) = change { buffer.cleared(ids) } }
@@ -148,7 +148,9 @@ struct JournalLog: ~Copyable {
 
     /// Empties the only file when nothing in it counts: on a full disk its room may be all that there is for us.
     private mutating func beginAnew() -> Bool {
-        guard index.segments.count == 1, index.liveBytes == 0, !isAbandoned, index.segments[0].size > SegmentHeader.size else { return false }
+        guard index.segments.count == 1, index.liveBytes == 0, !isAbandoned, index.segments[0].size > SegmentHeader.size else {
+            return false
+        }
         takeBack(index.segments[0].size - SegmentHeader.size)
         return !isAbandoned
     }
@@ -209,7 +211,8 @@ struct JournalLog: ~Copyable {
         }
     }
 
-    /// Lets go of the oldest files while nothing in them counts. Never one in the middle: it may say what became of a record in an older one.
+    /// Lets go of the oldest files while nothing in them counts. Never one in the middle: it may say what became of a record in an older
+    /// one.
     mutating func dropDead() {
         while index.segments.count > 1, index.segments[0].liveRecords == 0 { dropOldest() }
     }

@@ -85,7 +85,9 @@ struct JournalReplay {
         }.sorted { $0.number < $1.number }
         for (file, next) in zip(files, files.dropFirst()) where next.number != file.number + 1 {
             let problem = next.number == file.number ? "is there twice" : "is not there, though \(file.name) and \(next.name) are"
-            throw .database("\(directory)/\(JournalSegment.name(next.number == file.number ? file.number : file.number + 1)) \(problem); put it right, nothing has been changed")
+            throw .database(
+                "\(directory)/\(JournalSegment.name(next.number == file.number ? file.number : file.number + 1)) \(problem); put it right, nothing has been changed"
+            )
         }
         return files
     }
@@ -137,7 +139,8 @@ struct JournalReplay {
                 guard isLast, !Self.hasMore(bytes, after: offset, segment) else {
                     throw Self.damaged(candidate, at: offset, "no whole record begins there")
                 }
-                notes.append("\(candidate.name): its last \(bytes.count - offset) bytes are a record that was not written to its end; cut off")
+                notes.append(
+                    "\(candidate.name): its last \(bytes.count - offset) bytes are a record that was not written to its end; cut off")
                 index.grow(offset - bytes.count)
                 return
             }
@@ -164,8 +167,8 @@ struct JournalReplay {
 
     /// Whether something behind a bad record shows that it is not merely the end that was not written.
     ///
-    /// A killed process leaves no hole: any good record behind it shows. A loss of power may leave one in the group that was being written, for
-    /// which nobody had an answer yet; the beginning of a later group shows that this one had been on the disk.
+    /// A killed process leaves no hole: any good record behind it shows. A loss of power may leave one in the group that was being written,
+    /// for which nobody had an answer yet; the beginning of a later group shows that this one had been on the disk.
     private static func hasMore(_ bytes: UnsafeRawBufferPointer, after offset: Int, _ segment: JournalSegment) -> Bool {
         var position = offset + 1
         while let body = next(bytes, from: position, segment.salt) {

@@ -197,7 +197,8 @@ extension RequestRecord {
             requestID: id, userID: try reader.integer(), tokenID: try reader.integerOrNil(), channelID: try reader.integerOrNil(),
             provider: try reader.text(), model: try reader.text(), upstreamModel: try reader.text(),
             endpoint: try reader.value(Endpoint.self, "endpoint"), usage: try reader.usage(),
-            usageSource: try reader.value(UsageSource.self, "source of usage"), charge: try reader.integerOrNil().map { NanoUSD(nanos: $0) },
+            usageSource: try reader.value(UsageSource.self, "source of usage"),
+            charge: try reader.integerOrNil().map { NanoUSD(nanos: $0) },
             pricingVersion: try reader.integer(), outcome: try reader.value(RequestRecord.Outcome.self, "outcome"),
             status: Int(try reader.integer()), errorCode: try reader.textOrNil(), isStream: try reader.flag(),
             attempts: Int(try reader.integer()), attemptList: try reader.attempts(), generationID: try reader.textOrNil(),
@@ -261,8 +262,8 @@ extension RecordReader {
 }
 
 extension JournalChange {
-    /// What the body of a record says. The contents are read in full, so that a record of a newer program is found at the start and not when
-    /// it is needed.
+    /// What the body of a record says. The contents are read in full, so that a record of a newer program is found at the start and not
+    /// when it is needed.
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = RecordReader(body)
         let number = try reader.byte()

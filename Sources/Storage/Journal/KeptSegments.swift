@@ -22,7 +22,8 @@ public struct JournalKeep: Sendable {
     public static let nothing = JournalKeep(seconds: 0, bytes: 0)
 }
 
-/// Files of the journal that nobody needs any more: kept as `journal-00000001.kept` for a time, then removed. The journal itself does not read them.
+/// Files of the journal that nobody needs any more: kept as `journal-00000001.kept` for a time, then removed. The journal itself does not
+/// read them.
 final class KeptSegments: Sendable {
     private struct File {
         var path: String

@@ -89,8 +89,9 @@ final class PGChangeFeed: Sendable {
             while !isStopped {
                 wait(connection.socket, milliseconds: Self.pollMilliseconds)
                 let now = ContinuousClock.now
-                tell(try connection.notifications().compactMap { Self.parse($0.payload) }
-                    .filter { seen.updateValue(now, forKey: $0.id) == nil }.map(\.change))
+                tell(
+                    try connection.notifications().compactMap { Self.parse($0.payload) }
+                        .filter { seen.updateValue(now, forKey: $0.id) == nil }.map(\.change))
                 guard now - lastPoll >= .milliseconds(Int(Self.pollMilliseconds)) else { continue }
                 // Asleep for longer than the look reaches back (a paused machine): rows may have been missed.
                 if now - lastPoll > .seconds(Self.overlap / 2) { tell([StoreChange(topic: .everything, subject: "")]) }
@@ -112,8 +113,9 @@ final class PGChangeFeed: Sendable {
             "SELECT id || ' ' || topic || ' ' || subject AS line FROM changes WHERE created_at > clock_timestamp() - $1 * interval '1 second'",
             [Self.overlap]
         ).rows
-        tell(rows.compactMap { row in (try? row.text("line")).flatMap(Self.parse) }
-            .filter { seen.updateValue(now, forKey: $0.id) == nil }.map(\.change))
+        tell(
+            rows.compactMap { row in (try? row.text("line")).flatMap(Self.parse) }
+                .filter { seen.updateValue(now, forKey: $0.id) == nil }.map(\.change))
         seen = seen.filter { now - $0.value < .seconds(Self.overlap * 2) }
     }
 

@@ -90,8 +90,8 @@ struct PGConnection: ~Copyable {
             "connect_timeout", "application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count",
             "tcp_user_timeout", "options", "dbname",
         ]
-        // A URL in `dbname` is expanded; what it says itself wins over what stands before it, so ours are defaults.
-        // A server that is gone without a word is noticed within a quarter of a minute, whether we wait for its answer or it for our question.
+        // A URL in `dbname` is expanded; what it says itself wins over what stands before it, so ours are defaults. A server that is gone
+        // without a word is noticed within a quarter of a minute, whether we wait for its answer or it for our question.
         let values = [
             "5", "apirouter", "UTF8", "15", "5", "3", "15000",
             "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000", base,
@@ -109,11 +109,12 @@ struct PGConnection: ~Copyable {
         handle = opened
     }
 
-    /// What the library says of a server that it has tried names host and role. What it says of a URL that it cannot read quotes the URL, and a
-    /// password that was not percent-encoded may stand in any part of that.
+    /// What the library says of a server that it has tried names host and role. What it says of a URL that it cannot read quotes the URL,
+    /// and a password that was not percent-encoded may stand in any part of that.
     private static func withoutURL(_ message: String) -> String {
         if message.hasPrefix("connection to server") { return message }
-        return "the PostgreSQL URL leads to no server: check its host, port and options, and percent-encode special characters of the password"
+        return
+            "the PostgreSQL URL leads to no server: check its host, port and options, and percent-encode special characters of the password"
     }
 
     deinit { PQfinish(handle) }

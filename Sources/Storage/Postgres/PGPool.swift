@@ -4,8 +4,8 @@ import Synchronization
 
 /// A few connections, each with a thread of its own that blocks in the library, so that the cooperative pool never does.
 ///
-/// A connection that was lost is opened again with back-off; a body that had not come to its COMMIT is then run once more, because nothing of
-/// it has happened. A COMMIT whose answer was lost is reported: the caller's statements are such that repeating them changes nothing.
+/// A connection that was lost is opened again with back-off; a body that had not come to its COMMIT is then run once more, because nothing
+/// of it has happened. A COMMIT whose answer was lost is reported: the caller's statements are such that repeating them changes nothing.
 final class PGPool: Sendable {
     /// What a body may do with its connection. Blocking.
     struct Session: ~Copyable {

@@ -18,9 +18,10 @@ extension PostgresStore {
                 DELETE FROM limit_shares p WHERE p.gateway = '' AND NOT EXISTS (
                     SELECT 1 FROM limit_shares s WHERE s.subject = p.subject AND s.gateway <> '')
                 """, [])
-            let gateways = try session.rows(
-                "SELECT gateway FROM limit_shares WHERE subject = '' AND gateway <> $1", [gateway]
-            ).map { try $0.text("gateway") } + [gateway]
+            let gateways =
+                try session.rows(
+                    "SELECT gateway FROM limit_shares WHERE subject = '' AND gateway <> $1", [gateway]
+                ).map { try $0.text("gateway") } + [gateway]
             let subjects = "{" + reports.map(\.scope.description).joined(separator: ",") + "}"
             var rows: [String: [LimitShares.Row]] = [:]
             var pools: [String: RateLimits] = [:]

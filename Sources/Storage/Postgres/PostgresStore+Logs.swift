@@ -27,7 +27,8 @@ extension PostgresStore {
             let rows = try session.rows(
                 "SELECT * FROM logs WHERE \(condition.sql) ORDER BY id DESC LIMIT $\(count + 1) OFFSET $\(count + 2)",
                 condition.arguments + [query.page.size, query.page.offset])
-            let total = try session.rows("SELECT count(*) AS total FROM logs WHERE \(condition.sql)", condition.arguments).first?.int("total")
+            let total = try session.rows("SELECT count(*) AS total FROM logs WHERE \(condition.sql)", condition.arguments).first?.int(
+                "total")
             return Page(
                 items: try rows.map { LogRow(id: try $0.int("id"), record: try RecordColumns.record($0)) }, total: total ?? 0)
         }

@@ -59,10 +59,11 @@ extension PostgresStore {
         saved.isEdited = isEdited
         saved.createdAt = old?.createdAt ?? now
         saved.updatedAt = now
-        let columns: [(String, any PGParameter)] = PricingColumns.texts(saved).map { ($0.0, $0.1 as any PGParameter) } + [
-            ("context_length", saved.contextLength), ("max_output_tokens", saved.maxOutputTokens), ("is_active", saved.isActive),
-            ("is_edited", isEdited), ("version", saved.version), ("created_at", saved.createdAt), ("updated_at", now),
-        ]
+        let columns: [(String, any PGParameter)] =
+            PricingColumns.texts(saved).map { ($0.0, $0.1 as any PGParameter) } + [
+                ("context_length", saved.contextLength), ("max_output_tokens", saved.maxOutputTokens), ("is_active", saved.isActive),
+                ("is_edited", isEdited), ("version", saved.version), ("created_at", saved.createdAt), ("updated_at", now),
+            ]
         let names = columns.map(\.0).joined(separator: ", ")
         let marks = (1...columns.count).map { "$\($0)" }.joined(separator: ", ")
         let updates = columns.dropFirst().map { "\($0.0) = excluded.\($0.0)" }.joined(separator: ", ")

@@ -16,7 +16,8 @@ extension PostgresStore {
         }
     }
 
-    public func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow> {
+    public func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow>
+    {
         try await read { session in
             let rows = try session.rows(
                 """

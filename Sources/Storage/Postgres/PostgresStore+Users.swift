@@ -70,9 +70,10 @@ extension PostgresStore {
         try await write { session in
             try Self.insertAudit(audit.adding(.init("user_id", .integer(id))), &session)
             guard let user = try Self.user(&session, id: id) else { throw StoreError.notFound }
-            let hasRows = try session.rows(
-                "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = $1) AS found", [id]
-            ).first?.flag("found") ?? false
+            let hasRows =
+                try session.rows(
+                    "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = $1) AS found", [id]
+                ).first?.flag("found") ?? false
             guard hasRows else {
                 try session.execute("DELETE FROM balance_leases WHERE user_id = $1", [id])
                 try session.execute("DELETE FROM users WHERE id = $1", [id])

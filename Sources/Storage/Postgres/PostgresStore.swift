@@ -21,8 +21,8 @@ public final class PostgresStore: Store {
         feed = PGChangeFeed(url: url)
     }
 
-    /// Connects and applies pending migrations, under an advisory lock, so that several gateways may start at once. With `durability` `power` a server
-    /// that does not keep its commits over a loss of power is refused.
+    /// Connects and applies pending migrations, under an advisory lock, so that several gateways may start at once. With `durability`
+    /// `power` a server that does not keep its commits over a loss of power is refused.
     /// - Parameters:
     ///   - url: `postgres://user:password@host:port/database?sslmode=…`
     ///   - now: Unix seconds, for the records of migrations.

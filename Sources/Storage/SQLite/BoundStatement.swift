@@ -30,8 +30,8 @@ extension ColumnValue: DatabaseValueConvertible {
     }
 }
 
-/// A prepared statement that is run for many rows: its values go to SQLite directly, which for a log row's three dozen columns takes a fifth of the
-/// time of GRDB's arguments. Everything else goes through GRDB.
+/// A prepared statement that is run for many rows: its values go to SQLite directly, which for a log row's three dozen columns takes a
+/// fifth of the time of GRDB's arguments. Everything else goes through GRDB.
 struct BoundStatement {
     private let statement: Statement
     private let db: Database

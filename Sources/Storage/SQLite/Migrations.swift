@@ -17,8 +17,8 @@ public struct Migrations: Sendable {
     /// Ascending by version.
     public let all: [Migration]
 
-    /// Where the files of a dialect are: `APIROUTER_SQL_DIR`, `./sql`, `../share/apirouter/sql` of the executable, or a `sql` folder in one of
-    /// the executable's parent folders (a build tree).
+    /// Where the files of a dialect are: `APIROUTER_SQL_DIR`, `./sql`, `../share/apirouter/sql` of the executable, or a `sql` folder in one
+    /// of the executable's parent folders (a build tree).
     /// - Throws: ``StoreError/schema(_:)`` that lists where it looked.
     public static func locate(dialect: Dialect, environment: [String: String]) throws -> String {
         var candidates: [String] = []

@@ -7,8 +7,10 @@ enum RecordColumns {
     static let names = [
         "request_id", "user_id", "token_id", "channel_id", "provider", "model_name", "upstream_model", "endpoint",
         "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
-        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds", "requests", "service_tier",
-        "charge_nanos", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "upstream_cost_nanos", "usage_source", "pricing_version", "outcome", "status", "error_code",
+        "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "images", "searches", "characters", "audio_milliseconds",
+        "requests", "service_tier",
+        "charge_nanos", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "upstream_cost_nanos", "usage_source",
+        "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
     ]
     static let list = names.joined(separator: ", ")
@@ -65,7 +67,8 @@ enum RecordColumns {
             // Older journals lack these three.
             uncharged: NanoUSD(nanos: try row.intOrNil("uncharged_nanos") ?? 0),
             ceiling: try row.intOrNil("ceiling_nanos").map { NanoUSD(nanos: $0) },
-            ratio: try row.intOrNil("price_ratio_millionths").map { PriceRatio(millionths: $0) }, pricingVersion: try row.int("pricing_version"),
+            ratio: try row.intOrNil("price_ratio_millionths").map { PriceRatio(millionths: $0) },
+            pricingVersion: try row.int("pricing_version"),
             outcome: outcome, status: Int(try row.int("status")), errorCode: try row.textOrNil("error_code"),
             isStream: try row.flag("is_stream"), attempts: Int(try row.int("attempts")),
             attemptList: attempts.map { [AttemptRecord]($0) } ?? [], generationID: try row.textOrNil("generation_id"),

@@ -119,7 +119,8 @@ extension SQLiteStore {
             var report = LedgerReport(users: 0, entries: 0, differences: [])
             try Self.verifySums(db, &report)
             try Self.verifyLogs(db, &report)
-            let leases = try Row.fetchCursor(db, sql: "SELECT * FROM balance_leases WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0")
+            let leases = try Row.fetchCursor(
+                db, sql: "SELECT * FROM balance_leases WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0")
             while let row = try leases.next() {
                 report.differences.append("lease of \(row["incarnation"] as String) for user \(row["user_id"] as Int64): no such user")
             }

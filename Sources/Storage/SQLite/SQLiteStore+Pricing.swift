@@ -65,7 +65,8 @@ enum PricingColumns {
         return ModelPrice(
             basis: ModelPrice.Basis(rawValue: try row.text("basis")) ?? .metered, rates: rates,
             tiers: try PriceTiers.parse(try row.text("tiers")),
-            serviceTiers: try PriceTiers.parseServices(try row.textOrNil("service_tiers") ?? "[]"), image: try price("pricing_image") ?? .zero,
+            serviceTiers: try PriceTiers.parseServices(try row.textOrNil("service_tiers") ?? "[]"),
+            image: try price("pricing_image") ?? .zero,
             request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero,
             // Versions in the history from before these units existed lack them.
             character: try price("pricing_character") ?? .zero, audioSecond: try price("pricing_audio_second") ?? .zero)
@@ -132,9 +133,10 @@ enum PricingColumns {
         saved.isEdited = isEdited
         saved.createdAt = old?.createdAt ?? now
         saved.updatedAt = now
-        let columns = values(saved) + [
-            ("is_edited", isEdited), ("version", saved.version), ("created_at", saved.createdAt), ("updated_at", now),
-        ]
+        let columns =
+            values(saved) + [
+                ("is_edited", isEdited), ("version", saved.version), ("created_at", saved.createdAt), ("updated_at", now),
+            ]
         let names = columns.map(\.0).joined(separator: ", ")
         let marks = columns.map { _ in "?" }.joined(separator: ", ")
         let updates = columns.dropFirst().map { "\($0.0) = excluded.\($0.0)" }.joined(separator: ", ")

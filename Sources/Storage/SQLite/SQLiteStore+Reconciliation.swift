@@ -17,7 +17,8 @@ extension SQLiteStore {
         }
     }
 
-    public func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow> {
+    public func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) async throws -> Page<ReconciliationRow>
+    {
         try await read { db in
             let rows = try Row.fetchAll(
                 db,

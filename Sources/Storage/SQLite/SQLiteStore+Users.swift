@@ -41,7 +41,8 @@ extension SQLiteStore {
             let rows = try Row.fetchAll(
                 db, sql: "SELECT \(Self.userColumns) FROM users ORDER BY id DESC LIMIT ? OFFSET ?",
                 arguments: [page.size, page.offset])
-            return Page(items: try rows.map { try Decoding.user($0) }, total: try Int64.fetchOne(db, sql: "SELECT count(*) FROM users") ?? 0)
+            return Page(
+                items: try rows.map { try Decoding.user($0) }, total: try Int64.fetchOne(db, sql: "SELECT count(*) FROM users") ?? 0)
         }
     }
 
@@ -73,8 +74,9 @@ extension SQLiteStore {
     public func deleteUser(id: Int64, audit: AuditEntry) async throws {
         try await write { db in
             guard let user = try Self.fetchUser(db, id: id) else { throw StoreError.notFound }
-            let hasRows = try Bool.fetchOne(
-                db, sql: "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = ?)", arguments: [id]) ?? false
+            let hasRows =
+                try Bool.fetchOne(
+                    db, sql: "SELECT EXISTS (SELECT 1 FROM balance_transactions WHERE user_id = ?)", arguments: [id]) ?? false
             if hasRows {
                 // Books are kept: the name becomes free, the account can do nothing.
                 try db.execute(

@@ -71,8 +71,8 @@ public final class SQLiteStore: Store {
 
     public func changes() -> AsyncStream<[StoreChange]>? { nil }
 
-    /// After GRDB has turned the WAL on, because that sets `synchronous` to NORMAL. With NORMAL a commit survives `kill -9` and is on the disk
-    /// at the next checkpoint; with FULL it is on the disk when it returns, so that the journal may forget what was posted.
+    /// After GRDB has turned the WAL on, because that sets `synchronous` to NORMAL. With NORMAL a commit survives `kill -9` and is on the
+    /// disk at the next checkpoint; with FULL it is on the disk when it returns, so that the journal may forget what was posted.
     private static func synchronize(_ db: Database, _ durability: JournalDurability) throws {
         try db.execute(sql: durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
         let mode = try Int64.fetchOne(db, sql: "PRAGMA synchronous")

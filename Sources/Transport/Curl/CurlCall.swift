@@ -67,22 +67,25 @@ final class CurlCall {
         check(apir_easy_set_list(handle, CURLOPT_HTTPHEADER, list))
 
         let context = Unmanaged.passUnretained(self).toOpaque()
-        check(apir_easy_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
-            // SAFETY (both callbacks): the call is kept in the loop's table until its handle has been taken out of libcurl.
-            let call = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue()
-            return call.header(UnsafeRawBufferPointer(start: data, count: size * count))
-        })
+        check(
+            apir_easy_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { data, size, count, context in
+                // SAFETY (both callbacks): the call is kept in the loop's table until its handle has been taken out of libcurl.
+                let call = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue()
+                return call.header(UnsafeRawBufferPointer(start: data, count: size * count))
+            })
         check(apir_easy_set_pointer(handle, CURLOPT_HEADERDATA, context))
-        check(apir_easy_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { data, size, count, context in
-            let call = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue()
-            return call.bytes(UnsafeRawBufferPointer(start: data, count: size * count))
-        })
+        check(
+            apir_easy_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { data, size, count, context in
+                let call = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue()
+                return call.bytes(UnsafeRawBufferPointer(start: data, count: size * count))
+            })
         check(apir_easy_set_pointer(handle, CURLOPT_WRITEDATA, context))
-        check(apir_easy_set_request_callback(handle) { context, _, _, _, _ in
-            // SAFETY: as above.
-            let maySend = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue().maySend()
-            return Int32(maySend ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
-        })
+        check(
+            apir_easy_set_request_callback(handle) { context, _, _, _, _ in
+                // SAFETY: as above.
+                let maySend = Unmanaged<CurlCall>.fromOpaque(context!).takeUnretainedValue().maySend()
+                return Int32(maySend ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
+            })
         check(apir_easy_set_pointer(handle, CURLOPT_PREREQDATA, context))
         if options.needsNewConnection { long(CURLOPT_FRESH_CONNECT, 1) }
         return refused == CURLE_OK ? nil : TransportFailure(.other, "libcurl refused an option: \(refused.rawValue)")

@@ -36,12 +36,14 @@ final class IOThread: TransferDriver {
         wakeDescriptor = wake
         let box = Unmanaged.passRetained(LoopStart(thread: self, configuration: configuration, wake: wake, poll: poll))
         var id = pthread_t()
-        let status = pthread_create(&id, nil, { context in
-            let start = Unmanaged<LoopStart>.fromOpaque(context!).takeRetainedValue()
-            apir_name_thread("upstream-io")
-            start.run()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &id, nil,
+            { context in
+                let start = Unmanaged<LoopStart>.fromOpaque(context!).takeRetainedValue()
+                apir_name_thread("upstream-io")
+                start.run()
+                return nil
+            }, box.toOpaque())
         guard status == 0 else {
             box.release()
             close(poll)

@@ -210,7 +210,8 @@ enum ConnectFailure {
         case let error as NIOConnectionError:
             if error.connectionErrors.isEmpty { return TransportFailure(.resolve, "\(error.host) has no address") }
             let isTimeout = error.connectionErrors.allSatisfy { ($0.error as? ChannelError).map(isConnectTimeout) ?? false }
-            return TransportFailure(isTimeout ? .connectTimeout : .connect, error.connectionErrors.map { "\($0.error)" }.joined(separator: "; "))
+            return TransportFailure(
+                isTimeout ? .connectTimeout : .connect, error.connectionErrors.map { "\($0.error)" }.joined(separator: "; "))
         case let error as ChannelError where isConnectTimeout(error): return TransportFailure(.connectTimeout, "\(error)")
         default: return TransportFailure(.connect, "\(error)")
         }

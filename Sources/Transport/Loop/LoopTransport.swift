@@ -12,7 +12,8 @@ public final class LoopTransport: UpstreamTransport {
         public var maxConnections: Int
         /// Idle connections kept per event loop and origin.
         public var maxIdleConnections: Int
-        /// How long an idle connection is kept. Shorter than the keep-alive time of common servers (nginx: 75 s), so that they rarely close first.
+        /// How long an idle connection is kept. Shorter than the keep-alive time of common servers (nginx: 75 s), so that they rarely close
+        /// first.
         public var idleLifetime: TimeAmount
         /// PEM file with certificates to trust instead of the system's; for tests and private vendors.
         public var trustedCertificates: String?

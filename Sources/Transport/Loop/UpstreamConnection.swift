@@ -57,7 +57,9 @@ final class UpstreamConnection: ChannelDuplexHandler {
         }
 
         /// Beyond a year of nanoseconds deadlines could overflow.
-        private static func limit(_ duration: Duration) -> TimeAmount { TimeAmount(min(max(duration, .milliseconds(1)), .seconds(31_536_000))) }
+        private static func limit(_ duration: Duration) -> TimeAmount {
+            TimeAmount(min(max(duration, .milliseconds(1)), .seconds(31_536_000)))
+        }
     }
 
     private let writer: RequestWriter
@@ -174,7 +176,8 @@ final class UpstreamConnection: ChannelDuplexHandler {
         call.transfer.deliver(UpstreamHead(status: Int(head.status.code), headers: fields))
     }
 
-    /// None is asked for, and hardly any vendor compresses regardless: the handler that undoes it joins when the first does, and gets the head again.
+    /// None is asked for, and hardly any vendor compresses regardless: the handler that undoes it joins when the first does, and gets the
+    /// head again.
     private func inflate(_ head: HTTPResponseHead) {
         guard let context else { return }
         inflates = true

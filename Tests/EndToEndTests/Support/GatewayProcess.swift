@@ -147,7 +147,9 @@ func eventually(
 }
 
 /// Runs a program to its end. - Returns: exit code and everything it printed.
-func run(_ program: String, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil) async throws
+func run(
+    _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil
+) async throws
     -> (status: Int32, output: String)
 {
     let process = Process()
