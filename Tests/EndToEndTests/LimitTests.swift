@@ -99,9 +99,9 @@ import Testing
             let tight = try await makeKey(world, other.token, #"{"rpm":2}"#)
             #expect(header(try await ask(world, tight.key), "x-ratelimit-limit-requests") == "2")
             // Nobody changes their own limits.
-            let own = try await world.client.call(
+            let selfService = try await world.client.call(
                 .put, "/api/user/\(other.id)", key: other.token, body: #"{"limits":{"rpm":100000}}"#)
-            #expect(own.status == 403)
+            #expect(selfService.status == 403)
             // A reload takes the group's limit away.
             try world.write("config/gateway.yaml", World.gatewayYAML(""))
             _ = try await world.admin.post("/api/config/reload", .object([]))
