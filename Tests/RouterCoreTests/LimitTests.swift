@@ -252,6 +252,24 @@ import Testing
         }
     }
 
+    @Test func `what a lone gateway has in its bucket is not in the pool as well`() throws {
+        var book = LimitBook()
+        book.apply([:], gateways: ["a"], own: "a", now: start)
+        _ = try admit(&book, [rule(key, rpm: 240)], at: start)
+        let report = try #require(book.report(atMost: 10, elapsed: .seconds(2), now: start).first)
+        let alone = LimitShares.decide(report, own: "a", rows: [], pool: nil, gateways: ["a"])
+        #expect(alone.grant.share?.requestsPerMinute == 240)
+        #expect(alone.pool?.requestsPerMinute == 0)
+    }
+
+    @Test func `a limit that becomes smaller during a request takes nothing twice`() {
+        var traffic = LimitedTraffic()
+        traffic.began(limits: RateLimits(tokensPerMinute: 100_000), tokens: 50_000, now: start)
+        let small = RateLimits(tokensPerMinute: 1_000)
+        traffic.ended(reserved: 50_000, used: 50_000, limits: small, now: start, owesAll: true)
+        #expect(traffic.full(small, tokens: 1, now: start) == nil)
+    }
+
     @Test func `a gateway that cannot ask falls back to an equal part`() throws {
         var book = LimitBook()
         let rules = [rule(key, rpm: 60)]

@@ -145,14 +145,15 @@ public struct LimitedTraffic: Sendable, Hashable {
     /// - Parameters:
     ///   - used: what the answer used of the tokens, when that is known; what was taken at the start is corrected by it.
     ///   - owesAll: whether more than a whole bucket beyond the estimate is owed. A channel's limit is a guess about the vendor; a key's is
-    ///     a
-    ///     promise to its owner.
+    ///     a promise to its owner, and `reserved` is what was really taken of it.
     public mutating func ended(
         reserved: Int64, used: Int64?, limits: RateLimits?, now: MonotonicInstant, owesAll: Bool = false
     ) {
         inFlight = max(0, inFlight - 1)
         guard let used, let limit = limits?.tokensPerMinute else { return }
-        let taken = min(reserved, limit)
+        // A key's reservation was cut to the limit of its time when it was taken; a limit that has become smaller since then takes nothing
+        // of it back.
+        let taken = owesAll ? reserved : min(reserved, limit)
         if used > taken {
             tokens.take(owesAll ? used - taken : min(used - taken, limit), perMinute: limit, now: now)
         } else {

@@ -66,8 +66,11 @@ public enum LimitShares {
             }
             row.taken[limit] = share
             let count = Int64(gateways.count)
-            var free = max(0, min(pool.map { $0[limit] ?? 0 } ?? (whole < count ? 0 : whole - count * least), whole))
             let before = report.share[limit] ?? least
+            // A limit that nobody has used lately is full. What of it may be in this gateway's bucket already, all of it where the gateway
+            // was alone, is not in the pool too; neither is the minimum of the others.
+            let untouched = whole < count ? 0 : whole - before - (count - 1) * least
+            var free = max(0, min(pool.map { $0[limit] ?? 0 } ?? untouched, whole))
             // What a larger share may hold more comes out of the pool, what a smaller one cannot hold goes back there.
             let moved = share > before ? min(free, share - before) : -max(0, (report.left[limit] ?? 0) - share)
             free = min(free - moved, whole)
