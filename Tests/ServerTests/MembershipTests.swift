@@ -137,6 +137,15 @@ import Testing
             var thief = one.meter.holder
             thief.incarnation = "thief"
             #expect(try await two.store.claim(thief, now: 1) == .granted(earlier: 1))
+            // Told on the money path, it stops at once, whether or not a sign of life comes through.
+            let beyondLease = {
+                var record = hold(90, user)
+                record.amount = NanoUSD(nanos: 2_000)
+                return record
+            }()
+            await #expect(throws: StoreError.fenced) { try await one.meter.hold(beyondLease) }
+            #expect(one.meter.membership.isFenced)
+            await #expect(throws: StoreError.fenced) { try await one.meter.hold(hold(91, user)) }
             await one.meter.beat(logger: one.logger)
             #expect(one.meter.membership.fencedReason != nil)
             await #expect(throws: StoreError.fenced) { try await one.meter.hold(hold(2, user)) }

@@ -76,6 +76,9 @@ extension Meter {
         }
     }
 
+    static let placeTaken =
+        "this gateway's identity was taken by another one, or its leases were given to others after it had been silent for too long"
+
     /// A sign of life; also what others' silence is judged by. - Throws: ``StoreError``.
     func beat(logger: Logger) async {
         let holder = holder
@@ -92,9 +95,7 @@ extension Meter {
             }
         } catch StoreError.fenced {
             guard holder == self.holder else { return }
-            lostPlace(
-                "this gateway's identity was taken by another one, or its leases were given to others after it had been silent for too long",
-                logger)
+            lostPlace(Self.placeTaken, logger)
         } catch {
             ledgerIsAway()
         }
@@ -125,10 +126,13 @@ extension Meter {
     }
 
     /// From this moment on no call is taken. What runs goes on, and what has ended is posted: that needs no lease.
-    func lostPlace(_ reason: String, _ logger: Logger) {
+    ///
+    /// Whoever is told takes no call from then on, on whichever connection it is told: also where no sign of life comes through. What has no
+    /// logger leaves it to `GET /health/ready` to say why.
+    func lostPlace(_ reason: String, _ logger: Logger? = nil) {
         guard membership.fence(reason) else { return }
         extendTrust()
-        logger.error("fenced: \(reason); no calls are taken", metadata: ["gateway": "\(holder.gatewayID)"])
+        logger?.error("fenced: \(reason); no calls are taken", metadata: ["gateway": "\(holder.gatewayID)"])
     }
 
     /// A running gateway that was fenced begins another life: under its own identity when that is free, else under a

@@ -198,10 +198,15 @@ public final class Meter: Sendable {
             let holder = holder
             let asked = clock.monotonic
             let missing = (try? needed.subtracting(available)) ?? needed
-            guard
-                let state = try await store.acquireLease(
+            let state: LeaseState?
+            do {
+                state = try await store.acquireLease(
                     userID: userID, needed: missing, floor: floor, holder: holder, now: clock.unixSeconds)
-            else { throw MeterError.unknownUser }
+            } catch StoreError.fenced {
+                if holder == self.holder { lostPlace(Self.placeTaken) }
+                throw StoreError.fenced
+            }
+            guard let state else { throw MeterError.unknownUser }
             membership.heard(asked: asked, as: holder)
             book.withLock { $0.leased(userID, state, now: asked) }
             extendTrust()
