@@ -22,27 +22,37 @@ import Testing
         let drains = Drains()
         let cuts = Cuts()
         var ids: [UInt64?] = []
-        for number in 0..<5 { ids.append(drains.begin(limit: 3, timeout: .hours(1), on: loop) { cuts.add(number) }) }
+        for number in 0..<5 { ids.append(drains.begin(for: 1, limit: 3, timeout: .hours(1), on: loop) { cuts.add(number) }) }
         #expect(cuts.all == [0, 1])
         #expect(drains.statistics == Drains.Statistics(running: 3, ended: 0, outOfTime: 0, outOfRoom: 2))
         // One that ends makes room by itself; those that were cut have been counted.
         for id in [ids[3], ids[0], ids[0]] { if let id { drains.end(id) } }
         #expect(drains.statistics == Drains.Statistics(running: 2, ended: 1, outOfTime: 0, outOfRoom: 2))
-        _ = drains.begin(limit: 3, timeout: .hours(1), on: loop) { cuts.add(5) }
+        _ = drains.begin(for: 1, limit: 3, timeout: .hours(1), on: loop) { cuts.add(5) }
         #expect(cuts.all == [0, 1])
-        _ = drains.begin(limit: 3, timeout: .hours(1), on: loop) { cuts.add(6) }
+        _ = drains.begin(for: 1, limit: 3, timeout: .hours(1), on: loop) { cuts.add(6) }
         #expect(cuts.all == [0, 1, 2], "3 has ended, 2 was the oldest of the rest")
         for _ in 0..<500 {
-            if let id = drains.begin(limit: 3, timeout: .hours(1), on: loop, cut: {}) { drains.end(id) }
+            if let id = drains.begin(for: 1, limit: 3, timeout: .hours(1), on: loop, cut: {}) { drains.end(id) }
         }
         #expect(drains.statistics.running == 2)
+    }
+
+    @Test("audit 2: whoever crowds out answers crowds out his own")
+    func users() {
+        let drains = Drains()
+        let cuts = Cuts()
+        _ = drains.begin(for: 1, limit: 4, timeout: .hours(1), on: loop) { cuts.add(-1) }
+        for number in 0..<20 { _ = drains.begin(for: 2, limit: 4, timeout: .hours(1), on: loop) { cuts.add(number) } }
+        #expect(cuts.all == Array(0..<17), "the other user's one is there still")
+        #expect(drains.statistics.running == 4)
     }
 
     @Test("audit 2: without any room every call is cut at once")
     func none() {
         let drains = Drains()
         let cuts = Cuts()
-        #expect(drains.begin(limit: 0, timeout: .hours(1), on: loop) { cuts.add(1) } == nil)
+        #expect(drains.begin(for: 1, limit: 0, timeout: .hours(1), on: loop) { cuts.add(1) } == nil)
         #expect(
             cuts.all == [1] && drains.statistics == Drains.Statistics(running: 0, ended: 0, outOfTime: 0, outOfRoom: 1))
     }
@@ -51,7 +61,7 @@ import Testing
     func time() async throws {
         let drains = Drains()
         await withCheckedContinuation { continuation in
-            _ = drains.begin(limit: 3, timeout: .milliseconds(10), on: loop) { continuation.resume() }
+            _ = drains.begin(for: 1, limit: 3, timeout: .milliseconds(10), on: loop) { continuation.resume() }
         }
         #expect(drains.statistics == Drains.Statistics(running: 0, ended: 0, outOfTime: 1, outOfRoom: 0))
     }

@@ -157,7 +157,7 @@ struct Admit: Sendable {
 final class PricedCandidate: Sendable {
     let route: RouteCandidate
     let quote: PriceQuote
-    /// Of the model, as the price table says.
+    /// Longest output of the model, as the price table says.
     let maxOutputTokens: Int64?
     let contextLength: Int64?
 

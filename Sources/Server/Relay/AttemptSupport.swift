@@ -19,7 +19,7 @@ struct StreamAnswer: Sendable {
     var hasEnded: Bool
     /// A failure that came right behind the first content.
     var failure: UpstreamFailure?
-    /// Of binary answers; nil = server-sent events.
+    /// Content type of binary answers; nil = server-sent events.
     var contentType: String?
 }
 

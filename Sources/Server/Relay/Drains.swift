@@ -5,19 +5,19 @@ import Synchronization
 /// Upstream calls that are read on although their clients have left, so that the vendor's figures are known: bounded in
 /// number and in time.
 ///
-/// When there are as many as there may be, the oldest is cut for the new one: it has had the most of its time, what it
-/// has still to tell is the least, and what it is charged by estimate is the closest to what it would have been. Nobody
-/// waits for room.
+/// When there are as many as there may be, the oldest of the user who has the most is cut for the new one: whoever crowds out answers crowds
+/// out his own. The oldest has had the most of its time, what it has still to tell is the least, and what it is charged by estimate is the
+/// closest to what it would have been. Nobody waits for room.
 final class Drains: Sendable {
     private struct Entry {
+        var userID: Int64
         var cut: @Sendable () -> Void
         var timer: Scheduled<Void>
     }
 
     private struct State {
+        /// By their numbers, which rise.
         var running: [UInt64: Entry] = [:]
-        /// Oldest first; what has ended is passed over.
-        var order = CircularBuffer<UInt64>()
         var next: UInt64 = 0
         var statistics = Statistics()
     }
@@ -44,7 +44,7 @@ final class Drains: Sendable {
     /// - Parameter cut: ends the upstream call; called at most once, from any thread.
     /// - Returns: what to give to ``end(_:)``; nil when there is no room at all, and the call has been cut.
     func begin(
-        limit: Int, timeout: TimeAmount, on eventLoop: any EventLoop, cut: @escaping @Sendable () -> Void
+        for userID: Int64, limit: Int, timeout: TimeAmount, on eventLoop: any EventLoop, cut: @escaping @Sendable () -> Void
     ) -> UInt64? {
         let (id, crowded) = state.withLock { state -> (UInt64?, Entry?) in
             guard limit > 0 else {
@@ -52,15 +52,14 @@ final class Drains: Sendable {
                 return (nil, nil)
             }
             var crowded: Entry?
-            if state.running.count >= limit { crowded = Self.takeOldest(&state) }
+            if state.running.count >= limit { crowded = Self.makeRoom(&state, for: userID) }
             let id = state.next
             state.next += 1
             let timer = eventLoop.scheduleTask(in: timeout) { [weak self] in
                 guard let self else { return }
                 self.timeIsOver(id)
             }
-            state.running[id] = Entry(cut: cut, timer: timer)
-            state.order.append(id)
+            state.running[id] = Entry(userID: userID, cut: cut, timer: timer)
             return (id, crowded)
         }
         crowded?.timer.cancel()
@@ -74,10 +73,6 @@ final class Drains: Sendable {
         let entry = state.withLock { state -> Entry? in
             guard let entry = state.running.removeValue(forKey: id) else { return nil }
             state.statistics.ended += 1
-            // Ends come in any order: what they leave behind in the queue is swept when it is more than what runs.
-            if state.order.count > 2 * state.running.count + 64 {
-                state.order = CircularBuffer(state.order.filter { state.running[$0] != nil })
-            }
             return entry
         }
         entry?.timer.cancel()
@@ -92,13 +87,15 @@ final class Drains: Sendable {
         entry?.cut()
     }
 
-    private static func takeOldest(_ state: inout State) -> Entry? {
-        while let id = state.order.popFirst() {
-            guard let entry = state.running.removeValue(forKey: id) else { continue }
-            state.statistics.outOfRoom += 1
-            return entry
-        }
-        return nil
+    /// Looks through all of them: their number is bounded, and this happens only when it is reached.
+    private static func makeRoom(_ state: inout State, for userID: Int64) -> Entry? {
+        var counts: [Int64: Int] = [userID: 1]
+        for entry in state.running.values { counts[entry.userID, default: 0] += 1 }
+        guard let most = counts.max(by: { ($0.value, $0.key) < ($1.value, $1.key) })?.key,
+            let oldest = state.running.filter({ $0.value.userID == most }).keys.min() ?? state.running.keys.min()
+        else { return nil }
+        state.statistics.outOfRoom += 1
+        return state.running.removeValue(forKey: oldest)
     }
 }
 

@@ -8,7 +8,7 @@ import Synchronization
 /// request has been written to a vendor, whoever leaves pays at least the prompt (docs/ledger.md, "Leaving early").
 final class Leaving: Sendable {
     private struct State {
-        /// Of the attempt under way, or of the last one.
+        /// Candidate of the attempt under way, or of the last one.
         var candidate: PricedCandidate?
         var cancellation: UpstreamCancellation?
         var hasLeft = false
@@ -73,7 +73,8 @@ final class Leaving: Sendable {
         guard cancellation.isWritten, action(candidate) == .drain else { return cancellation.cancel() }
         let metering = admission.accepted.snapshot.configuration.metering
         let drain = services.drains.begin(
-            limit: metering.maxDrains, timeout: TimeAmount(metering.drainTimeout), on: admission.accepted.eventLoop
+            for: admission.hold.userID, limit: metering.maxDrains, timeout: TimeAmount(metering.drainTimeout),
+            on: admission.accepted.eventLoop
         ) { self.cut(candidate, cancellation) }
         guard let drain else { return }
         let isOver = state.withLock { state in
@@ -147,10 +148,11 @@ extension Settle {
     /// have been thought until then; where a bound of ours cut a call that the vendor bills on, the hold at least.
     static func leavingBill(
         _ usage: inout Usage, _ source: inout UsageSource, _ state: State, _ candidate: PricedCandidate,
-        _ admission: Admission, _ services: GatewayServices, now: MonotonicInstant
+        _ admission: Admission, _ services: GatewayServices, isOurs: Bool, now: MonotonicInstant
     ) throws(MeteringError) -> Bill {
         let quote = admission.quote(candidate)
-        guard admission.accepted.presence.isGone, !state.progress.isDone else { return try quote.bill(for: usage) }
+        // Whoever stays and reads so slowly that a deadline of ours ends the call is in the same place as whoever leaves.
+        guard admission.accepted.presence.isGone || isOurs, !state.progress.isDone else { return try quote.bill(for: usage) }
         var bill: Bill
         if let thinking = thinking(state, state.progress, admission, services, now: now) {
             (usage, bill) = try quote.bill(

@@ -13,9 +13,9 @@ final class Settle: Sendable {
         var candidate: PricedCandidate?
         var progress = AnswerProgress()
         fileprivate(set) var attempts: [AttemptRecord] = []
-        /// Of the attempt that is under way; taken when it ends, so that it ends once.
+        /// Ticket of the attempt under way; taken when it ends, so that it ends once.
         fileprivate var ticket: AttemptTicket?
-        /// Of the attempt under way, or of the last one.
+        /// Start of the attempt under way, or of the last one.
         fileprivate(set) var attemptStartedAt: MonotonicInstant?
         /// The client left before content, and the vendor may bill what it had been sent.
         fileprivate(set) var isOwed = false
@@ -268,7 +268,8 @@ extension Settle {
                 : (owedUsage(state, admission, candidate, services.vocabulary.tokens), .estimated)
             usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier
             do {
-                let exact = try leavingBill(&usage, &source, state, candidate, admission, services, now: now)
+                let exact = try leavingBill(
+                    &usage, &source, state, candidate, admission, services, isOurs: end.failure?.source == .gateway, now: now)
                 usage.serviceTier = exact.serviceTier
                 bill = exact
             } catch {
