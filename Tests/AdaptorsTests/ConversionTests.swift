@@ -43,10 +43,15 @@ struct LossCase: Sendable, CustomTestStringConvertible {
 private let tool = #""tools":[{"type":"function","function":{"name":"f"}}]"#
 private func user(_ part: String) -> String { #""messages":[{"role":"user","content":[\#(part)]}]"# }
 private let audio = user(#"{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}"#)
+private func picture(_ url: String) -> String { user(#"{"type":"image_url","image_url":{"url":"\#(url)"}}"#) }
 private let pdf = user(#"{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,AA"}}"#)
 
 private let losses: [LossCase] = [
     LossCase(.chat, #""n":2"#, "n", [.anthropic, .cohere]),
+    // Gemini would find a film, a document or what it holds itself under the name of a picture.
+    LossCase(.chat, picture("https://www.youtube.com/watch?v=1"), "image", [.gemini, .bedrock]),
+    LossCase(.chat, picture("https://a.test/b.pdf"), "image", [.gemini, .bedrock]),
+    LossCase(.chat, picture("https://generativelanguage.googleapis.com/v1beta/files/1"), "image", [.gemini, .bedrock]),
     LossCase(.chat, #""seed":1"#, "seed", [.anthropic]),
     LossCase(.chat, #""logprobs":true"#, "logprobs", [.anthropic, .cohere]),
     LossCase(.chat, #""frequency_penalty":0.5"#, "frequency_penalty", [.anthropic]),

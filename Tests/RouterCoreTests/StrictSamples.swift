@@ -137,10 +137,12 @@ struct StrictSamples {
                 #""plugins":[{"id":"web"}]"#, #""web_search_options":{}"#, #""tools":[{"type":"web_search"}]"#,
                 #""tools":[{"type":"function","type":"web_search"}]"#, #""tools":[{"t\u0079pe":"web_search"}]"#, #""video":"https://a""#,
                 #""prediction":{"type":"content","content":"a"}"#, #""modalities":["image"]"#, #""enable_search":true"#, #""x":1"#,
+                #""extra_body":{"google":{"cached_content":"cachedContents/1"}}"#, #""extra_body":{"plugins":[{"id":"web"}]}"#,
             ]
         case .responses:
             members = [
-                #""previous_response_id":"resp_1""#, #""conversation":{"id":"conv_1"}"#, #""prompt":{"id":"pmpt_1"}"#,
+                #""input":[{"type":"reasoning","id":"rs_1","summary":[]}]"#, #""previous_response_id":"resp_1""#,
+                #""conversation":{"id":"conv_1"}"#, #""prompt":{"id":"pmpt_1"}"#,
                 #""tools":[{"type":"web_search"}]"#, #""tools":[{"type":"code_interpreter","container":{"type":"auto"}}]"#,
                 #""tools":[{"type":"mcp","server_url":"https://a"}]"#, #""background":true"#, #""previous\u005fresponse_id":"resp_1""#,
             ]

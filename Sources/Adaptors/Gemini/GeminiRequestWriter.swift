@@ -153,11 +153,29 @@ struct GeminiRequestWriter {
         case .base64(let type, let data): object.add("inlineData", ["mimeType": .string(type), "data": .string(data)])
         case .url(let url), .file(let url):
             guard url.hasPrefix("https://") || url.hasPrefix("gs://") else { throw .inexpressible("\(what).url") }
+            var type = DataURL.type(ofURL: url)
+            if what == "image" {
+                // `fileUri` takes films, documents and what Google holds too (https://ai.google.dev/gemini-api/docs/video-understanding), which
+                // count far more than the picture that they were admitted as.
+                guard type?.hasPrefix("image/") ?? true, !Self.isGoogles(url) else {
+                    throw .inexpressible("image", "must be the address of a picture on the web for this model's vendor")
+                }
+                type = type ?? "image/jpeg"
+            }
             var file = ObjectBuilder()
-            file.add("mimeType", text: DataURL.type(ofURL: url))
+            file.add("mimeType", text: type)
             file.add("fileUri", .string(url))
             object.add("fileData", file.value)
         }
+    }
+
+    /// Whether the address is one at which Gemini finds more than a file of the web.
+    private static func isGoogles(_ url: String) -> Bool {
+        let rest = url.lowercased().dropFirst("https://".count)
+        let authority = rest.prefix { !"/?#\\".contains($0) }
+        let host = authority.split(separator: "@").last?.split(separator: ":").first ?? ""
+        let names = ["youtube.com", "youtu.be", "youtube-nocookie.com", "googleapis.com"]
+        return names.contains { host == $0 || host.hasSuffix("." + $0) } && !host.hasPrefix("storage.")
     }
 
     // MARK: Tools

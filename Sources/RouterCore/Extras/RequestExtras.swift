@@ -43,12 +43,13 @@ public struct RequestExtras: Sendable {
             let name = JSONText.string(bytes, content: member.key)
             let value = member.kind == .string ? JSONText.string(bytes, value: member.value) : nil
             switch (envelope.endpoint, name) {
-            case (.chat, "plugins"): try readPlugins(member, pricesSearch)
-            case (.chat, "web_search_options"): if !pricesRequest { try search(name, pricesSearch) }
-            case (.chat, "search_parameters"):
+            case (.chat, "plugins"), (.completions, "plugins"), (.responses, "plugins"): try readPlugins(member, pricesSearch)
+            case (.chat, "web_search_options"), (.completions, "web_search_options"), (.responses, "web_search_options"):
+                if !pricesRequest { try search(name, pricesSearch) }
+            case (.chat, "search_parameters"), (.completions, "search_parameters"), (.responses, "search_parameters"):
                 let mode = JSONPath.member("mode", of: member.value.lowerBound, bytes).map { JSONText.raw(bytes, $0.value) }
                 if mode != "\"off\"" { throw Self.unpriced(name, "asks for a search of the vendor's") }
-            case (.chat, "enable_search"):
+            case (.chat, "enable_search"), (.completions, "enable_search"), (.responses, "enable_search"):
                 if !JSONScanner.equals(bytes, member.value, "false") { try search(name, pricesSearch) }
             case (.messages, "speed"):
                 if value != "standard" { throw Self.unpriced(name, "asks for a faster and dearer mode") }
@@ -199,7 +200,7 @@ public struct RequestExtras: Sendable {
 extension RequestEnvelope {
     /// A look at the names of the fields that may cost extra.
     fileprivate var asksForExtras: Bool {
-        guard endpoint == .chat || endpoint == .messages else { return false }
+        guard [.chat, .completions, .responses, .messages].contains(endpoint) else { return false }
         let bytes = body.readableBytesUInt8Span
         return members.contains { member in
             switch member.key.count {

@@ -90,10 +90,11 @@ enum StrictChat {
         StrictDialects.fields(
             [
                 "tool_choice", "functions", "function_call", "response_format", "reasoning", "thinking", "chat_template_kwargs",
-                "extra_body",
             ],
             .free),
         [
+            // Some servers put its members beside the others, so only what is known may stand in it.
+            "extra_body": .object(["google": .object(["thinking_config": .free, "thought_signature": .text])]),
             "messages": .list(.object(message)),
             "tools": .tools(["function": StrictTool(), "custom": StrictTool(), "": StrictTool()], keyed: false),
             "modalities": .list(.words(["text", "audio"], .output)), "audio": .free,
@@ -179,6 +180,7 @@ enum StrictResponses {
             "function_call_output": result, "custom_tool_call_output": result, "local_shell_call_output": result,
             "shell_call_output": item(["call_id": .scalar, "output": .free, "max_output_length": .scalar]),
             "apply_patch_call_output": result,
-            "reasoning": item(["summary": .free, "content": .free, "encrypted_content": .text]),
+            // By its id alone the vendor looks up what it has kept of the thoughts; what stands here is counted.
+            "reasoning": item(["id": .absent(.heldByVendor), "summary": .free, "content": .free, "encrypted_content": .text]),
         ], fallback: "message")
 }

@@ -59,5 +59,6 @@ enum StrictRefusal: String, Sendable {
     case output = "asks for an answer that max_tokens does not bound"
     case disguised = "is written with escapes that hide its name"
     case twice = "is given twice"
+    case nested = "is nested too deeply for the size of the request"
     case shape = "has a value of a type that is not expected there"
 }

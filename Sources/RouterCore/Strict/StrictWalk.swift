@@ -14,6 +14,12 @@ struct StrictWalk {
 
     private var path: [Step] = []
 
+    /// Each level of nesting is scanned again: a body that is all depth must not cost a hundred times its size before anybody asks for money.
+    /// Real ones are scanned six to eight times, and small ones need no bound.
+    private var scanAllowance = 0
+    private static let scansOfBody = 24
+    private static let scannedAtLeast = 1 << 20
+
     private enum Step {
         case key(String)
         case index(Int)
@@ -32,7 +38,14 @@ struct StrictWalk {
         } catch {
             throw RequestEnvelope.Rejection("the request body is not a valid JSON object: \(error)")
         }
+        scanAllowance = max(Self.scannedAtLeast, Self.scansOfBody * (end - offset))
         try check(shape, bytes, Value(range: offset..<end, kind: kind))
+    }
+
+    /// A pass over the value.
+    private mutating func scans(_ value: Value) throws(RequestEnvelope.Rejection) {
+        scanAllowance -= value.range.count
+        guard scanAllowance >= 0 else { throw refusal(.nested) }
     }
 
     private struct Value {
@@ -152,6 +165,7 @@ struct StrictWalk {
     private mutating func free(_ bytes: Span<UInt8>, _ value: Value) throws(RequestEnvelope.Rejection) {
         switch value.kind {
         case .object:
+            try scans(value)
             var cursor = try objectCursor(bytes, value)
             while let member = try next(&cursor, bytes) {
                 path.append(.key(JSONText.string(bytes, content: member.key)))
@@ -283,6 +297,7 @@ struct StrictWalk {
         _ body: (inout StrictWalk, String, Value) throws(RequestEnvelope.Rejection) -> Void
     ) throws(RequestEnvelope.Rejection) {
         guard value.kind == .object else { throw refusal(.shape) }
+        try scans(value)
         var cursor = try objectCursor(bytes, value)
         var seen: Set<String> = []
         while let member = try next(&cursor, bytes) {
@@ -299,6 +314,7 @@ struct StrictWalk {
         _ bytes: Span<UInt8>, _ value: Value, _ body: (inout StrictWalk, Value) throws(RequestEnvelope.Rejection) -> Void
     ) throws(RequestEnvelope.Rejection) {
         guard var cursor = try? JSONArrayCursor(bytes, at: value.range.lowerBound) else { throw refusal(.shape) }
+        try scans(value)
         var index = 0
         while let element = try? cursor.next(bytes) {
             path.append(.index(index))
