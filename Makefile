@@ -34,7 +34,7 @@ check: build ## validate the configuration
 test-deps:
 	@Scripts/install-packages.sh --tests
 
-test: test-deps .venv/.installed ## everything: unit, end to end, tidy, instruction counts
+test: test-deps .venv/.installed lint ## everything: style, unit, end to end, tidy, instruction counts
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests

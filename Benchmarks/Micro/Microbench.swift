@@ -53,7 +53,7 @@ enum PlanBench {
         let models = (0..<10_000).map { ProviderModel(id: "vendor/model-\($0)") }
         let provider = ProviderSpec(name: "p", family: .openai, baseURL: "http://h", models: models)
         return (1...count).map { id in
-            // Of a thousand channels every one lists a hundred models, but all have the one that is asked for.
+            // Each of the thousand channels lists a hundred models, and all have the one that is asked for.
             var channel = Channel(
                 id: Int64(id), name: "c\(id)", provider: provider, keys: [Secret("k")], models: [], weight: UInt32(id % 7 + 1),
                 priority: id % 2)

@@ -349,7 +349,7 @@ public struct LedgerReport: Sendable, Hashable {
 }
 
 extension PricingRow {
-    /// Of two changes that were made from one version, the second would undo the first.
+    /// If two changes were made from one version, the second would undo the first.
     func checkVersion(over old: PricingRow?) throws(StoreError) {
         guard version == 0 || version == old?.version else {
             throw .conflict("the price of '\(modelName)' has been changed meanwhile; look at it again")

@@ -31,7 +31,7 @@ enum Fixture {
         price: ModelPrice = price, ratio: PriceRatio = .one, endUser: String? = nil, baseURL: String? = nil,
         channelHeaders: [StaticHeader] = [], key: Secret? = Secret(secretKey)
     ) throws -> UpstreamCall {
-        // Of Gemini's the path says what is to be answered, and how.
+        // For Gemini the path says what is to be answered, and how.
         let envelope =
             endpoint == .gemini
             ? try RequestEnvelope(gemini: ByteBuffer(string: body), model: "pub", isStream: true)

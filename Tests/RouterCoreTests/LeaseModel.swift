@@ -19,7 +19,7 @@ struct LeaseModel {
     var locks: [String: Int] = [:]
     /// Raised when the server starts anew or another takes its place: locks are forgotten.
     var run = 0
-    /// Of its own, and of no meaning for money.
+    /// A clock of its own, without meaning for money.
     var clock: Int64 = 1_000_000
     var posted: [RequestID: Int64] = [:]
     /// Money that may be gone although leases say that it is there: charges that came when their lease was lost, and

@@ -126,7 +126,7 @@ import Testing
         #expect(ThinkingEstimate(time: .seconds(-5), tokensPerSecond: 100).tokens == 0)
         let plain = Usage(uncachedInput: 10, output: 20)
         #expect(estimate.added(to: plain, seen: 0) == Usage(uncachedInput: 10, output: 170, reasoning: 150))
-        // Of these 20, 15 were thoughts that the client has seen: 135 are missing.
+        // 15 of these 20 were thoughts that the client has seen: 135 are missing.
         #expect(estimate.added(to: plain, seen: 15).output == 155)
         #expect(estimate.added(to: plain, seen: 200) == plain)
         #expect(

@@ -61,7 +61,7 @@ import Testing
     @Test("audit 16: Forwarded is read as RFC 7239 has it", arguments: elements)
     func forwarded(line: String, expected: String) {
         #expect(address("10.0.0.1", [("forwarded", line)]) == expected)
-        // Of two headers the one that nearly all proxies write counts, so that a client cannot add the other.
+        // The header that nearly all proxies write counts, so that a client cannot add the other.
         #expect(address("10.0.0.1", [("forwarded", line), ("x-forwarded-for", "7.7.7.7")]) == "7.7.7.7")
     }
 

@@ -212,7 +212,7 @@ import Testing
                 let text = try await RawClient(port: port).talk([String(Self.post(path, "Host: g\r\n").dropLast())])
                 #expect(Self.status(text) == 408 && text.lowercased().contains("connection: close"), "\(path): \(text)")
             }
-            // Of a body that nobody wants, too.
+            // The same for a body that nobody wants.
             let refused = "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 100000\r\n\r\n{"
             #expect(Self.status(try await RawClient(port: port).talk([refused])) == 401)
         }

@@ -71,7 +71,7 @@ struct RecordsConformance {
         #expect(first.isNew && !again.isNew && again.entry == first.entry)
         #expect(await conflict { _ = try await store.post(credit(ada, 701, "k1")) }?.contains("the amount") == true)
         #expect(await conflict { _ = try await store.post(credit(bob, 700, "k1")) }?.contains("the user") == true)
-        // Of another sign it is another type of row, and was booked beside the first before.
+        // With another sign it is another type of row, and was booked beside the first before.
         #expect(
             await conflict { _ = try await store.post(credit(ada, -700, "k1", .adjustment)) }?.contains("the amount")
                 == true)

@@ -76,6 +76,21 @@ import Testing
         #expect(long.isEmpty, "\(long.joined(separator: "\n"))")
     }
 
+    /// `swift format lint` looks at code (`make lint`), not at comments. Only text in quotes may be longer.
+    @Test func `comments stay within 140 columns and are sentences`() {
+        var wrong: [String] = []
+        for file in Self.swift {
+            for (number, line) in file.lines.enumerated() {
+                let text = line.drop { $0 == " " }
+                guard text.hasPrefix("//") else { continue }
+                if line.count > 140 { wrong.append("\(file.path):\(number + 1): \(line.count) columns") }
+                // The fragment's other half is the name of the declaration, which a reader of the documentation does not see beside it.
+                if text.hasPrefix("/// Of ") || text.hasPrefix("// Of ") { wrong.append("\(file.path):\(number + 1): begins with 'Of'") }
+            }
+        }
+        #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))")
+    }
+
     @Test func `functions stay under 70 lines`() {
         var long: [String] = []
         // Tests hold tables, which are long and read line by line.

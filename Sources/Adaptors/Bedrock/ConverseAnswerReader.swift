@@ -112,7 +112,7 @@ struct ConverseAnswerReader {
         }
     }
 
-    /// Of a page of the web (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Citation.html).
+    /// A citation of a web page (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Citation.html).
     private static func cite(_ value: JSONValue, _ sources: inout BlockCitations) {
         sources.cite(
             url: value["location"]?["web"]?["url"]?.stringValue, title: value["title"]?.stringValue,

@@ -104,7 +104,7 @@ struct AnswerEvent: Sendable, Hashable {
         case toolBegin(index: Int, id: String, name: String)
         case toolArguments(index: Int, String)
         case logprobs(JSONValue)
-        /// Of words that have come.
+        /// Sources of words that have come.
         case citation(Citation)
         case finish(FinishReason, stopSequence: String?)
         /// Cumulative: the last one counts.

@@ -58,7 +58,7 @@ struct FormRequestBody {
     }
 
     private func replace(_ part: MultipartForm.Part, _ value: String, _ splice: inout BodySplice) {
-        // Of an empty field whose last line end belongs to the next delimiter already, the value has no place of its own.
+        // The value of an empty field has no place of its own where its last line end belongs to the next delimiter.
         guard part.value.upperBound > part.whole.upperBound else { return splice.replace(part.value, with: value) }
         splice.replace(part.whole, with: written(part.name, value, isFirst: part.whole.lowerBound == 0))
     }

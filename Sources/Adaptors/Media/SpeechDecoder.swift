@@ -45,7 +45,7 @@ struct SpeechDecoder: StreamDecoder {
         return usage
     }
 
-    /// Of the text, spoken by what has been delivered.
+    /// Characters of the text that what has been delivered has spoken.
     private var characters: Int64 {
         let media = call.envelope.media
         guard let length, length > 0, delivered <= length else {

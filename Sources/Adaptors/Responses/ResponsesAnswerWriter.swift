@@ -30,13 +30,13 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         var kind: Kind
         var id: String
         var text = ""
-        /// Of a call.
+        /// Only for a call.
         var callID = ""
         var name = ""
-        /// Of a reasoning.
+        /// Only for reasoning.
         var encrypted: String?
         var logprobs: [JSONValue] = []
-        /// Of a message: where its text begins in all text of the answer, how long it is, and what it cites.
+        /// Only for a message: where its text begins in all text of the answer, how long it is, and what it cites.
         var start = 0
         var length = 0
         var annotations: [JSONValue] = []

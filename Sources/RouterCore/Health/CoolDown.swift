@@ -46,7 +46,7 @@ struct HealthEntry: Sendable {
     var openedAt: MonotonicInstant?
     /// Since when one request is trying it out.
     var probingSince: MonotonicInstant?
-    /// Of the last failure that counted: while the record is open, why it is.
+    /// Kind of the last failure that counted: while the record is open, why it is.
     var lastKind: FailureKind?
     /// Until when the vendor wishes not to be asked (`Retry-After`); nil = it has named no time.
     var wishedUntil: MonotonicInstant?

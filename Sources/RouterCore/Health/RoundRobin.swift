@@ -11,7 +11,7 @@ struct RoundRobin: Sendable {
 
     mutating func served(_ channelID: Int64, weight: UInt32) {
         guard weight > 0 else { return }
-        // Who was away or is new joins where the others are, instead of catching up with all that it missed.
+        // A member that was away or is new joins where the others are, instead of catching up with all that it missed.
         let place = pass(channelID)
         course = place
         passes[channelID] = place + Self.stride / Int128(weight)

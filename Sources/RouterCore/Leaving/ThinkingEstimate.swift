@@ -8,7 +8,7 @@ public struct ThinkingEstimate: Sendable, Hashable {
     public var tokensPerSecond: Int64
     /// Each thinks on its own.
     public var choices: Int64
-    /// Of all that the model may write, thoughts included, per choice; nil = nobody has said.
+    /// Bound of all that the model may write, thoughts included, per choice; nil = nobody has said.
     public var maximumOutput: Int64?
 
     public init(time: Duration, tokensPerSecond: Int64, choices: Int64 = 1, maximumOutput: Int64? = nil) {

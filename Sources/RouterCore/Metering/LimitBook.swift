@@ -40,7 +40,7 @@ public struct LimitBook: Sendable {
         }
     }
 
-    /// Of the tightest limits, those that have the least left; nil = there is no such limit.
+    /// State of the tightest limits, those that have the least left; nil = there is no such limit.
     public struct Standing: Sendable, Hashable {
         public var requests: Gauge?
         public var tokens: Gauge?

@@ -161,7 +161,7 @@ public struct AnswerProgress: Sendable, Hashable {
     public var isDone = false
     /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.
     public var delivered = DeliveredText()
-    /// Of what was delivered, tokens that the model thought aloud, by our estimate.
+    /// Tokens of delivered thinking, by our estimate.
     public var deliveredThoughts: Int64 = 0
     /// The vendor's id of the answer.
     public var generationID: String?
@@ -214,7 +214,7 @@ public struct AnswerProgress: Sendable, Hashable {
 /// kept in ``trailer``, so that the relay can settle before the client sees the end.
 public protocol StreamDecoder: Sendable {
     var progress: AnswerProgress { get }
-    /// Of ``progress``, asked for after every piece.
+    /// Whether ``progress`` is complete; asked for after every piece.
     var isDone: Bool { get }
     /// The end of the stream as the client gets it (`data: [DONE]`), once the stream is complete.
     var trailer: ByteBuffer { get }

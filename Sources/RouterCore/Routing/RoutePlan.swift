@@ -60,7 +60,7 @@ public struct RouteCandidate: Sendable, Hashable {
     public var keyIndex: Int
     public var model: String
     public var upstreamModel: String
-    /// Of the gateway, the model, the channel and the channel's model, the later over the earlier.
+    /// Timeouts of the gateway, the model, the channel and the channel's model, the later over the earlier.
     public var timeouts: AttemptTimeouts
     /// The call must not travel on a connection that was kept from an earlier one.
     public var needsNewConnection = false

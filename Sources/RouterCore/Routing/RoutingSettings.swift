@@ -104,7 +104,7 @@ public struct RoutePolicy: Sendable, Hashable {
     public var strategy: RoutingStrategy
     public var affinity: Affinity
     public var maxAttempts: Int
-    /// Of the model; a channel may override each.
+    /// Timeouts of the model; a channel may override each.
     public var timeouts: AttemptTimeouts
     public var retryWait: Duration
 

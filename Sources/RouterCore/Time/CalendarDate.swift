@@ -20,7 +20,7 @@ public struct CalendarDate: Sendable, Hashable, CustomStringConvertible {
         startOfDay = days * 86_400
     }
 
-    /// Of the day; 0...86_399.
+    /// Seconds since the day began; 0...86_399.
     public func secondsIntoDay(_ unixSeconds: Int64) -> Int64 { unixSeconds - startOfDay }
 
     /// Days since 1970-01-01.

@@ -17,7 +17,7 @@ extension BPEVocabulary {
 /// Byte-pair merging of one piece, with its scratch memory.
 struct BPEMerge: Sendable {
     private struct Part: Sendable {
-        /// Of this part joined with the next one.
+        /// Rank of this part joined with the next one.
         var rank: UInt32
         /// Where it begins in the text.
         var start: Int

@@ -134,7 +134,7 @@ struct BPEPieces {
         return (Unicode.Scalar(value).map(Self.category) ?? .other, index + length)
     }
 
-    /// Of the basic plane: the tables of the standard library are slower.
+    /// Classes of the basic plane: the tables of the standard library are slower.
     private static let classes = (0..<0x10000 as Range<UInt32>).map { Unicode.Scalar($0).map(category) ?? .other }
 
     private static func category(_ scalar: Unicode.Scalar) -> Class {

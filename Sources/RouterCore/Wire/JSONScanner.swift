@@ -236,7 +236,7 @@ public struct JSONObjectCursor: Sendable {
         self.depth = depth
     }
 
-    /// Of the values inside.
+    /// Depth of the values inside.
     public var valueDepth: Int { depth + 1 }
 
     /// The next member, or nil after the closing brace; `position` is then behind it.
@@ -314,7 +314,7 @@ public struct JSONArrayCursor: Sendable {
         self.depth = depth
     }
 
-    /// Of the elements.
+    /// Depth of the elements.
     public var valueDepth: Int { depth + 1 }
 
     /// The next element, or nil after the closing bracket; `position` is then behind it.

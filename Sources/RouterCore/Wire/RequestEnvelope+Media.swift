@@ -8,16 +8,16 @@ public struct MediaRequest: Sendable {
     public var format: String?
     /// Characters that are to be spoken: Unicode scalars, which is what vendors count.
     public var characters: Int64 = 0
-    /// Of those, the ones of ASCII.
+    /// How many of them are ASCII.
     public var asciiCharacters: Int64 = 0
-    /// Of the uploaded sound.
+    /// Length of the uploaded sound.
     public var audio: AudioLength?
     /// To be ranked.
     public var documents: Int64 = 0
     /// Tokens of the question that each document is compared with, and what they will not exceed.
     public var queryTokens: Int64 = 0
     public var queryUpperBound: Int64 = 0
-    /// Of a picture, where the client said so.
+    /// Size of a picture, where the client said so.
     public var size: String?
     public var quality: String?
     /// Previews of each picture, which cost tokens of their own.

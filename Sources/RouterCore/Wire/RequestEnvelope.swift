@@ -243,7 +243,7 @@ public struct RequestEnvelope: Sendable {
         guard given.insert(field).inserted else { throw Rejection("field '\(name)' is given twice", param: name) }
     }
 
-    /// Of two bounds under two names a vendor may know one only: the larger one counts.
+    /// A vendor may know only one of two bounds under two names: the larger one counts.
     private mutating func bound(_ tokens: Int64) { maxOutputTokens = max(maxOutputTokens ?? 0, tokens) }
 
     private var speaksOtherDialect: Bool { endpoint == .responses || endpoint == .messages }

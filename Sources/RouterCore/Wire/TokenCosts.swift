@@ -44,7 +44,7 @@ enum TokenCosts {
     static let longestMarks = 8
     /// One more mark in a longer run of different ones.
     static let longerMarks = 550
-    /// Of more than three same marks in a row (rules, underlines) each further one costs this instead.
+    /// From the fourth of the same marks in a row (rules, underlines) each costs this instead.
     static let repeatedMark = 15
     /// A mark beyond ASCII in a run, above an ASCII one.
     static let wideMark = 500

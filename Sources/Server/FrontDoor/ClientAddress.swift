@@ -22,7 +22,7 @@ struct TrustedProxies: Sendable {
 
     /// Longer chains of proxies are somebody's joke.
     private static let maximumHops = 32
-    /// Of one element; an IPv6 address in `Forwarded` with all its parameters needs about a hundred bytes.
+    /// Bytes of one element; an IPv6 address in `Forwarded` with all its parameters needs about a hundred bytes.
     private static let maximumElement = 512
 
     init(_ ranges: [AddressRange]) { self.ranges = ranges }

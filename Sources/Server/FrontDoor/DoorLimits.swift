@@ -34,7 +34,7 @@ struct DoorLimits: Sendable {
     var call = ArrivalLimit(window: .seconds(10), bytes: 16 * 1024, whole: .minutes(10))
     var management = ArrivalLimit.within(.seconds(20))
     var login = ArrivalLimit.within(.seconds(10))
-    /// Of a body that nobody wants.
+    /// Bounds of a body that nobody wants.
     var discarded = ArrivalLimit(window: .seconds(10), bytes: 16 * 1024, whole: .seconds(60))
     var maximumDiscarded = 16 * 1024 * 1024
     /// A request's head, with all its fields.

@@ -35,7 +35,7 @@ struct FrontDoor: Sendable {
     private static let maximumBodyOnLoop = 128 * 1024
 
     private let calls: [String: (endpoint: Endpoint, route: String, isRelay: Bool)]
-    /// Of routes that are answered by handlers.
+    /// Bounds of the bodies of routes that handlers answer.
     private let bounds: [String: Route.Body]
     private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
     private let dates = DateHeader()

@@ -31,7 +31,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     struct Incoming {
         /// nil = nobody has been asked for a key.
         var accepted: Accepted?
-        /// Of what Hummingbird is to have; nil = a model call.
+        /// Head of a request that Hummingbird is to answer; nil = a model call.
         var head: HTTPRequestHead?
         var bound: BodyBound
     }
@@ -51,7 +51,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var source: AddressRange?
     private var hasPlace = false
     var keepsAlive = true
-    /// Of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
+    /// Number of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
     private var number = 0
     private var version = HTTPVersion.http1_1
     /// Set while the body of an answer goes out in pieces.
@@ -67,7 +67,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isAdvancing = false
     private var owesRead = false
     private var isQuiescing = false
-    /// Of the body that is on its way or with Hummingbird, if it is large.
+    /// Share of the body memory that a large body has, on its way or with Hummingbird.
     private var share: BodyShare?
     var lastActivity = NIODeadline.now()
     /// Nothing has been asked on this connection yet.
@@ -78,7 +78,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private(set) var receivingSince = NIODeadline.now()
     /// Set while a head or a body is incomplete; see FrontDoorHandler+Arrival.swift.
     var arrivalTimer: Scheduled<Void>?
-    /// Of the body, when the timer was set.
+    /// Bytes of the body that had come when the timer was set.
     var receivedBefore = 0
     var idleTimer: Scheduled<Void>?
     /// Bytes that the system had not taken when idleness was last looked at.
@@ -131,7 +131,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func isBusy(with part: HTTPServerRequestPart) -> Bool {
         switch state {
         case .running, .passing: true
-        // Who does not take answers is not asked for more questions.
+        // A client that does not read its answers may not send more requests.
         case .idle: context?.channel.isWritable == false
         case .receiving, .discarding, .closing, .closed: false
         }

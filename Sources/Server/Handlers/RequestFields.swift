@@ -26,7 +26,7 @@ struct RequestFields {
         self.allowed = allowed
     }
 
-    /// Of all fields that were given, each once, for the audit; never their values.
+    /// Names of the fields that were given, each once, for the audit; never their values.
     var names: [String] { allowed.filter { name in members.contains { $0.name == name } } }
 
     /// nil when absent; `.null` stays `.null`.

@@ -43,7 +43,7 @@ struct KeyPrincipal: Sendable {
     var addresses: [AddressRange]
     /// Set by an administrator on top of those; both must allow a client.
     var adminAddresses: [AddressRange] = []
-    /// Of the key and of its user; all of them hold.
+    /// Budgets of the key and of its user; all of them hold.
     var budgets: [BudgetLimit] = []
     /// Requests, tokens and concurrency, of the key and of its user; empty = none.
     var rules: [LimitRule] = []

@@ -21,7 +21,7 @@ final class TokenLookups: Sendable {
 
     private static let life = Duration.seconds(5)
     private static let remembered = 10_000
-    /// Of the four connections that are not for money.
+    /// How many of the four connections that are not for money look-ups may take.
     private static let atOnce = 2
     private static let longestQueue = 64
 

@@ -109,7 +109,7 @@ struct JournalDisk: Sendable {
 struct SegmentHeader {
     static let size = 40
     private static let magic: UInt64 = 0x314C_4E52_4A50_4441
-    /// Of the file. Records have versions of their own.
+    /// Version of the file format. Records have versions of their own.
     private static let version: UInt32 = 1
 
     var number: UInt32

@@ -96,7 +96,7 @@ struct JournalIndex: Sendable {
         }
     }
 
-    /// Of two settlements of one request the first one counts. Read back, it may come second: as a copy, when its own file is gone.
+    /// The first of two settlements of one request counts. Read back, it may come second: as a copy, when its own file is gone.
     private mutating func keepFirst(_ id: RequestID, _ sequence: UInt64, _ place: JournalPlace) {
         guard let position = positions[id] else { return }
         let index = position - removed

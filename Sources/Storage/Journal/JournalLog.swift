@@ -23,7 +23,7 @@ struct JournalLog: ~Copyable {
     private static let fewSegments = 4
 
     private let settings: Settings
-    /// Of the files that are written now.
+    /// Salt of the files that are written now.
     let salt: UInt32
     /// Removes files in the order in which they were given up.
     private let chores: DispatchQueue

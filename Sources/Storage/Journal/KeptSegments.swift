@@ -11,7 +11,7 @@ import Synchronization
 public struct JournalKeep: Sendable {
     /// Counted from the moment at which nothing in the file counted any more; 0 = such files are removed at once.
     public var seconds: Int64
-    /// Of all kept files; beyond it the oldest goes.
+    /// Bytes of all kept files; beyond that the oldest goes.
     public var bytes: Int64
 
     public init(seconds: Int64, bytes: Int64) {
@@ -66,7 +66,7 @@ final class KeptSegments: Sendable {
         expire()
     }
 
-    /// Of a kept file; nil for any other name.
+    /// Number of a kept file; nil for any other name.
     static func number(_ name: String) -> UInt32? {
         guard name.hasPrefix("journal-"), name.hasSuffix("." + ending) else { return nil }
         return UInt32(name.dropFirst(8).prefix { $0 != "." })

@@ -39,7 +39,7 @@ enum CRC32C {
 /// A record on the disk: length (4 bytes), checksum (4), then the body: its kind (1) and the contents.
 enum Frame {
     static let overhead = 8
-    /// Of a body. Nothing that is journaled comes near; a length beyond it is no length.
+    /// Longest body in bytes. Nothing that is journaled comes near; a length beyond it is no length.
     static let maximumLength = 1 << 24
 
     /// - Returns: where the body is, when a whole record with the right checksum begins at the offset.
@@ -200,7 +200,7 @@ struct RecordReader {
 
     private let bytes: UnsafeRawBufferPointer
     private var position = 0
-    /// Of the record that is read.
+    /// Version of the record that is read.
     var version: UInt8 = 0
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }

@@ -3,7 +3,7 @@ public import RouterCore
 extension PostgresStore {
     /// The database's own clock, on which all gateways agree.
     private static let clock = "floor(extract(epoch FROM clock_timestamp()))::bigint"
-    /// Of the advisory lock that lets one gateway at a time divide limits.
+    /// Key of the advisory lock that lets one gateway at a time divide limits.
     private static let limitLock: Int64 = 0x6C69_6D69_7473
 
     public func shareLimits(
