@@ -255,6 +255,10 @@ public struct HealthTable: Sendable {
                 ? HealthScope(channelID: channelID) : HealthScope(channelID: channelID, keyIndex: keyIndex)
             guard failure.kind.blame != .nobody, failure.kind.blame != .model else { return }
             var entry = entry(scope) ?? HealthEntry()
+            // A refused or empty key stays that, whatever else ails the vendor: a passing reason would open it to last resorts.
+            if let until = entry.openUntil, until > now, entry.lastKind.map(CoolDown.isSlow) == true, !CoolDown.isSlow(failure.kind) {
+                return
+            }
             entry.fail(failure, startedAt: now, now: now, settings: settings, rng: &rng)
             revision &+= 1
             return set(scope, entry)

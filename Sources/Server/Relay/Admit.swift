@@ -175,9 +175,9 @@ final class PricedCandidate: Sendable {
         return PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens, contextLength: contextLength)
     }
 
-    /// The same with another key of the channel.
+    /// The same with another key of the channel, or on a connection that is made for it.
     func with(_ route: RouteCandidate) -> PricedCandidate {
-        guard route.keyIndex != self.route.keyIndex else { return self }
+        guard route.keyIndex != self.route.keyIndex || route.needsNewConnection != self.route.needsNewConnection else { return self }
         return PricedCandidate(route: route, quote: quote, maxOutputTokens: maxOutputTokens, contextLength: contextLength)
     }
 }

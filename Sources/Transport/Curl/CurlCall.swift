@@ -140,10 +140,17 @@ final class CurlCall {
     private func maySend() -> Bool {
         defer { hasBegun = true }
         // With bytes of an answer it is the next step of a proxy's authentication.
-        guard hasBegun, headerBytes == 0, !transfer.request.isRepeatable else { return true }
+        guard hasBegun, headerBytes == 0, !transfer.request.isRepeatable else {
+            // The connection stands, through the proxy and with TLS; from here on libcurl writes when it likes.
+            transfer.isSending()
+            return true
+        }
         var sent = 0
         apir_easy_get_long(handle, CURLINFO_REQUEST_SIZE, &sent)
-        guard sent > 0 else { return true }
+        guard sent > 0 else {
+            transfer.isSending()
+            return true
+        }
         failureInCallback = TransportFailure(.closedBeforeHead, "the kept connection was closed", wasKept: true)
         return false
     }

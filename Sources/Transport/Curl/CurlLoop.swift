@@ -149,8 +149,6 @@ final class CurlLoop {
             statistics.openTransfers += 1
             statistics.requestsSent += 1
         }
-        // When libcurl writes is its own affair; from here on it may.
-        transfer.isSending()
         let status = curl_multi_add_handle(handle, UnsafeMutableRawPointer(easy))
         if status != CURLM_OK { end(call, TransportFailure(.other, "curl_multi_add_handle: \(status.rawValue)")) }
     }
