@@ -155,8 +155,8 @@ struct GeminiRequestWriter {
             guard url.hasPrefix("https://") || url.hasPrefix("gs://") else { throw .inexpressible("\(what).url") }
             var type = DataURL.type(ofURL: url)
             if what == "image" {
-                // `fileUri` takes films, documents and what Google holds too (https://ai.google.dev/gemini-api/docs/video-understanding), which
-                // count far more than the picture that they were admitted as.
+                // `fileUri` takes films, documents and what Google holds too (https://ai.google.dev/gemini-api/docs/video-understanding),
+                // which count far more than the picture that they were admitted as.
                 guard type?.hasPrefix("image/") ?? true, !Self.isGoogles(url) else {
                     throw .inexpressible("image", "must be the address of a picture on the web for this model's vendor")
                 }

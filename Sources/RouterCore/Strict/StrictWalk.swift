@@ -14,8 +14,8 @@ struct StrictWalk {
 
     private var path: [Step] = []
 
-    /// Each level of nesting is scanned again: a body that is all depth must not cost a hundred times its size before anybody asks for money.
-    /// Real ones are scanned six to eight times, and small ones need no bound.
+    /// Each level of nesting is scanned again: a body that is all depth must not cost a hundred times its size before anybody asks for
+    /// money. Real ones are scanned six to eight times, and small ones need no bound.
     private var scanAllowance = 0
     private static let scansOfBody = 24
     private static let scannedAtLeast = 1 << 20

@@ -51,7 +51,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var source: AddressRange?
     private var hasPlace = false
     var keepsAlive = true
-    /// Number of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the next one.
+    /// Number of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the
+    /// next one.
     private var number = 0
     private var version = HTTPVersion.http1_1
     /// Set while the body of an answer goes out in pieces.

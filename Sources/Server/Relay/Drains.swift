@@ -5,9 +5,9 @@ import Synchronization
 /// Upstream calls that are read on although their clients have left, so that the vendor's figures are known: bounded in
 /// number and in time.
 ///
-/// When there are as many as there may be, the oldest of the user who has the most is cut for the new one: whoever crowds out answers crowds
-/// out his own. The oldest has had the most of its time, what it has still to tell is the least, and what it is charged by estimate is the
-/// closest to what it would have been. Nobody waits for room.
+/// When there are as many as there may be, the oldest of the user who has the most is cut for the new one: whoever crowds out answers
+/// crowds out his own. The oldest has had the most of its time, what it has still to tell is the least, and what it is charged by estimate
+/// is the closest to what it would have been. Nobody waits for room.
 final class Drains: Sendable {
     private struct Entry {
         var userID: Int64

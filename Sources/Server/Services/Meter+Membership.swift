@@ -127,8 +127,8 @@ extension Meter {
 
     /// From this moment on no call is taken. What runs goes on, and what has ended is posted: that needs no lease.
     ///
-    /// Whoever is told takes no call from then on, on whichever connection it is told: also where no sign of life comes through. What has no
-    /// logger leaves it to `GET /health/ready` to say why.
+    /// Whoever is told takes no call from then on, on whichever connection it is told: also where no sign of life comes through. What has
+    /// no logger leaves it to `GET /health/ready` to say why.
     func lostPlace(_ reason: String, _ logger: Logger? = nil) {
         guard membership.fence(reason) else { return }
         extendTrust()
