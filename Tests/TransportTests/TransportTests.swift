@@ -410,6 +410,10 @@ extension CurlTransport: Stoppable {}
                 let body = try await post(transport, closing.url)
                 #expect(body == "hello" && posts(closing) == number)
                 try await wait { closing.open == 0 }
+                // The client's end has the close in its socket now; two turns of its loop, and it has read it.
+                for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() {
+                    for _ in 0..<2 { try await loop.submit {}.get() }
+                }
             }
         }
         try await server.stop()
