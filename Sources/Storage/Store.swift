@@ -314,8 +314,8 @@ public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, 
 {
     /// True when other gateways may use the same database.
     var isShared: Bool { get }
-    /// What others change, as it comes, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when nobody
-    /// else can change anything.
+    /// Changes by other gateways, as they come, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when
+    /// nobody else can change anything.
     func changes() -> AsyncStream<[StoreChange]>?
     /// What an operator should know about how the database was found.
     func notes() async throws -> [String]

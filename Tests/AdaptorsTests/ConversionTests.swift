@@ -50,6 +50,7 @@ private let losses: [LossCase] = [
     LossCase(.chat, #""n":2"#, "n", [.anthropic, .cohere]),
     // Gemini would find a film, a document or what it holds itself under the name of a picture.
     LossCase(.chat, picture("https://www.youtube.com/watch?v=1"), "image", [.gemini, .bedrock]),
+    LossCase(.chat, picture("https://a@www.YouTube.com.:443/watch?v=1"), "image", [.gemini, .bedrock]),
     LossCase(.chat, picture("https://a.test/b.pdf"), "image", [.gemini, .bedrock]),
     LossCase(.chat, picture("https://generativelanguage.googleapis.com/v1beta/files/1"), "image", [.gemini, .bedrock]),
     LossCase(.chat, #""seed":1"#, "seed", [.anthropic]),

@@ -10,8 +10,8 @@ import Testing
 /// every dialect to every family, forms, Bedrock's binary frames, vendors' lists of models. `FUZZ_SEED` repeats a run, `FUZZ_SECONDS` makes
 /// each of them that long.
 ///
-/// What must hold for any bytes: no crash, an answer or a failure, the same outcome wherever the bytes are cut, valid JSON out, and memory
-/// that is bounded by what came in.
+/// Properties that hold for any bytes: no crash, an answer or a failure, the same outcome wherever the bytes are cut, valid JSON out, and
+/// memory that is bounded by what came in.
 @Suite(.serialized) struct DecoderFuzz {
     private static let environment = ProcessInfo.processInfo.environment
     private static let seed = environment["FUZZ_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)

@@ -78,7 +78,7 @@ public enum DialectError {
         return out
     }
 
-    /// What keeps a stream alive that has nothing to say yet: a comment, but for Google's clients, which take every line for data and skip
+    /// Keeps a stream alive that has nothing to say yet: a comment, but for Google's clients, which take every line for data and skip
     /// empty ones only.
     public static func keepAlive(_ endpoint: Endpoint) -> ByteBuffer {
         ByteBuffer(string: endpoint == .gemini ? "\n" : ": keep-alive\n\n")

@@ -173,9 +173,11 @@ struct GeminiRequestWriter {
     private static func isGoogles(_ url: String) -> Bool {
         let rest = url.lowercased().dropFirst("https://".count)
         let authority = rest.prefix { !"/?#\\".contains($0) }
-        let host = authority.split(separator: "@").last?.split(separator: ":").first ?? ""
+        var host = authority.split(separator: "@").last?.split(separator: ":").first ?? ""
+        // A name with its final dot is the same name.
+        while host.last == "." { host.removeLast() }
         let names = ["youtube.com", "youtu.be", "youtube-nocookie.com", "googleapis.com"]
-        return names.contains { host == $0 || host.hasSuffix("." + $0) } && !host.hasPrefix("storage.")
+        return names.contains { host == $0 || host.hasSuffix("." + $0) } && host != "storage.googleapis.com"
     }
 
     // MARK: Tools

@@ -39,17 +39,19 @@ public struct RequestExtras: Sendable {
         // A copy that nothing changes: the spans of its body stay valid while this value does.
         let envelope = self.envelope
         let bytes = envelope.body.readableBytesUInt8Span
+        // The three of OpenAI's share these fields.
+        let dialect: Endpoint = envelope.endpoint == .messages ? .messages : .chat
         for member in envelope.members where member.kind != .null {
             let name = JSONText.string(bytes, content: member.key)
             let value = member.kind == .string ? JSONText.string(bytes, value: member.value) : nil
-            switch (envelope.endpoint, name) {
-            case (.chat, "plugins"), (.completions, "plugins"), (.responses, "plugins"): try readPlugins(member, pricesSearch)
-            case (.chat, "web_search_options"), (.completions, "web_search_options"), (.responses, "web_search_options"):
+            switch (dialect, name) {
+            case (.chat, "plugins"): try readPlugins(member, pricesSearch)
+            case (.chat, "web_search_options"):
                 if !pricesRequest { try search(name, pricesSearch) }
-            case (.chat, "search_parameters"), (.completions, "search_parameters"), (.responses, "search_parameters"):
+            case (.chat, "search_parameters"):
                 let mode = JSONPath.member("mode", of: member.value.lowerBound, bytes).map { JSONText.raw(bytes, $0.value) }
                 if mode != "\"off\"" { throw Self.unpriced(name, "asks for a search of the vendor's") }
-            case (.chat, "enable_search"), (.completions, "enable_search"), (.responses, "enable_search"):
+            case (.chat, "enable_search"):
                 if !JSONScanner.equals(bytes, member.value, "false") { try search(name, pricesSearch) }
             case (.messages, "speed"):
                 if value != "standard" { throw Self.unpriced(name, "asks for a faster and dearer mode") }
@@ -200,7 +202,10 @@ public struct RequestExtras: Sendable {
 extension RequestEnvelope {
     /// A look at the names of the fields that may cost extra.
     fileprivate var asksForExtras: Bool {
-        guard [.chat, .completions, .responses, .messages].contains(endpoint) else { return false }
+        switch endpoint {
+        case .chat, .completions, .responses, .messages: break
+        default: return false
+        }
         let bytes = body.readableBytesUInt8Span
         return members.contains { member in
             switch member.key.count {

@@ -55,8 +55,8 @@ public enum ChannelLimit: String, Sendable, Hashable, CaseIterable {
     case concurrency
 }
 
-/// What is left of a limit per minute (GCRA). The bucket holds one minute's allowance and fills continuously, so whoever was idle may take
-/// it all at once. Kept as the one instant at which it would be full again.
+/// A limit per minute as a leaky bucket (GCRA). The bucket holds one minute's allowance and fills continuously, so whoever was idle may
+/// take it all at once. Kept as the one instant at which it would be full again.
 public struct RateBucket: Sendable, Hashable {
     private var fullAt = MonotonicInstant(nanoseconds: .min)
 

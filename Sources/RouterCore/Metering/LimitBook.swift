@@ -9,7 +9,7 @@ public struct LimitRule: Sendable, Hashable {
     }
 }
 
-/// What is used of the limits of keys and users, in memory. A pure state machine that takes the time as an argument; the Server keeps it
+/// The use of keys' and users' limits, in memory. A pure state machine that takes the time as an argument; the Server keeps it
 /// behind a lock. The buckets are those of channels (``LimitedTraffic``).
 ///
 /// A request is admitted by all of its limits or counts in none of them. Each admission ends in exactly one ``end(_:used:now:)``.

@@ -14,7 +14,7 @@ struct ClientRequest: Sendable {
     /// Without the query.
     var path: String
     var query: String
-    /// What the path of a call in Google's dialect says.
+    /// The parsed path of a call in Google's dialect.
     var target: GeminiTarget?
     var headers: HTTPHeaders
     /// The peer's address, or what trusted proxies say of their client (`server.trusted_proxies`).

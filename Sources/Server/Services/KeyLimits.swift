@@ -97,7 +97,7 @@ struct KeyLimits: Sendable {
     var json: JSONValue { .object(members) }
 }
 
-/// What is stored of a key: the limits that its owner has set, and those that an administrator has set on top of them, which the owner
+/// The stored limits of a key: those that its owner has set, and those that an administrator has set on top of them, which the owner
 /// cannot raise: `{"rpm": 10, "admin": {"rpm": 60, "concurrency": 2}}`. All of both hold.
 struct StoredLimits: Sendable {
     var own = KeyLimits()
@@ -120,7 +120,7 @@ struct StoredLimits: Sendable {
         if let value = given.first?.value { admin = try KeyLimits(value, allowsAddresses: allowsAddresses) }
     }
 
-    /// What is stored after a change of a key's limits. The owner's part and the administrators' part are changed apart; an empty object
+    /// The limits to store after a change. The owner's part and the administrators' part are changed apart; an empty object
     /// takes a part away.
     /// - Throws: ``ManagementError``: 400 with what is allowed, 403 where the owner asks for more than an administrator allows.
     static func changed(_ stored: String, to value: JSONValue, byOwner: Bool) throws(ManagementError) -> String {
@@ -165,7 +165,7 @@ struct StoredLimits: Sendable {
         return nil
     }
 
-    /// What holds, for those who look: the tighter of both, one by one. Of two lists of addresses the owner's is shown; both must allow a
+    /// The limits in force, for display: the tighter of both, one by one. Of two lists of addresses the owner's is shown; both must allow a
     /// client.
     var effective: JSONValue {
         guard let admin else { return own.json }

@@ -14,7 +14,7 @@ public final class Meter: Sendable {
     let store: any Store
     private let postSignal: PostSignal
     let clock: ServerClock
-    /// What runs inside asks the part of the store that money has for itself, or slow questions of others would keep everybody's leases
+    /// Work inside the gate uses the part of the store that money has for itself, or slow questions of others would keep everybody's leases
     /// waiting.
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()

@@ -28,7 +28,7 @@ struct JournalSegment: Sendable {
     }
 }
 
-/// What the journal's records come to, and where they are: no contents, so that a ledger that is away for hours fills the disk and not the
+/// An index of the journal's records and their places: no contents, so that a ledger that is away for hours fills the disk and not the
 /// memory. The same changes in the same order make the same index, whether they happen or are read back.
 struct JournalIndex: Sendable {
     struct Hold: Sendable {
@@ -181,8 +181,8 @@ struct JournalIndex: Sendable {
         return segment
     }
 
-    /// What must be copied before the oldest file can go. A hold takes its progress along, wherever that is: read back in front of its hold
-    /// it would be ignored.
+    /// Records that must be copied before the oldest file can go. A hold takes its progress along, wherever that is: read back in front of
+    /// its hold it would be ignored.
     func aliveInOldest() -> (holds: [(id: RequestID, hold: Hold)], settlements: [(id: RequestID, place: JournalPlace)]) {
         let number = segments[0].number
         return (

@@ -262,7 +262,7 @@ extension RecordReader {
 }
 
 extension JournalChange {
-    /// What the body of a record says. The contents are read in full, so that a record of a newer program is found at the start and not
+    /// The decoded body of a record. The contents are read in full, so that a record of a newer program is found at the start and not
     /// when it is needed.
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = RecordReader(body)

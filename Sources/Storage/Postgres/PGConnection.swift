@@ -109,8 +109,8 @@ struct PGConnection: ~Copyable {
         handle = opened
     }
 
-    /// What the library says of a server that it has tried names host and role. What it says of a URL that it cannot read quotes the URL,
-    /// and a password that was not percent-encoded may stand in any part of that.
+    /// The library's message about a server that it has tried names host and role. Its message about a URL that it cannot read quotes the
+    /// URL, and a password that was not percent-encoded may stand in any part of that.
     private static func withoutURL(_ message: String) -> String {
         if message.hasPrefix("connection to server") { return message }
         return

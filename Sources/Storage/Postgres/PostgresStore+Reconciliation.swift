@@ -73,7 +73,7 @@ extension PostgresStore {
                     LedgerPosting(
                         userID: estimate.userID, amount: difference, kind: .adjustment, referenceID: Correction.reference(id),
                         description: Correction.description(id, from: estimate.charge, to: charge), createdAt: now), &session)
-                // Who has leased what is no longer there has to hear of it, as after any other change of the balance.
+                // Gateways that have leased money which is gone must hear of it, as after any other change of the balance.
                 try session.execute(
                     "SELECT announce($1, $2)", [difference.isNegative ? "recall" : "freed", "\(estimate.userID) reconciled"])
             }
