@@ -44,7 +44,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
-        .systemLibrary(name: "CPlatform"),
+        .target(name: "CPlatform"),
         .target(
             name: "RouterCore",
             dependencies: [
@@ -69,14 +69,14 @@ let package = Package(
         .target(
             name: "Storage",
             dependencies: [
-                "RouterCore", "CLibpq", .product(name: "GRDB", package: "GRDB.swift"),
+                "CPlatform", "RouterCore", "CLibpq", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"), .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .target(
             name: "Transport",
             dependencies: [
-                "RouterCore", "CLibcurl",
+                "CPlatform", "RouterCore", "CLibcurl",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -116,7 +116,7 @@ let package = Package(
         .executableTarget(
             name: "apirouter",
             dependencies: [
-                "Server", "Config", "Storage", "RouterCore",
+                "CPlatform", "Server", "Config", "Storage", "RouterCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -134,7 +134,7 @@ let package = Package(
         .executableTarget(
             name: "microbench",
             dependencies: [
-                "RouterCore", "Adaptors", "Storage", "Transport", .product(name: "NIOCore", package: "swift-nio"),
+                "CPlatform", "RouterCore", "Adaptors", "Storage", "Transport", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             path: "Benchmarks/Micro", swiftSettings: settings),
@@ -148,7 +148,7 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             exclude: ["Goldens"], swiftSettings: settings),
-        .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], swiftSettings: settings),
+        .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], exclude: ["Fixtures"], swiftSettings: settings),
         // A real server for the tests that need one.
         .target(name: "PostgresTesting", path: "Tests/PostgresTesting", swiftSettings: settings),
         .testTarget(

@@ -1,3 +1,4 @@
+import CPlatform
 import Foundation
 import HTTPTypes
 import NIOCore
@@ -91,10 +92,7 @@ enum TransportBench {
     }
 
     private static func cpuSeconds() -> Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        Double(apir_processor_microseconds()) / 1_000_000
     }
 }
 

@@ -75,6 +75,8 @@ public struct NewUser: Sendable {
 public struct UserChange: Sendable {
     public var username: String?
     public var passwordHash: String?
+    /// What the stored hash has to be for the change to be made; nil = whatever it is.
+    public var expectedPasswordHash: String?
     public var displayName: String?
     public var email: String?
     public var role: Role?
@@ -85,6 +87,7 @@ public struct UserChange: Sendable {
     public var endsManagementTokens = false
     /// SHA-256 of the one that goes on, as a rule the one that the call came with.
     public var keptManagementToken: [UInt8]?
+    static let otherPassword = "the password has been changed meanwhile"
     public init() {}
 }
 

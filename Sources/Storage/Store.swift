@@ -30,13 +30,15 @@ public protocol UserStore: Sendable {
     func users(_ page: PageRequest) async throws -> Page<User>
     /// All users, for the account book and the key directory at start-up.
     func allUsers() async throws -> [User]
-    /// - Throws: ``StoreError/notFound``, ``StoreError/duplicate(_:)``.
+    /// - Throws: ``StoreError/notFound``, ``StoreError/duplicate(_:)``, ``StoreError/conflict(_:)`` for another password than expected.
     func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User
     /// Deletes a user who has no ledger rows; one who has is disabled and renamed instead, because books are kept.
     func deleteUser(id: Int64, audit: AuditEntry) async throws
     /// Adds a session or a management token; one that is there stays as it is. Of a user's sessions beyond a thousand the least recently
     /// used end.
-    func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws
+    /// - Parameter passwordHash: the stored hash that the caller has verified a password against; nil = it has not.
+    /// - Returns: false, with nothing added, where the user is gone, or has another password by now, or has been disabled since.
+    func addAccessToken(_ token: AccessToken, verified passwordHash: String?, audit: AuditEntry) async throws -> Bool
     func removeAccessToken(hash: [UInt8]) async throws
     /// Ends the user's sessions and management tokens, the bootstrap token included; API keys stay.
     /// - Parameter kept: the hash of the one that goes on; nil = none does.

@@ -1,3 +1,4 @@
+import CPlatform
 import Foundation
 import Logging
 import RouterCore
@@ -97,9 +98,7 @@ private enum LogClock {
     }
 
     private static func read() -> (time: (date: String, time: String), millisecond: Int) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let second = Int64(now.tv_sec)
+        let (second, nanoseconds) = apir_wall_nanoseconds().quotientAndRemainder(dividingBy: 1_000_000_000)
         let time = cache.withLock { cache in
             if cache.second != second {
                 let date = CalendarDate(unixSeconds: second)
@@ -109,6 +108,6 @@ private enum LogClock {
             }
             return (cache.date, cache.time)
         }
-        return (time, Int(now.tv_nsec) / 1_000_000)
+        return (time, Int(nanoseconds / 1_000_000))
     }
 }

@@ -44,6 +44,12 @@ import Testing
         #expect(try load(yaml).providers.first?.models.map(\.reasoning) == [true, false, nil])
     }
 
+    @Test("audit 1: thoughts that a vendor's bound does not count are said in its file")
+    func thinkingBeyondLimit() throws {
+        #expect(try load("billing: { thinking_beyond_max_tokens: 32768 }").providers.first?.billing.thinkingBeyondLimit == 32_768)
+        #expect(try load("billing: { free: false }").providers.first?.billing.thinkingBeyondLimit == 0)
+    }
+
     @Test("audit 2: the bounds of drains and the speed of thought can be set")
     func metering() throws {
         let standard = try load("").metering

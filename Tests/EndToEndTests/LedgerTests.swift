@@ -147,11 +147,12 @@ import Testing
 
     private static let openrouter = [World.ChannelSpec(id: 1, provider: "simrouter")]
 
-    @Test(.timeLimit(.minutes(10))) func `an estimate is corrected from the vendor's own record`() async throws {
+    @Test(.timeLimit(.minutes(10)), arguments: ["0.000001", "0.5"])
+    func `an estimate is corrected from the vendor's own record`(_ reported: String) async throws {
         try await World.with(channels: Self.openrouter) { world in
             let user = try await world.admin.makeUser("cut", usd: "1")
             let answer = try await ask(
-                world, user.key, controls: "prompt_tokens=321,chunks=20,close_after=7,no_usage,cost=0.5", stream: true)
+                world, user.key, controls: "prompt_tokens=321,chunks=20,close_after=7,no_usage,cost=\(reported)", stream: true)
             #expect(answer.wasCut && !answer.text.contains("[DONE]"))
             var pending: JSONValue?
             try await eventually("it is listed") {
@@ -166,8 +167,9 @@ import Testing
             let row = try #require(try await world.logRows(1).first)
             #expect(row["usage_source"]?.stringValue == "reconciled")
             #expect(row["prompt_tokens"]?.integerValue == 321 && row["completion_tokens"]?.integerValue == bill.completionTokens)
-            let exact = NanoUSD(nanos: 321 * 3_000 + bill.completionTokens * 15_000)
-            #expect(row["cost"]?.numberText == exact.usdText && row["upstream_cost"]?.numberText == "0.5", "\(row.text)")
+            // A host that was dearer than the list pays for itself.
+            let exact = max(NanoUSD(nanos: 321 * 3_000 + bill.completionTokens * 15_000), try NanoUSD(usd: reported))
+            #expect(row["cost"]?.numberText == exact.usdText && row["upstream_cost"]?.numberText == reported, "\(row.text)")
             let adjustment = try #require(try await world.admin.transactions(token: user.token, kind: "adjustment").first)
             #expect(adjustment["description"]?.stringValue?.contains(row["request_id"]?.stringValue ?? "?") == true)
             let balance = try await world.client.call(.get, "/api/balance", key: user.token).json["data"]?["balance"]?.numberText
@@ -181,7 +183,9 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `a request that a kill cut is charged what the vendor billed`() async throws {
         try await World.with(channels: Self.openrouter) { world in
             let user = try await world.admin.makeUser("killed", usd: "1")
-            let stream = Task { try await ask(world, user.key, controls: "prompt_tokens=50,chunks=400,pace=10ms", stream: true) }
+            let stream = Task {
+                try await ask(world, user.key, controls: "prompt_tokens=50,chunks=400,pace=10ms,cost=0.000001", stream: true)
+            }
             try await eventually("the stream runs") { world.simulator.statistics.openConnections >= 1 }
             // The journal hears of the head at once; its group is in the file a moment later.
             let data = world.gateway.directory.appendingPathComponent("data")
@@ -205,6 +209,26 @@ import Testing
             try await again.gateway.stop()
             let books = try await again.verifyLedger()
             #expect(books.status == 0, "\(books.output)")
+        }
+    }
+
+    @Test("audit 6: a host dearer than the list is charged by its cost, and an admin's price as it stands", .timeLimit(.minutes(10)))
+    func dearHosts() async throws {
+        try await World.with(channels: Self.openrouter) { world in
+            let user = try await world.admin.makeUser("routed", usd: "1")
+            let controls = "prompt_tokens=10,completion_tokens=10,cost=0.0123"
+            let dear = try await ask(world, user.key, controls: controls)
+            #expect(dear.text.contains("\"cost\":0.0123"), "\(dear.text)")
+            try await eventually("it is booked") {
+                try await world.admin.transactions(token: user.token).first?["amount"]?.numberText == "-0.0123"
+            }
+            let cheap = try await ask(world, user.key, controls: "prompt_tokens=10,completion_tokens=10,cost=0.00000001")
+            #expect(cheap.text.contains("\"cost\":0.00018"), "\(cheap.text)")
+            _ = try await world.admin.put(
+                "/api/models/pricing",
+                ["model_name": "sim/dear", "pricing_input": .number("0.000001"), "pricing_output": .number("0.000001")])
+            let own = try await ask(world, user.key, controls: controls)
+            #expect(own.text.contains("\"cost\":0.00002"), "\(own.text)")
         }
     }
 

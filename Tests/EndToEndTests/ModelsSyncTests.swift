@@ -85,7 +85,7 @@ import Testing
             }
             let body: JSONValue = [
                 "model": "sim/new", "messages": [["role": "user", "content": "hi"]],
-                "sim_control": "prompt_tokens=10,completion_tokens=100",
+                "sim_control": "prompt_tokens=10,completion_tokens=100,cost=0.000001",
             ]
             #expect(try await world.client.call(.post, "/v1/chat/completions", key: user.key, body: body.text).status == 200)
             try await eventually("it is charged") {

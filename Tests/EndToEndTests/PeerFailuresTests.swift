@@ -215,7 +215,8 @@ import Testing
         try await World.with { world in
             let user = try await world.admin.makeUser("crashed", usd: "1")
             let lost = Task { try await ask(world, user.key, "stall_before_head") }
-            try await eventually("the hold") { try await balance(world, user.token, "held").isPositive }
+            // A vendor is asked when the journal has the hold; the balance shows it earlier.
+            try await eventually("the vendor is asked") { world.simulator.statistics.requests["/v1/chat/completions"] == 1 }
             try await world.gateway.kill9()
             _ = try? await lost.value
             let again = try await world.restarted()

@@ -82,9 +82,10 @@ import Testing
         var rng = SplitMix64(seed: 1)
         var health = closed(.server, rng: &rng)
         let first = try begin(&health, channel, now: start).get()
-        #expect(reason(begin(&health, channel, now: after(.seconds(2)))) == .lastResortTaken(until: after(.seconds(2))), "one under way")
-        let busy = Fleet.plan([channel], health: health, now: after(.seconds(2)), rng: &rng)
-        #expect(busy.candidates.isEmpty && busy.dropped.map(\.reason) == [.lastResortTaken(until: after(.seconds(2)))])
+        let soon = after(.milliseconds(999))
+        #expect(reason(begin(&health, channel, now: soon)) == .lastResortTaken(until: soon), "one under way")
+        let busy = Fleet.plan([channel], health: health, now: soon, rng: &rng)
+        #expect(busy.candidates.isEmpty && busy.dropped.map(\.reason) == [.lastResortTaken(until: soon)])
         #expect(busy.retryAfter == .seconds(1), "not as long as the cool-down: somebody is finding out")
         health.ended(first, .failed(UpstreamFailure(kind: .server)), now: after(.milliseconds(10)), rng: &rng)
         #expect(reason(begin(&health, channel, now: after(.milliseconds(99)))) == .lastResortTaken(until: after(.milliseconds(100))))
@@ -106,6 +107,26 @@ import Testing
         #expect(reason(begin(&health, channel, now: after(.milliseconds(4_600)))) == nil)
     }
 
+    @Test func `audit 12: a try that hangs keeps others away for a second, not until its time is up`() throws {
+        var rng = SplitMix64(seed: 1)
+        var health = closed(.server, rng: &rng)
+        let hanging = try begin(&health, channel, now: start).get()
+        var tries: [AttemptTicket] = []
+        for tick in 1...3_500 {
+            guard let ticket = try? begin(&health, channel, now: after(.milliseconds(tick))).get() else { continue }
+            #expect(ticket.startedAt == after(.seconds(tries.count + 1)))
+            tries.append(ticket)
+        }
+        #expect(tries.count == 3, "one more a second")
+        // What ends early does not open the place of one that came later, and the answer of one closes the record for all.
+        health.ended(hanging, .failed(UpstreamFailure(kind: .timeout)), now: after(.milliseconds(3_500)), rng: &rng)
+        #expect(reason(begin(&health, channel, now: after(.milliseconds(3_500)))) != nil)
+        health.delivered(tries[2], firstContent: .zero, now: after(.milliseconds(3_600)))
+        #expect(health.begin(channel, now: after(.milliseconds(3_600))) != nil)
+        health.ended(tries[0], .failed(UpstreamFailure(kind: .timeout)), now: after(.milliseconds(3_700)), rng: &rng)
+        #expect(health.state(channel, now: after(.milliseconds(3_700))) == .closed, "an attempt from before says nothing")
+    }
+
     @Test func `audit 12: the usual probe has its place to itself, and the last resort bounds it too`() throws {
         var rng = SplitMix64(seed: 1)
         var health = HealthTable(settings: RoutingSettings())
@@ -116,7 +137,8 @@ import Testing
         #expect(reason(begin(&health, channel, now: later)) == .lastResortTaken(until: later))
         health.ended(probe, .failed(UpstreamFailure(kind: .connect)), now: later, rng: &rng)
         #expect(health.report(now: later).map(\.openings) == [2], "a probe that fails doubles, as ever")
-        let slow = try begin(&health, channel, now: later).get()
+        #expect(reason(begin(&health, channel, now: later)) != nil, "a probe is a try as well")
+        let slow = try begin(&health, channel, now: later.advanced(by: .milliseconds(100))).get()
         let end = after(.seconds(30))
         #expect(health.begin(channel, now: end) == nil, "the cool-down is over, but a try is still under way")
         health.ended(slow, .released, now: end, rng: &rng)
@@ -180,7 +202,9 @@ import Testing
         var both = closed(.connect, rng: &rng)
         for _ in 0..<3 { both.fail(channel, .server, now: after(.seconds(2)), rng: &rng) }
         let ticket = try begin(&both, channel, now: after(.seconds(2))).get()
-        #expect(reason(begin(&both, channel, model: "x/y", now: after(.seconds(3)))) != nil, "the host's record is the other model's too")
+        #expect(
+            reason(begin(&both, channel, model: "x/y", now: after(.milliseconds(2_900)))) != nil,
+            "the host's record is the other model's too")
         both.delivered(ticket, firstContent: .zero, now: after(.seconds(3)))
         #expect(
             both.state(channel, now: after(.seconds(3))) == .closed && both.state(channel, model: "x/y", now: after(.seconds(3))) == .closed

@@ -126,6 +126,25 @@ import Testing
         #expect(throws: MeteringError.upstreamCostMissing) { try quote.charge(for: Usage(uncachedInput: 5)) }
     }
 
+    @Test("audit 6: where hosts may be dearer than the list, the charge is not below the vendor's cost")
+    func reportedCost() throws {
+        let rates = ModelPrice.Rates(input: FemtoUSD(femtos: 1_000_000_000), output: .zero)
+        var quote = PriceQuote(price: ModelPrice(rates: rates), ratio: PriceRatio(millionths: 1_500_000), version: 1)
+        func charge(_ cost: Int64) throws -> Int64 {
+            try quote.charge(for: Usage(uncachedInput: 10, output: 0, upstreamCost: FemtoUSD(femtos: cost))).nanos
+        }
+        #expect(try charge(100_000_000_000) == 15_000)
+        quote.coversReportedCost = true
+        #expect(try charge(100_000_000_000) == 150_000)
+        #expect(try charge(1_000_000_000) == 15_000)
+        quote.ceiling = NanoUSD(nanos: 20_000)
+        let bill = try quote.bill(for: Usage(uncachedInput: 10, output: 0, upstreamCost: FemtoUSD(femtos: 100_000_000_000)))
+        #expect(bill.charge.nanos == 20_000 && bill.uncharged.nanos == 130_000)
+        // What costs nothing here goes on costing nothing.
+        quote.price = .free
+        #expect(try charge(100_000_000_000) == 0)
+    }
+
     @Test func `impossible figures throw`() {
         let quote = PriceQuote(price: Self.plain, ratio: .one, version: 1)
         #expect(throws: MeteringError.negativeUsage) { try quote.charge(for: Usage(uncachedInput: -1)) }

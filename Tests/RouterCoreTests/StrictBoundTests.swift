@@ -159,6 +159,17 @@ import Testing
         #expect(throws: RequestEnvelope.Rejection.self) { try choices(#"{"model":"m","prompt":"a","best\u005fof":20}"#) }
     }
 
+    @Test("audit 1: a picture counts by the model that sees it")
+    func picturesByModel() throws {
+        let picture = #"{"type":"image_url","image_url":{"url":"https://a.example/b.png"}}"#
+        let envelope = try Self.envelope(
+            #"{"model":"m","messages":[{"role":"user","content":[\#(picture),\#(picture)]}]}"#, .chat)
+        let strict = try StrictBound(envelope)
+        func tokens(_ model: String) -> Int64 { envelope.bound(strict: strict, outputTokens: 0, model: model).promptTokens }
+        #expect(tokens("gpt-4o") >= 2 * 16_384 && tokens("gpt-4o") < 2 * 16_384 + 1_000)
+        #expect(tokens("openai/gpt-4o-mini-2024-07-18") - tokens("gpt-4o") == 2 * (48_169 - 16_384))
+    }
+
     @Test func `fields that the operator allows are taken`() throws {
         let envelope = try Self.envelope(#"{"model":"m","messages":[],"mirror":{"a":1}}"#, .chat)
         #expect(throws: RequestEnvelope.Rejection.self) { try StrictBound(envelope) }
@@ -202,9 +213,9 @@ import Testing
         #expect(try expected(#"{"model":"m","input":"a","prompt":{"id":"pmpt_1"}}"#, .responses) >= 200_000)
         // A picture by its address: its own worst case.
         let picture = #"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a"}}]}]}"#
-        #expect((8_840..<9_000).contains(try expected(picture, .chat)))
+        #expect((16_384..<16_600).contains(try expected(picture, .chat)))
         let block = #"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://a"}}]}]}"#
-        #expect((8_840..<9_000).contains(try expected(block, .messages)))
+        #expect((16_384..<16_600).contains(try expected(block, .messages)))
         // What an assistant cited earlier is no reference, nor are the words of a tool.
         let cited = #"{"model":"m","messages":[{"role":"assistant","content":"a","annotations":[{"url_citation":{"url":"https://a"}}]}]}"#
         #expect(try expected(cited, .chat) < 100)

@@ -64,8 +64,8 @@ struct FaultyStore: Store {
     func deleteUser(id: Int64, audit: AuditEntry) async throws {
         try await faults.guarding { try await store.deleteUser(id: id, audit: audit) }
     }
-    func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws {
-        try await faults.guarding { try await store.addAccessToken(token, audit: audit) }
+    func addAccessToken(_ token: AccessToken, verified passwordHash: String?, audit: AuditEntry) async throws -> Bool {
+        try await faults.guarding { try await store.addAccessToken(token, verified: passwordHash, audit: audit) }
     }
     func removeAccessToken(hash: [UInt8]) async throws { try await faults.guarding { try await store.removeAccessToken(hash: hash) } }
     func endManagementTokens(userID: Int64, except kept: [UInt8]?, audit: AuditEntry) async throws {

@@ -122,7 +122,8 @@ import Testing
         try await TestGateway.with { _, client in
             let port = try port(client)
             for (path, limit) in [
-                ("/api/user/login", 8_192), ("/api/user/register", 8_192), ("/api/token", 65_536),
+                ("/api/user/login", 8_192), ("/api/user/login/", 8_192), ("//api/user//login?x", 8_192), ("/api/user/register", 8_192),
+                ("/api/token", 65_536),
                 ("/api/balance/admin/add", 65_536),
                 ("/health/live", 65_536), ("/no/such/path", 65_536),
             ] {

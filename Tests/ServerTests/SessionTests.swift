@@ -247,9 +247,12 @@ import Testing
                 return Sessions(settings, store: gateway.gateway.services.store, clock: clock)
             }
             let root = try #require(try await gateway.gateway.services.store.user(id: 1))
-            let idle = try await sessions(at: 0).begin(of: root, clientIP: "", userAgent: "")
-            let used = try await sessions(at: 0).begin(
-                of: root, clientIP: "", userAgent: "a\u{0}b\u{7F}" + String(repeating: "c", count: 300))
+            let hash = try #require(try await gateway.gateway.services.store.userForLogin(username: root.username)?.passwordHash)
+            let idle = try #require(try await sessions(at: 0).begin(of: root, verified: hash, clientIP: "", userAgent: ""))
+            let used = try #require(
+                try await sessions(at: 0).begin(
+                    of: root, verified: hash, clientIP: "", userAgent: "a\u{0}b\u{7F}" + String(repeating: "c", count: 300)))
+            #expect(try await sessions(at: 0).begin(of: root, verified: "another", clientIP: "", userAgent: "") == nil)
             #expect(idle.expiresAt == start + 7_200)
             #expect(try await sessions(at: 3_000).user(token: used.token)?.id == 1)
             #expect(try await sessions(at: 3_600).user(token: idle.token) == nil)
@@ -303,11 +306,12 @@ import Testing
 
     @Test("audit 16: a name that does not exist is throttled like one that does")
     func unknownNames() async throws {
-        try await TestGateway.with { gateway, client in
+        try await TestGateway.with({ $0.server.trustedProxies = Self.loopback }) { gateway, client in
             let services = gateway.gateway.services
             for _ in 0..<100 { _ = services.doors.throttle.begin([.name("nobody")], now: services.clock.monotonic) }
-            let throttled = try await login(client, #"{"username":"Nobody","password":"x"}"#)
-            let other = try await login(client, #"{"username":"somebody","password":"x"}"#)
+            let place: HTTPFields = [Self.forwardedFor: "192.0.2.1"]
+            let throttled = try await login(client, #"{"username":"Nobody","password":"x"}"#, place)
+            let other = try await login(client, #"{"username":"somebody","password":"x"}"#, place)
             #expect(throttled.status == 429 && other.status == 401)
         }
     }

@@ -74,6 +74,51 @@ import Testing
         #expect(throttle.begin(root, now: now) == .refused(retryAfter: .seconds(1)))
     }
 
+    @Test("audit 16: one stranger does not hold a name shut, and the machine's own address is apart")
+    func pollers() {
+        let throttle = LoginThrottle()
+        let proxies = TrustedProxies([])
+        func strangers(_ address: String) -> [LoginThrottle.Subject] {
+            LoginThrottle.strangers(LoginSource(address, proxies: proxies), name: "Root")
+        }
+        // A try each second for an hour, from one address.
+        for second in 0..<3_600 { _ = throttle.begin(strangers("192.0.2.66"), now: at(100 + Int64(second))) }
+        #expect(throttle.begin(strangers("192.0.2.1"), now: at(3_700)) == .allowed(after: .zero), "another place")
+        #expect(throttle.begin(strangers("127.0.0.1"), now: at(3_700)) == .allowed(after: .zero), "the machine itself")
+        // From a hundred at once the name's own rule holds, and the machine is still apart.
+        for host in 0..<100 { _ = throttle.begin(strangers("198.51.100.\(host)"), now: at(3_701)) }
+        #expect(throttle.begin(strangers("192.0.2.1"), now: at(3_701)) != .allowed(after: .zero))
+        #expect(throttle.begin(strangers("127.0.0.1"), now: at(3_701)) == .allowed(after: .zero))
+        #expect(tries(throttle, strangers("127.0.0.1"), at(3_701)) < 30, "which is bounded too")
+    }
+
+    @Test("audit 16: one user with many logins under way keeps no other known user waiting")
+    func perOwner() async throws {
+        let queue = PasswordQueue(maximumWaiting: 32)
+        let gate = DispatchSemaphore(value: 0)
+        try await withThrowingTaskGroup(of: Int64?.self) { group in
+            func add(_ owner: Int64) {
+                group.addTask {
+                    do {
+                        try await queue.run(.known(owner: owner)) { gate.wait() }
+                        return owner
+                    } catch is PasswordQueue.Busy {
+                        return nil
+                    }
+                }
+            }
+            for _ in 0..<40 { add(1) }
+            // One is worked on, two wait, the others are told.
+            for _ in 0..<37 { #expect(try await group.next() == .some(nil)) }
+            add(2)
+            for _ in 0..<4 { gate.signal() }
+            var served: [Int64] = []
+            for _ in 0..<4 { if let owner = try await group.next() ?? nil { served.append(owner) } }
+            #expect(served.sorted() == [1, 1, 1, 2])
+        }
+        try await queue.stop()
+    }
+
     @Test func `a try that succeeded, or was not looked at, does not count, and earlier ones do`() {
         let throttle = LoginThrottle()
         let mine: [LoginThrottle.Subject] = [.address("a"), .name("mine")]
@@ -116,7 +161,7 @@ import Testing
         #expect(try await PasswordHasher.verify("secret-password", against: hash, lane: .stranger))
         #expect(try await !PasswordHasher.verify("other", against: hash, lane: .stranger))
         #expect(try await !PasswordHasher.verify("", against: nil, lane: .stranger))
-        #expect(try await !PasswordHasher.verify("", against: "", lane: .known))
+        #expect(try await !PasswordHasher.verify("", against: "", lane: .known(owner: 1)))
     }
 
     @Test("audit 16: no more than so many passwords wait, one is worked on, and strangers keep nobody else waiting")
@@ -143,7 +188,7 @@ import Testing
             var results: [Bool?] = []
             for _ in 0..<6 { results.append(try await group.next()) }
             #expect(results == Array(repeating: false, count: 6))
-            for _ in 0..<6 { add(.known, "known") }
+            for owner in 0..<6 { add(.known(owner: Int64(owner)), "known") }
             for _ in 0..<3 { #expect(try await group.next() == false) }
             for _ in 0..<7 { gate.signal() }
             for _ in 0..<7 { #expect(try await group.next() == true) }

@@ -57,6 +57,48 @@ struct SessionConformance {
         #expect(try await store.accessTokens(userID: other.id, now: 150, idleSince: 0).count == 1)
     }
 
+    @Test("audit 14: a login whose password was looked at before a change begins no session", arguments: StoreFactory.all)
+    func loginDuringChange(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await store.createUser(newUser("ada"))
+        let verified = try #require(try await store.userForLogin(username: "ada")?.passwordHash)
+        #expect(try await store.addAccessToken(session(1, user.id), verified: verified, audit: .some))
+        var change = UserChange()
+        change.passwordHash = "new"
+        change.expectedPasswordHash = verified
+        change.endsManagementTokens = true
+        _ = try await store.changeUser(id: user.id, change)
+        #expect(try await !store.addAccessToken(session(2, user.id), verified: verified, audit: .some))
+        // The second of two changes with the old password is told so, and changes nothing.
+        change.displayName = "second"
+        await #expect(throws: StoreError.conflict("the password has been changed meanwhile")) {
+            try await store.changeUser(id: user.id, change)
+        }
+        #expect(try await store.user(id: user.id)?.displayName != "second")
+        var disabling = UserChange()
+        disabling.status = .disabled
+        _ = try await store.changeUser(id: user.id, disabling)
+        #expect(try await !store.addAccessToken(session(3, user.id), verified: "new", audit: .some))
+        #expect(try await !store.addAccessToken(session(4, user.id + 1), verified: nil, audit: .some))
+        #expect(try await store.accessTokens(userID: user.id, now: 150, idleSince: 0).isEmpty)
+
+        // However the two meet: either the change comes later and ends the session, or the login finds another password.
+        for round in UInt8(0)..<20 {
+            let name = "u\(round)"
+            let user = try await store.createUser(newUser(name))
+            let verified = try #require(try await store.userForLogin(username: name)?.passwordHash)
+            var change = UserChange()
+            change.passwordHash = "new"
+            change.endsManagementTokens = true
+            let prepared = change
+            let token = session(100 + round, user.id)
+            async let login = store.addAccessToken(token, verified: verified, audit: .some)
+            async let changed = store.changeUser(id: user.id, prepared)
+            _ = try await (login, changed)
+            #expect(try await store.accessTokens(userID: user.id, now: 150, idleSince: 0).isEmpty)
+        }
+    }
+
     @Test(arguments: StoreFactory.all)
     func `all other sessions end, tokens without an end stay`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()

@@ -33,9 +33,12 @@ import Testing
         "RouterCore": ["NIOCore", "HTTPTypes", "Synchronization"],
         "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes"],
         "Config": ["RouterCore", "Yams", "NIOCore", "Foundation"],
-        "Storage": ["RouterCore", "CLibpq", "GRDB", "GRDBSQLite", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc", "Musl"],
+        "Storage": [
+            "CPlatform", "RouterCore", "CLibpq", "GRDB", "GRDBSQLite", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc",
+            "Musl",
+        ],
         "Transport": [
-            "RouterCore", "CLibcurl", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS", "NIOSSL", "NIOHTTPCompression", "HTTPTypes",
+            "CPlatform", "RouterCore", "CLibcurl", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOTLS", "NIOSSL", "NIOHTTPCompression", "HTTPTypes",
             "Synchronization", "Glibc", "Musl",
         ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
@@ -46,7 +49,7 @@ import Testing
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],
         "apirouter": [
-            "Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix",
+            "CPlatform", "Server", "Config", "Storage", "RouterCore", "ArgumentParser", "Logging", "Foundation", "NIOCore", "NIOPosix",
             "Synchronization",
         ],
         "upstream-simulator": ["Simulator", "ArgumentParser", "Dispatch", "Foundation"],

@@ -34,9 +34,10 @@ enum ProviderFile {
         // A server whose models all cost nothing is somebody's own.
         let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }
         spec.billing.isFree = spec.defaultPrice == .free && !hasPrices
-        if let billing = root["billing"]?.object(["cancel_stops_billing", "free"]) {
+        if let billing = root["billing"]?.object(["cancel_stops_billing", "free", "thinking_beyond_max_tokens"]) {
             spec.billing.cancelStopsBilling = billing["cancel_stops_billing"]?.boolean() ?? false
             if let flag = billing["free"]?.boolean() { spec.billing.isFree = flag }
+            spec.billing.thinkingBeyondLimit = billing["thinking_beyond_max_tokens"]?.integer(0...10_000_000) ?? 0
         }
         return name == fileName && family != nil && baseURL != nil ? spec : nil
     }

@@ -67,6 +67,11 @@ struct HealthEntry: Sendable {
         return probingSince.duration(to: now) < Self.longestProbe
     }
 
+    /// A try is over. A later one may be under way.
+    mutating func ended(_ ticket: AttemptTicket) {
+        if probingSince == ticket.startedAt { probingSince = nil }
+    }
+
     /// Whether an attempt that began then says something about the time since the last opening.
     func isNews(_ startedAt: MonotonicInstant) -> Bool { openedAt.map { startedAt >= $0 } ?? true }
 

@@ -153,7 +153,7 @@ public struct HealthTable: Sendable {
             isProbe = true
             change(scope) { entry in
                 entry.probingSince = now
-                if case .open = entry.state(now) { entry.lastResortAt = now }
+                entry.lastResortAt = now
             }
         }
         return .success(
@@ -179,7 +179,7 @@ public struct HealthTable: Sendable {
             let wasOpen = entry(scope)?.openUntil != nil
             change(scope) { entry in
                 entry.deliver(startedAt: ticket.startedAt)
-                if ticket.isProbe { entry.probingSince = nil }
+                if ticket.isProbe { entry.ended(ticket) }
             }
             if wasOpen { revision &+= 1 }
         }
@@ -199,7 +199,7 @@ public struct HealthTable: Sendable {
         guard state.generation == ticket.generation else { return }
         if let tokensPerSecond { channels[id]?.traffic.measured(tokensPerSecond: tokensPerSecond) }
         if ticket.isProbe {
-            for scope in scopes(ticket.target) where entry(scope) != nil { change(scope) { $0.probingSince = nil } }
+            for scope in scopes(ticket.target) where entry(scope) != nil { change(scope) { $0.ended(ticket) } }
         }
         switch end {
         case .released: break

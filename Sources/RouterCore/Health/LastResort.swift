@@ -2,11 +2,15 @@
 /// whose cool-down ends first is asked all the same. Without it the only channel of a model would stay closed long
 /// after its vendor is well again.
 ///
-/// What keeps it from being hammered is kept per record: one request at a time, and ten a second. Rate limits, refused
-/// or exhausted credentials, missing models and a time that the vendor has named are respected.
+/// What keeps it from being hammered is kept per record: one request at a time, and ten a second. A try that has waited
+/// for a second is not waited for by others, so that a vendor that hangs does not hold its channel shut until the try's
+/// time is up. Rate limits, refused or exhausted credentials, missing models and a time that the vendor has named are
+/// respected.
 extension CoolDown {
     /// Between the starts of two last-resort tries on one record.
     public static let lastResortInterval = Duration.milliseconds(100)
+    /// So long one try keeps others from a record.
+    public static let lastResortPatience = Duration.seconds(1)
 }
 
 extension FailureKind {
@@ -53,7 +57,7 @@ extension HealthEntry {
     }
 
     private func place(_ now: MonotonicInstant) -> Closure.Place {
-        if isProbing(now) { return .taken }
+        if isProbing(now), let probingSince, probingSince.duration(to: now) < CoolDown.lastResortPatience { return .taken }
         guard let lastResortAt else { return .now }
         let next = lastResortAt.advanced(by: CoolDown.lastResortInterval)
         return next <= now ? .now : .from(next)

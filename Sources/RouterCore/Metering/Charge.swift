@@ -69,7 +69,11 @@ extension PriceQuote {
             try sum.add(usage.characters, price.character)
             try sum.add(thousandths: usage.audioMilliseconds, price.audioSecond)
         }
-        return try sum.times(ratio).roundedHalfUp
+        let amount = try sum.times(ratio).roundedHalfUp
+        guard coversReportedCost, price.basis == .metered, price.isCharged, let cost = usage.upstreamCost else { return amount }
+        var reported = ExactSum()
+        try reported.add(1, cost)
+        return max(amount, try reported.times(ratio).roundedHalfUp)
     }
 
     /// The most that a request of this shape can cost, for the hold: every prompt token at the dearest prompt rate of

@@ -67,9 +67,12 @@ extension RequestEnvelope {
     ///   - outputTokens: per choice, for endpoints that write tokens.
     ///   - contextLength: the most tokens that the model reads; nil = not known.
     ///   - searches: those that the request asks of the vendor.
-    public func bound(strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil, searches: Int64 = 0) -> UsageBound {
+    ///   - model: the vendor's name of it.
+    public func bound(
+        strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil, searches: Int64 = 0, model: String = ""
+    ) -> UsageBound {
         let isStrict = strict != nil
-        let promptTokens = strict?.promptTokens ?? prompt.expectedTokens(contextLength: contextLength)
+        let promptTokens = strict?.promptTokens(of: model) ?? prompt.expectedTokens(contextLength: contextLength)
         var bound = UsageBound(
             promptTokens: promptTokens, outputTokens: outputTokens, choices: choices, images: strict?.images ?? prompt.images,
             searches: searches)

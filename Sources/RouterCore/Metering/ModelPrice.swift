@@ -141,6 +141,8 @@ public struct PriceQuote: Sendable, Hashable {
     public var askedTier: String?
     /// Searches that are charged even where the vendor does not count them.
     public var leastSearches: Int64 = 0
+    /// The charge is never below the cost that the vendor reports, because the price is that of one of several hosts that may answer.
+    public var coversReportedCost = false
     /// The most that may be charged: in strict admission the request's hold. nil = whatever the usage costs.
     public var ceiling: NanoUSD?
 

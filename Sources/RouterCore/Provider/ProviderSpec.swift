@@ -162,9 +162,12 @@ public struct BillingTraits: Sendable, Hashable {
     public var cancelStopsBilling: Bool
     /// Nobody bills anything: a server of one's own.
     public var isFree: Bool
-    public init(cancelStopsBilling: Bool = false, isFree: Bool = false) {
+    /// Tokens that a model may think beside what the request's bound on its output counts; 0 = thoughts count as output.
+    public var thinkingBeyondLimit: Int64
+    public init(cancelStopsBilling: Bool = false, isFree: Bool = false, thinkingBeyondLimit: Int64 = 0) {
         self.cancelStopsBilling = cancelStopsBilling
         self.isFree = isFree
+        self.thinkingBeyondLimit = thinkingBeyondLimit
     }
 }
 

@@ -6,14 +6,24 @@ import NIOCore
 /// bytes (no byte-level tokenizer makes more tokens than bytes), pictures by a figure each, uncompressed sound by its bytes. Whatever is
 /// not on the list is refused with a 400 that names the field, before a vendor is asked.
 public struct StrictBound: Sendable, Hashable {
-    /// Prompt tokens, pictures included.
+    /// Prompt tokens, pictures included, with any model whose pictures count as usual.
     public var promptTokens: Int64
     public var images: Int64
     /// Separate prompts, each with its own answers.
     public var prompts: Int64
 
-    /// The most that one picture counts: eight times a large one of OpenAI's high-detail scheme.
-    static let tokensPerImage = PromptEstimate.tokensPerImage * 8
+    /// The most that one picture counts with any model but those of ``tokensPerImage(of:)``: Qwen's (28 × 28 pixels a token, up to 16,384:
+    /// https://github.com/QwenLM/Qwen2-VL, image resolution). OpenAI's largest is 10,000 patches
+    /// (https://platform.openai.com/docs/guides/images-vision, calculating costs), Anthropic's and Google's are below 5,000.
+    static let tokensPerImage: Int64 = 16_384
+
+    /// The same for a model by its name. OpenAI's gpt-4o-mini: 2,833 and 5,667 for each of at most eight tiles (the same page).
+    static func tokensPerImage(of model: String) -> Int64 { model.contains("gpt-4o-mini") ? 48_169 : tokensPerImage }
+
+    /// - Parameter model: the vendor's name of it.
+    public func promptTokens(of model: String) -> Int64 {
+        Int64(clamping: Int128(promptTokens) + Int128(images) * Int128(Self.tokensPerImage(of: model) - Self.tokensPerImage))
+    }
     /// What a vendor may say to the model of its own when a request has tools: Anthropic documents up to 735 tokens
     /// (https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview, pricing).
     static let tokensOfTools: Int64 = 1_024

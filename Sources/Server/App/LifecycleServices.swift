@@ -1,3 +1,4 @@
+import CPlatform
 import Config
 import Logging
 import RouterCore
@@ -132,8 +133,8 @@ struct FileStamp: Hashable {
     var path: String
     var inode: UInt64
     var size: Int64
-    var seconds: Int
-    var nanoseconds: Int
+    /// Nanoseconds since 1970.
+    var modified: Int64
 
     /// Stamps of files, and of the entries of directories.
     static func all(_ paths: [String]) -> Set<FileStamp> {
@@ -149,13 +150,12 @@ struct FileStamp: Hashable {
     }
 
     private init?(_ path: String) {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return nil }
+        var file = apir_file()
+        guard apir_file_at(path, &file) else { return nil }
         self.path = path
-        inode = UInt64(info.st_ino)
-        size = Int64(info.st_size)
-        seconds = info.st_mtim.tv_sec
-        nanoseconds = info.st_mtim.tv_nsec
+        inode = file.inode
+        size = file.size
+        modified = file.modified_nanoseconds
     }
 
     private static func entries(_ path: String) -> [String] {

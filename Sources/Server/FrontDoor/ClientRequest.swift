@@ -9,6 +9,8 @@ struct ClientRequest: Sendable {
     var requestID: RouterCore.RequestID
     var receivedAt: MonotonicInstant
     var endpoint: Endpoint
+    /// Its tokens are to be counted, no vendor is to be asked.
+    var isCount = false
     /// The template of the route, for metrics and the log.
     var route: String
     /// Without the query.

@@ -20,8 +20,8 @@ struct FrontDoor: Sendable {
         var path: String
         var query: String
         var target: GeminiTarget?
-        /// False for what takes a key and a body like a model call, and is answered by a handler (`count_tokens`).
-        var isRelay = true
+        /// Its tokens are counted, and no vendor is asked.
+        var isCount = false
     }
 
     let services: GatewayServices
@@ -34,7 +34,7 @@ struct FrontDoor: Sendable {
     /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
     private static let maximumBodyOnLoop = 128 * 1024
 
-    private let calls: [String: (endpoint: Endpoint, route: String, isRelay: Bool)]
+    private let calls: [String: (endpoint: Endpoint, route: String, isCount: Bool)]
     /// Bounds of the bodies of routes that handlers answer.
     private let bounds: [String: Route.Body]
     private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
@@ -52,14 +52,13 @@ struct FrontDoor: Sendable {
         connections = ConnectionLimits(maximum: server.maxConnections, perAddress: server.maxConnectionsPerAddress)
         largestBody = server.maxBodyBytes
         crossOrigin = CrossOrigin(server.corsOrigins)
-        var calls: [String: (endpoint: Endpoint, route: String, isRelay: Bool)] = [:]
+        var calls: [String: (endpoint: Endpoint, route: String, isCount: Bool)] = [:]
         var bounds: [String: Route.Body] = [:]
         for route in GatewayRoutes.all {
-            switch (route.work, route.body) {
-            case (.relay(let endpoint), _): calls[route.path] = (endpoint, route.path, true)
-            // The rest of these hold a model in their path (``GeminiTarget``).
-            case (.handler, .modelCall) where !route.path.hasSuffix("**"): calls[route.path] = (.messages, route.path, false)
-            case (.handler, _): bounds[route.path] = route.body
+            switch route.work {
+            case .relay(let endpoint): calls[route.path] = (endpoint, route.path, false)
+            case .count(let endpoint): calls[route.path] = (endpoint, route.path, true)
+            case .handler: bounds[route.path] = route.body
             }
         }
         self.calls = calls
@@ -101,8 +100,13 @@ struct FrontDoor: Sendable {
 
     /// What the body of a request may be that is no call.
     func bound(_ head: HTTPRequestHead) -> BodyBound {
-        let path = head.uri.firstIndex(of: "?").map { String(head.uri[..<$0]) } ?? head.uri
-        return limits.bound(bounds[path] ?? .management, largest: largestBody)
+        limits.bound(bounds[Self.plain(head.uri)] ?? .management, largest: largestBody)
+    }
+
+    /// A path as Hummingbird's routes see it, which take `//api/user/login/` for `/api/user/login`.
+    private static func plain(_ uri: String) -> String {
+        let path = uri.prefix { $0 != "?" }
+        return path.split(separator: "/").reduce(into: "") { $0 += "/" + $1 }
     }
 
     var callBound: BodyBound { limits.bound(.modelCall, largest: largestBody) }
@@ -129,18 +133,19 @@ struct FrontDoor: Sendable {
             guard let target = GeminiTarget(path: path, query: query) else { return nil }
             guard let endpoint = target.endpoint else {
                 guard target.method == "countTokens" else { return nil }
-                return Call(endpoint: .gemini, route: target.route, path: path, query: query, target: target, isRelay: false)
+                return Call(endpoint: .gemini, route: target.route, path: path, query: query, target: target, isCount: true)
             }
             return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
         }
-        return Call(endpoint: known.endpoint, route: known.route, path: path, query: query, isRelay: known.isRelay)
+        return Call(endpoint: known.endpoint, route: known.route, path: path, query: query, isCount: known.isCount)
     }
 
     func request(
         _ call: Call, _ head: HTTPRequestHead, _ clientIP: String, _ presence: ClientPresence, _ eventLoop: any EventLoop
     ) -> ClientRequest {
         ClientRequest(
-            requestID: services.requestIDs.next(), receivedAt: services.clock.monotonic, endpoint: call.endpoint, route: call.route,
+            requestID: services.requestIDs.next(), receivedAt: services.clock.monotonic, endpoint: call.endpoint, isCount: call.isCount,
+            route: call.route,
             path: call.path, query: call.query, target: call.target, headers: head.headers, clientIP: clientIP, presence: presence,
             eventLoop: eventLoop)
     }
@@ -161,12 +166,22 @@ struct FrontDoor: Sendable {
     func run(
         _ accepted: Accepted, _ body: ByteBuffer, _ share: BodyShare?, _ connection: ClientConnection, on loop: any EventLoop
     ) {
+        guard hasRoom(toTakeApart: body, share) else {
+            services.metrics.refusedByLoad()
+            let answer = answer(to: APIError.noRoom(), accepted.request)
+            if case .bytes(let bytes) = answer.body { connection.send(answer.status, answer.headers, bytes) }
+            return connection.end()
+        }
         let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
         services.relays.start(on: executor) { [self] in
             defer { withExtendedLifetime(share) {} }
             let answer: ClientAnswer
             do {
-                answer = finished(try await RelayEndpoint.respond(accepted, body, services, executor: executor), accepted.request)
+                let plain =
+                    accepted.request.isCount
+                    ? try TokenCount.answer(accepted, body, services)
+                    : try await RelayEndpoint.respond(accepted, body, services, executor: executor)
+                answer = finished(plain, accepted.request)
             } catch {
                 answer = finished(errorAnswer(error, accepted.request), accepted.request)
             }
@@ -179,6 +194,17 @@ struct FrontDoor: Sendable {
                 stream(write, to: connection, share, executor)
             }
         }
+    }
+
+    /// What a body takes up where it is translated into another dialect: each value and its place, of which there are about as many as
+    /// commas.
+    private static let bytesPerValue = 64
+
+    /// Whether a large body may be taken apart.
+    private func hasRoom(toTakeApart body: ByteBuffer, _ share: BodyShare?) -> Bool {
+        guard let share else { return true }
+        let commas = body.withUnsafeReadableBytes { bytes in bytes.reduce(0) { $0 + ($1 == 0x2C ? 1 : 0) } }
+        return share.grow(to: body.readableBytes + commas * Self.bytesPerValue, largest: largestBody)
     }
 
     /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may

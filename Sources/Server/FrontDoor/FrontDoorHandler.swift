@@ -27,11 +27,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case closed
     }
 
-    /// A request that is coming: a call, one that is passed on, or both (`count_tokens`, whose key is looked at before its body comes).
+    /// A request that is coming: a call, or one that is passed on.
     struct Incoming {
         /// nil = nobody has been asked for a key.
         var accepted: Accepted?
-        /// Head of a request that Hummingbird is to answer; nil = a model call.
+        /// Head of a request that Hummingbird is to answer; nil = a call.
         var head: HTTPRequestHead?
         var bound: BodyBound
     }
@@ -183,13 +183,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if let crossOrigin = door.crossOrigin, let answer = crossOrigin.preflight(head) { return refuse(answer, context) }
         var accepted: Accepted?
         var bound = door.callBound
-        var isPassedOn = true
         if let call = door.call(head) {
             let presence = presence ?? ClientPresence()
             self.presence = presence
             let request = door.request(call, head, address(head), presence, context.eventLoop)
             do { accepted = try door.accept(request) } catch { return refuse(door.answer(to: error, request), context) }
-            isPassedOn = !call.isRelay
         } else {
             bound = door.bound(head)
             if let length = head.headers.first(name: "content-length").flatMap(Int.init), length > bound.bytes {
@@ -199,7 +197,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
         }
-        state = .receiving(Incoming(accepted: accepted, head: isPassedOn ? head : nil, bound: bound), ByteBuffer())
+        state = .receiving(Incoming(accepted: accepted, head: accepted == nil ? head : nil, bound: bound), ByteBuffer())
     }
 
     /// Counts a body that is large. - Returns: why there is no room for it.

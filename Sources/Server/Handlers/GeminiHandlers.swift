@@ -10,23 +10,9 @@ import Storage
 /// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and,
 /// as its newer SDKs have it, under `/v1`.
 enum GeminiHandlers {
-    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, but for model calls: they are the relay's, and never come here.
-    static func act(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        guard let target = GeminiTarget(path: request.uri.path, query: request.uri.query ?? ""), target.method == "countTokens" else {
-            throw APIError.notFound(request.uri.path)
-        }
-        return try await countTokens(request, context, services, target)
-    }
-
-    /// The gateway's own count, the one that holds are made from: of `contents`, or of a whole `generateContentRequest`. No vendor is asked
-    /// and nothing is charged.
-    private static func countTokens(
-        _ request: Request, _ context: GatewayContext, _ services: GatewayServices, _ target: GeminiTarget
-    ) async throws -> Response {
-        let principal = try ModelsHandlers.principal(context)
-        let envelope = try Read().run(try await ModelsHandlers.body(request), endpoint: .gemini, target: target)
-        guard ModelsHandlers.usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
-        return ModelsHandlers.answer(["totalTokens": .integer(envelope.prompt.tokens)])
+    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, with a method that there is none of here: the others never come here.
+    static func unknown(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+        throw APIError.notFound(request.uri.path)
     }
 
     // MARK: The list

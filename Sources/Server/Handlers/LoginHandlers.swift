@@ -31,28 +31,30 @@ extension UserHandlers {
         } else if isKnownAddress {
             subjects = [.knownAddress(userID, source.text)]
         } else {
-            subjects = (source.isShared ? [] : [.address(source.text)]) + [.name(username.lowercased())]
+            subjects = LoginThrottle.strangers(source, name: username)
         }
         let isKnown = mark != nil || isKnownAddress
         try await beginTry(subjects, services)
         let matches: Bool
         do {
             matches = try await hashing {
-                try await PasswordHasher.verify(password, against: found?.passwordHash, lane: isKnown ? .known : .stranger)
+                try await PasswordHasher.verify(
+                    password, against: found?.passwordHash, lane: isKnown ? .known(owner: userID) : .stranger)
             }
         } catch {
             doors.throttle.takeBack(subjects)
             throw error
         }
-        guard matches, let user = found?.user, user.status == .enabled else {
+        guard matches, let (user, passwordHash) = found, user.status == .enabled,
+            let session = try await doors.sessions.begin(
+                of: user, verified: passwordHash, clientIP: context.clientIP, userAgent: request.headers[.userAgent] ?? "")
+        else {
             await services.logins.failed(found?.user, isDisabled: matches, address: context.clientIP)
             throw ManagementError(.unauthorized, "wrong username or password")
         }
         doors.throttle.takeBack(subjects)
         try await services.store.noteLogin(userID: user.id, address: source.text, now: now)
-        let session = try await doors.sessions.begin(
-            of: user, clientIP: context.clientIP, userAgent: request.headers[.userAgent] ?? "")
-        services.tokenLookups.forgetUnknown()
+        services.tokenLookups.isMade(TokenSecrets.hash(session.token))
         var headers = HTTPFields()
         headers.append(cookie(site.cookie(Sessions.cookieName, session.token, seconds: doors.sessions.lifetime)))
         if let device = try doors.devices.renewed(mark, of: user.id) {

@@ -80,24 +80,6 @@ enum ModelsHandlers {
         ]
     }
 
-    /// `POST /v1/messages/count_tokens`: the gateway's own count of a Messages body (docs/token-counting.md). No vendor is asked and
-    /// nothing is charged.
-    static func countTokens(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let principal = try principal(context)
-        let envelope = try Read().run(try await body(request), endpoint: .messages)
-        guard usable(principal, services).contains(envelope.model) else { throw APIError.modelNotFound(envelope.model) }
-        return answer(["input_tokens": .integer(envelope.promptTokens(by: services.vocabulary.tokens))])
-    }
-
-    /// The front door has bounded it, counted it, and hands it on in one piece, which is not copied.
-    static func body(_ request: Request) async throws -> ByteBuffer {
-        var body = ByteBuffer()
-        for try await chunk in request.body {
-            if body.readableBytes == 0 { body = chunk } else { body.writeImmutableBuffer(chunk) }
-        }
-        return body
-    }
-
     static func principal(_ context: GatewayContext) throws -> KeyPrincipal {
         guard case .key(let principal) = context.principal else { throw APIError.invalidKey(KeyRefusal.missing.message) }
         return principal

@@ -8,9 +8,18 @@ struct RequestFields {
     private let members: [JSONValue.Member]
     private let allowed: [String]
 
+    /// The front door has bounded it and hands it on in one piece, which is not copied.
+    private static func body(_ request: Request) async throws -> ByteBuffer {
+        var body = ByteBuffer()
+        for try await chunk in request.body {
+            if body.readableBytes == 0 { body = chunk } else { body.writeImmutableBuffer(chunk) }
+        }
+        return body
+    }
+
     /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields. The front door has bounded the body.
     init(_ request: Request, allowed: [String], hints: [String: String] = [:]) async throws {
-        let body = try await ModelsHandlers.body(request)
+        let body = try await Self.body(request)
         let value: JSONValue
         do throws(JSONScanError) {
             value = try JSONValue(parsing: body)

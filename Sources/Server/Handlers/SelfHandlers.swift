@@ -17,9 +17,12 @@ enum SelfHandlers {
         change.email = try fields.string("email")
         let password = try fields.string("password", maximum: 128)
         if let password { try UserHandlers.checkPassword(password) }
-        try await verify(old, of: user, services)
+        // The second of two changes at once with the old password is told so.
+        change.expectedPasswordHash = try await verify(old, of: user, services)
         if let password {
-            change.passwordHash = try await UserHandlers.hashing { try await PasswordHasher.hash(password) }
+            change.passwordHash = try await UserHandlers.hashing {
+                try await PasswordHasher.hash(password, lane: .known(owner: user.id))
+            }
             change.endsManagementTokens = true
             change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
         }
@@ -34,19 +37,24 @@ enum SelfHandlers {
         return Envelope.ok(UserHandlers.json(changed))
     }
 
-    private static func verify(_ password: String, of user: User, _ services: GatewayServices) async throws {
+    /// - Returns: the stored hash that the password fits.
+    private static func verify(_ password: String, of user: User, _ services: GatewayServices) async throws -> String? {
         let subjects: [LoginThrottle.Subject] = [.ownPassword(user.id)]
         try await UserHandlers.beginTry(subjects, services)
+        let stored: String?
         let matches: Bool
         do {
-            let stored = try await services.store.userForLogin(username: user.username)?.passwordHash
-            matches = try await UserHandlers.hashing { try await PasswordHasher.verify(password, against: stored, lane: .known) }
+            stored = try await services.store.userForLogin(username: user.username)?.passwordHash
+            matches = try await UserHandlers.hashing {
+                try await PasswordHasher.verify(password, against: stored, lane: .known(owner: user.id))
+            }
         } catch {
             services.doors.throttle.takeBack(subjects)
             throw error
         }
         guard matches else { throw ManagementError.forbidden("'old_password' is not the password of this user") }
         services.doors.throttle.takeBack(subjects)
+        return stored
     }
 
     // MARK: Sessions

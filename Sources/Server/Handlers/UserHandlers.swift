@@ -36,7 +36,7 @@ enum UserHandlers {
     /// - Parameter lane: where the work on the password stands in line.
     static func create(
         _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices, _ audit: AuditEntry,
-        lane: PasswordQueue.Lane = .known
+        lane: PasswordQueue.Lane = .known(owner: nil)
     ) async throws -> User {
         let username = try fields.requiredString("username")
         try checkUsername(username)

@@ -81,7 +81,7 @@ enum FailureTable {
         guard kind.blame != .nobody else { return "—" }
         guard kind.isPassing else { return "no" }
         let perSecond = Int(Duration.seconds(1) / CoolDown.lastResortInterval)
-        return "one at a time, \(perSecond) a second; not before a `Retry-After`"
+        return "one at a time, and one more for each second that it hangs; at most \(perSecond) a second; not before a `Retry-After`"
     }
 
     private static func clientSees(_ kind: FailureKind) -> String {

@@ -22,7 +22,8 @@ struct HoldBound {
         var hold = NanoUSD.zero
         for candidate in candidates {
             let bound = envelope.bound(
-                strict: strict, outputTokens: output ?? estimate(candidate), contextLength: candidate.contextLength, searches: searches)
+                strict: strict, outputTokens: Int64(clamping: Int128(output ?? estimate(candidate)) + Int128(thoughtsBeyond(candidate))),
+                contextLength: candidate.contextLength, searches: searches, model: candidate.route.upstreamModel)
             do {
                 hold = max(hold, try candidate.quote.worstCase(bound, upstreamCostFallback: metering.upstreamCostHold))
             } catch {
@@ -30,6 +31,13 @@ struct HoldBound {
             }
         }
         return hold
+    }
+
+    /// What the model may think beside the bound on its output, where the vendor's bound does not count it.
+    private func thoughtsBeyond(_ candidate: PricedCandidate) -> Int64 {
+        let most = candidate.route.channel.provider.billing.thinkingBeyondLimit
+        guard strict != nil, most > 0, envelope.endpoint.hasOutputBound, candidate.route.mayThink(envelope) else { return 0 }
+        return most
     }
 
     private func estimate(_ candidate: PricedCandidate) -> Int64 {

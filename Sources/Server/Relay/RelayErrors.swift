@@ -3,7 +3,7 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// The table of design section 7 for upstream failures: what a client sees, as a response or inside a stream, in the shape of its dialect.
+/// Upstream failures (the table in docs/routing.md): what a client sees, as a response or inside a stream, in the shape of its dialect.
 enum RelayErrors {
     static func answer(_ failure: UpstreamFailure, to request: ClientRequest) -> ClientAnswer {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {

@@ -13,7 +13,7 @@ enum GatewayRoutes {
             Route("\(prefix)/embeddings", relay: .embeddings),
             Route("\(prefix)/responses", relay: .responses),
             Route("\(prefix)/messages", relay: .messages),
-            Route(.post, "\(prefix)/messages/count_tokens", .apiKey, body: .modelCall, ModelsHandlers.countTokens),
+            Route("\(prefix)/messages/count_tokens", count: .messages),
             Route("\(prefix)/images/generations", relay: .images),
             Route("\(prefix)/audio/speech", relay: .speech),
             Route("\(prefix)/audio/transcriptions", relay: .transcriptions),
@@ -24,11 +24,11 @@ enum GatewayRoutes {
         ]
     }
 
-    /// Google's area, where its clients look. Of what they post, the front door keeps what generates: the model and the method stand in the
-    /// path.
+    /// Google's area, where its clients look. Of what they post, the front door keeps everything that there is: the model and the method
+    /// stand in the path.
     private static let google: [Route] = [
-        Route(.post, "/v1/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),
-        Route(.post, "/v1beta/models/**", .apiKey, body: .modelCall, GeminiHandlers.act),
+        Route(.post, "/v1/models/**", .apiKey, GeminiHandlers.unknown),
+        Route(.post, "/v1beta/models/**", .apiKey, GeminiHandlers.unknown),
         Route(.get, "/v1beta/models", .apiKey, GeminiHandlers.list),
         Route(.get, "/v1beta/models/**", .apiKey, GeminiHandlers.one),
     ]

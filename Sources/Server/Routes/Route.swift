@@ -23,6 +23,8 @@ struct Route: Sendable {
         case handler(Handler)
         /// A model call: from the ``FrontDoor`` straight to the relay.
         case relay(Endpoint)
+        /// A body that is taken like a model call's, and answered here: its tokens are counted (``TokenCount``).
+        case count(Endpoint)
     }
 
     let method: HTTPRequest.Method
@@ -56,11 +58,15 @@ struct Route: Sendable {
     }
 
     /// A model call, which takes an API key.
-    init(_ path: String, relay endpoint: Endpoint) {
+    init(_ path: String, relay endpoint: Endpoint) { self.init(path, .relay(endpoint)) }
+
+    init(_ path: String, count endpoint: Endpoint) { self.init(path, .count(endpoint)) }
+
+    private init(_ path: String, _ work: Work) {
         method = .post
         self.path = path
         access = .apiKey
         body = .modelCall
-        work = .relay(endpoint)
+        self.work = work
     }
 }

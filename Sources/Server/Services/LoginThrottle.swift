@@ -12,6 +12,10 @@ final class LoginThrottle: Sendable {
         case address(String)
         /// The name that strangers try, from wherever they do.
         case name(String)
+        /// A name that is tried from one place: what one stranger has of the tries at a name, so that none of them has them all.
+        case nameFrom(String, String)
+        /// The same where everybody has the address: the machine itself, or a proxy that does not say for whom it speaks.
+        case nameShared(String, String)
         /// A user at an address from which they have logged in before.
         case knownAddress(Int64, String)
         /// A browser with which its user has logged in before.
@@ -25,6 +29,8 @@ final class LoginThrottle: Sendable {
             switch self {
             case .address: Rule(burst: 10, interval: .seconds(20))
             case .name: Rule(burst: 30, interval: .seconds(30))
+            case .nameFrom: Rule(burst: 10, interval: .seconds(120))
+            case .nameShared: Rule(burst: 30, interval: .seconds(30))
             // Behind a proxy that is not trusted everybody has the address of the proxy: a short wait in line, not a refusal.
             case .knownAddress: Rule(burst: 10, interval: .seconds(1), patience: .seconds(5))
             case .knownDevice: Rule(burst: 10, interval: .seconds(5))
@@ -45,6 +51,13 @@ final class LoginThrottle: Sendable {
         /// It counts as failed from now on. The password is to be looked at after this time.
         case allowed(after: Duration)
         case refused(retryAfter: Duration)
+    }
+
+    /// Whose tries those of a stranger are. What comes from the machine itself is apart, so that nobody elsewhere locks its owner out.
+    static func strangers(_ source: LoginSource, name: String) -> [Subject] {
+        let name = name.lowercased()
+        if source.isShared { return [.nameShared(name, source.text)] }
+        return [.address(source.text), .nameFrom(name, source.text), .name(name)]
     }
 
     /// When all tries of a subject are forgotten, in nanoseconds of the monotonic clock (the generic cell rate algorithm's one number).

@@ -28,7 +28,7 @@ enum PasswordHasher {
         "scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(Data(repeating: 7, count: 16).base64EncodedString())$\(Data(count: 32).base64EncodedString())"
 
     /// - Throws: ``PasswordQueue/Busy``.
-    static func hash(_ password: String, lane: PasswordQueue.Lane = .known) async throws -> String {
+    static func hash(_ password: String, lane: PasswordQueue.Lane = .known(owner: nil)) async throws -> String {
         try await queue.run(lane) {
             var salt = [UInt8](repeating: 0, count: 16)
             var generator = SystemRandomNumberGenerator()
@@ -70,9 +70,10 @@ enum PasswordHasher {
 /// other waiting and nobody else; each lane is bounded, because logins that nobody is waiting for any more would keep the thread busy for
 /// hours.
 final class PasswordQueue: Sendable {
-    enum Lane: Sendable {
-        /// Those who have logged in before, and the work of those who are logged in.
-        case known
+    enum Lane: Sendable, Hashable {
+        /// Those who have logged in before, and the work of those who are logged in. Of one owner only a few wait, so that nobody keeps
+        /// the others waiting; nil = an administrator's work.
+        case known(owner: Int64?)
         /// Anybody.
         case stranger
     }
@@ -82,9 +83,12 @@ final class PasswordQueue: Sendable {
 
     private struct State {
         var isBusy = false
-        var known: [CheckedContinuation<Bool, Never>] = []
+        var known: [(owner: Int64?, continuation: CheckedContinuation<Bool, Never>)] = []
         var strangers: [CheckedContinuation<Bool, Never>] = []
     }
+
+    /// How many passwords of one owner wait, beside the one that is worked on.
+    private static let waitingPerOwner = 2
 
     private let pool = NIOThreadPool(numberOfThreads: 1)
     private let maximumWaiting: Int
@@ -118,8 +122,15 @@ final class PasswordQueue: Sendable {
                     state.isBusy = true
                     return true
                 }
-                guard (lane == .known ? state.known : state.strangers).count < maximumWaiting else { return false }
-                if lane == .known { state.known.append(continuation) } else { state.strangers.append(continuation) }
+                switch lane {
+                case .known(let owner):
+                    let own = owner == nil ? 0 : state.known.count { $0.owner == owner }
+                    guard state.known.count < maximumWaiting, own < Self.waitingPerOwner else { return false }
+                    state.known.append((owner, continuation))
+                case .stranger:
+                    guard state.strangers.count < maximumWaiting else { return false }
+                    state.strangers.append(continuation)
+                }
                 return nil
             }
             if let answer { continuation.resume(returning: answer) }
@@ -128,7 +139,7 @@ final class PasswordQueue: Sendable {
 
     private func next() {
         let waiter = state.withLock { state -> CheckedContinuation<Bool, Never>? in
-            if !state.known.isEmpty { return state.known.removeFirst() }
+            if !state.known.isEmpty { return state.known.removeFirst().continuation }
             if !state.strangers.isEmpty { return state.strangers.removeFirst() }
             state.isBusy = false
             return nil

@@ -64,13 +64,20 @@ extension PriceBook {
     ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?)? {
         let ratio = snapshot.ratio(ofGroup: group)
         let named = row(model)
-        func offer(_ price: ModelPrice, _ version: Int64) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?) {
-            (PriceQuote(price: price, ratio: ratio, version: version), named?.maxOutputTokens, named?.contextLength)
+        func offer(
+            _ price: ModelPrice, _ version: Int64, covers: Bool = false
+        ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?) {
+            var quote = PriceQuote(price: price, ratio: ratio, version: version)
+            quote.coversReportedCost = covers
+            return (quote, named?.maxOutputTokens, named?.contextLength)
         }
-        if let named, named.isActive { return offer(named.price, named.version) }
-        if upstream != model, let row = row(upstream), row.isActive { return offer(row.price, row.version) }
+        if let named, named.isActive { return offer(named.price, named.version, covers: covers(named, channel)) }
+        if upstream != model, let row = row(upstream), row.isActive { return offer(row.price, row.version, covers: covers(row, channel)) }
         if let price = channel.provider.defaultPrice { return offer(price, 0) }
         guard snapshot.configuration.metering.unknownPrice == .free else { return nil }
         return offer(.free, 0)
     }
+
+    /// OpenRouter's list has one price of each model, and hosts that may be dearer. What an administrator has set is charged as it is.
+    private func covers(_ row: PricingRow, _ channel: Channel) -> Bool { channel.provider.family == .openrouter && !row.isEdited }
 }

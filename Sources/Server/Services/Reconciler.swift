@@ -124,6 +124,10 @@ struct Reconciler: Service {
         var quote: PriceQuote?
         if let price = try await services.store.price(version: record.pricingVersion) {
             quote = PriceQuote(price: price, ratio: snapshot.ratio(ofGroup: group), version: record.pricingVersion)
+            if let id = row.channelID, let channel = snapshot.configuration.routes.channel(id: id) {
+                let now = services.prices.quote(channel, record.model, record.upstreamModel, snapshot, group: group)
+                quote?.coversReportedCost = now?.coversReportedCost ?? false
+            }
         } else if let id = row.channelID, let channel = snapshot.configuration.routes.channel(id: id) {
             quote = services.prices.quote(channel, record.model, record.upstreamModel, snapshot, group: group)
         }

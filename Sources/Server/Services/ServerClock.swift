@@ -1,3 +1,4 @@
+import CPlatform
 public import RouterCore
 import Synchronization
 
@@ -21,18 +22,11 @@ public struct ServerClock: Sendable {
     }
 
     public static let system = ServerClock(
-        wall: { read(CLOCK_REALTIME) },
-        monotonic: {
-            // Not CLOCK_MONOTONIC, which stands still while the machine sleeps: a lease goes on running out meanwhile.
-            let time = read(CLOCK_BOOTTIME)
-            return MonotonicInstant(nanoseconds: time.seconds * 1_000_000_000 + time.nanoseconds)
-        })
-
-    private static func read(_ clock: clockid_t) -> (seconds: Int64, nanoseconds: Int64) {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return (Int64(time.tv_sec), Int64(time.tv_nsec))
-    }
+        wall: {
+            let (seconds, nanoseconds) = apir_wall_nanoseconds().quotientAndRemainder(dividingBy: 1_000_000_000)
+            return (seconds, nanoseconds)
+        },
+        monotonic: { MonotonicInstant(nanoseconds: apir_steady_nanoseconds()) })
 
     /// Unix seconds, UTC.
     public var unixSeconds: Int64 { readWall().seconds }

@@ -26,16 +26,21 @@ final class Sessions: Sendable {
         self.clock = clock
     }
 
-    /// - Returns: the token, and when it ends at the latest (Unix seconds).
-    func begin(of user: User, clientIP: String, userAgent: String) async throws -> (token: String, expiresAt: Int64) {
+    /// - Parameter passwordHash: what the password was verified against.
+    /// - Returns: the token, and when it ends at the latest (Unix seconds); nil where the password has been changed or the user disabled
+    ///   since the hash was read.
+    func begin(
+        of user: User, verified passwordHash: String, clientIP: String, userAgent: String
+    ) async throws -> (token: String, expiresAt: Int64)? {
         let token = TokenSecrets.newAccessToken()
         let now = clock.unixSeconds
         let agent = userAgent.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }.prefix(Self.maximumUserAgent)
-        try await store.addAccessToken(
+        let isAdded = try await store.addAccessToken(
             AccessToken(
                 hash: TokenSecrets.hash(token), userID: user.id, createdAt: now, usedAt: now, expiresAt: now + lifetime, clientIP: clientIP,
-                userAgent: String(String.UnicodeScalarView(agent))), audit: LoginRecords.success(user, address: clientIP, now: now))
-        return (token, now + lifetime)
+                userAgent: String(String.UnicodeScalarView(agent))), verified: passwordHash,
+            audit: LoginRecords.success(user, address: clientIP, now: now))
+        return isAdded ? (token, now + lifetime) : nil
     }
 
     /// The user behind a token that has not ended; noted as used.

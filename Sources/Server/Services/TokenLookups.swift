@@ -59,6 +59,16 @@ final class TokenLookups: Sendable {
         return user
     }
 
+    /// A session has begun here: its first use does not queue with strangers'.
+    func isMade(_ token: [UInt8]) {
+        let hash = KeyHash(token)
+        state.withLock { state in
+            if state.known.count >= Self.remembered { state.known = [] }
+            state.known.insert(hash)
+            state.unknown[hash] = nil
+        }
+    }
+
     /// A token was made, here or elsewhere.
     func forgetUnknown() {
         state.withLock { state in

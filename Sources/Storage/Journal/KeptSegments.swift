@@ -1,3 +1,4 @@
+import CPlatform
 import Foundation
 import Synchronization
 
@@ -33,8 +34,6 @@ final class KeptSegments: Sendable {
     }
 
     static let ending = "kept"
-    /// `UTIME_OMIT`, a macro that Swift does not see.
-    private static let unchanged = (1 << 30) - 2
 
     private let directory: String
     private let keep: JournalKeep
@@ -57,9 +56,9 @@ final class KeptSegments: Sendable {
         for name in names.sorted() {
             guard let number = Self.number(name) else { continue }
             last = max(last, number)
-            var status = stat()
-            guard stat(directory + "/" + name, &status) == 0 else { continue }
-            found.append(File(path: directory + "/" + name, bytes: Int64(status.st_size), since: Int64(status.st_mtim.tv_sec)))
+            var file = apir_file()
+            guard apir_file_at(directory + "/" + name, &file) else { continue }
+            found.append(File(path: directory + "/" + name, bytes: file.size, since: file.modified_nanoseconds / 1_000_000_000))
         }
         lastNumber = last
         files = Mutex(found)
@@ -87,9 +86,8 @@ final class KeptSegments: Sendable {
         }
         let since = now()
         try JournalFile.move(path, to: target)
-        var times = [timespec(tv_sec: 0, tv_nsec: Self.unchanged), timespec(tv_sec: Int(since), tv_nsec: 0)]
         // When this fails the age counts from the last write: the file goes a little earlier.
-        _ = utimensat(AT_FDCWD, target, &times, 0)
+        _ = apir_set_modified(target, since)
         files.withLock { $0.append(File(path: target, bytes: Int64(segment.size), since: since)) }
         expire()
     }

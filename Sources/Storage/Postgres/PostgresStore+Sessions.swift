@@ -1,9 +1,16 @@
 import RouterCore
 
 extension PostgresStore {
-    public func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws {
+    public func addAccessToken(_ token: AccessToken, verified passwordHash: String?, audit: AuditEntry) async throws -> Bool {
         try await write { session in
-            // The user may have been deleted since; the foreign key says so.
+            // Work on a password takes a while: the user may have been changed since. The lock makes a change that is under way be waited
+            // for, and one that comes later wait and find this row.
+            let isThere = try session.rows(
+                """
+                SELECT $2::text IS NULL OR (password_hash = $2::text AND status = 1) AS fits FROM users WHERE id = $1 FOR SHARE
+                """, [token.userID, passwordHash]
+            ).first?.flag("fits")
+            guard isThere == true else { return false }
             try session.execute(
                 """
                 INSERT INTO access_tokens (hash, user_id, expires_at, created_at, used_at, client_ip, user_agent)
@@ -18,6 +25,7 @@ extension PostgresStore {
                     ORDER BY used_at DESC, created_at DESC OFFSET $2)
                 """, [token.userID, UserBounds.sessions])
             try Self.insertAudit(audit, &session)
+            return true
         }
     }
 

@@ -49,6 +49,12 @@ extension PostgresStore {
 
     public func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
         try await write { session in
+            if let expected = change.expectedPasswordHash {
+                let isStored = try session.rows(
+                    "SELECT password_hash = $2 AS fits FROM users WHERE id = $1 FOR UPDATE", [id, expected]
+                ).first?.flag("fits")
+                guard isStored == true else { throw StoreError.conflict(UserChange.otherPassword) }
+            }
             var assignments = PGAssignments()
             assignments.set("username", change.username)
             assignments.set("password_hash", change.passwordHash)

@@ -2,9 +2,14 @@ import GRDB
 import RouterCore
 
 extension SQLiteStore {
-    public func addAccessToken(_ token: AccessToken, audit: AuditEntry) async throws {
+    public func addAccessToken(_ token: AccessToken, verified passwordHash: String?, audit: AuditEntry) async throws -> Bool {
         try await write { db in
-            // The user may have been deleted since; the foreign key says so.
+            // Work on a password takes a while: the user may have been changed since.
+            let isThere =
+                try Bool.fetchOne(
+                    db, sql: "SELECT ?2 IS NULL OR (password_hash = ?2 AND status = 1) FROM users WHERE id = ?1",
+                    arguments: [token.userID, passwordHash]) ?? false
+            guard isThere else { return false }
             try db.execute(
                 sql: """
                     INSERT OR IGNORE INTO access_tokens (hash, user_id, expires_at, created_at, used_at, client_ip, user_agent)
@@ -21,6 +26,7 @@ extension SQLiteStore {
                         ORDER BY used_at DESC, created_at DESC LIMIT -1 OFFSET ?)
                     """, arguments: [token.userID, UserBounds.sessions])
             try Self.insertAudit(audit, db)
+            return true
         }
     }
 

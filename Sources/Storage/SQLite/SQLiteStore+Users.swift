@@ -54,6 +54,10 @@ extension SQLiteStore {
 
     public func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
         try await write { db in
+            if let expected = change.expectedPasswordHash {
+                let stored = try String.fetchOne(db, sql: "SELECT password_hash FROM users WHERE id = ?", arguments: [id])
+                guard stored == expected else { throw StoreError.conflict(UserChange.otherPassword) }
+            }
             var assignments = Assignments()
             assignments.set("username", change.username)
             assignments.set("password_hash", change.passwordHash)

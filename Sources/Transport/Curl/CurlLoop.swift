@@ -1,4 +1,5 @@
 import CLibcurl
+import CPlatform
 import Glibc
 import RouterCore
 
@@ -49,11 +50,7 @@ final class CurlLoop {
     }
 
     /// Monotonic nanoseconds.
-    static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-    }
+    static func now() -> Int64 { apir_steady_nanoseconds() }
 
     private var handle: UnsafeMutableRawPointer { UnsafeMutableRawPointer(multi) }
 
