@@ -57,8 +57,8 @@ import Testing
         Ceiling(
             path: "/v1/messages", key: "rich", count: 40, bytes: 2 * mega, pattern: "1,", isCut: false, megabytes: 768,
             start:
-                #"{"model":"sim/cheap","max_tokens":5,"messages":[{"role":"user","content":"a"}],"metadata":{"user_id":"u","x":["#,
-            end: "1]}}", isServed: true),
+                #"{"model":"sim/cheap","max_tokens":5,"messages":[{"role":"user","content":"a"}],"tools":[{"name":"t","input_schema":{"type":"object","enum":["#,
+            end: "1]}}]}", isServed: true),
     ]
 
     /// The most that the program grew by while the requests ran.
@@ -130,7 +130,9 @@ import Testing
             let poor = try await world.admin.makeUser("poor", usd: ceiling.key == "rich" ? "10" : nil)
             // What the first request of a kind needs is not the body's.
             _ = try await world.client.call(
-                .post, ceiling.path, key: ceiling.key == nil ? nil : poor.key, body: "{\"model\":\"sim/cheap\"}")
+                .post, ceiling.path, key: ceiling.key == nil ? nil : poor.key,
+                body:
+                    #"{"model":"sim/cheap","max_tokens":5,"messages":[{"role":"user","content":"a"}]}"#)
             let (bytes, answers) = try await growth(ceiling, key: poor.key, world)
             print("\(ceiling.testDescription): grew by \(bytes / Self.mega) MB, \(answers.count) answers")
             #expect(
