@@ -45,6 +45,7 @@ let package = Package(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(name: "CPlatform"),
+        .target(name: "Platform", dependencies: ["CPlatform", "RouterCore"], swiftSettings: settings),
         .target(
             name: "RouterCore",
             dependencies: [
@@ -74,6 +75,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "Metering",
+            dependencies: [
+                "Platform", "RouterCore", "Storage", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "Transport",
             dependencies: [
                 "CPlatform", "RouterCore", "CLibcurl",
@@ -98,7 +106,7 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "CPlatform", "RouterCore", "Adaptors", "Config", "Storage", "Transport", "Simulator",
+                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "Transport", "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -116,7 +124,7 @@ let package = Package(
         .executableTarget(
             name: "apirouter",
             dependencies: [
-                "CPlatform", "Server", "Config", "Storage", "RouterCore",
+                "CPlatform", "Platform", "Server", "Config", "Storage", "RouterCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -176,7 +184,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore", "PostgresTesting",
+                "Server", "Platform", "Metering", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore",
+                "PostgresTesting",
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

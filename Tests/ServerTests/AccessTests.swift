@@ -204,7 +204,7 @@ extension TestClientProtocol {
                 body: #"{"model_name":"openai/gpt-4o","pricing_input":0.00003,"pricing_output":6e-05}"#)
             #expect(changed.json["data"]?["pricing_input"]?.numberText == "0.00003")
             #expect(changed.json["data"]?["pricing_output"]?.numberText == "0.00006")
-            #expect(gateway.gateway.services.prices.row("openai/gpt-4o")?.isEdited == true)
+            #expect(gateway.gateway.services.snapshots.snapshot.prices.row("openai/gpt-4o")?.isEdited == true)
             for bad in [
                 #"{"model_name":"new"}"#, #"{"model_name":"openai/gpt-4o","pricing_input":-1}"#,
                 #"{"model_name":"openai/gpt-4o","pricing_input":1e-17}"#, #"{"model_name":"openai/gpt-4o","price":1}"#,

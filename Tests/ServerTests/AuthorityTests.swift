@@ -7,6 +7,7 @@ import Storage
 import Synchronization
 import Testing
 
+@testable import Platform
 @testable import Server
 
 /// Who may move whose money, and what is left on record of it.

@@ -71,16 +71,35 @@ import Testing
             row.version = version
             return row
         }
-        let book = PriceBook([try row("a", 1), try row("gone", 1)])
-        book.update(try row("a", 2))
-        let seen = book.changeCount
-        book.update(try row("a", 3))
-        book.update(try row("new", 4))
-        book.replaceAll([try row("a", 2), try row("b", 1)], since: seen)
-        #expect(book.all.map(\.modelName) == ["a", "b", "new"] && book.row("a")?.version == 3)
-        // What was changed before the table was read is in it.
-        book.replaceAll([try row("b", 1)], since: book.changeCount)
-        #expect(book.all.map(\.modelName) == ["b"])
+        let table = PriceTable([try row("a", 1), try row("b", 1)])
+        let changed = try #require(table.replacing(try row("a", 3)))
+        #expect(changed.row("a")?.version == 3 && changed.all.map(\.modelName) == ["a", "b"])
+        #expect(table.row("a")?.version == 1, "whoever has the old one keeps it")
+        #expect(changed.replacing(try row("a", 2)) == nil)
+        #expect(changed.replacing(try row("new", 4))?.all.map(\.modelName) == ["a", "b", "new"])
+    }
+
+    /// Changes of prices while the configuration and the table are read again and again: none is lost, whichever came first.
+    @Test func `prices set during reloads hold at once and for good`() async throws {
+        try await TestGateway.with { gateway, client in
+            let services = gateway.gateway.services
+            let reloading = Task {
+                while !Task.isCancelled { try await services.reloader.catalogueChanged() }
+            }
+            for number in 1...60 {
+                let answer = try await client.call(
+                    .put, "/api/models/pricing", token: TestGateway.adminToken,
+                    body: #"{"model_name":"openai/gpt-4o","pricing_input":\#(number)e-9,"pricing_output":0}"#)
+                let version = try #require(answer.json["data"]?["version"]?.integerValue)
+                for _ in 0..<20 {
+                    let row = services.snapshots.snapshot.prices.row("openai/gpt-4o")
+                    #expect(row?.version == version && row?.price.rates.input.femtos == Int64(number) * 1_000_000)
+                    await Task.yield()
+                }
+            }
+            reloading.cancel()
+            _ = try? await reloading.value
+        }
     }
 
     @Test func `what lists said survives being written down`() {

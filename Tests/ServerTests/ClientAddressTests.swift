@@ -2,6 +2,7 @@ import Config
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
+import Metering
 import NIOCore
 import RouterCore
 import Storage

@@ -6,6 +6,7 @@ import Server
 import Storage
 import Testing
 
+@testable import Metering
 @testable import Server
 
 /// Two gateways with the same identity on one PostgreSQL, without their processes: who serves, who does not, and what

@@ -5,6 +5,7 @@ import Server
 import Storage
 import Testing
 
+@testable import Metering
 @testable import Server
 
 /// The n-th call to the ledger or the journal fails, for every n until a run needs no more calls, before and after it has done its work.

@@ -4,6 +4,7 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Platform
 @testable import Server
 
 @Suite struct SealerTests {

@@ -7,6 +7,7 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Platform
 @testable import Server
 
 /// Login, sessions and what browsers may do with them, through the whole application.

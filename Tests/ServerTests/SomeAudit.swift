@@ -1,3 +1,4 @@
+import Metering
 import RouterCore
 import Storage
 

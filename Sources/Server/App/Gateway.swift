@@ -1,8 +1,10 @@
 public import Config
 import Hummingbird
 public import Logging
+import Metering
 import NIOCore
 import NIOPosix
+public import Platform
 import RouterCore
 import ServiceLifecycle
 import Simulator
@@ -69,7 +71,7 @@ public struct Gateway: Sendable {
         let catalogue = try await Catalogue.load(store, configuration)
         _ = try await store.seedPrices(
             PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
-        let prices = PriceBook(try await store.allPrices())
+        let prices = PriceTable(try await store.allPrices())
 
         let simulator = try await startDemo(configuration)
         let builtinBaseURL = simulator.map { "http://127.0.0.1:\($0.port)/v1" }
@@ -84,12 +86,12 @@ public struct Gateway: Sendable {
         let transport = try UpstreamSwitch()
         let reloader = ConfigurationReloader(
             path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
-            health: health, prices: prices, keys: keys, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL,
+            health: health, keys: keys, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL,
             logger: logger)
         let services = GatewayServices(
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
-            prices: prices, keys: keys, doors: doors, health: health, transport: transport,
+            keys: keys, doors: doors, health: health, transport: transport,
             vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
             reloader: reloader, tokenLookups: TokenLookups(), relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
@@ -138,7 +140,9 @@ public struct Gateway: Sendable {
             TransportService(transport: transport),
             LoginRecordWriter(logins: services.logins),
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
-            Reconciler(services: services),
+            Reconciler(
+                records: VendorRecords(snapshots: services.snapshots, transport: services.transport), meter: services.meter,
+                store: services.store, clock: services.clock, logger: logger),
             ChangeWatcher(services: services),
             LimitKeeper(limits: services.limits, store: services.store, clock: services.clock, logger: logger),
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),

@@ -1,26 +1,27 @@
-public import Logging
-public import RouterCore
-public import Storage
+import Logging
+import Metering
+import Platform
+import RouterCore
+import Storage
 
 /// Everything that handlers and the relay share, made once by ``Gateway``. A class, because every step of every request holds
 /// it: one reference counts up and down, not twenty.
-public final class GatewayServices: Sendable {
-    public let clock: ServerClock
-    public let requestIDs: RequestIDSource
-    public let snapshots: SnapshotHolder
-    public let store: any Store
-    public let meter: Meter
-    public let settler: Settler
-    public let poster: Poster
-    public let prices: PriceBook
-    public let keys: KeyDirectory
+final class GatewayServices: Sendable {
+    let clock: ServerClock
+    let requestIDs: RequestIDSource
+    let snapshots: SnapshotHolder
+    let store: any Store
+    let meter: Meter
+    let settler: Settler
+    let poster: Poster
+    let keys: KeyDirectory
     let doors: Doors
-    public let limits: RequestLimits
-    public let health: HealthRegistry
-    public let transport: any UpstreamTransport
+    let limits: RequestLimits
+    let health: HealthRegistry
+    let transport: any UpstreamTransport
     let vocabulary: Vocabulary
-    public let metrics: GatewayMetrics
-    public let reloader: ConfigurationReloader
+    let metrics: GatewayMetrics
+    let reloader: ConfigurationReloader
     let tokenLookups: TokenLookups
     let relays: RelayTasks
     let connections: ClientConnectionCount
@@ -30,15 +31,15 @@ public final class GatewayServices: Sendable {
     let keyChanges = AsyncGate()
     /// Failed logins, as far as they are put on record.
     let logins: LoginRecords
-    public let logger: Logger
+    let logger: Logger
     /// Unix seconds.
-    public let startedAt: Int64
+    let startedAt: Int64
     /// Version of this build, shown at `/api/status`.
-    public let version: String
+    let version: String
 
     init(
         clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
-        settler: Settler, poster: Poster, prices: PriceBook, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
+        settler: Settler, poster: Poster, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
         transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
         tokenLookups: TokenLookups, relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64,
         version: String
@@ -50,10 +51,9 @@ public final class GatewayServices: Sendable {
         self.meter = meter
         self.settler = settler
         self.poster = poster
-        self.prices = prices
         self.keys = keys
         self.doors = doors
-        limits = RequestLimits(clock: clock)
+        limits = RequestLimits(clock: clock, gateway: TokenSecrets.random(22))
         self.health = health
         self.transport = transport
         self.vocabulary = vocabulary

@@ -1,6 +1,7 @@
 import CPlatform
 import Config
 import Logging
+import Platform
 import RouterCore
 import ServiceLifecycle
 import Simulator

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Logging
+import Platform
 import RouterCore
 
 /// The one line and the one count for each request, whoever served it.

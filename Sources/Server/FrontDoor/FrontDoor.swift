@@ -4,10 +4,12 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
+import Metering
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypesHTTP1
 import NIOPosix
+import Platform
 import RouterCore
 import Storage
 

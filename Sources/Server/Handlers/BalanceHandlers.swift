@@ -1,4 +1,6 @@
 import Hummingbird
+import Metering
+import Platform
 import RouterCore
 import Storage
 

@@ -70,11 +70,13 @@ enum CatalogueHandlers {
         }
     }
 
-    /// The price as ``PriceBook`` would quote it, with what else is known; nil = no price, so that the model cannot be used.
+    /// The price as ``GatewaySnapshot`` quotes it, with what else is known; nil = no price, so that the model cannot be used.
     private static func row(
         _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ services: GatewayServices
     ) -> PricingRow? {
-        if let row = ([model] + upstreams).lazy.compactMap({ services.prices.row($0) }).first(where: \.isActive) { return row }
+        if let row = ([model] + upstreams).lazy.compactMap({ services.snapshots.snapshot.prices.row($0) }).first(where: \.isActive) {
+            return row
+        }
         let isFree = services.snapshots.snapshot.configuration.metering.unknownPrice == .free
         guard let price = channel.provider.defaultPrice ?? (isFree ? .free : nil) else { return nil }
         return PricingRow(modelName: model, displayName: model, provider: channel.provider.name, price: price)

@@ -64,7 +64,7 @@ enum GeminiHandlers {
 
     /// https://ai.google.dev/api/models#Model
     private static func model(_ name: String, _ served: [Int64: Set<Endpoint>], _ services: GatewayServices) -> JSONValue {
-        let row = services.prices.row(name)
+        let row = services.snapshots.snapshot.prices.row(name)
         var members: [JSONValue.Member] = [
             .init("name", .string("models/" + name)), .init("version", "1"), .init("displayName", .string(row?.displayName ?? name)),
         ]

@@ -72,7 +72,7 @@ enum ModelsHandlers {
 
     /// https://docs.anthropic.com/en/api/models-list. Where the time is not known, it is the epoch, as that page wants it.
     private static func anthropic(_ model: String, _ services: GatewayServices) -> JSONValue {
-        let row = services.prices.row(model)
+        let row = services.snapshots.snapshot.prices.row(model)
         let created = Date(timeIntervalSince1970: TimeInterval(row?.createdAt ?? 0))
         return [
             "type": "model", "id": .string(model), "display_name": .string(row?.displayName ?? model),
@@ -95,7 +95,7 @@ enum ModelsHandlers {
     }
 
     private static func json(_ model: String, _ services: GatewayServices) -> JSONValue {
-        let row = services.prices.row(model)
+        let row = services.snapshots.snapshot.prices.row(model)
         var members: [JSONValue.Member] = [
             .init("id", .string(model)), .init("object", "model"), .init("created", .integer(row?.createdAt ?? 0)),
             .init("owned_by", .string(row?.provider ?? "apirouter")),

@@ -1,5 +1,6 @@
 import Foundation
 import Hummingbird
+import Platform
 import RouterCore
 import Storage
 
@@ -7,13 +8,13 @@ import Storage
 enum PricingHandlers {
     static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let provider = QueryFields(request).text("provider")
-        let rows = services.prices.all.filter { provider == nil || $0.provider == provider }
+        let rows = services.snapshots.snapshot.prices.all.filter { provider == nil || $0.provider == provider }
         return Envelope.ok(.array(rows.map(json)))
     }
 
     static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
         let name = context.parameters.getCatchAll().joined(separator: "/")
-        guard let row = services.prices.row(name.removingPercentEncoding ?? name) else {
+        guard let row = services.snapshots.snapshot.prices.row(name.removingPercentEncoding ?? name) else {
             throw ManagementError.notFound("price of '\(name)'")
         }
         return Envelope.ok(json(row))
@@ -35,7 +36,7 @@ enum PricingHandlers {
         let fields = try await RequestFields(request, allowed: allowed)
         let name = try fields.requiredString("model_name", maximum: 256)
         if let problem = ModelName.problem(name) { throw ManagementError.badRequest("'model_name' \(problem)") }
-        let old = services.prices.row(name)
+        let old = services.snapshots.snapshot.prices.row(name)
         if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
             throw ManagementError.badRequest("a new model needs 'pricing_input' and 'pricing_output'")
         }
@@ -61,11 +62,7 @@ enum PricingHandlers {
         let saved = try await storing("price") {
             try await services.store.setPrice(prepared, now: services.clock.unixSeconds, audit: audit)
         }
-        services.prices.update(saved)
-        // A model that a vendor lists and no file names is served from its first price on.
-        if old == nil, services.snapshots.snapshot.catalogue.names(name) {
-            try await storing("price") { try await services.reloader.catalogueChanged() }
-        }
+        await services.reloader.priceChanged(saved)
         return Envelope.ok(json(saved))
     }
 

@@ -1,5 +1,6 @@
 import Hummingbird
 import NIOCore
+import Platform
 import RouterCore
 import Storage
 

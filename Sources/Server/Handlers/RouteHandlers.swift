@@ -1,6 +1,7 @@
 import Config
 import Hummingbird
 import NIOCore
+import Platform
 import RouterCore
 
 /// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes
@@ -23,8 +24,7 @@ enum RouteHandlers {
         query.affinity = fields.text("session").map { AffinityKey($0) }
         if let text = fields.text("provider") { query.preferences = try preferences(text, routes) }
         var facts = snapshot.routeFacts
-        let prices = services.prices
-        facts.quote = { prices.quote($0, $1, $2, snapshot, group: group) }
+        facts.quote = { snapshot.quote($0, $1, $2, group: group) }
         let plan = services.health.plan(query, routes, facts)
         return Envelope.ok(json(query, plan, services))
     }

@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import Hummingbird
+import Metering
 import NIOCore
 import RouterCore
 import Storage

@@ -2,6 +2,7 @@ import Config
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Platform
 import RouterCore
 import Storage
 

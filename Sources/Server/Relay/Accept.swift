@@ -1,5 +1,6 @@
 import Config
 import NIOCore
+import Platform
 import RouterCore
 
 /// Step 1: who asks, and with which configuration. The key was looked up in memory by the access check; no SQL happened.

@@ -1,4 +1,5 @@
 import Config
+import Metering
 import RouterCore
 import Storage
 
@@ -51,8 +52,8 @@ struct Admit: Sendable {
 
     private func priced(_ accepted: Accepted, _ question: PlannedRequest) -> [PricedCandidate] {
         question.planned.candidates.compactMap { candidate in
-            services.prices.offer(
-                candidate.channel, candidate.model, candidate.upstreamModel, accepted.snapshot, group: accepted.principal.group
+            accepted.snapshot.offer(
+                candidate.channel, candidate.model, candidate.upstreamModel, group: accepted.principal.group
             ).map { offer in
                 var quote = offer.quote
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Logging
 import NIOCore
+import Platform
 import RouterCore
 
 /// Step 5: one channel after the other until content comes. The client has seen nothing of an answer so far, so failing over is free.

@@ -1,4 +1,5 @@
 import Config
+import Metering
 import NIOCore
 import RouterCore
 import Storage

@@ -74,8 +74,7 @@ struct Plan: Sendable {
     private func facts(_ accepted: Accepted, _ preferences: ClientPreferences?) -> RouteFacts {
         var facts = accepted.snapshot.routeFacts
         if preferences?.maxPrice != nil {
-            let prices = services.prices
-            facts.quote = { prices.quote($0, $1, $2, accepted.snapshot, group: accepted.principal.group) }
+            facts.quote = { accepted.snapshot.quote($0, $1, $2, group: accepted.principal.group) }
         }
         return facts
     }

@@ -1,4 +1,5 @@
 import Config
+import Metering
 import NIOCore
 import RouterCore
 
@@ -62,7 +63,11 @@ enum RelayEndpoint {
         let announced = times(min(envelope.maxOutputTokens ?? 0, usual))
         let isOpen = envelope.maxOutputTokens == nil && envelope.endpoint.hasOutputBound
         let tokens = Int64(clamping: Int128(envelope.prompt.tokens) + Int128(announced))
-        return try services.limits.admit(accepted.principal.rules, tokens: tokens, expected: isOpen ? times(usual) : 0)
+        do throws(LimitBook.Refusal) {
+            return try services.limits.admit(accepted.principal.rules, tokens: tokens, expected: isOpen ? times(usual) : 0)
+        } catch {
+            throw .rateLimited(error)
+        }
     }
 
     /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.

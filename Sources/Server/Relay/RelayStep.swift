@@ -1,7 +1,9 @@
 import Adaptors
 import HTTPTypes
 import Logging
+import Metering
 import NIOCore
+import Platform
 import RouterCore
 
 /// Step 6: the answer to the client. The books are written before the last byte goes out, so that an answer that looks

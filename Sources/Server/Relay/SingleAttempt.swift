@@ -1,6 +1,7 @@
 import Adaptors
 import HTTPTypes
 import NIOCore
+import Platform
 import RouterCore
 
 /// One upstream call up to its first content.

@@ -1,5 +1,6 @@
 import Config
 import Logging
+import Platform
 import RouterCore
 import Storage
 

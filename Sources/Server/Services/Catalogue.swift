@@ -75,7 +75,7 @@ struct Catalogue: Sendable, Hashable {
 
     /// The configuration with the models that lists name and files do not, as far as they have a price: a provider whose file lists models
     /// serves only what is listed.
-    func extending(_ configuration: GatewayConfiguration, _ prices: PriceBook) -> GatewayConfiguration {
+    func extending(_ configuration: GatewayConfiguration, _ prices: PriceTable) -> GatewayConfiguration {
         guard !vendors.isEmpty else { return configuration }
         var copy = configuration
         let more = Dictionary(
@@ -91,7 +91,7 @@ struct Catalogue: Sendable, Hashable {
         return copy
     }
 
-    private func additions(to provider: ProviderSpec, _ prices: PriceBook) -> [ProviderModel] {
+    private func additions(to provider: ProviderSpec, _ prices: PriceTable) -> [ProviderModel] {
         guard !provider.models.isEmpty, let entries = vendors[provider.name] else { return [] }
         let known = Set(provider.models.map(\.id))
         return entries.values.filter { !known.contains($0.model.id) && prices.row($0.model.id)?.isActive == true }

@@ -1,5 +1,7 @@
 import Config
 import Logging
+import Metering
+import Platform
 import RouterCore
 import ServiceLifecycle
 import Storage

@@ -1,6 +1,7 @@
 import Config
 import Logging
 import NIOCore
+import Platform
 import RouterCore
 import ServiceLifecycle
 

@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import NIOCore
+import Platform
 import RouterCore
 
 /// One cheap real call to a channel: the way of a request without a client, a hold or a failover. What it costs is shown, and charged to
@@ -31,7 +32,7 @@ struct ChannelTester {
             throw ManagementError.badRequest("channel \(channel.id) does not serve the model '\(model)'")
         }
         let quote =
-            services.prices.quote(channel, model, upstream, snapshot, group: "default")
+            snapshot.quote(channel, model, upstream, group: "default")
             ?? PriceQuote(price: .free, ratio: .one, version: 0)
         let call = UpstreamCall(
             envelope: try envelope(endpoint, model), channel: SharedChannel(channel), key: channel.keys.first, model: model,
@@ -46,7 +47,7 @@ struct ChannelTester {
             .filter { channel.upstreamModel(for: $0) != nil }
         func price(_ name: String) -> Int128 {
             guard let upstream = channel.upstreamModel(for: name),
-                let quote = services.prices.quote(channel, name, upstream, snapshot, group: "default"), quote.price.basis == .metered
+                let quote = snapshot.quote(channel, name, upstream, group: "default"), quote.price.basis == .metered
             else { return .max }
             return Int128(quote.price.rates.input.femtos) + Int128(quote.price.rates.output.femtos)
         }

@@ -1,5 +1,6 @@
 public import Config
 import Logging
+import Platform
 import RouterCore
 public import Storage
 import Synchronization
@@ -10,7 +11,6 @@ public actor ConfigurationReloader {
     private let environment: [String: String]
     private let snapshots: SnapshotHolder
     private let health: HealthRegistry
-    private let prices: PriceBook
     private let keys: KeyDirectory
     private let store: any Store
     private let clock: ServerClock
@@ -18,19 +18,18 @@ public actor ConfigurationReloader {
     private let builtinBaseURL: String?
     /// As the files have it, without what vendors' lists add.
     private var configuration: GatewayConfiguration
-    /// Counts what was taken up.
+    /// Counts what was taken up, prices included: who has read files or tables before a change reads them again after it.
     private var generation = 0
 
     init(
         path: String, environment: [String: String], configuration: GatewayConfiguration, snapshots: SnapshotHolder, health: HealthRegistry,
-        prices: PriceBook, keys: KeyDirectory, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
+        keys: KeyDirectory, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
     ) {
         self.path = path
         self.environment = environment
         self.configuration = configuration
         self.snapshots = snapshots
         self.health = health
-        self.prices = prices
         self.keys = keys
         self.store = store
         self.clock = clock
@@ -93,25 +92,36 @@ public actor ConfigurationReloader {
         }
     }
 
-    /// Prices and routes change together: everything that has to be asked for is asked before.
-    /// - Returns: false when another reload came first.
+    /// Takes up a price that was set here and is in the ledger: it holds from the next request on, whatever else is being read meanwhile.
+    func priceChanged(_ row: PricingRow) {
+        generation += 1
+        let old = snapshots.snapshot
+        guard let prices = old.prices.replacing(row) else { return }
+        install(GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: old.catalogue, prices: prices))
+    }
+
+    /// Everything that has to be asked for is asked before the swap.
+    /// - Returns: false when another change came first.
     private func take(_ configuration: GatewayConfiguration, _ catalogue: Catalogue, onlyIn seen: Int) async throws -> Bool {
-        let changes = prices.changeCount
         // Also what a command has written beside us.
-        let rows = try await store.allPrices()
-        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: PriceBook(rows))
+        let prices = PriceTable(try await store.allPrices())
+        let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices)
         let known = Set(snapshots.snapshot.configuration.routes.channels.map(\.id))
         // Before the swap: a channel that an operator has switched off does not come back for a moment.
         let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
         try await ChannelSwitches(store: store, health: health).load(new)
         guard seen == generation else { return false }
         generation += 1
+        self.configuration = configuration
+        install(snapshot)
+        keys.setGroups(configuration.groupLimits)
+        return true
+    }
+
+    /// The one swap.
+    private func install(_ snapshot: GatewaySnapshot) {
         let old = snapshots.snapshot.configuration.routes
-        prices.replaceAll(rows, since: changes)
         snapshots.replace(snapshot)
         health.apply(snapshot.configuration.routes, replacing: old)
-        keys.setGroups(configuration.groupLimits)
-        self.configuration = configuration
-        return true
     }
 }

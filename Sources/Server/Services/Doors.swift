@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import Hummingbird
+import Platform
 import Storage
 
 /// Whom the gateway believes and lets in: made once at the start, because `server` is read then.

@@ -3,22 +3,25 @@ public import Config
 import RouterCore
 import Synchronization
 
-/// One validated configuration with the adaptors made from it. Immutable: a request takes one at its start and keeps it.
+/// One validated configuration with the adaptors made from it and the prices that hold with it. Immutable: a request takes one at its start
+/// and keeps it.
 public final class GatewaySnapshot: Sendable {
     public let configuration: GatewayConfiguration
     private let providers: [String: any Provider]
     private let capabilities: [String: Set<Endpoint>]
     let catalogue: Catalogue
+    public let prices: PriceTable
 
     /// `builtinBaseURL` replaces `builtin:simulator`, once the simulator runs.
     public convenience init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
-        self.init(configuration, builtinBaseURL: builtinBaseURL, catalogue: Catalogue(), prices: PriceBook())
+        self.init(configuration, builtinBaseURL: builtinBaseURL, catalogue: Catalogue(), prices: PriceTable())
     }
 
     /// - Parameter catalogue: vendors' lists; what they name beyond the files, and `prices` knows, is served as well.
-    init(_ configuration: GatewayConfiguration, builtinBaseURL: String?, catalogue: Catalogue, prices: PriceBook) {
+    init(_ configuration: GatewayConfiguration, builtinBaseURL: String?, catalogue: Catalogue, prices: PriceTable) {
         var configuration = catalogue.extending(configuration, prices)
         self.catalogue = catalogue
+        self.prices = prices
         if let builtinBaseURL { configuration = Self.resolveBuiltin(configuration, builtinBaseURL) }
         self.configuration = configuration
         var providers: [String: any Provider] = [:]

@@ -1,10 +1,11 @@
 import Config
-public import RouterCore
+import Platform
+import RouterCore
 import Storage
 import Synchronization
 
 /// The health table and the retry budget behind one lock, with the clock and the randomness that they need.
-public final class HealthRegistry: Sendable {
+final class HealthRegistry: Sendable {
     private struct State {
         var table: HealthTable
         var budget: RetryBudget
@@ -13,7 +14,7 @@ public final class HealthRegistry: Sendable {
     private let state: Mutex<State>
     private let clock: ServerClock
 
-    public init(settings: RoutingSettings, clock: ServerClock, seed: UInt64) {
+    init(settings: RoutingSettings, clock: ServerClock, seed: UInt64) {
         state = Mutex(
             State(
                 table: HealthTable(settings: settings),
@@ -78,7 +79,7 @@ public final class HealthRegistry: Sendable {
     var refusedRetries: Int64 { state.withLock { $0.budget.refusals } }
 
     /// Everything that is not in plain health.
-    public func report() -> [HealthReportRow] {
+    func report() -> [HealthReportRow] {
         let now = clock.monotonic
         return state.withLock { $0.table.report(now: now) }
     }

@@ -1,4 +1,5 @@
 import Crypto
+import Metering
 import RouterCore
 import Storage
 import Synchronization

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import RouterCore
 
 /// Marks browsers with which users have logged in before, so that nobody else's guesses slow them down there. A mark is sealed and names

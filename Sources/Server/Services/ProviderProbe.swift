@@ -1,6 +1,7 @@
 public import Config
 import HTTPTypes
 public import NIOCore
+import Platform
 public import RouterCore
 import Transport
 

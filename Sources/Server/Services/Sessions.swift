@@ -1,4 +1,5 @@
 import Config
+import Platform
 import RouterCore
 import Storage
 import Synchronization

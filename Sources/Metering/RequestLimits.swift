@@ -1,29 +1,34 @@
-import HTTPTypes
-import RouterCore
+package import Platform
+package import RouterCore
 import Synchronization
 
 /// Requests and tokens per minute and concurrency of keys and users: the ``LimitBook`` behind a lock, with the clock that it needs. In
 /// memory: no request waits for anything here.
-public final class RequestLimits: Sendable {
+package final class RequestLimits: Sendable {
     private let book = Mutex(LimitBook())
     private let clock: ServerClock
     /// How this start of the gateway is called among those that share the limits.
-    let gateway = TokenSecrets.random(22)
+    let gateway: String
     /// A limit is used that this gateway has asked no share of.
     private let isShareWanted = Atomic<Bool>(false)
 
-    init(clock: ServerClock) { self.clock = clock }
+    /// - Parameter gateway: random; another one at each start.
+    package init(clock: ServerClock, gateway: String) {
+        self.clock = clock
+        self.gateway = gateway
+    }
 
     /// - Parameters: as ``LimitBook/admit(_:tokens:expected:now:)``.
-    /// - Throws: ``APIError``: 429.
-    func admit(_ rules: [LimitRule], tokens: Int64, expected: Int64) throws(APIError) -> LimitPass {
+    package func admit(
+        _ rules: [LimitRule], tokens: Int64, expected: Int64
+    ) throws(LimitBook.Refusal) -> LimitPass {
         let now = clock.monotonic
         switch book.withLock({ $0.admit(rules, tokens: tokens, expected: expected, now: now) }) {
         case .success(let (ticket, standing, isNew)):
             if isNew { isShareWanted.store(true, ordering: .relaxed) }
             return LimitPass(self, ticket, standing)
         case .failure(let refusal):
-            throw .rateLimited(refusal)
+            throw refusal
         }
     }
 
@@ -60,9 +65,9 @@ public final class RequestLimits: Sendable {
 
 /// A request that its limits have let in. It counts until it is ended, once; if nobody does so, when the last one who knows it is gone, as
 /// one that has used no tokens.
-final class LimitPass: Sendable {
+package final class LimitPass: Sendable {
     /// What was left when the request was let in.
-    let standing: LimitBook.Standing
+    package let standing: LimitBook.Standing
     private let limits: RequestLimits
     private let ticket: Mutex<LimitBook.Ticket?>
 
@@ -75,30 +80,11 @@ final class LimitPass: Sendable {
     deinit { end(used: 0) }
 
     /// - Parameter used: tokens of the request, as it is settled.
-    func end(used: Int64) {
+    package func end(used: Int64) {
         let open = ticket.withLock { ticket -> LimitBook.Ticket? in
             defer { ticket = nil }
             return ticket
         }
         if let open { limits.end(open, used: used) }
-    }
-}
-
-extension LimitBook.Standing {
-    private static let names: [(limit: HTTPField.Name?, remaining: HTTPField.Name?, reset: HTTPField.Name?)] = ["requests", "tokens"].map {
-        (
-            HTTPField.Name("x-ratelimit-limit-\($0)"), HTTPField.Name("x-ratelimit-remaining-\($0)"),
-            HTTPField.Name("x-ratelimit-reset-\($0)")
-        )
-    }
-
-    /// The headers of OpenAI.
-    func write(to headers: inout HTTPFields) {
-        for (gauge, names) in zip([requests, tokens], Self.names) {
-            guard let gauge, let limit = names.limit, let remaining = names.remaining, let reset = names.reset else { continue }
-            headers[limit] = String(gauge.limit)
-            headers[remaining] = String(gauge.remaining)
-            headers[reset] = RateText.duration(gauge.reset)
-        }
     }
 }

@@ -1,28 +1,28 @@
-public import Logging
-import RouterCore
-public import ServiceLifecycle
+package import Logging
+package import RouterCore
+import ServiceLifecycle
 import Storage
 
 /// Owns the ends of requests whose handler was dropped before it could settle (the client left between head and
 /// body). Runs as a service, so that nothing is fired and forgotten.
-public final class Settler: Service {
+package final class Settler: Service {
     private let meter: Meter
     private let logger: Logger
     private let stream: AsyncStream<RequestRecord>
     private let continuation: AsyncStream<RequestRecord>.Continuation
 
-    public init(meter: Meter, logger: Logger) {
+    package init(meter: Meter, logger: Logger) {
         self.meter = meter
         self.logger = logger
         // Unbounded on purpose: each entry is a request that was admitted, and admission is what bounds them.
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
-    func take(_ record: RequestRecord) { continuation.yield(record) }
+    package func take(_ record: RequestRecord) { continuation.yield(record) }
 
     private static let retryDelay = Duration.milliseconds(500)
 
-    public func run() async throws {
+    package func run() async throws {
         await withGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { for await record in self.stream { await self.settle(record) } }

@@ -1,15 +1,15 @@
-public import Logging
+package import Logging
 import RouterCore
-public import ServiceLifecycle
-public import Storage
+import ServiceLifecycle
+package import Storage
 import Synchronization
 
 /// Tells the poster that the journal has something new. Raising it twice before it is seen counts once.
-public final class PostSignal: Sendable {
+package final class PostSignal: Sendable {
     private let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
 
-    public init() {
+    package init() {
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
     func raise() { continuation.yield() }
@@ -19,7 +19,7 @@ public final class PostSignal: Sendable {
 
 /// Carries settlements from the journal to the ledger, in groups, exactly once: the ledger skips what it has, and the
 /// journal forgets only what the ledger has confirmed.
-public final class Poster: Service {
+package final class Poster: Service {
     private let journal: any Journal
     private let meter: Meter
     private let signal: PostSignal
@@ -33,7 +33,7 @@ public final class Poster: Service {
     /// Wait after a failure of the ledger's database.
     private static let retryDelay = Duration.seconds(1)
 
-    public init(journal: any Journal, meter: Meter, signal: PostSignal, logger: Logger) {
+    package init(journal: any Journal, meter: Meter, signal: PostSignal, logger: Logger) {
         self.journal = journal
         self.meter = meter
         self.signal = signal
@@ -41,13 +41,13 @@ public final class Poster: Service {
     }
 
     /// False while the last attempt to post failed.
-    public var isHealthy: Bool { backlogState.withLock { !$0.failing } }
+    package var isHealthy: Bool { backlogState.withLock { !$0.failing } }
     /// Records posted since the start.
-    public var postedCount: Int64 { backlogState.withLock { $0.posted } }
+    package var postedCount: Int64 { backlogState.withLock { $0.posted } }
     /// Records that the ledger refused since the start.
-    public var setAsideCount: Int64 { backlogState.withLock { $0.setAside } }
+    package var setAsideCount: Int64 { backlogState.withLock { $0.setAside } }
 
-    public func run() async throws {
+    package func run() async throws {
         // What an earlier process left behind comes first.
         await drain()
         await withGracefulShutdownHandler {
@@ -64,7 +64,7 @@ public final class Poster: Service {
 
     /// Posts everything that the journal has, or throws. At start-up, before balances are read.
     /// - Throws: ``StoreError``.
-    public func drainOnce() async throws {
+    package func drainOnce() async throws {
         while try await postGroup() {}
     }
 
@@ -99,7 +99,7 @@ public final class Poster: Service {
 
     /// Posts until the journal is empty. A failing ledger is retried for ever while the process runs; at shutdown what is
     /// left stays in the journal for the next start.
-    public func drain() async {
+    package func drain() async {
         while !Task.isCancelled {
             do {
                 guard try await postGroup() else { return }

@@ -1,16 +1,22 @@
-import Logging
+package import Logging
 import RouterCore
 import Storage
 
 /// What a gateway does at its start with what an earlier life has left: leases, requests that were running, settlements
 /// that the ledger lacks.
-struct Recovery: Sendable {
+package struct Recovery: Sendable {
     let meter: Meter
-    let poster: Poster
-    let logger: Logger
+    private let poster: Poster
+    private let logger: Logger
+
+    package init(meter: Meter, poster: Poster, logger: Logger) {
+        self.meter = meter
+        self.poster = poster
+        self.logger = logger
+    }
 
     /// - Throws: ``StoreError``.
-    func start() async throws {
+    package func start() async throws {
         let isMember = try await meter.join(mayChange: try await meter.journal.orphans().isEmpty, logger: logger)
         if isMember {
             try await finish()

@@ -1,6 +1,7 @@
 import Logging
-public import RouterCore
-public import Storage
+package import Platform
+package import RouterCore
+package import Storage
 import Synchronization
 
 /// The one place through which money moves while requests run: admits, settles, voids, posts.
@@ -8,7 +9,7 @@ import Synchronization
 /// In memory (``AccountBook``) so that admission needs no database while the lease lasts; every hold and every end is journaled before it
 /// matters. Operations of the ledger that change a lease go through one gate, one after the other, so that what the book says of a lease is
 /// what the ledger said last.
-public final class Meter: Sendable {
+package final class Meter: Sendable {
     let book = Mutex(AccountBook())
     let journal: any Journal
     let store: any Store
@@ -24,8 +25,8 @@ public final class Meter: Sendable {
     /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
     /// Which life of which gateway this is, and whether it takes calls.
-    public let membership: Membership
-    public var holder: LeaseHolder { membership.holder }
+    package let membership: Membership
+    package var holder: LeaseHolder { membership.holder }
     /// No books at all (`metering.admission: off`).
     private let isOff: Bool
 
@@ -37,7 +38,7 @@ public final class Meter: Sendable {
     /// How often a request that waits for money looks again on its own.
     private static let recheck = Duration.milliseconds(100)
 
-    public init(
+    package init(
         journal: any Journal, store: any Store, postSignal: PostSignal, clock: ServerClock = .system, leaseLifetime: Int64 = 120,
         isOff: Bool = false
     ) {
@@ -56,17 +57,17 @@ public final class Meter: Sendable {
 
     // MARK: Accounts
 
-    public func account(_ userID: Int64) -> AccountBook.Account? { book.withLock { $0.account(userID) } }
-    public var openHolds: Int { book.withLock { $0.openHolds } }
-    public var unpostedCount: Int { book.withLock { $0.unpostedCount } }
-    public var journalBytes: Int64 { journal.size }
+    package func account(_ userID: Int64) -> AccountBook.Account? { book.withLock { $0.account(userID) } }
+    package var openHolds: Int { book.withLock { $0.openHolds } }
+    package var unpostedCount: Int { book.withLock { $0.unpostedCount } }
+    package var journalBytes: Int64 { journal.size }
 
-    public func remove(_ userID: Int64) { book.withLock { $0.remove(userID) } }
+    package func remove(_ userID: Int64) { book.withLock { $0.remove(userID) } }
 
     /// What a user has: what is settled here counts as spent, whether or not its row is written yet.
     /// - Returns: nil for an unknown user.
     /// - Throws: ``StoreError``, ``MoneyError``.
-    func standing(_ userID: Int64) async throws -> (balance: NanoUSD, held: NanoUSD, available: NanoUSD)? {
+    package func standing(_ userID: Int64) async throws -> (balance: NanoUSD, held: NanoUSD, available: NanoUSD)? {
         // Behind the gate, so that no posting comes between the two reads.
         try await gate.run {
             guard let state = try await store.leaseState(userID: userID, holder: holder) else { return nil }
@@ -79,12 +80,12 @@ public final class Meter: Sendable {
 
     /// Posts a recharge or adjustment with its row of `audit_log`; the money can be spent when this returns.
     /// - Throws: ``StoreError``.
-    public func credit(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+    package func credit(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting, audit: audit) }
     }
 
     /// - Throws: ``StoreError``.
-    func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
+    package func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         let result = try await gate.run { try await store.refund(refund, audit: audit) }
         wake(result.entry.userID)
         await note(result)
@@ -92,7 +93,7 @@ public final class Meter: Sendable {
     }
 
     /// Corrects a charge afterwards, in either direction. - Throws: ``StoreError``.
-    func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill) async throws {
+    package func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill) async throws {
         let now = clock.unixSeconds
         try await gate.run {
             // As with what is taken back: the money of a higher charge must not be spent from a lease any more.
@@ -129,7 +130,7 @@ public final class Meter: Sendable {
     ///   - wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to end.
     /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal
     ///   fails (nothing is reserved then).
-    func hold(
+    package func hold(
         _ record: HoldRecord, floor: NanoUSD = .zero, limits: [BudgetLimit] = [], wait: Duration = .zero
     ) async throws {
         if isOff { return }
@@ -240,7 +241,7 @@ public final class Meter: Sendable {
     ///
     /// The book is changed before the journal is asked, so that a failing journal cannot leave money reserved; the error is thrown all the
     /// same, because the caller must not tell the client that all is well, and the record is tried again until the journal takes it.
-    func end(_ record: RequestRecord) async throws {
+    package func end(_ record: RequestRecord) async throws {
         if isOff { return }
         let ended = book.withLock { book in
             if let charge = record.charge { return book.settle(record.requestID, charge: charge) }
@@ -268,7 +269,7 @@ public final class Meter: Sendable {
     func finishRetries() { unjournaled.finish() }
 
     /// How far a request has come, for the case that the process dies.
-    func progress(_ record: ProgressRecord) { if !isOff { journal.progress(record) } }
+    package func progress(_ record: ProgressRecord) { if !isOff { journal.progress(record) } }
 
     // MARK: The ledger's side
 
@@ -285,7 +286,7 @@ public final class Meter: Sendable {
 
     /// Waits until the ledger has what was settled here for a user, so that somebody who has just got an answer finds its row. Gives up
     /// soon: the ledger's database may be away.
-    func waitPosted(_ userID: Int64, atMost limit: Duration = .milliseconds(500)) async {
+    package func waitPosted(_ userID: Int64, atMost limit: Duration = .milliseconds(500)) async {
         let deadline = clock.monotonic.advanced(by: limit)
         while account(userID)?.unposted.isPositive == true, clock.monotonic < deadline {
             try? await Task.sleep(for: .milliseconds(5))
@@ -293,7 +294,7 @@ public final class Meter: Sendable {
     }
 
     /// Gives what is available of a user's lease back to the ledger.
-    func recall(_ userID: Int64) async throws { try await gate.run { try await giveBack(userID) } }
+    package func recall(_ userID: Int64) async throws { try await gate.run { try await giveBack(userID) } }
 
     private func giveBack(_ userID: Int64) async throws {
         let amount = book.withLock { $0.takeBack(userID) }
@@ -325,12 +326,13 @@ public final class Meter: Sendable {
     }
 
     /// Money of a user may have come free.
-    func wake(_ userID: Int64) {
+    package func wake(_ userID: Int64) {
         _ = exhausted.withLock { $0.removeValue(forKey: userID) }
         waiting.wake(userID)
     }
 }
 
-enum MeterError: Error, Sendable {
+/// Why nothing can be held.
+package enum MeterError: Error, Sendable {
     case unknownUser
 }

@@ -1,6 +1,7 @@
-import Logging
+package import Logging
+import Platform
 import RouterCore
-public import ServiceLifecycle
+import ServiceLifecycle
 import Storage
 
 /// Keeps the gateway's place at the ledger and its leases in order behind the requests: gives a sign of life every
@@ -9,7 +10,7 @@ import Storage
 /// answers.
 ///
 /// Everything goes by what a clock says has passed, not by how often a loop has run.
-public final class LeaseKeeper: Service {
+package final class LeaseKeeper: Service {
     private let meter: Meter
     private let recovery: Recovery
     private let logger: Logger
@@ -19,13 +20,13 @@ public final class LeaseKeeper: Service {
     /// A lease that no request has used for this long is given back.
     private static let idle = Duration.seconds(10)
 
-    init(recovery: Recovery, logger: Logger) {
+    package init(recovery: Recovery, logger: Logger) {
         meter = recovery.meter
         self.recovery = recovery
         self.logger = logger
     }
 
-    public func run() async throws {
+    package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.every(Membership.beatInterval) { await self.pulse() } }

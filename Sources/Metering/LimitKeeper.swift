@@ -1,15 +1,23 @@
-import Logging
+package import Logging
+package import Platform
 import RouterCore
 import ServiceLifecycle
-import Storage
+package import Storage
 
 /// Keeps the limits of keys and users in order behind the requests: divides them between the gateways of one ledger, and forgets those that
 /// nobody uses.
-struct LimitKeeper: Service {
-    let limits: RequestLimits
-    let store: any Store
-    let clock: ServerClock
-    let logger: Logger
+package struct LimitKeeper: Service {
+    private let limits: RequestLimits
+    private let store: any Store
+    private let clock: ServerClock
+    private let logger: Logger
+
+    package init(limits: RequestLimits, store: any Store, clock: ServerClock, logger: Logger) {
+        self.limits = limits
+        self.store = store
+        self.clock = clock
+        self.logger = logger
+    }
 
     /// How often a gateway tells what it is asked for and hears of its shares.
     private static let interval = Duration.seconds(2)
@@ -24,7 +32,7 @@ struct LimitKeeper: Service {
     /// Limits in one report; what is beyond has its minimum.
     private static let maximum = 1_000
 
-    func run() async throws {
+    package func run() async throws {
         guard store.isShared else { return await tidy() }
         await cancelWhenGracefulShutdown {
             var last = clock.monotonic
@@ -44,7 +52,7 @@ struct LimitKeeper: Service {
     }
 
     /// Before the first request: who else is there.
-    func begin() async {
+    package func begin() async {
         guard store.isShared else { return }
         _ = await share([])
     }

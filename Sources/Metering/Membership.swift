@@ -1,4 +1,4 @@
-public import RouterCore
+package import RouterCore
 import Storage
 import Synchronization
 
@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Also what a task in the background has last heard of the ledger, so that `/health/ready` needs no question of its
 /// own.
-public final class Membership: Sendable {
+package final class Membership: Sendable {
     enum Standing: Sendable, Hashable {
         /// Not yet at its place: the start is under way.
         case joining
@@ -30,23 +30,23 @@ public final class Membership: Sendable {
     static let beatInterval = Duration.seconds(1)
     init(_ holder: LeaseHolder) { state = Mutex(State(holder: holder)) }
 
-    public var holder: LeaseHolder { state.withLock { $0.holder } }
+    package var holder: LeaseHolder { state.withLock { $0.holder } }
     var standing: Standing { state.withLock { $0.standing } }
-    var isFenced: Bool { fencedReason != nil }
+    package var isFenced: Bool { fencedReason != nil }
     /// False while it has never taken a call.
     var hasHadPlace: Bool { state.withLock { $0.hasHadPlace } }
 
     /// Why no calls are taken; nil when they are.
-    public var fencedReason: String? {
+    package var fencedReason: String? {
         state.withLock { if case .fenced(let reason) = $0.standing { reason } else { nil } }
     }
 
     /// Gateways at work on this database, this one included, by what was heard within the last ten seconds. Read from
     /// memory.
-    public var liveGateways: Int { state.withLock { 1 + $0.watch.othersAlive } }
+    package var liveGateways: Int { state.withLock { 1 + $0.watch.othersAlive } }
 
     /// True while the ledger does not answer.
-    public var isLedgerAway: Bool { state.withLock { $0.trust.isLedgerAway } }
+    package var isLedgerAway: Bool { state.withLock { $0.trust.isLedgerAway } }
 
     // MARK: What happens
 

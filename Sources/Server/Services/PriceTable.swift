@@ -1,0 +1,60 @@
+import Config
+import RouterCore
+public import Storage
+
+/// The price table as one snapshot has it.
+public struct PriceTable: Sendable {
+    private let rows: [String: PricingRow]
+
+    public init(_ rows: [PricingRow] = []) {
+        self.rows = Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last }
+    }
+
+    private init(rows: [String: PricingRow]) { self.rows = rows }
+
+    public func row(_ model: String) -> PricingRow? { rows[model] }
+
+    /// Sorted by name.
+    public var all: [PricingRow] { rows.values.sorted { $0.modelName < $1.modelName } }
+
+    /// The table with this row. - Returns: nil where it has a newer version.
+    func replacing(_ row: PricingRow) -> PriceTable? {
+        guard row.version >= rows[row.modelName]?.version ?? 0 else { return nil }
+        var rows = rows
+        rows[row.modelName] = row
+        return PriceTable(rows: rows)
+    }
+}
+
+extension GatewaySnapshot {
+    /// What a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else what the
+    /// provider file says for all its models. nil = it has no price and may not be used.
+    func quote(_ channel: Channel, _ model: String, _ upstream: String, group: String) -> PriceQuote? {
+        offer(channel, model, upstream, group: group)?.quote
+    }
+
+    /// The same with the most tokens that the price row of the public name says an answer and the whole context can have.
+    func offer(
+        _ channel: Channel, _ model: String, _ upstream: String, group: String
+    ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?)? {
+        let ratio = ratio(ofGroup: group)
+        let named = prices.row(model)
+        func offer(
+            _ price: ModelPrice, _ version: Int64, covers: Bool = false
+        ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?) {
+            var quote = PriceQuote(price: price, ratio: ratio, version: version)
+            quote.coversReportedCost = covers
+            return (quote, named?.maxOutputTokens, named?.contextLength)
+        }
+        if let named, named.isActive { return offer(named.price, named.version, covers: covers(named, channel)) }
+        if upstream != model, let row = prices.row(upstream), row.isActive {
+            return offer(row.price, row.version, covers: covers(row, channel))
+        }
+        if let price = channel.provider.defaultPrice { return offer(price, 0) }
+        guard configuration.metering.unknownPrice == .free else { return nil }
+        return offer(.free, 0)
+    }
+
+    /// OpenRouter's list has one price of each model, and hosts that may be dearer. What an administrator has set is charged as it is.
+    private func covers(_ row: PricingRow, _ channel: Channel) -> Bool { channel.provider.family == .openrouter && !row.isEdited }
+}
