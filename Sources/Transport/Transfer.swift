@@ -19,10 +19,10 @@ extension UpstreamRequest {
 final class Transfer: Sendable {
     let request: UpstreamRequest
     let options: TransportOptions
-    /// Told when the sending begins.
-    private let cancellation: UpstreamCancellation?
 
     private struct State {
+        /// Told when the sending begins. It knows the transfer as well, so it is let go of at the end.
+        var cancellation: UpstreamCancellation?
         var head: UpstreamHead?
         var unread = UnreadBytes()
         var isPaused = false
@@ -33,7 +33,7 @@ final class Transfer: Sendable {
         var bytesWaiter: CheckedContinuation<Result<ByteBuffer?, TransportFailure>, Never>?
         var driver: (any TransferDriver)?
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Throws: `.protocolViolation` for header values that would break the framing.
     init(
@@ -47,7 +47,7 @@ final class Transfer: Sendable {
         else { throw TransportFailure(.protocolViolation, "not an absolute http or https URL") }
         self.request = request
         self.options = options
-        self.cancellation = cancellation
+        state = Mutex(State(cancellation: cancellation))
     }
 
     func attach(_ driver: any TransferDriver) { state.withLock { $0.driver = driver } }
@@ -102,7 +102,7 @@ final class Transfer: Sendable {
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
     /// There is a connection, and the request goes out on it.
-    func isSending() { cancellation?.wrote() }
+    func isSending() { state.withLock { $0.cancellation }?.wrote() }
 
     func deliver(_ head: UpstreamHead) {
         let waiter = state.withLock { state -> CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>? in
@@ -177,6 +177,7 @@ final class Transfer: Sendable {
             guard state.end == nil else { return (nil, nil) }
             state.end = .some(failure)
             state.driver = nil
+            state.cancellation = nil
             defer {
                 state.headWaiter = nil
                 state.bytesWaiter = nil

@@ -144,6 +144,33 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(10)), .enabled(if: residentMemory(getpid()) != nil, "the system tells no resident memory"))
+    func `memory does not grow with the number of requests`() async throws {
+        try await World.with { world in
+            try await world.admin.addBalance(1, usd: "100")
+            func ask(_ count: Int) async throws {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<8 {
+                        group.addTask {
+                            for number in 0..<count / 8 {
+                                let answer = try await world.chat("sim/cheap", stream: number % 2 == 0)
+                                #expect(answer.status == 200)
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            try await ask(1_600)
+            let before = try #require(residentMemory(world.gateway.processID))
+            try await ask(4_800)
+            let after = try #require(residentMemory(world.gateway.processID))
+            print("4,800 requests: grew by \((after - before) / 1024) KB")
+            // A kilobyte and a half for each: whatever is kept of a request is more.
+            #expect(after - before < 4_800 * 1_536, "grew by \((after - before) / 1024) KB")
+        }
+    }
+
     @Test(.timeLimit(.minutes(10))) func `audit 13: a body of a login is waited for some seconds`() async throws {
         try await World.with { world in
             let half = ByteBuffer(string: "POST /api/user/login HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\n{")

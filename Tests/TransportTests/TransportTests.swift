@@ -60,6 +60,38 @@ extension CurlTransport: Stoppable {}
         } catch { return (error as? TransportFailure)?.kind }
     }
 
+    /// Whoever may cancel a call knows the call, and the call tells it of its sending: neither may keep the other.
+    @Test(arguments: Way.allCases) func `nothing of a call that is over is kept`(way: Way) async throws {
+        let server = try await RawServer.answering(Self.hello)
+        let endless = try await RawServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        try await withTransport(way) { transport in
+            for ending in ["read", "cancelled", "dropped"] {
+                weak var left: UpstreamCancellation?
+                do {
+                    let cancellation = UpstreamCancellation()
+                    left = cancellation
+                    let response = try await transport.send(
+                        UpstreamRequest(method: .get, url: ending == "read" ? server.url : endless.url), options: TransportOptions(),
+                        cancellation: cancellation)
+                    if ending == "read" { while try await response.body.next() != nil {} }
+                    if ending == "cancelled" { cancellation.cancel() }
+                }
+                // The thread that moves the bytes lets go of it a moment later.
+                while left != nil { try await Task.sleep(for: .milliseconds(5)) }
+            }
+            for url in ["http://127.0.0.1:1/", "http://nowhere.invalid/"] {
+                weak var left: UpstreamCancellation?
+                do {
+                    let cancellation = UpstreamCancellation()
+                    left = cancellation
+                    _ = try? await transport.send(
+                        UpstreamRequest(method: .get, url: url), options: TransportOptions(), cancellation: cancellation)
+                }
+                while left != nil { try await Task.sleep(for: .milliseconds(5)) }
+            }
+        }
+    }
+
     @Test(arguments: Way.allCases) func `answers come with their head and connections are kept`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
         try await withTransport(way) { transport in
