@@ -82,6 +82,21 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "GatewayState",
+            dependencies: [
+                "Platform", "RouterCore", "Adaptors", "Config", "Storage", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Vendors",
+            dependencies: [
+                "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Transport",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "Transport",
             dependencies: [
                 "CPlatform", "RouterCore", "CLibcurl",
@@ -106,7 +121,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "Transport", "Simulator",
+                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Vendors", "Transport",
+                "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -124,7 +140,7 @@ let package = Package(
         .executableTarget(
             name: "apirouter",
             dependencies: [
-                "CPlatform", "Platform", "Server", "Config", "Storage", "RouterCore",
+                "CPlatform", "Platform", "Server", "Vendors", "Config", "Storage", "RouterCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -184,7 +200,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Platform", "Metering", "Adaptors", "Storage", "Config", "Transport", "Simulator", "RouterCore",
+                "Server", "Platform", "Metering", "GatewayState", "Vendors", "Adaptors", "Storage", "Config", "Transport", "Simulator",
+                "RouterCore",
                 "PostgresTesting",
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "Hummingbird", package: "hummingbird"),

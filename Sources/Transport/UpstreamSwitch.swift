@@ -21,6 +21,9 @@ public final class UpstreamSwitch: UpstreamTransport {
         return try await direct.send(request, options: options, cancellation: cancellation)
     }
 
+    /// For calls that no client has asked for: one by one, and away from the event loops that serve clients.
+    public var sideCalls: any UpstreamTransport { proxied }
+
     /// Fails all running calls with `.shutdown`. Idempotent.
     public func shutdown() async {
         await direct.shutdown()

@@ -4,6 +4,7 @@ import Foundation
 import RouterCore
 import Server
 import Storage
+import Vendors
 
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Server
+import Vendors
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

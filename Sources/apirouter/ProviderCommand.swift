@@ -4,6 +4,7 @@ import Foundation
 import NIOCore
 import RouterCore
 import Server
+import Vendors
 
 struct ProviderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,7 +4,9 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import GatewayState
 @testable import Server
+@testable import Vendors
 
 /// Price rows from files and from vendors' lists, and how models are shown.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct CatalogueTests {

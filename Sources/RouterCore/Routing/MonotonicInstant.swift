@@ -18,6 +18,9 @@ public struct MonotonicInstant: Sendable, Hashable, Comparable {
 }
 
 extension Duration {
+    /// For `Retry-After` and Unix seconds, which have no fractions: rounded up, at least 1.
+    public var wholeSecondsUp: Int64 { max(1, components.seconds + (components.attoseconds > 0 ? 1 : 0)) }
+
     /// Clamped to what fits into 64 bits (292 years).
     package var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components

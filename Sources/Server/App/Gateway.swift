@@ -1,4 +1,5 @@
 public import Config
+import GatewayState
 import Hummingbird
 public import Logging
 import Metering
@@ -11,6 +12,7 @@ import Simulator
 import Storage
 import Transport
 import UnixSignals
+import Vendors
 
 /// The composition root: makes every part once, in the order in which they need each other, and runs them as services that
 /// stop in the opposite order. Nothing outside this file knows how the parts are put together.
@@ -92,7 +94,8 @@ public struct Gateway: Sendable {
             clock: options.clock, requestIDs: RequestIDSource(clock: options.clock), snapshots: snapshots,
             store: store, meter: meter, settler: Settler(meter: meter, logger: logger), poster: poster,
             keys: keys, doors: doors, health: health, transport: transport,
-            vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)), metrics: GatewayMetrics(),
+            vendors: VendorClient(transport: transport.sideCalls), vocabulary: Vocabulary(path: Vocabulary.locate(options.environment)),
+            metrics: GatewayMetrics(),
             reloader: reloader, tokenLookups: TokenLookups(), relays: RelayTasks(), connections: ClientConnectionCount(), logger: logger,
             startedAt: options.clock.unixSeconds, version: options.version)
         await LimitKeeper(limits: services.limits, store: store, clock: options.clock, logger: logger).begin()
@@ -141,13 +144,17 @@ public struct Gateway: Sendable {
             LoginRecordWriter(logins: services.logins),
             TokenUseWriter(keys: services.keys, store: services.store, logger: logger),
             Reconciler(
-                records: VendorRecords(snapshots: services.snapshots, transport: services.transport), meter: services.meter,
+                records: VendorRecords(snapshots: services.snapshots, client: services.vendors), meter: services.meter,
                 store: services.store, clock: services.clock, logger: logger),
             ChangeWatcher(services: services),
             LimitKeeper(limits: services.limits, store: services.store, clock: services.clock, logger: logger),
             HealthWriter(health: services.health, store: services.store, clock: services.clock, logger: logger),
-            ChannelProber(services: services),
-            CatalogueKeeper(services: services),
+            ChannelProber(
+                snapshots: services.snapshots, health: services.health, client: services.vendors, clock: services.clock,
+                report: { [metrics = services.metrics] in metrics.probe(channelID: $0, result: $1) }),
+            CatalogueKeeper(
+                snapshots: services.snapshots, store: services.store, client: services.vendors, clock: services.clock, logger: logger,
+                takeUp: { [reloader = services.reloader] in try await reloader.catalogueChanged() }),
             MemoryKeeper(connections: services.connections),
             VocabularyService(vocabulary: services.vocabulary, logger: logger),
             ConfigurationWatcher(services: services, paths: configuration.watchedPaths),

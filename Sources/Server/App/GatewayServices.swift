@@ -1,8 +1,10 @@
+import GatewayState
 import Logging
 import Metering
 import Platform
 import RouterCore
 import Storage
+import Vendors
 
 /// Everything that handlers and the relay share, made once by ``Gateway``. A class, because every step of every request holds
 /// it: one reference counts up and down, not twenty.
@@ -19,6 +21,8 @@ final class GatewayServices: Sendable {
     let limits: RequestLimits
     let health: HealthRegistry
     let transport: any UpstreamTransport
+    /// For calls beside the traffic.
+    let vendors: VendorClient
     let vocabulary: Vocabulary
     let metrics: GatewayMetrics
     let reloader: ConfigurationReloader
@@ -40,7 +44,8 @@ final class GatewayServices: Sendable {
     init(
         clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, store: any Store, meter: Meter,
         settler: Settler, poster: Poster, keys: KeyDirectory, doors: Doors, health: HealthRegistry,
-        transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, reloader: ConfigurationReloader,
+        transport: any UpstreamTransport, vendors: VendorClient, vocabulary: Vocabulary, metrics: GatewayMetrics,
+        reloader: ConfigurationReloader,
         tokenLookups: TokenLookups, relays: RelayTasks, connections: ClientConnectionCount, logger: Logger, startedAt: Int64,
         version: String
     ) {
@@ -56,6 +61,7 @@ final class GatewayServices: Sendable {
         limits = RequestLimits(clock: clock, gateway: TokenSecrets.random(22))
         self.health = health
         self.transport = transport
+        self.vendors = vendors
         self.vocabulary = vocabulary
         self.metrics = metrics
         self.reloader = reloader

@@ -186,11 +186,6 @@ extension APIError {
     }
 }
 
-extension Duration {
-    /// For `Retry-After`, which has no fractions: rounded up, at least 1.
-    var wholeSecondsUp: Int64 { max(1, components.seconds + (components.attoseconds > 0 ? 1 : 0)) }
-}
-
 /// An error of the management area: `{"success":false,"message":…,"data":null}` with a fitting status.
 struct ManagementError: Error, HTTPResponseError {
     var status: HTTPResponse.Status

@@ -1,5 +1,6 @@
 import Config
 import Foundation
+import GatewayState
 import Hummingbird
 import RouterCore
 import Storage

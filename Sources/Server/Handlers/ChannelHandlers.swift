@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -6,6 +7,7 @@ import NIOCore
 import Platform
 import RouterCore
 import Storage
+import Vendors
 
 /// Channels: what they are, how they are, and what an operator can do about it.
 enum ChannelHandlers {
@@ -134,9 +136,17 @@ enum ChannelHandlers {
         let channel = try channel(context, services)
         let hasBody = request.headers[.contentLength].map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
         let model = hasBody ? try await RequestFields(request, allowed: ["model"]).string("model") : nil
-        let tester = ChannelTester(services: services, snapshot: services.snapshots.snapshot, channel: channel)
+        let tester = ChannelTester(
+            snapshot: services.snapshots.snapshot, channel: channel, health: services.health, client: services.vendors,
+            clock: services.clock)
         // Before the call: it costs money at the vendor, and what cannot be put on record does not happen.
         try await services.store.audit(try context.audit("channel.test", services, [.init("channel", .integer(channel.id))]))
-        return Envelope.ok(try await tester.run(model: model, eventLoop: context.channel.eventLoop))
+        do {
+            return Envelope.ok(try await tester.run(model: model))
+        } catch ChannelTester.Problem.channel(let message) {
+            throw ManagementError(.conflict, message)
+        } catch ChannelTester.Problem.model(let message) {
+            throw ManagementError.badRequest(message)
+        }
     }
 }

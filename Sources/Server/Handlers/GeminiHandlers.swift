@@ -1,6 +1,7 @@
 import Adaptors
 import Config
 import Foundation
+import GatewayState
 import HTTPTypes
 import Hummingbird
 import NIOCore

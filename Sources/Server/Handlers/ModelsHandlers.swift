@@ -1,5 +1,6 @@
 import Config
 import Foundation
+import GatewayState
 import HTTPTypes
 import Hummingbird
 import NIOCore

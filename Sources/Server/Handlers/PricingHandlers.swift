@@ -1,4 +1,5 @@
 import Foundation
+import GatewayState
 import Hummingbird
 import Platform
 import RouterCore

@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import Hummingbird
 import NIOCore
 import Platform

@@ -1,5 +1,6 @@
 import Adaptors
 import Config
+import GatewayState
 import HTTPTypes
 import Hummingbird
 import Logging

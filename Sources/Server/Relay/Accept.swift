@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import NIOCore
 import Platform
 import RouterCore

@@ -1,3 +1,4 @@
+import GatewayState
 import HTTPTypes
 import Logging
 import NIOCore
@@ -84,7 +85,6 @@ struct Attempt: Sendable {
 }
 
 extension UpstreamFailure {
-    static let clientGone = UpstreamFailure(source: .downstream, kind: .cancelled, retry: .no, detail: "the client left")
     static let nothingTried = UpstreamFailure(
         source: .gateway, kind: .overloaded, retry: .no, retryAfter: .seconds(1),
         detail: "no candidate could be tried at the moment")

@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import Metering
 import NIOCore
 import RouterCore

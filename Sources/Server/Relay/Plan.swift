@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import HTTPTypes
 import RouterCore
 

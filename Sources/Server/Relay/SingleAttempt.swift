@@ -1,4 +1,5 @@
 import Adaptors
+import GatewayState
 import HTTPTypes
 import NIOCore
 import Platform

@@ -1,4 +1,5 @@
 public import Config
+import GatewayState
 import Logging
 import Platform
 import RouterCore

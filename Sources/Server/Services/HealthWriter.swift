@@ -1,3 +1,4 @@
+import GatewayState
 import Logging
 import Platform
 import RouterCore

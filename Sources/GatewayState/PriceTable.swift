@@ -1,24 +1,24 @@
 import Config
-import RouterCore
-public import Storage
+package import RouterCore
+package import Storage
 
 /// The price table as one snapshot has it.
-public struct PriceTable: Sendable {
+package struct PriceTable: Sendable {
     private let rows: [String: PricingRow]
 
-    public init(_ rows: [PricingRow] = []) {
+    package init(_ rows: [PricingRow] = []) {
         self.rows = Dictionary(rows.map { ($0.modelName, $0) }) { _, last in last }
     }
 
     private init(rows: [String: PricingRow]) { self.rows = rows }
 
-    public func row(_ model: String) -> PricingRow? { rows[model] }
+    package func row(_ model: String) -> PricingRow? { rows[model] }
 
     /// Sorted by name.
-    public var all: [PricingRow] { rows.values.sorted { $0.modelName < $1.modelName } }
+    package var all: [PricingRow] { rows.values.sorted { $0.modelName < $1.modelName } }
 
     /// The table with this row. - Returns: nil where it has a newer version.
-    func replacing(_ row: PricingRow) -> PriceTable? {
+    package func replacing(_ row: PricingRow) -> PriceTable? {
         guard row.version >= rows[row.modelName]?.version ?? 0 else { return nil }
         var rows = rows
         rows[row.modelName] = row
@@ -27,14 +27,14 @@ public struct PriceTable: Sendable {
 }
 
 extension GatewaySnapshot {
-    /// What a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else what the
+    /// What a user of a group pays for a model on a channel: the price row of the package name, else of the vendor's name, else what the
     /// provider file says for all its models. nil = it has no price and may not be used.
-    func quote(_ channel: Channel, _ model: String, _ upstream: String, group: String) -> PriceQuote? {
+    package func quote(_ channel: Channel, _ model: String, _ upstream: String, group: String) -> PriceQuote? {
         offer(channel, model, upstream, group: group)?.quote
     }
 
-    /// The same with the most tokens that the price row of the public name says an answer and the whole context can have.
-    func offer(
+    /// The same with the most tokens that the price row of the package name says an answer and the whole context can have.
+    package func offer(
         _ channel: Channel, _ model: String, _ upstream: String, group: String
     ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?)? {
         let ratio = ratio(ofGroup: group)

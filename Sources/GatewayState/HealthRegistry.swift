@@ -1,11 +1,11 @@
 import Config
-import Platform
-import RouterCore
-import Storage
+package import Platform
+package import RouterCore
+package import Storage
 import Synchronization
 
 /// The health table and the retry budget behind one lock, with the clock and the randomness that they need.
-final class HealthRegistry: Sendable {
+package final class HealthRegistry: Sendable {
     private struct State {
         var table: HealthTable
         var budget: RetryBudget
@@ -14,7 +14,7 @@ final class HealthRegistry: Sendable {
     private let state: Mutex<State>
     private let clock: ServerClock
 
-    init(settings: RoutingSettings, clock: ServerClock, seed: UInt64) {
+    package init(settings: RoutingSettings, clock: ServerClock, seed: UInt64) {
         state = Mutex(
             State(
                 table: HealthTable(settings: settings),
@@ -24,7 +24,7 @@ final class HealthRegistry: Sendable {
 
     // MARK: Requests
 
-    func plan(_ query: RouteQuery, _ table: RouteTable, _ facts: RouteFacts) -> RoutePlan {
+    package func plan(_ query: RouteQuery, _ table: RouteTable, _ facts: RouteFacts) -> RoutePlan {
         let now = clock.monotonic
         return state.withLock { state in
             RouterCore.Router.plan(query, table: table, health: state.table, now: now, facts: facts, rng: &state.rng)
@@ -32,19 +32,19 @@ final class HealthRegistry: Sendable {
     }
 
     /// A request begins its attempts: it earns its part of a retry.
-    func requestBegan() { state.withLock { $0.budget.requestBegan() } }
+    package func requestBegan() { state.withLock { $0.budget.requestBegan() } }
 
-    func step(_ sequence: inout AttemptSequence) -> AttemptSequence.Step {
+    package func step(_ sequence: inout AttemptSequence) -> AttemptSequence.Step {
         let now = clock.monotonic
         return state.withLock { sequence.step(&$0.table, &$0.budget, now: now, rng: &$0.rng) }
     }
 
-    func delivered(_ ticket: AttemptTicket) {
+    package func delivered(_ ticket: AttemptTicket) {
         let now = clock.monotonic
         state.withLock { $0.table.delivered(ticket, firstContent: ticket.startedAt.duration(to: now), now: now) }
     }
 
-    func ended(_ ticket: AttemptTicket, _ end: AttemptEnd, tokens: Int64? = nil, tokensPerSecond: Int64? = nil) {
+    package func ended(_ ticket: AttemptTicket, _ end: AttemptEnd, tokens: Int64? = nil, tokensPerSecond: Int64? = nil) {
         let now = clock.monotonic
         state.withLock {
             $0.table.ended(ticket, end, tokens: tokens, tokensPerSecond: tokensPerSecond, now: now, rng: &$0.rng)
@@ -53,38 +53,38 @@ final class HealthRegistry: Sendable {
 
     // MARK: Operations
 
-    func probed(channelID: Int64, keyIndex: Int, failure: UpstreamFailure?) {
+    package func probed(channelID: Int64, keyIndex: Int, failure: UpstreamFailure?) {
         let now = clock.monotonic
         state.withLock {
             $0.table.probed(channelID: channelID, keyIndex: keyIndex, failure: failure, now: now, rng: &$0.rng)
         }
     }
 
-    func set(_ operatorSwitch: OperatorSwitch, channelID: Int64) {
+    package func set(_ operatorSwitch: OperatorSwitch, channelID: Int64) {
         state.withLock { $0.table.set(operatorSwitch, channelID: channelID) }
     }
 
-    func clear(_ channel: RouterCore.Channel) {
+    package func clear(_ channel: RouterCore.Channel) {
         state.withLock { $0.table.clear(channelID: channel.id, account: channel.account) }
     }
 
-    func prove(_ target: HealthTarget) { state.withLock { $0.table.prove(target) } }
+    package func prove(_ target: HealthTarget) { state.withLock { $0.table.prove(target) } }
 
-    func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { state.withLock { $0.table.operatorSwitch(channelID) } }
-    func state(of target: HealthTarget) -> HealthState {
+    package func operatorSwitch(_ channelID: Int64) -> OperatorSwitch { state.withLock { $0.table.operatorSwitch(channelID) } }
+    package func state(of target: HealthTarget) -> HealthState {
         let now = clock.monotonic
         return state.withLock { $0.table.state(of: target, now: now) }
     }
-    func inFlight(_ channelID: Int64) -> Int64 { state.withLock { $0.table.inFlight(channelID) } }
-    var refusedRetries: Int64 { state.withLock { $0.budget.refusals } }
+    package func inFlight(_ channelID: Int64) -> Int64 { state.withLock { $0.table.inFlight(channelID) } }
+    package var refusedRetries: Int64 { state.withLock { $0.budget.refusals } }
 
     /// Everything that is not in plain health.
-    func report() -> [HealthReportRow] {
+    package func report() -> [HealthReportRow] {
         let now = clock.monotonic
         return state.withLock { $0.table.report(now: now) }
     }
 
-    func apply(_ new: RouteTable, replacing old: RouteTable) {
+    package func apply(_ new: RouteTable, replacing old: RouteTable) {
         state.withLock { state in
             state.table.apply(settings: new.settings, channels: new.channels, old: old.channels)
             state.budget.apply(new.settings.retryBudget)
@@ -93,13 +93,13 @@ final class HealthRegistry: Sendable {
 
     // MARK: Storing
 
-    var revision: UInt64 { state.withLock { $0.table.revision } }
+    package var revision: UInt64 { state.withLock { $0.table.revision } }
 
     /// More than anybody looks at.
     private static let maximumRows = 1_000
 
     /// Those that are not closed, in the form of `channel_health`: instants become Unix seconds.
-    func rows() -> [ChannelHealthRow] {
+    package func rows() -> [ChannelHealthRow] {
         let now = clock.monotonic
         let unix = clock.unixSeconds
         let report = state.withLock { $0.table.report(now: now) }
@@ -120,7 +120,7 @@ final class HealthRegistry: Sendable {
 
     /// Takes up the cool-downs of an earlier run that still last. Not those of credentials: whoever restarts a gateway may have
     /// paid the bill or renewed the key, and finding out costs one request.
-    func restore(_ rows: [ChannelHealthRow], channels: [Channel]) {
+    package func restore(_ rows: [ChannelHealthRow], channels: [Channel]) {
         let now = clock.monotonic
         let unix = clock.unixSeconds
         let ids = Set(channels.map(\.id))

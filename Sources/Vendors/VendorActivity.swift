@@ -1,5 +1,5 @@
 public import Config
-import NIOCore
+import GatewayState
 public import RouterCore
 import Transport
 
@@ -39,15 +39,9 @@ public struct VendorActivity: Sendable {
     private func days(
         _ provider: any Provider, _ call: UpstreamRequest, _ transport: CurlTransport, _ proxy: Secret?
     ) async throws(TransportFailure) -> [DailyCost] {
-        let response = try await transport.send(
-            call,
-            options: TransportOptions(
-                timeouts: AttemptTimeouts(firstByte: Self.limit, idle: Self.limit, total: Self.limit), proxy: proxy),
-            cancellation: UpstreamCancellation())
-        var body = ByteBuffer()
-        while body.readableBytes < 64 << 20, let bytes = try await response.body.next() { body.writeImmutableBuffer(bytes) }
-        guard response.head.status == 200, let days = provider.activity(body) else {
-            throw TransportFailure(.protocolViolation, "it answered \(response.head.status)")
+        let (head, body) = try await VendorClient(transport: transport).call(call, proxy: proxy, within: Self.limit, atMost: 64 << 20)
+        guard head.status == 200, let days = provider.activity(body) else {
+            throw TransportFailure(.protocolViolation, "it answered \(head.status)")
         }
         return days
     }

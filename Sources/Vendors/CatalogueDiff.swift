@@ -1,3 +1,4 @@
+import GatewayState
 import RouterCore
 public import Storage
 

@@ -1,35 +1,55 @@
 import Config
-import HTTPTypes
+package import GatewayState
 import NIOCore
-import Platform
-import RouterCore
+package import Platform
+package import RouterCore
 
 /// One cheap real call to a channel: the way of a request without a client, a hold or a failover. What it costs is shown, and charged to
 /// nobody's balance: it is the operator's own question.
-struct ChannelTester {
-    let services: GatewayServices
-    let snapshot: GatewaySnapshot
-    let channel: RouterCore.Channel
+package struct ChannelTester {
+    /// Why a channel cannot be tested at all.
+    package enum Problem: Error, Sendable {
+        /// As it is at the moment.
+        case channel(String)
+        /// With this model.
+        case model(String)
+    }
+
+    private let snapshot: GatewaySnapshot
+    private let channel: RouterCore.Channel
+    private let health: HealthRegistry
+    private let client: VendorClient
+    private let clock: ServerClock
+
+    package init(
+        snapshot: GatewaySnapshot, channel: RouterCore.Channel, health: HealthRegistry, client: VendorClient, clock: ServerClock
+    ) {
+        self.snapshot = snapshot
+        self.channel = channel
+        self.health = health
+        self.client = client
+        self.clock = clock
+    }
 
     private static let limit = Duration.seconds(60)
 
     /// - Parameter model: public name; nil = the cheapest that the channel serves.
-    /// - Throws: ``ManagementError`` when the channel cannot be tested at all; a failing call is a result.
-    func run(model: String?, eventLoop: any EventLoop) async throws -> JSONValue {
+    /// - Throws: ``Problem``; a failing call is a result.
+    package func run(model: String?) async throws -> JSONValue {
         guard let provider = snapshot.provider(of: channel) else {
-            throw ManagementError(.conflict, "channel \(channel.id) cannot be tested: \(channel.disabledReason ?? "it has no adaptor")")
+            throw Problem.channel("channel \(channel.id) cannot be tested: \(channel.disabledReason ?? "it has no adaptor")")
         }
         guard !channel.keys.isEmpty || channel.provider.auth == .none else {
-            throw ManagementError(.conflict, "channel \(channel.id) cannot be tested: \(channel.disabledReason ?? "it has no key")")
+            throw Problem.channel("channel \(channel.id) cannot be tested: \(channel.disabledReason ?? "it has no key")")
         }
         guard let endpoint = [Endpoint.chat, .completions, .embeddings].first(where: provider.capabilities.contains) else {
-            throw ManagementError(.conflict, "channel \(channel.id) serves no endpoint that can be tested")
+            throw Problem.channel("channel \(channel.id) serves no endpoint that can be tested")
         }
         guard let model = model ?? cheapest(endpoint) else {
-            throw ManagementError.badRequest("name a 'model': the channel's file lists none")
+            throw Problem.model("name a 'model': the channel's file lists none")
         }
         guard let upstream = channel.upstreamModel(for: model) else {
-            throw ManagementError.badRequest("channel \(channel.id) does not serve the model '\(model)'")
+            throw Problem.model("channel \(channel.id) does not serve the model '\(model)'")
         }
         let quote =
             snapshot.quote(channel, model, upstream, group: "default")
@@ -37,7 +57,7 @@ struct ChannelTester {
         let call = UpstreamCall(
             envelope: try envelope(endpoint, model), channel: SharedChannel(channel), key: channel.keys.first, model: model,
             upstreamModel: upstream, quote: quote)
-        return await perform(call, provider, eventLoop)
+        return await perform(call, provider)
     }
 
     /// By list price of a token in and a token out; exact names of the channel count as well.
@@ -69,12 +89,12 @@ struct ChannelTester {
         do {
             return try RequestEnvelope(body: body, endpoint: endpoint)
         } catch {
-            throw ManagementError.badRequest(error.message)
+            throw Problem.model(error.message)
         }
     }
 
-    private func perform(_ call: UpstreamCall, _ provider: any Provider, _ eventLoop: any EventLoop) async -> JSONValue {
-        let start = services.clock.monotonic
+    private func perform(_ call: UpstreamCall, _ provider: any Provider) async -> JSONValue {
+        let start = clock.monotonic
         var firstContent: Duration?
         var status: Int?
         var progress = AnswerProgress()
@@ -85,7 +105,7 @@ struct ChannelTester {
             status = response.head.status
             guard (200..<300).contains(response.head.status) else {
                 let body = try await read(response.body)
-                throw provider.classify(response.head, body: body, now: services.clock.unixSeconds)
+                throw provider.classify(response.head, body: body, now: clock.unixSeconds)
             }
             if call.envelope.isStream {
                 var decoder = provider.streamDecoder(for: call)
@@ -93,20 +113,20 @@ struct ChannelTester {
                 while !decoder.progress.isDone, let bytes = try await next(response.body) {
                     sink.clear()
                     try decoder.push(bytes, into: &sink)
-                    if firstContent == nil, decoder.progress.hasContent { firstContent = start.duration(to: services.clock.monotonic) }
+                    if firstContent == nil, decoder.progress.hasContent { firstContent = start.duration(to: clock.monotonic) }
                 }
                 try decoder.finish(into: &sink)
                 progress = decoder.progress
                 response.body.cancel()
             } else {
                 progress = try provider.decode(try await read(response.body), for: call).progress
-                firstContent = start.duration(to: services.clock.monotonic)
+                firstContent = start.duration(to: clock.monotonic)
             }
         } catch {
             failure = error
         }
         if failure == nil {
-            services.health.prove(
+            health.prove(
                 HealthTarget(
                     channelID: channel.id, keyIndex: channel.keys.isEmpty ? -1 : 0, model: call.upstreamModel, account: channel.account))
         }
@@ -125,7 +145,7 @@ struct ChannelTester {
             .init("upstream_model", .string(call.upstreamModel)),
             .init("status", status.map { .integer($0) } ?? .null),
             .init("first_content_ms", firstContent.map(milliseconds) ?? .null),
-            .init("total_ms", milliseconds(start.duration(to: services.clock.monotonic))),
+            .init("total_ms", milliseconds(start.duration(to: clock.monotonic))),
             .init("prompt_tokens", usage.map { .integer($0.promptTokens) } ?? .null),
             .init("completion_tokens", usage.map { .integer($0.completionTokens) } ?? .null),
             .init("charge", charge.map { .usd($0) } ?? .null),
@@ -137,11 +157,8 @@ struct ChannelTester {
     // MARK: The wire
 
     private func send(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
-        let timeouts = AttemptTimeouts(firstByte: Self.limit, firstContent: Self.limit, idle: Self.limit, total: Self.limit)
         do throws(TransportFailure) {
-            // A kept connection may be dead without the channel being so.
-            let options = TransportOptions(timeouts: timeouts, proxy: channel.proxy, needsNewConnection: true)
-            return try await services.transport.send(request, options: options, cancellation: UpstreamCancellation())
+            return try await client.open(request, proxy: channel.proxy, within: Self.limit, isFresh: true)
         } catch {
             throw UpstreamFailure(transport: error)
         }
@@ -152,9 +169,10 @@ struct ChannelTester {
     }
 
     private func read(_ body: any UpstreamBody) async throws(UpstreamFailure) -> ByteBuffer {
-        var whole = ByteBuffer()
-        while whole.readableBytes < 1_048_576, let bytes = try await next(body) { whole.writeImmutableBuffer(bytes) }
-        body.cancel()
-        return whole
+        do throws(TransportFailure) {
+            return try await VendorClient.read(body, atMost: 1 << 20)
+        } catch {
+            throw UpstreamFailure(transport: error)
+        }
     }
 }

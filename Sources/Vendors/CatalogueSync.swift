@@ -1,4 +1,5 @@
 public import Config
+import GatewayState
 import NIOCore
 import RouterCore
 public import Storage
@@ -24,7 +25,7 @@ public struct CatalogueSync: Sendable {
 
     private let snapshot: GatewaySnapshot
     private let store: any Store
-    private let transport: any UpstreamTransport
+    private let client: VendorClient
     /// Whether a list may make a model free that had a price.
     private var acceptsZero = false
     /// Whether somebody has asked for it, so that it goes on record; the schedule is the gateway's own doing.
@@ -33,10 +34,10 @@ public struct CatalogueSync: Sendable {
     private static let limit = Duration.seconds(60)
     private static let maxBytes = 64 << 20
 
-    init(snapshot: GatewaySnapshot, store: any Store, transport: any UpstreamTransport) {
+    init(snapshot: GatewaySnapshot, store: any Store, client: VendorClient) {
         self.snapshot = snapshot
         self.store = store
-        self.transport = transport
+        self.client = client
     }
 
     /// For the command line, with a transport of its own.
@@ -48,7 +49,7 @@ public struct CatalogueSync: Sendable {
         _ configuration: GatewayConfiguration, store: any Store, provider: String?, isDryRun: Bool, acceptsZero: Bool, now: Int64
     ) async throws -> [Outcome] {
         let transport = try CurlTransport()
-        var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, transport: transport)
+        var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, client: VendorClient(transport: transport))
         sync.acceptsZero = acceptsZero
         sync.isAsked = true
         do {
@@ -127,21 +128,14 @@ public struct CatalogueSync: Sendable {
         guard base != GatewaySnapshot.builtinSimulator, let provider = snapshot.provider(of: channel),
             let call = provider.call(.listModels, baseURL: channel.baseURL, key: channel.keys.first)
         else { return nil }
-        let status: Int
-        var body = ByteBuffer()
+        let head: UpstreamHead
+        let body: ByteBuffer
         do throws(TransportFailure) {
-            let response = try await transport.send(
-                call,
-                options: TransportOptions(
-                    timeouts: AttemptTimeouts(firstByte: Self.limit, idle: Self.limit, total: Self.limit), proxy: channel.proxy),
-                cancellation: UpstreamCancellation())
-            status = response.head.status
-            while body.readableBytes < Self.maxBytes, let bytes = try await response.body.next() { body.writeImmutableBuffer(bytes) }
-            response.body.cancel()
+            (head, body) = try await client.call(call, proxy: channel.proxy, within: Self.limit, atMost: Self.maxBytes)
         } catch {
             throw Problem(message: "could not be asked for its models: \(error.detail)")
         }
-        guard status == 200 else { throw Problem(message: "answered \(status) when asked for its models") }
+        guard head.status == 200 else { throw Problem(message: "answered \(head.status) when asked for its models") }
         guard let models = provider.models(body) else { throw Problem(message: "answered with something that is no list of models") }
         // An empty list is a mistake of the vendor's or ours, and not the end of all models.
         guard !models.isEmpty else { throw Problem(message: "answered with an empty list of models") }

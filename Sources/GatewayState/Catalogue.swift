@@ -1,25 +1,32 @@
-import Config
+package import Config
 import NIOCore
-import RouterCore
-import Storage
+package import RouterCore
+package import Storage
 
 /// What vendors' lists of models said at the last sync, by provider. Kept in `settings`, one value a provider, and part of the
 /// snapshot: models that a list names and no file are served from it, and their modalities are shown.
-struct Catalogue: Sendable, Hashable {
-    struct Entry: Sendable, Hashable {
+package struct Catalogue: Sendable, Hashable {
+    package struct Entry: Sendable, Hashable {
         /// Without its price, which is in `model_pricing`.
-        var model: ListedModel
+        package var model: ListedModel
         /// The sync has written the price row, so that the file's price does not come back with the next start.
-        var hasPrice: Bool
+        package var hasPrice: Bool
+
+        package init(model: ListedModel, hasPrice: Bool) {
+            self.model = model
+            self.hasPrice = hasPrice
+        }
     }
 
     /// By provider, then by the vendor's name of the model.
     private(set) var vendors: [String: [String: Entry]] = [:]
 
-    static let settingPrefix = "catalogue."
+    package init() {}
+
+    package static let settingPrefix = "catalogue."
 
     /// - Throws: ``StoreError``.
-    static func load(_ store: any Store, _ configuration: GatewayConfiguration) async throws -> Catalogue {
+    package static func load(_ store: any Store, _ configuration: GatewayConfiguration) async throws -> Catalogue {
         var catalogue = Catalogue()
         for name in Set(configuration.routes.channels.map(\.provider.name)) {
             guard let text = try await store.setting(settingPrefix + name) else { continue }
@@ -28,21 +35,21 @@ struct Catalogue: Sendable, Hashable {
         return catalogue
     }
 
-    func save(_ provider: String, to store: any Store) async throws {
+    package func save(_ provider: String, to store: any Store) async throws {
         try await store.setSetting(Self.settingPrefix + provider, Self.encode(vendors[provider] ?? [:]))
     }
 
-    mutating func set(_ entries: [Entry], of provider: String) {
+    package mutating func set(_ entries: [Entry], of provider: String) {
         vendors[provider] = Dictionary(entries.map { ($0.model.id, $0) }) { first, _ in first }
     }
 
-    func entry(_ provider: String, _ model: String) -> Entry? { vendors[provider]?[model] }
+    package func entry(_ provider: String, _ model: String) -> Entry? { vendors[provider]?[model] }
 
-    func names(_ model: String) -> Bool { vendors.values.contains { $0[model] != nil } }
+    package func names(_ model: String) -> Bool { vendors.values.contains { $0[model] != nil } }
 
     // MARK: As text
 
-    static func encode(_ entries: [String: Entry]) -> String {
+    package static func encode(_ entries: [String: Entry]) -> String {
         JSONValue.array(
             entries.values.sorted { $0.model.id < $1.model.id }.map { entry in
                 let model = entry.model
@@ -59,7 +66,7 @@ struct Catalogue: Sendable, Hashable {
     }
 
     /// What this program has not written is left out: the next sync replaces it.
-    static func decode(_ text: String) -> [Entry] {
+    package static func decode(_ text: String) -> [Entry] {
         let entries = (try? JSONValue(parsing: ByteBuffer(string: text)))?.arrayValue ?? []
         return entries.compactMap { entry in
             guard let id = entry["id"]?.stringValue else { return nil }
@@ -75,7 +82,7 @@ struct Catalogue: Sendable, Hashable {
 
     /// The configuration with the models that lists name and files do not, as far as they have a price: a provider whose file lists models
     /// serves only what is listed.
-    func extending(_ configuration: GatewayConfiguration, _ prices: PriceTable) -> GatewayConfiguration {
+    package func extending(_ configuration: GatewayConfiguration, _ prices: PriceTable) -> GatewayConfiguration {
         guard !vendors.isEmpty else { return configuration }
         var copy = configuration
         let more = Dictionary(

@@ -1,4 +1,5 @@
 public import Config
+import GatewayState
 import HTTPTypes
 public import NIOCore
 import Platform
@@ -103,10 +104,11 @@ public struct ProviderProbe: Sendable {
             throw Problem(message: "there is no key: set \(spec.keyEnv ?? "key_env in the file, or a channel's keys")")
         }
         let transport = try CurlTransport()
+        let client = VendorClient(transport: transport)
         var checks = [
-            await whole(model, transport), await stream(model, transport), await tool(model, transport), await wrongModel(transport),
+            await whole(model, client), await stream(model, client), await tool(model, client), await wrongModel(client),
         ]
-        if let listing = await listing(transport) { checks.append(listing) }
+        if let listing = await listing(client) { checks.append(listing) }
         await transport.shutdown()
         return checks
     }
@@ -121,7 +123,7 @@ public struct ProviderProbe: Sendable {
     }
 
     private func ask(
-        _ model: String, _ more: [JSONValue.Member], _ transport: CurlTransport
+        _ model: String, _ more: [JSONValue.Member], _ client: VendorClient
     ) async throws(UpstreamFailure) -> (AnswerProgress, text: String) {
         guard let envelope = envelope(model, more) else {
             throw UpstreamFailure(source: .gateway, kind: .invalidRequest, detail: "no request")
@@ -130,14 +132,8 @@ public struct ProviderProbe: Sendable {
         let request = try provider.request(for: call)
         let result: Result<(AnswerProgress, text: String), UpstreamFailure>
         do throws(TransportFailure) {
-            let response = try await transport.send(
-                request,
-                options: TransportOptions(
-                    timeouts: AttemptTimeouts(firstByte: Self.limit, firstContent: Self.limit, idle: Self.limit, total: Self.limit),
-                    proxy: channel.proxy, needsNewConnection: true), cancellation: UpstreamCancellation())
-            var bytes = ByteBuffer()
-            while bytes.readableBytes < 4 << 20, let chunk = try await response.body.next() { bytes.writeImmutableBuffer(chunk) }
-            result = read(response.head, bytes, call)
+            let (head, bytes) = try await client.call(request, proxy: channel.proxy, within: Self.limit, atMost: 4 << 20, isFresh: true)
+            result = read(head, bytes, call)
         } catch {
             throw UpstreamFailure(transport: error)
         }
@@ -170,9 +166,9 @@ public struct ProviderProbe: Sendable {
         return "\(usage.promptTokens) in, \(usage.completionTokens) out"
     }
 
-    private func whole(_ model: String, _ transport: CurlTransport) async -> Check {
+    private func whole(_ model: String, _ client: VendorClient) async -> Check {
         do throws(UpstreamFailure) {
-            let (progress, _) = try await ask(model, [], transport)
+            let (progress, _) = try await ask(model, [], client)
             let failure = !progress.hasContent ? "no content" : progress.usage == nil ? "no usage" : nil
             return Check(name: "whole answer", failure: failure, detail: told(progress))
         } catch {
@@ -180,9 +176,9 @@ public struct ProviderProbe: Sendable {
         }
     }
 
-    private func stream(_ model: String, _ transport: CurlTransport) async -> Check {
+    private func stream(_ model: String, _ client: VendorClient) async -> Check {
         do throws(UpstreamFailure) {
-            let (progress, _) = try await ask(model, [.init("stream", true)], transport)
+            let (progress, _) = try await ask(model, [.init("stream", true)], client)
             let failure =
                 !progress.hasContent
                 ? "no content"
@@ -195,7 +191,7 @@ public struct ProviderProbe: Sendable {
         }
     }
 
-    private func tool(_ model: String, _ transport: CurlTransport) async -> Check {
+    private func tool(_ model: String, _ client: VendorClient) async -> Check {
         let parameters: JSONValue = ["type": "object", "properties": ["city": ["type": "string"]], "required": ["city"]]
         let function: JSONValue = ["name": "get_weather", "description": "Weather of a city", "parameters": parameters]
         let tools: [JSONValue.Member] = [
@@ -203,16 +199,16 @@ public struct ProviderProbe: Sendable {
             .init("tool_choice", ["type": "function", "function": ["name": "get_weather"]]),
         ]
         do throws(UpstreamFailure) {
-            let (progress, text) = try await ask(model, tools, transport)
+            let (progress, text) = try await ask(model, tools, client)
             return Check(name: "tool call", failure: text.contains("get_weather") ? nil : "no call of the tool", detail: told(progress))
         } catch {
             return Check(name: "tool call", failure: error.kind.rawValue, detail: error.detail)
         }
     }
 
-    private func wrongModel(_ transport: CurlTransport) async -> Check {
+    private func wrongModel(_ client: VendorClient) async -> Check {
         do throws(UpstreamFailure) {
-            _ = try await ask("no-such-model-\(spec.name)", [], transport)
+            _ = try await ask("no-such-model-\(spec.name)", [], client)
             return Check(name: "unknown model", failure: "it was answered", detail: "")
         } catch {
             let isRight = error.kind == .modelUnavailable || error.kind == .invalidRequest
@@ -221,14 +217,10 @@ public struct ProviderProbe: Sendable {
     }
 
     /// nil where the family has no list of models.
-    private func listing(_ transport: CurlTransport) async -> Check? {
+    private func listing(_ client: VendorClient) async -> Check? {
         guard let request = provider.call(.listModels, baseURL: channel.baseURL, key: channel.keys.first) else { return nil }
         do throws(TransportFailure) {
-            let response = try await transport.send(
-                request, options: TransportOptions(timeouts: AttemptTimeouts(firstByte: Self.limit, idle: Self.limit, total: Self.limit)),
-                cancellation: UpstreamCancellation())
-            response.body.cancel()
-            let status = response.head.status
+            let status = try await client.call(request, proxy: channel.proxy, within: Self.limit, atMost: 1 << 20).head.status
             return Check(name: "list of models", failure: status == 200 ? nil : "status \(status)", detail: "")
         } catch {
             return Check(name: "list of models", failure: error.kind.rawValue, detail: error.detail)

@@ -1,11 +1,11 @@
-import Config
-import RouterCore
-import Storage
+package import Config
+package import RouterCore
+package import Storage
 
 /// Price rows from provider files.
-enum PriceSeed {
+package enum PriceSeed {
     /// - Parameter current: the rows as they are.
-    static func rows(of configuration: GatewayConfiguration, _ catalogue: Catalogue, current: [PricingRow]) -> [PricingRow] {
+    package static func rows(of configuration: GatewayConfiguration, _ catalogue: Catalogue, current: [PricingRow]) -> [PricingRow] {
         let used = Set(configuration.routes.channels.filter(\.isEnabled).map(\.provider.name))
         let owners = Dictionary(current.map { ($0.modelName, $0.provider) }) { _, last in last }
         return rows(of: configuration.providers, inUse: used, catalogue, owners: owners)
@@ -15,7 +15,7 @@ enum PriceSeed {
     /// nobody uses, so that a vendor's file alone cannot set another's price; then the first by name wins, so that the result does not
     /// depend on the order of reading. What a sync with the winner's own list has written is left as it is.
     /// - Parameter owners: whose price each model has now; another's does not stay when the winner is back.
-    static func rows(
+    package static func rows(
         of providers: [ProviderSpec], inUse: Set<String>, _ catalogue: Catalogue = Catalogue(), owners: [String: String] = [:]
     ) -> [PricingRow] {
         func rank(_ provider: ProviderSpec) -> (Int, String) { (inUse.contains(provider.name) ? 0 : 1, provider.name) }
@@ -40,7 +40,7 @@ enum PriceSeed {
 
 extension PricingRow {
     /// The row with what a vendor's list says, where it says something.
-    func with(_ model: ListedModel) -> PricingRow {
+    package func with(_ model: ListedModel) -> PricingRow {
         var row = self
         row.displayName = model.displayName ?? row.displayName
         row.contextLength = model.contextLength ?? row.contextLength

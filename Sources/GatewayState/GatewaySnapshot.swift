@@ -1,24 +1,24 @@
 import Adaptors
-public import Config
-import RouterCore
+package import Config
+package import RouterCore
 import Synchronization
 
 /// One validated configuration with the adaptors made from it and the prices that hold with it. Immutable: a request takes one at its start
 /// and keeps it.
-public final class GatewaySnapshot: Sendable {
-    public let configuration: GatewayConfiguration
+package final class GatewaySnapshot: Sendable {
+    package let configuration: GatewayConfiguration
     private let providers: [String: any Provider]
     private let capabilities: [String: Set<Endpoint>]
-    let catalogue: Catalogue
-    public let prices: PriceTable
+    package let catalogue: Catalogue
+    package let prices: PriceTable
 
     /// `builtinBaseURL` replaces `builtin:simulator`, once the simulator runs.
-    public convenience init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
+    package convenience init(_ configuration: GatewayConfiguration, builtinBaseURL: String? = nil) {
         self.init(configuration, builtinBaseURL: builtinBaseURL, catalogue: Catalogue(), prices: PriceTable())
     }
 
     /// - Parameter catalogue: vendors' lists; what they name beyond the files, and `prices` knows, is served as well.
-    init(_ configuration: GatewayConfiguration, builtinBaseURL: String?, catalogue: Catalogue, prices: PriceTable) {
+    package init(_ configuration: GatewayConfiguration, builtinBaseURL: String?, catalogue: Catalogue, prices: PriceTable) {
         var configuration = catalogue.extending(configuration, prices)
         self.catalogue = catalogue
         self.prices = prices
@@ -31,9 +31,9 @@ public final class GatewaySnapshot: Sendable {
     }
 
     /// The name in provider files for the demo upstream that runs inside this process.
-    public static let builtinSimulator = "builtin:simulator"
+    package static let builtinSimulator = "builtin:simulator"
 
-    public static func needsBuiltin(_ configuration: GatewayConfiguration) -> Bool {
+    package static func needsBuiltin(_ configuration: GatewayConfiguration) -> Bool {
         configuration.routes.channels.contains {
             $0.isEnabled && ($0.baseURL ?? $0.provider.baseURL) == builtinSimulator
         }
@@ -51,24 +51,24 @@ public final class GatewaySnapshot: Sendable {
         return copy
     }
 
-    func provider(of channel: Channel) -> (any Provider)? { providers[channel.provider.name] }
+    package func provider(of channel: Channel) -> (any Provider)? { providers[channel.provider.name] }
 
-    func capabilities(of channel: Channel) -> Set<Endpoint> { capabilities[channel.provider.name] ?? [] }
+    package func capabilities(of channel: Channel) -> Set<Endpoint> { capabilities[channel.provider.name] ?? [] }
 
     /// What routing asks of the adaptors. Prices are added where a request's wishes need them.
-    var routeFacts: RouteFacts {
+    package var routeFacts: RouteFacts {
         RouteFacts(
             endpoints: { self.capabilities(of: $0) },
             passesPreferencesOn: { self.provider(of: $0)?.passesPreferencesOn ?? false })
     }
 
-    func ratio(ofGroup group: String) -> PriceRatio { configuration.groups[group] ?? .one }
+    package func ratio(ofGroup group: String) -> PriceRatio { configuration.groups[group] ?? .one }
 }
 
 /// The snapshot in force. Reload swaps it as a whole.
-public final class SnapshotHolder: Sendable {
+package final class SnapshotHolder: Sendable {
     private let current: Mutex<GatewaySnapshot>
-    public init(_ snapshot: GatewaySnapshot) { current = Mutex(snapshot) }
-    public var snapshot: GatewaySnapshot { current.withLock { $0 } }
-    func replace(_ snapshot: GatewaySnapshot) { current.withLock { $0 = snapshot } }
+    package init(_ snapshot: GatewaySnapshot) { current = Mutex(snapshot) }
+    package var snapshot: GatewaySnapshot { current.withLock { $0 } }
+    package func replace(_ snapshot: GatewaySnapshot) { current.withLock { $0 = snapshot } }
 }

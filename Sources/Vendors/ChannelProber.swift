@@ -1,28 +1,44 @@
 import Config
-import Logging
+package import GatewayState
 import NIOCore
-import Platform
+package import Platform
 import RouterCore
 import ServiceLifecycle
 
 /// The optional active probe of channels: a cheap call (the vendor's list of models) at an interval. A failure cools the key that was
 /// used; a success ends the cool-downs that it disproves, so that the next request tries the channel.
-struct ChannelProber: Service {
-    let services: GatewayServices
+package struct ChannelProber: Service {
+    private let snapshots: SnapshotHolder
+    private let health: HealthRegistry
+    private let client: VendorClient
+    private let clock: ServerClock
+    /// Told what came of each probe: the channel's id, and `ok` or the kind of the failure.
+    private let report: @Sendable (Int64, String) -> Void
+
+    package init(
+        snapshots: SnapshotHolder, health: HealthRegistry, client: VendorClient, clock: ServerClock,
+        report: @escaping @Sendable (Int64, String) -> Void
+    ) {
+        self.snapshots = snapshots
+        self.health = health
+        self.client = client
+        self.clock = clock
+        self.report = report
+    }
 
     /// How often it is looked who is due.
     private static let tick = Duration.milliseconds(500)
 
-    func run() async throws {
+    package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
                 var due: [Int64: MonotonicInstant] = [:]
                 while !Task.isCancelled {
                     try? await Task.sleep(for: Self.tick)
-                    let now = services.clock.monotonic
-                    let snapshot = services.snapshots.snapshot
+                    let now = clock.monotonic
+                    let snapshot = snapshots.snapshot
                     for channel in snapshot.configuration.routes.channels where channel.isEnabled {
-                        guard let probe = channel.probe, services.health.operatorSwitch(channel.id) != .disabled else { continue }
+                        guard let probe = channel.probe, health.operatorSwitch(channel.id) != .disabled else { continue }
                         guard due[channel.id] ?? now <= now else { continue }
                         // Not before the last one has ended, even if the interval is shorter.
                         due[channel.id] = now.advanced(by: max(probe.interval, probe.timeout))
@@ -40,8 +56,8 @@ struct ChannelProber: Service {
             guard let request = provider.call(.listModels, baseURL: channel.baseURL, key: key) else { return }
             let failure = await ask(request, channel, probe, provider)
             guard !Task.isCancelled else { return }
-            services.health.probed(channelID: channel.id, keyIndex: index, failure: failure)
-            services.metrics.probe(channelID: channel.id, result: failure?.kind.rawValue ?? "ok")
+            health.probed(channelID: channel.id, keyIndex: index, failure: failure)
+            report(channel.id, failure?.kind.rawValue ?? "ok")
         }
     }
 
@@ -49,19 +65,11 @@ struct ChannelProber: Service {
     private func ask(
         _ request: UpstreamRequest, _ channel: RouterCore.Channel, _ probe: RouterCore.Channel.Probe, _ provider: any Provider
     ) async -> UpstreamFailure? {
-        let timeouts = AttemptTimeouts(
-            connect: min(probe.timeout, .seconds(5)), firstByte: probe.timeout, firstContent: probe.timeout,
-            idle: probe.timeout, total: probe.timeout)
         do throws(TransportFailure) {
-            let response = try await services.transport.send(
-                request, options: TransportOptions(timeouts: timeouts, proxy: channel.proxy), cancellation: UpstreamCancellation())
-            var body = ByteBuffer()
-            while let chunk = try await response.body.next() {
-                // A list may be long; only errors are read.
-                if body.readableBytes < 64 * 1024 { body.writeImmutableBuffer(chunk) }
-            }
-            if (200..<300).contains(response.head.status) { return nil }
-            return provider.classify(response.head, body: body, now: services.clock.unixSeconds)
+            // A list may be long; only errors are read.
+            let (head, body) = try await client.call(request, proxy: channel.proxy, within: probe.timeout, atMost: 64 * 1024)
+            if (200..<300).contains(head.status) { return nil }
+            return provider.classify(head, body: body, now: clock.unixSeconds)
         } catch {
             let failure = UpstreamFailure(transport: error)
             return failure.source == .upstream ? failure : nil
