@@ -35,13 +35,13 @@ test-deps:
 	@Scripts/install-packages.sh --tests
 
 test: test-deps .venv/.installed lint ## everything: style, unit, end to end, tidy, instruction counts
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
 	$(PYTHON) Benchmarks/instructions.py
 
 test-long: test-deps ## the long forms of tests that `make test` runs shortly (fifty kills, 100,000 bodies)
-	$(SWIFT) build --build-tests
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	APIROUTER_LONG=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(LONG_TESTS)'
 
 .venv/.installed: Makefile

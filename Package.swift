@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One manifest for the whole house. The arrows between targets below are the only imports allowed;
-// Tests/TidyTests checks the `import` lines against the same arrows.
+// One manifest for the whole house. The arrows between targets below are the only imports allowed: `make test` builds with
+// --explicit-target-dependency-import-check, and Tests/TidyTests says which modules of the system each target may use.
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -31,7 +31,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -56,7 +55,7 @@ let package = Package(
         .target(
             name: "Adaptors",
             dependencies: [
-                "RouterCore",
+                "RouterCore", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],

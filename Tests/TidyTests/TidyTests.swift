@@ -31,7 +31,7 @@ import Testing
     /// The arrows of docs/ARCHITECTURE.md: what a target may import, beside what every target may.
     static let arrows: [String: Set<String>] = [
         "RouterCore": ["NIOCore", "HTTPTypes", "Synchronization"],
-        "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes"],
+        "Adaptors": ["RouterCore", "NIOCore", "HTTPTypes", "Crypto"],
         "Config": ["RouterCore", "Yams", "NIOCore", "Foundation"],
         "Storage": [
             "CPlatform", "RouterCore", "CLibpq", "GRDB", "GRDBSQLite", "NIOCore", "Foundation", "Dispatch", "Synchronization", "Glibc",

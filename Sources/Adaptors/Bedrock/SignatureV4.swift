@@ -1,3 +1,4 @@
+import Crypto
 import RouterCore
 
 /// AWS Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). The time comes in.
@@ -19,14 +20,21 @@ struct SignatureV4 {
         let names = sorted.map(\.name).joined(separator: ";")
         let lines = sorted.map { "\($0.name):\(Self.trimmed($0.value))\n" }.joined()
         let canonical = [
-            method, Self.encodedAgain(path), query, lines, names, SHA256.hex(SHA256.hash(body)),
+            method, Self.encodedAgain(path), query, lines, names, Self.hex(SHA256.hash(data: body)),
         ].joined(separator: "\n")
         let time = Self.time(seconds)
         let scope = "\(time.prefix(8))/\(region)/\(service)/aws4_request"
-        let toSign = ["AWS4-HMAC-SHA256", time, scope, SHA256.hex(SHA256.hash(Array(canonical.utf8)))].joined(separator: "\n")
+        let toSign = ["AWS4-HMAC-SHA256", time, scope, Self.hex(SHA256.hash(data: Array(canonical.utf8)))].joined(separator: "\n")
         var key = Array("AWS4\(secret)".utf8)
-        for part in [String(time.prefix(8)), region, service, "aws4_request", toSign] { key = SHA256.hmac(key: key, Array(part.utf8)) }
-        return "AWS4-HMAC-SHA256 Credential=\(accessKey)/\(scope), SignedHeaders=\(names), Signature=\(SHA256.hex(key))"
+        for part in [String(time.prefix(8)), region, service, "aws4_request", toSign] {
+            key = Array(HMAC<SHA256>.authenticationCode(for: Array(part.utf8), using: SymmetricKey(data: key)))
+        }
+        return "AWS4-HMAC-SHA256 Credential=\(accessKey)/\(scope), SignedHeaders=\(names), Signature=\(Self.hex(key))"
+    }
+
+    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef")
+        return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     private static func trimmed(_ text: String) -> String {
