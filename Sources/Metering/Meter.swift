@@ -20,7 +20,7 @@ package final class Meter: Sendable {
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()
     /// What this life has journaled and not posted, so that the poster need not read it back.
-    let settledQueue = SettledQueue()
+    let postingQueue = PostingQueue()
     private let unjournaled: AsyncStream<RequestRecord>.Continuation
     /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
@@ -255,14 +255,14 @@ package final class Meter: Sendable {
             unjournaled.yield(record)
             throw error
         }
-        settledQueue.add(record)
+        postingQueue.add(record)
         postSignal.raise()
     }
 
     /// A record whose journaling failed before. - Throws: ``StoreError`` when it fails again.
     func journalAgain(_ record: RequestRecord) async throws {
         try await journal.settle(record)
-        settledQueue.add(record)
+        postingQueue.add(record)
         postSignal.raise()
     }
 

@@ -70,11 +70,11 @@ package final class Poster: Service {
 
     /// From memory, or from the journal while that has what memory has not. Empty = there is nothing to post.
     private func nextGroup() async throws -> [RequestRecord] {
-        if let group = meter.settledQueue.first(Self.groupSize) { return group }
+        if let group = meter.postingQueue.first(Self.groupSize) { return group }
         let group = try await journal.settled(limit: Self.groupSize)
         guard group.isEmpty else { return group }
-        meter.settledQueue.journalIsEmpty()
-        return meter.settledQueue.first(Self.groupSize) ?? []
+        meter.postingQueue.journalIsEmpty()
+        return meter.postingQueue.first(Self.groupSize) ?? []
     }
 
     /// - Returns: false when there was nothing to post.
@@ -89,7 +89,7 @@ package final class Poster: Service {
         }
         let ids = records.map(\.requestID)
         try await journal.clear(ids)
-        meter.settledQueue.remove(ids)
+        meter.postingQueue.remove(ids)
         backlogState.withLock { state in
             state.posted += Int64(records.count)
             state.setAside += Int64(result.setAside.count)

@@ -24,7 +24,7 @@ public struct RouteTable: Sendable {
     }
 
     /// What the plan looks at for every channel, all of it numbers: copying a whole ``Channel`` costs more than all the rest of its work.
-    struct Light: Sendable {
+    struct ChannelSummary: Sendable {
         var id: Int64
         var weight: UInt32
         var priority: Int
@@ -36,7 +36,7 @@ public struct RouteTable: Sendable {
         var keys: Int
         var limits: Channel.Limits
     }
-    let lights: [Light]
+    let summaries: [ChannelSummary]
     /// Who may use channels: few different sets for many channels.
     let groupSets: [Set<String>]
 
@@ -56,12 +56,12 @@ public struct RouteTable: Sendable {
         }
         var groupSets: [Set<String>] = []
         var providers: [String: Int] = [:]
-        lights = channels.map { channel in
+        summaries = channels.map { channel in
             let groups = groupSets.firstIndex(of: channel.groups) ?? groupSets.count
             if groups == groupSets.count { groupSets.append(channel.groups) }
             let provider = providers[channel.provider.name] ?? providers.count
             providers[channel.provider.name] = provider
-            return Light(
+            return ChannelSummary(
                 id: channel.id, weight: channel.weight, priority: channel.priority, isEnabled: channel.isEnabled, groups: groups,
                 provider: provider, keys: channel.keys.count, limits: channel.limits)
         }

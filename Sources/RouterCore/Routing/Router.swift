@@ -42,14 +42,14 @@ public enum Router {
                 drop(entry.channel, reason)
                 continue
             }
-            let light = table.lights[entry.channel]
+            let summary = table.summaries[entry.channel]
             func peer(_ key: Int) -> Peer {
                 Peer(
-                    index: entry.channel, keyIndex: key, place: place, id: light.id, weight: light.weight,
-                    priority: light.priority)
+                    index: entry.channel, keyIndex: key, place: place, id: summary.id, weight: summary.weight,
+                    priority: summary.priority)
             }
-            if light.keys <= 1, health.hasNoRecords {
-                usable.append(peer(light.keys - 1))
+            if summary.keys <= 1, health.hasNoRecords {
+                usable.append(peer(summary.keys - 1))
                 continue
             }
             switch health.pick(table.channels[entry.channel], model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
@@ -174,15 +174,15 @@ private struct Filter {
 
     /// The first reason against a channel; nil when only its keys remain to be looked at.
     mutating func objection(_ entry: RouteTable.Serving) -> DropReason? {
-        let light = table.lights[entry.channel]
-        guard light.isEnabled else { return .disabled(table.channels[entry.channel].disabledReason) }
-        if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(light.id)) { return reason }
-        guard isOpen[light.groups] else { return .wrongGroup }
-        guard serves(light.provider, entry) else { return .endpointUnsupported }
-        if !query.excludedChannels.isEmpty, query.excludedChannels.contains(light.id) { return .excluded }
+        let summary = table.summaries[entry.channel]
+        guard summary.isEnabled else { return .disabled(table.channels[entry.channel].disabledReason) }
+        if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(summary.id)) { return reason }
+        guard isOpen[summary.groups] else { return .wrongGroup }
+        guard serves(summary.provider, entry) else { return .endpointUnsupported }
+        if !query.excludedChannels.isEmpty, query.excludedChannels.contains(summary.id) { return .excluded }
         if let wishes = query.preferences, let reason = objection(entry, wishes) { return reason }
-        guard !light.limits.isEmpty else { return nil }
-        return health.full(light.id, light.limits, tokens: query.tokens, now: now)
+        guard !summary.limits.isEmpty else { return nil }
+        return health.full(summary.id, summary.limits, tokens: query.tokens, now: now)
             .map { .limited($0.limit, until: $0.until) }
     }
 

@@ -183,7 +183,7 @@ struct FrontDoor: Sendable {
                 let plain =
                     accepted.request.isCount
                     ? try TokenCount.answer(accepted, body, services)
-                    : try await RelayEndpoint.respond(accepted, body, services, executor: executor)
+                    : try await RelayPipeline.respond(accepted, body, services, executor: executor)
                 answer = finished(plain, accepted.request)
             } catch {
                 answer = finished(errorAnswer(error, accepted.request), accepted.request)

@@ -64,7 +64,7 @@ struct Admit: Sendable {
         }
     }
 
-    /// With one hold, which is still to be taken. Apart from what waits, as ``RelayEndpoint`` has it.
+    /// With one hold, which is still to be taken. Apart from what waits, as ``RelayPipeline`` has it.
     @inline(never)
     private func flat(_ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras) throws -> Admission {
         let hold = try record(accepted, bound.envelope, bound.candidates[0], amount: try bound.amount(output: nil))

@@ -18,7 +18,7 @@ struct Attempt: Sendable {
         case failed(UpstreamFailure)
     }
 
-    func run(_ settle: Settle) async -> Result {
+    func run(_ settle: Settlement) async -> Result {
         let policy = admission.planned.policy
         let deadline = admission.accepted.receivedAt.advanced(by: policy.timeouts.total)
         var sequence = AttemptSequence(
@@ -50,7 +50,7 @@ struct Attempt: Sendable {
     }
 
     /// Until the only channel may be asked again, or the client leaves.
-    private func wait(_ duration: Duration, _ settle: Settle) async {
+    private func wait(_ duration: Duration, _ settle: Settlement) async {
         let end = services.clock.monotonic.advanced(by: duration)
         while !admission.accepted.presence.isGone, !settle.leaving.isAbandoned, !Task.isCancelled {
             let rest = services.clock.monotonic.duration(to: end)

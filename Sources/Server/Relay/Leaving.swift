@@ -137,7 +137,7 @@ final class Leaving: Sendable {
 
 // MARK: - What it costs
 
-extension Settle {
+extension Settlement {
     /// What somebody who has left before any content pays for: what the vendor has said so far, else what it was
     /// handed.
     static func owedUsage(

@@ -36,10 +36,10 @@ final class PendingAnswer: Sendable {
     }
 
     private let slot = Slot()
-    private let settle: Settle
+    private let settle: Settlement
     private let task: Task<Void, Never>
 
-    init(_ attempt: Attempt, _ settle: Settle, _ executor: LoopExecutor?) {
+    init(_ attempt: Attempt, _ settle: Settlement, _ executor: LoopExecutor?) {
         self.settle = settle
         let slot = slot
         // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits

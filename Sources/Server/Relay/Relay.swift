@@ -1,83 +1,261 @@
-import Config
-import GatewayState
+import Adaptors
+import HTTPTypes
+import Logging
 import Metering
 import NIOCore
+import Platform
 import RouterCore
 
-/// The main job, in the order in which it happens. Each step is a type of its own in a file of its own:
-///
-/// 1. ``Accept``   who asks, and with which configuration
-/// 2. ``Read``     the body, bounded, scanned once
-/// 3. ``Plan``     which channels, in which order
-/// 4. ``Admit``    the price and the hold: no call without money for it
-/// 5. ``Attempt``  one channel after the other until content comes
-/// 6. ``Relay``    bytes to the client as they come
-/// 7. ``Settle``   the one end of the hold: charged or voided
-enum RelayEndpoint {
-    /// - Parameter executor: where the call runs; what it starts runs there too.
-    static func respond(
-        _ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices, executor: LoopExecutor?
-    ) async throws -> ClientAnswer {
-        let question = try read(accepted, body, services)
-        let pass = try accepted.principal.rules.isEmpty ? nil : admit(accepted, question, services)
-        let admission = try await Admit(services: services).run(accepted, question)
+/// Step 6: the answer to the client. The books are written before the last byte goes out, so that an answer that looks
+/// complete has been charged, and one that could not be charged does not look complete.
+struct Relay: Sendable {
+    let settle: Settlement
 
-        // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
-        // answer are dropped without doing so, its deinit hands the request to the settler.
-        let settle = Settle(admission: admission, services: services, pass: pass)
-        let attempt = Attempt(services: services, admission: admission)
-        do {
-            let result: Attempt.Result
-            if admission.envelope.delivery == .events {
-                let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
-                let pending = PendingAnswer(attempt, settle, executor)
-                // In a JSON array there is no place for comments.
-                let isPatient = keepAlive > .zero && !admission.envelope.streamsArray
-                guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
-                    return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
+    private var requestID: RouterCore.RequestID { settle.admission.accepted.requestID }
+    private var services: GatewayServices { settle.services }
+    private var endpoint: Endpoint { settle.admission.accepted.endpoint }
+
+    // MARK: Whole answers
+
+    func send(_ answer: WholeAnswer) async throws -> ClientAnswer {
+        let isGone = settle.admission.accepted.presence.isGone
+        try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+        var headers = limitHeaders
+        headers[.contentType] = answer.contentType ?? "application/json"
+        return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
+    }
+
+    /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
+    func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
+        let error = RelayErrors.answer(failure, to: settle.admission.accepted.request)
+        let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
+        try await settle.end(Settlement.End(outcome: outcome, status: error.status.code, failure: failure))
+        return error
+    }
+
+    // MARK: Streams
+
+    func stream(_ answer: StreamAnswer) -> ClientAnswer {
+        let relay = self
+        return ClientAnswer(
+            status: .ok, headers: streamHeaders(answer.contentType),
+            body: .stream { client in
+                let run = try StreamRun(answer, relay.settle)
+                client.finish(try await run.relay(to: client))
+                await run.release()
+            })
+    }
+
+    /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
+    /// is left to ask. Failing over stays possible meanwhile; only the status is given away, so a failure is told in band.
+    func stream(_ pending: PendingAnswer, keepAlive: Duration) -> ClientAnswer {
+        let relay = self
+        let body: @Sendable (ClientConnection) async throws -> Void = { client in
+            var isGone = false
+            var result: Attempt.Result?
+            while result == nil {
+                if !isGone {
+                    do { try await client.write(DialectError.keepAlive(relay.endpoint)) } catch { isGone = true }
                 }
-                result = early
-            } else {
-                result = await attempt.run(settle)
+                result = await pending.result(within: isGone ? nil : keepAlive)
             }
             switch result {
-            case .whole(let answer):
-                return try await Relay(settle: settle).send(answer)
             case .stream(let answer):
-                return Relay(settle: settle).stream(answer)
+                let run = try StreamRun(answer, relay.settle)
+                client.finish(try await run.relay(to: client))
+                await run.release()
             case .failed(let failure):
-                return try await Relay(settle: settle).refuse(failure)
+                if failure.source == .downstream { isGone = true }
+                try await relay.settle.end(
+                    Settlement.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
+                if !isGone {
+                    try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false))
+                }
+                throw failure
+            case .whole(let answer):
+                // The vendor has ignored that a stream was asked for: its answer is the one event.
+                try await relay.settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+                if !isGone { try await client.write(Self.event(answer.body)) }
+                client.finish()
+            case nil:
+                await relay.settle.abandon()
+                throw UpstreamFailure.nothingTried
             }
+        }
+        return ClientAnswer(status: .ok, headers: streamHeaders(nil), body: .stream(body))
+    }
+
+    private static func event(_ body: ByteBuffer) -> ByteBuffer {
+        var event = ByteBuffer()
+        for line in String(buffer: body).split(whereSeparator: \.isNewline) { event.writeString("data: \(line)\n") }
+        event.writeString("\n")
+        return event
+    }
+
+    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a
+    /// price stayed out; and what is left of the limits of key and user.
+    private var limitHeaders: HTTPFields {
+        var headers = HTTPFields()
+        settle.pass?.standing.write(to: &headers)
+        let admission = settle.admission
+        if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
+        let extras = admission.extras
+        if !extras.toolsLeftOut.isEmpty, let name = HTTPField.Name("X-Tools-Left-Out") {
+            headers[name] = extras.toolsLeftOut.prefix(32).joined(separator: ", ")
+        }
+        if !extras.betasLeftOut.isEmpty, let name = HTTPField.Name("X-Betas-Left-Out") {
+            headers[name] = extras.betasLeftOut.prefix(32).joined(separator: ", ")
+        }
+        return headers
+    }
+
+    /// - Parameter contentType: nil = server-sent events.
+    private func streamHeaders(_ contentType: String?) -> HTTPFields {
+        var headers = limitHeaders
+        headers[.contentType] = contentType ?? "text/event-stream; charset=utf-8"
+        headers[.cacheControl] = "no-cache"
+        // nginx in front of us would collect the stream otherwise.
+        if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
+        return headers
+    }
+}
+
+/// One stream on its way to the client. A class, because the tasks of thousands of streams wait in its functions: their frames stay small.
+private final class StreamRun {
+    private let answer: StreamAnswer
+    private var decoder: any StreamDecoder
+    private let settle: Settlement
+    private let presence: ClientPresence
+    private var clientIsGone = false
+    private var upstreamWait = Duration.zero
+
+    /// Long enough to lie in the future when the loop looks what is due.
+    private static let turnPause = TimeAmount.microseconds(50)
+
+    /// - Throws: when the answer is on its way already.
+    init(_ answer: StreamAnswer, _ settle: Settlement) throws {
+        guard let decoder = answer.decoder.take() else { throw UpstreamFailure.nothingTried }
+        self.answer = answer
+        self.decoder = decoder
+        self.settle = settle
+        presence = settle.admission.accepted.presence
+    }
+
+    /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
+    ///   chunked body, so that a cut stream never looks complete.
+    /// - Returns: the end of the stream, to be sent with the end of the body.
+    func relay(to client: ClientConnection) async throws -> ByteBuffer {
+        await write(answer.held, to: client)
+        let failure = await pump(to: client)
+        return try await finish(failure, to: client)
+    }
+
+    /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
+    /// it has ended already; one that has not within a second is closed.
+    func release() async {
+        let body = answer.body
+        let timer = settle.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
+        defer { timer.cancel() }
+        do throws(TransportFailure) {
+            while try await answer.body.next() != nil {}
         } catch {
-            await settle.abandon()
-            throw error
+            // Cancelled or broken: closed either way, and the answer was complete.
         }
     }
 
-    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is
-    /// expected to be what a hold would be for.
-    @inline(never)
-    private static func admit(_ accepted: Accepted, _ question: PlannedRequest, _ services: GatewayServices) throws(APIError) -> LimitPass {
-        let envelope = question.envelope
-        let usual = accepted.snapshot.configuration.metering.defaultHoldOutputTokens
-        func times(_ tokens: Int64) -> Int64 { Int64(clamping: Int128(tokens) * Int128(envelope.choices)) }
-        let announced = times(min(envelope.maxOutputTokens ?? 0, usual))
-        let isOpen = envelope.maxOutputTokens == nil && envelope.endpoint.hasOutputBound
-        let tokens = Int64(clamping: Int128(envelope.prompt.tokens) + Int128(announced))
-        do throws(LimitBook.Refusal) {
-            return try services.limits.admit(accepted.principal.rules, tokens: tokens, expected: isOpen ? times(usual) : 0)
+    /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
+    /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
+    private func pump(to client: ClientConnection) async -> UpstreamFailure? {
+        if let failure = answer.failure { return failure }
+        if answer.hasEnded { return nil }
+        do throws(UpstreamFailure) {
+            while !decoder.isDone {
+                var out = ByteBuffer()
+                guard let bytes = try await next() else {
+                    try decoder.finish(into: &out)
+                    await write(out, to: client)
+                    return nil
+                }
+                do throws(UpstreamFailure) {
+                    try decoder.push(bytes, into: &out)
+                } catch {
+                    await write(out, to: client)
+                    throw error
+                }
+                settle.delivered(decoder.progress)
+                await write(out, to: client)
+                if bytes.readableBytes >= UpstreamPortion.maximumBytes { await giveWay() }
+            }
+            return nil
         } catch {
-            throw .rateLimited(error)
+            answer.body.cancel()
+            return error
         }
     }
 
-    /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.
-    @inline(never)
-    private static func read(_ accepted: Accepted, _ body: ByteBuffer, _ services: GatewayServices) throws -> PlannedRequest {
-        let request = accepted.request
-        let moderationModel = accepted.snapshot.configuration.models.moderation
-        let envelope = try Read(moderationModel: moderationModel).run(
-            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
-        return PlannedRequest(envelope: envelope, planned: try Plan(services: services).run(accepted, envelope))
+    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a
+    /// stream whose upstream is fast is always ready.
+    private func giveWay() async {
+        let eventLoop = settle.admission.accepted.eventLoop
+        await withCheckedContinuation { continuation in
+            _ = eventLoop.scheduleTask(in: Self.turnPause) { continuation.resume() }
+        }
+    }
+
+    private func next() async throws(UpstreamFailure) -> ByteBuffer? {
+        let clock = settle.services.clock
+        let start = clock.monotonic
+        defer { upstreamWait += start.duration(to: clock.monotonic) }
+        do throws(TransportFailure) {
+            return try await answer.body.next()
+        } catch {
+            var failure = UpstreamFailure(transport: error, clientGone: presence.isGone || clientIsGone)
+            // The deadline of the whole call says nothing of the channel: a slow client may have used it up.
+            if error.kind == .totalTimeout { failure.source = .gateway }
+            throw failure
+        }
+    }
+
+    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by then.
+    private func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
+        guard bytes.readableBytes > 0, !clientIsGone else { return }
+        do {
+            try await client.write(bytes)
+        } catch {
+            clientIsGone = true
+            settle.leaving.clientLeft()
+        }
+    }
+
+    private func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
+        let progress = decoder.progress
+        let wait = upstreamWait
+        settle.update { state in
+            let generationID = state.progress.generationID
+            state.progress = progress
+            if let generationID { state.progress.generationID = generationID }
+            state.upstreamWait += wait
+        }
+        let isGone = clientIsGone || presence.isGone
+        tellHealth(failure)
+        guard let failure else {
+            try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+            return isGone ? ByteBuffer() : decoder.trailer
+        }
+        let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
+        try await settle.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
+        // In binary data there is no place for words; the connection that breaks says it.
+        if !isGone, answer.contentType == nil {
+            try await client.write(RelayErrors.event(failure, to: settle.admission.accepted.request))
+        }
+        throw failure
+    }
+
+    private func tellHealth(_ failure: UpstreamFailure?) {
+        guard let failure else { return settle.endAttempt(.completed) }
+        if let channel = settle.snapshot.candidate?.route.channel {
+            settle.services.metrics.attempt(channelID: channel.id, result: failure.kind.rawValue)
+        }
+        settle.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
     }
 }

@@ -10,7 +10,7 @@ struct SingleAttempt: Sendable {
     let services: GatewayServices
     let admission: Admission
     let candidate: PricedCandidate
-    let settle: Settle
+    let settle: Settlement
     /// Until the deadline of the request.
     let remaining: Duration
     let startedAt: MonotonicInstant
@@ -22,7 +22,7 @@ struct SingleAttempt: Sendable {
     private static let maximumErrorTime = Duration.seconds(2)
 
     init(
-        services: GatewayServices, admission: Admission, candidate: PricedCandidate, settle: Settle, remaining: Duration
+        services: GatewayServices, admission: Admission, candidate: PricedCandidate, settle: Settlement, remaining: Duration
     ) {
         self.services = services
         self.admission = admission

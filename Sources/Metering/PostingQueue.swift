@@ -2,7 +2,7 @@ import RouterCore
 import Synchronization
 
 /// Journaled settlements on their way to the ledger, in memory: the journal has them too, so nothing is lost when they do not fit.
-final class SettledQueue: Sendable {
+final class PostingQueue: Sendable {
     private struct State {
         var records: [RequestRecord] = []
         /// Some are in the journal only: those of an earlier life at first, and what came while the queue was full.

@@ -10,7 +10,7 @@ import Synchronization
 /// Step 7: the one end of a hold. Made right after admission; every path calls ``end(_:)`` once, and a second call
 /// changes nothing. If the request is dropped without an end (a response that was never written), its deinit hands the
 /// request to the ``Settler``, which owns that work.
-final class Settle: Sendable {
+final class Settlement: Sendable {
     /// What is known of the request so far; enough to settle it at any moment.
     struct State: Sendable {
         var candidate: PricedCandidate?
@@ -67,7 +67,7 @@ final class Settle: Sendable {
         guard !state.hasEnded else { return }
         // A stream that nobody reads gives its place back without a verdict.
         if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
-        let record = Settle.record(admission, state, abandonedEnd(state), services)
+        let record = Settlement.record(admission, state, abandonedEnd(state), services)
         pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
         services.settler.take(record)
     }
@@ -208,19 +208,19 @@ final class Settle: Sendable {
     /// - Throws: ``StoreError`` when the journal cannot take it; the caller must not let the answer look complete.
     func end(_ end: End) async throws {
         guard let state = markEnded() else { return }
-        let record = Settle.record(admission, state, end, services)
+        let record = Settlement.record(admission, state, end, services)
         pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
-        try await Settle.write(record, state, admission, services)
+        try await Settlement.write(record, state, admission, services)
     }
 
     /// Ends a request that went wrong inside the gateway; never throws, and does nothing when the end has come already.
     func abandon() async {
         endAttempt(.released)
         guard let state = markEnded() else { return }
-        let record = Settle.record(admission, state, abandonedEnd(state), services)
+        let record = Settlement.record(admission, state, abandonedEnd(state), services)
         pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
         do {
-            try await Settle.write(record, state, admission, services)
+            try await Settlement.write(record, state, admission, services)
         } catch {
             services.logger.error(
                 "a request's end could not be journaled",
@@ -254,7 +254,7 @@ final class Settle: Sendable {
 
 // MARK: - The record
 
-extension Settle {
+extension Settlement {
     /// Charges by rank: the vendor's usage, else our own count of what was delivered; an answer is never silently free.
     private static func record(
         _ admission: Admission, _ state: State, _ end: End, _ services: GatewayServices
