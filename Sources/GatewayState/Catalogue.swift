@@ -45,8 +45,6 @@ package struct Catalogue: Sendable, Hashable {
 
     package func entry(_ provider: String, _ model: String) -> Entry? { vendors[provider]?[model] }
 
-    package func names(_ model: String) -> Bool { vendors.values.contains { $0[model] != nil } }
-
     // MARK: As text
 
     package static func encode(_ entries: [String: Entry]) -> String {

@@ -75,7 +75,7 @@ public struct NewUser: Sendable {
 public struct UserChange: Sendable {
     public var username: String?
     public var passwordHash: String?
-    /// What the stored hash has to be for the change to be made; nil = whatever it is.
+    /// The change is made only if this hash is stored; nil = in any case.
     public var expectedPasswordHash: String?
     public var displayName: String?
     public var email: String?

@@ -53,7 +53,7 @@ import Testing
         Ceiling(
             path: "/api/balance/admin/add", key: nil, count: 300, bytes: 60_000, pattern: "\"a\":1,", isCut: true,
             megabytes: 96),
-        // Who pays may send more, and what a body becomes when it is taken apart counts.
+        // A paying key may send more, and the memory of the parsed body is counted.
         Ceiling(
             path: "/v1/messages", key: "rich", count: 40, bytes: 2 * mega, pattern: "1,", isCut: false, megabytes: 768,
             start:

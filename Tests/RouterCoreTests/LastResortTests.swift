@@ -118,7 +118,7 @@ import Testing
             tries.append(ticket)
         }
         #expect(tries.count == 3, "one more a second")
-        // What ends early does not open the place of one that came later, and the answer of one closes the record for all.
+        // The end of an earlier try does not free the place of a later one; an answer to any of them closes the record.
         health.ended(hanging, .failed(UpstreamFailure(kind: .timeout)), now: after(.milliseconds(3_500)), rng: &rng)
         #expect(reason(begin(&health, channel, now: after(.milliseconds(3_500)))) != nil)
         health.delivered(tries[2], firstContent: .zero, now: after(.milliseconds(3_600)))

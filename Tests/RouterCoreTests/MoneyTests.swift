@@ -140,7 +140,7 @@ import Testing
         quote.ceiling = NanoUSD(nanos: 20_000)
         let bill = try quote.bill(for: Usage(uncachedInput: 10, output: 0, upstreamCost: FemtoUSD(femtos: 100_000_000_000)))
         #expect(bill.charge.nanos == 20_000 && bill.uncharged.nanos == 130_000)
-        // What costs nothing here goes on costing nothing.
+        // A free model stays free.
         quote.price = .free
         #expect(try charge(100_000_000_000) == 0)
     }

@@ -5,7 +5,7 @@ import Testing
 @testable import Config
 @testable import Server
 
-/// What is held of the candidates' worst cases.
+/// The hold that follows from the worst cases of the candidates.
 @Suite struct HoldBoundTests {
     private func bound(_ model: String, beyond: Int64, isStrict: Bool) throws -> HoldBound {
         var provider = ProviderSpec(name: "p", family: .openai, baseURL: "https://p.example")
@@ -28,7 +28,7 @@ import Testing
         #expect(try bound("deepseek-ai/DeepSeek-R1", beyond: 0, isStrict: true).amount(output: 100).nanos == 100)
         #expect(try bound("Qwen/Qwen2.5-7B-Instruct", beyond: 32_768, isStrict: true).amount(output: 100).nanos == 100)
         #expect(try bound("deepseek-ai/DeepSeek-R1", beyond: 32_768, isStrict: false).amount(output: nil).nanos == 100)
-        // What the balance affords is what is left for the answer.
+        // The answer gets what the balance leaves after the reasoning.
         let strict = try bound("deepseek-ai/DeepSeek-R1", beyond: 32_768, isStrict: true)
         #expect(try strict.output(affordableWith: NanoUSD(nanos: 32_800), below: 100) == 32)
         #expect(try strict.output(affordableWith: NanoUSD(nanos: 32_000), below: 100) == nil)

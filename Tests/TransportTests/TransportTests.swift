@@ -60,7 +60,7 @@ extension CurlTransport: Stoppable {}
         } catch { return (error as? TransportFailure)?.kind }
     }
 
-    /// Whoever may cancel a call knows the call, and the call tells it of its sending: neither may keep the other.
+    /// The cancellation refers to the call, and the call to the cancellation: neither may keep the other alive.
     @Test(arguments: Way.allCases) func `nothing of a call that is over is kept`(way: Way) async throws {
         let server = try await RawServer.answering(Self.hello)
         let endless = try await RawServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

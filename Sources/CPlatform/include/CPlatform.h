@@ -1,6 +1,6 @@
 #pragma once
-// What the system has and Swift's modules of the C library do not show, or show under names that depend on the order in
-// which modules are loaded (the members of `timespec`). Only numbers and texts cross this line.
+// Calls of the C library that Swift cannot make itself, or only by names that depend on the order in which modules are
+// loaded (the members of `timespec`). Nothing but numbers and strings crosses this boundary.
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -199,8 +199,7 @@ struct FrontDoor: Sendable {
         }
     }
 
-    /// What a body takes up where it is translated into another dialect: each value and its place, of which there are about as many as
-    /// commas.
+    /// Memory for each JSON value of a body that is translated into another dialect. There are about as many values as commas.
     private static let bytesPerValue = 64
 
     /// Whether a large body may be taken apart.

@@ -33,7 +33,7 @@ struct HoldBound {
         return hold
     }
 
-    /// What the model may think beside the bound on its output, where the vendor's bound does not count it.
+    /// Tokens of reasoning that the vendor's bound on the output does not count; 0 where it counts them.
     private func thoughtsBeyond(_ candidate: PricedCandidate) -> Int64 {
         let most = candidate.route.channel.provider.billing.thinkingBeyondLimit
         guard strict != nil, most > 0, envelope.endpoint.hasOutputBound, candidate.route.mayThink(envelope) else { return 0 }

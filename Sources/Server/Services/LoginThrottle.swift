@@ -53,7 +53,8 @@ final class LoginThrottle: Sendable {
         case refused(retryAfter: Duration)
     }
 
-    /// Whose tries those of a stranger are. What comes from the machine itself is apart, so that nobody elsewhere locks its owner out.
+    /// The subjects that a stranger's try counts for. Tries from the machine itself count apart, so that nobody elsewhere can lock its
+    /// owner out.
     static func strangers(_ source: LoginSource, name: String) -> [Subject] {
         let name = name.lowercased()
         if source.isShared { return [.nameShared(name, source.text)] }
