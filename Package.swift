@@ -84,6 +84,16 @@ let package = Package(
             name: "GatewayState",
             dependencies: [
                 "Platform", "RouterCore", "Adaptors", "Config", "Storage", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"), .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Platform", "RouterCore", "Adaptors", "Config", "Metering", "GatewayState",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -120,8 +130,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Vendors", "Transport",
-                "Simulator",
+                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Gateway", "Vendors",
+                "Transport", "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -199,7 +209,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Platform", "Metering", "GatewayState", "Vendors", "Adaptors", "Storage", "Config", "Transport", "Simulator",
+                "Server", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "Adaptors", "Storage", "Config", "Transport", "Simulator",
                 "RouterCore",
                 "PostgresTesting",
                 .product(name: "HummingbirdTesting", package: "hummingbird"),

@@ -26,7 +26,7 @@ package struct Catalogue: Sendable, Hashable {
     package static let settingPrefix = "catalogue."
 
     /// - Throws: ``StoreError``.
-    package static func load(_ store: any Store, _ configuration: GatewayConfiguration) async throws -> Catalogue {
+    package static func load(_ store: any AdminStore, _ configuration: GatewayConfiguration) async throws -> Catalogue {
         var catalogue = Catalogue()
         for name in Set(configuration.routes.channels.map(\.provider.name)) {
             guard let text = try await store.setting(settingPrefix + name) else { continue }
@@ -35,7 +35,7 @@ package struct Catalogue: Sendable, Hashable {
         return catalogue
     }
 
-    package func save(_ provider: String, to store: any Store) async throws {
+    package func save(_ provider: String, to store: any AdminStore) async throws {
         try await store.setSetting(Self.settingPrefix + provider, Self.encode(vendors[provider] ?? [:]))
     }
 

@@ -8,11 +8,11 @@ package import Storage
 /// nobody uses.
 package struct LimitKeeper: Service {
     private let limits: RequestLimits
-    private let store: any Store
+    private let store: any LimitStore
     private let clock: ServerClock
     private let logger: Logger
 
-    package init(limits: RequestLimits, store: any Store, clock: ServerClock, logger: Logger) {
+    package init(limits: RequestLimits, store: any LimitStore, clock: ServerClock, logger: Logger) {
         self.limits = limits
         self.store = store
         self.clock = clock

@@ -12,7 +12,7 @@ import Synchronization
 package final class Meter: Sendable {
     let book = Mutex(AccountBook())
     let journal: any Journal
-    let store: any Store
+    let store: any Ledger & LeaseStore & ReconciliationStore
     private let postSignal: PostSignal
     let clock: ServerClock
     /// Work inside the gate uses the part of the store that money has for itself, or slow questions of others would keep everybody's leases
@@ -39,7 +39,8 @@ package final class Meter: Sendable {
     private static let recheck = Duration.milliseconds(100)
 
     package init(
-        journal: any Journal, store: any Store, postSignal: PostSignal, clock: ServerClock = .system, leaseLifetime: Int64 = 120,
+        journal: any Journal, store: any Ledger & LeaseStore & ReconciliationStore, postSignal: PostSignal, clock: ServerClock = .system,
+        leaseLifetime: Int64 = 120,
         isOff: Bool = false
     ) {
         self.isOff = isOff

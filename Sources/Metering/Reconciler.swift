@@ -11,11 +11,14 @@ package import Storage
 package struct Reconciler: Service {
     private let records: any GenerationRecords
     private let meter: Meter
-    private let store: any Store
+    private let store: any ReconciliationStore & PricingStore & LogStore & UserStore
     private let clock: ServerClock
     private let logger: Logger
 
-    package init(records: any GenerationRecords, meter: Meter, store: any Store, clock: ServerClock, logger: Logger) {
+    package init(
+        records: any GenerationRecords, meter: Meter, store: any ReconciliationStore & PricingStore & LogStore & UserStore,
+        clock: ServerClock, logger: Logger
+    ) {
         self.records = records
         self.meter = meter
         self.store = store

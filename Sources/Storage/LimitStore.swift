@@ -1,7 +1,7 @@
 public import RouterCore
 
 /// The limits of keys and users, divided between the gateways of one ledger.
-public protocol LimitStore: Sendable {
+public protocol LimitStore: SharedStore {
     /// Tells what is asked for of limits here, and hears what this gateway may use of them (``LimitShares``). A sign of life too.
     /// - Parameters:
     ///   - gateway: the name of this start of the gateway.

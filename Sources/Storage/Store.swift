@@ -142,7 +142,9 @@ public enum LeaseClaim: Sendable, Hashable {
 
 /// Leases belong to one life of a gateway (``LeaseHolder/incarnation``), and one life at a time has a gateway's identity: on a shared
 /// database it holds a lock there for as long as its connection lasts (docs/decisions/0007-one-gateway-one-life.md).
-public protocol LeaseStore: Sendable {
+public protocol LeaseStore: SharedStore {
+    /// A cheap round trip, that says whether the database answers.
+    func ping() async throws
     /// Makes this life the one that has its gateway's identity, and lets no earlier life of the gateway lease anything any more. Repeating
     /// it does no harm.
     /// - Parameter now: Unix seconds; a shared database uses its own clock, here and below.
@@ -310,19 +312,25 @@ extension AdminStore {
     public func setSetting(_ key: String, _ value: String) async throws { try await setSetting(key, value, audit: nil) }
 }
 
-/// One database behind all of it.
-public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
-    AdminStore
-{
+/// A store that other gateways may use as well.
+public protocol SharedStore: Sendable {
     /// True when other gateways may use the same database.
     var isShared: Bool { get }
+}
+
+/// What others have changed in the same database.
+public protocol ChangeFeed: Sendable {
     /// Changes by other gateways, as they come, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when
     /// nobody else can change anything.
     func changes() -> AsyncStream<[StoreChange]>?
+}
+
+/// One database behind all of it.
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
+    AdminStore, ChangeFeed
+{
     /// What an operator should know about how the database was found.
     func notes() async throws -> [String]
-    /// A cheap round trip for `/health/ready`.
-    func ping() async throws
     func close() async throws
 }
 
@@ -373,79 +381,5 @@ public struct JournalLives: Sendable, Hashable {
         self.incarnation = incarnation
         self.earlier = earlier
         self.isSamePlace = isSamePlace
-    }
-}
-
-/// A hold as the journal keeps it: enough to settle the request without any memory of it.
-public struct HoldRecord: Sendable, Hashable {
-    public var requestID: RequestID
-    public var userID: Int64
-    public var tokenID: Int64?
-    public var amount: NanoUSD
-    public var model: String
-    public var endpoint: Endpoint
-    public var isStream: Bool
-    /// Estimated prompt tokens and their charge: what an orphan is settled with when nothing else is known.
-    public var promptTokens: Int64
-    public var promptCharge: NanoUSD
-    public var pricingVersion: Int64
-    /// The factor of the user's group; nil in records of an older version.
-    public var ratio: PriceRatio?
-    /// The most that may ever be charged (strict admission); nil = no bound.
-    public var ceiling: NanoUSD?
-    public var clientIP: String
-    /// Unix seconds.
-    public var createdAt: Int64
-
-    public init(
-        requestID: RequestID, userID: Int64, tokenID: Int64?, amount: NanoUSD, model: String, endpoint: Endpoint,
-        isStream: Bool, promptTokens: Int64, promptCharge: NanoUSD, pricingVersion: Int64,
-        ratio: PriceRatio? = nil, ceiling: NanoUSD? = nil, clientIP: String, createdAt: Int64
-    ) {
-        self.requestID = requestID
-        self.userID = userID
-        self.tokenID = tokenID
-        self.amount = amount
-        self.model = model
-        self.endpoint = endpoint
-        self.isStream = isStream
-        self.promptTokens = promptTokens
-        self.promptCharge = promptCharge
-        self.pricingVersion = pricingVersion
-        self.ratio = ratio
-        self.ceiling = ceiling
-        self.clientIP = clientIP
-        self.createdAt = createdAt
-    }
-}
-
-/// How far a running request has come: the vendor that has it, and what it would be charged if it ended now.
-public struct ProgressRecord: Sendable, Hashable {
-    public var requestID: RequestID
-    public var channelID: Int64
-    public var provider: String
-    public var model: String
-    public var upstreamModel: String
-    /// The vendor's id of the generation, once its head has come.
-    public var generationID: String?
-    public var promptTokens: Int64
-    public var completionTokens: Int64
-    public var charge: NanoUSD
-    public var pricingVersion: Int64
-
-    public init(
-        requestID: RequestID, channelID: Int64, provider: String, model: String, upstreamModel: String, generationID: String?,
-        promptTokens: Int64, completionTokens: Int64, charge: NanoUSD, pricingVersion: Int64
-    ) {
-        self.requestID = requestID
-        self.channelID = channelID
-        self.provider = provider
-        self.model = model
-        self.upstreamModel = upstreamModel
-        self.generationID = generationID
-        self.promptTokens = promptTokens
-        self.completionTokens = completionTokens
-        self.charge = charge
-        self.pricingVersion = pricingVersion
     }
 }

@@ -10,7 +10,7 @@ package import Storage
 /// restart does not repeat it and gateways that share a ledger take turns instead of all asking.
 package struct CatalogueKeeper: Service {
     private let snapshots: SnapshotHolder
-    private let store: any Store
+    private let store: any PricingStore & AdminStore
     private let client: VendorClient
     private let clock: ServerClock
     private let logger: Logger
@@ -18,7 +18,7 @@ package struct CatalogueKeeper: Service {
     private let takeUp: @Sendable () async throws -> Void
 
     package init(
-        snapshots: SnapshotHolder, store: any Store, client: VendorClient, clock: ServerClock, logger: Logger,
+        snapshots: SnapshotHolder, store: any PricingStore & AdminStore, client: VendorClient, clock: ServerClock, logger: Logger,
         takeUp: @escaping @Sendable () async throws -> Void
     ) {
         self.snapshots = snapshots

@@ -24,7 +24,7 @@ public struct CatalogueSync: Sendable {
     }
 
     private let snapshot: GatewaySnapshot
-    private let store: any Store
+    private let store: any PricingStore & AdminStore
     private let client: VendorClient
     /// Whether a list may make a model free that had a price.
     private var acceptsZero = false
@@ -34,7 +34,7 @@ public struct CatalogueSync: Sendable {
     private static let limit = Duration.seconds(60)
     private static let maxBytes = 64 << 20
 
-    init(snapshot: GatewaySnapshot, store: any Store, client: VendorClient) {
+    init(snapshot: GatewaySnapshot, store: any PricingStore & AdminStore, client: VendorClient) {
         self.snapshot = snapshot
         self.store = store
         self.client = client
@@ -46,7 +46,8 @@ public struct CatalogueSync: Sendable {
     ///   - now: Unix seconds, of the new versions.
     /// - Throws: ``Problem`` when no enabled channel uses the provider, ``StoreError``.
     public static func once(
-        _ configuration: GatewayConfiguration, store: any Store, provider: String?, isDryRun: Bool, acceptsZero: Bool, now: Int64
+        _ configuration: GatewayConfiguration, store: any PricingStore & AdminStore, provider: String?, isDryRun: Bool, acceptsZero: Bool,
+        now: Int64
     ) async throws -> [Outcome] {
         let transport = try CurlTransport()
         var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, client: VendorClient(transport: transport))
@@ -66,7 +67,7 @@ public struct CatalogueSync: Sendable {
     /// start or reload (rows of models that only the list has keep theirs).
     /// - Returns: how many models were forgotten; nil when nothing was known.
     /// - Throws: ``StoreError``.
-    public static func forget(_ provider: String, store: any Store) async throws -> Int? {
+    public static func forget(_ provider: String, store: any PricingStore & AdminStore) async throws -> Int? {
         guard let text = try await store.setting(Catalogue.settingPrefix + provider) else { return nil }
         let known = Catalogue.decode(text).count
         try await Catalogue().save(provider, to: store)

@@ -32,9 +32,9 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = Logger.Level(rawValue: configuration.log.level) ?? .info
         // Before anything asks for an event loop. A process that is bound to some of the machine's cores gets as many loops as those.
         NIOSingletons.groupLoopCountSuggestion = configuration.server.threads ?? Self.usableCores
-        let options = Gateway.Options(configPath: common.config, environment: process, version: Build.version)
+        let options = GatewayProgram.Options(configPath: common.config, environment: process, version: Build.version)
         do {
-            let gateway = try await Gateway.make(configuration, options: options, logger: logger)
+            let gateway = try await GatewayProgram.make(configuration, options: options, logger: logger)
             try await gateway.run()
         } catch {
             logger.critical("stopped", metadata: ["error": "\(error)"])

@@ -1,6 +1,5 @@
 import Config
 import Foundation
-import GatewayState
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
@@ -12,6 +11,8 @@ import Storage
 import Testing
 import Transport
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 /// A whole gateway in this process, on a free port and a ledger of its own.
@@ -21,7 +22,7 @@ struct TestGateway: Sendable {
     static let adminToken = "at-0123456789-of-the-tests"
     static let rootKey = "sk-0123456789-of-the-tests"
 
-    let gateway: Gateway
+    let gateway: GatewayProgram
 
     static func with(
         _ change: (inout GatewayConfiguration) -> Void = { _ in }, bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits(),
@@ -39,15 +40,15 @@ struct TestGateway: Sendable {
         change(&configuration)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let gateway = try await Gateway.make(
-            configuration, options: Gateway.Options(configPath: path, environment: environment, version: "test"), logger: logger)
-        let application = FrontDoor(services: gateway.services, bodies: bodies, limits: limits)
-            .application(host: "127.0.0.1", port: 0)
+        let gateway = try await GatewayProgram.make(
+            configuration, options: GatewayProgram.Options(configPath: path, environment: environment, version: "test"), logger: logger)
+        let application = gateway.frontDoor(bodies: bodies, limits: limits)
+            .application(behind: gateway.router(), host: "127.0.0.1", port: 0, logger: logger)
         try await application.test(.live) { client in try await body(TestGateway(gateway: gateway), client) }
-        await gateway.transport.shutdown()
-        try await gateway.simulator?.stop()
-        try await gateway.journal.close()
-        try await gateway.services.store.close()
+        await gateway.parts.transport.shutdown()
+        try await gateway.parts.simulator?.stop()
+        try await gateway.parts.journal.close()
+        try await gateway.parts.store.close()
         try FileManager.default.removeItem(at: data)
     }
 }
@@ -136,7 +137,7 @@ extension TestClientProtocol {
 
     @Test func `the router has exactly the routes of the table`() async throws {
         try await TestGateway.with { gateway, _ in
-            let served = Set(buildRouter(gateway.gateway.services).routes.map { "\($0.method.rawValue) \($0.path)" })
+            let served = Set(gateway.gateway.router().routes.map { "\($0.method.rawValue) \($0.path)" })
             let behind = GatewayRoutes.all.filter { if case .handler = $0.work { true } else { false } }
             let declared = Set(behind.map { "\($0.method.rawValue) \($0.path)" })
             #expect(served == declared && declared.count == behind.count)
@@ -205,7 +206,7 @@ extension TestClientProtocol {
                 body: #"{"model_name":"openai/gpt-4o","pricing_input":0.00003,"pricing_output":6e-05}"#)
             #expect(changed.json["data"]?["pricing_input"]?.numberText == "0.00003")
             #expect(changed.json["data"]?["pricing_output"]?.numberText == "0.00006")
-            #expect(gateway.gateway.services.snapshots.snapshot.prices.row("openai/gpt-4o")?.isEdited == true)
+            #expect(gateway.gateway.parts.snapshots.snapshot.prices.row("openai/gpt-4o")?.isEdited == true)
             for bad in [
                 #"{"model_name":"new"}"#, #"{"model_name":"openai/gpt-4o","pricing_input":-1}"#,
                 #"{"model_name":"openai/gpt-4o","pricing_input":1e-17}"#, #"{"model_name":"openai/gpt-4o","price":1}"#,
@@ -226,7 +227,7 @@ extension TestClientProtocol {
             #expect(key.hasPrefix("sk-") && key.count == 51)
             let listed = try await client.call(.get, "/api/token", token: TestGateway.adminToken)
             #expect(!listed.json.text.contains(key))
-            let stored = try await gateway.gateway.services.store.allTokens().first { $0.name == "k" }
+            let stored = try await gateway.gateway.parts.store.allTokens().first { $0.name == "k" }
             #expect(stored?.keyHash == TokenSecrets.hash(key))
             // The address is not in the list; the test client has none at all.
             #expect(try await client.call(.get, "/v1/models", token: key).status == 403)

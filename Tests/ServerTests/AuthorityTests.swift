@@ -7,6 +7,8 @@ import Storage
 import Synchronization
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Platform
 @testable import Server
 
@@ -33,7 +35,7 @@ import Testing
         let login = try await client.call(
             .post, "/api/user/login", body: #"{"username":"admin","password":"password-1"}"#)
         people.tokens["admin"] = try #require(login.json["data"]?["access_token"]?.stringValue)
-        let store = gateway.gateway.services.store
+        let store = gateway.gateway.parts.store
         for (name, id) in people.ids {
             let token = TokenSecrets.newKeyToken(userID: id, name: "k", key: TokenSecrets.newKey(), createdAt: 1)
             people.keys[name] = try await store.createToken(token).id
@@ -82,7 +84,7 @@ import Testing
     func authority(_ actor: String) async throws {
         try await TestGateway.with({ $0.groups["cheap"] = .one }) { gateway, client in
             let people = try await people(gateway, client)
-            let store = gateway.gateway.services.store
+            let store = gateway.gateway.parts.store
             var number = 1
             for (target, id) in people.ids.sorted(by: { $0.value < $1.value }) {
                 for call in Self.calls {
@@ -133,7 +135,7 @@ import Testing
     func keys() async throws {
         try await TestGateway.with { gateway, client in
             let people = try await people(gateway, client)
-            let store = gateway.gateway.services.store
+            let store = gateway.gateway.parts.store
             let name = try #require(HTTPField.Name("Idempotency-Key"))
             let user = people.ids["user"] ?? 0
             func add(_ amount: String, _ key: String? = nil, reference: String? = nil) async throws -> Answer {
@@ -221,7 +223,7 @@ import Testing
                 .post, "/api/user/login", body: #"{"username":"secret-in-the-wrong-field","password":"x"}"#)
             #expect(wrong.status == 401 && nobody.status == 401)
             _ = try await call(.delete, "/api/user/2")
-            let rows = try await gateway.gateway.services.store.auditRows(PageRequest(page: 1, size: 100)).items
+            let rows = try await gateway.gateway.parts.store.auditRows(PageRequest(page: 1, size: 100)).items
                 .reversed()
             #expect(
                 rows.map(\.action) == [
@@ -261,7 +263,7 @@ import Testing
     @Test("audit 7: a flood of failed logins is counted, not written down")
     func flood() async throws {
         try await TestGateway.with { gateway, _ in
-            let store = gateway.gateway.services.store
+            let store = gateway.gateway.parts.store
             let wall = Wall()
             let logins = LoginRecords(store: store, clock: wall.clock, logger: Logger(label: "test"))
             let root = try #require(try await store.user(id: 1))

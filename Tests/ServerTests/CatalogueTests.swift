@@ -4,6 +4,7 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Gateway
 @testable import GatewayState
 @testable import Server
 @testable import Vendors
@@ -84,9 +85,9 @@ import Testing
     /// Changes of prices while the configuration and the table are read again and again: none is lost, whichever came first.
     @Test func `prices set during reloads hold at once and for good`() async throws {
         try await TestGateway.with { gateway, client in
-            let services = gateway.gateway.services
+            let parts = gateway.gateway.parts
             let reloading = Task {
-                while !Task.isCancelled { try await services.reloader.catalogueChanged() }
+                while !Task.isCancelled { try await parts.reloader.catalogueChanged() }
             }
             for number in 1...60 {
                 let answer = try await client.call(
@@ -94,7 +95,7 @@ import Testing
                     body: #"{"model_name":"openai/gpt-4o","pricing_input":\#(number)e-9,"pricing_output":0}"#)
                 let version = try #require(answer.json["data"]?["version"]?.integerValue)
                 for _ in 0..<20 {
-                    let row = services.snapshots.snapshot.prices.row("openai/gpt-4o")
+                    let row = parts.snapshots.snapshot.prices.row("openai/gpt-4o")
                     #expect(row?.version == version && row?.price.rates.input.femtos == Int64(number) * 1_000_000)
                     await Task.yield()
                 }

@@ -8,6 +8,8 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 @Suite struct ClientAddressTests {
@@ -107,9 +109,9 @@ import Testing
                 #expect(try await ask(path, behind("198.51.100.7, 203.0.113.7")) == 403, "\(path)")
                 #expect(try await ask(path, [:]) == 403, "\(path)")
             }
-            let services = gateway.gateway.services
-            try await services.poster.drainOnce()
-            let rows = try await services.store.logs(LogQuery()).items
+            let parts = gateway.gateway.parts
+            try await parts.poster.drainOnce()
+            let rows = try await parts.store.logs(LogQuery()).items
             #expect(rows.count == 2 && rows.allSatisfy { $0.record.clientIP == "198.51.100.7" })
         }
     }

@@ -4,6 +4,8 @@ import RouterCore
 import Synchronization
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 /// Calls that are read on for nobody, and their bounds.

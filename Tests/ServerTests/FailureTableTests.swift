@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 @Suite struct FailureTableTests {

@@ -6,6 +6,8 @@ import NIOCore
 import RouterCore
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 /// What the front door refuses: heads that can be read in two ways, bodies that are too large or too slow, connections
@@ -274,7 +276,7 @@ import Testing
             }
             #expect(status == 200)
             #expect(
-                !gateway.gateway.services.metrics.exposition(gauges: []).contains(
+                !gateway.gateway.parts.plane.metrics.exposition(gauges: []).contains(
                     "apirouter_refused_connections_total 0\n"))
         }
     }

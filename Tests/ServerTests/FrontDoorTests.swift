@@ -7,6 +7,8 @@ import NIOPosix
 import RouterCore
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 /// A client that says exactly these bytes, so that what HTTP allows and what it forbids can be sent.
@@ -171,7 +173,7 @@ final class RawClient: Sendable {
             let refused = "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\n\r\n"
             channel.writeAndFlush(ByteBuffer(string: String(repeating: refused, count: count)), promise: nil)
             func answered() -> Int {
-                let lines = gateway.gateway.services.metrics.exposition(gauges: []).split(separator: "\n")
+                let lines = gateway.gateway.parts.plane.metrics.exposition(gauges: []).split(separator: "\n")
                 return lines.filter { $0.contains("/v1/chat/completions") && $0.hasPrefix("apirouter_requests_total") }
                     .compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
             }

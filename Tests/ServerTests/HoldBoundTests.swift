@@ -3,6 +3,8 @@ import RouterCore
 import Testing
 
 @testable import Config
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 /// The hold that follows from the worst cases of the candidates.

@@ -5,6 +5,8 @@ import Server
 import Storage
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Metering
 @testable import Server
 

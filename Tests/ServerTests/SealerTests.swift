@@ -4,6 +4,8 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Platform
 @testable import Server
 
@@ -55,7 +57,7 @@ import Testing
             let path = gateway.gateway.configuration.dataDirectory + "/session_secret"
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o600)
-            let store = gateway.gateway.services.store
+            let store = gateway.gateway.parts.store
             let configuration = gateway.gateway.configuration
             let first = try await SessionSecret.sealer(configuration, store: store)
             #expect(try await SessionSecret.sealer(configuration, store: store).check == first.check)

@@ -7,6 +7,8 @@ import RouterCore
 import Storage
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Platform
 @testable import Server
 
@@ -245,10 +247,10 @@ import Testing
                 settings.idle = .seconds(3_600)
                 settings.lifetime = .seconds(7_200)
                 let clock = ServerClock(wall: { (start + seconds, 0) }, monotonic: { MonotonicInstant(nanoseconds: 0) })
-                return Sessions(settings, store: gateway.gateway.services.store, clock: clock)
+                return Sessions(settings, store: gateway.gateway.parts.store, clock: clock)
             }
-            let root = try #require(try await gateway.gateway.services.store.user(id: 1))
-            let hash = try #require(try await gateway.gateway.services.store.userForLogin(username: root.username)?.passwordHash)
+            let root = try #require(try await gateway.gateway.parts.store.user(id: 1))
+            let hash = try #require(try await gateway.gateway.parts.store.userForLogin(username: root.username)?.passwordHash)
             let idle = try #require(try await sessions(at: 0).begin(of: root, verified: hash, clientIP: "", userAgent: ""))
             let used = try #require(
                 try await sessions(at: 0).begin(
@@ -259,7 +261,7 @@ import Testing
             #expect(try await sessions(at: 3_600).user(token: idle.token) == nil)
             #expect(try await sessions(at: 6_000).user(token: used.token)?.id == 1)
             #expect(try await sessions(at: 7_200).user(token: used.token) == nil)
-            let rows = try await gateway.gateway.services.store.accessTokens(userID: 1, now: start, idleSince: start - 1)
+            let rows = try await gateway.gateway.parts.store.accessTokens(userID: 1, now: start, idleSince: start - 1)
             #expect(rows.contains { $0.userAgent == "ab" + String(repeating: "c", count: 198) })
         }
     }
@@ -288,8 +290,8 @@ import Testing
             #expect(last.status == 429 && last.headers[.retryAfter] != nil, "\(last.json.text)")
             #expect(try await from("2001:db8:1:3::1").status == 200)
             // Guessers from everywhere use the name up, for strangers.
-            let services = gateway.gateway.services
-            for _ in 0..<100 { _ = services.doors.throttle.begin([.name("root")], now: services.clock.monotonic) }
+            let parts = gateway.gateway.parts
+            for _ in 0..<100 { _ = parts.doors.throttle.begin([.name("root")], now: gateway.gateway.options.clock.monotonic) }
             #expect(try await from("198.51.100.1").status == 429)
             #expect(try await from("198.51.100.1", #"{"username":"ROOT","password":"x"}"#).status == 429)
             #expect(try await from("192.0.2.1").status == 200)
@@ -308,8 +310,8 @@ import Testing
     @Test("audit 16: a name that does not exist is throttled like one that does")
     func unknownNames() async throws {
         try await TestGateway.with({ $0.server.trustedProxies = Self.loopback }) { gateway, client in
-            let services = gateway.gateway.services
-            for _ in 0..<100 { _ = services.doors.throttle.begin([.name("nobody")], now: services.clock.monotonic) }
+            let parts = gateway.gateway.parts
+            for _ in 0..<100 { _ = parts.doors.throttle.begin([.name("nobody")], now: gateway.gateway.options.clock.monotonic) }
             let place: HTTPFields = [Self.forwardedFor: "192.0.2.1"]
             let throttled = try await login(client, #"{"username":"Nobody","password":"x"}"#, place)
             let other = try await login(client, #"{"username":"somebody","password":"x"}"#, place)

@@ -2,6 +2,8 @@ import Metering
 import RouterCore
 import Storage
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 extension AuditEntry {

@@ -7,6 +7,8 @@ import RouterCore
 import Synchronization
 import Testing
 
+@testable import Gateway
+@testable import GatewayState
 @testable import Server
 
 @Suite struct ThrottleTests {

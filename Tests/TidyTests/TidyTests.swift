@@ -39,7 +39,13 @@ import Testing
         ],
         "Platform": ["CPlatform", "RouterCore", "Synchronization", "Glibc", "Musl"],
         "Metering": ["Platform", "RouterCore", "Storage", "Logging", "ServiceLifecycle", "Synchronization"],
-        "GatewayState": ["Platform", "RouterCore", "Adaptors", "Config", "Storage", "NIOCore", "Synchronization"],
+        "GatewayState": [
+            "Platform", "RouterCore", "Adaptors", "Config", "Storage", "NIOCore", "Crypto", "Logging", "Foundation", "Synchronization",
+        ],
+        "Gateway": [
+            "Platform", "RouterCore", "Adaptors", "Config", "Metering", "GatewayState", "NIOCore", "NIOPosix", "NIOHTTP1", "HTTPTypes",
+            "Logging", "Foundation", "Synchronization", "Glibc", "Musl",
+        ],
         "Vendors": [
             "Platform", "RouterCore", "Config", "Storage", "Metering", "GatewayState", "Transport", "NIOCore", "HTTPTypes", "Logging",
             "ServiceLifecycle",
@@ -50,7 +56,8 @@ import Testing
         ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
-            "CPlatform", "Platform", "Metering", "GatewayState", "Vendors", "RouterCore", "Adaptors", "Config", "Storage", "Transport",
+            "CPlatform", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "RouterCore", "Adaptors", "Config", "Storage",
+            "Transport",
             "Simulator", "Hummingbird",
             "HummingbirdCore",
             "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle",

@@ -1,5 +1,6 @@
 import CPlatform
 import Config
+import GatewayState
 import Logging
 import Platform
 import RouterCore
@@ -42,7 +43,7 @@ struct TransportService: Service {
 /// Writes when keys were last used, in groups, so that a request never does.
 struct TokenUseWriter: Service {
     let keys: KeyDirectory
-    let store: any Store
+    let store: any TokenStore
     let logger: Logger
 
     private static let interval = Duration.seconds(15)
@@ -71,7 +72,9 @@ struct TokenUseWriter: Service {
 
 /// Reloads the configuration on SIGHUP and when a file changes.
 struct ConfigurationWatcher: Service {
-    let services: GatewayServices
+    let reloader: ConfigurationReloader
+    let clock: ServerClock
+    let logger: Logger
     let paths: [String]
 
     /// Polling is dull but sees every kind of change (editors that rename, mounted volumes, symlinked secrets).
@@ -111,16 +114,16 @@ struct ConfigurationWatcher: Service {
     /// A configuration that is wrong is told once and stays out; one that the ledger could not be asked about is tried until it is in.
     private func reload(_ reason: String) async {
         while !Task.isCancelled {
-            services.logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
+            logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
             do {
-                try await services.reloader.reload(
+                try await reloader.reload(
                     audit: AuditEntry(
-                        actorID: nil, action: "config.reload", detail: [.init("reason", .string(reason))], at: services.clock.unixSeconds))
+                        actorID: nil, action: "config.reload", detail: [.init("reason", .string(reason))], at: clock.unixSeconds))
                 return
             } catch is ConfigErrors {
                 return
             } catch {
-                services.logger.error(
+                logger.error(
                     "configuration not reloaded, the old one stays in force; it is tried again in \(Self.retry)",
                     metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: Self.retry)

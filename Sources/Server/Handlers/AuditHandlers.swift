@@ -4,20 +4,22 @@ import RouterCore
 import Storage
 
 /// Who did what.
-enum AuditHandlers {
+struct AuditHandlers: Sendable {
+    let store: any AdminStore
+
     /// `GET /api/audit?page=&page_size=`: rows of `audit_log`, newest first. Root's alone, because it watches the
     /// admins.
-    static func list(
-        _ request: Request, _ context: GatewayContext, _ services: GatewayServices
+    func list(
+        _ request: Request, _ context: GatewayContext
     ) async throws
         -> Response
     {
         let page = try QueryFields(request).page()
-        let rows = try await services.store.auditRows(page)
+        let rows = try await store.auditRows(page)
         return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
     }
 
-    private static func json(_ row: AuditRow) -> JSONValue {
+    private func json(_ row: AuditRow) -> JSONValue {
         .object([
             .init("id", .integer(row.id)), .init("actor_id", .integer(row.actorID)),
             .init("action", .string(row.action)),

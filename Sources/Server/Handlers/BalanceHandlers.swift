@@ -5,10 +5,14 @@ import RouterCore
 import Storage
 
 /// Money: what a user has, the ledger rows, and an admin's credits.
-enum BalanceHandlers {
-    static func balance(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+struct BalanceHandlers: Sendable {
+    let store: any Ledger & UserStore
+    let meter: Meter
+    let clock: ServerClock
+
+    func balance(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        guard let standing = try await services.meter.standing(user.id) else { throw ManagementError.notFound("account") }
+        guard let standing = try await meter.standing(user.id) else { throw ManagementError.notFound("account") }
         return Envelope.ok(
             .object([
                 .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("held", .usd(standing.held)),
@@ -17,7 +21,7 @@ enum BalanceHandlers {
             ]))
     }
 
-    static func transactions(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let query = QueryFields(request)
         let page = try query.page()
@@ -29,32 +33,32 @@ enum BalanceHandlers {
                 throw ManagementError.badRequest("'type' must be one of \(known)")
             }
         }
-        await services.meter.waitPosted(user.id)
-        let entries = try await services.store.entries(userID: user.id, kind: kind, page)
+        await meter.waitPosted(user.id)
+        let entries = try await store.entries(userID: user.id, kind: kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
     }
 
     /// `POST /api/balance/admin/add {user_id, amount, description?, reference_id?}`: a credit, or a correction when the amount is negative.
-    static func add(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func add(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, allowed: ["user_id", "amount", "description", "reference_id"])
         let userID = try fields.requiredInteger("user_id")
         let amount = try fields.amount("amount")
         guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
         let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
         let description = try fields.string("description", maximum: 500) ?? ""
-        guard let target = try await services.store.user(id: userID) else { throw ManagementError.notFound("user") }
+        guard let target = try await store.user(id: userID) else { throw ManagementError.notFound("user") }
         try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
         let posting = LedgerPosting(
             userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
-            description: description, createdAt: services.clock.unixSeconds)
+            description: description, createdAt: clock.unixSeconds)
         let audit = try context.audit(
-            "balance.add", services,
+            "balance.add", at: clock.unixSeconds,
             [.init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(key))])
-        return answer(try await storing("user") { try await services.meter.credit(posting, audit: audit) })
+        return answer(try await storing("user") { try await meter.credit(posting, audit: audit) })
     }
 
     /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: gives a charge back, once and at most the charge.
-    static func refund(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func refund(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, allowed: ["reference_id", "amount", "description"])
         // Here it names the charge; a name of this call itself is the header's.
         let reference = try fields.requiredString("reference_id", maximum: 100)
@@ -62,21 +66,21 @@ enum BalanceHandlers {
         if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
         let refund = Refund(
             reference: reference, amount: amount, key: try IdempotencyKey.header(request),
-            description: try fields.string("description", maximum: 500) ?? "", createdAt: services.clock.unixSeconds)
-        guard let owner = try await services.store.chargedUser(reference: reference), let target = try await services.store.user(id: owner)
+            description: try fields.string("description", maximum: 500) ?? "", createdAt: clock.unixSeconds)
+        guard let owner = try await store.chargedUser(reference: reference), let target = try await store.user(id: owner)
         else { throw ManagementError.notFound("charge") }
         try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
-        let audit = try context.audit("balance.refund", services)
-        return answer(try await storing("charge") { try await services.meter.refund(refund, audit: audit) })
+        let audit = try context.audit("balance.refund", at: clock.unixSeconds)
+        return answer(try await storing("charge") { try await meter.refund(refund, audit: audit) })
     }
 
     /// The ledger row, and whether this call has made it.
-    private static func answer(_ result: (entry: LedgerEntry, isNew: Bool)) -> Response {
+    private func answer(_ result: (entry: LedgerEntry, isNew: Bool)) -> Response {
         guard case .object(let members) = json(result.entry) else { return Envelope.ok(json(result.entry)) }
         return Envelope.ok(.object(members + [.init("repeated", .boolean(!result.isNew))]))
     }
 
-    static func json(_ entry: LedgerEntry) -> JSONValue {
+    func json(_ entry: LedgerEntry) -> JSONValue {
         .object([
             .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("amount", .usd(entry.amount)),
             .init("balance_after", .usd(entry.balanceAfter)), .init("type", .string(entry.kind.rawValue)),

@@ -6,7 +6,9 @@ import RouterCore
 import Storage
 
 /// `GET /api/models`: what this gateway serves, for people who choose a model. Public, like the prices.
-enum CatalogueHandlers {
+struct CatalogueHandlers: Sendable {
+    let snapshots: SnapshotHolder
+
     /// A model that some enabled channel serves and that has a price.
     private struct Item {
         var model: String
@@ -20,7 +22,7 @@ enum CatalogueHandlers {
 
     /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds
     /// the input and the output price, in USD per million tokens.
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
             guard let price = try? FemtoUSD.parse(usdPerMillion: text).price else {
@@ -31,7 +33,7 @@ enum CatalogueHandlers {
         let words = query.text("q").map { $0.lowercased() } ?? ""
         let provider = query.text("provider")
         let modality = query.text("modality")?.lowercased()
-        let items = items(services).filter { item in
+        let items = items().filter { item in
             let names = item.model.lowercased() + "\n" + item.row.displayName.lowercased()
             return (words.isEmpty || names.contains(words))
                 && (provider.map { item.providers.contains($0) } ?? true)
@@ -42,12 +44,12 @@ enum CatalogueHandlers {
     }
 
     /// What a model that is charged by the vendor's reported cost will cost is not known before.
-    private static func costs(_ price: ModelPrice, atMost bound: FemtoUSD) -> Bool {
+    private func costs(_ price: ModelPrice, atMost bound: FemtoUSD) -> Bool {
         price.basis == .metered && price.rates.input <= bound && price.rates.output <= bound
     }
 
-    private static func items(_ services: GatewayServices) -> [Item] {
-        let snapshot = services.snapshots.snapshot
+    private func items() -> [Item] {
+        let snapshot = snapshots.snapshot
         let routes = snapshot.configuration.routes
         // Made once a channel, not once a model: a list may have ten thousand.
         let served = Dictionary(
@@ -55,7 +57,7 @@ enum CatalogueHandlers {
         ) { first, _ in first }
         return routes.models.compactMap { model in
             let serving = routes.enabledChannels(serving: model)
-            guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel, services) else { return nil }
+            guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel) else { return nil }
             var item = Item(model: model, row: row, providers: [], endpoints: [])
             for (channel, upstream, bound) in serving {
                 if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
@@ -72,18 +74,18 @@ enum CatalogueHandlers {
     }
 
     /// The price as ``GatewaySnapshot`` quotes it, with what else is known; nil = no price, so that the model cannot be used.
-    private static func row(
-        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ services: GatewayServices
+    private func row(
+        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel
     ) -> PricingRow? {
-        if let row = ([model] + upstreams).lazy.compactMap({ services.snapshots.snapshot.prices.row($0) }).first(where: \.isActive) {
+        if let row = ([model] + upstreams).lazy.compactMap({ snapshots.snapshot.prices.row($0) }).first(where: \.isActive) {
             return row
         }
-        let isFree = services.snapshots.snapshot.configuration.metering.unknownPrice == .free
+        let isFree = snapshots.snapshot.configuration.metering.unknownPrice == .free
         guard let price = channel.provider.defaultPrice ?? (isFree ? .free : nil) else { return nil }
         return PricingRow(modelName: model, displayName: model, provider: channel.provider.name, price: price)
     }
 
-    private static func json(_ item: Item) -> JSONValue {
+    private func json(_ item: Item) -> JSONValue {
         func texts(_ list: [String]) -> JSONValue { list.isEmpty ? .null : .array(list.map { .string($0) }) }
         let rates = item.row.price.rates
         let isMetered = item.row.price.basis == .metered

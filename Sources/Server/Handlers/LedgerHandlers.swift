@@ -3,10 +3,12 @@ import RouterCore
 import Storage
 
 /// The books behind the balances: what was charged by our own count, and what is earned.
-enum LedgerHandlers {
+struct LedgerHandlers: Sendable {
+    let store: any LogStore & ReconciliationStore
+
     /// `GET /api/ledger/unreconciled?state=`: charges by our own count that the vendor has not confirmed: `pending` (it will be asked),
     /// `unresolved` (it cannot be, or did not know). `state=resolved` shows those that were corrected.
-    static func unreconciled(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func unreconciled(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request)
         let page = try query.page()
         var state: ReconciliationRow.State?
@@ -17,11 +19,11 @@ enum LedgerHandlers {
                 throw ManagementError.badRequest("'state' must be one of \(known)")
             }
         }
-        let rows = try await services.store.reconciliations(state, open: state == nil, page)
+        let rows = try await store.reconciliations(state, open: state == nil, page)
         return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
     }
 
-    private static func json(_ row: ReconciliationRow) -> JSONValue {
+    private func json(_ row: ReconciliationRow) -> JSONValue {
         .object([
             .init("request_id", .string(row.requestID.description)), .init("user_id", .integer(row.userID)),
             .init("channel_id", .integer(row.channelID)), .init("provider", .string(row.provider)),
@@ -33,12 +35,12 @@ enum LedgerHandlers {
     }
 
     /// `GET /api/ledger/margin?from=&to=` (Unix seconds): charges and upstream costs by model and channel.
-    static func margin(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func margin(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request)
         let from = try query.integer("from", 0 ... .max) ?? 0
         let to = try query.integer("to", 0 ... .max) ?? .max
         guard from <= to else { throw ManagementError.badRequest("'from' must not be behind 'to'") }
-        let rows = try await services.store.margins(in: from..<to)
+        let rows = try await store.margins(in: from..<to)
         return Envelope.ok(
             .array(
                 try rows.map { row in

@@ -3,20 +3,22 @@ import RouterCore
 import Storage
 
 /// The request log.
-enum LogHandlers {
-    static func all(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        try await page(try query(request, userID: try QueryFields(request).integer("user_id", 1 ... .max)), services)
+struct LogHandlers: Sendable {
+    let store: any LogStore
+
+    func all(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        try await page(try query(request, userID: try QueryFields(request).integer("user_id", 1 ... .max)))
     }
 
-    static func own(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        try await page(try query(request, userID: try context.user().id), services)
+    func own(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        try await page(try query(request, userID: try context.user().id))
     }
 
     /// Sums over the whole log for an admin, over one's own for everybody else.
-    static func statistics(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func statistics(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let wanted = try QueryFields(request).integer("user_id", 1 ... .max)
-        let sums = try await services.store.logStatistics(
+        let sums = try await store.logStatistics(
             try query(request, userID: user.role >= .admin ? wanted : user.id))
         return Envelope.ok(
             .object([
@@ -26,7 +28,7 @@ enum LogHandlers {
             ]))
     }
 
-    private static func query(_ request: Request, userID: Int64?) throws -> LogQuery {
+    private func query(_ request: Request, userID: Int64?) throws -> LogQuery {
         let fields = QueryFields(request)
         var query = LogQuery(userID: userID, page: try fields.page())
         query.tokenID = try fields.integer("token_id", 1 ... .max)
@@ -41,13 +43,13 @@ enum LogHandlers {
         return query
     }
 
-    private static func page(_ query: LogQuery, _ services: GatewayServices) async throws -> Response {
-        let rows = try await services.store.logs(query)
+    private func page(_ query: LogQuery) async throws -> Response {
+        let rows = try await store.logs(query)
         return Envelope.page(rows.items.map(json), total: rows.total, (query.page.page, query.page.size))
     }
 
     /// Each upstream call. A single good one is not stored apart: its row says it all.
-    private static func attempts(_ record: RequestRecord) -> JSONValue {
+    private func attempts(_ record: RequestRecord) -> JSONValue {
         var list = record.attemptList
         if list.isEmpty, record.attempts == 1, let channel = record.channelID {
             list = [
@@ -68,7 +70,7 @@ enum LogHandlers {
             })
     }
 
-    static func json(_ row: LogRow) -> JSONValue {
+    func json(_ row: LogRow) -> JSONValue {
         let record = row.record
         let usage = record.usage
         var members: [JSONValue.Member] = [

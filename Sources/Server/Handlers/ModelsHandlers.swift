@@ -1,5 +1,6 @@
 import Config
 import Foundation
+import Gateway
 import GatewayState
 import HTTPTypes
 import Hummingbird
@@ -9,25 +10,28 @@ import Storage
 
 /// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's
 /// for clients that send `anthropic-version`, or in Google's for those that send `x-goog-api-key`.
-enum ModelsHandlers {
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        if request.speaksGoogle { return try await GeminiHandlers.list(request, context, services) }
-        let principal = try principal(context)
-        let names = usable(principal, services)
+struct ModelsHandlers: Sendable {
+    let snapshots: SnapshotHolder
+    let gemini: GeminiHandlers
+
+    func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        if request.speaksGoogle { return try await gemini.list(request, context) }
+        let principal = try Self.principal(context)
+        let names = snapshots.snapshot.models(usableBy: principal)
         if isAnthropic(request) {
             let (page, hasMore) = try page(of: names, QueryFields(request))
-            return answer([
-                "data": .array(page.map { anthropic($0, services) }), "has_more": .boolean(hasMore), "first_id": .optional(page.first),
+            return Self.answer([
+                "data": .array(page.map { anthropic($0) }), "has_more": .boolean(hasMore), "first_id": .optional(page.first),
                 "last_id": .optional(page.last),
             ])
         }
-        let items = names.map { json($0, services) }
-        return answer(.object([.init("object", "list"), .init("data", .array(items))]))
+        let items = names.map { json($0) }
+        return Self.answer(.object([.init("object", "list"), .init("data", .array(items))]))
     }
 
     /// `limit`, `after_id` and `before_id` as Anthropic has them (https://docs.anthropic.com/en/api/models-list); without `limit` all
     /// models are one page.
-    private static func page(of names: [String], _ query: QueryFields) throws -> (names: ArraySlice<String>, hasMore: Bool) {
+    private func page(of names: [String], _ query: QueryFields) throws -> (names: ArraySlice<String>, hasMore: Bool) {
         func position(_ field: String) throws -> Int? {
             guard let id = query.text(field)?.removingPercentEncoding else { return nil }
             guard let index = names.firstIndex(of: id) else {
@@ -51,12 +55,12 @@ enum ModelsHandlers {
         return (names[start..<end], end < names.count)
     }
 
-    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        if request.speaksGoogle { return try await GeminiHandlers.one(request, context, services) }
-        let principal = try principal(context)
-        let name = name(context)
-        guard usable(principal, services).contains(name) else { throw APIError.modelNotFound(name) }
-        return answer(isAnthropic(request) ? anthropic(name, services) : json(name, services))
+    func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        if request.speaksGoogle { return try await gemini.one(request, context) }
+        let principal = try Self.principal(context)
+        let name = Self.name(context)
+        guard snapshots.snapshot.models(usableBy: principal).contains(name) else { throw APIError.modelNotFound(name) }
+        return Self.answer(isAnthropic(request) ? anthropic(name) : json(name))
     }
 
     /// What stands behind `models/` in the path: names with a slash may come percent-encoded or not.
@@ -67,13 +71,13 @@ enum ModelsHandlers {
 
     private static let versionHeader = HTTPField.Name("anthropic-version")
 
-    private static func isAnthropic(_ request: Request) -> Bool {
-        versionHeader.map { request.headers[$0] != nil } ?? false
+    private func isAnthropic(_ request: Request) -> Bool {
+        Self.versionHeader.map { request.headers[$0] != nil } ?? false
     }
 
     /// https://docs.anthropic.com/en/api/models-list. Where the time is not known, it is the epoch, as that page wants it.
-    private static func anthropic(_ model: String, _ services: GatewayServices) -> JSONValue {
-        let row = services.snapshots.snapshot.prices.row(model)
+    private func anthropic(_ model: String) -> JSONValue {
+        let row = snapshots.snapshot.prices.row(model)
         let created = Date(timeIntervalSince1970: TimeInterval(row?.createdAt ?? 0))
         return [
             "type": "model", "id": .string(model), "display_name": .string(row?.displayName ?? model),
@@ -86,17 +90,8 @@ enum ModelsHandlers {
         return principal
     }
 
-    /// Models that an enabled channel of the key's group serves and that the key may use.
-    static func usable(_ principal: KeyPrincipal, _ services: GatewayServices) -> [String] {
-        let routes = services.snapshots.snapshot.configuration.routes
-        return routes.models.filter { model in
-            principal.allows(model: model)
-                && routes.serves(model, group: principal.group)
-        }
-    }
-
-    private static func json(_ model: String, _ services: GatewayServices) -> JSONValue {
-        let row = services.snapshots.snapshot.prices.row(model)
+    private func json(_ model: String) -> JSONValue {
+        let row = snapshots.snapshot.prices.row(model)
         var members: [JSONValue.Member] = [
             .init("id", .string(model)), .init("object", "model"), .init("created", .integer(row?.createdAt ?? 0)),
             .init("owned_by", .string(row?.provider ?? "apirouter")),

@@ -6,16 +6,21 @@ import RouterCore
 import Storage
 
 /// The price table: public to read, an admin's to change, in force from the next request on.
-enum PricingHandlers {
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+struct PricingHandlers: Sendable {
+    let snapshots: SnapshotHolder
+    let store: any PricingStore
+    let reloader: ConfigurationReloader
+    let clock: ServerClock
+
+    func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let provider = QueryFields(request).text("provider")
-        let rows = services.snapshots.snapshot.prices.all.filter { provider == nil || $0.provider == provider }
+        let rows = snapshots.snapshot.prices.all.filter { provider == nil || $0.provider == provider }
         return Envelope.ok(.array(rows.map(json)))
     }
 
-    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let name = context.parameters.getCatchAll().joined(separator: "/")
-        guard let row = services.snapshots.snapshot.prices.row(name.removingPercentEncoding ?? name) else {
+        guard let row = snapshots.snapshot.prices.row(name.removingPercentEncoding ?? name) else {
             throw ManagementError.notFound("price of '\(name)'")
         }
         return Envelope.ok(json(row))
@@ -32,19 +37,19 @@ enum PricingHandlers {
         ("pricing_audio_second", { $0.audioSecond = $1 ?? .zero }),
     ]
 
-    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let allowed = ["model_name"] + prices.map(\.name) + texts + ["context_length", "max_output_tokens", "is_active"]
+    func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let allowed = ["model_name"] + Self.prices.map(\.name) + Self.texts + ["context_length", "max_output_tokens", "is_active"]
         let fields = try await RequestFields(request, allowed: allowed)
         let name = try fields.requiredString("model_name", maximum: 256)
         if let problem = ModelName.problem(name) { throw ManagementError.badRequest("'model_name' \(problem)") }
-        let old = services.snapshots.snapshot.prices.row(name)
+        let old = snapshots.snapshot.prices.row(name)
         if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
             throw ManagementError.badRequest("a new model needs 'pricing_input' and 'pricing_output'")
         }
         var row = old ?? PricingRow(modelName: name, displayName: name, price: .free)
         // Setting a price turns a model that was charged by the vendor's cost into a priced one.
         if fields["pricing_input"] != nil || fields["pricing_output"] != nil { row.price.basis = .metered }
-        for (field, set) in prices {
+        for (field, set) in Self.prices {
             if let price = try fields.price(field) { set(&row.price, price) } else if fields.isNull(field) { set(&row.price, nil) }
         }
         if fields["pricing_input"] != nil || fields["pricing_output"] != nil {
@@ -59,21 +64,22 @@ enum PricingHandlers {
         row.maxOutputTokens = try positive("max_output_tokens", fields) ?? row.maxOutputTokens
         let prepared = row
         let changed = JSONValue.array(fields.names.filter { $0 != "model_name" }.map { .string($0) })
-        let audit = try context.audit("pricing.change", services, [.init("model_name", .string(name)), .init("fields", changed)])
+        let audit = try context.audit(
+            "pricing.change", at: clock.unixSeconds, [.init("model_name", .string(name)), .init("fields", changed)])
         let saved = try await storing("price") {
-            try await services.store.setPrice(prepared, now: services.clock.unixSeconds, audit: audit)
+            try await store.setPrice(prepared, now: clock.unixSeconds, audit: audit)
         }
-        await services.reloader.priceChanged(saved)
+        await reloader.priceChanged(saved)
         return Envelope.ok(json(saved))
     }
 
-    private static func positive(_ name: String, _ fields: RequestFields) throws -> Int64? {
+    private func positive(_ name: String, _ fields: RequestFields) throws -> Int64? {
         guard let value = try fields.integer(name) else { return nil }
         guard value > 0 else { throw fields.wrong(name, "a positive whole number") }
         return value
     }
 
-    static func json(_ row: PricingRow) -> JSONValue {
+    func json(_ row: PricingRow) -> JSONValue {
         let rates = row.price.rates
         var members: [JSONValue.Member] = [
             .init("id", .integer(row.id)), .init("model_name", .string(row.modelName)),

@@ -143,9 +143,11 @@ extension GatewayContext {
     }
 
     /// The row of `audit_log` that a change by the caller leaves.
-    /// - Parameter detail: ids, amounts and names of fields, nothing that anybody typed as a text.
-    func audit(_ action: String, _ services: GatewayServices, _ detail: [JSONValue.Member] = []) throws -> AuditEntry {
-        AuditEntry(actorID: try user().id, action: action, detail: detail, clientIP: clientIP, at: services.clock.unixSeconds)
+    /// - Parameters:
+    ///   - unixSeconds: now.
+    ///   - detail: ids, amounts and names of fields, nothing that anybody typed as a text.
+    func audit(_ action: String, at unixSeconds: Int64, _ detail: [JSONValue.Member] = []) throws -> AuditEntry {
+        AuditEntry(actorID: try user().id, action: action, detail: detail, clientIP: clientIP, at: unixSeconds)
     }
 
     func pathID(_ name: String = "id") throws -> Int64 {

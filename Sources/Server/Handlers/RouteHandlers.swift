@@ -7,11 +7,15 @@ import RouterCore
 
 /// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes
 /// nothing.
-enum RouteHandlers {
-    static func explain(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+struct RouteHandlers: Sendable {
+    let snapshots: SnapshotHolder
+    let health: HealthRegistry
+    let clock: ServerClock
+
+    func explain(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request)
         guard let model = fields.text("model"), !model.isEmpty else { throw ManagementError.badRequest("'model' is missing") }
-        let snapshot = services.snapshots.snapshot
+        let snapshot = snapshots.snapshot
         let group = fields.text("group") ?? "default"
         guard snapshot.configuration.groups[group] != nil else {
             throw ManagementError.badRequest(
@@ -26,11 +30,11 @@ enum RouteHandlers {
         if let text = fields.text("provider") { query.preferences = try preferences(text, routes) }
         var facts = snapshot.routeFacts
         facts.quote = { snapshot.quote($0, $1, $2, group: group) }
-        let plan = services.health.plan(query, routes, facts)
-        return Envelope.ok(json(query, plan, services))
+        let plan = health.plan(query, routes, facts)
+        return Envelope.ok(json(query, plan))
     }
 
-    private static func preferences(_ text: String, _ routes: RouteTable) throws -> ClientPreferences {
+    private func preferences(_ text: String, _ routes: RouteTable) throws -> ClientPreferences {
         guard let json = try? JSONValue(parsing: ByteBuffer(string: text)), case .object = json else {
             throw ManagementError.badRequest("'provider' must be a JSON object such as {\"order\":[\"openrouter\"]}")
         }
@@ -41,24 +45,24 @@ enum RouteHandlers {
         }
     }
 
-    private static func cooling(
-        _ candidate: RouteCandidate, _ now: MonotonicInstant, _ services: GatewayServices
+    private func cooling(
+        _ candidate: RouteCandidate, _ now: MonotonicInstant
     ) -> JSONValue {
-        guard case .open(let until) = services.health.state(of: candidate.target) else { return .null }
+        guard case .open(let until) = health.state(of: candidate.target) else { return .null }
         return .integer(max(Int64(now.duration(to: until) / .milliseconds(1)), 0))
     }
 
-    private static func json(_ query: RouteQuery, _ plan: RoutePlan, _ services: GatewayServices) -> JSONValue {
-        let now = services.clock.monotonic
+    private func json(_ query: RouteQuery, _ plan: RoutePlan) -> JSONValue {
+        let now = clock.monotonic
         let candidates = plan.candidates.enumerated().map { index, candidate -> JSONValue in
             .object([
                 .init("position", .integer(index + 1)), .init("channel_id", .integer(candidate.channel.id)),
                 .init("name", .string(candidate.channel.name)), .init("provider", .string(candidate.channel.provider.name)),
                 .init("key", .integer(candidate.keyIndex)), .init("upstream_model", .string(candidate.upstreamModel)),
                 .init("priority", .integer(candidate.channel.priority)), .init("weight", .integer(candidate.channel.weight)),
-                .init("in_flight", .integer(services.health.inFlight(candidate.channel.id))),
+                .init("in_flight", .integer(health.inFlight(candidate.channel.id))),
                 .init("is_tried", .boolean(index < plan.policy.maxAttempts)),
-                .init("cooling_for_ms", plan.isLastResort ? cooling(candidate, now, services) : .null),
+                .init("cooling_for_ms", plan.isLastResort ? cooling(candidate, now) : .null),
             ])
         }
         let dropped = plan.dropped.map { drop -> JSONValue in

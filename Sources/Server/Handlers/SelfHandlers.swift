@@ -1,3 +1,4 @@
+import GatewayState
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -6,10 +7,18 @@ import RouterCore
 import Storage
 
 /// What users do with their own account: change it, see and end its sessions.
-enum SelfHandlers {
+struct SelfHandlers: Sendable {
+    let store: any UserStore
+    let keys: KeyDirectory
+    let keyChanges: AsyncGate
+    let sessions: Sessions
+    let check: SessionCheck
+    let passwords: PasswordTries
+    let clock: ServerClock
+
     /// With the old password, so that a session that is left open somewhere is not enough to take an account over. A new password ends all
     /// other sessions and management tokens.
-    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = try await RequestFields(request, allowed: ["old_password", "password", "display_name", "email"])
         let old = try fields.requiredString("old_password", maximum: 1_024)
@@ -19,69 +28,69 @@ enum SelfHandlers {
         let password = try fields.string("password", maximum: 128)
         if let password { try UserHandlers.checkPassword(password) }
         // The second of two changes at once with the old password is told so.
-        change.expectedPasswordHash = try await verify(old, of: user, services)
+        change.expectedPasswordHash = try await verify(old, of: user)
         if let password {
-            change.passwordHash = try await UserHandlers.hashing {
+            change.passwordHash = try await PasswordTries.hashing {
                 try await PasswordHasher.hash(password, lane: .known(owner: user.id))
             }
             change.endsManagementTokens = true
-            change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
+            change.keptManagementToken = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
         }
         let prepared = change
         let names = fields.names.filter { $0 != "old_password" }
-        let audit = try context.audit("user.self", services, [.init("fields", .array(names.map { .string($0) }))])
-        let changed = try await services.keyChanges.run {
-            let changed = try await storing("user") { try await services.store.changeUser(id: user.id, prepared, audit: audit) }
-            services.keys.upsert(changed)
+        let audit = try context.audit("user.self", at: clock.unixSeconds, [.init("fields", .array(names.map { .string($0) }))])
+        let changed = try await keyChanges.run {
+            let changed = try await storing("user") { try await store.changeUser(id: user.id, prepared, audit: audit) }
+            keys.upsert(changed)
             return changed
         }
         return Envelope.ok(UserHandlers.json(changed))
     }
 
     /// - Returns: the stored hash that the password fits.
-    private static func verify(_ password: String, of user: User, _ services: GatewayServices) async throws -> String? {
+    private func verify(_ password: String, of user: User) async throws -> String? {
         let subjects: [LoginThrottle.Subject] = [.ownPassword(user.id)]
-        try await UserHandlers.beginTry(subjects, services)
+        try await passwords.begin(subjects)
         let stored: String?
         let matches: Bool
         do {
-            stored = try await services.store.userForLogin(username: user.username)?.passwordHash
-            matches = try await UserHandlers.hashing {
+            stored = try await store.userForLogin(username: user.username)?.passwordHash
+            matches = try await PasswordTries.hashing {
                 try await PasswordHasher.verify(password, against: stored, lane: .known(owner: user.id))
             }
         } catch {
-            services.doors.throttle.takeBack(subjects)
+            passwords.throttle.takeBack(subjects)
             throw error
         }
         guard matches else { throw ManagementError.forbidden("'old_password' is not the password of this user") }
-        services.doors.throttle.takeBack(subjects)
+        passwords.throttle.takeBack(subjects)
         return stored
     }
 
     // MARK: Sessions
 
-    static func sessions(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let own = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
-        let all = try await services.doors.sessions.list(userID: try context.user().id)
+    func listSessions(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let own = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
+        let all = try await sessions.list(userID: try context.user().id)
         return Envelope.ok(.array(all.map { json($0, isCurrent: $0.hash == own) }))
     }
 
-    static func endSession(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func endSession(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let wanted = context.parameters.get("id") ?? ""
-        let all = try await services.doors.sessions.list(userID: try context.user().id)
+        let all = try await sessions.list(userID: try context.user().id)
         guard let session = all.first(where: { Sessions.id($0.hash) == wanted }) else { throw ManagementError.notFound("session") }
-        try await services.store.removeAccessToken(hash: session.hash)
+        try await store.removeAccessToken(hash: session.hash)
         return Envelope.ok(.null)
     }
 
     /// All but the one that asks. Management tokens without an end are no sessions; each is ended by itself, or with the password.
-    static func endOthers(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let own = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
-        try await services.store.removeSessions(userID: try context.user().id, except: own)
+    func endOthers(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let own = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
+        try await store.removeSessions(userID: try context.user().id, except: own)
         return Envelope.ok(.null)
     }
 
-    private static func json(_ token: AccessToken, isCurrent: Bool) -> JSONValue {
+    private func json(_ token: AccessToken, isCurrent: Bool) -> JSONValue {
         .object([
             .init("id", .string(Sessions.id(token.hash))), .init("kind", token.expiresAt == nil ? "token" : "session"),
             .init("current", .boolean(isCurrent)), .init("created_at", .integer(token.createdAt)),

@@ -1,3 +1,4 @@
+import GatewayState
 import Hummingbird
 import NIOCore
 import Platform
@@ -5,10 +6,15 @@ import RouterCore
 import Storage
 
 /// API keys of users. A key is shown once, when it is made; only its hash is kept.
-enum TokenHandlers {
+struct TokenHandlers: Sendable {
+    let store: any TokenStore & UserStore
+    let keys: KeyDirectory
+    let keyChanges: AsyncGate
+    let clock: ServerClock
+
     private static let maximumTokens: Int64 = 1_000
 
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let query = QueryFields(request)
         let page = try query.page()
@@ -17,17 +23,17 @@ enum TokenHandlers {
             guard user.role >= .admin else { throw ManagementError.forbidden("only an admin sees the keys of others") }
             owner = other
         }
-        let tokens = try await services.store.tokens(userID: owner, page)
+        let tokens = try await store.tokens(userID: owner, page)
         return Envelope.page(tokens.items.map(json), total: tokens.total, (page.page, page.size))
     }
 
-    static func create(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = try await RequestFields(request, allowed: ["name", "expires_at", "models", "limits"])
-        let held = try await services.store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
-        guard held < maximumTokens else { throw ManagementError(.conflict, "a user has at most \(maximumTokens) keys") }
+        let held = try await store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
+        guard held < Self.maximumTokens else { throw ManagementError(.conflict, "a user has at most \(Self.maximumTokens) keys") }
         let key = TokenSecrets.newKey()
-        let now = services.clock.unixSeconds
+        let now = clock.unixSeconds
         var token = TokenSecrets.newKeyToken(
             userID: user.id, name: try fields.requiredString("name", maximum: 100), key: key, createdAt: now)
         if let expiry = try fields.integer("expires_at") {
@@ -37,16 +43,16 @@ enum TokenHandlers {
         token.models = try models(fields) ?? []
         token.limits = try limits(fields, of: token, by: user) ?? "{}"
         let prepared = token
-        let audit = try context.audit("token.create", services)
-        let created = try await storing("token") { try await services.store.createToken(prepared, audit: audit) }
-        services.keys.upsert(created)
+        let audit = try context.audit("token.create", at: clock.unixSeconds)
+        let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
+        keys.upsert(created)
         guard case .object(var members) = json(created) else { throw ManagementError(.internalServerError, "") }
         members.insert(.init("key", .string(key)), at: 2)
         return Envelope.ok(.object(members))
     }
 
-    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let token = try await owned(context, services)
+    func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let token = try await owned(context)
         let fields = try await RequestFields(request, allowed: ["name", "status", "expires_at", "models", "limits"])
         var change = TokenChange()
         change.name = try fields.string("name", maximum: 100)
@@ -64,38 +70,38 @@ enum TokenHandlers {
         // The owner's part and the administrators' part are one text: neither may be lost to the other.
         if change.limits != nil { change.limitsBefore = token.limits }
         let prepared = change
-        let audit = try context.audit("token.change", services, [.init("fields", .array(fields.names.map { .string($0) }))])
-        let changed = try await services.keyChanges.run {
-            let changed = try await storing("token") { try await services.store.changeToken(id: token.id, prepared, audit: audit) }
-            services.keys.upsert(changed)
+        let audit = try context.audit("token.change", at: clock.unixSeconds, [.init("fields", .array(fields.names.map { .string($0) }))])
+        let changed = try await keyChanges.run {
+            let changed = try await storing("token") { try await store.changeToken(id: token.id, prepared, audit: audit) }
+            keys.upsert(changed)
             return changed
         }
         return Envelope.ok(json(changed))
     }
 
-    static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        let token = try await owned(context, services)
-        let audit = try context.audit("token.delete", services, [.init("user_id", .integer(token.userID))])
-        try await services.keyChanges.run {
-            try await storing("token") { try await services.store.deleteToken(id: token.id, audit: audit) }
-            services.keys.remove(tokenID: token.id)
+    func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let token = try await owned(context)
+        let audit = try context.audit("token.delete", at: clock.unixSeconds, [.init("user_id", .integer(token.userID))])
+        try await keyChanges.run {
+            try await storing("token") { try await store.deleteToken(id: token.id, audit: audit) }
+            keys.remove(tokenID: token.id)
         }
         return Envelope.ok(.null)
     }
 
     /// Somebody else's key looks like one that does not exist.
-    private static func owned(_ context: GatewayContext, _ services: GatewayServices) async throws -> Token {
+    private func owned(_ context: GatewayContext) async throws -> Token {
         let user = try context.user()
-        guard let token = try await services.store.token(id: try context.pathID()),
+        guard let token = try await store.token(id: try context.pathID()),
             token.userID == user.id || user.role >= .admin
         else { throw ManagementError.notFound("token") }
-        if token.userID != user.id, let owner = try await services.store.user(id: token.userID) {
+        if token.userID != user.id, let owner = try await store.user(id: token.userID) {
             try UserHandlers.checkAuthority(over: owner, by: user)
         }
         return token
     }
 
-    private static func models(_ fields: RequestFields) throws -> [String]? {
+    private func models(_ fields: RequestFields) throws -> [String]? {
         guard let names = try fields.strings("models") else { return nil }
         for name in names {
             if let problem = ModelName.problem(name) { throw ManagementError.badRequest("a name in 'models' \(problem)") }
@@ -104,12 +110,14 @@ enum TokenHandlers {
     }
 
     /// What an administrator sets on the key of somebody else is kept apart, so that its owner cannot raise it.
-    private static func limits(_ fields: RequestFields, of token: Token, by actor: User) throws -> String? {
+    private func limits(_ fields: RequestFields, of token: Token, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
-        return try StoredLimits.changed(token.limits, to: value, byOwner: actor.id == token.userID)
+        return try ManagementError.checkingLimits { () throws(LimitProblem) in
+            try StoredLimits.changed(token.limits, to: value, byOwner: actor.id == token.userID)
+        }
     }
 
-    static func json(_ token: Token) -> JSONValue {
+    func json(_ token: Token) -> JSONValue {
         // Null where nobody can read them; such a key is not served.
         let limits = try? StoredLimits(stored: token.limits, allowsAddresses: true)
         return .object([

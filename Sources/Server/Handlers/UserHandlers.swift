@@ -8,16 +8,23 @@ import RouterCore
 import Storage
 
 /// What administrators do with users.
-enum UserHandlers {
-    static func list(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+struct UserHandlers: Sendable {
+    let store: any UserStore
+    let keys: KeyDirectory
+    let keyChanges: AsyncGate
+    let snapshots: SnapshotHolder
+    let check: SessionCheck
+    let clock: ServerClock
+
+    func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let page = try QueryFields(request).page()
-        let users = try await services.store.users(page)
-        return Envelope.page(users.items.map(json), total: users.total, (page.page, page.size))
+        let users = try await store.users(page)
+        return Envelope.page(users.items.map(Self.json), total: users.total, (page.page, page.size))
     }
 
-    static func one(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
-        guard let user = try await services.store.user(id: try context.pathID()) else { throw ManagementError.notFound("user") }
-        return Envelope.ok(json(user))
+    func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        guard let user = try await store.user(id: try context.pathID()) else { throw ManagementError.notFound("user") }
+        return Envelope.ok(Self.json(user))
     }
 
     private static let noBalance = [
@@ -25,48 +32,48 @@ enum UserHandlers {
         "quota": "'quota' is no field of a user; money comes through POST /api/balance/admin/add",
     ]
 
-    static func create(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
         let fields = try await RequestFields(
-            request, allowed: ["username", "password", "display_name", "email", "group", "role"], hints: noBalance)
+            request, allowed: ["username", "password", "display_name", "email", "group", "role"], hints: Self.noBalance)
         let role = try role(fields) ?? .user
         try checkGrant(role, by: actor)
-        let audit = try context.audit("user.create", services, [.init("role", .integer(role.rawValue))])
-        return Envelope.ok(json(try await create(fields, role: role, group: try group(fields, services) ?? "default", services, audit)))
+        let audit = try context.audit("user.create", at: clock.unixSeconds, [.init("role", .integer(role.rawValue))])
+        return Envelope.ok(Self.json(try await create(fields, role: role, group: try group(fields) ?? "default", audit)))
     }
 
     /// - Parameter lane: where the work on the password stands in line.
-    static func create(
-        _ fields: RequestFields, role: Role, group: String, _ services: GatewayServices, _ audit: AuditEntry,
+    func create(
+        _ fields: RequestFields, role: Role, group: String, _ audit: AuditEntry,
         lane: PasswordQueue.Lane = .known(owner: nil)
     ) async throws -> User {
         let username = try fields.requiredString("username")
         try checkUsername(username)
         let password = try fields.requiredString("password", maximum: 128)
-        try checkPassword(password)
+        try Self.checkPassword(password)
         let new = NewUser(
-            username: username, passwordHash: try await hashing { try await PasswordHasher.hash(password, lane: lane) },
+            username: username, passwordHash: try await PasswordTries.hashing { try await PasswordHasher.hash(password, lane: lane) },
             displayName: try fields.string("display_name") ?? username, email: try fields.string("email") ?? "",
-            role: role, group: group, createdAt: services.clock.unixSeconds)
-        let user = try await storing("user") { try await services.store.createUser(new, audit: audit) }
-        services.keys.upsert(user)
+            role: role, group: group, createdAt: clock.unixSeconds)
+        let user = try await storing("user") { try await store.createUser(new, audit: audit) }
+        keys.upsert(user)
         return user
     }
 
-    static func change(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
         let id = try context.pathID()
         let fields = try await RequestFields(
             request, allowed: ["username", "password", "display_name", "email", "group", "role", "status", "limits"],
-            hints: noBalance)
-        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
-        try checkAuthority(over: target, by: actor)
+            hints: Self.noBalance)
+        guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
+        try Self.checkAuthority(over: target, by: actor)
         var change = UserChange()
         change.username = try fields.string("username")
         if let username = change.username { try checkUsername(username) }
         change.displayName = try fields.string("display_name")
         change.email = try fields.string("email")
-        change.group = try group(fields, services)
+        change.group = try group(fields)
         if let group = change.group, group != target.group, actor.id == target.id, actor.role != .root {
             // A group has a price.
             throw ManagementError.forbidden("nobody changes their own group; root may")
@@ -84,41 +91,41 @@ enum UserHandlers {
         }
         if let password = try fields.string("password", maximum: 128) {
             // A page that is left open is not enough to take an account over.
-            guard actor.id != id || !AccessCheck.restsOnCookie(request) else {
+            guard actor.id != id || !SessionCheck.restsOnCookie(request) else {
                 throw ManagementError.forbidden(
                     "with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
             }
-            try checkPassword(password)
-            change.passwordHash = try await hashing { try await PasswordHasher.hash(password) }
+            try Self.checkPassword(password)
+            change.passwordHash = try await PasswordTries.hashing { try await PasswordHasher.hash(password) }
         }
         change.endsManagementTokens = change.passwordHash != nil || change.status == .disabled
         // Whoever changes their own password goes on; everybody else who is logged in by the old one does not.
         if actor.id == id {
-            change.keptManagementToken = AccessCheck.presentedAccessToken(request, context, services).map(TokenSecrets.hash)
+            change.keptManagementToken = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
         }
         let prepared = change
         var detail = [JSONValue.Member("fields", .array(fields.names.map { .string($0) }))]
         if let role = change.role { detail.append(.init("role", .integer(role.rawValue))) }
         if let status = change.status { detail.append(.init("status", .integer(status.rawValue))) }
-        let audit = try context.audit("user.change", services, detail)
-        let user = try await services.keyChanges.run {
-            let user = try await storing("user") { try await services.store.changeUser(id: id, prepared, audit: audit) }
-            services.keys.upsert(user)
+        let audit = try context.audit("user.change", at: clock.unixSeconds, detail)
+        let user = try await keyChanges.run {
+            let user = try await storing("user") { try await store.changeUser(id: id, prepared, audit: audit) }
+            keys.upsert(user)
             return user
         }
-        return Envelope.ok(json(user))
+        return Envelope.ok(Self.json(user))
     }
 
-    static func delete(_ request: Request, _ context: GatewayContext, _ services: GatewayServices) async throws -> Response {
+    func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
         let id = try context.pathID()
-        guard let target = try await services.store.user(id: id) else { throw ManagementError.notFound("user") }
+        guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
         guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves") }
-        try checkAuthority(over: target, by: actor)
-        let audit = try context.audit("user.delete", services)
-        try await services.keyChanges.run {
-            try await storing("user") { try await services.store.deleteUser(id: id, audit: audit) }
-            services.keys.remove(userID: id)
+        try Self.checkAuthority(over: target, by: actor)
+        let audit = try context.audit("user.delete", at: clock.unixSeconds)
+        try await keyChanges.run {
+            try await storing("user") { try await store.deleteUser(id: id, audit: audit) }
+            keys.remove(userID: id)
         }
         return Envelope.ok(.null)
     }
@@ -142,35 +149,37 @@ enum UserHandlers {
         }
     }
 
-    private static func checkGrant(_ role: Role, by actor: User) throws {
+    private func checkGrant(_ role: Role, by actor: User) throws {
         guard role < actor.role || actor.role == .root && role != .root else {
             throw ManagementError.forbidden("nobody grants a role that is not below their own")
         }
     }
 
     /// A budget bounds what a user may spend, so users do not set their own; root may.
-    private static func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
+    private func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
         guard actor.id != target.id || actor.role == .root else { throw ManagementError.forbidden("nobody changes their own limits") }
-        return try KeyLimits.validated(value, allowsAddresses: false).json.text
+        return try ManagementError.checkingLimits { () throws(LimitProblem) in
+            try KeyLimits(value, allowsAddresses: false).json.text
+        }
     }
 
-    private static func role(_ fields: RequestFields) throws -> Role? {
+    private func role(_ fields: RequestFields) throws -> Role? {
         guard let number = try fields.integer("role") else { return nil }
         guard let role = Role(rawValue: Int(number)) else { throw fields.wrong("role", "1 (user), 10 (admin) or 100 (root)") }
         return role
     }
 
-    private static func group(_ fields: RequestFields, _ services: GatewayServices) throws -> String? {
+    private func group(_ fields: RequestFields) throws -> String? {
         guard let group = try fields.string("group") else { return nil }
-        let known = services.snapshots.snapshot.configuration.groups.keys.sorted()
+        let known = snapshots.snapshot.configuration.groups.keys.sorted()
         guard known.contains(group) else {
             throw fields.wrong("group", "one of the groups of gateway.yaml: \(known.joined(separator: ", "))")
         }
         return group
     }
 
-    private static func checkUsername(_ name: String) throws {
+    private func checkUsername(_ name: String) throws {
         let isFine =
             (3...64).contains(name.utf8.count)
             && name.utf8.allSatisfy {

@@ -1,6 +1,5 @@
 import Adaptors
-import Config
-import GatewayState
+import Gateway
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -13,24 +12,22 @@ import Storage
 struct OuterMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
-    private let services: GatewayServices
+    let requestIDs: RequestIDSource
+    let clock: ServerClock
+    let doors: Doors
+    let accessLog: AccessLog
+    let crossOrigin: CrossOrigin?
+    let logger: Logger
     /// Path templates with their methods, for 405.
-    private let routes: [Route]
-    private let crossOrigin: CrossOrigin?
-
-    init(services: GatewayServices, routes: [Route]) {
-        self.services = services
-        self.routes = routes
-        crossOrigin = CrossOrigin(services.snapshots.snapshot.configuration.server.corsOrigins)
-    }
+    let routes: [Route]
 
     func handle(
         _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        context.requestID = services.requestIDs.next()
-        context.receivedAt = services.clock.monotonic
-        context.origin = services.doors.proxies.origin(peer: context.origin.address) { name in
+        context.requestID = requestIDs.next()
+        context.receivedAt = clock.monotonic
+        context.origin = doors.proxies.origin(peer: context.origin.address) { name in
             HTTPField.Name(name).map { request.headers[values: $0] } ?? []
         }
         var response: Response
@@ -43,34 +40,24 @@ struct OuterMiddleware: RouterMiddleware {
         if let crossOrigin, CrossOrigin.covers(request.uri.path) {
             crossOrigin.expose(to: request.headers[.origin], &response.headers)
         }
-        AccessLog(services: services).write(
+        accessLog.write(
             method: request.method.rawValue, route: context.coreContext.endpointPath.value ?? "-", status: response.status.code,
             receivedAt: context.receivedAt, requestID: context.requestID, clientIP: context.clientIP)
-        if !isModelArea(request.uri.path) { SecurityHeaders.add(to: &response.headers, publicURL: services.doors.publicURL) }
+        if !RequestArea.isOfModels(request.uri.path) { SecurityHeaders.add(to: &response.headers, publicURL: doors.publicURL) }
         return response
     }
 
     // MARK: Errors
 
-    private func isModelArea(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
-
-    /// The dialect that a request speaks, for the shape of its errors.
-    private func dialect(_ request: Request) -> Endpoint {
-        if request.speaksGoogle { return .gemini }
-        let parts = request.uri.path.split(separator: "/")
-        if parts.last == "messages" || parts.last == "count_tokens" { return .messages }
-        return parts.last == "responses" ? .responses : .chat
-    }
-
     private func errorResponse(_ error: any Error, _ request: Request, _ context: GatewayContext) -> Response {
         let path = request.uri.path
         func shaped(_ error: APIError) -> Response {
-            error.response(dialect(request), context.requestID, DialectError.Style(path: path))
+            error.response(request.area.dialect, context.requestID, DialectError.Style(path: path))
         }
         if let error = error as? ManagementError { return error.response() }
         if let error = error as? HTTPError, error.status == .notFound { return notFound(request, shaped) }
-        let known = APIError(any: error, services, context.requestID)
-        if isModelArea(path) || error is APIError { return shaped(known) }
+        let known = APIError(behind: error, requestID: context.requestID, logger: logger)
+        if RequestArea.isOfModels(path) || error is APIError { return shaped(known) }
         switch error {
         case is HTTPError: return ManagementError(known.status, known.message).response()
         case StoreError.database: return ManagementError(.serviceUnavailable, "the database does not answer").response()
@@ -84,11 +71,11 @@ struct OuterMiddleware: RouterMiddleware {
         let methods = Set(routes.filter { Self.matches($0.path, path) }.map(\.method))
         if !methods.isEmpty {
             let error = APIError.methodNotAllowed(Array(methods))
-            return isModelArea(path)
+            return RequestArea.isOfModels(path)
                 ? shaped(error)
                 : ManagementError(.methodNotAllowed, error.message, headers: error.headers).response()
         }
-        return isModelArea(path)
+        return RequestArea.isOfModels(path)
             ? shaped(.notFound(path)) : ManagementError.notFound("path").response()
     }
 

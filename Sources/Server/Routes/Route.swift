@@ -1,7 +1,6 @@
+import Gateway
 import HTTPTypes
 import Hummingbird
-import NIOCore
-import RouterCore
 
 /// Who may call a route. There is no default: a route without it does not compile.
 enum RouteAccess: Sendable {
@@ -15,16 +14,14 @@ enum RouteAccess: Sendable {
 
 /// One line of the table of routes.
 struct Route: Sendable {
-    typealias Handler = @Sendable (Request, GatewayContext, GatewayServices) async throws -> Response
+    typealias Handler = @Sendable (ManagementAPI, Request, GatewayContext) async throws -> Response
 
     /// Who does the work.
     enum Work: Sendable {
         /// Behind Hummingbird.
         case handler(Handler)
-        /// A model call: from the ``FrontDoor`` straight to the relay.
-        case relay(Endpoint)
-        /// A body that is taken like a model call's, and answered here: its tokens are counted (``TokenCount``).
-        case count(Endpoint)
+        /// A model call, or a count of its tokens: the front door keeps it.
+        case modelCall
     }
 
     let method: HTTPRequest.Method
@@ -32,23 +29,10 @@ struct Route: Sendable {
     let path: String
     let access: RouteAccess
     let work: Work
-    let body: Body
-
-    /// How much a request may send, and how fast it has to come (``DoorLimits``).
-    enum Body: Sendable {
-        /// Names and passwords, from anybody.
-        case login
-        /// What the management API takes.
-        case management
-        /// `server.max_body_bytes`, from whoever has a key.
-        case modelCall
-    }
-
-    static let loginBytes = 8 * 1024
-    static let managementBytes = 64 * 1024
+    let body: BodyClass
 
     init(
-        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: Body = .management, _ handler: @escaping Handler
+        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management, _ handler: @escaping Handler
     ) {
         self.method = method
         self.path = path
@@ -57,16 +41,24 @@ struct Route: Sendable {
         work = .handler(handler)
     }
 
-    /// A model call, which takes an API key.
-    init(_ path: String, relay endpoint: Endpoint) { self.init(path, .relay(endpoint)) }
+    /// - Parameters:
+    ///   - group: the handlers that do the work.
+    ///   - handler: one of them.
+    init<Group: Sendable>(
+        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management,
+        _ group: any KeyPath<ManagementAPI, Group> & Sendable,
+        _ handler: @escaping @Sendable (Group) -> @Sendable (Request, GatewayContext) async throws -> Response
+    ) {
+        self.init(method, path, access, body: body) { api, request, context in
+            try await handler(api[keyPath: group])(request, context)
+        }
+    }
 
-    init(_ path: String, count endpoint: Endpoint) { self.init(path, .count(endpoint)) }
-
-    private init(_ path: String, _ work: Work) {
+    init(_ call: ModelCallRoute) {
         method = .post
-        self.path = path
+        path = call.path
         access = .apiKey
         body = .modelCall
-        self.work = work
+        work = .modelCall
     }
 }

@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import Logging
 import Platform
 import RouterCore
@@ -7,7 +8,7 @@ import Storage
 /// What has to exist before anybody can log in, and what the environment says of root. There is no default password.
 enum Bootstrap {
     static func firstStart(
-        store: any Store, bootstrap: GatewayConfiguration.Bootstrap, dataDirectory: String, clock: ServerClock,
+        store: any UserStore & TokenStore, bootstrap: GatewayConfiguration.Bootstrap, dataDirectory: String, clock: ServerClock,
         logger: Logger
     ) async throws {
         if try await store.users(PageRequest(page: 1, size: 1)).total == 0 {
@@ -20,7 +21,7 @@ enum Bootstrap {
 
     /// One token, the environment's: that of an earlier start ends when the variable changes or goes.
     private static func setToken(
-        _ token: Secret?, of root: User, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+        _ token: Secret?, of root: User, _ store: any UserStore & TokenStore, _ clock: ServerClock, _ logger: Logger
     ) async throws {
         let name = "INITIAL_ROOT_ACCESS_TOKEN"
         try require(token.map { $0.reveal().utf8.count >= 16 } ?? true, "\(name) must have at least 16 characters")
@@ -31,7 +32,7 @@ enum Bootstrap {
     }
 
     private static func setKey(
-        _ key: Secret?, of root: User, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+        _ key: Secret?, of root: User, _ store: any UserStore & TokenStore, _ clock: ServerClock, _ logger: Logger
     ) async throws {
         let name = "INITIAL_ROOT_TOKEN"
         let isFine = key.map { $0.reveal().hasPrefix("sk-") && $0.reveal().utf8.count >= 16 } ?? true
@@ -58,7 +59,7 @@ enum Bootstrap {
     }
 
     private static func makeRoot(
-        _ store: any Store, _ bootstrap: GatewayConfiguration.Bootstrap, _ dataDirectory: String, _ clock: ServerClock,
+        _ store: any UserStore & TokenStore, _ bootstrap: GatewayConfiguration.Bootstrap, _ dataDirectory: String, _ clock: ServerClock,
         _ logger: Logger
     ) async throws {
         let given = bootstrap.rootPassword

@@ -10,10 +10,18 @@ import Storage
 /// Brings what other gateways on the same database have changed into this one's memory: keys, users, prices, channel switches, and requests
 /// for leased money.
 struct ChangeWatcher: Service {
-    let services: GatewayServices
+    let store: any ChangeFeed & UserStore & TokenStore & AdminStore
+    let snapshots: SnapshotHolder
+    let health: HealthRegistry
+    let keys: KeyDirectory
+    let keyChanges: AsyncGate
+    let tokenLookups: TokenLookups
+    let meter: Meter
+    let reloader: ConfigurationReloader
+    let logger: Logger
 
     func run() async throws {
-        guard let changes = services.store.changes() else {
+        guard let changes = store.changes() else {
             try? await gracefulShutdown()
             return
         }
@@ -37,7 +45,7 @@ struct ChangeWatcher: Service {
                     try await take(change)
                     left.remove(change)
                 } catch {
-                    services.logger.warning(
+                    logger.warning(
                         "a change made elsewhere could not be read; it is tried again",
                         metadata: ["topic": "\(change.topic)", "error": "\(error)"])
                 }
@@ -52,43 +60,43 @@ struct ChangeWatcher: Service {
     private func take(_ change: StoreChange) async throws {
         let id = change.subject.split(separator: " ").first.flatMap { Int64($0) } ?? 0
         // Our own words come back too.
-        let isOurs = change.subject.hasSuffix(" " + services.meter.holder.incarnation)
+        let isOurs = change.subject.hasSuffix(" " + meter.holder.incarnation)
         switch change.topic {
         case .users:
-            try await services.keyChanges.run {
-                if let user = try await services.store.user(id: id) { services.keys.upsert(user) } else { services.keys.remove(userID: id) }
+            try await keyChanges.run {
+                if let user = try await store.user(id: id) { keys.upsert(user) } else { keys.remove(userID: id) }
             }
         case .tokens:
-            try await services.keyChanges.run {
-                if let token = try await services.store.token(id: id) {
-                    services.keys.upsert(token)
+            try await keyChanges.run {
+                if let token = try await store.token(id: id) {
+                    keys.upsert(token)
                 } else {
-                    services.keys.remove(tokenID: id)
+                    keys.remove(tokenID: id)
                 }
             }
-        case .accessTokens: services.tokenLookups.forgetUnknown()
+        case .accessTokens: tokenLookups.forgetUnknown()
         // A first price may be what a model of a vendor's list was waiting for.
-        case .prices: try await services.reloader.catalogueChanged()
+        case .prices: try await reloader.catalogueChanged()
         case .settings:
             if change.subject.hasPrefix(Catalogue.settingPrefix) {
-                try await services.reloader.catalogueChanged()
+                try await reloader.catalogueChanged()
             } else {
                 try await readSwitches()
             }
-        case .recall: if !isOurs { try await services.meter.recall(id) }
-        case .freed: if !isOurs { services.meter.wake(id) }
+        case .recall: if !isOurs { try await meter.recall(id) }
+        case .freed: if !isOurs { meter.wake(id) }
         case .everything:
-            try await services.keyChanges.run {
-                services.keys.load(users: try await services.store.allUsers(), tokens: try await services.store.allTokens())
+            try await keyChanges.run {
+                keys.load(users: try await store.allUsers(), tokens: try await store.allTokens())
             }
-            services.tokenLookups.forgetUnknown()
-            try await services.reloader.catalogueChanged()
+            tokenLookups.forgetUnknown()
+            try await reloader.catalogueChanged()
             try await readSwitches()
         }
     }
 
     private func readSwitches() async throws {
-        let ids = services.snapshots.snapshot.configuration.routes.channels.map(\.id)
-        try await ChannelSwitches(store: services.store, health: services.health).load(ids)
+        let ids = snapshots.snapshot.configuration.routes.channels.map(\.id)
+        try await ChannelSwitches(store: store, health: health).load(ids)
     }
 }

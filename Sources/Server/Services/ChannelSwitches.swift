@@ -5,7 +5,7 @@ import Storage
 
 /// What operators have switched off at run time. Kept in `settings`, so that a restart does not undo it.
 struct ChannelSwitches: Sendable {
-    let store: any Store
+    let store: any AdminStore
     let health: HealthRegistry
 
     private static func key(_ channelID: Int64) -> String { "channel.\(channelID).switch" }

@@ -13,7 +13,7 @@ public actor ConfigurationReloader {
     private let snapshots: SnapshotHolder
     private let health: HealthRegistry
     private let keys: KeyDirectory
-    private let store: any Store
+    private let store: any PricingStore & AdminStore
     private let clock: ServerClock
     private let logger: Logger
     private let builtinBaseURL: String?
@@ -24,7 +24,7 @@ public actor ConfigurationReloader {
 
     init(
         path: String, environment: [String: String], configuration: GatewayConfiguration, snapshots: SnapshotHolder, health: HealthRegistry,
-        keys: KeyDirectory, store: any Store, clock: ServerClock, builtinBaseURL: String?, logger: Logger
+        keys: KeyDirectory, store: any PricingStore & AdminStore, clock: ServerClock, builtinBaseURL: String?, logger: Logger
     ) {
         self.path = path
         self.environment = environment

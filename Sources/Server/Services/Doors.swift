@@ -1,4 +1,5 @@
 import Config
+import Gateway
 import HTTPTypes
 import Hummingbird
 import Platform
@@ -13,7 +14,7 @@ public final class Doors: Sendable {
     let devices: KnownDevices
     let throttle = LoginThrottle()
 
-    init(_ configuration: GatewayConfiguration, sealer: Sealer, store: any Store, clock: ServerClock) {
+    init(_ configuration: GatewayConfiguration, sealer: Sealer, store: any UserStore, clock: ServerClock) {
         proxies = TrustedProxies(configuration.server.trustedProxies)
         publicURL = configuration.server.publicURL
         sessions = Sessions(configuration.server.sessions, store: store, clock: clock)

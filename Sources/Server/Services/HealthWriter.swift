@@ -8,7 +8,7 @@ import Storage
 /// Writes `channel_health` when something has changed, every few seconds and at the end; a request never does.
 struct HealthWriter: Service {
     let health: HealthRegistry
-    let store: any Store
+    let store: any HealthStore
     let clock: ServerClock
     let logger: Logger
 

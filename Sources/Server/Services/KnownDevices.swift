@@ -1,4 +1,5 @@
 import Foundation
+import GatewayState
 import Platform
 import RouterCore
 

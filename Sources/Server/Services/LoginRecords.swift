@@ -38,11 +38,11 @@ final class LoginRecords: Sendable {
     static let maximumSources = 20
 
     private let window = Mutex<Window?>(nil)
-    private let store: any Store
+    private let store: any AdminStore
     private let clock: ServerClock
     private let logger: Logger
 
-    init(store: any Store, clock: ServerClock, logger: Logger) {
+    init(store: any AdminStore, clock: ServerClock, logger: Logger) {
         self.store = store
         self.clock = clock
         self.logger = logger

@@ -1,4 +1,5 @@
 import CPlatform
+import Gateway
 import ServiceLifecycle
 
 /// Gives memory back to the system: once after the start, whose code is half of what is resident then, and when a crowd has left. glibc's

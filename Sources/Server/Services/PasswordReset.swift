@@ -1,3 +1,4 @@
+import GatewayState
 public import RouterCore
 public import Storage
 
@@ -22,7 +23,7 @@ public enum PasswordReset {
     /// transaction. API keys stay.
     /// - Parameter now: Unix seconds.
     /// - Throws: ``Problem`` when there is no such user or the password is too short or too long, ``StoreError``.
-    public static func run(_ store: any Store, username: String, password: Secret, now: Int64) async throws -> Outcome {
+    public static func run(_ store: any UserStore, username: String, password: Secret, now: Int64) async throws -> Outcome {
         guard PasswordHasher.lengths.contains(password.reveal().utf8.count) else {
             throw Problem(
                 message:

@@ -1,5 +1,6 @@
 public import Config
 import Foundation
+import GatewayState
 import RouterCore
 public import Storage
 
@@ -18,7 +19,7 @@ public enum SessionSecret {
     private static let minimumBytes = 16
 
     /// - Throws: ``StoreError/schema(_:)`` when this gateway's secret is not the one that its ledger knows.
-    static func sealer(_ configuration: GatewayConfiguration, store: any Store) async throws -> Sealer {
+    static func sealer(_ configuration: GatewayConfiguration, store: any AdminStore) async throws -> Sealer {
         let known = try await store.setting(settingKey)
         let place: String
         let secret: Secret
@@ -49,7 +50,7 @@ public enum SessionSecret {
     /// opened any more.
     /// - Returns: where the secret is.
     /// - Throws: ``StoreError``.
-    public static func adopt(_ configuration: GatewayConfiguration, store: any Store) async throws -> String {
+    public static func adopt(_ configuration: GatewayConfiguration, store: any AdminStore) async throws -> String {
         if let given = try fromEnvironment(configuration) {
             try await store.setSetting(settingKey, Sealer(given).check)
             return "SESSION_SECRET"

@@ -1,4 +1,5 @@
 import Config
+import GatewayState
 import Platform
 import RouterCore
 import Storage
@@ -12,7 +13,7 @@ final class Sessions: Sendable {
     /// Seconds.
     let idle: Int64
     let lifetime: Int64
-    private let store: any Store
+    private let store: any UserStore
     private let clock: ServerClock
     /// When uses were last written, so that a page that asks often writes seldom.
     private let written = Mutex<[KeyHash: Int64]>([:])
@@ -20,7 +21,7 @@ final class Sessions: Sendable {
     /// Kept of what a browser says of itself.
     private static let maximumUserAgent = 200
 
-    init(_ settings: GatewayConfiguration.Sessions, store: any Store, clock: ServerClock) {
+    init(_ settings: GatewayConfiguration.Sessions, store: any UserStore, clock: ServerClock) {
         idle = settings.idle.components.seconds
         lifetime = settings.lifetime.components.seconds
         self.store = store

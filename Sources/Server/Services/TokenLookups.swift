@@ -1,3 +1,4 @@
+import GatewayState
 import HTTPTypes
 import RouterCore
 import Storage

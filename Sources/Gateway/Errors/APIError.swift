@@ -1,0 +1,187 @@
+package import Adaptors
+package import HTTPTypes
+package import Logging
+import Metering
+import NIOCore
+package import RouterCore
+
+/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, under `/api/v1` as OpenRouter has it. One factory
+/// for each row of the table in docs/ARCHITECTURE.md; nothing else decides status or type.
+package struct APIError: Error {
+    package var status: HTTPResponse.Status
+    package var type: String
+    package var code: String?
+    package var param: String?
+    package var message: String
+    package var headers: HTTPFields
+
+    package init(
+        status: HTTPResponse.Status, type: String, code: String? = nil, param: String? = nil, message: String, headers: HTTPFields = [:]
+    ) {
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.message = message
+        self.headers = headers
+    }
+
+    package static func invalidKey(_ message: String) -> APIError {
+        APIError(status: .unauthorized, type: "authentication_error", code: "invalid_api_key", message: message)
+    }
+
+    package static func modelNotAllowed(_ model: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "model_not_allowed", param: "model",
+            message: "This API key may not use the model '\(model)'.")
+    }
+
+    package static func addressNotAllowed(_ address: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "address_not_allowed",
+            message: "This API key may not be used from \(address).")
+    }
+
+    package static func badRequest(_ message: String, param: String?) -> APIError {
+        APIError(status: .badRequest, type: "invalid_request_error", param: param, message: message)
+    }
+
+    package static func modelNotFound(_ model: String) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error", code: "model_not_found", param: "model",
+            message: "The model '\(model)' does not exist or you do not have access to it; GET /v1/models lists those that you have.")
+    }
+
+    /// The client's own `provider` preferences leave nobody.
+    package static func noChannelAllowed(_ model: String, _ reason: String) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error", code: "no_allowed_channel", param: "provider",
+            message: "No channel for model '\(model)' fits the request's provider preferences: \(reason).")
+    }
+
+    package static func notFound(_ path: String) -> APIError {
+        APIError(status: .notFound, type: "invalid_request_error", code: "unknown_url", message: "There is nothing at \(path).")
+    }
+
+    package static func methodNotAllowed(_ allowed: [HTTPRequest.Method]) -> APIError {
+        let names = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+        return APIError(
+            status: .methodNotAllowed, type: "invalid_request_error", code: "method_not_allowed",
+            message: "This path takes \(names) only.", headers: [.allow: names])
+    }
+
+    package static func bodyTooSlow() -> APIError {
+        APIError(
+            status: .requestTimeout, type: "invalid_request_error", code: "request_timeout",
+            message: "The request body came too slowly.", headers: [.connection: "close"])
+    }
+
+    /// More bodies than the gateway holds at a time.
+    package static func noRoom() -> APIError {
+        .unavailable("The gateway holds as many large requests as it may; try again in a moment.")
+    }
+
+    package static func bodyTooLarge(_ limit: Int) -> APIError {
+        APIError(
+            status: .contentTooLarge, type: "invalid_request_error", code: "request_too_large",
+            message: "The request body is larger than \(limit) bytes.", headers: [.connection: "close"])
+    }
+
+    package static func insufficientBalance(needed: NanoUSD, available: NanoUSD) -> APIError {
+        APIError(
+            status: .init(code: 402, reasonPhrase: "Payment Required"), type: "insufficient_quota",
+            code: "insufficient_balance",
+            message: "This request may cost up to \(needed), and \(available) are available.")
+    }
+
+    /// A budget of the key or of its user. One that counts by window comes back with the next window; one that counts for ever does not.
+    package static func overBudget(_ limit: BudgetLimit, needed: NanoUSD, available: NanoUSD, at unixSeconds: Int64) -> APIError {
+        let whose = limit.scope.kind
+        let name = limit.window == .total ? "total budget" : "budget per \(limit.window.rawValue)"
+        let message =
+            "The \(name) of this \(whose) is \(limit.amount): this request may cost up to \(needed), and \(available) are left of it."
+        guard let rest = limit.window.remaining(at: unixSeconds) else {
+            return APIError(
+                status: .init(code: 402, reasonPhrase: "Payment Required"), type: "insufficient_quota",
+                code: "\(whose)_budget_exceeded", message: message)
+        }
+        return APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "\(whose)_budget_exceeded", message: message,
+            headers: [.retryAfter: String(rest)])
+    }
+
+    /// A limit of the key or of its user, with the headers that say what is left.
+    package static func rateLimited(_ refusal: LimitBook.Refusal) -> APIError {
+        let whose = refusal.rule.scope.kind
+        let what =
+            switch refusal.limit {
+            case .requestsPerMinute: "requests per minute (rpm)"
+            case .tokensPerMinute: "tokens per minute (tpm)"
+            case .concurrency: "requests at the same time (concurrency)"
+            }
+        let seconds = refusal.wait.wholeSecondsUp
+        var headers: HTTPFields = [.retryAfter: String(seconds)]
+        refusal.standing.write(to: &headers)
+        return APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "rate_limit_exceeded",
+            message:
+                "The limit of this \(whose), \(refusal.rule.limits[refusal.limit] ?? 0) \(what), is reached; try again in \(seconds) s.",
+            headers: headers)
+    }
+
+    /// Deny by default: what limits a key is not known, so it is not served.
+    package static func limitsUnreadable(_ whose: String) -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "limits_unreadable",
+            message: "The stored limits of this \(whose) cannot be read, so it is not served; an administrator has to set them again.")
+    }
+
+    package static func priceMissing(_ model: String) -> APIError {
+        APIError(
+            status: .badRequest, type: "invalid_request_error", code: "model_price_missing", param: "model",
+            message: "The model '\(model)' has no price, so it cannot be charged; an admin can set one with PUT /api/models/pricing.")
+    }
+
+    package static func upstream(status: HTTPResponse.Status, message: String, retryAfter: Duration?) -> APIError {
+        var error = APIError(status: status, type: "upstream_error", code: "upstream_error", message: message)
+        if let retryAfter { error.headers[.retryAfter] = String(retryAfter.wholeSecondsUp) }
+        return error
+    }
+
+    package static func unavailable(_ message: String) -> APIError {
+        APIError(
+            status: .serviceUnavailable, type: "api_error", code: "service_unavailable", message: message,
+            headers: [.retryAfter: "1"])
+    }
+
+    package static func internalError() -> APIError {
+        APIError(
+            status: .internalServerError, type: "api_error", code: "internal_error",
+            message: "Something went wrong inside the gateway; the X-Request-Id names this request in its log.")
+    }
+
+    /// In the shape of the dialect that the client speaks.
+    package func answer(_ endpoint: Endpoint, _ requestID: RequestID?, _ style: DialectError.Style = .openAI) -> ClientAnswer {
+        var headers = headers
+        headers[.contentType] = "application/json"
+        let body = DialectError.body(
+            endpoint, style: style, status: status.code, message: message, type: type, code: code, param: param,
+            requestID: requestID?.description)
+        return ClientAnswer(status: status, headers: headers, bytes: body)
+    }
+}
+
+extension APIError {
+    /// What a client of the model area is told of any error. What nobody expected is logged here, once, with the id that the client gets.
+    package init(any error: any Error, requestID: RequestID, logger: Logger) {
+        if let error = error as? APIError {
+            self = error
+        } else if case .database(let detail)? = BooksFailure(error) {
+            logger.error("the database failed", metadata: ["request_id": "\(requestID)", "error": "\(detail)"])
+            self = .unavailable("The gateway's books cannot be written at the moment; try again.")
+        } else {
+            logger.error("unexpected error", metadata: ["request_id": "\(requestID)", "error": "\(error)"])
+            self = .internalError()
+        }
+    }
+}

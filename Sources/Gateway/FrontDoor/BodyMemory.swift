@@ -1,0 +1,77 @@
+import Synchronization
+
+/// What the bodies of requests take up, from when they come until their calls are over: bounded for all of them
+/// together, because each client may send one of the largest size and then wait. Small ones of clients with a key do
+/// not count; the number of connections and calls bounds them.
+///
+/// Those of strangers, which come without a key or with one whose balance is not known to be above zero, get an eighth
+/// of it all: they may not take the room of those who pay.
+package final class BodyMemory: Sendable {
+    /// Bodies up to this size are free.
+    static let free = 16 * 1024
+    /// The same where nobody has shown a key yet.
+    static let freeForStrangers = 1024
+    /// So many bodies of the largest size may be held at once.
+    static let largestBodies = 16
+    /// The part that strangers may take.
+    static let strangersShare = 8
+
+    /// What may be held however small the largest body is.
+    private let least: Int
+    private let used = Atomic<Int>(0)
+    private let usedByStrangers = Atomic<Int>(0)
+
+    package init(least: Int = 512 * 1024 * 1024) { self.least = least }
+
+    package var bytes: Int { used.load(ordering: .relaxed) }
+
+    func share(isStranger: Bool) -> BodyShare { BodyShare(self, isStranger) }
+
+    /// - Parameter largest: the largest body that is taken (`server.max_body_bytes`, a gigabyte at most).
+    fileprivate func take(_ more: Int, largest: Int, isStranger: Bool) -> Bool {
+        let limit = max(least, Self.largestBodies * largest)
+        if isStranger {
+            guard usedByStrangers.add(more, ordering: .relaxed).newValue <= limit / Self.strangersShare else {
+                usedByStrangers.subtract(more, ordering: .relaxed)
+                return false
+            }
+        }
+        guard used.add(more, ordering: .relaxed).newValue <= limit else {
+            give(more, isStranger: isStranger)
+            return false
+        }
+        return true
+    }
+
+    fileprivate func give(_ bytes: Int, isStranger: Bool) {
+        used.subtract(bytes, ordering: .relaxed)
+        if isStranger { usedByStrangers.subtract(bytes, ordering: .relaxed) }
+    }
+}
+
+/// One body's part of the memory. Given back when nobody holds the share any more.
+final class BodyShare: Sendable {
+    private let memory: BodyMemory
+    private let isStranger: Bool
+    private let size = Atomic<Int>(0)
+
+    fileprivate init(_ memory: BodyMemory, _ isStranger: Bool) {
+        self.memory = memory
+        self.isStranger = isStranger
+    }
+
+    deinit { memory.give(size.load(ordering: .relaxed), isStranger: isStranger) }
+
+    /// One caller at a time.
+    /// - Parameters:
+    ///   - bytes: what the body takes up now.
+    ///   - largest: the largest body that is taken.
+    /// - Returns: whether there is room for it.
+    func grow(to bytes: Int, largest: Int) -> Bool {
+        let more = bytes - size.load(ordering: .relaxed)
+        guard more > 0 else { return true }
+        guard memory.take(more, largest: largest, isStranger: isStranger) else { return false }
+        size.add(more, ordering: .relaxed)
+        return true
+    }
+}

@@ -1,0 +1,2 @@
+/// The client has closed its connection.
+struct ClientGone: Error, Sendable {}

@@ -1,0 +1,264 @@
+import Adaptors
+import Config
+import GatewayState
+import HTTPTypes
+import Logging
+import Metering
+package import NIOCore
+import NIOHTTP1
+import Platform
+import RouterCore
+
+/// Sorts what comes to the port: model calls are served by the relay on the connection's own event loop, the rest is passed on to the
+/// server behind. A class: each call keeps one reference.
+package final class FrontDoor: Sendable {
+    /// A route of the table that is a model call.
+    struct Call: Sendable {
+        var endpoint: Endpoint
+        var route: String
+        var path: String
+        var query: String
+        var target: GeminiTarget?
+        /// Its tokens are counted, and no vendor is asked.
+        var isCount = false
+    }
+
+    let limits: DoorLimits
+    let connections: ConnectionLimits
+    let bodies: BodyMemory
+    let proxies: TrustedProxies
+    /// `server.max_body_bytes`.
+    let largestBody: Int
+    let crossOrigin: CrossOrigin?
+    let connectionCount: ClientConnectionCount
+    let metrics: GatewayMetrics
+    /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
+    private static let maximumBodyOnLoop = 128 * 1024
+
+    private let clock: ServerClock
+    private let requestIDs: RequestIDSource
+    private let snapshots: SnapshotHolder
+    private let acceptStep: Accept
+    private let pipeline: RelayPipeline
+    private let meter: Meter
+    private let relays: RelayTasks
+    private let accessLog: AccessLog
+    private let logger: Logger
+    private let behind: RoutesBehind
+    private let calls: [String: ModelCallRoute]
+    private let loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)]
+    private let dates = DateHeader()
+
+    init(
+        settings: GatewayConfiguration.Server, limits: DoorLimits, bodies: BodyMemory, proxies: TrustedProxies, behind: RoutesBehind,
+        group: any EventLoopGroup, clock: ServerClock, requestIDs: RequestIDSource, snapshots: SnapshotHolder, accept: Accept,
+        pipeline: RelayPipeline, meter: Meter, relays: RelayTasks, connectionCount: ClientConnectionCount, metrics: GatewayMetrics,
+        accessLog: AccessLog, logger: Logger
+    ) {
+        self.limits = limits
+        self.bodies = bodies
+        self.proxies = proxies
+        self.behind = behind
+        self.clock = clock
+        self.requestIDs = requestIDs
+        self.snapshots = snapshots
+        acceptStep = accept
+        self.pipeline = pipeline
+        self.meter = meter
+        self.relays = relays
+        self.connectionCount = connectionCount
+        self.metrics = metrics
+        self.accessLog = accessLog
+        self.logger = logger
+        connections = ConnectionLimits(maximum: settings.maxConnections, perAddress: settings.maxConnectionsPerAddress)
+        largestBody = settings.maxBodyBytes
+        crossOrigin = CrossOrigin(settings.corsOrigins)
+        calls = Dictionary(ModelCallRoute.all.map { ($0.path, $0) }) { first, _ in first }
+        var loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)] = [:]
+        for loop in group.makeIterator() {
+            let load = LoadGauge(loop)
+            load.start()
+            loops[ObjectIdentifier(loop)] = (LoopExecutor(loop), load)
+        }
+        self.loops = loops
+    }
+
+    /// As the configuration has it now.
+    var drainTimeout: Duration { snapshots.snapshot.configuration.server.drainTimeout }
+
+    /// Puts the door into the pipeline of a connection: what it writes itself passes no other handler.
+    /// - Parameters:
+    ///   - codec: turns the parts of HTTP/1 into what the server behind takes.
+    ///   - gate: opens when that server has something to do.
+    package func addHandlers(
+        to pipeline: ChannelPipeline.SynchronousOperations, before codec: some ChannelHandler, gate: PassingGate
+    ) throws {
+        let writer = AnswerWriter()
+        try pipeline.addHandler(writer, position: .first)
+        try pipeline.addHandler(FrontDoorHandler(door: self, writer: writer, gate: gate), position: .before(codec))
+    }
+
+    // MARK: Requests
+
+    /// What the body of a request may be that is no call.
+    func bound(_ head: HTTPRequestHead) -> BodyBound {
+        limits.bound(behind.bounds[Self.plain(head.uri)] ?? .management, largest: largestBody)
+    }
+
+    /// A path as the routes behind see it, which take `//api/user/login/` for `/api/user/login`.
+    private static func plain(_ uri: String) -> String {
+        let path = uri.prefix { $0 != "?" }
+        return path.split(separator: "/").reduce(into: "") { $0 += "/" + $1 }
+    }
+
+    var callBound: BodyBound { limits.bound(.modelCall, largest: largestBody) }
+
+    /// Whether a body is to be counted with those of strangers: its key is not known to have money. Asked for large ones only.
+    func isStranger(_ accepted: Accepted?) -> Bool {
+        guard let accepted else { return true }
+        if accepted.snapshot.configuration.metering.admission == .off { return false }
+        guard let account = meter.account(accepted.principal.userID) else { return true }
+        return account.uncommitted <= .zero
+    }
+
+    /// - Returns: nil for what only has to be passed on.
+    func call(_ head: HTTPRequestHead) -> Call? {
+        guard head.method == .POST else { return nil }
+        var path = head.uri
+        var query = ""
+        if let mark = head.uri.firstIndex(of: "?") {
+            path = String(head.uri[..<mark])
+            query = String(head.uri[head.uri.index(after: mark)...])
+        }
+        guard let known = calls[path] else {
+            // The model stands in the path, so that no table has it.
+            guard let target = GeminiTarget(path: path, query: query) else { return nil }
+            guard let endpoint = target.endpoint else {
+                guard target.method == "countTokens" else { return nil }
+                return Call(endpoint: .gemini, route: target.route, path: path, query: query, target: target, isCount: true)
+            }
+            return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
+        }
+        return Call(endpoint: known.endpoint, route: known.path, path: path, query: query, isCount: known.isCount)
+    }
+
+    func request(
+        _ call: Call, _ head: HTTPRequestHead, _ clientIP: String, _ presence: ClientPresence, _ eventLoop: any EventLoop
+    ) -> ClientRequest {
+        ClientRequest(
+            requestID: requestIDs.next(), receivedAt: clock.monotonic, endpoint: call.endpoint, isCount: call.isCount,
+            route: call.route,
+            path: call.path, query: call.query, target: call.target, headers: head.headers, clientIP: clientIP, presence: presence,
+            eventLoop: eventLoop)
+    }
+
+    /// Whether there is room, and who asks, before the body is read.
+    /// - Throws: ``APIError``.
+    func accept(_ request: ClientRequest) throws -> Accepted {
+        let server = snapshots.snapshot.configuration.server
+        let wait = loops[ObjectIdentifier(request.eventLoop)]?.load.wait ?? .zero
+        if relays.count >= server.maxCalls || (server.maxLag > .zero && wait > server.maxLag) {
+            metrics.refusedByLoad()
+            throw APIError.unavailable("The gateway is at the limit of its load; try again in a moment.")
+        }
+        return try acceptStep.run(request)
+    }
+
+    /// - Parameter share: of a large body; held until the call is over.
+    func run(
+        _ accepted: Accepted, _ body: ByteBuffer, _ share: BodyShare?, _ connection: ClientConnection, on loop: any EventLoop
+    ) {
+        guard hasRoom(toTakeApart: body, share) else {
+            metrics.refusedByLoad()
+            let answer = answer(to: APIError.noRoom(), accepted.request)
+            if case .bytes(let bytes) = answer.body { connection.send(answer.status, answer.headers, bytes) }
+            return connection.end()
+        }
+        let executor = body.readableBytes <= Self.maximumBodyOnLoop ? loops[ObjectIdentifier(loop)]?.executor : nil
+        relays.start(on: executor) { [self] in
+            defer { withExtendedLifetime(share) {} }
+            let answer: ClientAnswer
+            do {
+                let plain =
+                    accepted.request.isCount
+                    ? try pipeline.count(accepted, body)
+                    : try await pipeline.respond(accepted, body, executor: executor)
+                answer = finished(plain, accepted.request)
+            } catch {
+                answer = finished(errorAnswer(error, accepted.request), accepted.request)
+            }
+            switch answer.body {
+            case .bytes(let bytes):
+                connection.send(answer.status, answer.headers, bytes)
+                connection.end()
+            case .stream(let write):
+                connection.begin(answer.status, answer.headers)
+                stream(write, to: connection, share, executor)
+            }
+        }
+    }
+
+    /// Memory for each JSON value of a body that is translated into another dialect. There are about as many values as commas.
+    private static let bytesPerValue = 64
+
+    /// Whether a large body may be taken apart.
+    private func hasRoom(toTakeApart body: ByteBuffer, _ share: BodyShare?) -> Bool {
+        guard let share else { return true }
+        let commas = body.withUnsafeReadableBytes { bytes in bytes.reduce(0) { $0 + ($1 == 0x2C ? 1 : 0) } }
+        return share.grow(to: body.readableBytes + commas * Self.bytesPerValue, largest: largestBody)
+    }
+
+    /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may
+    /// last for hours.
+    private func stream(
+        _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ share: BodyShare?,
+        _ executor: LoopExecutor?
+    ) {
+        relays.start(on: executor) {
+            defer { withExtendedLifetime(share) {} }
+            // An error has been booked and told already; the connection that breaks is all that is left to say.
+            try? await write(connection)
+            connection.end()
+        }
+    }
+
+    /// The answer to a request that was refused, logged.
+    func answer(to error: any Error, _ request: ClientRequest) -> ClientAnswer { finished(errorAnswer(error, request), request) }
+
+    private func errorAnswer(_ error: any Error, _ request: ClientRequest) -> ClientAnswer {
+        APIError(any: error, requestID: request.requestID, logger: logger).answer(request.endpoint, request.requestID, request.errorStyle)
+    }
+
+    private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
+        var answer = request.target?.shaped(answer) ?? answer
+        answer.headers[AccessLog.requestIDHeader] = request.requestID.description
+        if let crossOrigin { crossOrigin.expose(to: request.header("origin"), &answer.headers) }
+        accessLog.write(
+            method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,
+            requestID: request.requestID, clientIP: request.clientIP)
+        return answer
+    }
+
+    /// The answer to what is refused before anybody has looked whose it is, in the shape of its area, logged.
+    func refusal(_ error: APIError, _ head: HTTPRequestHead, _ clientIP: String) -> ClientAnswer {
+        let requestID = requestIDs.next()
+        let path = head.uri
+        var answer: ClientAnswer
+        if RequestArea.isOfModels(path) {
+            let area = RequestArea(path: path, isPost: head.method == .POST, hasGoogleKey: head.headers.contains(name: "x-goog-api-key"))
+            answer = error.answer(area.dialect, requestID, DialectError.Style(path: path))
+        } else {
+            answer = behind.refusal(error)
+        }
+        answer.headers[AccessLog.requestIDHeader] = requestID.description
+        if let crossOrigin, CrossOrigin.covers(path) {
+            crossOrigin.expose(to: head.headers.first(name: "origin"), &answer.headers)
+        }
+        accessLog.write(
+            method: head.method.rawValue, route: "-", status: answer.status.code, receivedAt: clock.monotonic,
+            requestID: requestID, clientIP: clientIP)
+        return answer
+    }
+
+    func date() -> String { dates.text(clock.unixSeconds) }
+}

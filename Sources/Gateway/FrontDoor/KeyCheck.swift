@@ -1,0 +1,35 @@
+package import GatewayState
+package import Logging
+package import Platform
+import RouterCore
+
+/// Whose API key a request shows, looked up in memory.
+package struct KeyCheck: Sendable {
+    private let keys: KeyDirectory
+    private let clock: ServerClock
+    private let logger: Logger
+
+    package init(keys: KeyDirectory, clock: ServerClock, logger: Logger) {
+        self.keys = keys
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// - Parameters:
+    ///   - presented: as ``PresentedKey`` has found it.
+    ///   - clientIP: the client's address, as far as it can be believed.
+    /// - Throws: ``APIError`` 401 or 403.
+    package func principal(presented: String?, clientIP: String) throws -> KeyPrincipal {
+        switch keys.lookup(presentedKey: presented, now: clock.unixSeconds) {
+        case .failure(.limitsUnreadable(let scope, let problem)):
+            logger.error(
+                "stored limits cannot be read; the key is not served",
+                metadata: ["limits_of": "\(scope)", "problem": "\(problem.message)"])
+            throw APIError.limitsUnreadable(scope.kind)
+        case .failure(let refusal): throw APIError.invalidKey(refusal.message)
+        case .success(let principal):
+            guard principal.allows(address: clientIP) else { throw APIError.addressNotAllowed(clientIP) }
+            return principal
+        }
+    }
+}

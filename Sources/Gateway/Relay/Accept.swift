@@ -1,0 +1,35 @@
+import Config
+import GatewayState
+import NIOCore
+import Platform
+import RouterCore
+
+/// Step 1: who asks, and with which configuration. Keys are looked up in memory; no SQL happens.
+struct Accept: Sendable {
+    let keyCheck: KeyCheck
+    let snapshots: SnapshotHolder
+    let clock: ServerClock
+
+    /// - Throws: ``APIError``: no valid key, or a body that would be refused anyway.
+    func run(_ request: ClientRequest) throws -> Accepted {
+        let principal = try keyCheck.principal(presented: request.presentedKey, clientIP: request.clientIP)
+        let snapshot = snapshots.snapshot
+        if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
+            throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)
+        }
+        let limit = snapshot.configuration.server.maxBodyBytes
+        if let announced = request.header("content-length").flatMap(Int.init), announced > limit { throw APIError.bodyTooLarge(limit) }
+        return Accepted(
+            request: request, principal: principal, snapshot: snapshot, createdAt: clock.unixSeconds,
+            sessionHeader: request.header("x-session-id"), betas: betas(request))
+    }
+
+    /// Only what a list of beta names is made of: nothing else of a client's headers reaches a vendor.
+    private func betas(_ request: ClientRequest) -> String {
+        guard request.endpoint == .messages, let text = request.header("anthropic-beta"), text.utf8.count <= 1_024 else { return "" }
+        let isList = text.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || [0x2C, 0x20, 0x2D, 0x2E, 0x5F].contains(byte)
+        }
+        return isList ? text : ""
+    }
+}

@@ -1,0 +1,160 @@
+import Config
+import GatewayState
+import Metering
+import RouterCore
+
+/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the budgets, and the hold
+/// is in the journal.
+///
+/// `standard` admission holds an estimate. `strict` holds an upper bound, and where the balance does not cover it lowers the request's
+/// `max_tokens` to what the balance affords, so that a balance never goes below zero.
+struct Admit: Sendable {
+    let meter: Meter
+
+    func run(_ accepted: Accepted, _ question: PlannedRequest) async throws -> Admission {
+        var priced = priced(accepted, question)
+        guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model) }
+        let metering = accepted.snapshot.configuration.metering
+        let strict = metering.admission == .strict ? try Self.strictBound(question.envelope, metering, &priced) : nil
+        let extras =
+            strict == nil
+            ? try Extras(accepted, question.envelope, &priced) : try Extras(strict: accepted, question.envelope, &priced)
+        let bound = HoldBound(
+            candidates: priced, envelope: extras.envelope ?? question.envelope, metering: metering, strict: strict,
+            searches: extras.searches)
+        guard strict != nil, question.envelope.endpoint.hasOutputBound else {
+            let admission = try flat(accepted, question.planned, bound, extras)
+            try await take(admission.hold, accepted)
+            return admission
+        }
+        return try await lowering(accepted, question.planned, bound, extras)
+    }
+
+    /// What the request can make a vendor count at most. Candidates whose price has no bound are left out.
+    @inline(never)
+    private static func strictBound(
+        _ envelope: RequestEnvelope, _ metering: GatewayConfiguration.Metering, _ priced: inout [PricedCandidate]
+    ) throws -> StrictBound {
+        // What a voice makes of a text has no bound in tokens: instructions may slow it down.
+        priced.removeAll {
+            $0.quote.price.basis == .upstreamCost || envelope.endpoint == .speech && $0.quote.price.isTokenPriced
+        }
+        do throws(RequestEnvelope.Rejection) {
+            guard !priced.isEmpty else {
+                throw StrictBound.rejection(
+                    "model", "names a model that is charged by what the vendor reports afterwards (its own cost, or tokens of a voice)")
+            }
+            return try StrictBound(envelope, allowing: metering.strictFields)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+
+    private func priced(_ accepted: Accepted, _ question: PlannedRequest) -> [PricedCandidate] {
+        question.planned.candidates.compactMap { candidate in
+            accepted.snapshot.offer(
+                candidate.channel, candidate.model, candidate.upstreamModel, group: accepted.principal.group
+            ).map { offer in
+                var quote = offer.quote
+                quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)
+                return PricedCandidate(
+                    route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens, contextLength: offer.contextLength)
+            }
+        }
+    }
+
+    /// With one hold, which is still to be taken. Apart from what waits, as ``RelayPipeline`` has it.
+    @inline(never)
+    private func flat(_ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras) throws -> Admission {
+        let hold = try record(accepted, bound.envelope, bound.candidates[0], amount: try bound.amount(output: nil))
+        return Admission(
+            accepted: accepted, envelope: bound.envelope, planned: planned, candidates: bound.candidates, hold: hold, extras: extras)
+    }
+
+    /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
+    private func lowering(
+        _ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras
+    ) async throws -> Admission {
+        let priced = bound.candidates
+        let envelope = bound.envelope
+        let asked = bound.strictOutput
+        var output = asked
+        for isLastTry in [false, false, true] {
+            let hold = try record(accepted, envelope, priced[0], amount: try bound.amount(output: output))
+            // The vendor has to know the bound, or it is none. Made before the hold, so that nothing can fail between the hold and its end.
+            let bounded = try bounding(envelope, output)
+            do {
+                try await take(hold, accepted)
+            } catch let error as InsufficientBalance {
+                guard !isLastTry, let affordable = try bound.output(affordableWith: error.available, below: output) else {
+                    throw error.answer
+                }
+                output = affordable
+                continue
+            }
+            return Admission(
+                accepted: accepted, envelope: bounded, planned: planned, candidates: priced, hold: hold, extras: extras,
+                loweredOutput: output < envelope.maxOutputTokens ?? asked ? output : nil)
+        }
+        throw APIError.internalError()
+    }
+
+    private func bounding(_ envelope: RequestEnvelope, _ output: Int64) throws -> RequestEnvelope {
+        guard envelope.maxOutputTokens != output else { return envelope }
+        do {
+            return try envelope.limitingOutput(to: output)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+
+    private func record(
+        _ accepted: Accepted, _ envelope: RequestEnvelope, _ first: PricedCandidate, amount: NanoUSD
+    ) throws -> HoldRecord {
+        let prompt = envelope.handedOverUsage(price: first.quote.price)
+        return HoldRecord(
+            requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
+            amount: amount, model: envelope.model, endpoint: accepted.endpoint, isStream: envelope.isStream,
+            promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? amount,
+            pricingVersion: first.quote.version, ratio: first.quote.ratio,
+            ceiling: accepted.snapshot.configuration.metering.admission == .strict ? amount : nil, clientIP: accepted.clientIP,
+            createdAt: accepted.createdAt)
+    }
+
+    /// The balance does not cover a hold; shown to the client as 402.
+    private struct InsufficientBalance: Error {
+        var available: NanoUSD
+        var answer: APIError
+    }
+
+    private func take(_ hold: HoldRecord, _ accepted: Accepted) async throws {
+        let metering = accepted.snapshot.configuration.metering
+        do {
+            try await meter.hold(
+                hold, floor: metering.overdraftFloor, limits: accepted.principal.budgets, wait: metering.balanceWait)
+        } catch let refusal as AccountBook.Refusal {
+            switch refusal {
+            case .insufficient(let needed, let available):
+                let answer = APIError.insufficientBalance(needed: needed, available: available)
+                guard metering.admission == .strict else { throw answer }
+                throw InsufficientBalance(available: available, answer: answer)
+            case .overBudget(let limit, let needed, let available):
+                throw APIError.overBudget(limit, needed: needed, available: available, at: accepted.createdAt)
+            case .noLease, .unknownSpending:
+                throw APIError.unavailable("The gateway's books cannot be read at the moment; try again.")
+            }
+        } catch MeterError.unknownUser {
+            throw APIError.invalidKey("The user of this API key no longer exists.")
+        } catch {
+            switch BooksFailure(error) {
+            case .journalFull:
+                throw APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
+            case .fenced:
+                throw APIError.unavailable(
+                    "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway."
+                )
+            case .database, nil: throw error
+            }
+        }
+    }
+}

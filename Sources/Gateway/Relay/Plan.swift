@@ -1,0 +1,122 @@
+import Config
+import GatewayState
+import HTTPTypes
+import RouterCore
+
+/// Step 3: which channels, in which order. The decision is pure (`RouterCore.Router.plan`); this step asks the question and
+/// turns an empty plan into the answer that helps most.
+struct Plan: Sendable {
+    let health: HealthRegistry
+
+    /// Beyond the attempts that are allowed: channels may fill up or cool down between the plan and the attempt.
+    private static let spareCandidates = 3
+
+    func run(_ accepted: Accepted, _ envelope: RequestEnvelope) throws -> Planned {
+        guard accepted.principal.allows(model: envelope.model) else { throw APIError.modelNotAllowed(envelope.model) }
+        let routes = accepted.snapshot.configuration.routes
+        let preferences = try preferences(envelope, routes)
+        let facts = facts(accepted, preferences)
+        // The client's own fallback list comes after its first choice, in its order, each model once.
+        var models = [envelope.model]
+        for model in envelope.fallbackModels where !models.contains(model) && accepted.principal.allows(model: model) {
+            models.append(model)
+        }
+        // Announced but unlikely amounts of output are not reserved: what was used is counted at the end.
+        let metering = accepted.snapshot.configuration.metering
+        let tokens = envelope.prompt.tokens + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
+        var candidates: [RouteCandidate] = []
+        var lastResorts: [RouteCandidate] = []
+        var first: RoutePlan?
+        for model in models {
+            let policy = routes.settings.policy(for: model)
+            var query = RouteQuery(
+                model: model, group: accepted.principal.group, endpoint: accepted.endpoint, preferences: preferences,
+                tokens: tokens, limit: policy.maxAttempts + Self.spareCandidates)
+            query.affinity = affinity(accepted, envelope, policy)
+            let plan = health.plan(query, routes, facts)
+            if first == nil { first = plan }
+            if plan.isLastResort { lastResorts += plan.candidates } else { candidates += plan.candidates }
+        }
+        guard let first else { throw APIError.modelNotFound(envelope.model) }
+        // A channel that cools is asked when the client's other models have none in health either.
+        if candidates.isEmpty { candidates = lastResorts }
+        if candidates.isEmpty { throw refusal(first, envelope.model, accepted.endpoint) }
+        return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens)
+    }
+
+    private func preferences(_ envelope: RequestEnvelope, _ routes: RouteTable) throws -> ClientPreferences? {
+        do {
+            guard let json = try envelope.preferences() else { return nil }
+            return try ClientPreferences(json, knownNames: routes.knownNames)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+
+    private func facts(_ accepted: Accepted, _ preferences: ClientPreferences?) -> RouteFacts {
+        var facts = accepted.snapshot.routeFacts
+        if preferences?.maxPrice != nil {
+            facts.quote = { accepted.snapshot.quote($0, $1, $2, group: accepted.principal.group) }
+        }
+        return facts
+    }
+
+    /// By what the client says, else (where that is configured) by how the conversation begins.
+    private func affinity(_ accepted: Accepted, _ envelope: RequestEnvelope, _ policy: RoutePolicy) -> AffinityKey? {
+        guard policy.affinity != .off else { return nil }
+        if let key = envelope.sessionID ?? accepted.sessionHeader ?? envelope.promptCacheKey { return AffinityKey(key) }
+        return policy.affinity == .prompt ? envelope.openingWords : nil
+    }
+
+    private func refusal(_ plan: RoutePlan, _ model: String, _ endpoint: Endpoint) -> APIError {
+        let reasons = plan.dropped.map(\.reason)
+        let wishes = reasons.filter { reason in
+            switch reason {
+            case .notAmongClientsOnly, .ignoredByClient, .aboveMaxPrice, .fallbackNotAllowed: true
+            default: false
+            }
+        }
+        let isFull = reasons.contains { if case .limited = $0 { true } else { false } }
+        if let wait = plan.retryAfter, !isFull {
+            if isRateLimited(reasons) {
+                return .upstream(
+                    status: .tooManyRequests,
+                    message: "every channel for model '\(model)' is rate limited by its vendor; try again later",
+                    retryAfter: wait)
+            }
+            return .upstream(
+                status: .serviceUnavailable,
+                message: "every channel for model '\(model)' is cooling down after failures; try again later",
+                retryAfter: wait)
+        }
+        if isFull {
+            return .upstream(
+                status: .tooManyRequests,
+                message: "every channel for model '\(model)' is at a limit that is configured for it; try again later",
+                retryAfter: plan.retryAfter ?? .seconds(1))
+        }
+        if let wish = wishes.first { return .noChannelAllowed(model, "\(wish)") }
+        if reasons.contains(.endpointUnsupported) {
+            return .badRequest("model '\(model)' is not served at the \(endpoint.rawValue) endpoint", param: "model")
+        }
+        let isOff = reasons.contains { $0 != .notServed && $0 != .wrongGroup }
+        guard plan.isModelKnown, isOff else { return .modelNotFound(model) }
+        return .upstream(
+            status: .serviceUnavailable, message: "no channel for model '\(model)' is available at the moment",
+            retryAfter: nil)
+    }
+
+    /// What closes the model is rate limits of vendors; channels whose keys are all refused would not help, whenever
+    /// they come back.
+    private func isRateLimited(_ reasons: [DropReason]) -> Bool {
+        var isLimited = false
+        for reason in reasons {
+            switch reason {
+            case .rateLimited: isLimited = true
+            case .coolingDown, .lastResortTaken: return false
+            default: break
+            }
+        }
+        return isLimited
+    }
+}

@@ -1,0 +1,121 @@
+import Adaptors
+import HTTPTypes
+import Logging
+import Metering
+import NIOCore
+import Platform
+import RouterCore
+
+/// Step 6: the answer to the client. The books are written before the last byte goes out, so that an answer that looks
+/// complete has been charged, and one that could not be charged does not look complete.
+struct Relay: Sendable {
+    let settle: Settlement
+
+    private var requestID: RequestID { settle.admission.accepted.requestID }
+    private var services: SettlementServices { settle.services }
+    private var endpoint: Endpoint { settle.admission.accepted.endpoint }
+
+    // MARK: Whole answers
+
+    func send(_ answer: WholeAnswer) async throws -> ClientAnswer {
+        let isGone = settle.admission.accepted.presence.isGone
+        try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+        var headers = limitHeaders
+        headers[.contentType] = answer.contentType ?? "application/json"
+        return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
+    }
+
+    /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
+    func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
+        let error = RelayErrors.answer(failure, to: settle.admission.accepted.request)
+        let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
+        try await settle.end(Settlement.End(outcome: outcome, status: error.status.code, failure: failure))
+        return error
+    }
+
+    // MARK: Streams
+
+    func stream(_ answer: StreamAnswer) -> ClientAnswer {
+        let relay = self
+        return ClientAnswer(
+            status: .ok, headers: streamHeaders(answer.contentType),
+            body: .stream { client in
+                let run = try StreamRun(answer, relay.settle)
+                client.finish(try await run.relay(to: client))
+                await run.release()
+            })
+    }
+
+    /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
+    /// is left to ask. Failing over stays possible meanwhile; only the status is given away, so a failure is told in band.
+    func stream(_ pending: PendingAnswer, keepAlive: Duration) -> ClientAnswer {
+        let relay = self
+        let body: @Sendable (ClientConnection) async throws -> Void = { client in
+            var isGone = false
+            var result: Attempt.Result?
+            while result == nil {
+                if !isGone {
+                    do { try await client.write(DialectError.keepAlive(relay.endpoint)) } catch { isGone = true }
+                }
+                result = await pending.result(within: isGone ? nil : keepAlive)
+            }
+            switch result {
+            case .stream(let answer):
+                let run = try StreamRun(answer, relay.settle)
+                client.finish(try await run.relay(to: client))
+                await run.release()
+            case .failed(let failure):
+                if failure.source == .downstream { isGone = true }
+                try await relay.settle.end(
+                    Settlement.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
+                if !isGone {
+                    try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false))
+                }
+                throw failure
+            case .whole(let answer):
+                // The vendor has ignored that a stream was asked for: its answer is the one event.
+                try await relay.settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+                if !isGone { try await client.write(Self.event(answer.body)) }
+                client.finish()
+            case nil:
+                await relay.settle.abandon()
+                throw UpstreamFailure.nothingTried
+            }
+        }
+        return ClientAnswer(status: .ok, headers: streamHeaders(nil), body: .stream(body))
+    }
+
+    private static func event(_ body: ByteBuffer) -> ByteBuffer {
+        var event = ByteBuffer()
+        for line in String(buffer: body).split(whereSeparator: \.isNewline) { event.writeString("data: \(line)\n") }
+        event.writeString("\n")
+        return event
+    }
+
+    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a
+    /// price stayed out; and what is left of the limits of key and user.
+    private var limitHeaders: HTTPFields {
+        var headers = HTTPFields()
+        settle.pass?.standing.write(to: &headers)
+        let admission = settle.admission
+        if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
+        let extras = admission.extras
+        if !extras.toolsLeftOut.isEmpty, let name = HTTPField.Name("X-Tools-Left-Out") {
+            headers[name] = extras.toolsLeftOut.prefix(32).joined(separator: ", ")
+        }
+        if !extras.betasLeftOut.isEmpty, let name = HTTPField.Name("X-Betas-Left-Out") {
+            headers[name] = extras.betasLeftOut.prefix(32).joined(separator: ", ")
+        }
+        return headers
+    }
+
+    /// - Parameter contentType: nil = server-sent events.
+    private func streamHeaders(_ contentType: String?) -> HTTPFields {
+        var headers = limitHeaders
+        headers[.contentType] = contentType ?? "text/event-stream; charset=utf-8"
+        headers[.cacheControl] = "no-cache"
+        // nginx in front of us would collect the stream otherwise.
+        if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
+        return headers
+    }
+}

@@ -1,0 +1,100 @@
+import Config
+import GatewayState
+import Metering
+import NIOCore
+import RouterCore
+
+/// The main job, in the order in which it happens. Each step is a type of its own in a file of its own:
+///
+/// 1. ``Accept``   who asks, and with which configuration
+/// 2. ``Read``     the body, bounded, scanned once
+/// 3. ``Plan``     which channels, in which order
+/// 4. ``Admit``    the price and the hold: no call without money for it
+/// 5. ``Attempt``  one channel after the other until content comes
+/// 6. ``Relay``    bytes to the client as they come
+/// 7. ``Settlement``   the one end of the hold: charged or voided
+final class RelayPipeline: Sendable {
+    private let limits: RequestLimits
+    private let plan: Plan
+    private let admit: Admit
+    private let attempts: AttemptServices
+    private let settlements: SettlementServices
+
+    init(limits: RequestLimits, plan: Plan, admit: Admit, attempts: AttemptServices, settlements: SettlementServices) {
+        self.limits = limits
+        self.plan = plan
+        self.admit = admit
+        self.attempts = attempts
+        self.settlements = settlements
+    }
+
+    /// - Parameter executor: where the call runs; what it starts runs there too.
+    func respond(_ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?) async throws -> ClientAnswer {
+        let question = try read(accepted, body)
+        let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
+        let admission = try await admit.run(accepted, question)
+
+        // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
+        // answer are dropped without doing so, its deinit hands the request to the settler.
+        let settle = Settlement(admission: admission, services: settlements, pass: pass)
+        let attempt = Attempt(services: attempts, admission: admission)
+        do {
+            let result: Attempt.Result
+            if admission.envelope.delivery == .events {
+                let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
+                let pending = PendingAnswer(attempt, settle, executor)
+                // In a JSON array there is no place for comments.
+                let isPatient = keepAlive > .zero && !admission.envelope.streamsArray
+                guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
+                    return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
+                }
+                result = early
+            } else {
+                result = await attempt.run(settle)
+            }
+            switch result {
+            case .whole(let answer):
+                return try await Relay(settle: settle).send(answer)
+            case .stream(let answer):
+                return Relay(settle: settle).stream(answer)
+            case .failed(let failure):
+                return try await Relay(settle: settle).refuse(failure)
+            }
+        } catch {
+            await settle.abandon()
+            throw error
+        }
+    }
+
+    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is
+    /// expected to be what a hold would be for.
+    @inline(never)
+    private func letIn(_ accepted: Accepted, _ question: PlannedRequest) throws(APIError) -> LimitPass {
+        let envelope = question.envelope
+        let usual = accepted.snapshot.configuration.metering.defaultHoldOutputTokens
+        func times(_ tokens: Int64) -> Int64 { Int64(clamping: Int128(tokens) * Int128(envelope.choices)) }
+        let announced = times(min(envelope.maxOutputTokens ?? 0, usual))
+        let isOpen = envelope.maxOutputTokens == nil && envelope.endpoint.hasOutputBound
+        let tokens = Int64(clamping: Int128(envelope.prompt.tokens) + Int128(announced))
+        do throws(LimitBook.Refusal) {
+            return try limits.admit(accepted.principal.rules, tokens: tokens, expected: isOpen ? times(usual) : 0)
+        } catch {
+            throw .rateLimited(error)
+        }
+    }
+
+    /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.
+    @inline(never)
+    private func read(_ accepted: Accepted, _ body: ByteBuffer) throws -> PlannedRequest {
+        let request = accepted.request
+        let moderationModel = accepted.snapshot.configuration.models.moderation
+        let envelope = try Read(moderationModel: moderationModel).run(
+            body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
+        return PlannedRequest(envelope: envelope, planned: try plan.run(accepted, envelope))
+    }
+
+    /// The answer to a request whose tokens are to be counted. No vendor is asked.
+    func count(_ accepted: Accepted, _ body: ByteBuffer) throws -> ClientAnswer {
+        try TokenCount.answer(accepted, body, counting: settlements.vocabulary.tokens)
+    }
+}

@@ -1,0 +1,328 @@
+import Config
+import GatewayState
+import Logging
+import Metering
+import Platform
+import RouterCore
+import Synchronization
+
+/// Step 7: the one end of a hold. Made right after admission; every path calls ``end(_:)`` once, and a second call
+/// changes nothing. If the request is dropped without an end (a response that was never written), its deinit hands the
+/// request to the ``Settler``, which owns that work.
+final class Settlement: Sendable {
+    /// What is known of the request so far; enough to settle it at any moment.
+    struct State: Sendable {
+        var candidate: PricedCandidate?
+        var progress = AnswerProgress()
+        fileprivate(set) var attempts: [AttemptRecord] = []
+        /// Ticket of the attempt under way; taken when it ends, so that it ends once.
+        fileprivate var ticket: AttemptTicket?
+        /// Start of the attempt under way, or of the last one.
+        fileprivate(set) var attemptStartedAt: MonotonicInstant?
+        /// The client left before content, and the vendor may bill what it had been sent.
+        fileprivate(set) var isOwed = false
+        /// What ``Leaving/isCutShort`` says at the end.
+        fileprivate(set) var isCutShort = false
+        /// Content has come from the upstream, so the vendor has worked for this request.
+        var isCommitted = false
+        var firstContentAt: MonotonicInstant?
+        var upstreamWait = Duration.zero
+        fileprivate(set) var hasEnded = false
+        /// When the journal last heard how far the request has come.
+        fileprivate var notedAt: MonotonicInstant?
+    }
+
+    /// How often the journal hears of a stream that goes on, and after what time for the first time: most streams are over by then.
+    private static let progressInterval = Duration.seconds(1)
+    private static let firstProgress = Duration.milliseconds(250)
+
+    /// How a request ended, as the relay saw it.
+    struct End: Sendable {
+        var outcome: RequestRecord.Outcome
+        /// As the client saw it.
+        var status: Int
+        var failure: UpstreamFailure?
+    }
+
+    /// The request's place in the limits of its key and user; nil = there are none.
+    let pass: LimitPass?
+    let admission: Admission
+    let services: SettlementServices
+    let leaving: Leaving
+    private let state = Mutex(State())
+
+    init(admission: Admission, services: SettlementServices, pass: LimitPass? = nil) {
+        self.pass = pass
+        self.admission = admission
+        self.services = services
+        leaving = Leaving(admission, services)
+        leaving.watch()
+    }
+
+    deinit {
+        leaving.over()
+        var state = state.withLock { $0 }
+        state.isCutShort = leaving.isCutShort
+        guard !state.hasEnded else { return }
+        // A stream that nobody reads gives its place back without a verdict.
+        if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
+        let record = Settlement.record(admission, state, abandonedEnd(state), services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
+        services.settler.take(record)
+    }
+
+    func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
+
+    var snapshot: State { state.withLock { $0 } }
+
+    // MARK: Attempts
+
+    func begin(_ candidate: PricedCandidate, _ ticket: AttemptTicket) {
+        state.withLock { state in
+            state.candidate = candidate
+            state.progress = AnswerProgress()
+            state.ticket = ticket
+            state.attemptStartedAt = ticket.startedAt
+        }
+        leaving.begin(candidate)
+    }
+
+    /// The attempt failed before content: it is noted, and health hears of it.
+    func fail(_ failure: UpstreamFailure) {
+        let now = services.clock.monotonic
+        let isOwed = leaving.owes(for: failure)
+        let (ticket, usageOfFailure) = state.withLock { state -> (AttemptTicket?, Int64?) in
+            guard let ticket = state.ticket else { return (nil, nil) }
+            state.isOwed = isOwed
+            let usage = state.progress.usage
+            state.attempts.append(
+                AttemptRecord(
+                    channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: failure.status,
+                    kind: failure.kind, milliseconds: Self.milliseconds(ticket.startedAt, now),
+                    billedTokens: usage.map { $0.promptTokens + $0.completionTokens },
+                    upstreamCost: usage?.upstreamCost?.roundedToNano))
+            state.ticket = nil
+            return (ticket, usage.map { $0.promptTokens + $0.completionTokens })
+        }
+        guard let ticket else { return }
+        let counts = failure.source == .upstream && failure.kind.blame != .nobody
+        // Without an answer nothing was used of the channel's tokens.
+        services.health.ended(ticket, counts ? .failed(failure) : .released, tokens: usageOfFailure ?? 0)
+    }
+
+    /// Content came (a whole answer, or the first of a stream): from here on the request is charged.
+    func commit(_ progress: AnswerProgress) {
+        let now = services.clock.monotonic
+        let ticket = state.withLock { state in
+            let generationID = state.progress.generationID
+            state.progress = progress
+            if let generationID { state.progress.generationID = generationID }
+            state.isCommitted = true
+            state.firstContentAt = now
+            if let ticket = state.ticket {
+                state.attempts.append(
+                    AttemptRecord(
+                        channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: 200,
+                        milliseconds: Self.milliseconds(ticket.startedAt, now)))
+            }
+            return state.ticket
+        }
+        if let ticket { services.health.delivered(ticket) }
+    }
+
+    /// The vendor's head has come, with its id of the generation: what a crash must not forget.
+    func generation(_ id: String) {
+        let progress = state.withLock { state in
+            state.progress.generationID = id
+            return state.progress
+        }
+        noteProgress(progress)
+    }
+
+    /// Tells the journal what the request would be charged if it ended now.
+    func delivered(_ progress: @autoclosure () -> AnswerProgress) {
+        let now = services.clock.monotonic
+        let isDue = state.withLock { state in
+            if let last = state.notedAt { return last.duration(to: now) >= Self.progressInterval }
+            return state.firstContentAt.map { $0.duration(to: now) >= Self.firstProgress } ?? false
+        }
+        if isDue { noteProgress(progress()) }
+    }
+
+    private func noteProgress(_ progress: AnswerProgress) {
+        let now = services.clock.monotonic
+        let state = state.withLock { state in
+            state.notedAt = now
+            return state
+        }
+        guard let candidate = state.candidate else { return }
+        let quote = admission.quote(candidate)
+        var usage = admission.envelope.settledUsage(progress, price: quote.price).usage
+        var charge = try? quote.charge(for: usage)
+        // The hidden part is known from the first content on.
+        if state.isCommitted, let thinking = Self.thinking(state, progress, admission, services, now: now),
+            let more = try? quote.bill(
+                for: usage, with: thinking, seen: progress.deliveredThoughts, hold: admission.hold.amount)
+        {
+            usage = more.usage
+            charge = more.bill.charge
+        }
+        services.meter.progress(
+            ProgressRecord(
+                requestID: admission.accepted.requestID, channelID: candidate.route.channel.id,
+                provider: candidate.route.channel.provider.name, model: candidate.route.model,
+                upstreamModel: candidate.route.upstreamModel,
+                generationID: state.progress.generationID ?? progress.generationID, promptTokens: usage.promptTokens,
+                completionTokens: usage.completionTokens,
+                charge: charge ?? admission.hold.amount, pricingVersion: quote.version))
+    }
+
+    /// The attempt that delivered content is over. Does nothing the second time.
+    func endAttempt(_ end: AttemptEnd) {
+        let now = services.clock.monotonic
+        let (ticket, state) = state.withLock { state in
+            let ticket = state.ticket
+            state.ticket = nil
+            if case .failed(let failure) = end, ticket != nil, let last = state.attempts.indices.last {
+                state.attempts[last].kind = failure.kind
+            }
+            return (ticket, state)
+        }
+        guard let ticket else { return }
+        if case .completed = end { Self.measureThinking(state, admission.envelope.isStream, services) }
+        let usage = state.progress.usage
+        var rate: Int64?
+        // Short answers say nothing about speed.
+        if let output = usage?.completionTokens, output >= 16, let first = state.firstContentAt {
+            let milliseconds = Self.milliseconds(first, now)
+            if milliseconds >= 20 { rate = output.multipliedReportingOverflow(by: 1_000).partialValue / milliseconds }
+        }
+        services.health.ended(
+            ticket, end, tokens: usage.map { $0.promptTokens + $0.completionTokens }, tokensPerSecond: rate)
+    }
+
+    // MARK: The end
+
+    /// Settles or voids. When this returns, the end is in the journal.
+    /// - Throws: ``StoreError`` when the journal cannot take it; the caller must not let the answer look complete.
+    func end(_ end: End) async throws {
+        guard let state = markEnded() else { return }
+        let record = Settlement.record(admission, state, end, services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
+        try await Settlement.write(record, state, admission, services)
+    }
+
+    /// Ends a request that went wrong inside the gateway; never throws, and does nothing when the end has come already.
+    func abandon() async {
+        endAttempt(.released)
+        guard let state = markEnded() else { return }
+        let record = Settlement.record(admission, state, abandonedEnd(state), services)
+        pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
+        do {
+            try await Settlement.write(record, state, admission, services)
+        } catch {
+            services.logger.error(
+                "a request's end could not be journaled",
+                metadata: ["request_id": "\(record.requestID)", "error": "\(error)"])
+        }
+    }
+
+    private func abandonedEnd(_ state: State) -> End {
+        End(outcome: state.isCommitted ? .clientGone : .failed, status: state.isCommitted ? 200 : 499, failure: nil)
+    }
+
+    private func markEnded() -> State? {
+        leaving.over()
+        return state.withLock { state in
+            if state.hasEnded { return nil }
+            state.hasEnded = true
+            state.isCutShort = leaving.isCutShort
+            return state
+        }
+    }
+
+    private static func write(
+        _ record: RequestRecord, _ state: State, _ admission: Admission, _ services: SettlementServices
+    ) async throws {
+        try await services.meter.end(record)
+        services.metrics.ended(record)
+        let total = admission.accepted.receivedAt.duration(to: services.clock.monotonic)
+        services.metrics.overhead(total - state.upstreamWait)
+    }
+}
+
+// MARK: - The record
+
+extension Settlement {
+    /// Charges by rank: the vendor's usage, else our own count of what was delivered; an answer is never silently free.
+    private static func record(
+        _ admission: Admission, _ state: State, _ end: End, _ services: SettlementServices
+    ) -> RequestRecord {
+        let accepted = admission.accepted
+        let now = services.clock.monotonic
+        var usage = Usage(requests: 0)
+        var source = UsageSource.upstream
+        var bill: Bill?
+        if state.isCommitted || state.isOwed, let candidate = state.candidate {
+            (usage, source) =
+                state.isCommitted
+                ? measured(state, admission, candidate, services)
+                : (owedUsage(state, admission, candidate, services.vocabulary.tokens), .estimated)
+            usage.serviceTier = usage.serviceTier ?? state.progress.serviceTier
+            do {
+                let exact = try leavingBill(
+                    &usage, &source, state, candidate, admission, services, isOurs: end.failure?.source == .gateway, now: now)
+                usage.serviceTier = exact.serviceTier
+                bill = exact
+            } catch {
+                // The vendor told no cost for a model that is charged by it, or told figures that cannot be true.
+                source = .estimated
+                bill = Bill(charge: admission.hold.amount)
+                usage.serviceTier = nil
+                services.logger.warning(
+                    "charged by the hold", metadata: ["request_id": "\(accepted.requestID)", "reason": "\(error)"])
+            }
+            if let bill, bill.uncharged > .zero { noteUncharged(bill, admission, services) }
+        }
+        let route = state.candidate?.route
+        return RequestRecord(
+            requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
+            channelID: route?.channel.id, provider: route?.channel.provider.name ?? "",
+            model: route?.model ?? admission.envelope.model,
+            upstreamModel: route?.upstreamModel ?? admission.envelope.model, endpoint: accepted.endpoint,
+            usage: usage, usageSource: source, charge: bill?.charge,
+            uncharged: bill?.uncharged ?? .zero, ceiling: admission.hold.ceiling,
+            ratio: state.candidate?.quote.ratio ?? admission.hold.ratio,
+            pricingVersion: state.candidate?.quote.version ?? admission.hold.pricingVersion,
+            outcome: end.outcome, status: end.status, errorCode: end.failure?.kind.rawValue,
+            isStream: admission.envelope.isStream, attempts: state.attempts.count,
+            // One good call is told by the row itself.
+            attemptList: state.attempts.count == 1 && state.attempts[0].kind == nil ? [] : state.attempts,
+            generationID: state.progress.generationID,
+            latencyMilliseconds: milliseconds(accepted.receivedAt, now),
+            firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
+            clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+    }
+
+    /// Strict admission promises that a request never costs more than was held: what a vendor adds of its own beyond that is the operator's
+    /// to pay, and to know.
+    private static func noteUncharged(_ bill: Bill, _ admission: Admission, _ services: SettlementServices) {
+        services.metrics.uncharged(bill.uncharged)
+        services.logger.warning(
+            "the vendor's usage is beyond the bound of the hold; charged by the hold (strict admission)",
+            metadata: [
+                "request_id": "\(admission.accepted.requestID)", "hold": "\(admission.hold.amount)",
+                "uncharged": "\(bill.uncharged)",
+            ])
+    }
+
+    private static func measured(
+        _ state: State, _ admission: Admission, _ candidate: PricedCandidate, _ services: SettlementServices
+    ) -> (Usage, UsageSource) {
+        admission.envelope.settledUsage(state.progress, price: candidate.quote.price, vocabulary: services.vocabulary.tokens)
+    }
+
+    private static func milliseconds(_ from: MonotonicInstant, _ to: MonotonicInstant) -> Int64 {
+        (to.nanoseconds - from.nanoseconds) / 1_000_000
+    }
+}

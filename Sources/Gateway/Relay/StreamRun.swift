@@ -1,0 +1,143 @@
+import NIOCore
+import Platform
+import RouterCore
+
+/// One stream on its way to the client. A class, because the tasks of thousands of streams wait in its functions: their frames stay small.
+final class StreamRun {
+    private let answer: StreamAnswer
+    private var decoder: any StreamDecoder
+    private let settle: Settlement
+    private let presence: ClientPresence
+    private var clientIsGone = false
+    private var upstreamWait = Duration.zero
+
+    /// Long enough to lie in the future when the loop looks what is due.
+    private static let turnPause = TimeAmount.microseconds(50)
+
+    /// - Throws: when the answer is on its way already.
+    init(_ answer: StreamAnswer, _ settle: Settlement) throws {
+        guard let decoder = answer.decoder.take() else { throw UpstreamFailure.nothingTried }
+        self.answer = answer
+        self.decoder = decoder
+        self.settle = settle
+        presence = settle.admission.accepted.presence
+    }
+
+    /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
+    ///   chunked body, so that a cut stream never looks complete.
+    /// - Returns: the end of the stream, to be sent with the end of the body.
+    func relay(to client: ClientConnection) async throws -> ByteBuffer {
+        await write(answer.held, to: client)
+        let failure = await pump(to: client)
+        return try await finish(failure, to: client)
+    }
+
+    /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
+    /// it has ended already; one that has not within a second is closed.
+    func release() async {
+        let body = answer.body
+        let timer = settle.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
+        defer { timer.cancel() }
+        do throws(TransportFailure) {
+            while try await answer.body.next() != nil {}
+        } catch {
+            // Cancelled or broken: closed either way, and the answer was complete.
+        }
+    }
+
+    /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
+    /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
+    private func pump(to client: ClientConnection) async -> UpstreamFailure? {
+        if let failure = answer.failure { return failure }
+        if answer.hasEnded { return nil }
+        do throws(UpstreamFailure) {
+            while !decoder.isDone {
+                var out = ByteBuffer()
+                guard let bytes = try await next() else {
+                    try decoder.finish(into: &out)
+                    await write(out, to: client)
+                    return nil
+                }
+                do throws(UpstreamFailure) {
+                    try decoder.push(bytes, into: &out)
+                } catch {
+                    await write(out, to: client)
+                    throw error
+                }
+                settle.delivered(decoder.progress)
+                await write(out, to: client)
+                if bytes.readableBytes >= UpstreamPortion.maximumBytes { await giveWay() }
+            }
+            return nil
+        } catch {
+            answer.body.cancel()
+            return error
+        }
+    }
+
+    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a
+    /// stream whose upstream is fast is always ready.
+    private func giveWay() async {
+        let eventLoop = settle.admission.accepted.eventLoop
+        await withCheckedContinuation { continuation in
+            _ = eventLoop.scheduleTask(in: Self.turnPause) { continuation.resume() }
+        }
+    }
+
+    private func next() async throws(UpstreamFailure) -> ByteBuffer? {
+        let clock = settle.services.clock
+        let start = clock.monotonic
+        defer { upstreamWait += start.duration(to: clock.monotonic) }
+        do throws(TransportFailure) {
+            return try await answer.body.next()
+        } catch {
+            var failure = UpstreamFailure(transport: error, clientGone: presence.isGone || clientIsGone)
+            // The deadline of the whole call says nothing of the channel: a slow client may have used it up.
+            if error.kind == .totalTimeout { failure.source = .gateway }
+            throw failure
+        }
+    }
+
+    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by then.
+    private func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
+        guard bytes.readableBytes > 0, !clientIsGone else { return }
+        do {
+            try await client.write(bytes)
+        } catch {
+            clientIsGone = true
+            settle.leaving.clientLeft()
+        }
+    }
+
+    private func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
+        let progress = decoder.progress
+        let wait = upstreamWait
+        settle.update { state in
+            let generationID = state.progress.generationID
+            state.progress = progress
+            if let generationID { state.progress.generationID = generationID }
+            state.upstreamWait += wait
+        }
+        let isGone = clientIsGone || presence.isGone
+        tellHealth(failure)
+        guard let failure else {
+            try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+            return isGone ? ByteBuffer() : decoder.trailer
+        }
+        let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
+        try await settle.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
+        // In binary data there is no place for words; the connection that breaks says it.
+        if !isGone, answer.contentType == nil {
+            try await client.write(RelayErrors.event(failure, to: settle.admission.accepted.request))
+        }
+        throw failure
+    }
+
+    private func tellHealth(_ failure: UpstreamFailure?) {
+        guard let failure else { return settle.endAttempt(.completed) }
+        if let channel = settle.snapshot.candidate?.route.channel {
+            settle.services.metrics.attempt(channelID: channel.id, result: failure.kind.rawValue)
+        }
+        settle.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
+    }
+}

@@ -1,0 +1,30 @@
+/// How far a running request has come: the vendor that has it, and what it would be charged if it ended now.
+public struct ProgressRecord: Sendable, Hashable {
+    public var requestID: RequestID
+    public var channelID: Int64
+    public var provider: String
+    public var model: String
+    public var upstreamModel: String
+    /// The vendor's id of the generation, once its head has come.
+    public var generationID: String?
+    public var promptTokens: Int64
+    public var completionTokens: Int64
+    public var charge: NanoUSD
+    public var pricingVersion: Int64
+
+    public init(
+        requestID: RequestID, channelID: Int64, provider: String, model: String, upstreamModel: String, generationID: String?,
+        promptTokens: Int64, completionTokens: Int64, charge: NanoUSD, pricingVersion: Int64
+    ) {
+        self.requestID = requestID
+        self.channelID = channelID
+        self.provider = provider
+        self.model = model
+        self.upstreamModel = upstreamModel
+        self.generationID = generationID
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+        self.charge = charge
+        self.pricingVersion = pricingVersion
+    }
+}

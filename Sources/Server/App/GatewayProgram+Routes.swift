@@ -1,0 +1,64 @@
+import Config
+import Gateway
+import GatewayState
+import Hummingbird
+import Metering
+import NIOCore
+import Platform
+import Storage
+import Vendors
+
+/// The management API, each group of handlers with what it needs, and the door in front of it.
+extension GatewayProgram {
+    func frontDoor(bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits()) -> FrontDoor {
+        let behind = RoutesBehind(bounds: GatewayRoutes.bounds) { [publicURL = parts.doors.publicURL] error in
+            var answer = ManagementError(error.status, error.message, headers: error.headers).answer()
+            SecurityHeaders.add(to: &answer.headers, publicURL: publicURL)
+            return answer
+        }
+        return parts.plane.frontDoor(proxies: parts.doors.proxies, behind: behind, bodies: bodies, limits: limits)
+    }
+
+    func router() -> Hummingbird.Router<GatewayContext> {
+        let sessions = SessionCheck(doors: parts.doors, tokenLookups: parts.tokenLookups, clock: options.clock)
+        let outer = OuterMiddleware(
+            requestIDs: parts.plane.requestIDs, clock: options.clock, doors: parts.doors, accessLog: parts.plane.accessLog,
+            crossOrigin: CrossOrigin(parts.snapshots.snapshot.configuration.server.corsOrigins), logger: logger,
+            routes: GatewayRoutes.all)
+        return GatewayRoutes.router(
+            managementAPI(sessions), check: AccessCheck(keys: parts.plane.keyCheck, sessions: sessions), outer: outer)
+    }
+
+    private func managementAPI(_ check: SessionCheck) -> ManagementAPI {
+        let clock = options.clock
+        let passwords = PasswordTries(throttle: parts.doors.throttle, clock: clock)
+        let users = UserHandlers(
+            store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, check: check, clock: clock)
+        let channels = ChannelHandlers(
+            snapshots: parts.snapshots, health: parts.health, store: parts.store, vendors: parts.vendors, clock: clock, logger: logger)
+        let gemini = GeminiHandlers(snapshots: parts.snapshots)
+        return ManagementAPI(
+            audit: AuditHandlers(store: parts.store),
+            balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
+            catalogue: CatalogueHandlers(snapshots: parts.snapshots),
+            channels: channels,
+            gemini: gemini,
+            ledger: LedgerHandlers(store: parts.store),
+            login: LoginHandlers(
+                store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
+                tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, clock: clock),
+            logs: LogHandlers(store: parts.store),
+            models: ModelsHandlers(snapshots: parts.snapshots, gemini: gemini),
+            ownAccount: SelfHandlers(
+                store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
+                passwords: passwords, clock: clock),
+            pricing: PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock),
+            routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
+            status: StatusHandlers(
+                snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, health: parts.health,
+                reloader: parts.reloader, channels: channels, check: check, clock: clock, version: options.version,
+                startedAt: startedAt),
+            tokens: TokenHandlers(store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
+            users: users)
+    }
+}

@@ -1,0 +1,199 @@
+public import Config
+import Gateway
+import GatewayState
+import Hummingbird
+public import Logging
+import Metering
+import NIOCore
+import NIOPosix
+public import Platform
+import RouterCore
+import ServiceLifecycle
+import Simulator
+import Storage
+import Transport
+import UnixSignals
+import Vendors
+
+/// The composition root: makes every part once, in the order in which they need each other, and runs them as services that
+/// stop in the opposite order. Nothing outside this file knows how the parts are put together.
+public struct GatewayProgram: Sendable {
+    public struct Options: Sendable {
+        /// Path of gateway.yaml.
+        public var configPath: String
+        /// The process environment, without `.env`.
+        public var environment: [String: String]
+        public var version: String
+        public var clock: ServerClock
+
+        public init(
+            configPath: String, environment: [String: String], version: String, clock: ServerClock = .system
+        ) {
+            self.configPath = configPath
+            self.environment = environment
+            self.version = version
+            self.clock = clock
+        }
+    }
+
+    /// What outlives ``make(_:options:logger:)`` because a service or a test needs it.
+    struct Parts: Sendable {
+        var store: any Store
+        var journal: any Journal
+        var meter: Meter
+        var settler: Settler
+        var poster: Poster
+        var snapshots: SnapshotHolder
+        var health: HealthRegistry
+        var keys: KeyDirectory
+        var keyChanges = AsyncGate()
+        var limits: RequestLimits
+        var doors: Doors
+        var tokenLookups = TokenLookups()
+        var logins: LoginRecords
+        var vocabulary: Vocabulary
+        var reloader: ConfigurationReloader
+        var transport: UpstreamSwitch
+        /// For calls beside the traffic.
+        var vendors: VendorClient
+        var plane: DataPlane
+        var simulator: Simulator?
+    }
+
+    let parts: Parts
+    let configuration: GatewayConfiguration
+    let options: Options
+    let logger: Logger
+    /// Unix seconds.
+    let startedAt: Int64
+
+    /// Opens the stores, replays the journal, loads what lives in memory. After this the gateway can serve.
+    /// - Throws: ``ConfigErrors``, ``StoreError``.
+    public static func make(
+        _ configuration: GatewayConfiguration, options: Options, logger: Logger
+    ) async throws -> GatewayProgram {
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        let (store, journal) = try await openBooks(configuration, options, logger)
+        let signal = PostSignal()
+        let meter = Meter(
+            journal: journal, store: store, postSignal: signal, clock: options.clock,
+            leaseLifetime: configuration.metering.leaseLifetime.components.seconds, isOff: configuration.metering.admission == .off)
+        // Before anything is taken up: a gateway with a secret of its own has no business at this ledger.
+        let doors = Doors(
+            configuration, sealer: try await SessionSecret.sealer(configuration, store: store), store: store, clock: options.clock)
+        if configuration.metering.admission == .off {
+            logger.warning("metering.admission is off: requests are neither held nor charged nor logged")
+        }
+        let poster = Poster(journal: journal, meter: meter, signal: signal, logger: logger)
+        let recovery = Recovery(meter: meter, poster: poster, logger: logger)
+        try await recovery.start()
+
+        try await Bootstrap.firstStart(
+            store: store, bootstrap: configuration.bootstrap, dataDirectory: configuration.dataDirectory,
+            clock: options.clock, logger: logger)
+        let users = try await store.allUsers()
+        let keys = KeyDirectory()
+        keys.setGroups(configuration.groupLimits)
+        keys.load(users: users, tokens: try await store.allTokens())
+        let catalogue = try await Catalogue.load(store, configuration)
+        _ = try await store.seedPrices(
+            PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)
+        let prices = PriceTable(try await store.allPrices())
+
+        let simulator = try await startDemo(configuration)
+        let builtinBaseURL = simulator.map { "http://127.0.0.1:\($0.port)/v1" }
+        let snapshots = SnapshotHolder(
+            GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices))
+        var seed = SystemRandomNumberGenerator()
+        let health = HealthRegistry(
+            settings: configuration.routes.settings, clock: options.clock, seed: seed.next())
+        let channels = snapshots.snapshot.configuration.routes.channels
+        try await ChannelSwitches(store: store, health: health).load(channels.map(\.id))
+        health.restore(try await store.loadHealth(), channels: channels)
+        let transport = try UpstreamSwitch()
+        let reloader = ConfigurationReloader(
+            path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
+            health: health, keys: keys, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL,
+            logger: logger)
+        let limits = RequestLimits(clock: options.clock, gateway: TokenSecrets.random(22))
+        let settler = Settler(meter: meter, logger: logger)
+        let vocabulary = Vocabulary(path: Vocabulary.locate(options.environment))
+        let plane = DataPlane(
+            clock: options.clock, snapshots: snapshots, keys: keys, limits: limits, meter: meter, settler: settler, health: health,
+            transport: transport, vocabulary: vocabulary, metrics: GatewayMetrics(), logger: logger)
+        await LimitKeeper(limits: limits, store: store, clock: options.clock, logger: logger).begin()
+        return GatewayProgram(
+            parts: Parts(
+                store: store, journal: journal, meter: meter, settler: settler, poster: poster, snapshots: snapshots, health: health,
+                keys: keys, limits: limits, doors: doors,
+                logins: LoginRecords(store: store, clock: options.clock, logger: logger), vocabulary: vocabulary, reloader: reloader,
+                transport: transport, vendors: VendorClient(transport: transport.sideCalls), plane: plane, simulator: simulator),
+            configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
+    }
+
+    /// The ledger and the journal, in files that are nobody else's business.
+    private static func openBooks(
+        _ configuration: GatewayConfiguration, _ options: Options, _ logger: Logger
+    ) async throws -> (any Store, FileJournal) {
+        let path: String? = if case .sqlite(let path) = configuration.storage { path } else { nil }
+        for note in try PrivateFiles.mend(directory: configuration.dataDirectory, database: path) { logger.notice("\(note)") }
+        let settings = configuration.journal
+        let store = try await StoreOpening.open(
+            configuration.storage, durability: settings.durability, environment: options.environment, now: options.clock.unixSeconds)
+        let journal = try await FileJournal.open(
+            directory: configuration.dataDirectory, durability: settings.durability == .power ? .power : .process,
+            maximumBytes: settings.maxBytes, keep: JournalKeep(seconds: settings.keep.components.seconds, bytes: settings.keepBytes),
+            now: { options.clock.unixSeconds })
+        for note in try await store.notes() + journal.notes { logger.warning("\(note)") }
+        return (store, journal)
+    }
+
+    /// The demo upstream, only when an enabled channel points to it.
+    private static func startDemo(_ configuration: GatewayConfiguration) async throws -> Simulator? {
+        guard GatewaySnapshot.needsBuiltin(configuration) else { return nil }
+        let simulator = Simulator(configuration: .init())
+        try await simulator.start()
+        return simulator
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: no new connections, running answers to their end within
+    /// `server.drain_timeout`, settlements to the journal, the journal to the ledger.
+    public func run() async throws {
+        let (parts, clock, logger) = (parts, options.clock, logger)
+        // Stopped from the last to the first.
+        let members: [any Service] = [
+            StoreService(store: parts.store, journal: parts.journal, simulator: parts.simulator),
+            LeaseKeeper(recovery: Recovery(meter: parts.meter, poster: parts.poster, logger: logger), logger: logger),
+            parts.poster,
+            parts.settler,
+            TransportService(transport: parts.transport),
+            LoginRecordWriter(logins: parts.logins),
+            TokenUseWriter(keys: parts.keys, store: parts.store, logger: logger),
+            Reconciler(
+                records: VendorRecords(snapshots: parts.snapshots, client: parts.vendors), meter: parts.meter, store: parts.store,
+                clock: clock, logger: logger),
+            ChangeWatcher(
+                store: parts.store, snapshots: parts.snapshots, health: parts.health, keys: parts.keys, keyChanges: parts.keyChanges,
+                tokenLookups: parts.tokenLookups, meter: parts.meter, reloader: parts.reloader, logger: logger),
+            LimitKeeper(limits: parts.limits, store: parts.store, clock: clock, logger: logger),
+            HealthWriter(health: parts.health, store: parts.store, clock: clock, logger: logger),
+            ChannelProber(
+                snapshots: parts.snapshots, health: parts.health, client: parts.vendors, clock: clock,
+                report: { [metrics = parts.plane.metrics] in metrics.probe(channelID: $0, result: $1) }),
+            CatalogueKeeper(
+                snapshots: parts.snapshots, store: parts.store, client: parts.vendors, clock: clock, logger: logger,
+                takeUp: { [reloader = parts.reloader] in try await reloader.catalogueChanged() }),
+            MemoryKeeper(connections: parts.plane.connections),
+            VocabularyService(vocabulary: parts.vocabulary, logger: logger),
+            ConfigurationWatcher(reloader: parts.reloader, clock: clock, logger: logger, paths: configuration.watchedPaths),
+            HTTPService(
+                door: frontDoor(), router: router, settings: configuration.server, transport: parts.transport,
+                relays: parts.plane.relays, logger: logger),
+        ]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: members.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: logger))
+        try await group.run()
+    }
+}

@@ -1,0 +1,33 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// The answer shape of the management area.
+enum Envelope {
+    static func ok(_ data: JSONValue, headers: HTTPFields = [:]) -> Response {
+        response(status: .ok, headers: headers, .object([.init("success", true), .init("message", ""), .init("data", data)]))
+    }
+
+    static func page(_ items: [JSONValue], total: Int64, _ page: (page: Int, size: Int)) -> Response {
+        ok(
+            .object([
+                .init("items", .array(items)), .init("total", .integer(total)), .init("page", .integer(page.page)),
+                .init("page_size", .integer(page.size)),
+            ]))
+    }
+
+    static func response(status: HTTPResponse.Status, headers: HTTPFields = [:], _ value: JSONValue) -> Response {
+        let (headers, bytes) = parts(headers, value)
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: bytes))
+    }
+
+    static func parts(_ headers: HTTPFields, _ value: JSONValue) -> (headers: HTTPFields, bytes: ByteBuffer) {
+        var buffer = ByteBuffer()
+        value.write(to: &buffer)
+        var headers = headers
+        headers[.contentType] = "application/json"
+        headers[.cacheControl] = "no-store"
+        return (headers, buffer)
+    }
+}

@@ -1,0 +1,46 @@
+import Gateway
+import GatewayState
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import RouterCore
+
+/// An error of the management area: `{"success":false,"message":…,"data":null}` with a fitting status.
+struct ManagementError: Error, HTTPResponseError {
+    var status: HTTPResponse.Status
+    var message: String
+    var headers: HTTPFields = [:]
+
+    init(_ status: HTTPResponse.Status, _ message: String, headers: HTTPFields = [:]) {
+        self.status = status
+        self.message = message
+        self.headers = headers
+    }
+
+    static func badRequest(_ message: String) -> ManagementError { ManagementError(.badRequest, message) }
+    static func notFound(_ what: String) -> ManagementError { ManagementError(.notFound, "\(what) not found") }
+    static func forbidden(_ message: String) -> ManagementError { ManagementError(.forbidden, message) }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response { response() }
+
+    private var body: JSONValue { ["success": false, "message": .string(message), "data": .null] }
+
+    func response() -> Response { Envelope.response(status: status, headers: headers, body) }
+
+    /// The same from the front door.
+    func answer() -> ClientAnswer {
+        let (headers, bytes) = Envelope.parts(headers, body)
+        return ClientAnswer(status: status, headers: headers, bytes: bytes)
+    }
+}
+
+extension ManagementError {
+    /// Limits that a client has sent, or the error that says what is wrong with them.
+    static func checkingLimits<Value>(_ limits: () throws(LimitProblem) -> Value) throws(ManagementError) -> Value {
+        do throws(LimitProblem) {
+            return try limits()
+        } catch {
+            throw error.isForbidden ? .forbidden(error.message) : .badRequest(error.message)
+        }
+    }
+}

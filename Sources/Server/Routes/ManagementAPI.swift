@@ -1,0 +1,18 @@
+/// The handlers behind the front door, each with the few parts of the gateway that it works with.
+struct ManagementAPI: Sendable {
+    let audit: AuditHandlers
+    let balance: BalanceHandlers
+    let catalogue: CatalogueHandlers
+    let channels: ChannelHandlers
+    let gemini: GeminiHandlers
+    let ledger: LedgerHandlers
+    let login: LoginHandlers
+    let logs: LogHandlers
+    let models: ModelsHandlers
+    let ownAccount: SelfHandlers
+    let pricing: PricingHandlers
+    let routes: RouteHandlers
+    let status: StatusHandlers
+    let tokens: TokenHandlers
+    let users: UserHandlers
+}
