@@ -29,13 +29,13 @@ package struct PriceTable: Sendable {
 extension GatewaySnapshot {
     /// What a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else what the
     /// provider file says for all its models. nil = it has no price and may not be used.
-    package func quote(_ channel: Channel, _ model: String, _ upstream: String, group: String) -> PriceQuote? {
-        offer(channel, model, upstream, group: group)?.quote
+    package func quote(_ channel: Channel, model: String, upstream: String, group: String) -> PriceQuote? {
+        offer(channel, model: model, upstream: upstream, group: group)?.quote
     }
 
     /// The same with the most tokens that the price row of the public name says an answer and the whole context can have.
     package func offer(
-        _ channel: Channel, _ model: String, _ upstream: String, group: String
+        _ channel: Channel, model: String, upstream: String, group: String
     ) -> (quote: PriceQuote, maxOutputTokens: Int64?, contextLength: Int64?)? {
         let ratio = ratio(ofGroup: group)
         let named = prices.row(model)

@@ -52,7 +52,7 @@ package struct ChannelTester {
             throw Problem.model("channel \(channel.id) does not serve the model '\(model)'")
         }
         let quote =
-            snapshot.quote(channel, model, upstream, group: "default")
+            snapshot.quote(channel, model: model, upstream: upstream, group: "default")
             ?? PriceQuote(price: .free, ratio: .one, version: 0)
         let call = UpstreamCall(
             envelope: try envelope(endpoint, model), channel: SharedChannel(channel), key: channel.keys.first, model: model,
@@ -67,7 +67,7 @@ package struct ChannelTester {
             .filter { channel.upstreamModel(for: $0) != nil }
         func price(_ name: String) -> Int128 {
             guard let upstream = channel.upstreamModel(for: name),
-                let quote = snapshot.quote(channel, name, upstream, group: "default"), quote.price.basis == .metered
+                let quote = snapshot.quote(channel, model: name, upstream: upstream, group: "default"), quote.price.basis == .metered
             else { return .max }
             return Int128(quote.price.rates.input.femtos) + Int128(quote.price.rates.output.femtos)
         }

@@ -40,7 +40,7 @@ package struct VendorRecords: GenerationRecords {
     package func quote(_ record: RequestRecord, price: ModelPrice?, group: String) -> PriceQuote? {
         let snapshot = snapshots.snapshot
         let channel = record.channelID.flatMap { snapshot.configuration.routes.channel(id: $0) }
-        let today = channel.flatMap { snapshot.quote($0, record.model, record.upstreamModel, group: group) }
+        let today = channel.flatMap { snapshot.quote($0, model: record.model, upstream: record.upstreamModel, group: group) }
         guard let price else { return today }
         var quote = PriceQuote(price: price, ratio: snapshot.ratio(ofGroup: group), version: record.pricingVersion)
         quote.coversReportedCost = today?.coversReportedCost ?? false

@@ -53,7 +53,7 @@ struct Admit: Sendable {
     private func priced(_ accepted: Accepted, _ question: PlannedRequest) -> [PricedCandidate] {
         question.planned.candidates.compactMap { candidate in
             accepted.snapshot.offer(
-                candidate.channel, candidate.model, candidate.upstreamModel, group: accepted.principal.group
+                candidate.channel, model: candidate.model, upstream: candidate.upstreamModel, group: accepted.principal.group
             ).map { offer in
                 var quote = offer.quote
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)

@@ -18,24 +18,24 @@ struct Attempt: Sendable {
         case failed(UpstreamFailure)
     }
 
-    func run(_ settle: Settlement) async -> Result {
+    func run(_ settlement: Settlement) async -> Result {
         let policy = admission.planned.policy
         let deadline = admission.accepted.receivedAt.advanced(by: policy.timeouts.total)
         var sequence = AttemptSequence(
             candidates: admission.candidates.map(\.route), policy: policy, deadline: deadline, tokens: admission.planned.tokens)
         services.health.requestBegan()
         while true {
-            guard !admission.accepted.presence.isGone, !settle.leaving.isAbandoned else { return .failed(.clientGone) }
+            guard !admission.accepted.presence.isGone, !settlement.leaving.isAbandoned else { return .failed(.clientGone) }
             switch services.health.step(&sequence) {
             case .attempt(let position, let route, let ticket):
                 let candidate = admission.candidates[position].with(route)
-                settle.begin(candidate, ticket)
+                settlement.begin(candidate, ticket)
                 let one = SingleAttempt(
-                    services: services, admission: admission, candidate: candidate, settle: settle,
+                    services: services, admission: admission, candidate: candidate, settlement: settlement,
                     remaining: services.clock.monotonic.duration(to: deadline))
                 switch await one.run() {
                 case .failed(let failure):
-                    settle.fail(failure)
+                    settlement.fail(failure)
                     log(failure, candidate, ticket)
                     sequence.failed(failure)
                 case let answer:
@@ -43,16 +43,16 @@ struct Attempt: Sendable {
                         channelID: route.channel.id, result: "ok", isLastResort: ticket.isLastResort)
                     return answer
                 }
-            case .wait(let duration): await wait(duration, settle)
+            case .wait(let duration): await wait(duration, settlement)
             case .stop(let stop): return .failed(failure(stop, sequence))
             }
         }
     }
 
     /// Until the only channel may be asked again, or the client leaves.
-    private func wait(_ duration: Duration, _ settle: Settlement) async {
+    private func wait(_ duration: Duration, _ settlement: Settlement) async {
         let end = services.clock.monotonic.advanced(by: duration)
-        while !admission.accepted.presence.isGone, !settle.leaving.isAbandoned, !Task.isCancelled {
+        while !admission.accepted.presence.isGone, !settlement.leaving.isAbandoned, !Task.isCancelled {
             let rest = services.clock.monotonic.duration(to: end)
             guard rest > .zero else { return }
             try? await Task.sleep(for: min(rest, .milliseconds(250)))

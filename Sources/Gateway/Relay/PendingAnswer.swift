@@ -5,7 +5,7 @@ import Synchronization
 /// The attempts of a streamed request while they look for first content, apart from the task that answers the client: so the client's
 /// connection can be kept alive with comments meanwhile.
 ///
-/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settle that they
+/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settlement that they
 /// share books what was under way.
 final class PendingAnswer: Sendable {
     /// Shared with the task, which must not keep the owner alive.
@@ -36,28 +36,28 @@ final class PendingAnswer: Sendable {
     }
 
     private let slot = Slot()
-    private let settle: Settlement
+    private let settlement: Settlement
     private let task: Task<Void, Never>
 
-    init(_ attempt: Attempt, _ settle: Settlement, _ executor: LoopExecutor?) {
-        self.settle = settle
+    init(_ attempt: Attempt, _ settlement: Settlement, _ executor: LoopExecutor?) {
+        self.settlement = settlement
         let slot = slot
         // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits
         // for.
-        task = Task(executorPreference: executor) { slot.deliver(await attempt.run(settle)) }
+        task = Task(executorPreference: executor) { slot.deliver(await attempt.run(settlement)) }
     }
 
     deinit {
         // Does nothing when the result has been taken.
         let isOpen = slot.state.withLock { $0.result == nil }
-        if isOpen { settle.leaving.abandon() }
+        if isOpen { settlement.leaving.abandon() }
     }
 
     /// - Parameter limit: nil = as long as it takes; the attempts have their own deadline.
     /// - Returns: nil when the time is over first. One caller at a time.
     func result(within limit: Duration?) async -> Attempt.Result? {
         let timer = limit.map { limit in
-            settle.admission.accepted.eventLoop.scheduleTask(in: TimeAmount(limit)) { [slot] in slot.giveUp() }
+            settlement.admission.accepted.eventLoop.scheduleTask(in: TimeAmount(limit)) { [slot] in slot.giveUp() }
         }
         defer { timer?.cancel() }
         return await withCheckedContinuation { continuation in

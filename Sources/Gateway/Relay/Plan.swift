@@ -56,7 +56,7 @@ struct Plan: Sendable {
     private func facts(_ accepted: Accepted, _ preferences: ClientPreferences?) -> RouteFacts {
         var facts = accepted.snapshot.routeFacts
         if preferences?.maxPrice != nil {
-            facts.quote = { accepted.snapshot.quote($0, $1, $2, group: accepted.principal.group) }
+            facts.quote = { accepted.snapshot.quote($0, model: $1, upstream: $2, group: accepted.principal.group) }
         }
         return facts
     }

@@ -9,17 +9,17 @@ import RouterCore
 /// Step 6: the answer to the client. The books are written before the last byte goes out, so that an answer that looks
 /// complete has been charged, and one that could not be charged does not look complete.
 struct Relay: Sendable {
-    let settle: Settlement
+    let settlement: Settlement
 
-    private var requestID: RequestID { settle.admission.accepted.requestID }
-    private var services: SettlementServices { settle.services }
-    private var endpoint: Endpoint { settle.admission.accepted.endpoint }
+    private var requestID: RequestID { settlement.admission.accepted.requestID }
+    private var services: SettlementServices { settlement.services }
+    private var endpoint: Endpoint { settlement.admission.accepted.endpoint }
 
     // MARK: Whole answers
 
     func send(_ answer: WholeAnswer) async throws -> ClientAnswer {
-        let isGone = settle.admission.accepted.presence.isGone
-        try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+        let isGone = settlement.admission.accepted.presence.isGone
+        try await settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
         var headers = limitHeaders
         headers[.contentType] = answer.contentType ?? "application/json"
         return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
@@ -27,9 +27,9 @@ struct Relay: Sendable {
 
     /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
     func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
-        let error = RelayErrors.answer(failure, to: settle.admission.accepted.request)
+        let error = RelayErrors.answer(failure, to: settlement.admission.accepted.request)
         let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
-        try await settle.end(Settlement.End(outcome: outcome, status: error.status.code, failure: failure))
+        try await settlement.end(Settlement.End(outcome: outcome, status: error.status.code, failure: failure))
         return error
     }
 
@@ -40,7 +40,7 @@ struct Relay: Sendable {
         return ClientAnswer(
             status: .ok, headers: streamHeaders(answer.contentType),
             body: .stream { client in
-                let run = try StreamRun(answer, relay.settle)
+                let run = try StreamRun(answer, relay.settlement)
                 client.finish(try await run.relay(to: client))
                 await run.release()
             })
@@ -61,24 +61,24 @@ struct Relay: Sendable {
             }
             switch result {
             case .stream(let answer):
-                let run = try StreamRun(answer, relay.settle)
+                let run = try StreamRun(answer, relay.settlement)
                 client.finish(try await run.relay(to: client))
                 await run.release()
             case .failed(let failure):
                 if failure.source == .downstream { isGone = true }
-                try await relay.settle.end(
+                try await relay.settlement.end(
                     Settlement.End(outcome: isGone ? .clientGone : .failed, status: 200, failure: failure))
                 if !isGone {
-                    try await client.write(RelayErrors.event(failure, to: relay.settle.admission.accepted.request, hasContent: false))
+                    try await client.write(RelayErrors.event(failure, to: relay.settlement.admission.accepted.request, hasContent: false))
                 }
                 throw failure
             case .whole(let answer):
                 // The vendor has ignored that a stream was asked for: its answer is the one event.
-                try await relay.settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+                try await relay.settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
                 if !isGone { try await client.write(Self.event(answer.body)) }
                 client.finish()
             case nil:
-                await relay.settle.abandon()
+                await relay.settlement.abandon()
                 throw UpstreamFailure.nothingTried
             }
         }
@@ -96,8 +96,8 @@ struct Relay: Sendable {
     /// price stayed out; and what is left of the limits of key and user.
     private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
-        settle.pass?.standing.write(to: &headers)
-        let admission = settle.admission
+        settlement.pass?.standing.write(to: &headers)
+        let admission = settlement.admission
         if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
         let extras = admission.extras
         if !extras.toolsLeftOut.isEmpty, let name = HTTPField.Name("X-Tools-Left-Out") {

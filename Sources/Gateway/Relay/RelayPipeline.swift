@@ -34,34 +34,34 @@ final class RelayPipeline: Sendable {
         let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
         let admission = try await admit.run(accepted, question)
 
-        // From here on money is held. Whatever happens, `settle` ends the hold exactly once; if this call and the
+        // From here on money is held. Whatever happens, `settlement` ends the hold exactly once; if this call and the
         // answer are dropped without doing so, its deinit hands the request to the settler.
-        let settle = Settlement(admission: admission, services: settlements, pass: pass)
+        let settlement = Settlement(admission: admission, services: settlements, pass: pass)
         let attempt = Attempt(services: attempts, admission: admission)
         do {
             let result: Attempt.Result
             if admission.envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
-                let pending = PendingAnswer(attempt, settle, executor)
+                let pending = PendingAnswer(attempt, settlement, executor)
                 // In a JSON array there is no place for comments.
                 let isPatient = keepAlive > .zero && !admission.envelope.streamsArray
                 guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
-                    return Relay(settle: settle).stream(pending, keepAlive: keepAlive)
+                    return Relay(settlement: settlement).stream(pending, keepAlive: keepAlive)
                 }
                 result = early
             } else {
-                result = await attempt.run(settle)
+                result = await attempt.run(settlement)
             }
             switch result {
             case .whole(let answer):
-                return try await Relay(settle: settle).send(answer)
+                return try await Relay(settlement: settlement).send(answer)
             case .stream(let answer):
-                return Relay(settle: settle).stream(answer)
+                return Relay(settlement: settlement).stream(answer)
             case .failed(let failure):
-                return try await Relay(settle: settle).refuse(failure)
+                return try await Relay(settlement: settlement).refuse(failure)
             }
         } catch {
-            await settle.abandon()
+            await settlement.abandon()
             throw error
         }
     }

@@ -10,7 +10,7 @@ struct SingleAttempt: Sendable {
     let services: AttemptServices
     let admission: Admission
     let candidate: PricedCandidate
-    let settle: Settlement
+    let settlement: Settlement
     /// Until the deadline of the request.
     let remaining: Duration
     let startedAt: MonotonicInstant
@@ -22,12 +22,12 @@ struct SingleAttempt: Sendable {
     private static let maximumErrorTime = Duration.seconds(2)
 
     init(
-        services: AttemptServices, admission: Admission, candidate: PricedCandidate, settle: Settlement, remaining: Duration
+        services: AttemptServices, admission: Admission, candidate: PricedCandidate, settlement: Settlement, remaining: Duration
     ) {
         self.services = services
         self.admission = admission
         self.candidate = candidate
-        self.settle = settle
+        self.settlement = settlement
         self.remaining = remaining
         startedAt = services.clock.monotonic
     }
@@ -62,9 +62,9 @@ struct SingleAttempt: Sendable {
     private func attempt(_ provider: any Provider, _ call: UpstreamCall) async throws(UpstreamFailure) -> Attempt.Result {
         let request = try provider.request(for: call)
         let cancellation = UpstreamCancellation()
-        settle.leaving.cancels(with: cancellation)
+        settlement.leaving.cancels(with: cancellation)
         let response = try await send(request, cancellation)
-        if let id = provider.generationID(response.head) { settle.generation(id) }
+        if let id = provider.generationID(response.head) { settlement.generation(id) }
         guard (200..<300).contains(response.head.status) else {
             throw await refusal(response, provider)
         }
@@ -97,8 +97,8 @@ struct SingleAttempt: Sendable {
         let body = try await collect(response.body, limit: Self.maximumWholeBytes)
         var answer = try provider.decode(body, for: call)
         if call.envelope.endpoint == .transcriptions { answer.contentType = AnswerType(response.head).ofText }
-        settle.commit(answer.progress)
-        settle.endAttempt(.completed)
+        settlement.commit(answer.progress)
+        settlement.endAttempt(.completed)
         return .whole(answer)
     }
 
@@ -122,7 +122,7 @@ struct SingleAttempt: Sendable {
 
     private func waited(since start: MonotonicInstant) {
         let now = services.clock.monotonic
-        settle.update { $0.upstreamWait += start.duration(to: now) }
+        settlement.update { $0.upstreamWait += start.duration(to: now) }
     }
 
     private func isEventStream(_ head: UpstreamHead) -> Bool {
@@ -211,10 +211,10 @@ struct SingleAttempt: Sendable {
                 response.body.cancel()
                 // What the vendor says that it bills for this is kept with the request.
                 let progress = decoder.progress
-                if progress.usage != nil { settle.update { $0.progress.usage = progress.usage } }
+                if progress.usage != nil { settlement.update { $0.progress.usage = progress.usage } }
                 throw error
             }
-            settle.commit(decoder.progress)
+            settlement.commit(decoder.progress)
             return StreamAnswer(
                 body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: true, failure: error)
         }
@@ -225,7 +225,7 @@ struct SingleAttempt: Sendable {
             response.body.cancel()
             throw UpstreamFailure(kind: .malformed, detail: "the stream ended without content")
         }
-        settle.commit(progress)
+        settlement.commit(progress)
         return StreamAnswer(
             body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: hasEnded, failure: nil)
     }

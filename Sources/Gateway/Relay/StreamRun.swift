@@ -6,7 +6,7 @@ import RouterCore
 final class StreamRun {
     private let answer: StreamAnswer
     private var decoder: any StreamDecoder
-    private let settle: Settlement
+    private let settlement: Settlement
     private let presence: ClientPresence
     private var clientIsGone = false
     private var upstreamWait = Duration.zero
@@ -15,12 +15,12 @@ final class StreamRun {
     private static let turnPause = TimeAmount.microseconds(50)
 
     /// - Throws: when the answer is on its way already.
-    init(_ answer: StreamAnswer, _ settle: Settlement) throws {
+    init(_ answer: StreamAnswer, _ settlement: Settlement) throws {
         guard let decoder = answer.decoder.take() else { throw UpstreamFailure.nothingTried }
         self.answer = answer
         self.decoder = decoder
-        self.settle = settle
-        presence = settle.admission.accepted.presence
+        self.settlement = settlement
+        presence = settlement.admission.accepted.presence
     }
 
     /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
@@ -36,7 +36,7 @@ final class StreamRun {
     /// it has ended already; one that has not within a second is closed.
     func release() async {
         let body = answer.body
-        let timer = settle.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
+        let timer = settlement.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
         defer { timer.cancel() }
         do throws(TransportFailure) {
             while try await answer.body.next() != nil {}
@@ -64,7 +64,7 @@ final class StreamRun {
                     await write(out, to: client)
                     throw error
                 }
-                settle.delivered(decoder.progress)
+                settlement.delivered(decoder.progress)
                 await write(out, to: client)
                 if bytes.readableBytes >= UpstreamPortion.maximumBytes { await giveWay() }
             }
@@ -78,14 +78,14 @@ final class StreamRun {
     /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a
     /// stream whose upstream is fast is always ready.
     private func giveWay() async {
-        let eventLoop = settle.admission.accepted.eventLoop
+        let eventLoop = settlement.admission.accepted.eventLoop
         await withCheckedContinuation { continuation in
             _ = eventLoop.scheduleTask(in: Self.turnPause) { continuation.resume() }
         }
     }
 
     private func next() async throws(UpstreamFailure) -> ByteBuffer? {
-        let clock = settle.services.clock
+        let clock = settlement.services.clock
         let start = clock.monotonic
         defer { upstreamWait += start.duration(to: clock.monotonic) }
         do throws(TransportFailure) {
@@ -105,14 +105,14 @@ final class StreamRun {
             try await client.write(bytes)
         } catch {
             clientIsGone = true
-            settle.leaving.clientLeft()
+            settlement.leaving.clientLeft()
         }
     }
 
     private func finish(_ failure: UpstreamFailure?, to client: ClientConnection) async throws -> ByteBuffer {
         let progress = decoder.progress
         let wait = upstreamWait
-        settle.update { state in
+        settlement.update { state in
             let generationID = state.progress.generationID
             state.progress = progress
             if let generationID { state.progress.generationID = generationID }
@@ -121,23 +121,23 @@ final class StreamRun {
         let isGone = clientIsGone || presence.isGone
         tellHealth(failure)
         guard let failure else {
-            try await settle.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+            try await settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
             return isGone ? ByteBuffer() : decoder.trailer
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
-        try await settle.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
+        try await settlement.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
         // In binary data there is no place for words; the connection that breaks says it.
         if !isGone, answer.contentType == nil {
-            try await client.write(RelayErrors.event(failure, to: settle.admission.accepted.request))
+            try await client.write(RelayErrors.event(failure, to: settlement.admission.accepted.request))
         }
         throw failure
     }
 
     private func tellHealth(_ failure: UpstreamFailure?) {
-        guard let failure else { return settle.endAttempt(.completed) }
-        if let channel = settle.snapshot.candidate?.route.channel {
-            settle.services.metrics.attempt(channelID: channel.id, result: failure.kind.rawValue)
+        guard let failure else { return settlement.endAttempt(.completed) }
+        if let channel = settlement.snapshot.candidate?.route.channel {
+            settlement.services.metrics.attempt(channelID: channel.id, result: failure.kind.rawValue)
         }
-        settle.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
+        settlement.endAttempt(failure.source == .upstream ? .failed(failure) : .released)
     }
 }

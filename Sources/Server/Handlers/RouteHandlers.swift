@@ -29,7 +29,7 @@ struct RouteHandlers: Sendable {
         query.affinity = fields.text("session").map { AffinityKey($0) }
         if let text = fields.text("provider") { query.preferences = try preferences(text, routes) }
         var facts = snapshot.routeFacts
-        facts.quote = { snapshot.quote($0, $1, $2, group: group) }
+        facts.quote = { snapshot.quote($0, model: $1, upstream: $2, group: group) }
         let plan = health.plan(query, routes, facts)
         return Envelope.ok(json(query, plan))
     }

@@ -28,7 +28,7 @@ enum Bootstrap {
         let outcome = try await store.setBootstrapToken(
             userID: root.id, hash: token.map { TokenSecrets.hash($0.reveal()) },
             audit: AuditEntry(actorID: nil, action: "bootstrap.access_token", at: clock.unixSeconds))
-        tell(outcome, name, "the management token", logger)
+        tell(outcome, of: name, as: "the management token", logger)
     }
 
     private static func setKey(
@@ -43,10 +43,10 @@ enum Bootstrap {
         }
         let outcome = try await store.setBootstrapKey(
             userID: root.id, token, audit: AuditEntry(actorID: nil, action: "bootstrap.key", at: clock.unixSeconds))
-        tell(outcome, name, "the API key", logger)
+        tell(outcome, of: name, as: "the API key", logger)
     }
 
-    private static func tell(_ outcome: BootstrapOutcome, _ name: String, _ what: String, _ logger: Logger) {
+    private static func tell(_ outcome: BootstrapOutcome, of name: String, as what: String, _ logger: Logger) {
         switch outcome {
         case .unchanged: break
         case .ended:

@@ -33,7 +33,7 @@ enum PasswordHasher {
             var salt = [UInt8](repeating: 0, count: 16)
             var generator = SystemRandomNumberGenerator()
             for index in salt.indices { salt[index] = UInt8.random(in: 0...255, using: &generator) }
-            let key = try derive(password, salt, rounds, blockSize, parallelism)
+            let key = try derive(password, salt, rounds: rounds, blockSize: blockSize, parallelism: parallelism)
             return "scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(Data(salt).base64EncodedString())$\(Data(key).base64EncodedString())"
         }
     }
@@ -52,13 +52,13 @@ enum PasswordHasher {
         guard parts.count == 6, parts[0] == "scrypt", let n = Int(parts[1]), let r = Int(parts[2]), let p = Int(parts[3]),
             let salt = Data(base64Encoded: parts[4]), let expected = Data(base64Encoded: parts[5])
         else { return false }
-        let key = try derive(password, Array(salt), n, r, p)
+        let key = try derive(password, Array(salt), rounds: n, blockSize: r, parallelism: p)
         guard key.count == expected.count else { return false }
         // Constant time: every byte is looked at.
         return zip(key, expected).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 
-    private static func derive(_ password: String, _ salt: [UInt8], _ n: Int, _ r: Int, _ p: Int) throws -> [UInt8] {
+    private static func derive(_ password: String, _ salt: [UInt8], rounds n: Int, blockSize r: Int, parallelism p: Int) throws -> [UInt8] {
         let key = try KDF.Scrypt.deriveKey(
             from: Array(password.utf8), salt: salt, outputByteCount: 32, rounds: n, blockSize: r, parallelism: p,
             maxMemory: 256 * 1024 * 1024)
