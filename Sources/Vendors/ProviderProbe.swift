@@ -69,7 +69,7 @@ public struct ProviderProbe: Sendable {
         do {
             request = try provider.request(for: call(envelope, key: Secret(marker)))
         } catch {
-            throw Problem(message: "'\(spec.name)' cannot be asked this: \(error.clientError ?? error.detail)")
+            throw Problem(message: "'\(spec.name)' cannot be asked this: \(error.clientError?.json.text ?? error.detail)")
         }
         let secret = Set((spec.headers + channel.headers).map { $0.name.lowercased() })
         var lines = ["\(request.method.rawValue) \(request.url.replacing(marker, with: "<redacted>"))"]

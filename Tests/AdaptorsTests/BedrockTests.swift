@@ -119,6 +119,11 @@ import Testing
         let throttled = Self.message("throttlingException", #"{"message":"slow down"}"#, kind: "exception")
         #expect(StreamOutcome([throttled], call: call).failure == .rateLimit)
         #expect(StreamOutcome([pieces[0] + pieces[1] + throttled], call: call).failure == .midStream)
+        let refused = Self.message("validationException", #"{"message":"bad"}"#, kind: "exception")
+        var decoder = Fixture.provider(Fixture.spec(.bedrock)).streamDecoder(for: call)
+        var out = ByteBuffer()
+        let refusal = failure { () throws(UpstreamFailure) in try decoder.push(ByteBuffer(bytes: refused), into: &out) }
+        #expect(refusal?.kind == .invalidRequest && refusal?.clientError == ErrorObject(message: "bad", code: "400"))
         var damaged = pieces[0] + pieces[1] + pieces[2]
         damaged[damaged.count - 9] ^= 1
         let outcome = StreamOutcome([damaged], call: call)
@@ -141,6 +146,7 @@ import Testing
         let failure = Fixture.provider(Fixture.spec(.bedrock)).classify(
             UpstreamHead(status: status, headers: headers), body: ByteBuffer(string: #"{"message":"\#(message)"}"#), now: 0)
         #expect(failure.kind == kind)
+        if kind == .invalidRequest { #expect(failure.clientError == ErrorObject(message: message, code: type)) }
     }
 
     @Test func `what is no answer is a failure, and every document has a name`() throws {

@@ -109,7 +109,7 @@ private let losses: [LossCase] = [
             if sample.families.contains(family) {
                 #expect(refusal?.source == .gateway && refusal?.kind == .invalidRequest && refusal?.status == 400, "\(family)")
                 #expect(refusal?.retry == sample.retry, "\(family)")
-                let error = refusal?.clientError.flatMap { JSONText.parse($0) }
+                let error = refusal?.clientError?.json
                 #expect(error?["param"]?.stringValue == sample.field, "\(family)")
                 #expect(error?["message"]?.stringValue?.contains("'\(sample.field)'") == true)
             } else if sample.retry == .otherChannel {

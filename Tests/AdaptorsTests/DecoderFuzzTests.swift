@@ -203,7 +203,7 @@ import Testing
             let failure = provider.classify(UpstreamHead(status: status, headers: [:]), body: body, now: 0)
             #expect(failure.status == status, place)
             if let shown = failure.clientError {
-                #expect((try? JSONScanner.validate(ByteBuffer(string: shown).readableBytesUInt8Span)) != nil, place)
+                #expect((try? JSONScanner.validate(ByteBuffer(string: shown.json.text).readableBytesUInt8Span)) != nil, place)
             }
             _ = provider.models(body)
         }

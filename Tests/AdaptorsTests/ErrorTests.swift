@@ -195,7 +195,7 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
         (#"{"message":"m"}"#, #"{"message":"m","type":"invalid_request_error","param":null,"code":null}"#),
     ])
     func `audit 20: a vendor's error object gets OpenAI's shape, and loses nothing`(_ error: String, _ shown: String) throws {
-        #expect(try classify(400, #"{"error":\#(error),"user_id":"u"}"#).clientError == shown)
+        #expect(try classify(400, #"{"error":\#(error),"user_id":"u"}"#).clientError?.json.text == shown)
         let spec = Fixture.spec()
         let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
         let coded = error.replacingOnce("\"message\"", "\"http_status\":400,\"message\"")
@@ -203,7 +203,7 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
         do throws(UpstreamFailure) { _ = try Fixture.provider(spec).decode(ByteBuffer(string: "{\"error\":\(coded)}"), for: call) } catch {
             failure = error
         }
-        let inBand = try JSONValue(parsing: ByteBuffer(string: try #require(failure?.clientError)))
+        let inBand = try #require(failure?.clientError).json
         #expect(inBand["type"]?.stringValue?.isEmpty == false && (inBand["code"]?.isNull ?? true || inBand["code"]?.stringValue != nil))
         #expect(inBand["metadata"]?["http_status"]?.integerValue == 400)
     }
@@ -212,14 +212,13 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
         (#"{"message":"top"}"#, "top"), (#"{"detail":"why"}"#, "why"), (#"{"error":"words"}"#, "words"),
     ])
     func `other shapes become OpenAI's`(_ body: String, _ words: String) throws {
-        let text = try #require(try classify(422, body).clientError)
-        let error = try JSONValue(parsing: ByteBuffer(string: text))
-        #expect(error["message"]?.stringValue == words)
+        let error = try #require(try classify(422, body).clientError)
+        #expect(error.json["message"]?.stringValue == words)
     }
 
     @Test func `without words the client still gets an error object`() throws {
         for body in ["", "<html>", "[]", "{}", #"{"error":{}}"#, #"{"error":null}"#, "{\"error\":"] {
-            let error = try JSONValue(parsing: ByteBuffer(string: try #require(try classify(400, body).clientError)))
+            let error = try #require(try classify(400, body).clientError).json
             #expect(error["message"]?.stringValue?.isEmpty == false, "\(body)")
             #expect(error["type"] == "invalid_request_error")
         }
@@ -250,8 +249,23 @@ private let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110
                 _ = try Fixture.provider(spec).decode(ByteBuffer(string: body), for: call)
             } throws: {
                 guard let failure = $0 as? UpstreamFailure else { return false }
-                return !failure.detail.contains("0123456789") && failure.clientError?.contains("0123456789") != true
+                return !failure.detail.contains("0123456789") && failure.clientError?.json.text.contains("0123456789") != true
             }
         }
+    }
+
+    @Test func `nor does it from what stands beside the message`() throws {
+        let spec = Fixture.spec()
+        let key = "20260101"
+        let call = try Fixture.call(#"{"model":"m"}"#, spec: spec, key: Secret(key))
+        let body =
+            #"{"error":{"code":"c-\#(key)","http_status":400,"message":"m","type":"t","a-\#(key)":[{"\#(key)":\#(key)},"x\#(key)y"]}}"#
+        let failed = failure { () throws(UpstreamFailure) in
+            _ = try Fixture.provider(spec).decode(ByteBuffer(string: body), for: call)
+        }
+        #expect(
+            failed?.clientError?.json.text
+                == #"{"message":"m","type":"t","param":null,"code":"c-<redacted>","metadata":{"http_status":400,"#
+                + #""a-<redacted>":[{"<redacted>":"<redacted>"},"x<redacted>y"]}}"#)
     }
 }

@@ -60,7 +60,7 @@ private let refusals: [ErrorCase] = [
         let isClients = [.invalidRequest, .contextLength, .contentFilter].contains(sample.kind)
         #expect((failure.clientError != nil) == isClients)
         // In OpenAI's shape, whatever the vendor's.
-        if isClients { #expect(failure.clientError?.contains(#""type":"invalid_request_error","param":null"#) == true) }
+        if isClients { #expect(failure.clientError?.json.text.contains(#""type":"invalid_request_error","param":null"#) == true) }
     }
 
     @Test func `waiting times`() throws {
@@ -114,7 +114,8 @@ private let refusals: [ErrorCase] = [
         #expect(
             String(buffer: own) == #"{"error":{"code":404,"message":"no m","metadata":{"error_type":"not_found","#
                 + #""type":"invalid_request_error","code":"model_not_found","param":"model"}}}"#)
-        let theirs = #"{"message":"bad","type":"t","param":null,"code":"7","metadata":{"raw":"r","error_type":"invalid_prompt"}}"#
+        let theirs = ErrorObject(
+            message: "bad", type: "t", code: "7", metadata: [.init("raw", "r"), .init("error_type", "invalid_prompt")])
         let passed = DialectError.body(.responses, style: .openRouter, status: 400, clientError: theirs)
         #expect(
             String(buffer: passed)
@@ -145,9 +146,11 @@ private let refusals: [ErrorCase] = [
             let body = DialectError.body(.messages, status: status, message: "m", type: "x", requestID: "r")
             #expect(String(buffer: body) == #"{"type":"error","error":{"type":"\#(type)","message":"m"},"request_id":"r"}"#)
         }
-        let refused = DialectError.body(.messages, status: 400, clientError: #"{"message":"'n' cannot","type":"invalid_request_error"}"#)
+        let refused = DialectError.body(.messages, status: 400, clientError: ErrorObject(message: "'n' cannot"))
         #expect(String(buffer: refused) == #"{"type":"error","error":{"type":"invalid_request_error","message":"'n' cannot"}}"#)
-        #expect(String(buffer: DialectError.body(.responses, status: 400, clientError: "{}")) == #"{"error":{}}"#)
+        #expect(
+            String(buffer: DialectError.body(.responses, status: 400, clientError: ErrorObject(openAI: [:])))
+                == #"{"error":{"message":"the request was refused","type":"invalid_request_error","param":null,"code":null}}"#)
         #expect(
             String(buffer: DialectError.event(.messages, status: 502, message: "m", type: "upstream_error"))
                 == "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}\n\n")

@@ -151,7 +151,7 @@ import Testing
             let failure = provider.classify(UpstreamHead(status: status, headers: [:]), body: body, now: 0)
             #expect(failure.status == status)
             if let shown = failure.clientError {
-                try JSONScanner.validate(ByteBuffer(string: shown).readableBytesUInt8Span)
+                try JSONScanner.validate(ByteBuffer(string: shown.json.text).readableBytesUInt8Span)
             }
             let wasValid = (try? JSONScanner.validate(body.readableBytesUInt8Span)) != nil
             if let answer = try? provider.decode(body, for: call) {

@@ -157,7 +157,7 @@ private let losses: [LossCase] = [
                 continue
             }
             #expect(refusal?.source == .gateway && refusal?.status == 400 && refusal?.retry == sample.retry, "\(family)")
-            let error = refusal?.clientError.flatMap { JSONText.parse($0) }
+            let error = refusal?.clientError?.json
             #expect(error?["param"]?.stringValue == sample.field, "\(family)")
             #expect(error?["message"]?.stringValue?.contains("'\(sample.field)'") == true, "\(family): \(error?.text ?? "")")
         }
@@ -313,7 +313,7 @@ private let losses: [LossCase] = [
                 == #"{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"model","description":"no such model"}]},{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"apirouter"}]}}"#
         )
         #expect(
-            String(buffer: DialectError.body(.gemini, status: 400, clientError: #"{"message":"m","type":"t","param":null,"code":null}"#))
+            String(buffer: DialectError.body(.gemini, status: 400, clientError: ErrorObject(message: "m", type: "t")))
                 == #"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}"#)
         #expect(
             String(buffer: DialectError.event(.gemini, status: 502, message: "m", type: "t"))

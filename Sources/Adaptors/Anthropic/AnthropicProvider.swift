@@ -85,20 +85,20 @@ public struct AnthropicProvider: Provider {
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
-        errors(nil).failure(head: head, body: body, now: now)
+        errors(nil).failure(head, VendorError(body: body), now: now)
     }
 
     /// `{"type":"error","error":{"type":"overloaded_error",…}}`, also inside a stream.
     private func failure(_ tree: JSONValue, hasContent: Bool, _ key: Secret?) -> UpstreamFailure? {
         guard tree["type"] == "error" || tree["error"].map({ !$0.isNull }) ?? false else { return nil }
-        return errors(key).inBand(tree["error"]?.text, hasContent: hasContent)
+        return errors(key).inBand(VendorError(inBand: tree["error"]), hasContent: hasContent)
     }
 
-    private func errors(_ key: Secret?) -> OpenAIErrors {
-        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+    private func errors(_ key: Secret?) -> FailureClassifier {
+        FailureClassifier(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, error in
             switch status {
-            case 400 where facts.says("credit balance is too low"): .credentialExhausted
-            case 400 where facts.says("prompt is too long") || facts.says("exceed context limit"): .contextLength
+            case 400 where error.says("credit balance is too low"): .credentialExhausted
+            case 400 where error.says("prompt is too long") || error.says("exceed context limit"): .contextLength
             case 402: .credentialExhausted
             default: nil
             }

@@ -72,19 +72,18 @@ public struct BedrockProvider: Provider {
         let name = HTTPField.Name("x-amzn-errortype").flatMap { head.headers[$0] }.map { String($0.prefix { $0 != ":" }) }
         let tree = try? JSONValue(parsing: body)
         let message = (tree?["message"] ?? tree?["Message"])?.stringValue ?? String(buffer: body)
-        let error: JSONValue = ["error": ["message": .string(message), "type": .optional(name)]]
-        return Self.errors(spec, nil).failure(head: head, body: Preparation.bytes(error), now: now)
+        return Self.errors(spec, nil).failure(head, VendorError(type: name, message: message), now: now)
     }
 
-    static func errors(_ spec: ProviderSpec, _ key: Secret?) -> OpenAIErrors {
-        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+    static func errors(_ spec: ProviderSpec, _ key: Secret?) -> FailureClassifier {
+        FailureClassifier(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, error in
             switch status {
-            case 400 where facts.says("too long"): .contextLength
-            case 400 where facts.says("model identifier is invalid") || facts.says("on-demand throughput"): .modelUnavailable
+            case 400 where error.says("too long"): .contextLength
+            case 400 where error.says("model identifier is invalid") || error.says("on-demand throughput"): .modelUnavailable
             // The key is well; the account has not asked for this model.
-            case 403 where facts.says("access to the model"): .modelUnavailable
+            case 403 where error.says("access to the model"): .modelUnavailable
             case 424: .server
-            case 429 where facts.codes.contains("ModelNotReadyException"): .overloaded
+            case 429 where error.names.contains("ModelNotReadyException"): .overloaded
             default: nil
             }
         }
@@ -98,9 +97,9 @@ struct BedrockStreamDecoder: StreamDecoder {
     private var pending = ByteBuffer()
     private var reader = ConverseAnswerReader()
     private var writer: any AnswerEventWriter
-    private let errors: OpenAIErrors
+    private let errors: FailureClassifier
 
-    init(writer: any AnswerEventWriter, errors: OpenAIErrors) {
+    init(writer: any AnswerEventWriter, errors: FailureClassifier) {
         self.writer = writer
         self.errors = errors
     }
@@ -141,10 +140,8 @@ struct BedrockStreamDecoder: StreamDecoder {
             let statuses = [
                 "throttlingException": 429, "validationException": 400, "serviceUnavailableException": 503, "modelTimeoutException": 504,
             ]
-            let error: JSONValue = [
-                "message": json?["message"] ?? .string(name), "code": .integer(statuses[name] ?? 500), "type": .string(name),
-            ]
-            throw errors.inBand(error.text, hasContent: progress.hasContent)
+            let error = VendorError(status: statuses[name] ?? 500, type: name, message: json?["message"]?.stringValue ?? name)
+            throw errors.inBand(error, hasContent: progress.hasContent)
         }
         guard let json, case .object = json else { throw broken("an event is no JSON object") }
         if let problem = Self.malformed(json) { throw broken(problem) }

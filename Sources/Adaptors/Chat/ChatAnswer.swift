@@ -112,10 +112,10 @@ struct ChatAnswerReader: AnswerEventReader {
     }
 
     /// Errors inside an answer or chunk.
-    func failure(_ tree: JSONValue, hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
+    func failure(_ tree: JSONValue, hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {
         let choice = tree["choices"]?.arrayValue?.first { $0["finish_reason"] == "error" || !($0["error"]?.isNull ?? true) }
         let error = tree["error"].flatMap { $0.isNull ? nil : $0 } ?? choice.map { $0["error"] ?? .object([]) }
-        return error.map { errors.inBand($0.text, hasContent: hasContent) }
+        return error.map { errors.inBand(VendorError(inBand: $0), hasContent: hasContent) }
     }
 }
 

@@ -38,39 +38,40 @@ public struct CohereProvider: Provider {
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         if call.envelope.endpoint == .rerank { return try MediaAnswer(call: call, spec: spec, dialect: .plain).decode(body) }
         let tree = try Preparation.tree(body)
-        if let failure = Self.failure(tree["finish_reason"], tree, false, errors(call.key)) { throw failure }
+        if let failure = Self.failure(tree, reason: tree["finish_reason"], hasContent: false, errors(call.key)) { throw failure }
         return WholeAnswer(CohereAnswerReader().answer(tree), for: call)
     }
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let errors = errors(call.key)
         return FamilyStreamDecoder(CohereAnswerReader(), for: call, mayLackMarker: false) { json, hasContent in
-            Self.failure(json["delta"]?["finish_reason"], json["delta"] ?? json, hasContent, errors)
+            Self.failure(json["delta"] ?? json, reason: json["delta"]?["finish_reason"], hasContent: hasContent, errors)
         }
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
-        errors(nil).failure(head: head, body: body, now: now)
+        errors(nil).failure(head, VendorError(body: body), now: now)
     }
 
     /// An answer can end in `ERROR` or `TIMEOUT` behind a 200.
-    private static func failure(_ reason: JSONValue?, _ tree: JSONValue, _ hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
+    private static func failure(
+        _ tree: JSONValue, reason: JSONValue?, hasContent: Bool, _ errors: FailureClassifier
+    ) -> UpstreamFailure? {
         switch reason?.stringValue {
         case "ERROR", "ERROR_LIMIT":
-            return errors.inBand(
-                JSONValue.object([.init("message", tree["error"] ?? "the model failed"), .init("code", .integer(500))]).text,
-                hasContent: hasContent)
-        case "TIMEOUT": return errors.inBand("{\"message\":\"the model timed out\",\"code\":504}", hasContent: hasContent)
+            let message = tree["error"].map { $0.stringValue ?? $0.text } ?? "the model failed"
+            return errors.inBand(VendorError(status: 500, message: message), hasContent: hasContent)
+        case "TIMEOUT": return errors.inBand(VendorError(status: 504, message: "the model timed out"), hasContent: hasContent)
         default: return nil
         }
     }
 
     /// https://docs.cohere.com/reference/errors
-    private func errors(_ key: Secret?) -> OpenAIErrors {
-        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+    private func errors(_ key: Secret?) -> FailureClassifier {
+        FailureClassifier(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, error in
             switch status {
             case 498: .credentialRefused
-            case 400 where facts.says("too many tokens"): .contextLength
+            case 400 where error.says("too many tokens"): .contextLength
             default: nil
             }
         }

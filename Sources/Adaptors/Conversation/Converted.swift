@@ -56,24 +56,14 @@ extension FamilyStreamDecoder {
 extension UpstreamFailure {
     /// The same with the field under the name that the client knows.
     func named(_ name: (String) -> String) -> UpstreamFailure {
-        guard source == .gateway, let error = clientError.flatMap({ JSONText.parse($0) }), let field = error["param"]?.stringValue else {
-            return self
-        }
+        guard source == .gateway, let field = clientError?.param else { return self }
         let new = name(field)
-        guard new != field, case .object(let members) = error else { return self }
+        guard new != field else { return self }
         var result = self
         let message = detail.hasPrefix("'\(field)'") ? "'\(new)'" + detail.dropFirst(field.count + 2) : detail
         result.detail = message
-        result.clientError =
-            JSONValue.object(
-                members.map { member in
-                    switch member.name {
-                    case "message": .init("message", .string(message))
-                    case "param": .init("param", .string(new))
-                    default: member
-                    }
-                }
-            ).text
+        result.clientError?.message = message
+        result.clientError?.param = new
         return result
     }
 }

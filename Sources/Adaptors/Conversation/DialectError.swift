@@ -24,30 +24,17 @@ public enum DialectError {
         _ endpoint: Endpoint, style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
         param: String? = nil, requestID: String? = nil
     ) -> ByteBuffer {
-        var body = ByteBuffer()
-        json(endpoint, style, status: status, message: message, type: type, code: code, param: param, requestID: requestID)
-            .write(to: &body)
-        return body
+        let error = ErrorObject(message: message, type: type, param: param, code: code)
+        return body(endpoint, style: style, status: status, clientError: error, requestID: requestID)
     }
 
-    /// The same from a vendor's or adaptor's error object in OpenAI's shape (``UpstreamFailure/clientError``).
+    /// The same for an error that a vendor or an adaptor has found the client's request guilty of (``UpstreamFailure/clientError``).
     public static func body(
-        _ endpoint: Endpoint, style: Style = .openAI, status: Int, clientError: String, requestID: String? = nil
+        _ endpoint: Endpoint, style: Style = .openAI, status: Int, clientError: ErrorObject, requestID: String? = nil
     ) -> ByteBuffer {
-        let isOpenAIs = endpoint != .messages && endpoint != .gemini
-        if isOpenAIs, style == .openAI { return ByteBuffer(string: "{\"error\":\(clientError)}") }
-        guard let error = JSONText.parse(clientError) else {
-            return body(endpoint, style: style, status: status, message: "the request was refused", type: "invalid_request_error")
-        }
-        if isOpenAIs {
-            var body = ByteBuffer()
-            JSONValue.object([.init("error", openRouter(status: status, error))]).write(to: &body)
-            return body
-        }
-        return body(
-            endpoint, status: status, message: error["message"]?.stringValue ?? "the request was refused",
-            type: error["type"]?.stringValue ?? "invalid_request_error", code: error["code"]?.stringValue,
-            param: error["param"]?.stringValue, requestID: requestID)
+        var body = ByteBuffer()
+        json(endpoint, style, status: status, clientError, requestID: requestID).write(to: &body)
+        return body
     }
 
     /// An error inside a stream that has begun, as server-sent event. No end marker follows it.
@@ -56,9 +43,9 @@ public enum DialectError {
         sequenceNumber: Int = 0
     ) -> ByteBuffer {
         var out = ByteBuffer()
+        let object = ErrorObject(message: message, type: type, code: code)
         switch endpoint {
-        case .messages:
-            SSEWriter.write(json(endpoint, status: status, message: message, type: type), event: "error", into: &out)
+        case .messages: SSEWriter.write(json(endpoint, style, status: status, object), event: "error", into: &out)
         case .responses:
             SSEWriter.write(
                 [
@@ -68,12 +55,12 @@ public enum DialectError {
                 ], event: "error", into: &out)
         case .chat where style == .openRouter:
             // With the choice that OpenRouter's clients look for in every chunk.
-            let error = json(endpoint, style, status: status, message: message, type: type, code: code)["error"] ?? .null
             SSEWriter.write(
                 [
-                    "error": error, "choices": [["index": .integer(0), "delta": ["content": ""], "finish_reason": "error"]],
+                    "error": openRouter(status: status, object),
+                    "choices": [["index": .integer(0), "delta": ["content": ""], "finish_reason": "error"]],
                 ], into: &out)
-        default: SSEWriter.write(json(endpoint, style, status: status, message: message, type: type, code: code), into: &out)
+        default: SSEWriter.write(json(endpoint, style, status: status, object), into: &out)
         }
         return out
     }
@@ -85,36 +72,29 @@ public enum DialectError {
     }
 
     private static func json(
-        _ endpoint: Endpoint, _ style: Style = .openAI, status: Int, message: String, type: String, code: String? = nil,
-        param: String? = nil, requestID: String? = nil
+        _ endpoint: Endpoint, _ style: Style, status: Int, _ error: ErrorObject, requestID: String? = nil
     ) -> JSONValue {
-        if endpoint == .gemini { return google(status: status, message: message, code: code, param: param) }
-        guard endpoint == .messages else {
-            let error: JSONValue = [
-                "message": .string(message), "type": .string(type), "param": .optional(param), "code": .optional(code),
-            ]
-            return ["error": style == .openRouter ? openRouter(status: status, error) : error]
-        }
+        if endpoint == .gemini { return google(status: status, error) }
+        guard endpoint == .messages else { return ["error": style == .openRouter ? openRouter(status: status, error) : error.json] }
         var object = ObjectBuilder()
         object.add("type", "error")
-        object.add("error", ["type": .string(anthropicType(status)), "message": .string(message)])
+        object.add("error", ["type": .string(anthropicType(status)), "message": .string(error.message)])
         object.add("request_id", text: requestID)
         return object.value
     }
 
-    /// - Parameter error: in OpenAI's shape; what OpenRouter's has no field for is kept under `metadata`.
-    private static func openRouter(status: Int, _ error: JSONValue) -> JSONValue {
-        var metadata: [JSONValue.Member] = []
-        if case .object(let members)? = error["metadata"] { metadata = members }
-        func add(_ name: String, _ value: JSONValue?) {
-            guard let value, !value.isNull, !metadata.contains(where: { $0.name == name }) else { return }
-            metadata.append(.init(name, value))
+    /// What OpenRouter's shape has no field for is kept under `metadata`.
+    private static func openRouter(status: Int, _ error: ErrorObject) -> JSONValue {
+        var metadata = error.metadata
+        func add(_ name: String, _ value: String?) {
+            guard let value, !metadata.contains(where: { $0.name == name }) else { return }
+            metadata.append(.init(name, .string(value)))
         }
-        add("error_type", .string(openRouterType(status)))
-        for name in ["type", "code", "param"] { add(name, error[name]) }
-        return [
-            "code": .integer(status), "message": error["message"] ?? "the request was refused", "metadata": .object(metadata),
-        ]
+        add("error_type", openRouterType(status))
+        add("type", error.type)
+        add("code", error.code)
+        add("param", error.param)
+        return ["code": .integer(status), "message": .string(error.message), "metadata": .object(metadata)]
     }
 
     /// The stable names of https://openrouter.ai/docs/api/reference/errors-and-debugging.
@@ -135,25 +115,25 @@ public enum DialectError {
         }
     }
 
-    private static func google(status: Int, message: String, code: String?, param: String?) -> JSONValue {
+    private static func google(status: Int, _ error: ErrorObject) -> JSONValue {
         var details: [JSONValue] = []
-        if let param {
+        if let param = error.param {
             details.append([
                 "@type": "type.googleapis.com/google.rpc.BadRequest",
-                "fieldViolations": [["field": .string(param), "description": .string(message)]],
+                "fieldViolations": [["field": .string(param), "description": .string(error.message)]],
             ])
         }
-        if let code {
+        if let code = error.code {
             details.append([
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(code.uppercased()), "domain": "apirouter",
             ])
         }
-        var error = ObjectBuilder()
-        error.add("code", .integer(status))
-        error.add("message", .string(message))
-        error.add("status", .string(googleStatus(status)))
-        if !details.isEmpty { error.add("details", .array(details)) }
-        return ["error": error.value]
+        var object = ObjectBuilder()
+        object.add("code", .integer(status))
+        object.add("message", .string(error.message))
+        object.add("status", .string(googleStatus(status)))
+        if !details.isEmpty { object.add("details", .array(details)) }
+        return ["error": object.value]
     }
 
     /// https://cloud.google.com/apis/design/errors#handling_errors

@@ -93,12 +93,8 @@ extension UpstreamFailure {
     }
 
     private static func refusal(_ field: String, _ message: String, retry: Retry) -> UpstreamFailure {
-        let error = JSONValue.object([
-            .init("message", .string(message)), .init("type", "invalid_request_error"), .init("param", .string(field)),
-            .init("code", retry == .no ? .null : "unsupported_field"),
-        ])
-        return UpstreamFailure(
-            source: .gateway, kind: .invalidRequest, retry: retry, status: 400, clientError: error.text, detail: message)
+        let error = ErrorObject(message: message, param: field, code: retry == .no ? nil : "unsupported_field")
+        return UpstreamFailure(source: .gateway, kind: .invalidRequest, retry: retry, status: 400, clientError: error, detail: message)
     }
 }
 

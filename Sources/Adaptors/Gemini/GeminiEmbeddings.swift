@@ -9,8 +9,7 @@ public enum GeminiEmbeddings {
         do throws(UpstreamFailure) {
             return try converted(body, model, isBatch)
         } catch {
-            let param = error.clientError.flatMap { JSONText.parse($0) }?["param"]?.stringValue
-            throw RequestEnvelope.Rejection(error.detail, param: param)
+            throw RequestEnvelope.Rejection(error.detail, param: error.clientError?.param)
         }
     }
 
@@ -66,7 +65,7 @@ public enum GeminiEmbeddings {
     /// OpenAI's answer, or its error, in Google's form. - Returns: nil when it is neither.
     public static func answer(_ body: ByteBuffer, status: Int, isBatch: Bool) -> ByteBuffer? {
         guard let tree = try? JSONValue(parsing: body) else { return nil }
-        if let error = tree["error"] { return DialectError.body(.gemini, status: status, clientError: error.text) }
+        if let error = tree["error"] { return DialectError.body(.gemini, status: status, clientError: ErrorObject(openAI: error)) }
         guard let data = tree["data"]?.arrayValue else { return nil }
         let ordered = data.enumerated().sorted {
             ($0.element["index"]?.integerValue ?? Int64($0.offset)) < ($1.element["index"]?.integerValue ?? Int64($1.offset))

@@ -77,18 +77,16 @@ public struct GeminiProvider: Provider {
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
-        errors(nil).failure(head: head, body: body, now: now)
+        errors(nil).failure(head, VendorError(body: body), now: now)
     }
 
     /// An error object, a prompt that was blocked (nothing else comes then), or a call that the model did not manage to write.
-    private static func failure(_ tree: JSONValue, _ hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
-        if let error = tree["error"], !error.isNull { return errors.inBand(error.text, hasContent: hasContent) }
+    private static func failure(_ tree: JSONValue, _ hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {
+        if let error = tree["error"], !error.isNull { return errors.inBand(VendorError(inBand: error), hasContent: hasContent) }
         let candidates = tree["candidates"]?.arrayValue ?? []
         if candidates.isEmpty, let reason = tree["promptFeedback"]?["blockReason"]?.stringValue {
-            let error: JSONValue = [
-                "message": .string("the prompt was blocked: \(reason)"), "type": "content_policy_violation", "code": .integer(400),
-            ]
-            return errors.inBand(error.text, hasContent: hasContent)
+            let error = VendorError(status: 400, type: "content_policy_violation", message: "the prompt was blocked: \(reason)")
+            return errors.inBand(error, hasContent: hasContent)
         }
         guard candidates.contains(where: { $0["finishReason"] == "MALFORMED_FUNCTION_CALL" }) else { return nil }
         return UpstreamFailure(
@@ -96,14 +94,14 @@ public struct GeminiProvider: Provider {
     }
 
     /// https://ai.google.dev/gemini-api/docs/troubleshooting
-    private func errors(_ key: Secret?) -> OpenAIErrors {
-        OpenAIErrors(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, facts in
+    private func errors(_ key: Secret?) -> FailureClassifier {
+        FailureClassifier(spec: spec, dialect: .plain, key: key, showsErrorObject: false) { status, error in
             switch status {
-            case 400 where facts.says("API_KEY_INVALID") || facts.says("API key not valid"): .credentialRefused
+            case 400 where error.says("API_KEY_INVALID") || error.says("API key not valid"): .credentialRefused
             // "Enable billing", or a country that is not served: the account's fault, not the request's.
-            case 400 where facts.codes.contains("FAILED_PRECONDITION"): .credentialExhausted
-            case 400 where facts.says("exceeds the maximum number of tokens"): .contextLength
-            case 400 where facts.codes.contains("content_policy_violation"): .contentFilter
+            case 400 where error.names.contains("FAILED_PRECONDITION"): .credentialExhausted
+            case 400 where error.says("exceeds the maximum number of tokens"): .contextLength
+            case 400 where error.names.contains("content_policy_violation"): .contentFilter
             default: nil
             }
         }

@@ -55,7 +55,7 @@ struct OpenAIAnswer {
 
     func failure(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, hasContent: Bool) -> UpstreamFailure {
         let json = (facts.error ?? facts.choiceError).map { JSONText.raw(bytes, $0.value) }
-        return OpenAIErrors(spec: spec, dialect: dialect, key: call.key).inBand(json, hasContent: hasContent)
+        return FailureClassifier(spec: spec, dialect: dialect, key: call.key).inBand(VendorError(inBandJSON: json), hasContent: hasContent)
     }
 
     /// - Parameter base: what to add to the ranges, when the JSON is a part of a larger buffer.

@@ -121,7 +121,7 @@ public struct OpenAIProvider: Provider {
             return try OpenAIAnswer(call: call, vendor: vendor).decode(body)
         }
         let tree = try Preparation.tree(body)
-        let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
+        let errors = FailureClassifier(spec: spec, dialect: dialect, key: call.key)
         guard Self.isConverted(endpoint, spec) else {
             if let failure = ResponsesAnswerReader.failure(tree, hasContent: false, errors) { throw failure }
             let progress = ResponsesAnswerReader.progress(tree)
@@ -144,7 +144,7 @@ public struct OpenAIProvider: Provider {
         guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
             return OpenAIStreamDecoder(call: call, vendor: vendor)
         }
-        let errors = OpenAIErrors(spec: spec, dialect: dialect, key: call.key)
+        let errors = FailureClassifier(spec: spec, dialect: dialect, key: call.key)
         guard Self.isConverted(endpoint, spec) else {
             let mode = FamilyStreamDecoder.Mode.forward { payload, json, usage in
                 json["response"] == nil ? nil : ResponsesAnswerReader.edit(payload, prefix: "response.", call, usage)
@@ -160,7 +160,7 @@ public struct OpenAIProvider: Provider {
     }
 
     public func classify(_ head: UpstreamHead, body: ByteBuffer, now: Int64) -> UpstreamFailure {
-        OpenAIErrors(spec: spec, dialect: dialect).failure(head: head, body: body, now: now)
+        FailureClassifier(spec: spec, dialect: dialect).failure(head, VendorError(body: body), now: now)
     }
 
     public func generationID(_ head: UpstreamHead) -> String? { dialect.generationID(head) }

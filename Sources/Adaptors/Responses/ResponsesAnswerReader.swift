@@ -88,10 +88,10 @@ struct ResponsesAnswerReader: AnswerEventReader {
         return splice.applied(to: source)
     }
 
-    static func failure(_ json: JSONValue, hasContent: Bool, _ errors: OpenAIErrors) -> UpstreamFailure? {
+    static func failure(_ json: JSONValue, hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {
         let response = json["response"] ?? json
-        if json["type"] == "error" { return errors.inBand((json["error"] ?? json).text, hasContent: hasContent) }
+        if json["type"] == "error" { return errors.inBand(VendorError(inBand: json["error"] ?? json), hasContent: hasContent) }
         guard response["status"] == "failed" || json["type"] == "response.failed" || !(json["error"]?.isNull ?? true) else { return nil }
-        return errors.inBand(response["error"]?.text, hasContent: hasContent)
+        return errors.inBand(VendorError(inBand: response["error"]), hasContent: hasContent)
     }
 }

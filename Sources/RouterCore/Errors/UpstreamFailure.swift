@@ -27,14 +27,14 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
     public var isBillable: Bool
     /// The upstream status, when there was one.
     public var status: Int?
-    /// The vendor's own error object as JSON text, when it is fit to be shown to the client.
-    public var clientError: String?
+    /// What the client is told, when it is the client's request that is at fault; without anything that looks like a key.
+    public var clientError: ErrorObject?
     /// For our log; may name hosts; never shown to a client.
     public var detail: String
 
     public init(
         source: Source = .upstream, kind: FailureKind, retry: Retry? = nil, retryAfter: Duration? = nil,
-        isBillable: Bool = false, status: Int? = nil, clientError: String? = nil, detail: String = ""
+        isBillable: Bool = false, status: Int? = nil, clientError: ErrorObject? = nil, detail: String = ""
     ) {
         self.source = source
         self.kind = kind
