@@ -111,10 +111,10 @@ struct BedrockStreamDecoder: StreamDecoder {
         while !progress.isDone {
             let message: EventStreamMessage
             do throws(EventStreamMessage.Problem) {
-                guard let next = try EventStreamMessage.next(&pending, maximum: FamilyStreamDecoder.maximumBytes) else { return }
+                guard let next = try EventStreamMessage.next(&pending, maximum: FamilyStreamDecoder.maximumEventBytes) else { return }
                 message = next
             } catch {
-                throw broken("a message of the event stream is damaged: \(error)")
+                throw progress.broken("a message of the event stream is damaged: \(error)")
             }
             try take(message, into: &out)
         }
@@ -122,8 +122,7 @@ struct BedrockStreamDecoder: StreamDecoder {
 
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
         guard !progress.isDone else { return }
-        throw UpstreamFailure(
-            kind: .truncated, isBillable: progress.hasContent, detail: "the upstream closed the stream before it was complete")
+        throw progress.truncated
     }
 
     /// Stop reasons that say that what came before is no answer
@@ -143,8 +142,8 @@ struct BedrockStreamDecoder: StreamDecoder {
             let error = VendorError(status: statuses[name] ?? 500, type: name, message: json?["message"]?.stringValue ?? name)
             throw errors.inBand(error, hasContent: progress.hasContent)
         }
-        guard let json, case .object = json else { throw broken("an event is no JSON object") }
-        if let problem = Self.malformed(json) { throw broken(problem) }
+        guard let json, case .object = json else { throw progress.broken("an event is no JSON object") }
+        if let problem = Self.malformed(json) { throw progress.broken(problem) }
         var events: [AnswerEvent] = []
         reader.read(message.headers[":event-type"] ?? "", json, into: &events)
         let toldBefore = progress.usage?.completionTokens ?? 0
@@ -152,15 +151,11 @@ struct BedrockStreamDecoder: StreamDecoder {
             progress.absorb(event)
             writer.write(event, into: &out)
             guard event.kind == .end else { continue }
-            guard progress.hasFinishReason else { throw broken("the stream ended without a reason") }
+            guard progress.hasFinishReason else { throw progress.broken("the stream ended without a reason") }
             progress.isDone = true
             trailer = writer.end(into: &out)
         }
         progress.usageCoversDelivered(since: toldBefore)
-        if writer.heldBytes > FamilyStreamDecoder.maximumBytes { throw broken("the answer is too large") }
-    }
-
-    private func broken(_ detail: String) -> UpstreamFailure {
-        UpstreamFailure(kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent, detail: detail)
+        if writer.heldBytes > FamilyStreamDecoder.maximumEventBytes { throw progress.broken("the answer is too large") }
     }
 }

@@ -5,7 +5,7 @@ import RouterCore
 ///
 /// It holds at most one incomplete event. (The Responses dialect repeats the answer in its last event, so its writer keeps the text; the
 /// same bound holds for that.)
-struct FamilyStreamDecoder: StreamDecoder {
+struct FamilyStreamDecoder: EventStreamDecoder {
     /// What becomes of an event that was read.
     enum Mode: Sendable {
         case convert(any AnswerEventWriter)
@@ -18,8 +18,7 @@ struct FamilyStreamDecoder: StreamDecoder {
 
     private(set) var progress = AnswerProgress()
     private(set) var trailer = ByteBuffer()
-    private var parser = SSEParser()
-    private var isFirstEvent = true
+    var parser = SSEParser()
     /// nil = the events are forwarded.
     private var writer: (any AnswerEventWriter)?
     private let edit: @Sendable (ByteBuffer, JSONValue, Usage?) -> ByteBuffer?
@@ -31,7 +30,7 @@ struct FamilyStreamDecoder: StreamDecoder {
     private var last: ByteBuffer?
     private var events: [AnswerEvent] = []
 
-    static let maximumBytes = OpenAIStreamDecoder.maximumEventBytes
+    static let maximumEventBytes = OpenAIStreamDecoder.maximumEventBytes
 
     init(reader: any AnswerEventReader, mode: Mode, mayLackMarker: Bool, failure: @escaping FailureFinder) {
         self.reader = reader
@@ -45,43 +44,31 @@ struct FamilyStreamDecoder: StreamDecoder {
         self.failure = failure
     }
 
-    mutating func push(_ bytes: ByteBuffer, into out: inout ByteBuffer) throws(UpstreamFailure) {
-        guard !progress.isDone else { return }
-        parser.append(bytes)
-        let buffer = parser.buffer
-        while let event = parser.next() {
-            guard event.count <= Self.maximumBytes,
-                let raw = buffer.getSlice(at: buffer.readerIndex + event.lowerBound, length: event.count)
-            else { throw broken("one event is larger than \(Self.maximumBytes) bytes") }
-            try take(parser.hasBareCR ? SSEEvent.withoutBareCR(raw) : raw, isLast: false, into: &out)
-            if progress.isDone { return }
-        }
-        if parser.pendingBytes > Self.maximumBytes { throw broken("one event is larger than \(Self.maximumBytes) bytes") }
-    }
+    var isDone: Bool { progress.isDone }
 
-    mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
-        guard !progress.isDone else { return }
-        if let rest = parser.rest() { try take(parser.hasBareCR ? SSEEvent.withoutBareCR(rest) : rest, isLast: true, into: &out) }
-        guard !progress.isDone else { return }
-        guard mayLackMarker, progress.hasFinishReason else { throw truncated }
+    mutating func close(into out: inout ByteBuffer) throws(UpstreamFailure) {
+        guard mayLackMarker, progress.hasFinishReason else { throw progress.truncated }
         end(nil, into: &out)
     }
 
     // MARK: Events
 
-    private mutating func take(_ raw: ByteBuffer, isLast: Bool, into out: inout ByteBuffer) throws(UpstreamFailure) {
-        let event = SSEEvent(raw, isFirst: isFirstEvent)
-        isFirstEvent = false
+    mutating func take(
+        _ event: SSEEvent, raw: ByteBuffer, isLast: Bool, into out: inout ByteBuffer
+    ) throws(UpstreamFailure) -> EventOutcome {
         let payload = event.joined(raw)
-        if event.first == nil || payload.readableBytesView.allSatisfy(JSONScanner.isWhitespace) { return forward(raw, into: &out) }
-        if String(buffer: payload).filter({ !$0.isWhitespace }) == "[DONE]" { return end(raw, into: &out) }
+        if SSEEvent.isBlank(payload.readableBytesUInt8Span) { return passed(.forward, raw) }
+        if SSEEvent.isEndMarker(payload.readableBytesUInt8Span) {
+            end(raw, into: &out)
+            return .drop
+        }
         let json: JSONValue
         do throws(JSONScanError) {
             json = try JSONValue(parsing: payload)
             guard case .object = json else { throw JSONScanError(.notAnObject, at: 0) }
         } catch {
-            if isLast, error.problem == .unexpectedEnd { throw truncated }
-            throw broken("an event is no JSON object: \(error)")
+            if isLast, error.problem == .unexpectedEnd { throw progress.truncated }
+            throw progress.broken("an event is no JSON object: \(error)")
         }
         if let failure = failure(json, progress.hasContent) { throw failure }
         events.removeAll(keepingCapacity: true)
@@ -95,22 +82,23 @@ struct FamilyStreamDecoder: StreamDecoder {
         }
         progress.usageCoversDelivered(since: toldBefore)
         if let held = writer?.heldBytes {
-            if held > Self.maximumBytes { throw broken("the answer is larger than \(Self.maximumBytes) bytes") }
+            if held > Self.maximumEventBytes { throw progress.broken("the answer is larger than \(Self.maximumEventBytes) bytes") }
             if hasEnded { end(nil, into: &out) }
-        } else {
-            let changed = edit(payload, json, progress.usage).map { event.replacing(payload: $0, in: raw) } ?? raw
-            if hasEnded { end(changed, into: &out) } else { forward(changed, into: &out) }
+            return .drop
         }
+        let changed = edit(payload, json, progress.usage).map { event.replacing(payload: $0, in: raw) }
+        guard hasEnded else { return passed(changed.map { .replace($0) } ?? .forward, changed ?? raw) }
+        end(changed ?? raw, into: &out)
+        return .drop
     }
 
-    private mutating func forward(_ raw: ByteBuffer, into out: inout ByteBuffer) {
-        guard writer == nil else { return }
-        guard mayLackMarker, progress.hasFinishReason else {
-            out.writeImmutableBuffer(raw)
-            return
-        }
-        if let last { out.writeImmutableBuffer(last) }
-        last = raw
+    /// An event that goes on, unless it may be the last one.
+    private mutating func passed(_ outcome: EventOutcome, _ event: ByteBuffer) -> EventOutcome {
+        guard writer == nil else { return .drop }
+        guard mayLackMarker, progress.hasFinishReason else { return outcome }
+        let before = last
+        last = event
+        return before.map { .replace($0) } ?? .drop
     }
 
     /// - Parameter raw: the end marker as it came, for a stream that is forwarded.
@@ -121,16 +109,5 @@ struct FamilyStreamDecoder: StreamDecoder {
         } else {
             trailer = raw ?? last ?? ByteBuffer()
         }
-    }
-
-    // MARK: Failures
-
-    private func broken(_ detail: String) -> UpstreamFailure {
-        UpstreamFailure(kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent, detail: detail)
-    }
-
-    private var truncated: UpstreamFailure {
-        UpstreamFailure(
-            kind: .truncated, isBillable: progress.hasContent, detail: "the upstream closed the stream before it was complete")
     }
 }

@@ -52,7 +52,7 @@ public struct GeminiProvider: Provider {
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let tree = try Preparation.tree(body)
-        if let failure = Self.failure(tree, false, errors(call.key)) { throw failure }
+        if let failure = Self.failure(tree, hasContent: false, errors(call.key)) { throw failure }
         let answer = GeminiAnswerReader().answer(tree)
         guard call.envelope.endpoint == .gemini else { return WholeAnswer(answer, for: call) }
         var progress = AnswerProgress()
@@ -67,7 +67,7 @@ public struct GeminiProvider: Provider {
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let errors = errors(call.key)
-        let failure: FamilyStreamDecoder.FailureFinder = { json, hasContent in Self.failure(json, hasContent, errors) }
+        let failure: FamilyStreamDecoder.FailureFinder = { json, hasContent in Self.failure(json, hasContent: hasContent, errors) }
         guard call.envelope.endpoint == .gemini else {
             return FamilyStreamDecoder(GeminiAnswerReader(), for: call, mayLackMarker: true, failure: failure)
         }
@@ -81,7 +81,7 @@ public struct GeminiProvider: Provider {
     }
 
     /// An error object, a prompt that was blocked (nothing else comes then), or a call that the model did not manage to write.
-    private static func failure(_ tree: JSONValue, _ hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {
+    private static func failure(_ tree: JSONValue, hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {
         if let error = tree["error"], !error.isNull { return errors.inBand(VendorError(inBand: error), hasContent: hasContent) }
         let candidates = tree["candidates"]?.arrayValue ?? []
         if candidates.isEmpty, let reason = tree["promptFeedback"]?["blockReason"]?.stringValue {

@@ -4,14 +4,13 @@ import RouterCore
 /// Watches the events of a streamed picture, transcription or voice: each has a `type`, the last one ends in `.completed` or `.done` and
 /// carries the usage (https://platform.openai.com/docs/api-reference/images-streaming, …/audio/transcript-text-done-event,
 /// …/audio/speech-audio-done-event). Bytes go through but for the charge in that usage.
-struct MediaStreamDecoder: StreamDecoder {
+struct MediaStreamDecoder: EventStreamDecoder {
     /// A picture of the largest size in base64.
     static let maximumEventBytes = 32 * 1024 * 1024
 
     private(set) var progress = AnswerProgress()
     private(set) var trailer = ByteBuffer()
-    private var parser = SSEParser()
-    private var isFirstEvent = true
+    var parser = SSEParser()
     private var share = AnswerShare()
     private var hasEnd = false
     private let answer: OpenAIAnswer
@@ -24,51 +23,31 @@ struct MediaStreamDecoder: StreamDecoder {
 
     private var envelope: RequestEnvelope { answer.call.envelope }
 
-    mutating func push(_ bytes: ByteBuffer, into out: inout ByteBuffer) throws(UpstreamFailure) {
-        guard !progress.isDone else { return }
-        parser.append(bytes)
-        let buffer = parser.buffer
-        while let event = parser.next() {
-            guard event.count <= Self.maximumEventBytes,
-                let raw = buffer.getSlice(at: buffer.readerIndex + event.lowerBound, length: event.count)
-            else { throw tooLarge }
-            try take(parser.hasBareCR ? SSEEvent.withoutBareCR(raw) : raw, isLast: false, into: &out)
-            if progress.isDone { return }
-        }
-        if parser.pendingBytes > Self.maximumEventBytes { throw tooLarge }
-    }
+    var isDone: Bool { progress.isDone }
 
-    mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
-        guard !progress.isDone else { return }
-        if let rest = parser.rest() { try take(parser.hasBareCR ? SSEEvent.withoutBareCR(rest) : rest, isLast: true, into: &out) }
-        guard !progress.isDone else { return }
-        guard hasEnd else { throw truncated }
+    mutating func close(into out: inout ByteBuffer) throws(UpstreamFailure) {
+        guard hasEnd else { throw progress.truncated }
         progress.isDone = true
     }
 
-    private mutating func take(_ raw: ByteBuffer, isLast: Bool, into out: inout ByteBuffer) throws(UpstreamFailure) {
-        let event = SSEEvent(raw, isFirst: isFirstEvent)
-        isFirstEvent = false
-        guard event.first != nil else {
-            out.writeImmutableBuffer(raw)
-            return
-        }
+    mutating func take(
+        _ event: SSEEvent, raw: ByteBuffer, isLast: Bool, into out: inout ByteBuffer
+    ) throws(UpstreamFailure) -> EventOutcome {
+        guard event.first != nil else { return .forward }
         let json = event.joined(raw)
-        if String(buffer: json) == "[DONE]" {
-            guard hasEnd else { throw truncated }
+        let bytes = json.readableBytesUInt8Span
+        if SSEEvent.isEndMarker(bytes) {
+            guard hasEnd else { throw progress.truncated }
             progress.isDone = true
             trailer.writeImmutableBuffer(raw)
-            return
+            return .drop
         }
-        let bytes = json.readableBytesUInt8Span
         let facts: OpenAIFacts
         do throws(JSONScanError) {
             facts = try OpenAIFacts(bytes, end: bytes.count)
         } catch {
-            if isLast, error.problem == .unexpectedEnd { throw truncated }
-            throw UpstreamFailure(
-                kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent,
-                detail: "an event is no JSON object: \(error)")
+            if isLast, error.problem == .unexpectedEnd { throw progress.truncated }
+            throw progress.broken("an event is no JSON object: \(error)")
         }
         if facts.isError { throw answer.failure(facts, bytes, hasContent: progress.hasContent) }
         var root = 0
@@ -77,11 +56,11 @@ struct MediaStreamDecoder: StreamDecoder {
         progress.hasContent = true
         guard type.hasSuffix(".completed") || type == "transcript.text.done" || type == "speech.audio.done" else {
             note(type, bytes, root)
-            out.writeImmutableBuffer(raw)
-            return
+            return .forward
         }
-        out.writeImmutableBuffer(trailer)
-        trailer = try end(facts, json, event, raw)
+        let before = trailer
+        trailer = end(facts, json, event, raw)
+        return before.readableBytes > 0 ? .replace(before) : .drop
     }
 
     /// A part of the answer: what it would cost to stop here.
@@ -104,7 +83,7 @@ struct MediaStreamDecoder: StreamDecoder {
     /// The event that tells the usage; kept back, so that the relay can settle before the client sees the end.
     private mutating func end(
         _ facts: OpenAIFacts, _ json: ByteBuffer, _ event: SSEEvent, _ raw: ByteBuffer
-    ) throws(UpstreamFailure) -> ByteBuffer {
+    ) -> ByteBuffer {
         hasEnd = true
         share.images += envelope.endpoint == .images ? 1 : 0
         share.characters = envelope.media.characters
@@ -117,16 +96,5 @@ struct MediaStreamDecoder: StreamDecoder {
         var splice = BodySplice()
         answer.edit(facts, json.readableBytesUInt8Span, reading.usage, base: 0, &splice)
         return splice.isEmpty ? raw : event.replacing(payload: splice.applied(to: json), in: raw)
-    }
-
-    private var tooLarge: UpstreamFailure {
-        UpstreamFailure(
-            kind: progress.hasContent ? .midStream : .malformed, isBillable: progress.hasContent,
-            detail: "one event is larger than \(Self.maximumEventBytes) bytes")
-    }
-
-    private var truncated: UpstreamFailure {
-        UpstreamFailure(
-            kind: .truncated, isBillable: progress.hasContent, detail: "the upstream closed the stream before it was complete")
     }
 }

@@ -195,7 +195,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             guard let position = current(.message) else { return }
             // They are many times what the words are. Nobody misses the answer for their sake.
             logprobBytes += value.text.utf8.count
-            guard logprobBytes <= FamilyStreamDecoder.maximumBytes else { return }
+            guard logprobBytes <= FamilyStreamDecoder.maximumEventBytes else { return }
             items[position].logprobs += value["content"]?.arrayValue ?? []
         case .citation(let citation): annotate(citation, &out)
         case .finish(let reason, _): finish = reason

@@ -25,6 +25,10 @@ struct SSEParser: Sendable {
     /// All bytes ever looked at; the tests bound the work with it.
     private(set) var examined = 0
 
+    /// The event that was handed out last is the first of the stream.
+    var isAtFirst: Bool { handedOut == 1 }
+    private var handedOut = 0
+
     /// Bytes of the incomplete event.
     var pendingBytes: Int { buffer.readableBytes - start }
 
@@ -48,7 +52,10 @@ struct SSEParser: Sendable {
     mutating func next() -> Range<Int>? {
         let whole = buffer
         guard let end = findEnd(whole.readableBytesUInt8Span) else { return nil }
-        defer { start = end }
+        defer {
+            start = end
+            handedOut &+= 1
+        }
         return start..<end
     }
 
@@ -57,9 +64,11 @@ struct SSEParser: Sendable {
         // A CR of an empty line that waited for its LF ends the event by itself.
         let waited = pendingBytes > 0 && scanned < buffer.readableBytes
         let hasBareCR = hasBareCR || waited
+        let handedOut = handedOut &+ 1
         defer {
             self = SSEParser()
             self.hasBareCR = hasBareCR
+            self.handedOut = handedOut
         }
         guard pendingBytes > 0, var rest = buffer.getSlice(at: buffer.readerIndex + start, length: pendingBytes) else {
             return nil
@@ -181,6 +190,20 @@ struct SSEEvent {
         splice.replace(first.payload, with: ByteBuffer(bytes: oneLine))
         for line in more { splice.remove(line.line) }
         return splice.applied(to: raw)
+    }
+
+    /// OpenAI's end of a stream as the payload of an event.
+    static func isEndMarker(_ payload: Span<UInt8>) -> Bool {
+        var start = 0
+        var end = payload.count
+        while start < end, JSONScanner.isWhitespace(payload[start]) { start += 1 }
+        while end > start, JSONScanner.isWhitespace(payload[end - 1]) { end -= 1 }
+        return JSONScanner.equals(payload, start..<end, "[DONE]")
+    }
+
+    static func isBlank(_ payload: Span<UInt8>) -> Bool {
+        for index in 0..<payload.count where !JSONScanner.isWhitespace(payload[index]) { return false }
+        return true
     }
 
     /// The event with LF in the place of each CR that no LF follows.
