@@ -171,14 +171,14 @@ import Testing
         health.set(.draining, channelID: 4)
         health.set(.disabled, channelID: 5)
         let other = Fleet.channel(6, models: ["z"])
-        var query = RouteQuery(model: "m", excludedChannels: [3])
+        var query = RouteQuery(model: "m")
         query.explainsAll = true
-        let fleet = [off, closed, Fleet.channel(3), Fleet.channel(4), Fleet.channel(5), other]
+        let fleet = [off, closed, Fleet.channel(4), Fleet.channel(5), other]
         let plan = Fleet.plan(fleet, health: health, query: query, rng: &rng)
         #expect(plan.candidates.isEmpty && plan.isModelKnown)
         #expect(
             plan.dropped.map(\.reason)
-                == [.disabled("no key"), .wrongGroup, .excluded, .draining, .disabled("by an operator"), .notServed])
+                == [.disabled("no key"), .wrongGroup, .draining, .disabled("by an operator"), .notServed])
         #expect(!Fleet.plan([Fleet.channel(1)], query: RouteQuery(model: "other"), rng: &rng).isModelKnown)
     }
 

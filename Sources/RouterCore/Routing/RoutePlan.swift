@@ -3,8 +3,6 @@ public struct RouteQuery: Sendable {
     public var model: String
     public var group: String
     public var endpoint: Endpoint
-    /// Channels that were tried already.
-    public var excludedChannels: Set<Int64>
     /// What the request's conversation is recognised by; used when the model's policy has affinity on.
     public var affinity: AffinityKey?
     public var preferences: ClientPreferences?
@@ -16,14 +14,13 @@ public struct RouteQuery: Sendable {
     public var explainsAll: Bool
 
     public init(
-        model: String, group: String = "default", endpoint: Endpoint = .chat, excludedChannels: Set<Int64> = [],
-        affinity: AffinityKey? = nil, preferences: ClientPreferences? = nil, tokens: Int64 = 0, limit: Int = .max,
+        model: String, group: String = "default", endpoint: Endpoint = .chat, affinity: AffinityKey? = nil,
+        preferences: ClientPreferences? = nil, tokens: Int64 = 0, limit: Int = .max,
         explainsAll: Bool = false
     ) {
         self.model = model
         self.group = group
         self.endpoint = endpoint
-        self.excludedChannels = excludedChannels
         self.affinity = affinity
         self.preferences = preferences
         self.tokens = tokens
@@ -89,7 +86,6 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     case notServed
     case wrongGroup
     case endpointUnsupported
-    case excluded
     case notAmongClientsOnly
     case ignoredByClient
     /// The client allows no fallbacks, and this would be one.
@@ -111,7 +107,6 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
         case .notServed: "does not serve the model"
         case .wrongGroup: "not open to the group"
         case .endpointUnsupported: "does not serve the endpoint"
-        case .excluded: "tried already"
         case .notAmongClientsOnly: "not among the client's provider.only"
         case .ignoredByClient: "in the client's provider.ignore"
         case .fallbackNotAllowed: "the client allows no fallbacks"

@@ -179,7 +179,6 @@ private struct Filter {
         if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(summary.id)) { return reason }
         guard isOpen[summary.groups] else { return .wrongGroup }
         guard serves(summary.provider, entry) else { return .endpointUnsupported }
-        if !query.excludedChannels.isEmpty, query.excludedChannels.contains(summary.id) { return .excluded }
         if let wishes = query.preferences, let reason = objection(entry, wishes) { return reason }
         guard !summary.limits.isEmpty else { return nil }
         return health.full(summary.id, summary.limits, tokens: query.tokens, now: now)
