@@ -7,9 +7,8 @@ public import RouterCore
 /// Source: https://docs.anthropic.com/en/api/messages. The provider file says `auth: {type: header, name: x-api-key}`; a header
 /// `anthropic-version` of the file replaces the family's.
 public struct AnthropicProvider: Provider {
-    public static let family = AdaptorID.anthropic
-    public static let paths: [Endpoint: String] = [.messages: "/messages", .models: "/models"]
-    public static let conversions: [Endpoint: Endpoint] = [.chat: .messages, .responses: .messages, .gemini: .messages]
+    public var paths: [Endpoint: String] { [.messages: "/messages", .models: "/models"] }
+    public var conversions: [Endpoint: Endpoint] { [.chat: .messages, .responses: .messages, .gemini: .messages] }
 
     static let version = ("anthropic-version", "2023-06-01")
 

@@ -7,9 +7,8 @@ public import RouterCore
 /// The base URL is `https://bedrock-runtime.REGION.amazonaws.com`. A key with colons (`ACCESS_KEY_ID:SECRET` or with `:SESSION_TOKEN`)
 /// signs (Signature Version 4; ``UpstreamCall/startedAt`` is the time); one without is a Bedrock API key and goes as bearer.
 public struct BedrockProvider: Provider {
-    public static let family = AdaptorID.bedrock
-    public static let paths: [Endpoint: String] = [.chat: "/model/{model}/converse"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
+    public var paths: [Endpoint: String] { [.chat: "/model/{model}/converse"] }
+    public var conversions: [Endpoint: Endpoint] { [.messages: .chat, .responses: .chat, .gemini: .chat] }
 
     public let spec: ProviderSpec
 

@@ -4,9 +4,8 @@ public import RouterCore
 /// Cohere's chat, version 2 (https://docs.cohere.com/reference/chat), from every dialect by conversion, and its rerank as it is
 /// (https://docs.cohere.com/reference/rerank).
 public struct CohereProvider: Provider {
-    public static let family = AdaptorID.cohere
-    public static let paths: [Endpoint: String] = [.chat: "/v2/chat", .models: "/v1/models", .rerank: "/v2/rerank"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
+    public var paths: [Endpoint: String] { [.chat: "/v2/chat", .models: "/v1/models", .rerank: "/v2/rerank"] }
+    public var conversions: [Endpoint: Endpoint] { [.messages: .chat, .responses: .chat, .gemini: .chat] }
 
     public let spec: ProviderSpec
 

@@ -7,9 +7,8 @@ public import RouterCore
 /// Source: https://ai.google.dev/api/generate-content. The base URL ends in `/v1beta`; the provider file says
 /// `auth: {type: header, name: x-goog-api-key}`.
 public struct GeminiProvider: Provider {
-    public static let family = AdaptorID.gemini
-    public static let paths: [Endpoint: String] = [.chat: "/models/{model}:generateContent", .models: "/models"]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
+    public var paths: [Endpoint: String] { [.chat: "/models/{model}:generateContent", .models: "/models"] }
+    public var conversions: [Endpoint: Endpoint] { [.messages: .chat, .responses: .chat, .gemini: .chat] }
 
     public let spec: ProviderSpec
 

@@ -3,30 +3,23 @@ public import NIOCore
 public import RouterCore
 
 /// The OpenAI family: OpenAI itself and everybody who speaks its Chat Completions, Completions and Embeddings. What differs between vendors
-/// is in their ``ProviderSpec``; nothing here names one.
+/// is in their ``ProviderSpec``, and what no file can say in their ``OpenAIVariant``; nothing here names one.
 ///
 /// Source of the formats: https://platform.openai.com/docs/api-reference
 public struct OpenAIProvider: Provider {
-    public static let family = AdaptorID.openai
-    public static let paths: [Endpoint: String] = [
-        .chat: "/chat/completions", .completions: "/completions", .embeddings: "/embeddings", .models: "/models",
-        .responses: "/responses", .images: "/images/generations", .speech: "/audio/speech",
-        .transcriptions: "/audio/transcriptions", .moderations: "/moderations", .rerank: "/rerank",
-    ]
-    public static let conversions: [Endpoint: Endpoint] = [.messages: .chat, .responses: .chat, .gemini: .chat]
-
     private let vendor: OpenAIVendor
-    public var spec: ProviderSpec { _read { yield vendor.spec } }
-    var dialect: OpenAIDialect { _read { yield vendor.dialect } }
-    /// Paths of the family, with `{model}` where the model's name belongs.
-    private let paths: [Endpoint: String]
+    private let variant: OpenAIVariant
 
-    public init(spec: ProviderSpec) { self.init(spec: spec, dialect: .plain) }
-
-    init(spec: ProviderSpec, dialect: OpenAIDialect, paths: [Endpoint: String] = Self.paths) {
-        self.paths = paths
-        vendor = OpenAIVendor(spec: spec, dialect: dialect)
+    init(spec: ProviderSpec, variant: OpenAIVariant = OpenAIVariant()) {
+        vendor = OpenAIVendor(spec: spec, dialect: variant.dialect)
+        self.variant = variant
     }
+
+    public var spec: ProviderSpec { _read { yield vendor.spec } }
+    private var dialect: OpenAIDialect { _read { yield vendor.dialect } }
+    public var paths: [Endpoint: String] { _read { yield variant.paths } }
+    public var conversions: [Endpoint: Endpoint] { [.messages: .chat, .responses: .chat, .gemini: .chat] }
+    public var passesPreferencesOn: Bool { variant.passesPreferencesOn }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
         let endpoint = Self.isConverted(call.envelope.endpoint, spec) ? .chat : call.envelope.endpoint
@@ -82,11 +75,7 @@ public struct OpenAIProvider: Provider {
         let writer = ChatRequestWriter(
             model: call.upstreamModel, rules: spec.request, dialect: dialect, asksForUsage: spec.usage.streamUsageOption != false,
             passed: passed)
-        return try Preparation(spec: spec).converted(call) { given throws(UpstreamFailure) in
-            var conversation = given
-            if dialect.sendsEndUser, conversation.user == nil { conversation.user = call.endUser }
-            return try writer.write(conversation)
-        }
+        return try Preparation(spec: spec).converted(call, writer.write)
     }
 
     /// Responses pass through where the file says that the vendor has them; Messages and Gemini's never do.
@@ -95,24 +84,19 @@ public struct OpenAIProvider: Provider {
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        let listPath = spec.endpoints[.models].flatMap { $0 } ?? paths[.models]
-        guard let path = side == .listModels ? listPath : dialect.path(of: side) else { return nil }
+        let ownPath = side == .listModels ? spec.endpoints[.models].flatMap { $0 } : nil
+        guard let path = ownPath ?? variant.path(of: side) else { return nil }
         var headers = HTTPFields()
         headers[.accept] = "application/json"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 
-    /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers
-    /// add limits of their own, of which `context_length` and vLLM's `max_model_len` are read.
-    public func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "data") { entry in
-            entry["id"]?.stringValue.map { id in
-                ListedModel(
-                    id: id, contextLength: ModelList.tokens(entry["context_length"]) ?? ModelList.tokens(entry["max_model_len"]))
-            }
-        }
-    }
+    public func models(_ body: ByteBuffer) -> [ListedModel]? { variant.readModels(body) }
+
+    public func generation(_ body: ByteBuffer) -> Usage? { variant.readGeneration(body) }
+
+    public func activity(_ body: ByteBuffer) -> [DailyCost]? { variant.readActivity(body) }
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let endpoint = call.envelope.endpoint
@@ -163,68 +147,7 @@ public struct OpenAIProvider: Provider {
         FailureClassifier(spec: spec, dialect: dialect).failure(head, VendorError(body: body), now: now)
     }
 
-    public func generationID(_ head: UpstreamHead) -> String? { dialect.generationID(head) }
-}
-
-/// A vendor of the family, passed on by reference: answers and streams keep what they need to read it.
-final class OpenAIVendor: Sendable {
-    let spec: ProviderSpec
-    let dialect: OpenAIDialect
-    init(spec: ProviderSpec, dialect: OpenAIDialect) {
-        self.spec = spec
-        self.dialect = dialect
-    }
-}
-
-/// Where members of the family differ in ways that YAML cannot say.
-struct OpenAIDialect: Sendable, Hashable {
-    /// `usage.cost` is what the vendor bills us.
-    var reportsCost = false
-    /// Top-level request fields that are for the gateway, not for the vendor.
-    var gatewayFields: Set<String> = ["models", "provider", "session_id"]
-    /// The client's `provider` preferences choose among hosts of different prices.
-    var boundsHostPrices = false
-    /// A pseudonym of the end user goes into `user` when the client gave none.
-    var sendsEndUser = false
-    /// 403 can mean moderation of the client's input.
-    var forbiddenMayBeModeration = false
-    /// `X-RateLimit-Reset` is a Unix time in milliseconds.
-    var readsRateLimitReset = false
-    var generationHeader: HTTPField.Name?
-    var sidePaths: [String: String] = [:]
-    /// What may be sent beyond OpenAI's own fields when another dialect is converted.
-    var readsTopK = false
-    var readsReasoningDetails = false
-    var readsCacheControl = false
-    var readsFileURLs = false
-
-    static let plain = OpenAIDialect()
-    /// For bodies of another dialect, where no field is the gateway's.
-    static let verbatim = OpenAIDialect(gatewayFields: [])
-
-    func path(of side: SideCall) -> String? {
-        switch side {
-        case .listModels: return nil
-        case .accountBalance: return sidePaths["credits"]
-        case .activity: return sidePaths["activity"]
-        case .generation(let id):
-            guard Self.isGenerationID(id) else { return nil }
-            return sidePaths["generation"].map { $0 + id }
-        }
-    }
-
-    func generationID(_ head: UpstreamHead) -> String? {
-        guard let generationHeader, let id = head.headers[generationHeader], Self.isGenerationID(id) else { return nil }
-        return id
-    }
-
-    /// Fit to be stored and to be put into a URL again.
-    static func isGenerationID(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= 128
-            && text.utf8.allSatisfy {
-                ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || $0 == 0x2D || $0 == 0x5F
-            }
-    }
+    public func generationID(_ head: UpstreamHead) -> String? { variant.generationID(head) }
 }
 
 enum PercentEncoding {

@@ -61,9 +61,6 @@ struct OpenAIRequestBody {
         if envelope.isStream, envelope.endpoint == .chat || envelope.endpoint == .completions, usage.streamUsageOption != false {
             askForUsage()
         }
-        if dialect.sendsEndUser, envelope.endpoint != .messages, envelope.endpoint != .gemini, let user = call.endUser, !has("user") {
-            set("user", JSONValue.string(user).text)
-        }
         for rename in rules.rename where rename.from != rename.to {
             if has(rename.to) {
                 fields.removeAll { $0.name == rename.from }

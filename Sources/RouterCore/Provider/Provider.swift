@@ -5,13 +5,10 @@ public import NIOCore
 /// Pure: no I/O, no clock, no randomness. The Server sends what it makes. A vendor of an existing family is a
 /// ``ProviderSpec`` and needs no code.
 public protocol Provider: Sendable {
-    static var family: AdaptorID { get }
     /// Endpoint paths of the family, relative to the base URL; what is missing is not spoken.
-    static var paths: [Endpoint: String] { get }
+    var paths: [Endpoint: String] { get }
     /// Dialects of clients that the family does not speak itself, each with its own endpoint that serves them by conversion.
-    static var conversions: [Endpoint: Endpoint] { get }
-
-    init(spec: ProviderSpec)
+    var conversions: [Endpoint: Endpoint] { get }
     var spec: ProviderSpec { get }
 
     /// The upstream call for a client's request.
@@ -52,7 +49,6 @@ public protocol Provider: Sendable {
 /// What can be asked of a vendor apart from answers.
 public enum SideCall: Sendable, Hashable {
     case listModels
-    case accountBalance
     /// The vendor's record of one generation, by its id.
     case generation(id: String)
     /// What the account has cost, day by day.
@@ -60,12 +56,10 @@ public enum SideCall: Sendable, Hashable {
 }
 
 extension Provider {
-    public static var conversions: [Endpoint: Endpoint] { [:] }
-
     /// Endpoints that both the family and the file serve, and those that are served by conversion.
     public var capabilities: Set<Endpoint> {
-        let own = Set(spec.endpoints.keys).intersection(Self.paths.keys)
-        return own.union(Self.conversions.filter { own.contains($0.value) }.keys)
+        let own = Set(spec.endpoints.keys).intersection(paths.keys)
+        return own.union(conversions.filter { own.contains($0.value) }.keys)
     }
 
     public func streamDecoder(for call: UpstreamCall, head: UpstreamHead) -> any StreamDecoder { streamDecoder(for: call) }
@@ -97,8 +91,6 @@ public struct UpstreamCall: Sendable {
     public var upstreamModel: String
     /// For `usage.cost`.
     public var quote: PriceQuote
-    /// A stable pseudonym of the end user, never the user's own data; nil = send none.
-    public var endUser: String?
     /// The client's preferences among the hosts of an aggregator.
     public var hostPreferences: ClientPreferences.Forwarded
     /// When the call was made, in Unix seconds: the `created` of an answer whose vendor tells none.
@@ -111,7 +103,7 @@ public struct UpstreamCall: Sendable {
 
     public init(
         envelope: RequestEnvelope, channel: SharedChannel, key: Secret?, model: String, upstreamModel: String,
-        quote: PriceQuote, endUser: String? = nil, hostPreferences: ClientPreferences.Forwarded = .asGiven, startedAt: Int64 = 0
+        quote: PriceQuote, hostPreferences: ClientPreferences.Forwarded = .asGiven, startedAt: Int64 = 0
     ) {
         self.startedAt = startedAt
         self.envelope = envelope
@@ -120,7 +112,6 @@ public struct UpstreamCall: Sendable {
         self.model = model
         self.upstreamModel = upstreamModel
         self.quote = quote
-        self.endUser = endUser
         self.hostPreferences = hostPreferences
     }
 

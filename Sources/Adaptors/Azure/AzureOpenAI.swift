@@ -1,0 +1,35 @@
+import NIOCore
+import RouterCore
+
+/// OpenAI's protocol behind Azure's URLs: the model is a deployment's name in the path, and every call names an API version
+/// (https://learn.microsoft.com/en-us/azure/ai-services/openai/reference). The base URL is the resource's
+/// (`https://NAME.openai.azure.com`), the provider file says `auth: {type: header, name: api-key}`, and another version is a path of the
+/// file, where `{model}` stands for the deployment.
+enum AzureOpenAI {
+    /// The latest general version of the data plane.
+    static let version = "2024-10-21"
+
+    static let variant = OpenAIVariant(
+        paths: [
+            .chat: path("chat/completions"), .completions: path("completions"), .embeddings: path("embeddings"),
+            .images: path("images/generations"), .speech: path("audio/speech"), .transcriptions: path("audio/transcriptions"),
+            .models: "/openai/models?api-version=\(version)",
+        ],
+        readModels: models)
+
+    private static func path(_ operation: String) -> String { "/openai/deployments/{model}/\(operation)?api-version=\(version)" }
+
+    /// `{"data":[{"id","status":"succeeded","capabilities":{"inference":true,…},"lifecycle_status",…}]}`
+    /// (https://learn.microsoft.com/en-us/rest/api/azureopenai/models/list): the models that the resource can deploy, by the names that
+    /// deployments usually get. The deployments themselves are in no list of the data plane
+    /// (https://learn.microsoft.com/en-us/answers/questions/1617987). A model that only serves fine-tuning, or whose fine-tuning has
+    /// not succeeded, answers nothing and is left out.
+    private static func models(_ body: ByteBuffer) -> [ListedModel]? {
+        ModelList.read(body, "data") { entry in
+            guard let id = entry["id"]?.stringValue, entry["capabilities"]?["inference"]?.boolValue != false,
+                entry["status"]?.stringValue ?? "succeeded" == "succeeded"
+            else { return nil }
+            return ListedModel(id: id)
+        }
+    }
+}
