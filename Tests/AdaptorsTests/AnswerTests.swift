@@ -8,15 +8,15 @@ import Testing
     private func decode(
         _ body: String, family: AdaptorID = .openai, endpoint: Endpoint = .chat, upstream: String? = nil
     ) throws -> WholeAnswer {
-        let spec = Make.spec(family)
-        let call = try Make.call(#"{"model":"public"}"#, endpoint, spec: spec, upstream: upstream)
-        return try Make.provider(spec).decode(ByteBuffer(string: body), for: call)
+        let spec = Fixture.spec(family)
+        let call = try Fixture.call(#"{"model":"public"}"#, spec: spec, endpoint: endpoint, upstream: upstream, price: Fixture.partedPrice)
+        return try Fixture.provider(spec).decode(ByteBuffer(string: body), for: call)
     }
 
     private func error(_ body: String, family: AdaptorID = .openrouter, errors: [ErrorRule] = []) throws -> UpstreamFailure {
-        let spec = Make.spec(family, errors: errors)
-        let call = try Make.call(#"{"model":"public"}"#, spec: spec)
-        let provider = try Make.provider(spec)
+        let spec = Fixture.spec(family, errors: errors)
+        let call = try Fixture.call(#"{"model":"public"}"#, spec: spec, price: Fixture.partedPrice)
+        let provider = Fixture.provider(spec)
         return try #require(
             failure { () throws(UpstreamFailure) in _ = try provider.decode(ByteBuffer(string: body), for: call) })
     }

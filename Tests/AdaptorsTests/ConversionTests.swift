@@ -174,16 +174,16 @@ private let losses: [LossCase] = [
         #expect(try body(json, .gemini, .chat)["toolConfig"]?["functionCallingConfig"]?.text == gemini)
     }
 
-    @Test func `an aggregator keeps its preferences, thoughts and pseudonyms`() throws {
+    @Test func `an aggregator keeps its preferences and thoughts`() throws {
         let json =
             #"{"model":"m","max_tokens":9,"provider":{"order":["x"]},"session_id":"s","models":["m"],"top_k":3,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"c2ln"},{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}]}]}"#
         let spec = Fixture.spec(.openrouter)
-        var call = try Fixture.call(json, spec: spec, endpoint: .messages, endUser: "pseudonym")
+        var call = try Fixture.call(json, spec: spec, endpoint: .messages)
         call.hostPreferences = .replaced(#"{"only":["y"]}"#)
         let body = try JSONValue(parsing: #require(Fixture.provider(spec).request(for: call).body))
         #expect(body["provider"]?["only"]?.text == #"["y"]"# && body["session_id"] == "s" && body["models"] == nil)
         #expect(body["provider"]?["max_price"]?["prompt"] != nil)
-        #expect(body["user"] == "pseudonym" && body["top_k"]?.numberText == "3")
+        #expect(body["user"] == nil && body["top_k"]?.numberText == "3")
         #expect(
             body["messages"]?.arrayValue?[1].text
                 == #"{"role":"assistant","content":[{"type":"text","text":"y","cache_control":{"type":"ephemeral"}}],"reasoning_details":[{"type":"reasoning.text","text":"t","signature":"c2ln","index":0}]}"#

@@ -19,7 +19,7 @@ import Testing
 
     /// Runs rounds until the time is over, then checks that memory has not grown.
     private func fuzz(_ name: String, rounds least: Int, _ body: (Int, inout SplitMix64) throws -> Void) rethrows {
-        var random = SplitMix64(state: Self.seed)
+        var random = SplitMix64(seed: Self.seed)
         print("fuzz \(name): seed \(Self.seed)")
         let end = ContinuousClock.now + .seconds(Self.seconds)
         var round = 0

@@ -5,8 +5,8 @@ import Testing
 /// What a stream that ends early has delivered beyond the vendor's last figures.
 @Suite struct EarlyUsageTests {
     private static func decoder(_ family: AdaptorID) throws -> any StreamDecoder {
-        let spec = Make.spec(family)
-        return try Make.provider(spec).streamDecoder(for: Make.call(#"{"model":"pub","stream":true,"messages":[]}"#, spec: spec))
+        let spec = Fixture.spec(family)
+        return try Fixture.provider(spec).streamDecoder(for: Fixture.call(#"{"model":"pub","stream":true,"messages":[]}"#, spec: spec))
     }
 
     private static func progress(_ family: AdaptorID, _ events: [String]) throws -> AnswerProgress {

@@ -8,7 +8,7 @@ import Testing
 @Suite struct FamilyFuzz {
     @Test(arguments: Matrix.dialects, Matrix.families)
     func `a broken stream neither crashes the decoder nor depends on the cuts`(_ dialect: Endpoint, _ family: AdaptorID) throws {
-        var random = SplitMix64(state: Fuzz.seed &+ 11)
+        var random = SplitMix64(seed: Fuzz.seed &+ 11)
         let streams = try ["stream", "citations"].map { Array(try Golden.input("\($0).\(family).sse").utf8) }
         for round in 0..<100 {
             let call = try Fixture.call(
@@ -61,7 +61,7 @@ import Testing
 
     @Test(arguments: Matrix.dialects, Matrix.families)
     func `a broken request is refused or becomes valid JSON, a broken answer too`(_ dialect: Endpoint, _ family: AdaptorID) throws {
-        var random = SplitMix64(state: Fuzz.seed &+ 12)
+        var random = SplitMix64(seed: Fuzz.seed &+ 12)
         let request = try Golden.input("request.\(dialect.rawValue).json")
         let tree = try JSONValue(parsing: ByteBuffer(string: request))
         let answers = try ["answer", "citations"].map { Array(try Golden.input("\($0).\(family).json").utf8) }

@@ -104,7 +104,7 @@ private let finishes: [FinishCase] = [
 
     /// Damaged streams of every family: no crash, no trailer behind a failure, and nothing kept but one event.
     @Test(arguments: Matrix.families) func `damaged streams`(_ family: AdaptorID) throws {
-        var random = SplitMix64(state: 20_261_125)
+        var random = SplitMix64(seed: 20_261_125)
         let bytes = Array(try Golden.input("stream.\(family).sse").utf8)
         for round in 0..<150 {
             var damaged = bytes

@@ -7,6 +7,14 @@ enum Fixture {
     /// 2 USD per million prompt tokens and 8 USD per million completion tokens: 2,000 and 8,000 nano-dollars per token.
     static let price = ModelPrice(
         rates: .init(input: FemtoUSD(femtos: 2_000_000_000), output: FemtoUSD(femtos: 8_000_000_000)))
+    /// A price of its own for every part: 1 and 2 USD per million prompt and completion tokens, 0.1 read from the cache, 1.25 written, 5 and
+    /// 10 for sound; 0.01 USD per search.
+    static let partedPrice = ModelPrice(
+        rates: .init(
+            input: FemtoUSD(femtos: 1_000_000_000), output: FemtoUSD(femtos: 2_000_000_000), cacheRead: FemtoUSD(femtos: 100_000_000),
+            cacheWrite5m: FemtoUSD(femtos: 1_250_000_000), audioInput: FemtoUSD(femtos: 5_000_000_000),
+            audioOutput: FemtoUSD(femtos: 10_000_000_000)),
+        search: FemtoUSD(femtos: 10_000_000_000_000))
     static let secretKey = "sk-test-0123456789abcdef"
 
     static func spec(
@@ -27,8 +35,8 @@ enum Fixture {
     }
 
     static func call(
-        _ body: String, spec: ProviderSpec, endpoint: Endpoint = .chat, model: String? = nil, upstream: String? = nil,
-        price: ModelPrice = price, ratio: PriceRatio = .one, endUser: String? = nil, baseURL: String? = nil,
+        _ body: String, spec: ProviderSpec = spec(), endpoint: Endpoint = .chat, model: String? = nil, upstream: String? = nil,
+        price: ModelPrice = price, ratio: PriceRatio = .one, baseURL: String? = nil,
         channelHeaders: [StaticHeader] = [], key: Secret? = Secret(secretKey)
     ) throws -> UpstreamCall {
         // For Gemini the path says what is to be answered, and how.
@@ -40,8 +48,7 @@ enum Fixture {
             id: 1, name: "channel", provider: spec, keys: [], models: [], baseURL: baseURL, headers: channelHeaders)
         return UpstreamCall(
             envelope: envelope, channel: SharedChannel(channel), key: key, model: model ?? envelope.model,
-            upstreamModel: upstream ?? envelope.model, quote: PriceQuote(price: price, ratio: ratio, version: 1),
-            endUser: endUser)
+            upstreamModel: upstream ?? envelope.model, quote: PriceQuote(price: price, ratio: ratio, version: 1))
     }
 }
 
@@ -55,6 +62,14 @@ struct StreamOutcome: Hashable, CustomStringConvertible {
 
     var description: String {
         "failure \(String(describing: failure)), out ⟪\(out)⟫, trailer ⟪\(trailer)⟫, \(progress)"
+    }
+
+    init(_ text: String, call: UpstreamCall) { self.init([Array(text.utf8)], call: call) }
+
+    /// Feeds the bytes, cut at these offsets.
+    init(_ bytes: [UInt8], cuts: [Int], call: UpstreamCall) {
+        let ends = cuts + [bytes.count]
+        self.init(zip([0] + cuts, ends).map { Array(bytes[$0..<$1]) }.filter { !$0.isEmpty }, call: call)
     }
 
     /// Feeds the pieces and closes the upstream in order.
@@ -80,16 +95,13 @@ struct StreamOutcome: Hashable, CustomStringConvertible {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
+/// The failure that a call throws.
+func failure(_ body: () throws(UpstreamFailure) -> Void) -> UpstreamFailure? {
+    do throws(UpstreamFailure) {
+        try body()
+        return nil
+    } catch {
+        return error
     }
 }
 

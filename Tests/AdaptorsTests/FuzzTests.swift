@@ -81,7 +81,7 @@ import Testing
 
     @Test(arguments: [AdaptorID.openai, .openrouter])
     func `a broken stream neither crashes the decoder nor depends on the cuts`(_ family: AdaptorID) throws {
-        var random = SplitMix64(state: Self.seed)
+        var random = SplitMix64(seed: Self.seed)
         let spec = Fixture.spec(family)
         for round in 0..<1_500 {
             let call = try Fixture.call(
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func `the parser hands out every byte once and looks at none twice`() {
-        var random = SplitMix64(state: Self.seed &+ 1)
+        var random = SplitMix64(seed: Self.seed &+ 1)
         for round in 0..<1_500 {
             let bytes = Self.mutated(Self.streams[0], &random)
             var parser = SSEParser()
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test func `a broken request is refused or spliced into valid JSON`() throws {
-        var random = SplitMix64(state: Self.seed &+ 2)
+        var random = SplitMix64(seed: Self.seed &+ 2)
         var accepted = 0
         let rules = RequestRules(
             rename: [.init(from: "old", to: "new")], drop: ["drop"], defaults: [.init(name: "d", json: "1")],
@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test func `a broken answer is malformed, an error or valid JSON`() throws {
-        var random = SplitMix64(state: Self.seed &+ 3)
+        var random = SplitMix64(seed: Self.seed &+ 3)
         let rules = UsageRules(cachedTokens: "usage.prompt_tokens_details.cached_tokens")
         let spec = Fixture.spec(.openrouter, usage: rules)
         let provider = Fixture.provider(spec)

@@ -63,7 +63,7 @@ import Testing
     @Test("audit 2: leaving at every event never costs less than the vendor bills", arguments: dialects, families)
     func cut(_ dialect: Endpoint, _ family: AdaptorID) throws {
         let call = try Self.call(dialect, family)
-        var seed = SeededGenerator(seed: 0x2_2026)
+        var seed = SplitMix64(seed: 0x2_2026)
         for event in 0...(try Self.events(family).count) {
             var decoder = Fixture.provider(call.channel.provider).streamDecoder(for: call)
             var out = ByteBuffer()
@@ -121,9 +121,9 @@ import Testing
             (.gemini, #"{"candidates":[{"content":{"parts":[{"text":"one two three four","thought":true}]}}]}"#),
         ])
     func seen(_ family: AdaptorID, _ event: String) throws {
-        let spec = Make.spec(family)
-        var decoder = try Make.provider(spec).streamDecoder(
-            for: Make.call(#"{"model":"pub","stream":true,"messages":[]}"#, spec: spec))
+        let spec = Fixture.spec(family)
+        var decoder = try Fixture.provider(spec).streamDecoder(
+            for: Fixture.call(#"{"model":"pub","stream":true,"messages":[]}"#, spec: spec))
         var out = ByteBuffer()
         if family == .anthropic {
             let start =

@@ -21,7 +21,7 @@ import Testing
     private var bySearch: ModelPrice { ModelPrice(rates: free, search: each("0.002")) }
 
     private func spec(_ request: RequestRules = RequestRules(), family: AdaptorID = .openai) -> ProviderSpec {
-        var spec = Make.spec(family, request: request)
+        var spec = Fixture.spec(family, request: request)
         for endpoint in [Endpoint.images, .speech, .transcriptions, .moderations, .rerank] { spec.endpoints[endpoint] = .some(nil) }
         return spec
     }
@@ -29,8 +29,8 @@ import Testing
     private func answer(
         _ body: String, to request: String, _ endpoint: Endpoint, _ price: ModelPrice, upstream: String? = nil, family: AdaptorID = .openai
     ) throws -> WholeAnswer {
-        let call = try Make.call(request, endpoint, spec: spec(family: family), upstream: upstream, price: price)
-        return try Make.provider(call.channel.provider).decode(ByteBuffer(string: body), for: call)
+        let call = try Fixture.call(request, spec: spec(family: family), endpoint: endpoint, upstream: upstream, price: price)
+        return try Fixture.provider(call.channel.provider).decode(ByteBuffer(string: body), for: call)
     }
 
     private func nanos(_ answer: WholeAnswer, _ price: ModelPrice) throws -> Int64 {
@@ -90,9 +90,9 @@ import Testing
     }
 
     @Test func `Cohere's own rerank goes to its own path`() throws {
-        let call = try Make.call(
-            #"{"model":"m","query":"q","documents":["a"]}"#, .rerank, spec: spec(family: .cohere), upstream: "rerank-v3.5", price: bySearch)
-        let provider = try Make.provider(call.channel.provider)
+        let call = try Fixture.call(
+            #"{"model":"m","query":"q","documents":["a"]}"#, spec: spec(family: .cohere), endpoint: .rerank, upstream: "rerank-v3.5", price: bySearch)
+        let provider = Fixture.provider(call.channel.provider)
         let request = try provider.request(for: call)
         #expect(request.url.hasSuffix("/v2/rerank"))
         #expect(request.body.map { String(buffer: $0) } == #"{"model":"rerank-v3.5","query":"q","documents":["a"]}"#)
@@ -120,7 +120,7 @@ import Testing
     }
 
     private func sent(_ call: UpstreamCall) throws -> (body: ByteBuffer, form: MultipartForm, type: String) {
-        let request = try Make.provider(call.channel.provider).request(for: call)
+        let request = try Fixture.provider(call.channel.provider).request(for: call)
         let body = try #require(request.body)
         let type = try #require(request.headers[.contentType])
         let boundary = try #require(MultipartForm.boundary(contentType: type))
@@ -154,7 +154,7 @@ import Testing
     }
 
     private func transcript(_ body: String, _ call: UpstreamCall) throws -> (usage: Usage, isEstimated: Bool, nanos: Int64, text: String) {
-        let answer = try Make.provider(call.channel.provider).decode(ByteBuffer(string: body), for: call)
+        let answer = try Fixture.provider(call.channel.provider).decode(ByteBuffer(string: body), for: call)
         let usage = try #require(answer.progress.usage)
         return (usage, answer.progress.isUsageEstimated, try call.quote.charge(for: usage).nanos, String(buffer: answer.body))
     }
@@ -189,9 +189,9 @@ import Testing
         #expect(result.text.contains(#""cost":0.004114"#))
     }
 
-    private func stream(_ text: String, _ call: UpstreamCall) throws -> StreamResult {
-        let whole = try StreamResult(text, call: call)
-        for cut in 0..<text.utf8.count { #expect(try StreamResult(Array(text.utf8), cuts: [cut], call: call) == whole, "cut at \(cut)") }
+    private func stream(_ text: String, _ call: UpstreamCall) throws -> StreamOutcome {
+        let whole = StreamOutcome(text, call: call)
+        for cut in 0..<text.utf8.count { #expect(StreamOutcome(Array(text.utf8), cuts: [cut], call: call) == whole, "cut at \(cut)") }
         return whole
     }
 
@@ -201,23 +201,23 @@ import Testing
             "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\ndata: {\"type\":\"transcript.text.done\",\"text\":\"hi\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":14,\"output_tokens\":2,\"total_tokens\":16}}\n\n"
         let result = try stream(events, call)
         #expect(result.failure == nil && result.progress.isDone && !result.progress.isUsageEstimated)
-        #expect(result.text == "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\n")
+        #expect(result.out == "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hi\"}\n\n")
         // 14 × 5 + 2 × 40 per million
-        #expect(result.trailerText.contains("\"cost\":0.00015}"))
-        let cut = try StreamResult(String(events.prefix(60)), call: call)
+        #expect(result.trailer.contains("\"cost\":0.00015}"))
+        let cut = StreamOutcome(String(events.prefix(60)), call: call)
         #expect(cut.failure == .truncated && cut.progress.isUsageEstimated)
     }
 
     @Test func `a streamed picture counts its previews until it is complete`() throws {
-        let call = try Make.call(#"{"model":"m","prompt":"p","stream":true,"partial_images":1}"#, .images, spec: spec(), price: byPicture)
+        let call = try Fixture.call(#"{"model":"m","prompt":"p","stream":true,"partial_images":1}"#, spec: spec(), endpoint: .images, price: byPicture)
         let preview = "data: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"QUJD\"}\n\n"
         let done =
             "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"QUJD\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}\n\n"
         let whole = try stream(preview + done, call)
-        #expect(whole.progress.usage?.images == 1 && whole.text == preview)
-        let cut = try StreamResult(preview, call: call)
+        #expect(whole.progress.usage?.images == 1 && whole.out == preview)
+        let cut = StreamOutcome(preview, call: call)
         #expect(cut.failure == .truncated && cut.progress.usage?.images == 0)
-        let broken = try StreamResult(preview + "data: {\"type\":\"error\",\"error\":{\"message\":\"x\"}}\n\n", call: call)
+        let broken = StreamOutcome(preview + "data: {\"type\":\"error\",\"error\":{\"message\":\"x\"}}\n\n", call: call)
         #expect(broken.failure == .midStream)
     }
 
@@ -226,10 +226,10 @@ import Testing
     private func spoken(_ chunks: [Int], length: Int64?, _ price: ModelPrice, ends: Bool = true) throws -> (usage: Usage, isEstimated: Bool)
     {
         let text = String(repeating: "a", count: 100)
-        let call = try Make.call("{\"model\":\"m\",\"input\":\"\(text)\"}", .speech, spec: spec(), price: price)
+        let call = try Fixture.call("{\"model\":\"m\",\"input\":\"\(text)\"}", spec: spec(), endpoint: .speech, price: price)
         var headers = HTTPFields()
         if let length { headers[.contentLength] = String(length) }
-        var decoder = try Make.provider(call.channel.provider).streamDecoder(for: call, head: UpstreamHead(status: 200, headers: headers))
+        var decoder = Fixture.provider(call.channel.provider).streamDecoder(for: call, head: UpstreamHead(status: 200, headers: headers))
         for chunk in chunks {
             var out = ByteBuffer()
             try decoder.push(ByteBuffer(repeating: 1, count: chunk), into: &out)
@@ -265,7 +265,7 @@ import Testing
     }
 
     @Test func `speech as events is charged by the vendor's tokens`() throws {
-        let call = try Make.call(#"{"model":"m","input":"hello","stream_format":"sse"}"#, .speech, spec: spec(), price: byToken)
+        let call = try Fixture.call(#"{"model":"m","input":"hello","stream_format":"sse"}"#, spec: spec(), endpoint: .speech, price: byToken)
         #expect(call.envelope.isStream)
         let events =
             "data: {\"type\":\"speech.audio.delta\",\"audio\":\"QUJD\"}\n\ndata: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":14,\"output_tokens\":101,\"total_tokens\":115}}\n\n"

@@ -7,7 +7,7 @@ import Testing
 /// Vendors' lists of models, as they answer `SideCall.listModels`.
 @Suite struct ModelListTests {
     private func read(_ family: AdaptorID, _ text: String) throws -> [ListedModel]? {
-        try Make.provider(Make.spec(family)).models(ByteBuffer(string: text))
+        Fixture.provider(Fixture.spec(family)).models(ByteBuffer(string: text))
     }
 
     /// The shape of https://openrouter.ai/docs/api-reference/list-available-models, shortened.
@@ -45,6 +45,26 @@ import Testing
         #expect(rates.cacheRead?.usdText == "0.0000003" && rates.cacheWrite5m?.usdText == "0.00000375" && rates.cacheWrite1h == nil)
         #expect(rates.reasoning?.usdText == "0.00002" && rates.audioInput?.usdText == "0.000001")
         #expect(full.price?.image.usdText == "0.0048" && full.price?.request.usdText == "0.005" && full.price?.search.usdText == "0.01")
+    }
+
+    /// The example of https://learn.microsoft.com/en-us/rest/api/azureopenai/models/list, with a model that only fine-tuning takes and
+    /// one whose fine-tuning has failed.
+    @Test func `Azure's list tells the names of models that answer`() throws {
+        let list = #"""
+            {"data":[
+            {"status":"succeeded","capabilities":{"fine_tune":true,"inference":true,"completion":true,"chat_completion":false,"embeddings":false},
+            "lifecycle_status":"generally-available","deprecation":{"fine_tune":1677662127,"inference":1709284527},"id":"curie",
+            "created_at":1646126127,"object":"model"},
+            {"status":"succeeded","model":"curie","fine_tune":"ft-72a2792ef7d24ba7b82c7fe4a37e379f",
+            "capabilities":{"fine_tune":false,"inference":true,"completion":true,"chat_completion":false,"embeddings":false},
+            "lifecycle_status":"generally-available","id":"curie.ft-72a2792ef7d24ba7b82c7fe4a37e379f","object":"model"},
+            {"status":"succeeded","capabilities":{"fine_tune":true,"inference":false},"id":"base","object":"model"},
+            {"status":"failed","capabilities":{"inference":true},"id":"curie.ft-broken","object":"model"}
+            ],"object":"list"}
+            """#
+        let models = try #require(try read(.azureOpenAI, list))
+        #expect(models == [ListedModel(id: "curie"), ListedModel(id: "curie.ft-72a2792ef7d24ba7b82c7fe4a37e379f")])
+        #expect(try read(.azureOpenAI, #"{"error":{"code":"401"}}"#) == nil)
     }
 
     @Test func `OpenRouter's prices above so many tokens are tiers, and what no row can say is its cost`() throws {
@@ -85,7 +105,6 @@ import Testing
                 {"id":"llama","max_model_len":8192}]}
                 """))
         #expect(models == [ListedModel(id: "gpt-4o"), ListedModel(id: "llama", contextLength: 8_192)])
-        #expect(try read(.azureOpenAI, #"{"data":[]}"#) == nil, "deployments are not in a list of models")
     }
 
     @Test func `Anthropic's list tells display names, and limits and capabilities since it has them`() throws {
@@ -137,7 +156,7 @@ import Testing
 
     @Test func `lists that come in pages are asked for whole`() throws {
         for (family, query) in [(AdaptorID.anthropic, "limit=1000"), (.gemini, "pageSize=1000"), (.cohere, "page_size=1000")] {
-            let call = try #require(try Make.provider(Make.spec(family)).call(.listModels, baseURL: nil, key: Secret("k")))
+            let call = try #require(Fixture.provider(Fixture.spec(family)).call(.listModels, baseURL: nil, key: Secret("k")))
             #expect(call.url.hasSuffix(query), "\(call.url)")
         }
     }

@@ -16,15 +16,14 @@ import Testing
         var rules = RequestRules()
         var usage = UsageRules()
         var endpoint = Endpoint.chat
-        var endUser: String?
         var testDescription: String { name }
     }
 
     private func body(_ test: Case) throws -> String {
-        let spec = Make.spec(test.family, request: test.rules, usage: test.usage)
-        let call = try Make.call(
-            test.body, test.endpoint, spec: spec, model: test.model, upstream: test.upstream, endUser: test.endUser)
-        return String(buffer: try #require(try Make.provider(spec).request(for: call).body))
+        let spec = Fixture.spec(test.family, request: test.rules, usage: test.usage)
+        let call = try Fixture.call(
+            test.body, spec: spec, endpoint: test.endpoint, model: test.model, upstream: test.upstream, price: Fixture.partedPrice)
+        return String(buffer: try #require(try Fixture.provider(spec).request(for: call).body))
     }
 
     @Test(arguments: [
@@ -49,12 +48,8 @@ import Testing
             expected: #"{"provider":{"sort":"throughput","max_price":{"prompt":"0.5","completion":2,"request":0,"image":1}},"model":"a"}"#,
             family: .openrouter),
         Case(
-            name: "OpenRouter gets an end user", body: #"{"model":"a"}"#, expected: #"{"user":"u1","model":"a"}"#,
-            family: .openrouter, endUser: "u1"),
-        Case(
             name: "the client's own user stays", body: #"{"model":"a","user":"me"}"#, expected: #"{"model":"a","user":"me"}"#,
-            family: .openrouter, endUser: "u1"),
-        Case(name: "no end user elsewhere", body: #"{"model":"a"}"#, expected: #"{"model":"a"}"#, endUser: "u1"),
+            family: .openrouter),
     ])
     func `our own fields are handled`(_ test: Case) throws { #expect(try body(test) == test.expected) }
 
@@ -153,8 +148,8 @@ import Testing
     }
 
     @Test func `an untouched body is not copied`() throws {
-        let call = try Make.call(#"{"model":"a","messages":[]}"#)
-        let sent = try #require(try OpenAIProvider(spec: Make.spec()).request(for: call).body)
+        let call = try Fixture.call(#"{"model":"a","messages":[]}"#)
+        let sent = try #require(try OpenAIProvider(spec: Fixture.spec()).request(for: call).body)
         let (old, new) = (call.envelope.body, sent)
         #expect(old.withUnsafeReadableBytes { $0.baseAddress } == new.withUnsafeReadableBytes { $0.baseAddress })
     }
@@ -162,14 +157,14 @@ import Testing
     // MARK: URL, headers, credentials
 
     @Test func `bearer, content type, static headers in order`() throws {
-        let spec = Make.spec(headers: [
+        let spec = Fixture.spec(headers: [
             StaticHeader(name: "X-A", value: Secret("1")), StaticHeader(name: "X-B", value: Secret("2")),
         ])
-        let call = try Make.call(#"{"model":"a"}"#, spec: spec, channelHeaders: [StaticHeader(name: "x-b", value: Secret("3"))])
+        let call = try Fixture.call(#"{"model":"a"}"#, spec: spec, channelHeaders: [StaticHeader(name: "x-b", value: Secret("3"))])
         let request = try OpenAIProvider(spec: spec).request(for: call)
-        #expect(request.url == "https://vendor.test/v1/chat/completions")
+        #expect(request.url == "https://api.vendor.test/v1/chat/completions")
         #expect(request.method == .post)
-        #expect(request.headers[.authorization] == "Bearer key-123")
+        #expect(request.headers[.authorization] == "Bearer \(Fixture.secretKey)")
         #expect(request.headers[.contentType] == "application/json")
         #expect(request.headers[.accept] == "application/json")
         #expect(request.headers[try #require(HTTPField.Name("X-A"))] == "1")
@@ -178,73 +173,72 @@ import Testing
     }
 
     @Test func `streams accept events`() throws {
-        let request = try OpenAIProvider(spec: Make.spec()).request(for: Make.call(#"{"model":"a","stream":true}"#))
+        let request = try OpenAIProvider(spec: Fixture.spec()).request(for: Fixture.call(#"{"model":"a","stream":true}"#))
         #expect(request.headers[.accept] == "text/event-stream")
     }
 
     @Test func `the other ways of a credential`() throws {
         func request(_ auth: AuthStyle, key: String = "k +/é") throws -> UpstreamRequest {
-            let spec = Make.spec(auth: auth)
-            return try OpenAIProvider(spec: spec).request(for: Make.call(#"{"model":"a"}"#, spec: spec, key: Secret(key)))
+            let spec = Fixture.spec(auth: auth)
+            return try OpenAIProvider(spec: spec).request(for: Fixture.call(#"{"model":"a"}"#, spec: spec, key: Secret(key)))
         }
-        #expect(try request(.query(name: "key")).url == "https://vendor.test/v1/chat/completions?key=k%20%2B%2F%C3%A9")
+        #expect(try request(.query(name: "key")).url == "https://api.vendor.test/v1/chat/completions?key=k%20%2B%2F%C3%A9")
         #expect(try request(.query(name: "key")).headers[.authorization] == nil)
         let header = try request(.header(name: "api-key", prefix: "Token "), key: "abc")
         #expect(header.headers[try #require(HTTPField.Name("api-key"))] == "Token abc")
         #expect(try request(.none).headers[.authorization] == nil)
-        #expect(try request(.none).url == "https://vendor.test/v1/chat/completions")
+        #expect(try request(.none).url == "https://api.vendor.test/v1/chat/completions")
     }
 
     @Test func `a path of the file wins`() throws {
-        var spec = Make.spec()
+        var spec = Fixture.spec()
         spec.endpoints = [.chat: "/other/chat", .models: "/list"]
         #expect(
-            try OpenAIProvider(spec: spec).request(for: Make.call(#"{"model":"a"}"#, spec: spec)).url == "https://vendor.test/v1/other/chat"
+            try OpenAIProvider(spec: spec).request(for: Fixture.call(#"{"model":"a"}"#, spec: spec)).url == "https://api.vendor.test/v1/other/chat"
         )
-        #expect(OpenAIProvider(spec: spec).call(.listModels, baseURL: nil, key: nil)?.url == "https://vendor.test/v1/list")
-        let embeddings = try Make.call(#"{"model":"a","input":"x"}"#, .embeddings)
-        #expect(try OpenAIProvider(spec: Make.spec()).request(for: embeddings).url == "https://vendor.test/v1/embeddings")
+        #expect(OpenAIProvider(spec: spec).call(.listModels, baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/list")
+        let embeddings = try Fixture.call(#"{"model":"a","input":"x"}"#, endpoint: .embeddings)
+        #expect(try OpenAIProvider(spec: Fixture.spec()).request(for: embeddings).url == "https://api.vendor.test/v1/embeddings")
     }
 
     @Test(arguments: ["a\r\nX-Evil: 1", "a\nb", "a\u{0}b"])
     func `a header value with a line break is refused, not altered`(_ value: String) throws {
-        let spec = Make.spec(headers: [StaticHeader(name: "X-A", value: Secret(value))])
-        let call = try Make.call(#"{"model":"a"}"#, spec: spec)
+        let spec = Fixture.spec(headers: [StaticHeader(name: "X-A", value: Secret(value))])
+        let call = try Fixture.call(#"{"model":"a"}"#, spec: spec)
         let error = failure { () throws(UpstreamFailure) in _ = try OpenAIProvider(spec: spec).request(for: call) }
         #expect(error?.source == .gateway)
         #expect(error?.detail.contains("Evil") == false)
-        let badKey = try Make.call(#"{"model":"a"}"#, key: Secret(value))
-        #expect(failure { () throws(UpstreamFailure) in _ = try OpenAIProvider(spec: Make.spec()).request(for: badKey) } != nil)
+        let badKey = try Fixture.call(#"{"model":"a"}"#, key: Secret(value))
+        #expect(failure { () throws(UpstreamFailure) in _ = try OpenAIProvider(spec: Fixture.spec()).request(for: badKey) } != nil)
     }
 
     // MARK: Registry and side calls
 
     @Test func `families are found by name`() throws {
-        #expect(AdaptorRegistry.provider(for: Make.spec(.openai)) is OpenAIProvider)
-        #expect(AdaptorRegistry.provider(for: Make.spec(.openrouter)) is OpenRouterProvider)
-        #expect(AdaptorRegistry.provider(for: Make.spec(AdaptorID(rawValue: "nobody"))) == nil)
-        #expect(Set(AdaptorRegistry.families.map { $0.family }).count == AdaptorRegistry.families.count)
+        #expect(AdaptorRegistry.provider(for: Fixture.spec(.openai)) is OpenAIProvider)
+        #expect(AdaptorRegistry.provider(for: Fixture.spec(.gemini)) is GeminiProvider)
+        #expect(AdaptorRegistry.provider(for: Fixture.spec(AdaptorID(rawValue: "nobody"))) == nil)
+        let named: Set<AdaptorID> = [.openai, .openrouter, .anthropic, .gemini, .cohere, .bedrock, .azureOpenAI]
+        #expect(Set(AdaptorRegistry.families.keys) == named)
     }
 
     @Test func `side calls are data`() throws {
-        let openai = try Make.provider(Make.spec(.openai))
-        let openrouter = try Make.provider(Make.spec(.openrouter))
+        let openai = Fixture.provider(Fixture.spec(.openai))
+        let openrouter = Fixture.provider(Fixture.spec(.openrouter))
         let models = try #require(openai.call(.listModels, baseURL: "https://b.test", key: Secret("k")))
         #expect(models.url == "https://b.test/models")
         #expect(models.method == .get)
         #expect(models.headers[.authorization] == "Bearer k")
-        #expect(openai.call(.accountBalance, baseURL: nil, key: nil) == nil)
         #expect(openai.call(.generation(id: "gen-1"), baseURL: nil, key: nil) == nil)
-        #expect(openrouter.call(.listModels, baseURL: nil, key: nil)?.url == "https://vendor.test/v1/models")
-        #expect(openrouter.call(.accountBalance, baseURL: nil, key: nil)?.url == "https://vendor.test/v1/credits")
-        #expect(openrouter.call(.generation(id: "gen-1_B"), baseURL: nil, key: nil)?.url == "https://vendor.test/v1/generation?id=gen-1_B")
+        #expect(openrouter.call(.listModels, baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/models")
+        #expect(openrouter.call(.generation(id: "gen-1_B"), baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/generation?id=gen-1_B")
         #expect(openrouter.call(.generation(id: "a&b=c"), baseURL: nil, key: nil) == nil)
     }
 
     @Test func `the generation id comes from the head, checked`() throws {
         let name = try #require(HTTPField.Name("X-Generation-Id"))
         func id(_ family: AdaptorID, _ value: String) throws -> String? {
-            try Make.provider(Make.spec(family)).generationID(UpstreamHead(status: 200, headers: [name: value]))
+            Fixture.provider(Fixture.spec(family)).generationID(UpstreamHead(status: 200, headers: [name: value]))
         }
         #expect(try id(.openrouter, "gen-1_Z") == "gen-1_Z")
         #expect(try id(.openrouter, "gen 1") == nil)

@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func `audit 20: any mixture of line ends, cut anywhere, gives the standard's events`() {
-        var random = SplitMix64(state: Fuzz.seed &+ 20)
+        var random = SplitMix64(seed: Fuzz.seed &+ 20)
         for round in 0..<3_000 {
             let ends = round % 3 == 0 ? ["\r"] : ["\n", "\r\n", "\r"]
             var text = ""

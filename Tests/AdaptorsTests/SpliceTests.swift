@@ -12,14 +12,12 @@ struct SpliceCase: Sendable, CustomTestStringConvertible {
     var endpoint: Endpoint
     var request: RequestRules
     var usage: UsageRules
-    var endUser: String?
 
     var testDescription: String { body + " → " + expected }
 
     init(
         _ body: String, _ expected: String, upstream: String? = nil, family: AdaptorID = .openai,
-        endpoint: Endpoint = .chat, request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(),
-        endUser: String? = nil
+        endpoint: Endpoint = .chat, request: RequestRules = RequestRules(), usage: UsageRules = UsageRules()
     ) {
         self.body = body
         self.expected = expected
@@ -28,7 +26,6 @@ struct SpliceCase: Sendable, CustomTestStringConvertible {
         self.endpoint = endpoint
         self.request = request
         self.usage = usage
-        self.endUser = endUser
     }
 }
 
@@ -146,10 +143,9 @@ private let additions: [SpliceCase] = [
         request: RequestRules(
             rename: [both], drop: ["bias"], defaults: [.init(name: "d", json: "1")],
             set: [.init(name: "top_k", json: "2")])),
-    // The pseudonym of the end user: only where the family sends it, and not over the client's own word.
-    SpliceCase(#"{"model":"m"}"#, #"{"user":"u-1","model":"m"}"#, family: .openrouter, endUser: "u-1"),
-    SpliceCase(#"{"model":"m","user":"o"}"#, #"{"model":"m","user":"o"}"#, family: .openrouter, endUser: "u-1"),
-    SpliceCase(#"{"model":"m"}"#, #"{"model":"m"}"#, endUser: "u-1"),
+    // The client's own word for its end user goes on, and none is made up.
+    SpliceCase(#"{"model":"m","user":"o"}"#, #"{"model":"m","user":"o"}"#, family: .openrouter),
+    SpliceCase(#"{"model":"m"}"#, #"{"model":"m"}"#, family: .openrouter),
 ]
 
 private let gatewayFields: [SpliceCase] = [
@@ -167,7 +163,7 @@ private let gatewayFields: [SpliceCase] = [
     func `the vendor gets exactly these bytes`(_ sample: SpliceCase) throws {
         let spec = Fixture.spec(sample.family, request: sample.request, usage: sample.usage)
         let call = try Fixture.call(
-            sample.body, spec: spec, endpoint: sample.endpoint, upstream: sample.upstream, endUser: sample.endUser)
+            sample.body, spec: spec, endpoint: sample.endpoint, upstream: sample.upstream)
         let request = try Fixture.provider(spec).request(for: call)
         let body = String(buffer: try #require(request.body))
         #expect(body == sample.expected)
@@ -238,14 +234,35 @@ private let gatewayFields: [SpliceCase] = [
         #expect(generation.url == "https://api.vendor.test/v1/generation?id=gen-1_A")
         #expect(generation.method == .get && generation.body == nil)
         #expect(generation.headers[.authorization] == "Bearer k1")
-        #expect(router.call(.accountBalance, baseURL: "http://b", key: key)?.url == "http://b/credits")
+        #expect(router.call(.activity, baseURL: "http://b", key: key)?.url == "http://b/activity")
         #expect(router.call(.listModels, baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/models")
         for hostile in ["", "a&b=c", "../x", "a b", "é", String(repeating: "a", count: 129)] {
             #expect(router.call(.generation(id: hostile), baseURL: nil, key: key) == nil, "\(hostile)")
         }
         let plain = Fixture.provider(Fixture.spec())
-        #expect(plain.call(.accountBalance, baseURL: nil, key: key) == nil)
+        #expect(plain.call(.activity, baseURL: nil, key: key) == nil)
         #expect(plain.call(.generation(id: "a"), baseURL: nil, key: key) == nil)
+    }
+
+    @Test func `Azure's calls name a version, and its list is asked of the resource`() throws {
+        var spec = Fixture.spec(.azureOpenAI, auth: .header(name: "api-key", prefix: ""))
+        spec.baseURL = "https://name.openai.azure.com"
+        let azure = Fixture.provider(spec)
+        let list = try #require(azure.call(.listModels, baseURL: nil, key: Secret("k1")))
+        #expect(list.url == "https://name.openai.azure.com/openai/models?api-version=2024-10-21" && list.method == .get)
+        #expect(list.headers[try #require(HTTPField.Name("api-key"))] == "k1" && list.headers[.authorization] == nil)
+        #expect(azure.call(.listModels, baseURL: "http://b", key: nil)?.url == "http://b/openai/models?api-version=2024-10-21")
+        #expect(azure.call(.generation(id: "a"), baseURL: nil, key: nil) == nil && azure.call(.activity, baseURL: nil, key: nil) == nil)
+        let call = try Fixture.call(#"{"model":"m"}"#, spec: spec, upstream: "my-deployment")
+        #expect(
+            try azure.request(for: call).url
+                == "https://name.openai.azure.com/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21")
+        spec.endpoints = [.chat: nil, .responses: nil, .models: "/openai/v1/models"]
+        let other = Fixture.provider(spec)
+        #expect(other.call(.listModels, baseURL: nil, key: nil)?.url == "https://name.openai.azure.com/openai/v1/models")
+        // Azure's data plane has no Responses under these paths.
+        #expect(other.capabilities == [.chat, .models, .messages, .gemini, .responses])
+        #expect(!other.passesPreferencesOn && Fixture.provider(Fixture.spec(.openrouter)).passesPreferencesOn)
     }
 
     @Test func `the generation's id is taken from the head only when it is fit for a URL`() throws {

@@ -40,11 +40,11 @@ enum Recorded {
     private func call(
         _ body: String = plain, _ family: AdaptorID = .openrouter, upstream: String? = nil, usage: UsageRules = UsageRules()
     ) throws -> UpstreamCall {
-        try Make.call(body, spec: Make.spec(family, usage: usage), upstream: upstream)
+        try Fixture.call(body, spec: Fixture.spec(family, usage: usage), upstream: upstream, price: Fixture.partedPrice)
     }
 
-    private func run(_ text: String, _ body: String = plain, upstream: String? = nil) throws -> StreamResult {
-        try StreamResult(text, call: call(body, upstream: upstream))
+    private func run(_ text: String, _ body: String = plain, upstream: String? = nil) throws -> StreamOutcome {
+        StreamOutcome(text, call: try call(body, upstream: upstream))
     }
 
     // MARK: Cuts
@@ -55,17 +55,17 @@ enum Recorded {
         let bytes = Array(text.utf8)
         for (body, upstream) in [(Self.plain, nil as String?), (Self.asking, "theirs")] {
             let call = try call(body, upstream: upstream)
-            let whole = try StreamResult(bytes, call: call)
+            let whole = StreamOutcome([bytes], call: call)
             #expect(whole.failure == nil)
             #expect(whole.progress.isDone)
             #expect(whole.progress.usage?.uncachedInput == 10)
             let written = end == "\r" ? "\n" : end
-            #expect(whole.trailerText == "data: [DONE]\(written)\(written)")
+            #expect(whole.trailer == "data: [DONE]\(written)\(written)")
             for cut in 0...bytes.count {
-                let result = try StreamResult(bytes, cuts: [cut], call: call)
-                if result != whole { Issue.record("cut at \(cut): \(result.text) \(result.progress)") }
+                let result = StreamOutcome(bytes, cuts: [cut], call: call)
+                if result != whole { Issue.record("cut at \(cut): \(result.out) \(result.progress)") }
             }
-            #expect(try StreamResult(bytes, cuts: Array(1..<bytes.count), call: call) == whole)
+            #expect(StreamOutcome(bytes, cuts: Array(1..<bytes.count), call: call) == whole)
         }
     }
 
@@ -77,7 +77,7 @@ enum Recorded {
         let end = sent == "\r" ? "\n" : sent
         let expected = Recorded.openRouter(end)
             .replacing(Recorded.events([Recorded.usage], end), with: "").replacing(Recorded.events(["[DONE]"], end), with: "")
-        #expect(result.text == expected)
+        #expect(result.out == expected)
         #expect(result.progress.hasContent && result.progress.hasFinishReason)
         #expect(result.progress.generationID == "gen-1")
         #expect(result.progress.servedModel == "theirs")
@@ -88,10 +88,10 @@ enum Recorded {
 
     @Test func `usage is shown to those who asked, with our charge`() throws {
         let shown = try run(Recorded.openAI("\n"), Self.asking)
-        #expect(shown.text.hasSuffix(Recorded.events([Recorded.usage.replacing("0.5", with: "0.00002")])))
+        #expect(shown.out.hasSuffix(Recorded.events([Recorded.usage.replacing("0.5", with: "0.00002")])))
         #expect(shown.progress.usage?.upstreamCost == FemtoUSD(femtos: 500_000_000_000_000))
         let hidden = try run(Recorded.openAI("\n"))
-        #expect(hidden.text.contains("usage") == false)
+        #expect(hidden.out.contains("usage") == false)
         #expect(hidden.progress.usage == shown.progress.usage)
     }
 
@@ -102,41 +102,41 @@ enum Recorded {
         let null = Recorded.chunk("", finish: #""stop""#, rest: #","usage":null"#)
         let result = try run(Recorded.events([cumulative(1), cumulative(5), null, "[DONE]"]))
         #expect(result.progress.usage == Usage(uncachedInput: 10, output: 5))
-        #expect(result.text.contains(#""completion_tokens":1,"cost":0.000012}"#))
-        #expect(result.text.contains(#""completion_tokens":5,"cost":0.00002}"#))
-        #expect(result.text.hasSuffix(Recorded.events([null])))
+        #expect(result.out.contains(#""completion_tokens":1,"cost":0.000012}"#))
+        #expect(result.out.contains(#""completion_tokens":5,"cost":0.00002}"#))
+        #expect(result.out.hasSuffix(Recorded.events([null])))
     }
 
     @Test func `a usage chunk without choices is hidden too, empty choices alone are not`() throws {
         let bare = #"{"usage":{"prompt_tokens":10,"completion_tokens":5}}"#
         let filter = #"{"choices":[],"prompt_filter_results":[]}"#
         let result = try run(Recorded.events([filter, Recorded.stop, bare, "[DONE]"]))
-        #expect(result.text == Recorded.events([filter, Recorded.stop]))
+        #expect(result.out == Recorded.events([filter, Recorded.stop]))
         #expect(result.progress.usage == Usage(uncachedInput: 10, output: 5))
     }
 
     @Test func `the model is mapped back in every chunk`() throws {
         let result = try run(Recorded.openRouter("\r\n"), upstream: "theirs")
-        #expect(result.text.contains("theirs") == false)
-        #expect(result.text.contains("event: message\r\nid: 7\r\ndata:\(Recorded.hello.replacing("theirs", with: "public"))\r\n\r\n"))
+        #expect(result.out.contains("theirs") == false)
+        #expect(result.out.contains("event: message\r\nid: 7\r\ndata:\(Recorded.hello.replacing("theirs", with: "public"))\r\n\r\n"))
     }
 
     @Test func `an event of several lines keeps its other fields`() throws {
         let result = try run(Recorded.odd("\n"), upstream: "theirs")
-        #expect(result.text.hasPrefix("\u{FEFF}data: {"))
-        #expect(result.text.contains("retry: 5\ndata: {\"choices\":[{\"delta\": {\"content\":\"x\"}}], \"model\":\"public\"}\n: c\n\n"))
-        #expect(try run(Recorded.odd("\n")).text.contains("retry: 5\ndata: {\"choices\":[{\"delta\":\ndata:{\"content\""))
+        #expect(result.out.hasPrefix("\u{FEFF}data: {"))
+        #expect(result.out.contains("retry: 5\ndata: {\"choices\":[{\"delta\": {\"content\":\"x\"}}], \"model\":\"public\"}\n: c\n\n"))
+        #expect(try run(Recorded.odd("\n")).out.contains("retry: 5\ndata: {\"choices\":[{\"delta\":\ndata:{\"content\""))
     }
 
     @Test func `nothing behind the end marker comes through`() throws {
         let result = try run(Recorded.odd("\n"))
-        #expect(result.text.contains("late") == false)
-        #expect(result.text.contains("llo") == false)
+        #expect(result.out.contains("late") == false)
+        #expect(result.out.contains("llo") == false)
         #expect(result.progress.isDone)
     }
 
     @Test func `reads of whole events are forwarded without a copy`() throws {
-        var decoder = OpenAIProvider(spec: Make.spec()).streamDecoder(for: try call())
+        var decoder = OpenAIProvider(spec: Fixture.spec()).streamDecoder(for: try call())
         let input = ByteBuffer(string: Recorded.events([Recorded.role, Recorded.hello, Recorded.world]))
         var out = ByteBuffer()
         try decoder.push(input, into: &out)
@@ -150,7 +150,7 @@ enum Recorded {
         let result = try run(Recorded.events([Recorded.hello, Recorded.stop]))
         #expect(result.failure == nil)
         #expect(result.progress.isDone)
-        #expect(result.trailerText == "data: [DONE]\n\n")
+        #expect(result.trailer == "data: [DONE]\n\n")
     }
 
     @Test func `a marker without a finish reason is complete`() throws {
@@ -164,10 +164,10 @@ enum Recorded {
         let event = "data: \(Recorded.stop)"
         let result = try run(Recorded.events([Recorded.hello]) + event + end)
         #expect(result.failure == nil)
-        #expect(result.text.hasPrefix(Recorded.events([Recorded.hello]) + event))
+        #expect(result.out.hasPrefix(Recorded.events([Recorded.hello]) + event))
         // What follows must start an event of its own.
         var parser = SSEParser()
-        parser.append(ByteBuffer(string: result.text + result.trailerText))
+        parser.append(ByteBuffer(string: result.out + result.trailer))
         var count = 0
         while let range = parser.next() {
             let raw = try #require(parser.buffer.getSlice(at: parser.buffer.readerIndex + range.lowerBound, length: range.count))
@@ -176,7 +176,7 @@ enum Recorded {
         #expect(count == 3)
         let marker = try run(Recorded.events([Recorded.hello]) + "data: [DONE]" + end)
         #expect(marker.progress.isDone)
-        #expect(marker.trailerText.hasPrefix("data: [DONE]") && marker.trailerText.count > 13)
+        #expect(marker.trailer.hasPrefix("data: [DONE]") && marker.trailer.count > 13)
     }
 
     @Test(arguments: [
@@ -188,7 +188,7 @@ enum Recorded {
         #expect(result.failure == .truncated)
         #expect(!result.progress.isDone)
         #expect(result.trailer.isEmpty)
-        #expect(!result.text.contains("\"del\n") && !result.text.hasSuffix("prompt"))
+        #expect(!result.out.contains("\"del\n") && !result.out.hasSuffix("prompt"))
     }
 
     // MARK: Errors in the stream
@@ -201,10 +201,10 @@ enum Recorded {
     func `an error before content is like a status, after it the answer is broken`(_ chunk: String) throws {
         let early = try run(": OPENROUTER PROCESSING\n\n" + Recorded.events([Recorded.role, chunk, Recorded.hello]))
         #expect(early.failure == .rateLimit)
-        #expect(early.text == ": OPENROUTER PROCESSING\n\n" + Recorded.events([Recorded.role]))
+        #expect(early.out == ": OPENROUTER PROCESSING\n\n" + Recorded.events([Recorded.role]))
         let late = try run(Recorded.events([Recorded.hello, chunk, Recorded.world]))
         #expect(late.failure == .midStream)
-        #expect(late.text == Recorded.events([Recorded.hello]))
+        #expect(late.out == Recorded.events([Recorded.hello]))
         #expect(late.trailer.isEmpty && !late.progress.isDone)
     }
 
@@ -224,12 +224,12 @@ enum Recorded {
         #expect(try run(Recorded.events([Recorded.role, payload, Recorded.hello])).failure == .malformed)
         let late = try run(Recorded.events([Recorded.hello, payload, Recorded.stop, "[DONE]"]))
         #expect(late.failure == .midStream)
-        #expect(late.text == Recorded.events([Recorded.hello]))
+        #expect(late.out == Recorded.events([Recorded.hello]))
     }
 
     @Test func `empty data and unknown fields pass`() throws {
         let text = "data\n\ndata:\n\nfoo: bar\n\n\n" + Recorded.events([Recorded.hello])
-        #expect(try run(text + Recorded.events(["[DONE]"])).text == text)
+        #expect(try run(text + Recorded.events(["[DONE]"])).out == text)
     }
 
     @Test func `an endless event is refused, whole or in pieces`() throws {
@@ -238,7 +238,7 @@ enum Recorded {
             var input = ByteBuffer(string: ":")
             input.writeImmutableBuffer(large)
             input.writeString(tail)
-            var decoder = OpenAIProvider(spec: Make.spec()).streamDecoder(for: try call())
+            var decoder = OpenAIProvider(spec: Fixture.spec()).streamDecoder(for: try call())
             var out = ByteBuffer()
             let error = failure { () throws(UpstreamFailure) in try decoder.push(input, into: &out) }
             #expect(error?.kind == .malformed)

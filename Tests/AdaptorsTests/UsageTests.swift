@@ -15,12 +15,12 @@ import Testing
     }
 
     private func decode(
-        _ usage: String, family: AdaptorID = .openai, rules: UsageRules = UsageRules(), price: ModelPrice? = nil,
+        _ usage: String, family: AdaptorID = .openai, rules: UsageRules = UsageRules(), price: ModelPrice = Fixture.partedPrice,
         ratio: PriceRatio = .one
     ) throws -> WholeAnswer {
-        let spec = Make.spec(family, usage: rules)
-        let call = try Make.call(#"{"model":"a"}"#, spec: spec, price: price, ratio: ratio)
-        return try Make.provider(spec).decode(ByteBuffer(string: #"{"usage":\#(usage)}"#), for: call)
+        let spec = Fixture.spec(family, usage: rules)
+        let call = try Fixture.call(#"{"model":"a"}"#, spec: spec, price: price, ratio: ratio)
+        return try Fixture.provider(spec).decode(ByteBuffer(string: #"{"usage":\#(usage)}"#), for: call)
     }
 
     @Test(arguments: [
@@ -80,7 +80,7 @@ import Testing
     func `figures become usage and charge`(_ test: Case) throws {
         let answer = try decode(test.usage, rules: test.rules)
         #expect(answer.progress.usage == test.expected)
-        let quote = PriceQuote(price: try Make.price(), ratio: .one, version: 1)
+        let quote = PriceQuote(price: Fixture.partedPrice, ratio: .one, version: 1)
         #expect(try quote.charge(for: #require(answer.progress.usage)) == NanoUSD(nanos: test.charge))
         #expect(String(buffer: answer.body).contains(#""cost":\#(NanoUSD(nanos: test.charge).usdText)}"#))
     }
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func `the client sees our charge, not the vendor's`() throws {
-        func shown(_ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice? = nil, ratio: PriceRatio = .one) throws -> String
+        func shown(_ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice = Fixture.partedPrice, ratio: PriceRatio = .one) throws -> String
         {
             String(buffer: try decode(usage, family: family, price: price, ratio: ratio).body)
         }
