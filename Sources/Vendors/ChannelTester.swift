@@ -75,15 +75,7 @@ package struct ChannelTester {
     }
 
     private func envelope(_ endpoint: Endpoint, _ model: String) throws -> RequestEnvelope {
-        var members: [JSONValue.Member] = [.init("model", .string(model))]
-        switch endpoint {
-        case .embeddings: members.append(.init("input", "hi"))
-        case .completions: members += [.init("prompt", "hi"), .init("max_tokens", .integer(16)), .init("stream", true)]
-        default:
-            members += [
-                .init("messages", [["role": "user", "content": "hi"]]), .init("max_tokens", .integer(16)), .init("stream", true),
-            ]
-        }
+        let members = [JSONValue.Member("model", .string(model))] + (endpoint.smallestRequest ?? [])
         var body = ByteBuffer()
         JSONValue.object(members).write(to: &body)
         do {

@@ -63,7 +63,7 @@ public struct BedrockProvider: Provider {
 
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         BedrockStreamDecoder(
-            writer: DialectWriter.stream(call.envelope.endpoint, DialectContext(call)), errors: Self.errors(spec, call.key))
+            writer: call.envelope.endpoint.dialect.client.writer(DialectContext(call)), errors: Self.errors(spec, call.key))
     }
 
     /// The name of the error is in a header (`x-amzn-errortype: ThrottlingException:http://…`).

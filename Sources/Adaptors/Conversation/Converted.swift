@@ -16,7 +16,7 @@ extension Preparation {
         do throws(UpstreamFailure) {
             return Self.bytes(try write(conversation))
         } catch {
-            throw endpoint == .gemini ? error.named(GeminiNames.field) : error
+            throw error.named(endpoint.dialect.client.fieldName)
         }
     }
 
@@ -39,7 +39,9 @@ extension WholeAnswer {
         var progress = AnswerProgress()
         progress.absorb(answer)
         progress.isDone = true
-        self.init(body: DialectWriter.body(answer, call.envelope.endpoint, DialectContext(call)), progress: progress)
+        var body = ByteBuffer()
+        call.envelope.endpoint.dialect.client.answer(answer, DialectContext(call)).write(to: &body)
+        self.init(body: body, progress: progress)
     }
 }
 
@@ -48,7 +50,7 @@ extension FamilyStreamDecoder {
     init(
         _ reader: any AnswerEventReader, for call: UpstreamCall, mayLackMarker: Bool, failure: @escaping FailureFinder
     ) {
-        let writer = DialectWriter.stream(call.envelope.endpoint, DialectContext(call))
+        let writer = call.envelope.endpoint.dialect.client.writer(DialectContext(call))
         self.init(reader: reader, mode: .convert(writer), mayLackMarker: mayLackMarker, failure: failure)
     }
 }

@@ -57,7 +57,8 @@ public struct OpenAIProvider: Provider {
     private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> ByteBuffer {
         var passed: [JSONValue.Member] = []
         // What an aggregator understands and no dialect has words for.
-        for name in ["provider", "session_id"] where call.envelope.endpoint != .gemini && !dialect.gatewayFields.contains(name) {
+        for name in ["provider", "session_id"]
+        where !call.envelope.endpoint.dialect.namesModelInPath && !dialect.gatewayFields.contains(name) {
             let bytes = call.envelope.body.readableBytesUInt8Span
             let member = call.envelope.members.last { JSONText.string(bytes, content: $0.key) == name }
             var json = member.map { JSONText.raw(bytes, $0.value) }
@@ -100,7 +101,7 @@ public struct OpenAIProvider: Provider {
 
     public func decode(_ body: ByteBuffer, for call: UpstreamCall) throws(UpstreamFailure) -> WholeAnswer {
         let endpoint = call.envelope.endpoint
-        if MediaAnswer.reads(endpoint) { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }
+        if endpoint.media != nil { return try MediaAnswer(call: call, spec: spec, dialect: dialect).decode(body) }
         guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
             return try OpenAIAnswer(call: call, vendor: vendor).decode(body)
         }
@@ -124,7 +125,7 @@ public struct OpenAIProvider: Provider {
     public func streamDecoder(for call: UpstreamCall) -> any StreamDecoder {
         let endpoint = call.envelope.endpoint
         if call.envelope.delivery == .bytes { return SpeechDecoder(call: call, dialect: dialect, length: nil) }
-        if MediaAnswer.reads(endpoint) { return MediaStreamDecoder(call: call, spec: spec, dialect: dialect) }
+        if endpoint.media != nil { return MediaStreamDecoder(call: call, spec: spec, dialect: dialect) }
         guard Self.isConverted(endpoint, spec) || endpoint == .responses else {
             return OpenAIStreamDecoder(call: call, vendor: vendor)
         }

@@ -56,9 +56,11 @@ struct OpenAIRequestBody {
         if dialect.boundsHostPrices, let json = preferences(bytes), let bounded = HostPrices.bounded(json, by: call.quote.price) {
             set("provider", bounded.text)
         }
-        if call.upstreamModel != envelope.model, envelope.endpoint != .gemini { set("model", JSONValue.string(call.upstreamModel).text) }
+        if call.upstreamModel != envelope.model, !envelope.endpoint.dialect.namesModelInPath {
+            set("model", JSONValue.string(call.upstreamModel).text)
+        }
         // We need the usage of every stream for the books.
-        if envelope.isStream, envelope.endpoint == .chat || envelope.endpoint == .completions, usage.streamUsageOption != false {
+        if envelope.isStream, envelope.endpoint.hasStreamOptions, usage.streamUsageOption != false {
             askForUsage()
         }
         for rename in rules.rename where rename.from != rename.to {

@@ -161,11 +161,11 @@ package struct APIError: Error {
     }
 
     /// In the shape of the dialect that the client speaks.
-    package func answer(_ endpoint: Endpoint, _ requestID: RequestID?, _ style: DialectError.Style = .openAI) -> ClientAnswer {
+    package func answer(_ dialect: Dialect, _ requestID: RequestID?, _ style: DialectError.Style = .openAI) -> ClientAnswer {
         var headers = headers
         headers[.contentType] = "application/json"
         let body = DialectError.body(
-            endpoint, style: style, status: status.code, message: message, type: type, code: code, param: param,
+            dialect, style: style, status: status.code, message: message, type: type, code: code, param: param,
             requestID: requestID?.description)
         return ClientAnswer(status: status, headers: headers, bytes: body)
     }

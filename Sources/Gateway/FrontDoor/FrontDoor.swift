@@ -226,7 +226,8 @@ package final class FrontDoor: Sendable {
     func answer(to error: any Error, _ request: ClientRequest) -> ClientAnswer { finished(errorAnswer(error, request), request) }
 
     private func errorAnswer(_ error: any Error, _ request: ClientRequest) -> ClientAnswer {
-        APIError(any: error, requestID: request.requestID, logger: logger).answer(request.endpoint, request.requestID, request.errorStyle)
+        APIError(any: error, requestID: request.requestID, logger: logger).answer(
+            request.endpoint.dialect, request.requestID, request.errorStyle)
     }
 
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {

@@ -24,7 +24,7 @@ package struct RequestArea: Sendable {
     package static func isOfModels(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
 
     /// The dialect of errors.
-    package var dialect: Endpoint {
+    package var dialect: Dialect {
         if speaksGoogle { return .gemini }
         let last = path.split(separator: "/").last
         if last == "messages" || last == "count_tokens" { return .messages }

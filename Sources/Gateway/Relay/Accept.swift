@@ -26,7 +26,9 @@ struct Accept: Sendable {
 
     /// Only what a list of beta names is made of: nothing else of a client's headers reaches a vendor.
     private func betas(_ request: ClientRequest) -> String {
-        guard request.endpoint == .messages, let text = request.header("anthropic-beta"), text.utf8.count <= 1_024 else { return "" }
+        guard request.endpoint.dialect == .messages, let text = request.header("anthropic-beta"), text.utf8.count <= 1_024 else {
+            return ""
+        }
         let isList = text.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || [0x2C, 0x20, 0x2D, 0x2E, 0x5F].contains(byte)
         }

@@ -37,7 +37,7 @@ struct Admit: Sendable {
     ) throws -> StrictBound {
         // What a voice makes of a text has no bound in tokens: instructions may slow it down.
         priced.removeAll {
-            $0.quote.price.basis == .upstreamCost || envelope.endpoint == .speech && $0.quote.price.isTokenPriced
+            $0.quote.price.basis == .upstreamCost || !envelope.endpoint.boundsTokens && $0.quote.price.isTokenPriced
         }
         do throws(RequestEnvelope.Rejection) {
             guard !priced.isEmpty else {

@@ -105,7 +105,7 @@ final class Leaving: Sendable {
     private func rule(_ candidate: PricedCandidate) -> LeavingRule {
         LeavingRule(
             billing: candidate.route.channel.provider.billing, isStream: admission.envelope.isStream,
-            isPicture: admission.envelope.endpoint == .images)
+            isPicture: admission.envelope.endpoint.isBilledToTheEnd)
     }
 
     // MARK: The end

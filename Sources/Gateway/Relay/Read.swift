@@ -24,7 +24,7 @@ struct Read: Sendable {
                 return try RequestEnvelope(
                     gemini: body, model: target.model, isStream: target.isStream, streamsArray: target.streamsArray)
             }
-            if endpoint == .moderations, let moderationModel {
+            if endpoint.mayOmitModel, let moderationModel {
                 return try RequestEnvelope(body: RequestEnvelope.naming(moderationModel, in: body), endpoint: endpoint)
             }
             return try RequestEnvelope(body: body, endpoint: endpoint)

@@ -55,7 +55,7 @@ struct Relay: Sendable {
             var result: Attempt.Result?
             while result == nil {
                 if !isGone {
-                    do { try await client.write(DialectError.keepAlive(relay.endpoint)) } catch { isGone = true }
+                    do { try await client.write(DialectError.keepAlive(relay.endpoint.dialect)) } catch { isGone = true }
                 }
                 result = await pending.result(within: isGone ? nil : keepAlive)
             }

@@ -13,10 +13,10 @@ enum RelayErrors {
             return ClientAnswer(
                 status: HTTPResponse.Status(code: status), headers: headers,
                 bytes: DialectError.body(
-                    request.endpoint, style: request.errorStyle, status: status, clientError: error,
+                    request.endpoint.dialect, style: request.errorStyle, status: status, clientError: error,
                     requestID: request.requestID.description))
         }
-        return apiError(failure).answer(request.endpoint, request.requestID, request.errorStyle)
+        return apiError(failure).answer(request.endpoint.dialect, request.requestID, request.errorStyle)
     }
 
     static func apiError(_ failure: UpstreamFailure) -> APIError {
@@ -59,7 +59,7 @@ enum RelayErrors {
         }
         if !hasContent { message = error.message }
         return DialectError.event(
-            request.endpoint, style: request.errorStyle, status: error.status.code, message: message, type: "upstream_error",
+            request.endpoint.dialect, style: request.errorStyle, status: error.status.code, message: message, type: "upstream_error",
             code: failure.kind.rawValue)
     }
 }

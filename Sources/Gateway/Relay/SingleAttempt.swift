@@ -72,7 +72,7 @@ struct SingleAttempt: Sendable {
         case .events:
             guard isEventStream(response.head) else {
                 // Some models do not stream transcriptions and ignore that it was asked for (OpenAI's reference says so of its oldest one).
-                if admission.envelope.endpoint == .transcriptions { return try await whole(response, provider, call) }
+                if admission.envelope.endpoint.mayAnswerInText { return try await whole(response, provider, call) }
                 throw await notAStream(response, provider, call)
             }
             guard admission.envelope.streamsArray else {
@@ -96,7 +96,7 @@ struct SingleAttempt: Sendable {
     ) async throws(UpstreamFailure) -> Attempt.Result {
         let body = try await collect(response.body, limit: Self.maximumWholeBytes)
         var answer = try provider.decode(body, for: call)
-        if call.envelope.endpoint == .transcriptions { answer.contentType = AnswerType(response.head).ofText }
+        if call.envelope.endpoint.mayAnswerInText { answer.contentType = AnswerType(response.head).ofText }
         settlement.commit(answer.progress)
         settlement.endAttempt(.completed)
         return .whole(answer)

@@ -39,26 +39,15 @@ public struct RequestExtras: Sendable {
         // A copy that nothing changes: the spans of its body stay valid while this value does.
         let envelope = self.envelope
         let bytes = envelope.body.readableBytesUInt8Span
-        // The three of OpenAI's share these fields.
-        let dialect: Endpoint = envelope.endpoint == .messages ? .messages : .chat
+        let dialect = envelope.endpoint.dialect.request
         for member in envelope.members where member.kind != .null {
             let name = JSONText.string(bytes, content: member.key)
-            let value = member.kind == .string ? JSONText.string(bytes, value: member.value) : nil
-            switch (dialect, name) {
-            case (.chat, "plugins"): try readPlugins(member, pricesSearch)
-            case (.chat, "web_search_options"):
-                if !pricesRequest { try search(name, pricesSearch) }
-            case (.chat, "search_parameters"):
-                let mode = JSONPath.member("mode", of: member.value.lowerBound, bytes).map { JSONText.raw(bytes, $0.value) }
-                if mode != "\"off\"" { throw Self.unpriced(name, "asks for a search of the vendor's") }
-            case (.chat, "enable_search"):
-                if !JSONScanner.equals(bytes, member.value, "false") { try search(name, pricesSearch) }
-            case (.messages, "speed"):
-                if value != "standard" { throw Self.unpriced(name, "asks for a faster and dearer mode") }
-            case (.messages, "inference_geo"):
-                if value != "global" { throw Self.unpriced(name, "asks for a region that costs extra") }
-            case (.messages, "container"): throw Self.unpriced(name, "asks for a container of the vendor's")
-            default: break
+            switch dialect.extra(name, member, bytes) {
+            case nil: break
+            case .plugins: try readPlugins(member, pricesSearch)
+            case .search: try search(name, pricesSearch)
+            case .builtInSearch: if !pricesRequest { try search(name, pricesSearch) }
+            case .unpriced(let what): throw Self.unpriced(name, what)
             }
         }
     }
@@ -100,7 +89,7 @@ public struct RequestExtras: Sendable {
         var kept: [String] = []
         var names: [String] = []
         while let element = try? cursor.next(bytes) {
-            let tool = try Tool(bytes, element, isGemini: envelope.endpoint == .gemini, pricesSearch: pricesSearch)
+            let tool = try Tool(bytes, element, isKeyed: envelope.endpoint.dialect.request.hasKeyedTools, pricesSearch: pricesSearch)
             searches += tool.searches
             leftOut += tool.leftOut
             names += tool.leftOutNames
@@ -114,7 +103,7 @@ public struct RequestExtras: Sendable {
     /// A request that insists on a tool cannot do without it.
     private func refuseDemanded(_ names: [String], keepsNone: Bool) throws(RequestEnvelope.Rejection) {
         let bytes = envelope.body.readableBytesUInt8Span
-        let field = envelope.endpoint == .gemini ? "toolConfig" : "tool_choice"
+        let field = envelope.endpoint.dialect.request.toolChoice
         guard let choice = envelope.member("tool_choice") ?? envelope.member("toolConfig") ?? envelope.member("tool_config") else { return }
         let text = JSONText.raw(bytes, choice.value)
         let demanded = names.first { text.contains("\"\($0)\"") }
@@ -147,13 +136,13 @@ public struct RequestExtras: Sendable {
         var searches: Int64 = 0
 
         init(
-            _ bytes: Span<UInt8>, _ element: (range: Range<Int>, kind: JSONKind), isGemini: Bool, pricesSearch: Bool
+            _ bytes: Span<UInt8>, _ element: (range: Range<Int>, kind: JSONKind), isKeyed: Bool, pricesSearch: Bool
         ) throws(RequestEnvelope.Rejection) {
             kept = JSONText.raw(bytes, element.range)
             guard element.kind == .object, let text = kept, let tree = try? JSONValue(parsing: ByteBuffer(string: text)),
                 case .object(let members) = tree
             else { return }
-            if isGemini {
+            if isKeyed {
                 readGemini(members, pricesSearch)
                 return
             }
@@ -202,10 +191,7 @@ public struct RequestExtras: Sendable {
 extension RequestEnvelope {
     /// A look at the names of the fields that may cost extra.
     fileprivate var asksForExtras: Bool {
-        switch endpoint {
-        case .chat, .completions, .responses, .messages: break
-        default: return false
-        }
+        guard endpoint.hasOutputBound, !endpoint.dialect.namesModelInPath else { return false }
         let bytes = body.readableBytesUInt8Span
         return members.contains { member in
             switch member.key.count {
@@ -221,9 +207,5 @@ extension RequestEnvelope {
     }
 
     /// The same request with another body.
-    func with(body: ByteBuffer) throws(Rejection) -> RequestEnvelope {
-        endpoint == .gemini
-            ? try RequestEnvelope(gemini: body, model: model, isStream: isStream, streamsArray: streamsArray)
-            : try RequestEnvelope(body: body, endpoint: endpoint)
-    }
+    func with(body: ByteBuffer) throws(Rejection) -> RequestEnvelope { try endpoint.dialect.request.request(self, with: body) }
 }

@@ -65,10 +65,7 @@ extension RequestEnvelope {
     /// billed by what is asked for (text to be spoken, sound to be heard, documents, pictures).
     /// - Parameter vocabulary: counts the texts of conversations and embeddings; nil = they are estimated.
     public func handedOverUsage(price: ModelPrice, vocabulary: BPEVocabulary? = nil) -> Usage {
-        var share = AnswerShare.nothing
-        if endpoint == .images { share.images = choices }
-        if endpoint == .speech { share.characters = media.characters }
-        return estimatedUsage(AnswerProgress(), price: price, share: share, vocabulary: vocabulary)
+        estimatedUsage(AnswerProgress(), price: price, share: endpoint.operation.handedOver(self), vocabulary: vocabulary)
     }
 }
 

@@ -50,9 +50,9 @@ public struct StrictBound: Sendable, Hashable {
         let bytes = envelope.body.readableBytesUInt8Span
         var start = 0
         JSONScanner.skipWhitespace(bytes, &start)
-        let (shape, named) = StrictDialects.shape(envelope.endpoint)
-        var walk = StrictWalk(shapes: named)
-        var members = shape
+        let shape = envelope.endpoint.operation.strictShape(envelope.endpoint.dialect)
+        var walk = StrictWalk(shapes: shape.named)
+        var members = shape.body
         for field in fields where members[field] == nil { members[field] = .free }
         try walk.run(.object(members), bytes, at: start)
         return StrictBound(

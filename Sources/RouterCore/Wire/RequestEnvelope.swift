@@ -60,9 +60,8 @@ public struct RequestEnvelope: Sendable {
             try read(member, bytes)
         }
         guard seenModel else { throw Rejection("you must provide a model parameter", param: "model") }
-        if endpoint == .completions { try countCompletions(bytes) }
         prompt = PromptEstimate(bytes)
-        try readMedia(bytes)
+        try endpoint.operation.read(&self, bytes)
     }
 
     /// Bodies up to this size are counted with a vocabulary: about two milliseconds of work.
@@ -101,23 +100,9 @@ public struct RequestEnvelope: Sendable {
         return AffinityKey(bytes: bytes.extracting(member.value.lowerBound..<min(end, member.value.lowerBound + 65_536)))
     }
 
-    /// The same request with a bound on the tokens of its answer: in the field that the client used, else as `max_tokens`.
+    /// The same request with a bound on the tokens of its answer.
     public func limitingOutput(to tokens: Int64) throws(Rejection) -> RequestEnvelope {
-        if endpoint == .gemini { return try limitingGeminiOutput(to: tokens) }
-        let bytes = body.readableBytesUInt8Span
-        let isResponses = endpoint == .responses
-        let given = members.filter {
-            isResponses
-                ? JSONText.isKey($0, "max_output_tokens", bytes)
-                : JSONText.isKey($0, "max_tokens", bytes)
-                    || !speaksOtherDialect && JSONText.isKey($0, "max_completion_tokens", bytes)
-        }
-        var splice = BodySplice()
-        for member in given { splice.replace(member.value, with: String(tokens)) }
-        if given.isEmpty, let first = members.first {
-            splice.insert("\"\(isResponses ? "max_output_tokens" : "max_tokens")\":\(tokens),", at: first.whole.lowerBound)
-        }
-        return try RequestEnvelope(body: splice.applied(to: body), endpoint: endpoint)
+        try endpoint.dialect.request.limitingOutput(of: self, to: tokens)
     }
 
     /// The member of this name (the last one, as JSON parsers have it).
@@ -168,13 +153,13 @@ public struct RequestEnvelope: Sendable {
         case 5 where JSONText.isKey(member, "usage", bytes) && member.kind == .object:
             if try flag("include", inside: member, bytes, "usage") { wantsStreamUsage = true }
         // A bound under another dialect's name binds nobody, so it must not lower the hold.
-        case 10 where endpoint != .responses && JSONText.isKey(member, "max_tokens", bytes):
+        case 10 where JSONText.isKey(member, "max_tokens", bytes) && outputBounds.contains(.maxTokens):
             try once(.maxTokens, "max_tokens")
             if member.kind != .null { bound(try integer(member, bytes, "max_tokens", atLeast: 0)) }
-        case 21 where !speaksOtherDialect && JSONText.isKey(member, "max_completion_tokens", bytes):
+        case 21 where JSONText.isKey(member, "max_completion_tokens", bytes) && outputBounds.contains(.maxCompletionTokens):
             try once(.maxCompletionTokens, "max_completion_tokens")
             if member.kind != .null { bound(try integer(member, bytes, "max_completion_tokens", atLeast: 0)) }
-        case 17 where endpoint == .responses && JSONText.isKey(member, "max_output_tokens", bytes):
+        case 17 where JSONText.isKey(member, "max_output_tokens", bytes) && outputBounds.contains(.maxOutputTokens):
             try once(.maxOutputTokens, "max_output_tokens")
             if member.kind != .null { bound(try integer(member, bytes, "max_output_tokens", atLeast: 0)) }
         case 1 where JSONText.isKey(member, "n", bytes):
@@ -246,7 +231,7 @@ public struct RequestEnvelope: Sendable {
     /// A vendor may know only one of two bounds under two names: the larger one counts.
     private mutating func bound(_ tokens: Int64) { maxOutputTokens = max(maxOutputTokens ?? 0, tokens) }
 
-    private var speaksOtherDialect: Bool { endpoint == .responses || endpoint == .messages }
+    private var outputBounds: OutputBounds { endpoint.dialect.request.outputBounds }
 
     /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but
     /// not from the vendor. Refused when it spells one of ours.

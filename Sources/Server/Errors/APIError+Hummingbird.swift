@@ -9,8 +9,8 @@ import RouterCore
 extension APIError: HTTPResponseError {
     package func response(from request: Request, context: some RequestContext) throws -> Response { response(.chat, nil) }
 
-    func response(_ endpoint: Endpoint, _ requestID: RouterCore.RequestID?, _ style: DialectError.Style = .openAI) -> Response {
-        let answer = answer(endpoint, requestID, style)
+    func response(_ dialect: Dialect, _ requestID: RouterCore.RequestID?, _ style: DialectError.Style = .openAI) -> Response {
+        let answer = answer(dialect, requestID, style)
         guard case .bytes(let body) = answer.body else { return Response(status: status) }
         return Response(status: status, headers: answer.headers, body: ResponseBody(byteBuffer: body))
     }

@@ -31,7 +31,7 @@ struct SpeechDecoder: StreamDecoder {
     mutating func finish(into out: inout ByteBuffer) throws(UpstreamFailure) {
         guard progress.hasContent else { throw UpstreamFailure(kind: .malformed, detail: "the answer has no sound") }
         let whole = AnswerShare(characters: call.envelope.media.characters)
-        let reading = MediaUsage(call: call, dialect: dialect).read(nil, progress: progress, share: whole)
+        let reading = MediaUsage(call: call, dialect: dialect).read(MediaUsage.Told(share: whole), progress: progress)
         progress.usage = heard(reading.usage)
         progress.isUsageEstimated = reading.isEstimated
         progress.isDone = true

@@ -20,46 +20,32 @@ struct MediaUsage {
     private var envelope: RequestEnvelope { call.envelope }
     private var price: ModelPrice { call.quote.price }
 
-    /// - Parameters:
-    ///   - usage: the vendor's `usage`, when the answer has one.
-    ///   - meta: Cohere's `meta`.
-    ///   - milliseconds: `duration` of a transcription.
-    func read(
-        _ usage: JSONValue?, meta: JSONValue? = nil, milliseconds: Int64? = nil, progress: AnswerProgress, share: AnswerShare = .nothing
-    ) -> Reading {
-        let own = envelope.estimatedUsage(progress, price: price, share: share)
+    /// What a vendor told beside the answer.
+    struct Told: Sendable {
+        /// Its `usage`, when the answer has one.
+        var usage: JSONValue?
+        /// Cohere's `meta`.
+        var meta: JSONValue?
+        /// `duration` of a transcription.
+        var milliseconds: Int64?
+        /// How much of the answer has come.
+        var share = AnswerShare.nothing
+    }
+
+    func read(_ told: Told, progress: AnswerProgress) -> Reading {
+        let own = envelope.estimatedUsage(progress, price: price, share: told.share)
         var reading = Reading(usage: Usage())
-        if dialect.reportsCost, let cost = usage?["cost"]?.numberText {
+        if dialect.reportsCost, let cost = told.usage?["cost"]?.numberText {
             reading.usage.upstreamCost = try? FemtoUSD.parse(usdPerUnit: cost).price
         }
-        if !addTokens(usage, meta, to: &reading.usage), price.isTokenPriced {
+        if !addTokens(told.usage, told.meta, to: &reading.usage), price.isTokenPriced {
             reading.usage.uncachedInput = own.uncachedInput
             reading.usage.audioInput = own.audioInput
             reading.usage.output = own.output
             reading.usage.audioOutput = own.audioOutput
             reading.isEstimated = true
         }
-        switch envelope.endpoint {
-        case .images: reading.usage.images = share.images
-        case .speech:
-            // Known from the request: no guess.
-            reading.usage.characters = share.characters
-        case .transcriptions:
-            if let known = Self.milliseconds(usage?["seconds"]) ?? milliseconds {
-                reading.usage.audioMilliseconds = known
-            } else if price.audioSecond > .zero {
-                reading.usage.audioMilliseconds = own.audioMilliseconds
-                reading.isEstimated = true
-            }
-        case .rerank:
-            if let units = count(meta?["billed_units"]?["search_units"]) ?? count(usage?["search_units"]) {
-                reading.usage.searches = units
-            } else if price.search > .zero {
-                reading.usage.searches = own.searches
-                reading.isEstimated = true
-            }
-        default: break
-        }
+        envelope.endpoint.media?.complete(&reading, from: told, own: own, price: price)
         return reading
     }
 
@@ -67,22 +53,25 @@ struct MediaUsage {
     private func addTokens(_ value: JSONValue?, _ meta: JSONValue?, to usage: inout Usage) -> Bool {
         let billed = meta?["billed_units"]
         let tokens = meta?["tokens"]
-        var input = count(value?["input_tokens"]) ?? count(value?["prompt_tokens"])
-        let output = count(value?["output_tokens"]) ?? count(value?["completion_tokens"]) ?? count(billed?["output_tokens"]) ?? 0
-        input = input ?? count(billed?["input_tokens"]) ?? count(tokens?["input_tokens"])
-        if input == nil, let total = count(value?["total_tokens"]) ?? count(billed?["total_tokens"]) { input = max(0, total - output) }
+        var input = Self.count(value?["input_tokens"]) ?? Self.count(value?["prompt_tokens"])
+        let output =
+            Self.count(value?["output_tokens"]) ?? Self.count(value?["completion_tokens"]) ?? Self.count(billed?["output_tokens"]) ?? 0
+        input = input ?? Self.count(billed?["input_tokens"]) ?? Self.count(tokens?["input_tokens"])
+        if input == nil, let total = Self.count(value?["total_tokens"]) ?? Self.count(billed?["total_tokens"]) {
+            input = max(0, total - output)
+        }
         guard let input else { return false }
         let details = value?["input_token_details"] ?? value?["input_tokens_details"] ?? value?["prompt_tokens_details"]
-        let audio = min(count(details?["audio_tokens"]) ?? 0, input)
+        let audio = min(Self.count(details?["audio_tokens"]) ?? 0, input)
         usage.audioInput = audio
-        usage.cacheRead = min(count(details?["cached_tokens"]) ?? 0, input - audio)
+        usage.cacheRead = min(Self.count(details?["cached_tokens"]) ?? 0, input - audio)
         usage.uncachedInput = input - audio - usage.cacheRead
-        // All that a voice makes is sound.
-        if envelope.endpoint == .speech { usage.audioOutput = output } else { usage.output = output }
+        if envelope.endpoint.media?.writesSound == true { usage.audioOutput = output } else { usage.output = output }
         return true
     }
 
-    private func count(_ value: JSONValue?) -> Int64? {
+    /// A figure that can be true.
+    static func count(_ value: JSONValue?) -> Int64? {
         guard let number = value?.integerValue, (0...1_000_000_000).contains(number) else { return nil }
         return number
     }

@@ -10,21 +10,13 @@ struct MediaAnswer {
 
     private var envelope: RequestEnvelope { call.envelope }
 
-    /// Whether an endpoint is one of these.
-    static func reads(_ endpoint: Endpoint) -> Bool {
-        switch endpoint {
-        case .images, .speech, .transcriptions, .moderations, .rerank: true
-        default: false
-        }
-    }
-
     func decode(_ body: ByteBuffer) throws(UpstreamFailure) -> WholeAnswer {
         let bytes = body.readableBytesUInt8Span
         let facts: OpenAIFacts
         do throws(JSONScanError) {
             facts = try OpenAIFacts(bytes, end: bytes.count)
         } catch {
-            if envelope.endpoint == .transcriptions, envelope.media.isPlainText { return text(body) }
+            if envelope.endpoint.mayAnswerInText, envelope.media.isPlainText { return text(body) }
             throw UpstreamFailure(kind: .malformed, detail: "the answer is no JSON object: \(error)")
         }
         let family = OpenAIAnswer(call: call, spec: spec, dialect: dialect)
@@ -33,12 +25,12 @@ struct MediaAnswer {
         JSONScanner.skipWhitespace(bytes, &root)
         var progress = AnswerProgress()
         progress.absorb(facts, bytes, usage: nil)
-        let share = try share(facts, bytes, root, &progress)
+        let share = try envelope.endpoint.media?.share(of: facts, bytes, root: root, &progress) ?? .nothing
         let usage = facts.usage.flatMap { body.value(of: $0) }
         let meta = JSONPath.member("meta", of: root, bytes).flatMap { body.value(of: $0) }
         let duration = JSONPath.member("duration", of: root, bytes).flatMap { body.value(of: $0) }
-        let reading = MediaUsage(call: call, dialect: dialect).read(
-            usage, meta: meta, milliseconds: MediaUsage.milliseconds(duration), progress: progress, share: share)
+        let told = MediaUsage.Told(usage: usage, meta: meta, milliseconds: MediaUsage.milliseconds(duration), share: share)
+        let reading = MediaUsage(call: call, dialect: dialect).read(told, progress: progress)
         progress.usage = reading.usage
         progress.isUsageEstimated = reading.isEstimated
         progress.hasContent = true
@@ -48,41 +40,13 @@ struct MediaAnswer {
         return WholeAnswer(body: splice.applied(to: body), progress: progress)
     }
 
-    /// What came, and that it is an answer at all: one that lacks its main part is the host's failure, not something to pay for.
-    private func share(
-        _ facts: OpenAIFacts, _ bytes: Span<UInt8>, _ root: Int, _ progress: inout AnswerProgress
-    ) throws(UpstreamFailure) -> AnswerShare {
-        var share = AnswerShare()
-        switch envelope.endpoint {
-        case .images:
-            if let data = facts.data, data.kind == .array, var cursor = try? JSONArrayCursor(bytes, at: data.value.lowerBound) {
-                while let element = try? cursor.next(bytes) {
-                    if element.kind == .object { share.images += 1 }
-                }
-            }
-            guard share.images > 0 else { throw missing("data") }
-        case .transcriptions:
-            guard let text = JSONPath.member("text", of: root, bytes), text.kind == .string else { throw missing("text") }
-            let words = JSONText.string(bytes, value: text.value)
-            progress.count(words)
-        case .moderations, .rerank:
-            guard JSONPath.member("results", of: root, bytes)?.kind == .array else { throw missing("results") }
-        default: throw UpstreamFailure(kind: .malformed, detail: "sound was asked for, JSON came")
-        }
-        return share
-    }
-
-    private func missing(_ name: String) -> UpstreamFailure {
-        UpstreamFailure(kind: .malformed, detail: "the answer has no '\(name)'")
-    }
-
     /// A transcription as text or subtitles: nothing is told about its length.
     private func text(_ body: ByteBuffer) -> WholeAnswer {
         var progress = AnswerProgress()
         progress.count(String(buffer: body))
         progress.hasContent = true
         progress.isDone = true
-        let reading = MediaUsage(call: call, dialect: dialect).read(nil, progress: progress)
+        let reading = MediaUsage(call: call, dialect: dialect).read(MediaUsage.Told(), progress: progress)
         progress.usage = reading.usage
         progress.isUsageEstimated = reading.isEstimated
         var answer = WholeAnswer(body: body, progress: progress)

@@ -75,7 +75,7 @@ struct MediaStreamDecoder: EventStreamDecoder {
             let spoken = MediaEstimate.spokenCharacters(bytes: Int64(audio.value.count) * 3 / 4, format: envelope.media.format)
             share.characters = min(envelope.media.characters, share.characters + spoken)
         }
-        if share.milliseconds == nil, envelope.endpoint == .transcriptions { share.milliseconds = 0 }
+        envelope.endpoint.media?.begin(&share)
         progress.usage = envelope.estimatedUsage(progress, price: answer.call.quote.price, share: share)
         progress.isUsageEstimated = true
     }
@@ -85,14 +85,14 @@ struct MediaStreamDecoder: EventStreamDecoder {
         _ facts: OpenAIFacts, _ json: ByteBuffer, _ event: SSEEvent, _ raw: ByteBuffer
     ) -> ByteBuffer {
         hasEnd = true
-        share.images += envelope.endpoint == .images ? 1 : 0
+        let isComplete = envelope.endpoint.media?.end(&share, of: envelope) ?? true
         share.characters = envelope.media.characters
         share.milliseconds = nil
-        let reading = usage.read(facts.usage.flatMap { json.value(of: $0) }, progress: progress, share: share)
+        let reading = usage.read(MediaUsage.Told(usage: facts.usage.flatMap { json.value(of: $0) }, share: share), progress: progress)
         progress.usage = reading.usage
         progress.isUsageEstimated = reading.isEstimated
         progress.hasFinishReason = true
-        if share.images >= envelope.choices || envelope.endpoint != .images { progress.isDone = true }
+        if isComplete { progress.isDone = true }
         var splice = BodySplice()
         answer.edit(facts, json.readableBytesUInt8Span, reading.usage, base: 0, &splice)
         return splice.isEmpty ? raw : event.replacing(payload: splice.applied(to: json), in: raw)

@@ -1,0 +1,14 @@
+import NIOCore
+
+/// Writes a streamed answer in a client's dialect.
+protocol AnswerEventWriter: Sendable {
+    mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer)
+    /// Bytes that the dialect makes the writer keep, because its last event repeats the answer.
+    var heldBytes: Int { get }
+    /// What follows the last event. - Returns: the end marker, which the client gets once the books are closed.
+    mutating func end(into out: inout ByteBuffer) -> ByteBuffer
+}
+
+extension AnswerEventWriter {
+    var heldBytes: Int { 0 }
+}

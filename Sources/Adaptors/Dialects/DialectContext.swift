@@ -1,0 +1,34 @@
+import NIOCore
+import RouterCore
+
+/// What a writer must know of the call.
+struct DialectContext: Sendable {
+    /// The name that the client knows.
+    var model: String
+    /// The channel sends another name upstream.
+    var isRenamed = false
+    var quote: PriceQuote
+    /// The client asked for usage in the stream (chat only; the other dialects always have it).
+    var wantsUsage = false
+    /// Unix seconds.
+    var startedAt: Int64 = 0
+    /// For answers without an id.
+    var answerID = ""
+    /// The client asked for the model's thoughts (Gemini's `includeThoughts`; the other dialects always show them).
+    var showsThoughts = false
+
+    init(_ call: UpstreamCall) {
+        model = call.model
+        isRenamed = call.upstreamModel != call.model
+        quote = call.quote
+        wantsUsage = call.envelope.wantsStreamUsage
+        startedAt = call.startedAt
+        answerID = call.answerID
+        showsThoughts = call.envelope.endpoint.dialect.client.showsThoughts(call.envelope.body)
+    }
+
+    /// The vendor's own name for what it served, unless the channel renames.
+    func id(_ given: String) -> String { given.isEmpty ? answerID : given }
+
+    func shown(_ served: String) -> String { isRenamed || served.isEmpty ? model : served }
+}

@@ -1,0 +1,9 @@
+/// How an answer comes.
+public enum AnswerDelivery: Sendable, Hashable {
+    /// One JSON document (or text).
+    case whole
+    /// Server-sent events.
+    case events
+    /// Binary data, passed on as it comes.
+    case bytes
+}
