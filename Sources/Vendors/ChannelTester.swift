@@ -131,7 +131,7 @@ package struct ChannelTester {
     ) -> JSONValue {
         func milliseconds(_ duration: Duration) -> JSONValue { .integer(Int64(duration / .milliseconds(1))) }
         let usage = progress.usage
-        let charge = usage.flatMap { try? call.quote.charge(for: $0) }
+        let charge = call.quote.shownCharge(for: usage)
         return .object([
             .init("ok", .boolean(failure == nil)), .init("model", .string(call.model)),
             .init("upstream_model", .string(call.upstreamModel)),

@@ -90,6 +90,10 @@ import Testing
                     "\"output_tokens\":5}", "\"output_tokens\":5,\"cost\":0.00006}"))
         #expect(answer.progress.usage == Usage(uncachedInput: 6, cacheRead: 4, output: 5))
         #expect(answer.progress.deliveredASCII == 1 && answer.progress.deliveredOther == 1)
+        // A cost that the vendor tells gives way to our charge, as in chat.
+        let costly = json.replacingOnce("\"output_tokens\":5", "\"output_tokens\":5,\"cost\":7")
+        let ours = try Fixture.provider(responsesSpec).decode(ByteBuffer(string: costly), for: call)
+        #expect(ours.body == answer.body)
     }
 
     @Test func `a stream in Responses ends with the completed response`() throws {

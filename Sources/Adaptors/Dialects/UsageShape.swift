@@ -16,7 +16,7 @@ enum UsageShape {
         if usage.audioInput > 0 { prompt.add("audio_tokens", .integer(usage.audioInput)) }
         object.add("prompt_tokens_details", prompt.value)
         object.add("completion_tokens_details", ["reasoning_tokens": .integer(usage.reasoning)])
-        if let charge = try? quote.charge(for: usage) { object.add("cost", .usd(charge)) }
+        object.add("cost", quote.shownCharge(for: usage).map { .usd($0) })
         return object.value
     }
 
@@ -32,7 +32,7 @@ enum UsageShape {
         object.add("output_tokens", .integer(usage.completionTokens))
         object.add("output_tokens_details", ["reasoning_tokens": .integer(usage.reasoning)])
         object.add("total_tokens", .integer(usage.promptTokens + usage.completionTokens))
-        if let charge = try? quote.charge(for: usage) { object.add("cost", .usd(charge)) }
+        object.add("cost", quote.shownCharge(for: usage).map { .usd($0) })
         return object.value
     }
 

@@ -63,21 +63,25 @@ struct OpenAIAnswer {
         _ facts: OpenAIFacts, _ bytes: Span<UInt8>, _ usage: Usage?, base: Int, _ splice: inout BodySplice
     ) {
         if call.upstreamModel != call.model, let model = facts.model {
-            splice.replace(shift(model.value, base), with: JSONValue.string(call.model).text)
+            splice.replace(model.value.lowerBound + base..<model.value.upperBound + base, with: JSONValue.string(call.model).text)
         }
         guard let member = facts.usage else { return }
-        let charge = usage.flatMap { try? call.quote.charge(for: $0) }
-        if let cost = JSONPath.member("cost", of: member.value.lowerBound, bytes) {
-            // Where our charge cannot be told from these figures, the vendor's must not stand in for it.
-            splice.replace(shift(cost.value, base), with: charge?.usdText ?? "null")
-        } else if let charge {
-            let comma = OpenAIFacts.isEmpty(member, bytes) ? "" : ","
-            splice.insert("\(comma)\"cost\":\(charge.usdText)", at: member.value.upperBound - 1 + base)
-        }
+        splice.setCost(call.quote.shownCharge(for: usage), in: member, bytes, base: base)
     }
+}
 
-    private func shift(_ range: Range<Int>, _ base: Int) -> Range<Int> {
-        range.lowerBound + base..<range.upperBound + base
+extension BodySplice {
+    /// Puts what we charge into a vendor's `usage`.
+    /// - Parameters:
+    ///   - charge: nil where it cannot be told from these figures; the vendor's own must not stand in for it.
+    ///   - base: what to add to the ranges, when the JSON is a part of a larger buffer.
+    mutating func setCost(_ charge: NanoUSD?, in usage: JSONMember, _ bytes: Span<UInt8>, base: Int = 0) {
+        if let cost = JSONPath.member("cost", of: usage.value.lowerBound, bytes) {
+            replace(cost.value.lowerBound + base..<cost.value.upperBound + base, with: charge?.usdText ?? "null")
+        } else if let charge {
+            let comma = OpenAIFacts.isEmpty(usage, bytes) ? "" : ","
+            insert("\(comma)\"cost\":\(charge.usdText)", at: usage.value.upperBound - 1 + base)
+        }
     }
 }
 

@@ -80,12 +80,10 @@ struct ResponsesAnswerReader: AnswerEventReader {
         let bytes = source.readableBytesUInt8Span
         var start = 0
         JSONScanner.skipWhitespace(bytes, &start)
-        guard let usage, let charge = try? call.quote.charge(for: usage),
-            let member = JSONPath.member(path: prefix + "usage", of: start, bytes), member.kind == .object
-        else { return renamed }
+        guard let member = JSONPath.member(path: prefix + "usage", of: start, bytes), member.kind == .object else { return renamed }
         var splice = BodySplice()
-        splice.insert("\(OpenAIFacts.isEmpty(member, bytes) ? "" : ",")\"cost\":\(charge.usdText)", at: member.value.upperBound - 1)
-        return splice.applied(to: source)
+        splice.setCost(call.quote.shownCharge(for: usage), in: member, bytes)
+        return splice.isEmpty ? renamed : splice.applied(to: source)
     }
 
     static func failure(_ json: JSONValue, hasContent: Bool, _ errors: FailureClassifier) -> UpstreamFailure? {

@@ -26,6 +26,9 @@ extension PriceQuote {
     /// What ``bill(for:)`` charges. The cost that a client is shown and the one that is booked both come from here.
     public func charge(for usage: Usage) throws(MeteringError) -> NanoUSD { try bill(for: usage).charge }
 
+    /// What a client is shown as the cost of its request (`usage.cost`); nil where the figures do not tell it.
+    public func shownCharge(for usage: Usage?) -> NanoUSD? { usage.flatMap { try? charge(for: $0) } }
+
     /// usage × prices × ratio, in nano-dollars, rounded once, half up; at most ``ceiling``.
     ///
     /// Where the answer does not name the service tier that served it, the dearest of those that may have is charged. A call that is
