@@ -7,8 +7,8 @@ enum Fixture {
     /// 2 USD per million prompt tokens and 8 USD per million completion tokens: 2,000 and 8,000 nano-dollars per token.
     static let price = ModelPrice(
         rates: .init(input: FemtoUSD(femtos: 2_000_000_000), output: FemtoUSD(femtos: 8_000_000_000)))
-    /// A price of its own for every part: 1 and 2 USD per million prompt and completion tokens, 0.1 read from the cache, 1.25 written, 5 and
-    /// 10 for sound; 0.01 USD per search.
+    /// Each part has a price of its own: 1 and 2 USD per million prompt and completion tokens, 0.1 read from the cache, 1.25 written,
+    /// 5 and 10 for sound; 0.01 USD per search.
     static let partedPrice = ModelPrice(
         rates: .init(
             input: FemtoUSD(femtos: 1_000_000_000), output: FemtoUSD(femtos: 2_000_000_000), cacheRead: FemtoUSD(femtos: 100_000_000),

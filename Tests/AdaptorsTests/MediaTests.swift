@@ -91,7 +91,8 @@ import Testing
 
     @Test func `Cohere's own rerank goes to its own path`() throws {
         let call = try Fixture.call(
-            #"{"model":"m","query":"q","documents":["a"]}"#, spec: spec(family: .cohere), endpoint: .rerank, upstream: "rerank-v3.5", price: bySearch)
+            #"{"model":"m","query":"q","documents":["a"]}"#, spec: spec(family: .cohere), endpoint: .rerank, upstream: "rerank-v3.5",
+            price: bySearch)
         let provider = Fixture.provider(call.channel.provider)
         let request = try provider.request(for: call)
         #expect(request.url.hasSuffix("/v2/rerank"))
@@ -209,7 +210,8 @@ import Testing
     }
 
     @Test func `a streamed picture counts its previews until it is complete`() throws {
-        let call = try Fixture.call(#"{"model":"m","prompt":"p","stream":true,"partial_images":1}"#, spec: spec(), endpoint: .images, price: byPicture)
+        let call = try Fixture.call(
+            #"{"model":"m","prompt":"p","stream":true,"partial_images":1}"#, spec: spec(), endpoint: .images, price: byPicture)
         let preview = "data: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"QUJD\"}\n\n"
         let done =
             "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"QUJD\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}\n\n"
@@ -265,7 +267,8 @@ import Testing
     }
 
     @Test func `speech as events is charged by the vendor's tokens`() throws {
-        let call = try Fixture.call(#"{"model":"m","input":"hello","stream_format":"sse"}"#, spec: spec(), endpoint: .speech, price: byToken)
+        let call = try Fixture.call(
+            #"{"model":"m","input":"hello","stream_format":"sse"}"#, spec: spec(), endpoint: .speech, price: byToken)
         #expect(call.envelope.isStream)
         let events =
             "data: {\"type\":\"speech.audio.delta\",\"audio\":\"QUJD\"}\n\ndata: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":14,\"output_tokens\":101,\"total_tokens\":115}}\n\n"

@@ -22,7 +22,8 @@ import Testing
     private func body(_ test: Case) throws -> String {
         let spec = Fixture.spec(test.family, request: test.rules, usage: test.usage)
         let call = try Fixture.call(
-            test.body, spec: spec, endpoint: test.endpoint, model: test.model, upstream: test.upstream, price: Fixture.partedPrice)
+            test.body, spec: spec, endpoint: test.endpoint, model: test.model, upstream: test.upstream ?? test.model,
+            price: Fixture.partedPrice)
         return String(buffer: try #require(try Fixture.provider(spec).request(for: call).body))
     }
 
@@ -194,7 +195,8 @@ import Testing
         var spec = Fixture.spec()
         spec.endpoints = [.chat: "/other/chat", .models: "/list"]
         #expect(
-            try OpenAIProvider(spec: spec).request(for: Fixture.call(#"{"model":"a"}"#, spec: spec)).url == "https://api.vendor.test/v1/other/chat"
+            try OpenAIProvider(spec: spec).request(for: Fixture.call(#"{"model":"a"}"#, spec: spec)).url
+                == "https://api.vendor.test/v1/other/chat"
         )
         #expect(OpenAIProvider(spec: spec).call(.listModels, baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/list")
         let embeddings = try Fixture.call(#"{"model":"a","input":"x"}"#, endpoint: .embeddings)
@@ -231,7 +233,8 @@ import Testing
         #expect(models.headers[.authorization] == "Bearer k")
         #expect(openai.call(.generation(id: "gen-1"), baseURL: nil, key: nil) == nil)
         #expect(openrouter.call(.listModels, baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/models")
-        #expect(openrouter.call(.generation(id: "gen-1_B"), baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/generation?id=gen-1_B")
+        #expect(
+            openrouter.call(.generation(id: "gen-1_B"), baseURL: nil, key: nil)?.url == "https://api.vendor.test/v1/generation?id=gen-1_B")
         #expect(openrouter.call(.generation(id: "a&b=c"), baseURL: nil, key: nil) == nil)
     }
 

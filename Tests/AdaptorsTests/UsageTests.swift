@@ -111,8 +111,9 @@ import Testing
     }
 
     @Test func `the client sees our charge, not the vendor's`() throws {
-        func shown(_ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice = Fixture.partedPrice, ratio: PriceRatio = .one) throws -> String
-        {
+        func shown(
+            _ usage: String, _ family: AdaptorID = .openrouter, price: ModelPrice = Fixture.partedPrice, ratio: PriceRatio = .one
+        ) throws -> String {
             String(buffer: try decode(usage, family: family, price: price, ratio: ratio).body)
         }
         #expect(

@@ -41,8 +41,8 @@ import Testing
             }
             let bytes = Array(String(String.UnicodeScalarView(text)).utf8)
             var merge = BPEMerge()
-            let fast = merge.count(bytes.span, 0, bytes.count, vocabulary)
-            let slow = merge.count(bytes.span, 0, bytes.count, vocabulary, byBytes: true)
+            let fast = merge.count(bytes.span, from: 0, to: bytes.count, vocabulary)
+            let slow = merge.count(bytes.span, from: 0, to: bytes.count, vocabulary, byBytes: true)
             #expect(fast == slow, "\(String(decoding: bytes, as: UTF8.self))")
         }
     }

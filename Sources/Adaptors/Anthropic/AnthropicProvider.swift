@@ -41,7 +41,7 @@ public struct AnthropicProvider: Provider {
     /// `{"data":[{"type":"model","id","display_name","created_at"}]}` (https://docs.anthropic.com/en/api/models-list); newer answers add
     /// `max_input_tokens`, `max_tokens` and `capabilities` (https://platform.claude.com/docs/en/api/models).
     public func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "data") { entry in
+        ModelList.read(body, under: "data") { entry in
             guard let id = entry["id"]?.stringValue else { return nil }
             var model = ListedModel(
                 id: id, displayName: entry["display_name"]?.stringValue, contextLength: ModelList.tokens(entry["max_input_tokens"]),

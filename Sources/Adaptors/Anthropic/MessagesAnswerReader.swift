@@ -166,9 +166,9 @@ struct MessagesAnswerReader: AnswerEventReader {
             sources.begin()
             sources.append(block?["text"]?.stringValue ?? "")
             for citation in block?["citations"]?.arrayValue ?? [] { sources.cite(citation) }
-            append(block?["text"], &events) { .text($0) }
-        case "thinking": append(block?["thinking"], &events) { .thinking($0) }
-        case "redacted_thinking": append(block?["data"], &events) { .redactedThinking($0) }
+            append(block?["text"], to: &events) { .text($0) }
+        case "thinking": append(block?["thinking"], to: &events) { .thinking($0) }
+        case "redacted_thinking": append(block?["data"], to: &events) { .redactedThinking($0) }
         case "tool_use":
             let index = tools.count
             tools[json["index"]?.integerValue ?? 0] = (index, false)
@@ -185,10 +185,10 @@ struct MessagesAnswerReader: AnswerEventReader {
         switch delta?["type"]?.stringValue {
         case "text_delta":
             sources.append(delta?["text"]?.stringValue ?? "")
-            append(delta?["text"], &events) { .text($0) }
+            append(delta?["text"], to: &events) { .text($0) }
         case "citations_delta": if let citation = delta?["citation"] { sources.cite(citation) }
-        case "thinking_delta": append(delta?["thinking"], &events) { .thinking($0) }
-        case "signature_delta": append(delta?["signature"], &events) { .signature($0) }
+        case "thinking_delta": append(delta?["thinking"], to: &events) { .thinking($0) }
+        case "signature_delta": append(delta?["signature"], to: &events) { .signature($0) }
         case "input_json_delta":
             let block = json["index"]?.integerValue ?? 0
             guard let tool = tools[block], let text = delta?["partial_json"]?.stringValue, !text.isEmpty else { return }
@@ -198,7 +198,7 @@ struct MessagesAnswerReader: AnswerEventReader {
         }
     }
 
-    private func append(_ value: JSONValue?, _ events: inout [AnswerEvent], _ kind: (String) -> AnswerEvent.Kind) {
+    private func append(_ value: JSONValue?, to events: inout [AnswerEvent], _ kind: (String) -> AnswerEvent.Kind) {
         if let text = value?.stringValue, !text.isEmpty { events.append(AnswerEvent(kind(text))) }
     }
 }

@@ -30,7 +30,8 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             case .text(let text, _):
                 let range = position..<position + text.unicodeScalars.count
                 content +=
-                    choice.citations.isEmpty ? [["type": "text", "text": .string(text)]] : Self.blocks(text, range, choice.citations)
+                    choice.citations.isEmpty
+                    ? [["type": "text", "text": .string(text)]] : Self.blocks(text, range, citing: choice.citations)
                 position = range.upperBound
             case .refusal(let text): content.append(["type": "text", "text": .string(text)])
             case .thinking(let thinking):
@@ -58,7 +59,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
     }
 
     /// Citations hold for a whole block here, so the text is cut where one begins or ends.
-    private static func blocks(_ text: String, _ range: Range<Int>, _ citations: [Citation]) -> [JSONValue] {
+    private static func blocks(_ text: String, _ range: Range<Int>, citing citations: [Citation]) -> [JSONValue] {
         let near = citations.filter { $0.range.overlaps(range) }
         let inside = near.flatMap { [$0.range.lowerBound, $0.range.upperBound] }.filter { range.contains($0) }
         let cuts = Set(inside + [range.lowerBound, range.upperBound]).sorted()

@@ -25,7 +25,7 @@ enum AzureOpenAI {
     /// (https://learn.microsoft.com/en-us/answers/questions/1617987). A model that only serves fine-tuning, or whose fine-tuning has
     /// not succeeded, answers nothing and is left out.
     private static func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "data") { entry in
+        ModelList.read(body, under: "data") { entry in
             guard let id = entry["id"]?.stringValue, entry["capabilities"]?["inference"]?.boolValue != false,
                 entry["status"]?.stringValue ?? "succeeded" == "succeeded"
             else { return nil }

@@ -23,11 +23,12 @@ public struct BedrockProvider: Provider {
         // Names hold colons, and ARNs slashes: all of it is one segment.
         let path = "/model/\(PercentEncoding.query(call.upstreamModel))/converse\(call.envelope.isStream ? "-stream" : "")"
         guard let key = call.key, key.reveal().contains(":") else { return try Preparation(spec: spec).post(call, path: path, body: body) }
-        return try signed(call, key, path, body)
+        return try signed(call, key: key, path: path, body: body)
     }
 
-    private func signed(_ call: UpstreamCall, _ key: Secret, _ path: String, _ body: ByteBuffer) throws(UpstreamFailure) -> UpstreamRequest
-    {
+    private func signed(
+        _ call: UpstreamCall, key: Secret, path: String, body: ByteBuffer
+    ) throws(UpstreamFailure) -> UpstreamRequest {
         let parts = key.reveal().split(separator: ":", maxSplits: 2).map(String.init)
         let (host, prefix) = Self.origin(call.baseURL)
         guard parts.count >= 2, let region = host.split(separator: ".").dropFirst().first, host.hasSuffix(".amazonaws.com") else {

@@ -88,11 +88,11 @@ struct ConverseAnswerReader {
                 textBlock = block
                 sources.append(text)
             }
-            append(delta?["text"], &events) { .text($0) }
+            append(delta?["text"], to: &events) { .text($0) }
             if let citation = delta?["citation"] { Self.cite(citation, &sources) }
-            append(thought?["text"], &events) { .thinking($0) }
-            append(thought?["signature"], &events) { .signature($0) }
-            append(thought?["redactedContent"], &events) { .redactedThinking($0) }
+            append(thought?["text"], to: &events) { .thinking($0) }
+            append(thought?["signature"], to: &events) { .signature($0) }
+            append(thought?["redactedContent"], to: &events) { .redactedThinking($0) }
             if let tool = tools[block], let text = delta?["toolUse"]?["input"]?.stringValue, !text.isEmpty {
                 tools[block]?.hasArguments = true
                 events.append(AnswerEvent(.toolArguments(index: tool.index, text)))
@@ -119,7 +119,7 @@ struct ConverseAnswerReader {
             quote: (value["sourceContent"]?.arrayValue ?? []).compactMap { $0["text"]?.stringValue }.joined())
     }
 
-    private func append(_ value: JSONValue?, _ events: inout [AnswerEvent], _ kind: (String) -> AnswerEvent.Kind) {
+    private func append(_ value: JSONValue?, to events: inout [AnswerEvent], _ kind: (String) -> AnswerEvent.Kind) {
         if let text = value?.stringValue, !text.isEmpty { events.append(AnswerEvent(kind(text))) }
     }
 }

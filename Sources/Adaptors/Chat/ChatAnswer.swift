@@ -65,7 +65,7 @@ struct ChatAnswerReader: AnswerEventReader {
         }
         for choice in chunk["choices"]?.arrayValue ?? [] {
             let index = choice["index"]?.integerValue.flatMap { Int(exactly: $0) } ?? 0
-            if let delta = choice["delta"] { read(delta, index, &events) }
+            if let delta = choice["delta"] { read(delta, choice: index, into: &events) }
             if let logprobs = choice["logprobs"], !logprobs.isNull { events.append(AnswerEvent(.logprobs(logprobs), choice: index)) }
             if let word = choice["finish_reason"]?.stringValue, let reason = FinishReason(chat: word) {
                 events.append(AnswerEvent(.finish(reason, stopSequence: nil), choice: index))
@@ -74,7 +74,7 @@ struct ChatAnswerReader: AnswerEventReader {
         if let usage = usage(chunk) { events.append(AnswerEvent(.usage(usage))) }
     }
 
-    private mutating func read(_ delta: JSONValue, _ choice: Int, _ events: inout [AnswerEvent]) {
+    private mutating func read(_ delta: JSONValue, choice: Int, into events: inout [AnswerEvent]) {
         if let text = (delta["reasoning_content"] ?? delta["reasoning"])?.stringValue, !text.isEmpty {
             events.append(AnswerEvent(.thinking(text), choice: choice))
         }

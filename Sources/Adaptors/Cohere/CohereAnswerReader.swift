@@ -76,10 +76,10 @@ struct CohereAnswerReader: AnswerEventReader {
                     .toolBegin(
                         index: index, id: call?["id"]?.stringValue ?? "call_\(index)", name: call?["function"]?["name"]?.stringValue ?? ""))
             )
-            arguments(call, index, &events)
+            arguments(call, index: index, into: &events)
         case "tool-call-delta":
             guard let index = json["index"]?.integerValue.flatMap({ calls[$0] }) else { return }
-            arguments(message?["tool_calls"], index, &events)
+            arguments(message?["tool_calls"], index: index, into: &events)
         case "message-end":
             if let usage = Self.usage(json["delta"]?["usage"]) { events.append(AnswerEvent(.usage(usage))) }
             if let reason = json["delta"]?["finish_reason"]?.stringValue.flatMap(Self.finish) {
@@ -107,7 +107,7 @@ struct CohereAnswerReader: AnswerEventReader {
         }
     }
 
-    private func arguments(_ call: JSONValue?, _ index: Int, _ events: inout [AnswerEvent]) {
+    private func arguments(_ call: JSONValue?, index: Int, into events: inout [AnswerEvent]) {
         guard let text = call?["function"]?["arguments"]?.stringValue, !text.isEmpty else { return }
         events.append(AnswerEvent(.toolArguments(index: index, text)))
     }

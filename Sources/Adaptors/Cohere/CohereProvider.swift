@@ -27,7 +27,7 @@ public struct CohereProvider: Provider {
     /// `{"models":[{"name","endpoints":["chat"],"context_length"}]}` (https://docs.cohere.com/reference/list-models).
     /// Only models that chat can be asked through this family.
     public func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "models") { entry in
+        ModelList.read(body, under: "models") { entry in
             guard let name = entry["name"]?.stringValue else { return nil }
             if let endpoints = entry["endpoints"]?.arrayValue, !endpoints.contains("chat") { return nil }
             return ListedModel(id: name, contextLength: ModelList.tokens(entry["context_length"]))

@@ -1,6 +1,7 @@
 import RouterCore
 
-/// Names failures by what vendors say: first by the rules of the provider file, then by the family's, then by those that all families share.
+/// Names failures by what vendors say: first by the rules of the provider file, then by the family's own, then by those that all families
+/// share.
 ///
 /// Sources: https://platform.openai.com/docs/guides/error-codes and https://openrouter.ai/docs/api-reference/errors
 struct FailureClassifier {

@@ -129,8 +129,8 @@ struct VendorError: Sendable, Hashable {
 extension ErrorObject {
     private static let known: Set<String> = ["message", "type", "param", "code", "metadata"]
 
-    /// A vendor's object that is near OpenAI's: `type` may be missing, `code` may be a number, fields may be added. Everything that does not
-    /// fit into the four fields is kept under `metadata`.
+    /// A vendor's object that is near OpenAI's: `type` may be missing, `code` may be a number, fields may be added. What does not fit into
+    /// the four fields is kept under `metadata`.
     /// - Parameter message: the object's own.
     init(near error: JSONValue, message: String) {
         self.init(message: message)

@@ -68,7 +68,7 @@ struct GeminiAnswerReader: AnswerEventReader {
                 let signature = part["thoughtSignature"]?.stringValue.map { Thinking.geminiMark + $0 }
                 if let call = part["functionCall"] {
                     if let signature { Self.sign(&choice.parts, signature) }
-                    choice.parts.append(.toolCall(Self.call(call, id, position, calls)))
+                    choice.parts.append(.toolCall(Self.call(call, answerID: id, choice: position, index: calls)))
                     calls += 1
                 } else if let text = part["text"]?.stringValue {
                     if part["thought"] == true {
@@ -98,8 +98,8 @@ struct GeminiAnswerReader: AnswerEventReader {
     }
 
     /// Gemini gives its calls no ids as a rule; the other dialects need one that is unique in the conversation.
-    private static func call(_ call: JSONValue, _ id: String, _ choice: Int, _ index: Int) -> ToolCall {
-        let made = choice == 0 ? "call_\(id)_\(index)" : "call_\(id)_\(choice)_\(index)"
+    private static func call(_ call: JSONValue, answerID: String, choice: Int, index: Int) -> ToolCall {
+        let made = choice == 0 ? "call_\(answerID)_\(index)" : "call_\(answerID)_\(choice)_\(index)"
         return ToolCall(
             id: call["id"]?.stringValue ?? made, name: call["name"]?.stringValue ?? "", arguments: (call["args"] ?? .object([])).text)
     }
@@ -138,7 +138,7 @@ struct GeminiAnswerReader: AnswerEventReader {
         }
         for (position, candidate) in (json["candidates"]?.arrayValue ?? []).enumerated() {
             let choice = candidate["index"]?.integerValue.flatMap { Int(exactly: $0) } ?? position
-            for part in candidate["content"]?["parts"]?.arrayValue ?? [] { read(part, choice, &events) }
+            for part in candidate["content"]?["parts"]?.arrayValue ?? [] { read(part, choice: choice, into: &events) }
             if let logprobs = Self.logprobs(candidate["logprobsResult"]) { events.append(AnswerEvent(.logprobs(logprobs), choice: choice)) }
             // Each event may repeat what the ones before have told.
             for citation in GeminiGrounding.citations(candidate, rulers[choice] ?? TextRuler())
@@ -158,7 +158,7 @@ struct GeminiAnswerReader: AnswerEventReader {
         if let lastUsage { events.append(AnswerEvent(.usage(lastUsage))) }
     }
 
-    private mutating func read(_ part: JSONValue, _ choice: Int, _ events: inout [AnswerEvent]) {
+    private mutating func read(_ part: JSONValue, choice: Int, into events: inout [AnswerEvent]) {
         let text = part["text"]?.stringValue ?? ""
         let isThought = part["thought"] == true
         if isThought, !text.isEmpty { events.append(AnswerEvent(.thinking(text), choice: choice)) }
@@ -168,7 +168,7 @@ struct GeminiAnswerReader: AnswerEventReader {
         if let call = part["functionCall"] {
             let index = calls[choice] ?? 0
             calls[choice] = index + 1
-            let call = Self.call(call, id, choice, index)
+            let call = Self.call(call, answerID: id, choice: choice, index: index)
             events.append(AnswerEvent(.toolBegin(index: index, id: call.id, name: call.name), choice: choice))
             events.append(AnswerEvent(.toolArguments(index: index, call.arguments), choice: choice))
         } else if !isThought, !text.isEmpty {

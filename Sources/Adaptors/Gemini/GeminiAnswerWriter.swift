@@ -53,7 +53,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
                 }
             }
             if let signature = state.signature() { parts.append(["text": "", "thoughtSignature": .string(signature)]) }
-            candidates.append(Self.candidate(parts, state, index, choice.logprobs))
+            candidates.append(Self.candidate(parts, state, index: index, logprobs: choice.logprobs))
         }
         return response(candidates, id: answer.id, model: answer.model, usage: answer.usage)
     }
@@ -75,7 +75,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
         return part.value
     }
 
-    private static func candidate(_ parts: [JSONValue], _ state: Choice, _ index: Int, _ logprobs: JSONValue? = nil) -> JSONValue {
+    private static func candidate(_ parts: [JSONValue], _ state: Choice, index: Int, logprobs: JSONValue? = nil) -> JSONValue {
         var candidate = ObjectBuilder()
         // A last event without words has an empty one, as Google's own; some clients do not do without.
         candidate.add("content", ["parts": .array(parts.isEmpty ? [["text": ""]] : parts), "role": "model"])
@@ -143,7 +143,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
             state.calls[index].arguments += text
             heldBytes += text.utf8.count
         case .logprobs(let value):
-            let candidate = Self.candidate([], Choice(), event.choice, value)
+            let candidate = Self.candidate([], Choice(), index: event.choice, logprobs: value)
             SSEWriter.write(response([candidate], id: id, model: model, usage: nil), into: &out)
         case .citation(let citation):
             state.citations.append(citation)
@@ -166,7 +166,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
     }
 
     private func chunk(_ parts: [JSONValue], _ choice: Int, into out: inout ByteBuffer) {
-        let candidate = Self.candidate(parts, Choice(), choice)
+        let candidate = Self.candidate(parts, Choice(), index: choice)
         SSEWriter.write(response([candidate], id: id, model: model, usage: nil), into: &out)
     }
 
@@ -177,7 +177,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
             flush(&state, index, into: &out)
             var parts: [JSONValue] = []
             if let signature = state.signature() { parts.append(["text": "", "thoughtSignature": .string(signature)]) }
-            candidates.append(Self.candidate(parts, state, index))
+            candidates.append(Self.candidate(parts, state, index: index))
         }
         var trailer = ByteBuffer()
         SSEWriter.write(response(candidates, id: id, model: model, usage: usage), into: &trailer)

@@ -7,13 +7,13 @@ public enum GeminiEmbeddings {
     /// - Throws: ``RequestEnvelope/Rejection`` that names the field.
     public static func request(_ body: ByteBuffer, model: String, isBatch: Bool) throws(RequestEnvelope.Rejection) -> ByteBuffer {
         do throws(UpstreamFailure) {
-            return try converted(body, model, isBatch)
+            return try converted(body, model: model, isBatch: isBatch)
         } catch {
             throw RequestEnvelope.Rejection(error.detail, param: error.clientError?.param)
         }
     }
 
-    private static func converted(_ body: ByteBuffer, _ model: String, _ isBatch: Bool) throws(UpstreamFailure) -> ByteBuffer {
+    private static func converted(_ body: ByteBuffer, model: String, isBatch: Bool) throws(UpstreamFailure) -> ByteBuffer {
         let tree: JSONValue
         do throws(JSONScanError) {
             tree = try JSONValue(parsing: body)

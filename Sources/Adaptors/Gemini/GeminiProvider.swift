@@ -39,7 +39,7 @@ public struct GeminiProvider: Provider {
     /// `{"models":[{"name":"models/…","displayName","inputTokenLimit","outputTokenLimit","supportedGenerationMethods"}]}`
     /// (https://ai.google.dev/api/models). Only those that generate content can be asked through this family.
     public func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "models") { entry in
+        ModelList.read(body, under: "models") { entry in
             guard let name = entry["name"]?.stringValue else { return nil }
             if let methods = entry["supportedGenerationMethods"]?.arrayValue, !methods.contains("generateContent") { return nil }
             return ListedModel(

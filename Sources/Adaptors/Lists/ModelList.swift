@@ -8,7 +8,7 @@ enum ModelList {
     private static let idLimit = 256
 
     /// - Returns: nil when the body is not JSON or has no such array. Entries that cannot be a model are left out, and so are repetitions.
-    static func read(_ body: ByteBuffer, _ member: String, _ model: (JSONValue) -> ListedModel?) -> [ListedModel]? {
+    static func read(_ body: ByteBuffer, under member: String, _ model: (JSONValue) -> ListedModel?) -> [ListedModel]? {
         guard let entries = (try? JSONValue(parsing: body))?[member]?.arrayValue else { return nil }
         var seen: Set<String> = []
         return entries.compactMap { entry in

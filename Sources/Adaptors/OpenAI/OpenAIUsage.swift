@@ -17,9 +17,9 @@ struct OpenAIUsage {
         var figures = Figures()
         guard var cursor = try? JSONObjectCursor(bytes, at: usage) else { return nil }
         while let member = try? cursor.next(bytes) { collect(member, bytes, &figures) }
-        if let path = rules.cachedTokens { override(&figures.cached, path, root, bytes) }
-        if let path = rules.cacheWriteTokens { override(&figures.cacheWrite, path, root, bytes) }
-        if let path = rules.reasoningTokens { override(&figures.reasoning, path, root, bytes) }
+        if let path = rules.cachedTokens { override(&figures.cached, path: path, root: root, bytes) }
+        if let path = rules.cacheWriteTokens { override(&figures.cacheWrite, path: path, root: root, bytes) }
+        if let path = rules.reasoningTokens { override(&figures.reasoning, path: path, root: root, bytes) }
         if rules.reasoningInsideCompletion == false, let completion = figures.completion.value, let reasoning = figures.reasoning.value {
             figures.completion = .count(completion + reasoning)
         }
@@ -141,7 +141,7 @@ struct OpenAIUsage {
         Figure(JSONPath.member(name, of: object.value.lowerBound, bytes), bytes)
     }
 
-    private func override(_ figure: inout Figure, _ path: String, _ root: Int, _ bytes: Span<UInt8>) {
+    private func override(_ figure: inout Figure, path: String, root: Int, _ bytes: Span<UInt8>) {
         let found = Figure(JSONPath.member(path: path, of: root, bytes), bytes)
         if found.isAbsurd || found.value != nil { figure = found }
     }

@@ -26,7 +26,7 @@ struct OpenAIVariant: Sendable {
     /// `{"object":"list","data":[{"id"}]}`: names only (https://platform.openai.com/docs/api-reference/models/list). Some servers
     /// add limits of their own, of which `context_length` and vLLM's `max_model_len` are read.
     private static func modelNames(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "data") { entry in
+        ModelList.read(body, under: "data") { entry in
             entry["id"]?.stringValue.map { id in
                 ListedModel(
                     id: id, contextLength: ModelList.tokens(entry["context_length"]) ?? ModelList.tokens(entry["max_model_len"]))

@@ -15,7 +15,7 @@ struct Preparation {
         headers[.contentType] = "application/json"
         headers[.accept] = call.envelope.isStream ? "text/event-stream" : "application/json"
         var request = UpstreamRequest(url: call.baseURL + path, headers: headers, body: body)
-        for (name, value) in extra { try set(name, value, &request) }
+        for (name, value) in extra { try set(name, to: value, in: &request) }
         return try prepared(request, key: call.key, extraHeaders: call.channel.headers)
     }
 
@@ -23,11 +23,11 @@ struct Preparation {
         _ request: UpstreamRequest, key: Secret?, extraHeaders: [StaticHeader]
     ) throws(UpstreamFailure) -> UpstreamRequest {
         var request = request
-        for header in spec.headers + extraHeaders { try set(header.name, header.value.reveal(), &request) }
+        for header in spec.headers + extraHeaders { try set(header.name, to: header.value.reveal(), in: &request) }
         guard let key else { return request }
         switch spec.auth {
-        case .bearer: try set("Authorization", "Bearer " + key.reveal(), &request)
-        case .header(let name, let prefix): try set(name, prefix + key.reveal(), &request)
+        case .bearer: try set("Authorization", to: "Bearer " + key.reveal(), in: &request)
+        case .header(let name, let prefix): try set(name, to: prefix + key.reveal(), in: &request)
         case .query(let name):
             let separator = request.url.contains("?") ? "&" : "?"
             request.url += separator + PercentEncoding.query(name) + "=" + PercentEncoding.query(key.reveal())
@@ -37,7 +37,7 @@ struct Preparation {
     }
 
     /// The configuration has checked names and values; what slipped through would be altered silently by `HTTPFields`, so it is refused.
-    private func set(_ name: String, _ value: String, _ request: inout UpstreamRequest) throws(UpstreamFailure) {
+    private func set(_ name: String, to value: String, in request: inout UpstreamRequest) throws(UpstreamFailure) {
         guard let field = name == "Authorization" ? HTTPField.Name.authorization : HTTPField.Name(name), HTTPField.isValidValue(value)
         else {
             throw UpstreamFailure(

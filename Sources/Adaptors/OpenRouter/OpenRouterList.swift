@@ -5,7 +5,7 @@ import RouterCore
 /// (https://openrouter.ai/docs/api-reference/list-available-models).
 enum OpenRouterList {
     static func models(_ body: ByteBuffer) -> [ListedModel]? {
-        ModelList.read(body, "data") { entry in
+        ModelList.read(body, under: "data") { entry in
             guard let id = entry["id"]?.stringValue else { return nil }
             let top = entry["top_provider"]
             var model = ListedModel(

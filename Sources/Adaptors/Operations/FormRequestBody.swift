@@ -41,11 +41,11 @@ struct FormRequestBody {
                 let body = envelope.body
                 let old = body.getString(at: body.readerIndex + part.value.lowerBound, length: part.value.count) ?? ""
                 let value = set.map(text) ?? old
-                splice.replace(part.whole, with: written(name, value, isFirst: part.whole.lowerBound == 0))
+                splice.replace(part.whole, with: written(name, value: value, isFirst: part.whole.lowerBound == 0))
             } else if let set {
-                replace(part, text(set), &splice)
+                replace(part, with: text(set), &splice)
             } else if name == "model", call.upstreamModel != envelope.model {
-                replace(part, call.upstreamModel, &splice)
+                replace(part, with: call.upstreamModel, &splice)
             }
         }
         let added =
@@ -53,14 +53,14 @@ struct FormRequestBody {
             + rules.defaults.filter { field in
                 !names.contains(field.name) && !rules.set.contains { $0.name == field.name }
             }
-        for field in added { splice.insert(written(field.name, text(field), isFirst: false), at: form.end) }
+        for field in added { splice.insert(written(field.name, value: text(field), isFirst: false), at: form.end) }
         return trimmed(splice.applied(to: envelope.body))
     }
 
-    private func replace(_ part: MultipartForm.Part, _ value: String, _ splice: inout BodySplice) {
+    private func replace(_ part: MultipartForm.Part, with value: String, _ splice: inout BodySplice) {
         // The value of an empty field has no place of its own where its last line end belongs to the next delimiter.
         guard part.value.upperBound > part.whole.upperBound else { return splice.replace(part.value, with: value) }
-        splice.replace(part.whole, with: written(part.name, value, isFirst: part.whole.lowerBound == 0))
+        splice.replace(part.whole, with: written(part.name, value: value, isFirst: part.whole.lowerBound == 0))
     }
 
     /// A removed first part leaves the line end before the next delimiter behind.
@@ -74,7 +74,7 @@ struct FormRequestBody {
         (try? JSONValue(parsing: ByteBuffer(string: field.json)))?.stringValue ?? field.json
     }
 
-    private func written(_ name: String, _ value: String, isFirst: Bool) -> String {
+    private func written(_ name: String, value: String, isFirst: Bool) -> String {
         let safe = name.filter { $0 != "\"" && $0 != "\r" && $0 != "\n" }
         return "\(isFirst ? "" : "\r\n")--\(form.boundary)\r\nContent-Disposition: form-data; name=\"\(safe)\"\r\n\r\n\(value)"
     }

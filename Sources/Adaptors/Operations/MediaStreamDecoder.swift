@@ -55,7 +55,7 @@ struct MediaStreamDecoder: EventStreamDecoder {
         let type = JSONPath.member("type", of: root, bytes).flatMap { json.value(of: $0)?.stringValue } ?? ""
         progress.hasContent = true
         guard type.hasSuffix(".completed") || type == "transcript.text.done" || type == "speech.audio.done" else {
-            note(type, bytes, root)
+            note(type, bytes, root: root)
             return .forward
         }
         let before = trailer
@@ -64,7 +64,7 @@ struct MediaStreamDecoder: EventStreamDecoder {
     }
 
     /// A part of the answer: what it would cost to stop here.
-    private mutating func note(_ type: String, _ bytes: Span<UInt8>, _ root: Int) {
+    private mutating func note(_ type: String, _ bytes: Span<UInt8>, root: Int) {
         if type.hasSuffix(".partial_image") { share.previews += 1 }
         if let delta = JSONPath.member("delta", of: root, bytes), delta.kind == .string {
             progress.count(JSONText.string(bytes, value: delta.value))

@@ -163,12 +163,14 @@ public struct LimitedTraffic: Sendable, Hashable {
 
     /// The limits change while requests are at work.
     mutating func rescale(from old: RateLimits, to new: RateLimits, adding more: RateLimits, now: MonotonicInstant) {
-        Self.rescale(&requests, old.requestsPerMinute, new.requestsPerMinute, more.requestsPerMinute ?? 0, now)
-        Self.rescale(&tokens, old.tokensPerMinute, new.tokensPerMinute, more.tokensPerMinute ?? 0, now)
+        Self.rescale(&requests, from: old.requestsPerMinute, to: new.requestsPerMinute, adding: more.requestsPerMinute ?? 0, now: now)
+        Self.rescale(&tokens, from: old.tokensPerMinute, to: new.tokensPerMinute, adding: more.tokensPerMinute ?? 0, now: now)
     }
 
     /// A limit that was not there before begins with a full bucket.
-    private static func rescale(_ bucket: inout RateBucket, _ old: Int64?, _ new: Int64?, _ more: Int64, _ now: MonotonicInstant) {
+    private static func rescale(
+        _ bucket: inout RateBucket, from old: Int64?, to new: Int64?, adding more: Int64, now: MonotonicInstant
+    ) {
         if let old, let new { bucket.rescale(from: old, to: new, adding: more, now: now) } else { bucket = RateBucket() }
     }
 }

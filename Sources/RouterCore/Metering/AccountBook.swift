@@ -141,7 +141,7 @@ public struct AccountBook: Sendable {
         at unixSeconds: Int64 = 0, now: MonotonicInstant
     ) throws(Refusal) {
         precondition(!amount.isNegative && holds[requestID] == nil, "one hold per request, never negative")
-        try check(limits, amount, unixSeconds)
+        try check(limits, amount: amount, at: unixSeconds)
         guard isTrusted(at: now), var account = accounts[userID] else { throw .noLease }
         account.lastUsed = now
         accounts[userID] = account
@@ -154,7 +154,7 @@ public struct AccountBook: Sendable {
         holds[requestID] = Hold(userID: userID, amount: amount, counters: counters)
     }
 
-    private func check(_ limits: [BudgetLimit], _ amount: NanoUSD, _ unixSeconds: Int64) throws(Refusal) {
+    private func check(_ limits: [BudgetLimit], amount: NanoUSD, at unixSeconds: Int64) throws(Refusal) {
         let unknown = limits.map { $0.counter(at: unixSeconds) }.filter { spending[$0] == nil }
         guard unknown.isEmpty else { throw .unknownSpending(unknown) }
         for limit in limits {

@@ -99,7 +99,7 @@ public struct LimitBook: Sendable {
         for rule in rules {
             var entry = current(rule, now)
             if sharing != nil, entry.share == nil { isNew = true }
-            if let full = Self.full(entry, tokens, now), refusal.map({ $0.wait < full.wait }) ?? true {
+            if let full = Self.full(entry, tokens: tokens, now: now), refusal.map({ $0.wait < full.wait }) ?? true {
                 refusal = (rule, full.limit, full.wait)
             }
             entry.demand.asked(tokens: tokens, running: entry.traffic.inFlight + 1)
@@ -145,7 +145,7 @@ public struct LimitBook: Sendable {
         return entry
     }
 
-    private static func full(_ entry: Entry, _ tokens: Int64, _ now: MonotonicInstant) -> (limit: ChannelLimit, wait: Duration)? {
+    private static func full(_ entry: Entry, tokens: Int64, now: MonotonicInstant) -> (limit: ChannelLimit, wait: Duration)? {
         // A gateway without any share of a limit refuses; another one has it.
         for limit in ChannelLimit.allCases where entry.mine[limit] == 0 { return (limit, shortWait) }
         guard let full = entry.traffic.full(entry.mine, tokens: tokens, now: now) else { return nil }
@@ -159,15 +159,15 @@ public struct LimitBook: Sendable {
         for rule in rules {
             guard let entry = entries[rule.scope] else { continue }
             standing.requests = Self.tighter(
-                standing.requests, Self.gauge(entry.limits, entry.mine, .requestsPerMinute, entry.traffic.requests, now))
+                standing.requests, Self.gauge(entry.limits, mine: entry.mine, .requestsPerMinute, entry.traffic.requests, now: now))
             standing.tokens = Self.tighter(
-                standing.tokens, Self.gauge(entry.limits, entry.mine, .tokensPerMinute, entry.traffic.tokens, now))
+                standing.tokens, Self.gauge(entry.limits, mine: entry.mine, .tokensPerMinute, entry.traffic.tokens, now: now))
         }
         return standing
     }
 
     private static func gauge(
-        _ limits: RateLimits, _ mine: RateLimits, _ limit: ChannelLimit, _ bucket: RateBucket, _ now: MonotonicInstant
+        _ limits: RateLimits, mine: RateLimits, _ limit: ChannelLimit, _ bucket: RateBucket, now: MonotonicInstant
     ) -> Gauge? {
         guard let whole = limits[limit], let part = mine[limit] else { return nil }
         return Gauge(

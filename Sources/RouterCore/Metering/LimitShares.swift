@@ -122,7 +122,7 @@ public enum LimitShares {
         guard gateways.count > 1 else { return limit }
         guard limit >= Int64(gateways.count) else { return least }
         let demands = [(own, demand)] + claims.map { ($0.gatewayID, $0.demand) }
-        let wanted = fair(limit, least, demands, own: own, gateways: Int64(gateways.count))
+        let wanted = fair(limit, least: least, demands, own: own, gateways: Int64(gateways.count))
         // The others may still use what they have written down, and those that have written nothing their minimum.
         let silent = Int64(max(0, gateways.count - 1 - claims.count))
         let free = claims.reduce(limit - silent * least) { $0 - max($1.taken, least) }
@@ -132,7 +132,7 @@ public enum LimitShares {
     /// The share that the demand gives: first what everybody asks for, small wishes whole and large ones equally; what is left goes to
     /// those that ask, in proportion.
     private static func fair(
-        _ limit: Int64, _ least: Int64, _ demands: [(id: String, demand: Int64)], own: String, gateways: Int64
+        _ limit: Int64, least: Int64, _ demands: [(id: String, demand: Int64)], own: String, gateways: Int64
     ) -> Int64 {
         var rest = limit - least * gateways
         // A demand beyond the limit says no more than one as large as it.

@@ -30,21 +30,21 @@ struct Ordering {
 
     private func orderedLevel(_ peers: [Peer], limit: Int, _ rng: inout SplitMix64) -> [Peer] {
         guard peers.count > 1 else { return peers }
-        if let affinity { return byConversation(peers, affinity, limit) }
+        if let affinity { return byConversation(peers, affinity, limit: limit) }
         switch strategy {
-        case .weightedRandom: return weightedDraw(peers, limit, &rng)
-        case .roundRobin: return byScore(peers, limit, &rng) { health.pass(model, $0.id) }
-        case .leastLatency: return byScore(peers, limit, &rng) { Int128(health.traffic($0.id).expectedLatency(now)) }
+        case .weightedRandom: return weightedDraw(peers, limit: limit, &rng)
+        case .roundRobin: return byScore(peers, limit: limit, &rng) { health.pass(model, $0.id) }
+        case .leastLatency: return byScore(peers, limit: limit, &rng) { Int128(health.traffic($0.id).expectedLatency(now)) }
         // Unmeasured channels come first, so that they get measured.
-        case .highestThroughput: return byScore(peers, limit, &rng) { -Int128(health.traffic($0.id).tokensPerSecond ?? .max) }
+        case .highestThroughput: return byScore(peers, limit: limit, &rng) { -Int128(health.traffic($0.id).tokensPerSecond ?? .max) }
         // In flight ÷ weight, as a fixed-point number.
-        case .leastBusy: return byScore(peers, limit, &rng) { Int128(health.traffic($0.id).inFlight) << 40 / Int128($0.weight) }
-        case .lowestCost: return byScore(peers, limit, &rng) { Int128(price($0)) }
+        case .leastBusy: return byScore(peers, limit: limit, &rng) { Int128(health.traffic($0.id).inFlight) << 40 / Int128($0.weight) }
+        case .lowestCost: return byScore(peers, limit: limit, &rng) { Int128(price($0)) }
         }
     }
 
     /// The shortest waits first. Of a thousand channels a handful is asked for, so that most are looked at once and left.
-    private func byConversation(_ peers: [Peer], _ key: AffinityKey, _ limit: Int) -> [Peer] {
+    private func byConversation(_ peers: [Peer], _ key: AffinityKey, limit: Int) -> [Peer] {
         typealias Draw = (peer: Peer, wait: UInt64)
         func isBefore(_ left: Draw, _ right: Draw) -> Bool {
             if Rendezvous.isShorter(left.wait, left.peer.weight, than: right.wait, right.peer.weight) { return true }
@@ -66,7 +66,7 @@ struct Ordering {
 
     /// Repeated weighted draws without replacement: the first has exactly the share of its weight, and so has each next
     /// one among those that are left.
-    private func weightedDraw(_ peers: [Peer], _ limit: Int, _ rng: inout SplitMix64) -> [Peer] {
+    private func weightedDraw(_ peers: [Peer], limit: Int, _ rng: inout SplitMix64) -> [Peer] {
         var rest = peers
         var total = rest.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         var result: [Peer] = []
@@ -88,7 +88,7 @@ struct Ordering {
 
     /// Lowest score first; equals by a weighted draw.
     private func byScore(
-        _ peers: [Peer], _ limit: Int, _ rng: inout SplitMix64, _ score: (Peer) -> Int128
+        _ peers: [Peer], limit: Int, _ rng: inout SplitMix64, _ score: (Peer) -> Int128
     ) -> [Peer] {
         let scored = peers.map { (peer: $0, score: score($0)) }.sorted { $0.score < $1.score }
         var result: [Peer] = []
@@ -101,7 +101,7 @@ struct Ordering {
             } else {
                 // The draw must not depend on how the sort left equals.
                 let equals = scored[start..<end].map(\.peer).sorted { $0.id < $1.id }
-                result += weightedDraw(equals, limit - result.count, &rng)
+                result += weightedDraw(equals, limit: limit - result.count, &rng)
             }
             start = end
         }

@@ -85,19 +85,19 @@ public struct RouteTable: Sendable {
         var index: [String: [Serving]] = [:]
         for (position, channel) in channels.enumerated() {
             let provider = channel.provider.name
-            func add(_ name: String, _ upstream: String, _ timeouts: TimeoutOverrides) {
+            func add(_ name: String, upstream: String, _ timeouts: TimeoutOverrides) {
                 index[name, default: []].append(
                     Serving(channel: position, upstream: upstream, timeouts: timeouts, endpoints: bound[provider]?[upstream]))
             }
             var exact: [String: Channel.Model] = [:]
             for model in channel.models where exact[model.pattern] == nil && !model.pattern.contains("*") {
                 exact[model.pattern] = model
-                add(model.pattern, model.upstream ?? model.pattern, model.timeouts)
+                add(model.pattern, upstream: model.upstream ?? model.pattern, model.timeouts)
             }
             guard exact.count < channel.models.count, channel.models.contains(where: { $0.pattern.contains("*") }) else { continue }
             for name in names where exact[name] == nil {
                 guard let match = channel.match(name, listed: listed[provider]) else { continue }
-                add(name, match.upstream, match.timeouts)
+                add(name, upstream: match.upstream, match.timeouts)
             }
         }
         return index

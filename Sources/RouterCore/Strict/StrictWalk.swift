@@ -69,8 +69,8 @@ struct StrictWalk {
         case .textOr(let part):
             if value.kind != .string { try check(.listOrOne(part), bytes, value) }
         case .object(let members): try object(members, bytes, value)
-        case .typed(let types, let fallback): try typed(types, fallback, bytes, value)
-        case .told(let names, let common): try told(names, common, bytes, value)
+        case .typed(let types, let fallback): try typed(types, fallback: fallback, bytes, value)
+        case .told(let names, let common): try told(names, common: common, bytes, value)
         case .named(let name): if let shape = shapes[name] { try check(shape, bytes, value) } else { throw refusal(.unknown) }
         case .tools(let known, let keyed): try tools(known, keyed, bytes, value)
         case .imageLink(let isObject): try imageLink(isObject, bytes, value)
@@ -103,7 +103,7 @@ struct StrictWalk {
     }
 
     private mutating func typed(
-        _ types: [String: [String: StrictShape]], _ fallback: String?, _ bytes: Span<UInt8>, _ value: Value
+        _ types: [String: [String: StrictShape]], fallback: String?, _ bytes: Span<UInt8>, _ value: Value
     ) throws(RequestEnvelope.Rejection) {
         guard value.kind == .object else { throw refusal(.shape) }
         let member = JSONPath.member("type", of: value.range.lowerBound, bytes)
@@ -117,7 +117,7 @@ struct StrictWalk {
     }
 
     private mutating func told(
-        _ names: [String: StrictShape], _ common: [String: StrictShape], _ bytes: Span<UInt8>, _ value: Value
+        _ names: [String: StrictShape], common: [String: StrictShape], _ bytes: Span<UInt8>, _ value: Value
     ) throws(RequestEnvelope.Rejection) {
         try object(names.merging(common) { first, _ in first }, bytes, value)
     }

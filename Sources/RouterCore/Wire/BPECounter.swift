@@ -7,7 +7,7 @@ extension BPEVocabulary {
         var start = 0
         while start < text.count {
             let end = BPEPieces.end(text, start)
-            total += merge.count(text, start, end, self)
+            total += merge.count(text, from: start, to: end, self)
             start = end
         }
         return total
@@ -28,45 +28,45 @@ struct BPEMerge: Sendable {
     /// - Parameter byBytes: merging begins with single bytes whatever the text is.
     /// - Returns: the number of tokens of the bytes of a range of at most ``BPEPieces/longest``.
     mutating func count(
-        _ text: Span<UInt8>, _ start: Int, _ end: Int, _ vocabulary: BPEVocabulary, byBytes: Bool = false
+        _ text: Span<UInt8>, from start: Int, to end: Int, _ vocabulary: BPEVocabulary, byBytes: Bool = false
     ) -> Int64 {
-        if end - start == 1 || vocabulary.rank(text, start, end) != BPEVocabulary.none { return 1 }
+        if end - start == 1 || vocabulary.rank(text, from: start, to: end) != BPEVocabulary.none { return 1 }
         var parts = parts.mutableSpan
-        if !byBytes, let tokens = Self.countCharacters(text, start, end, vocabulary, &parts) { return tokens }
+        if !byBytes, let tokens = Self.countCharacters(text, from: start, to: end, vocabulary, &parts) { return tokens }
         for part in 0...end - start { parts[part].start = start + part }
-        return Self.merge(text, end - start, vocabulary, &parts)
+        return Self.merge(text, count: end - start, vocabulary, &parts)
     }
 
     /// For text of characters of three bytes each, of which no token holds a part: what merging makes of each is known, and merging goes on
     /// from there, with a third of the parts. nil for other text.
     private static func countCharacters(
-        _ text: Span<UInt8>, _ start: Int, _ end: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>
+        _ text: Span<UInt8>, from start: Int, to end: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>
     ) -> Int64? {
         var index = start
         var total: Int64 = 0
         var count = 0
         while index < end {
-            guard let value = BPEVocabulary.character(text, index, end) else { return nil }
-            guard let tokens = vocabulary.tokens(ofCharacter: value, text, index) else { return nil }
+            guard let value = BPEVocabulary.character(text, at: index, before: end) else { return nil }
+            guard let tokens = vocabulary.tokens(ofCharacter: value, text, at: index) else { return nil }
             parts[count].start = index
             count += 1
             index += 3
             if tokens > 1 {
                 // No token holds a part of it, so nothing is merged across it.
-                total += Int64(tokens) + merge(text, count - 1, vocabulary, &parts)
+                total += Int64(tokens) + merge(text, count: count - 1, vocabulary, &parts)
                 count = 0
             }
         }
         parts[count].start = end
-        return total + merge(text, count, vocabulary, &parts)
+        return total + merge(text, count: count, vocabulary, &parts)
     }
 
     /// Joins the neighbours of the lowest rank, again and again. Behind the parts stands the end of the last one.
-    private static func merge(_ text: Span<UInt8>, _ count: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>) -> Int64 {
+    private static func merge(_ text: Span<UInt8>, count: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>) -> Int64 {
         guard count > 1 else { return Int64(count) }
         // The last part, which has no next one.
         var last = count - 1
-        for part in 0..<last { parts[part].rank = vocabulary.rank(text, parts[part].start, parts[part + 2].start) }
+        for part in 0..<last { parts[part].rank = vocabulary.rank(text, from: parts[part].start, to: parts[part + 2].start) }
         while last > 0 {
             var best = 0
             var lowest = parts[0].rank
@@ -85,8 +85,8 @@ struct BPEMerge: Sendable {
                 part += 1
             }
             last -= 1
-            if best < last { parts[best].rank = vocabulary.rank(text, parts[best].start, parts[best + 2].start) }
-            if best > 0 { parts[best - 1].rank = vocabulary.rank(text, parts[best - 1].start, parts[best + 1].start) }
+            if best < last { parts[best].rank = vocabulary.rank(text, from: parts[best].start, to: parts[best + 2].start) }
+            if best > 0 { parts[best - 1].rank = vocabulary.rank(text, from: parts[best - 1].start, to: parts[best + 1].start) }
         }
         return Int64(last + 1)
     }

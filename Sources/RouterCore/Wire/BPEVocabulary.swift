@@ -58,7 +58,7 @@ public struct BPEVocabulary: Sendable {
         self.starts = starts
         mask = capacity - 1
         (slots, pairs) = Self.index(bytes, starts, capacity: capacity)
-        for byte in UInt8.min...UInt8.max where rank([byte].span, 0, 1) == Self.none { throw .missingByte(byte) }
+        for byte in UInt8.min...UInt8.max where rank([byte].span, from: 0, to: 1) == Self.none { throw .missingByte(byte) }
         indexCharacters()
     }
 
@@ -70,7 +70,7 @@ public struct BPEVocabulary: Sendable {
             let start = Int(starts[rank])
             let end = Int(starts[rank + 1])
             if end - start == 2 { pairs[Int(span[start]) << 8 | Int(span[start + 1])] = UInt32(rank) }
-            let hash = hash(span, start, end)
+            let hash = hash(span, from: start, to: end)
             var slot = Int(truncatingIfNeeded: hash) & (capacity - 1)
             while slots[slot] != 0 { slot = (slot + 1) & (capacity - 1) }
             slots[slot] = UInt32(rank) + 1 | tag(hash)
@@ -83,7 +83,7 @@ public struct BPEVocabulary: Sendable {
         var merge = BPEMerge()
         for value in 0x800..<0x10000 {
             let encoded: [3 of UInt8] = [0xE0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 0x3F), 0x80 | UInt8(value & 0x3F)]
-            table[value] = UInt8(merge.count(encoded.span, 0, 3, self, byBytes: true))
+            table[value] = UInt8(merge.count(encoded.span, from: 0, to: 3, self, byBytes: true))
         }
         characters = table
         // Those that begin with a space are met with a space only, and pieces with one are merged byte by byte anyway.
@@ -104,8 +104,8 @@ public struct BPEVocabulary: Sendable {
         var index = 0
         while index < token.count, token[index] & 0xC0 == 0x80 { index += 1 }
         let begin = index
-        let whole = Self.character(token, index, token.count)
-        while Self.character(token, index, token.count) != nil { index += 3 }
+        let whole = Self.character(token, at: index, before: token.count)
+        while Self.character(token, at: index, before: token.count) != nil { index += 3 }
         let endsInside = index < token.count && token[index] >= 0xC0 && index + Self.length(token[index]) > token.count
         guard begin > 0 || endsInside else { return (begin, nil) }
         if let whole { return (begin, whole..<whole + 1) }
@@ -118,7 +118,7 @@ public struct BPEVocabulary: Sendable {
     }
 
     /// Whether a token that holds a part of a character stands where this character lies in the text.
-    func isCut(_ value: Int, _ text: Span<UInt8>, _ index: Int) -> Bool {
+    func isCut(_ value: Int, _ text: Span<UInt8>, at index: Int) -> Bool {
         guard let cuts = cuts[value] else { return false }
         return cuts.contains { cut in
             let start = index - cut.offset
@@ -133,7 +133,7 @@ public struct BPEVocabulary: Sendable {
 
     /// The number of the character of three bytes at a position; nil when there is none before `end`.
     @inline(__always)
-    static func character(_ text: Span<UInt8>, _ index: Int, _ end: Int) -> Int? {
+    static func character(_ text: Span<UInt8>, at index: Int, before end: Int) -> Int? {
         guard index + 3 <= end else { return nil }
         let (first, second, third) = (text[index], text[index + 1], text[index + 2])
         guard first & 0xF0 == 0xE0, second & 0xC0 == 0x80, third & 0xC0 == 0x80 else { return nil }
@@ -143,15 +143,15 @@ public struct BPEVocabulary: Sendable {
     /// Tokens of a character of three bytes alone; nil where a token of the vocabulary holds a part of it here, so that merging has to
     /// begin with bytes.
     @inline(__always)
-    func tokens(ofCharacter value: Int, _ text: Span<UInt8>, _ index: Int) -> UInt8? {
+    func tokens(ofCharacter value: Int, _ text: Span<UInt8>, at index: Int) -> UInt8? {
         let tokens = characters[value]
-        return tokens & Self.cutFlag == 0 ? tokens : isCut(value, text, index) ? nil : tokens & ~Self.cutFlag
+        return tokens & Self.cutFlag == 0 ? tokens : isCut(value, text, at: index) ? nil : tokens & ~Self.cutFlag
     }
 
     /// The rank of the token with these bytes, or ``none``.
-    func rank(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> UInt32 {
+    func rank(_ text: Span<UInt8>, from start: Int, to end: Int) -> UInt32 {
         if end - start == 2 { return pairs[Int(text[start]) << 8 | Int(text[start + 1])] }
-        let hash = Self.hash(text, start, end)
+        let hash = Self.hash(text, from: start, to: end)
         let tag = Self.tag(hash)
         var slot = Int(truncatingIfNeeded: hash) & mask
         while true {
@@ -159,13 +159,13 @@ public struct BPEVocabulary: Sendable {
             if entry == 0 { return Self.none }
             if entry & 0xFF00_0000 == tag {
                 let rank = Int(entry & 0x00FF_FFFF) - 1
-                if isToken(rank, text, start, end) { return UInt32(rank) }
+                if isToken(rank, text, from: start, to: end) { return UInt32(rank) }
             }
             slot = (slot + 1) & mask
         }
     }
 
-    private func isToken(_ rank: Int, _ text: Span<UInt8>, _ start: Int, _ end: Int) -> Bool {
+    private func isToken(_ rank: Int, _ text: Span<UInt8>, from start: Int, to end: Int) -> Bool {
         let first = Int(starts[rank])
         guard Int(starts[rank + 1]) - first == end - start else { return false }
         for offset in 0..<end - start where bytes[first + offset] != text[start + offset] { return false }
@@ -175,7 +175,7 @@ public struct BPEVocabulary: Sendable {
     private static func tag(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) & 0xFF00_0000 }
 
     /// Eight bytes a step; a shorter rest is read by itself.
-    private static func hash(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> UInt64 {
+    private static func hash(_ text: Span<UInt8>, from start: Int, to end: Int) -> UInt64 {
         var value = UInt64(truncatingIfNeeded: end - start) &* 0x9E37_79B9_7F4A_7C15
         var index = start
         let whole = text.bytes

@@ -24,10 +24,10 @@ extension RequestEnvelope {
         self.isStream = isStream
         self.streamsArray = isStream && streamsArray
         if let config = try generationConfig(bytes) {
-            if let member = try Self.one(config.members, bytes, "maxOutputTokens", "max_output_tokens") {
+            if let member = try Self.one(config.members, bytes, "maxOutputTokens", or: "max_output_tokens") {
                 maxOutputTokens = try integer(member, bytes, "generationConfig.maxOutputTokens", atLeast: 0)
             }
-            if let member = try Self.one(config.members, bytes, "candidateCount", "candidate_count") {
+            if let member = try Self.one(config.members, bytes, "candidateCount", or: "candidate_count") {
                 choices = try integer(member, bytes, "generationConfig.candidateCount", atLeast: 1)
             }
         }
@@ -35,7 +35,7 @@ extension RequestEnvelope {
     }
 
     private func generationConfig(_ bytes: Span<UInt8>) throws(Rejection) -> (member: JSONMember, members: [JSONMember])? {
-        guard let member = try Self.one(members, bytes, "generationConfig", "generation_config") else { return nil }
+        guard let member = try Self.one(members, bytes, "generationConfig", or: "generation_config") else { return nil }
         guard member.kind == .object, var cursor = try? JSONObjectCursor(bytes, at: member.value.lowerBound) else {
             throw Rejection("'generationConfig' must be an object", param: "generationConfig")
         }
@@ -52,7 +52,7 @@ extension RequestEnvelope {
 
     /// The one member of these two names that is not null.
     private static func one(
-        _ members: [JSONMember], _ bytes: Span<UInt8>, _ name: StaticString, _ other: StaticString
+        _ members: [JSONMember], _ bytes: Span<UInt8>, _ name: StaticString, or other: StaticString
     ) throws(Rejection) -> JSONMember? {
         var found: JSONMember?
         for member in members where JSONText.isKey(member, name, bytes) || JSONText.isKey(member, other, bytes) {
