@@ -24,7 +24,7 @@ enum Base64 {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// nil when it is none. Padding may be missing.
+    /// nil when the text is not base64. Padding may be missing.
     static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var out: [UInt8] = []
         out.reserveCapacity(text.utf8.count / 4 * 3)

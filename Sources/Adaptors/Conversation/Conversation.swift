@@ -158,6 +158,6 @@ extension Conversation {
 }
 
 extension JSONText {
-    /// A JSON text as a tree; nil when it is none.
+    /// A JSON text as a tree; nil when it is not JSON.
     static func parse(_ text: String) -> JSONValue? { try? JSONValue(parsing: .init(string: text)) }
 }

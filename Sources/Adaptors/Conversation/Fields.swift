@@ -25,7 +25,7 @@ struct Fields {
     /// Counts members as read that say nothing to a vendor: ids and states of what was answered before, or what the gateway itself acts on.
     mutating func skip(_ names: String...) { rest.removeAll { names.contains($0.name) } }
 
-    /// Counts a member as read when it says what holds anyway.
+    /// Counts a member as read when its value is the default.
     mutating func skip(_ name: String, when first: JSONValue, _ others: JSONValue...) {
         rest.removeAll { $0.name == name && ($0.value == first || others.contains($0.value)) }
     }

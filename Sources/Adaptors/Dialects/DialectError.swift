@@ -23,7 +23,7 @@ public enum DialectError {
         return body(dialect, style: style, status: status, clientError: error, requestID: requestID)
     }
 
-    /// The same for an error that a vendor or an adaptor has found the client's request guilty of (``UpstreamFailure/clientError``).
+    /// The same for an error in the client's own request, found by a vendor or an adaptor (``UpstreamFailure/clientError``).
     public static func body(
         _ dialect: Dialect, style: Style = .openAI, status: Int, clientError: ErrorObject, requestID: String? = nil
     ) -> ByteBuffer {

@@ -7,7 +7,7 @@ import RouterCore
 struct FailureClassifier {
     let spec: ProviderSpec
     let dialect: OpenAIDialect
-    /// What must not be repeated, where it is known; keys that look like keys are left out anyway.
+    /// The key of the call, where it is known, which must not be repeated; texts that look like keys are left out anyway.
     var key: Secret?
     /// The vendor's error object is in OpenAI's shape, or near it, and is shown (``VendorError/object``).
     var showsErrorObject = true
@@ -43,7 +43,7 @@ struct FailureClassifier {
     private func kind(_ status: Int, _ error: VendorError) -> FailureKind {
         for rule in spec.errors where matches(rule, status, error) { return rule.kind }
         if let kind = refine?(status, error) { return kind }
-        // These four are about our account whatever else the body says; all others may name the model.
+        // These three are about our account whatever else the body says; all others may be about the model.
         if (400..<600).contains(status), ![401, 402, 429].contains(status) {
             if let kind = error.availability { return kind }
             if status < 500, error.names.contains("model_not_found") { return .modelUnavailable }

@@ -56,7 +56,7 @@ enum Redaction {
             if isBoundary, bytes[index...].starts(with: "sk-".utf8) {
                 var end = index + 3
                 while end < bytes.count, isKeyByte(bytes[end]) { end += 1 }
-                // Shorter is a word.
+                // Anything shorter is an ordinary word.
                 if end - index >= 8 {
                     result += mark.utf8
                     index = end

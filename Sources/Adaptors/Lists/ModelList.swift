@@ -20,7 +20,7 @@ enum ModelList {
         }
     }
 
-    /// A limit in tokens; nil for what is none (null, 0, text).
+    /// A limit in tokens; nil for anything else (null, 0, text).
     static func tokens(_ value: JSONValue?) -> Int64? {
         guard let count = value?.integerValue, (1...1_000_000_000).contains(count) else { return nil }
         return count

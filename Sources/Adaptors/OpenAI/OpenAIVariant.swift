@@ -83,7 +83,7 @@ struct OpenAIDialect: Sendable, Hashable {
     /// For bodies of another dialect, where no field is the gateway's.
     static let verbatim = OpenAIDialect(gatewayFields: [])
 
-    /// Fit to be stored and to be put into a URL again.
+    /// Whether an id is fit to be stored and to be put into a URL again.
     static func isGenerationID(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 128
             && text.utf8.allSatisfy {

@@ -37,7 +37,7 @@ struct ChannelTraffic: Sendable {
         tokensPerSecond = tokensPerSecond.map { $0 + (sample - $0) / 4 } ?? sample
     }
 
-    /// What a request would wait here, in nanoseconds: the average, times those that are before it. It halves with every
+    /// The time that a request would wait here, in nanoseconds: the average times the requests ahead of it. It halves with every
     /// half minute without a measurement, so that a channel that was slow once is tried again.
     func expectedLatency(_ now: MonotonicInstant) -> Int64 {
         guard let latency else { return inFlight }

@@ -2,7 +2,7 @@
 public enum CoolDown {
     /// Failures further apart than this are no series.
     public static let seriesWindow = Duration.seconds(60)
-    /// A vendor that says "0 seconds" is not hammered.
+    /// The least wait, for a vendor that says "0 seconds".
     static let shortestRetryAfter = Duration.milliseconds(500)
 
     /// How many failures in a row it takes. A refused connection, a rate limit and an overload say by themselves that

@@ -15,8 +15,8 @@ extension HealthTable {
         if count <= 1, tried.isEmpty, channels[channel.id]?.entries.isEmpty ?? true, channel.account == nil {
             return .key(count - 1)
         }
-        // Those whose cool-down is over take part, or a key that cooled once would never come back beside a healthy
-        // one; one probe at a time.
+        // Keys whose cool-down is over take part, one probe at a time: otherwise a key that cooled once would never come back
+        // beside a healthy one.
         var choice: [Int] = []
         var soonest: MonotonicInstant?
         var (isLimited, isCooling) = (false, false)

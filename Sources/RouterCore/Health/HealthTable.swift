@@ -61,8 +61,8 @@ public struct HealthTable: Sendable {
         recount()
     }
 
-    /// Records of keys that changed their place, without those of keys that are gone. Who is trying them out reports to the old place, so
-    /// nobody is.
+    /// Records of keys that changed their place, without those of keys that are gone. An attempt that is trying such a key reports to the
+    /// old place, so the record counts as not being tried.
     private static func moved(_ entries: [Scope: HealthEntry], from old: [Secret], to new: [Secret]) -> [Scope: HealthEntry] {
         var moved: [Scope: HealthEntry] = [:]
         for (scope, entry) in entries {
@@ -116,7 +116,7 @@ public struct HealthTable: Sendable {
     // MARK: Events of attempts
 
     /// An attempt wants to start.
-    /// - Parameter asLastResort: nobody else is left, so a cool-down for a passing reason may be cut short.
+    /// - Parameter asLastResort: no other channel is left, so a cool-down for a passing reason may be cut short.
     /// - Returns: the ticket to give back, or why the channel cannot be asked now.
     public mutating func began(
         _ target: HealthTarget, channel: Channel, model: String? = nil, tokens: Int64 = 0, now: MonotonicInstant,
@@ -255,7 +255,7 @@ public struct HealthTable: Sendable {
                 ? HealthScope(channelID: channelID) : HealthScope(channelID: channelID, keyIndex: keyIndex)
             guard failure.kind.blame != .nobody, failure.kind.blame != .model else { return }
             var entry = entry(scope) ?? HealthEntry()
-            // A refused or empty key stays that, whatever else ails the vendor: a passing reason would open it to last resorts.
+            // A refused or exhausted key stays so, whatever else is wrong with the vendor: a passing reason would make it a last resort.
             if let until = entry.openUntil, until > now, entry.lastKind.map(CoolDown.isSlow) == true, !CoolDown.isSlow(failure.kind) {
                 return
             }
@@ -385,7 +385,7 @@ public struct HealthTable: Sendable {
         return state
     }
 
-    /// Nothing is held against anybody.
+    /// All channels are healthy.
     var hasNoRecords: Bool { entryCount == 0 }
     /// Some channel is switched off by an operator.
     var hasSwitches: Bool { switchCount > 0 }

@@ -83,11 +83,11 @@ public struct AttemptTicket: Sendable, Hashable {
     public var startedAt: MonotonicInstant
     /// It tries out a channel whose cool-down is over, or one that still cools (``isLastResort``).
     public var isProbe: Bool
-    /// It asks a channel although it cools, because nobody else is left.
+    /// It tries a channel that is cooling down, because no other is left.
     public var isLastResort: Bool
     /// Taken from the channel's tokens per minute.
     public var tokens: Int64
-    /// Which channel of this id it was, and under which keys: verdicts on what has been replaced meanwhile do not count.
+    /// Which channel of this id it was, and with which keys: results for a channel that has been replaced meanwhile do not count.
     var born: UInt64
     var generation: UInt64
 }

@@ -167,7 +167,7 @@ public struct LimitedTraffic: Sendable, Hashable {
         Self.rescale(&tokens, from: old.tokensPerMinute, to: new.tokensPerMinute, adding: more.tokensPerMinute ?? 0, now: now)
     }
 
-    /// A limit that was not there before begins with a full bucket.
+    /// A limit that did not exist before begins with a full bucket.
     private static func rescale(
         _ bucket: inout RateBucket, from old: Int64?, to new: Int64?, adding more: Int64, now: MonotonicInstant
     ) {

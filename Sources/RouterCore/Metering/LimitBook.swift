@@ -222,7 +222,7 @@ public struct LimitBook: Sendable {
         for scope in entries.keys { changeEntry(scope, now) }
     }
 
-    /// Forgets whoever has nothing at work and nothing taken.
+    /// Forgets entries without requests under way and without anything taken.
     public mutating func forgetIdle(now: MonotonicInstant) {
         entries = entries.filter { _, entry in entry.share != nil || !Self.isQuiet(entry, now) }
     }

@@ -3,9 +3,9 @@
 ///
 /// - Each (channel, model) is tried once. After a refused key or a full quota a sibling key of the channel comes first,
 ///   after a kept connection that was dead the same key again on a new one.
-/// - When nobody is in health, those that cool for a passing reason are asked all the same, at the rate that their
-///   records allow.
-/// - When nobody is left, the best of those that failed may be asked once more after a short wait, if its failure allows that.
+/// - When no candidate is healthy, those that are cooling down for a passing reason are tried nevertheless, at the rate
+///   that their records allow.
+/// - When none is left, the best of those that failed may be asked once more after a short wait, if its failure allows that.
 /// - Attempts are bounded by number, by the deadline and by the retry budget.
 public struct AttemptSequence: Sendable {
     public enum Step: Sendable {
@@ -60,7 +60,7 @@ public struct AttemptSequence: Sendable {
     private var nextResort = 0
     /// Attempts at channels that were not in plain health: probes and last resorts.
     private var resorts = 0
-    /// It has been waited for the next place among the last resorts.
+    /// The wait for the next turn among the last resorts is over.
     private var hasWaitedForPlace = false
     /// Why candidates could not be asked.
     private var refusals: [DropReason] = []
@@ -88,8 +88,7 @@ public struct AttemptSequence: Sendable {
 
     private var last: UpstreamFailure? { failures.last?.failure }
 
-    /// When no channel could be asked at all because vendors' rate limits close them: until when the first of them
-    /// does.
+    /// When no channel could be asked at all because of vendors' rate limits: when the first of these limits ends.
     public var limitedUntil: MonotonicInstant? {
         guard attempts == 0, !refusals.isEmpty else { return nil }
         var soonest: MonotonicInstant?
@@ -150,9 +149,9 @@ public struct AttemptSequence: Sendable {
         return begin(failed.position, candidate, &health, now, asLastResort: failed.isLastResort)
     }
 
-    /// Nobody is in health. Those that cool for a passing reason are asked all the same, in the order of the plan.
+    /// No candidate is healthy. Those that are cooling down for a passing reason are tried nevertheless, in the order of the plan.
     private mutating func lastResort(_ health: inout HealthTable, _ now: MonotonicInstant) -> Step? {
-        // A request that could ask somebody in plain health gets that one's failure.
+        // If a healthy channel was asked, its failure is the answer.
         guard attempts == resorts else { return nil }
         var soonest: MonotonicInstant?
         while nextResort < candidates.count {
@@ -174,7 +173,7 @@ public struct AttemptSequence: Sendable {
             candidate.keyIndex = key
             if let step = begin(position, candidate, &health, now, asLastResort: true) { return step }
         }
-        // The next place is a moment away, and then it is tried for once: so that a client that asks again at once is
+        // The next turn is a moment away, and it is waited for once, so that a client that repeats its request at once is
         // served.
         guard let soonest, attempts == 0, !hasWaitedForPlace, soonest < deadline else { return nil }
         hasWaitedForPlace = true
@@ -224,7 +223,7 @@ public struct AttemptSequence: Sendable {
             // A dead kept connection says nothing of the vendor.
             if failed.failure.retry == .sameChannel { return false }
             let other = candidates[failed.position]
-            // A request that a model cannot take is no better taken by the same model elsewhere.
+            // The same model elsewhere would refuse this request as well.
             if failed.failure.retry == .otherModel, other.model == candidate.model { return true }
             guard other.channel.id == candidate.channel.id else { return false }
             return other.model == candidate.model || failed.failure.kind.isAboutHost
@@ -256,7 +255,7 @@ public struct AttemptSequence: Sendable {
     private mutating func repeated(_ health: inout HealthTable, _ now: MonotonicInstant) -> Step? {
         guard let position = again else { return nil }
         again = nil
-        // With the key that failed: its siblings had their turn.
+        // With the key that failed: the other keys have been tried.
         var candidate = candidates[position]
         if let failed = failures.last(where: { $0.position == position }) {
             candidate.keyIndex = failed.keyIndex

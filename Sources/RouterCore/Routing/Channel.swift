@@ -92,7 +92,7 @@ public struct Channel: Sendable, Hashable, Identifiable {
     public func upstreamModel(for model: String) -> String? { match(model, listed: nil)?.upstream }
 
     func match(_ model: String, listed: Set<String>?) -> (upstream: String, timeouts: TimeoutOverrides)? {
-        // A name with a star in it names no pattern: what is asked for literally is matched like any other.
+        // A star in the name that is asked for has no meaning: such a name is matched like any other.
         let star = UInt8(ascii: "*")
         if !model.utf8.contains(star), let exact = models.first(where: { $0.pattern == model }) {
             return (exact.upstream ?? model, exact.timeouts)

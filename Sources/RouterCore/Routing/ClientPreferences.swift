@@ -28,7 +28,7 @@ public struct ClientPreferences: Sendable, Hashable {
 
     /// Tried first, in this order.
     public var order: [String] = []
-    /// Nobody else. nil = everybody.
+    /// Only these may serve; nil = anybody may.
     public var only: [String]?
     public var ignore: [String] = []
     public var sort: RoutingStrategy?
@@ -82,7 +82,7 @@ public struct ClientPreferences: Sendable, Hashable {
         case "price": return .lowestCost
         case "latency": return .leastLatency
         case "throughput": return .highestThroughput
-        // OpenRouter's own measure; nothing that we know.
+        // OpenRouter's own measure, which we do not have.
         case "exacto": return nil
         default: throw wrong("sort", "'price', 'latency' or 'throughput'")
         }

@@ -43,7 +43,7 @@ struct Ordering {
         }
     }
 
-    /// The shortest waits first. Of a thousand channels a handful is asked for, so that most are looked at once and left.
+    /// The shortest waits first. Usually a handful out of a thousand channels is wanted, so most are looked at once and dropped.
     private func byConversation(_ peers: [Peer], _ key: AffinityKey, limit: Int) -> [Peer] {
         typealias Draw = (peer: Peer, wait: UInt64)
         func isBefore(_ left: Draw, _ right: Draw) -> Bool {

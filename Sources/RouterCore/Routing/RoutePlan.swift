@@ -94,7 +94,7 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     /// nil: until one of the requests under way ends.
     case limited(ChannelLimit, until: MonotonicInstant?)
     case coolingDown(until: MonotonicInstant)
-    /// It cools and may be asked all the same, but somebody is doing so, or has a moment ago.
+    /// It is cooling down. As a last resort it could be tried, but another request is trying it or has just done so.
     case lastResortTaken(until: MonotonicInstant)
     /// By the vendor, for all keys that it does not refuse.
     case rateLimited(until: MonotonicInstant)
@@ -141,7 +141,7 @@ public struct DroppedChannel: Sendable, Hashable {
 public struct RoutePlan: Sendable {
     public var candidates: [RouteCandidate]
     public var dropped: [DroppedChannel]
-    /// Nobody is in health: the candidates cool for passing reasons, and the one whose cool-down ends first comes
+    /// No candidate is healthy: all are cooling down for passing reasons, and the one whose cool-down ends first comes
     /// first.
     public var isLastResort: Bool
     /// When nothing is left because of cool-downs or limits: how long until the first ends, at least a second.

@@ -19,7 +19,7 @@ public struct RouteTable: Sendable {
         var channel: Int
         var upstream: String
         var timeouts: TimeoutOverrides
-        /// Where the provider's list says that the model is served; nil = everywhere.
+        /// The endpoints that the provider's list names for the model; nil = all.
         var endpoints: Set<Endpoint>?
     }
 
@@ -37,7 +37,7 @@ public struct RouteTable: Sendable {
         var limits: Channel.Limits
     }
     let summaries: [ChannelSummary]
-    /// Who may use channels: few different sets for many channels.
+    /// The groups that may use a channel: many channels share few different sets.
     let groupSets: [Set<String>]
 
     public init(channels: [Channel], settings: RoutingSettings = RoutingSettings()) {
@@ -72,7 +72,7 @@ public struct RouteTable: Sendable {
         knownNames = Set(channels.flatMap { [$0.name.lowercased(), $0.provider.name.lowercased()] })
     }
 
-    /// Channel by channel, so that a channel with exact names costs what it lists, and only one with patterns is held against all names.
+    /// Channel by channel: one with exact names costs as much as it lists, and only one with patterns is compared with all names.
     private static func index(_ channels: [Channel], _ names: Set<String>) -> [String: [Serving]] {
         var listed: [String: Set<String>] = [:]
         var bound: [String: [String: Set<Endpoint>]] = [:]

@@ -6,7 +6,7 @@
 /// 3. Within a priority by the conversation (affinity) or by strategy; the further channels of a priority come before the next priority.
 /// 4. Channels of weight 0 come behind everything else: "only when nothing else is left".
 /// 5. The client's `provider.order` goes first, without fallbacks when it says so.
-/// 6. When nobody is left: those that cool for a passing reason (``lastResorts``).
+/// 6. When no channel is left: those that are cooling down for a passing reason (``lastResorts``).
 ///
 /// A channel appears at most once.
 public enum Router {
@@ -85,9 +85,9 @@ public enum Router {
             isModelKnown: !serving.isEmpty, policy: policy, usedAffinity: affinity != nil)
     }
 
-    /// Among channels that cool, those that may be asked all the same: the one whose cool-down ends first first,
-    /// channels of weight 0 behind all others. They are no longer among the dropped; those whose tries are taken at the
-    /// moment are, and say so.
+    /// The channels that are cooling down and may be tried nevertheless: the one whose cool-down ends soonest comes first,
+    /// channels of weight 0 come last. These are no longer listed as dropped; those that another request is trying are, with
+    /// that reason.
     private static func lastResorts(
         _ cooling: [Peer], _ serving: [RouteTable.Serving], _ table: RouteTable, _ health: HealthTable,
         _ now: MonotonicInstant, _ dropped: inout [DroppedChannel]
@@ -132,7 +132,7 @@ public enum Router {
         var ranks: [(rank: Int, peer: Peer)] = peers.map { peer in
             let channel = table.channels[peer.index]
             let rank = wishes.order.firstIndex { $0 == channel.name.lowercased() || $0 == channel.provider.name.lowercased() }
-            // Hosts behind an aggregator are its to order; without fallbacks it is the only one that may serve them.
+            // An aggregator orders its hosts itself; without fallbacks it is the only channel that may serve them.
             let isForHosts = wishes.orderNamesHosts && !wishes.allowFallbacks && facts.passesPreferencesOn(channel)
             return (rank ?? (isForHosts ? wishes.order.count : .max), peer)
         }
@@ -151,7 +151,7 @@ public enum Router {
     }
 }
 
-/// The first step of the plan: who may serve at all.
+/// The first step of the plan: which channels may serve at all.
 private struct Filter {
     let query: RouteQuery
     let table: RouteTable
