@@ -74,8 +74,8 @@ extension ConfigOption {
     fileprivate func schema() throws -> Schema {
         let environment = ProcessInfo.processInfo.environment
         let storage = try load(environment).storage
-        let dialect: Migrations.Dialect = if case .postgres = storage { .postgres } else { .sqlite }
+        let dialect: SQLDialect = if case .postgres = storage { .postgres } else { .sqlite }
         let directory = try Migrations.locate(dialect: dialect, environment: environment)
-        return Schema(storage: storage, directory: directory, migrations: try Migrations(directory: directory))
+        return Schema(storage: storage, directory: directory, migrations: try Migrations(directory: directory, dialect: dialect))
     }
 }

@@ -64,11 +64,23 @@ struct JournalImportTests {
             for id in [9, 7, 5] {
                 try db.execute(
                     sql: "INSERT INTO settlements (\(RecordColumns.list)) VALUES (\(RecordColumns.marks))",
-                    arguments: RecordColumns.arguments(record(id, user: 1, charge: Int64(id))))
+                    arguments: Self.arguments(record(id, user: 1, charge: Int64(id))))
             }
             for column in later { try db.execute(sql: "ALTER TABLE settlements DROP COLUMN \(column)") }
         }
         return database
+    }
+
+    private static func arguments(_ record: RequestRecord) -> StatementArguments {
+        StatementArguments(
+            RecordColumns.values(record).map { value -> (any DatabaseValueConvertible)? in
+                switch value {
+                case .null: nil
+                case .integer(let number): number
+                case .text(let text): text
+                case .bytes(let bytes): Data(bytes)
+                }
+            })
     }
 
     /// Without the fields that such a journal did not have.

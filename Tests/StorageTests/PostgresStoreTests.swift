@@ -15,7 +15,7 @@ struct PostgresStoreTests {
     @Test func `several gateways may start at once on an empty database`() async throws {
         let url = try PostgresServer.shared.get().makeDatabase()
         let directory = try Migrations.locate(dialect: .postgres, environment: [:])
-        let all = try Migrations(directory: directory).all
+        let all = try Migrations(directory: directory, dialect: .postgres).all
         #expect(try await PostgresMigrations.pending(url: Secret(url), migrationsDirectory: directory) == all)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<6 { group.addTask { try await open(url).close() } }

@@ -33,7 +33,7 @@ struct SQLiteStoreTests {
     }
 
     /// A check with a list of values would open one for every row.
-    @Test(arguments: [SQLiteStore.logInsert, SQLiteStore.entryInsert])
+    @Test(arguments: [SQLiteSession.logInsert, SQLiteSession.entryInsert])
     func `rows of the books are inserted without a temporary table`(_ sql: String) async throws {
         let folder = try TemporaryFolder()
         _ = try await openStore(folder)

@@ -15,7 +15,7 @@ struct SQLiteJournalImport {
     }
 
     private static func mapped<Value>(_ body: () throws -> Value) throws -> Value {
-        do { return try body() } catch let error as DatabaseError { throw StoreError(error) }
+        do { return try body() } catch let error as DatabaseError { throw SQLFailure(sqlite: error).stored }
     }
 
     private func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try Self.mapped { try database.read(body) } }

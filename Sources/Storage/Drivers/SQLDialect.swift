@@ -1,0 +1,28 @@
+/// The databases that there are drivers for, and what their SQL says differently. Everything else is written in words that both read.
+public enum SQLDialect: String, Sendable, CaseIterable {
+    case sqlite, postgres
+}
+
+extension SQLDialect {
+    /// Behind a SELECT: nobody else changes or locks these rows until the transaction ends. SQLite has one writer at a time anyway.
+    var forUpdate: String { self == .postgres ? "FOR UPDATE" : "" }
+
+    /// The same, but others may do so too: nobody changes the rows.
+    var forShare: String { self == .postgres ? "FOR SHARE" : "" }
+
+    /// The same as ``forUpdate`` for those rows that nobody else has locked.
+    var forUpdateOfFree: String { self == .postgres ? "FOR UPDATE SKIP LOCKED" : "" }
+
+    /// Compares two values of which either may be NULL; true where they differ.
+    var isDistinctFrom: String { self == .postgres ? "IS DISTINCT FROM" : "IS NOT" }
+
+    /// Compares names without case, by the index that there is: SQLite's column has a collation, PostgreSQL an index over `lower`.
+    func sameName(_ column: String, _ parameter: String) -> String {
+        self == .postgres ? "lower(\(column)) = lower(\(parameter))" : "\(column) = \(parameter)"
+    }
+
+    /// The day (`2026-11-25`, UTC) of a column with Unix seconds.
+    func day(_ column: String) -> String {
+        self == .postgres ? "to_char(to_timestamp(\(column)) AT TIME ZONE 'UTC', 'YYYY-MM-DD')" : "date(\(column), 'unixepoch')"
+    }
+}

@@ -1,0 +1,65 @@
+import RouterCore
+
+extension LedgerSession {
+    /// Everything in one transaction, so that it is one picture of the books.
+    func verify() throws -> LedgerReport {
+        var report = LedgerReport(users: 0, entries: 0, differences: [])
+        try verifySums(&report)
+        try verifyLogs(&report)
+        let leases = try rows(
+            """
+            SELECT incarnation, user_id FROM balance_leases
+            WHERE user_id NOT IN (SELECT id FROM users) OR amount_nanos < 0 ORDER BY user_id LIMIT \(Self.most)
+            """)
+        for row in leases {
+            report.differences.append("lease of \(try row.text("incarnation")) for user \(try row.int("user_id")): no such user")
+        }
+        return report
+    }
+
+    /// Differences of one kind that are told.
+    static var most: Int { 1_000 }
+
+    private func verifyLogs(_ report: inout LedgerReport) throws {
+        let pairs = try rows(
+            """
+            SELECT t.reference_id AS id, -t.amount_nanos - coalesce(a.amount_nanos, 0) AS charged, l.charge_nanos AS logged
+            FROM balance_transactions t LEFT JOIN logs l ON l.request_id = t.reference_id
+            LEFT JOIN balance_transactions a ON a.type = 'adjustment' AND a.reference_id = t.reference_id || ':reconciled'
+            WHERE t.type = 'usage' AND (l.charge_nanos \(dialect.isDistinctFrom) -t.amount_nanos - coalesce(a.amount_nanos, 0)
+                OR l.user_id \(dialect.isDistinctFrom) t.user_id)
+            ORDER BY t.id LIMIT \(Self.most)
+            """)
+        for row in pairs {
+            let logged = try row.intOrNil("logged").map { NanoUSD(nanos: $0).description } ?? "nothing"
+            report.differences.append(
+                "request \(try row.text("id")): the ledger has \(NanoUSD(nanos: try row.int("charged"))), the log has \(logged)")
+        }
+        let missing = try rows(
+            """
+            SELECT request_id FROM logs WHERE charge_nanos IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM balance_transactions WHERE type = 'usage' AND reference_id = request_id)
+            AND NOT EXISTS (SELECT 1 FROM poison_records p WHERE p.request_id = logs.request_id) ORDER BY id LIMIT \(Self.most)
+            """)
+        for row in missing { report.differences.append("request \(try row.text("request_id")): charged in the log, not in the ledger") }
+        let versions = try rows(
+            """
+            SELECT request_id FROM logs WHERE charge_nanos IS NOT NULL AND pricing_version <> 0
+            AND pricing_version NOT IN (SELECT version FROM model_pricing_history) ORDER BY id LIMIT \(Self.most)
+            """)
+        for row in versions { report.differences.append("request \(try row.text("request_id")): its price version is not in the history") }
+    }
+}
+
+extension LedgerReport {
+    /// An entry whose running balance is not the sum of the rows.
+    mutating func addEntry(_ id: Int64, user: Int64, after: NanoUSD, sum: NanoUSD) {
+        differences.append("entry \(id) of user \(user): balance_after is \(after), the rows sum to \(sum)")
+    }
+
+    /// A user, where balance or quota is not what the rows say.
+    mutating func addUser(_ id: Int64, balance: NanoUSD, sum: NanoUSD, quota: Int64) {
+        if balance != sum { differences.append("user \(id): balance is \(balance), the rows sum to \(sum)") }
+        if quota != balance.wholeCents { differences.append("user \(id): quota is \(quota), not \(balance.wholeCents)") }
+    }
+}

@@ -1,0 +1,14 @@
+import RouterCore
+
+/// What a posting has done so far.
+struct PostingGroup {
+    var result = PostingResult()
+    /// Records that have got their ledger row now.
+    var charged: [RequestRecord] = []
+
+    mutating func add(_ record: RequestRecord, _ charge: NanoUSD) throws {
+        result.charges[record.userID] = try (result.charges[record.userID] ?? .zero).adding(charge)
+        charged.append(record)
+        result.added += 1
+    }
+}

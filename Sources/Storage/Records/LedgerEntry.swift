@@ -1,0 +1,32 @@
+public import RouterCore
+
+public enum TransactionKind: String, Sendable, Hashable, CaseIterable {
+    case recharge, usage, refund, adjustment
+}
+
+/// A row of `balance_transactions`.
+public struct LedgerEntry: Sendable, Hashable {
+    public var id: Int64
+    public var userID: Int64
+    /// Positive = credit, negative = charge.
+    public var amount: NanoUSD
+    public var balanceAfter: NanoUSD
+    public var kind: TransactionKind
+    public var referenceID: String
+    public var description: String
+    public var createdAt: Int64
+
+    public init(
+        id: Int64, userID: Int64, amount: NanoUSD, balanceAfter: NanoUSD, kind: TransactionKind,
+        referenceID: String, description: String, createdAt: Int64
+    ) {
+        self.id = id
+        self.userID = userID
+        self.amount = amount
+        self.balanceAfter = balanceAfter
+        self.kind = kind
+        self.referenceID = referenceID
+        self.description = description
+        self.createdAt = createdAt
+    }
+}

@@ -1,0 +1,17 @@
+public import RouterCore
+
+public struct LogQuery: Sendable, Hashable {
+    public var userID: Int64?
+    public var tokenID: Int64?
+    public var channelID: Int64?
+    public var model: String?
+    public var requestID: RequestID?
+    /// Unix seconds, inclusive.
+    public var from: Int64?
+    public var to: Int64?
+    public var page: PageRequest
+    public init(userID: Int64? = nil, page: PageRequest = PageRequest()) {
+        self.userID = userID
+        self.page = page
+    }
+}

@@ -1,0 +1,42 @@
+public enum TokenStatus: Int, Sendable, Hashable, CaseIterable {
+    case enabled = 1
+    case disabled = 2
+}
+
+/// A row of `tokens`: an `sk-…` key of a user, known by its SHA-256 only.
+public struct Token: Sendable, Hashable {
+    public var id: Int64
+    public var userID: Int64
+    /// 32 bytes.
+    public var keyHash: [UInt8]
+    /// The first characters of the key, for display.
+    public var keyPrefix: String
+    public var name: String
+    public var status: TokenStatus
+    /// Unix seconds; nil = never.
+    public var expiresAt: Int64?
+    /// Allowed models; empty = all.
+    public var models: [String]
+    /// JSON object text of further limits, as given by the client and validated by the Server; `{}` = none.
+    public var limits: String
+    public var createdAt: Int64
+    public var accessedAt: Int64?
+
+    public init(
+        id: Int64 = 0, userID: Int64, keyHash: [UInt8], keyPrefix: String, name: String,
+        status: TokenStatus = .enabled, expiresAt: Int64? = nil, models: [String] = [], limits: String = "{}",
+        createdAt: Int64, accessedAt: Int64? = nil
+    ) {
+        self.id = id
+        self.userID = userID
+        self.keyHash = keyHash
+        self.keyPrefix = keyPrefix
+        self.name = name
+        self.status = status
+        self.expiresAt = expiresAt
+        self.models = models
+        self.limits = limits
+        self.createdAt = createdAt
+        self.accessedAt = accessedAt
+    }
+}

@@ -1,0 +1,13 @@
+/// Fields to change; nil = leave.
+public struct TokenChange: Sendable {
+    public var name: String?
+    public var status: TokenStatus?
+    /// `.some(nil)` removes the expiry.
+    public var expiresAt: Int64??
+    public var models: [String]?
+    public var limits: String?
+    /// The limits that the new ones were made from; the change is refused (``StoreError/conflict(_:)``) when others are
+    /// stored by now. nil = whatever is there is replaced.
+    public var limitsBefore: String?
+    public init() {}
+}

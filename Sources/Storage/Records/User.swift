@@ -1,0 +1,47 @@
+public import RouterCore
+
+/// Rights of a user, as numbers that the seed's clients know.
+public enum Role: Int, Sendable, Hashable, Comparable, CaseIterable {
+    case user = 1
+    case admin = 10
+    case root = 100
+    public static func < (left: Role, right: Role) -> Bool { left.rawValue < right.rawValue }
+}
+
+public enum UserStatus: Int, Sendable, Hashable, CaseIterable {
+    case enabled = 1
+    case disabled = 2
+}
+
+/// A row of `users` without its secrets.
+public struct User: Sendable, Hashable {
+    public var id: Int64
+    public var username: String
+    public var displayName: String
+    public var email: String
+    public var role: Role
+    public var status: UserStatus
+    public var group: String
+    /// JSON object text of the user's own budgets, validated by the Server; `{}` = none.
+    public var limits: String
+    /// The sum of the user's ledger rows.
+    public var balance: NanoUSD
+    /// Unix seconds.
+    public var createdAt: Int64
+
+    public init(
+        id: Int64, username: String, displayName: String, email: String, role: Role, status: UserStatus,
+        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64
+    ) {
+        self.id = id
+        self.username = username
+        self.displayName = displayName
+        self.email = email
+        self.role = role
+        self.status = status
+        self.group = group
+        self.limits = limits
+        self.balance = balance
+        self.createdAt = createdAt
+    }
+}

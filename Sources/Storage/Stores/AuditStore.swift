@@ -1,0 +1,7 @@
+/// The record of who did what.
+public protocol AuditStore: Sendable {
+    /// For what changes nothing in the database. A change takes its entry with it.
+    func audit(_ entry: AuditEntry) async throws
+    /// Newest first.
+    func auditRows(_ page: PageRequest) async throws -> Page<AuditRow>
+}

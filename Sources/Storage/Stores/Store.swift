@@ -1,0 +1,8 @@
+/// One database behind all of it.
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
+    AdminStore, ChangeFeed
+{
+    /// What an operator should know about how the database was found.
+    func notes() async throws -> [String]
+    func close() async throws
+}

@@ -1,0 +1,22 @@
+/// What other gateways on the same database have changed.
+public struct StoreChange: Sendable, Hashable {
+    public enum Topic: String, Sendable, Hashable {
+        case users, tokens, settings, prices = "model_pricing"
+        /// There are new management tokens.
+        case accessTokens = "access_tokens"
+        /// Another gateway needs money of this user that is leased here.
+        case recall
+        /// Money of this user has been given back.
+        case freed
+        /// Changes may have been missed: everything is to be read again.
+        case everything
+    }
+    public var topic: Topic
+    /// An id or a name.
+    public var subject: String
+
+    public init(topic: Topic, subject: String) {
+        self.topic = topic
+        self.subject = subject
+    }
+}

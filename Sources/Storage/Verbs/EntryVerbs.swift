@@ -1,0 +1,44 @@
+extension SQLStore {
+    public func chargedUser(reference: String) async throws -> Int64? {
+        try await database.read { try $0.chargedUser(reference: reference) }
+    }
+
+    public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
+        try await database.read { try $0.entries(userID: userID, kind: kind, page) }
+    }
+
+    public func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry? {
+        try await database.read { try $0.entry(kind: kind, referenceID: referenceID) }
+    }
+
+    public func entries(in range: Range<Int64>, after: Int64, limit: Int) async throws -> [LedgerEntry] {
+        try await database.read { try $0.entries(in: range, after: after, limit: limit) }
+    }
+}
+
+extension SQLSession {
+    func chargedUser(reference: String) throws -> Int64? {
+        try first("SELECT user_id FROM balance_transactions WHERE type = 'usage' AND reference_id = ?1", [reference])?.int("user_id")
+    }
+
+    func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) throws -> Page<LedgerEntry> {
+        var conditions = Conditions()
+        conditions.add("user_id =", userID)
+        conditions.add("type =", kind?.rawValue)
+        return try self.page(Columns.entry, of: "balance_transactions", where: conditions, page) { try Decoding.entry($0) }
+    }
+
+    func entry(kind: TransactionKind, referenceID: String) throws -> LedgerEntry? {
+        try first(
+            "SELECT \(Columns.entry) FROM balance_transactions WHERE type = ?1 AND reference_id = ?2", [kind.rawValue, referenceID]
+        ).map { try Decoding.entry($0) }
+    }
+
+    func entries(in range: Range<Int64>, after: Int64, limit: Int) throws -> [LedgerEntry] {
+        try rows(
+            """
+            SELECT \(Columns.entry) FROM balance_transactions WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4
+            """, [after, range.lowerBound, range.upperBound, limit]
+        ).map { try Decoding.entry($0) }
+    }
+}

@@ -1,0 +1,58 @@
+/// The WHERE clause for what is asked for, and its parameters. Only that is named: `?1 IS NULL OR …` would keep databases from their
+/// indexes.
+struct Conditions {
+    private var terms = ["TRUE"]
+    private(set) var parameters: [any SQLParameter] = []
+
+    var sql: String { terms.joined(separator: " AND ") }
+
+    /// - Parameters:
+    ///   - comparison: `user_id =`; the parameter stands behind it.
+    ///   - value: nil = nothing is asked for.
+    mutating func add(_ comparison: String, _ value: (some SQLParameter)?) {
+        guard let value else { return }
+        parameters.append(value)
+        terms.append("\(comparison) ?\(parameters.count)")
+    }
+}
+
+/// The SET list of an update that names only what changes. Column names are ours, values are parameters.
+struct Assignments {
+    private var columns: [String] = []
+    private var values: [any SQLParameter] = []
+
+    /// - Parameter value: nil = the column stays as it is.
+    mutating func set(_ column: String, _ value: (some SQLParameter)?) {
+        guard let value else { return }
+        values.append(value)
+        columns.append("\(column) = ?\(values.count)")
+    }
+
+    mutating func setNull(_ column: String) { columns.append("\(column) = NULL") }
+
+    /// - Throws: ``StoreError/notFound``, where there is something to change.
+    func update(_ table: String, id: Int64, _ session: some SQLSession) throws {
+        if columns.isEmpty { return }
+        let sql = "UPDATE \(table) SET \(columns.joined(separator: ", ")) WHERE id = ?\(values.count + 1)"
+        if try session.execute(sql, values + [id]) == 0 { throw StoreError.notFound }
+    }
+}
+
+extension PageRequest {
+    var offset: Int { (page - 1) * size }
+}
+
+extension SQLSession {
+    /// One page of what meets conditions, and how much of it there is.
+    func page<Item>(
+        _ columns: String, of table: String, where conditions: Conditions = Conditions(), order: String = "id DESC", _ page: PageRequest,
+        _ item: (SQLRow) throws -> Item
+    ) throws -> Page<Item> {
+        let count = conditions.parameters.count
+        let found = try rows(
+            "SELECT \(columns) FROM \(table) WHERE \(conditions.sql) ORDER BY \(order) LIMIT ?\(count + 1) OFFSET ?\(count + 2)",
+            conditions.parameters + [page.size, page.offset])
+        let total = try first("SELECT count(*) AS total FROM \(table) WHERE \(conditions.sql)", conditions.parameters)?.int("total")
+        return Page(items: try found.map(item), total: total ?? 0)
+    }
+}

@@ -1,0 +1,97 @@
+import RouterCore
+
+extension SQLStore {
+    public func createToken(_ token: Token, audit: AuditEntry) async throws -> Token {
+        try await database.write { try $0.createToken(token, audit: audit) }
+    }
+
+    public func token(id: Int64) async throws -> Token? { try await database.read { try $0.token(id: id) } }
+
+    public func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
+        try await database.read { try $0.tokens(userID: userID, page) }
+    }
+
+    public func allTokens() async throws -> [Token] { try await database.read { try $0.allTokens() } }
+
+    public func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token {
+        try await database.write { try $0.changeToken(id: id, change, audit: audit) }
+    }
+
+    public func deleteToken(id: Int64, audit: AuditEntry) async throws {
+        try await database.write { try $0.deleteToken(id: id, audit: audit) }
+    }
+
+    public func touchTokens(_ accessed: [Int64: Int64]) async throws { try await database.write { try $0.touchTokens(accessed) } }
+}
+
+extension SQLSession {
+    func createToken(_ token: Token, audit: AuditEntry) throws -> Token {
+        let created = try insertToken(token)
+        try insertAudit(audit.adding(.init("token_id", .integer(created.id)), .init("user_id", .integer(token.userID))))
+        return created
+    }
+
+    func insertToken(_ token: Token) throws -> Token {
+        let row = try unique("key_hash") {
+            try first(
+                """
+                INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING \(Columns.token)
+                """,
+                [
+                    token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
+                    JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt,
+                ])
+        }
+        guard let row else { throw StoreError.notFound }
+        return try Decoding.token(row)
+    }
+
+    func token(id: Int64) throws -> Token? {
+        try first("SELECT \(Columns.token) FROM tokens WHERE id = ?1", [id]).map { try Decoding.token($0) }
+    }
+
+    func tokens(userID: Int64?, _ page: PageRequest) throws -> Page<Token> {
+        var conditions = Conditions()
+        conditions.add("user_id =", userID)
+        return try self.page(Columns.token, of: "tokens", where: conditions, page) { try Decoding.token($0) }
+    }
+
+    func allTokens() throws -> [Token] {
+        try rows("SELECT \(Columns.token) FROM tokens ORDER BY id").map { try Decoding.token($0) }
+    }
+
+    func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) throws -> Token {
+        if let before = change.limitsBefore {
+            let row = try first("SELECT limits FROM tokens WHERE id = ?1 \(dialect.forUpdate)", [id])
+            if let row, try row.text("limits") != before {
+                throw StoreError.conflict("the limits of this key were changed meanwhile; read them again")
+            }
+        }
+        var assignments = Assignments()
+        assignments.set("name", change.name)
+        assignments.set("status", change.status?.rawValue)
+        switch change.expiresAt {
+        case .some(.some(let seconds)): assignments.set("expires_at", seconds)
+        case .some(.none): assignments.setNull("expires_at")
+        case .none: break
+        }
+        assignments.set("models", change.models.map(JSONList.text))
+        assignments.set("limits", change.limits)
+        try assignments.update("tokens", id: id, self)
+        guard let token = try token(id: id) else { throw StoreError.notFound }
+        try insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))))
+        return token
+    }
+
+    func deleteToken(id: Int64, audit: AuditEntry) throws {
+        if try execute("DELETE FROM tokens WHERE id = ?1", [id]) == 0 { throw StoreError.notFound }
+        try insertAudit(audit.adding(.init("token_id", .integer(id))))
+    }
+
+    func touchTokens(_ accessed: [Int64: Int64]) throws {
+        for (id, seconds) in accessed.sorted(by: { $0.key < $1.key }) {
+            try execute("UPDATE tokens SET accessed_at = ?1 WHERE id = ?2", [seconds, id])
+        }
+    }
+}

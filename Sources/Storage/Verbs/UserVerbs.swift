@@ -1,0 +1,98 @@
+import RouterCore
+
+extension SQLStore {
+    public func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User {
+        try await database.write { try $0.createUser(user, audit: audit) }
+    }
+
+    public func user(id: Int64) async throws -> User? { try await database.read { try $0.user(id: id) } }
+
+    public func userForLogin(username: String) async throws -> (user: User, passwordHash: String)? {
+        try await database.read { try $0.userForLogin(username: username) }
+    }
+
+    public func users(_ page: PageRequest) async throws -> Page<User> { try await database.read { try $0.users(page) } }
+
+    public func allUsers() async throws -> [User] { try await database.read { try $0.allUsers() } }
+
+    public func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
+        try await database.write { try $0.changeUser(id: id, change, audit: audit) }
+    }
+
+    public func deleteUser(id: Int64, audit: AuditEntry) async throws {
+        try await database.write { try $0.deleteUser(id: id, audit: audit) }
+    }
+}
+
+extension SQLSession {
+    func createUser(_ user: NewUser, audit: AuditEntry) throws -> User {
+        let row = try unique("username") {
+            try first(
+                """
+                INSERT INTO users (username, password_hash, display_name, email, role, "group", created_at)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING \(Columns.user)
+                """,
+                [user.username, user.passwordHash, user.displayName, user.email, user.role.rawValue, user.group, user.createdAt])
+        }
+        guard let row else { throw StoreError.notFound }
+        let created = try Decoding.user(row)
+        try insertAudit(audit.adding(.init("user_id", .integer(created.id))))
+        return created
+    }
+
+    func user(id: Int64) throws -> User? {
+        try first("SELECT \(Columns.user) FROM users WHERE id = ?1", [id]).map { try Decoding.user($0) }
+    }
+
+    func userForLogin(username: String) throws -> (user: User, passwordHash: String)? {
+        try first("SELECT \(Columns.user), password_hash FROM users WHERE \(dialect.sameName("username", "?1"))", [username])
+            .map { (try Decoding.user($0), try $0.text("password_hash")) }
+    }
+
+    func users(_ page: PageRequest) throws -> Page<User> {
+        try self.page(Columns.user, of: "users", page) { try Decoding.user($0) }
+    }
+
+    func allUsers() throws -> [User] {
+        try rows("SELECT \(Columns.user) FROM users ORDER BY id").map { try Decoding.user($0) }
+    }
+
+    func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) throws -> User {
+        if let expected = change.expectedPasswordHash {
+            let isStored = try first("SELECT password_hash = ?2 AS fits FROM users WHERE id = ?1 \(dialect.forUpdate)", [id, expected])?
+                .flag("fits")
+            guard isStored == true else { throw StoreError.conflict(UserChange.otherPassword) }
+        }
+        var assignments = Assignments()
+        assignments.set("username", change.username)
+        assignments.set("password_hash", change.passwordHash)
+        assignments.set("display_name", change.displayName)
+        assignments.set("email", change.email)
+        assignments.set("role", change.role?.rawValue)
+        assignments.set("status", change.status?.rawValue)
+        assignments.set("\"group\"", change.group)
+        assignments.set("limits", change.limits)
+        try unique("username") { try assignments.update("users", id: id, self) }
+        guard let user = try user(id: id) else { throw StoreError.notFound }
+        if change.endsManagementTokens { try endTokens(userID: id, except: change.keptManagementToken) }
+        try insertAudit(audit.adding(.init("user_id", .integer(id))))
+        return user
+    }
+
+    func deleteUser(id: Int64, audit: AuditEntry) throws {
+        guard let user = try user(id: id) else { throw StoreError.notFound }
+        try insertAudit(audit.adding(.init("user_id", .integer(id))))
+        guard try finds("SELECT 1 AS found FROM balance_transactions WHERE user_id = ?1 LIMIT 1", [id]) else {
+            try execute("DELETE FROM balance_leases WHERE user_id = ?1", [id])
+            try execute("DELETE FROM users WHERE id = ?1", [id])
+            return
+        }
+        // Books are kept: the name becomes free, the account can do nothing.
+        try execute(
+            "UPDATE users SET status = 2, username = ?1, password_hash = '', email = '' WHERE id = ?2",
+            ["deleted-\(id)-\(user.username)", id])
+        try execute("DELETE FROM tokens WHERE user_id = ?1", [id])
+        try execute("DELETE FROM access_tokens WHERE user_id = ?1", [id])
+        try execute("DELETE FROM login_addresses WHERE user_id = ?1", [id])
+    }
+}
