@@ -25,7 +25,7 @@ struct OldDatabase: Sendable {
     /// Applies the first files only, as an older program would.
     /// - Parameter count: of those that are a database's own.
     func migrate(first count: Int, now: Int64) async throws {
-        let old = folder.path + "/sql-\(count)/\(dialect.rawValue)"
+        let old = folder.path + "/sql-" + UUID().uuidString + "/\(dialect.rawValue)"
         try FileManager.default.createDirectory(atPath: old, withIntermediateDirectories: true)
         let directory = try Self.directory(dialect)
         for name in try FileManager.default.contentsOfDirectory(atPath: directory).sorted().prefix(count) {

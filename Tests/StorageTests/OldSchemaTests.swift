@@ -130,7 +130,7 @@ struct OldSchemaTests {
         // What was posted under a reference is known under it as a key; corrections by the program are not.
         let keys = try await database.texts("SELECT key || ' ' || operation || ' ' || amount_nanos FROM money_operations ORDER BY 1")
         #expect(keys == ["a1 add 5", "r1 add 8000000000"])
-        // Spending of before was counted where budgets came to a ledger that was in use; PostgreSQL has had them since there are users of it.
+        // Spending of before was counted where budgets came to a ledger that was in use; PostgreSQL had them from its first release on.
         let spent = try await store.spending([
             BudgetCounter(scope: .user(1), window: 0), BudgetCounter(scope: .key(5), window: 20_261_125),
             BudgetCounter(scope: .user(2), window: 202_611),

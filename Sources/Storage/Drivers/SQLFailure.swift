@@ -38,6 +38,6 @@ struct SQLFailure: Error, Hashable {
         }
     }
 
-    /// As callers of the stores see it. A verb that knows which of its values has to be unique says so itself (``SQLSession/unique(_:_:)``).
+    /// As callers of the stores see it. A verb that knows which value has to be unique says so itself (``SQLSession/unique(_:_:)``).
     var stored: StoreError { kind == .unique ? .duplicate(constraint.isEmpty ? message : constraint) : .database(message) }
 }

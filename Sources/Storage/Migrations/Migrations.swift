@@ -2,9 +2,9 @@ import Foundation
 
 /// Numbered SQL files, applied once each and in order.
 ///
-/// Up to ``lastOwn(_:)`` each database has numbers of its own. From ``firstCommon`` on a number has one name and is there for both: as one file
-/// beside the folders of the dialects where both read the same SQL, else as a file in each of them. Files that do not keep to this are
-/// refused, whichever database is opened.
+/// Up to ``lastOwn(_:)`` each database has numbers of its own. From ``firstCommon`` on a number has one name and is there for both: as one
+/// file beside the folders of the dialects where both read the same SQL, else as a file in each of them. Files that do not keep to this
+/// are refused, whichever database is opened.
 public struct Migrations: Sendable {
     public struct Migration: Sendable, Hashable {
         public var version: Int
