@@ -4,6 +4,8 @@ SWIFT ?= swift
 PYTHON ?= python3
 # The official SDKs are clients in the end-to-end tests.
 SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
+# What looks at the OpenAPI document there.
+VALIDATOR ?= openapi-spec-validator==0.9.0
 # A real local server behind the gateway: llama.cpp's, and what its tiny model is made with. Where there is no wheel, its test is left out.
 LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
 RELEASE := .build-release
@@ -13,7 +15,10 @@ export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
 # Tests that have a long form, taken with APIROUTER_LONG=1.
 LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
 
-.PHONY: help run build test test-long deps test-deps check format lint bench instructions clean
+# Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
+GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests
+
+.PHONY: help run build test test-long deps test-deps check docs format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,10 +51,14 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS)
+	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(VALIDATOR)
 	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@
+
+docs: ## the documents that are made from declarations in the code, written anew (then read the diff)
+	$(SWIFT) build --build-tests
+	UPDATE_GOLDEN=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(GENERATED_DOCS)'
 
 bench: deps ## the gateway beside its peers: make bench ARGS="--quick", ARGS=--help tells what else
 	$(PYTHON) Benchmarks/bench.py $(ARGS)

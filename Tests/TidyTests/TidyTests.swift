@@ -60,8 +60,8 @@ import Testing
             "Transport",
             "Simulator", "Hummingbird",
             "HummingbirdCore",
-            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "ServiceLifecycle",
-            "UnixSignals",
+            "NIOCore", "NIOPosix", "NIOHTTP1", "NIOHTTPTypesHTTP1", "HTTPTypes", "Logging", "Crypto", "CryptoExtras", "CoreMetrics",
+            "ServiceLifecycle", "UnixSignals",
             "Foundation", "Synchronization", "Glibc", "Musl",
         ],
         "apirouter": [

@@ -47,7 +47,7 @@ struct ChannelsFile {
         if let url = object["base_url"] { channel.baseURL = CommonSections.baseURL(url) }
         if let proxy = object["proxy"] { channel.proxy = readProxy(proxy) }
         if let headers = object["headers"] { channel.headers = CommonSections.headers(headers) }
-        if let timeouts = object["timeouts"] { channel.timeouts = TimeoutsSection.read(timeouts) }
+        if let timeouts = object["timeouts"] { channel.timeouts = TimeoutKeys.overrides(timeouts) }
         if let limits = object["limits"] { channel.limits = CommonSections.limits(limits) }
         channel.account = object["account"]?.string("a name") ?? (provider.keysShareAccount ? provider.name : nil)
         if let probe = object["probe"] { channel.probe = readProbe(probe) }
@@ -84,7 +84,7 @@ struct ChannelsFile {
                 else { return nil }
                 return Channel.Model(
                     pattern: name, upstream: pair["upstream"].flatMap(CommonSections.modelName),
-                    timeouts: pair["timeouts"].map(TimeoutsSection.read) ?? TimeoutOverrides())
+                    timeouts: pair["timeouts"].map(TimeoutKeys.overrides) ?? TimeoutOverrides())
             }
             return CommonSections.modelName(entry).map { Channel.Model(pattern: $0) }
         }
@@ -101,8 +101,8 @@ struct ChannelsFile {
             return ModelRouting(
                 pattern: name, strategy: object["strategy"]?.choice(among: RoutingStrategy.configurable),
                 affinity: object["affinity"]?.choice(Affinity.self),
-                maxAttempts: object["max_attempts"]?.integer(1...20).map { Int($0) },
-                timeouts: object["timeouts"].map(TimeoutsSection.read) ?? TimeoutOverrides())
+                maxAttempts: object["max_attempts"]?.integer(RoutingKeys.maxAttempts).map { Int($0) },
+                timeouts: object["timeouts"].map(TimeoutKeys.overrides) ?? TimeoutOverrides())
         }
     }
 

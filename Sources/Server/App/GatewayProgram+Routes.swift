@@ -34,14 +34,12 @@ extension GatewayProgram {
         let passwords = PasswordTries(throttle: parts.doors.throttle, clock: clock)
         let users = UserHandlers(
             store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, check: check, clock: clock)
-        let channels = ChannelHandlers(
-            snapshots: parts.snapshots, health: parts.health, store: parts.store, vendors: parts.vendors, clock: clock, logger: logger)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
-            channels: channels,
+            channels: channelHandlers(),
             gemini: gemini,
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
@@ -53,12 +51,27 @@ extension GatewayProgram {
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
                 passwords: passwords, clock: clock),
             pricing: PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock),
+            reference: ReferenceHandlers(),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
             status: StatusHandlers(
-                snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, health: parts.health,
-                reloader: parts.reloader, channels: channels, check: check, clock: clock, version: options.version,
-                startedAt: startedAt),
+                snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
+                gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt),
             tokens: TokenHandlers(store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
+    }
+
+    private func channelHandlers() -> ChannelHandlers {
+        ChannelHandlers(
+            snapshots: parts.snapshots, health: parts.health, store: parts.store, vendors: parts.vendors, clock: options.clock,
+            logger: logger)
+    }
+
+    private func gauges(_ channels: ChannelHandlers) -> GatewayGauges {
+        GatewayGauges(plane: parts.plane, meter: parts.meter, poster: parts.poster, health: parts.health, channels: channels)
+    }
+
+    /// What hands the metrics to a backend of the program; nil where it has none.
+    var metricsPublisher: MetricsPublisher? {
+        MetricsPublisher.backend.map { MetricsPublisher($0, metrics: parts.plane.metrics, gauges: gauges(channelHandlers())) }
     }
 }

@@ -67,7 +67,8 @@ public struct GatewayProgram: Sendable {
     /// Unix seconds.
     let startedAt: Int64
 
-    /// Opens the stores, replays the journal, loads what lives in memory. After this the gateway can serve.
+    /// Opens the stores, replays the journal, loads what lives in memory. After this the gateway can serve. A metrics backend of the
+    /// program (`MetricsSystem.bootstrap`) has to be there before.
     /// - Throws: ``ConfigErrors``, ``StoreError``.
     public static func make(
         _ configuration: GatewayConfiguration, options: Options, logger: Logger
@@ -120,7 +121,8 @@ public struct GatewayProgram: Sendable {
         let vocabulary = Vocabulary(path: Vocabulary.locate(options.environment))
         let plane = DataPlane(
             clock: options.clock, snapshots: snapshots, keys: keys, limits: limits, meter: meter, settler: settler, health: health,
-            transport: transport, vocabulary: vocabulary, metrics: GatewayMetrics(), logger: logger)
+            transport: transport, vocabulary: vocabulary,
+            metrics: GatewayMetrics(overheadObserver: MetricsPublisher.backend.map(MetricsPublisher.overheadObserver)), logger: logger)
         await LimitKeeper(limits: limits, store: store, clock: options.clock, logger: logger).begin()
         return GatewayProgram(
             parts: Parts(
@@ -161,7 +163,7 @@ public struct GatewayProgram: Sendable {
     public func run() async throws {
         let (parts, clock, logger) = (parts, options.clock, logger)
         // Stopped from the last to the first.
-        let members: [any Service] = [
+        var members: [any Service] = [
             StoreService(store: parts.store, journal: parts.journal, simulator: parts.simulator),
             LeaseKeeper(recovery: Recovery(meter: parts.meter, poster: parts.poster, logger: logger), logger: logger),
             parts.poster,
@@ -190,6 +192,8 @@ public struct GatewayProgram: Sendable {
                 door: frontDoor(), router: router, settings: configuration.server, transport: parts.transport,
                 relays: parts.plane.relays, logger: logger),
         ]
+        // Stopped when everything that counts has stopped.
+        if let publisher = metricsPublisher { members.insert(publisher, at: 1) }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: members.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],

@@ -14,7 +14,7 @@ struct AuditHandlers: Sendable {
     ) async throws
         -> Response
     {
-        let page = try QueryFields(request).page()
+        let page = try QueryFields(request, OperationDescriptions.audit).page()
         let rows = try await store.auditRows(page)
         return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
     }

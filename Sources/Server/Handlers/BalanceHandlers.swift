@@ -23,7 +23,7 @@ struct BalanceHandlers: Sendable {
 
     func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let query = QueryFields(request)
+        let query = QueryFields(request, MoneyDescriptions.transactions)
         let page = try query.page()
         var kind: TransactionKind?
         if let text = query.text("type"), !text.isEmpty {
@@ -40,12 +40,12 @@ struct BalanceHandlers: Sendable {
 
     /// `POST /api/balance/admin/add {user_id, amount, description?, reference_id?}`: a credit, or a correction when the amount is negative.
     func add(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let fields = try await RequestFields(request, allowed: ["user_id", "amount", "description", "reference_id"])
+        let fields = try await RequestFields(request, MoneyDescriptions.add)
         let userID = try fields.requiredInteger("user_id")
         let amount = try fields.amount("amount")
         guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
         let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
-        let description = try fields.string("description", maximum: 500) ?? ""
+        let description = try fields.string("description") ?? ""
         guard let target = try await store.user(id: userID) else { throw ManagementError.notFound("user") }
         try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
         let posting = LedgerPosting(
@@ -59,14 +59,14 @@ struct BalanceHandlers: Sendable {
 
     /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: gives a charge back, once and at most the charge.
     func refund(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let fields = try await RequestFields(request, allowed: ["reference_id", "amount", "description"])
+        let fields = try await RequestFields(request, MoneyDescriptions.refund)
         // Here it names the charge; a name of this call itself is the header's.
-        let reference = try fields.requiredString("reference_id", maximum: 100)
+        let reference = try fields.requiredString("reference_id")
         let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
         if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
         let refund = Refund(
             reference: reference, amount: amount, key: try IdempotencyKey.header(request),
-            description: try fields.string("description", maximum: 500) ?? "", createdAt: clock.unixSeconds)
+            description: try fields.string("description") ?? "", createdAt: clock.unixSeconds)
         guard let owner = try await store.chargedUser(reference: reference), let target = try await store.user(id: owner)
         else { throw ManagementError.notFound("charge") }
         try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())

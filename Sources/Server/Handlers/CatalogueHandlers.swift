@@ -23,7 +23,7 @@ struct CatalogueHandlers: Sendable {
     /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds
     /// the input and the output price, in USD per million tokens.
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let query = QueryFields(request)
+        let query = QueryFields(request, PriceDescriptions.catalogue)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
             guard let price = try? FemtoUSD.parse(usdPerMillion: text).price else {
                 throw ManagementError.badRequest("'max_price' must be USD per million tokens, such as 0.5")

@@ -86,23 +86,17 @@ struct ChannelHandlers: Sendable {
     }
 
     /// For `/metrics`. The label is the id from the configuration, so the number of series is bounded.
-    func gauges() -> [GatewayMetrics.Gauge] {
+    func gauges() -> [MetricReading] {
         let channels = snapshots.snapshot.configuration.routes.channels
         let report = health.report()
-        func values(_ value: (RouterCore.Channel) -> Int64) -> [(labels: String, value: Int64)] {
-            channels.map { ("channel=\"\($0.id)\"", value($0)) }
+        func reading(_ metric: Metric, _ value: (RouterCore.Channel) -> Int64) -> MetricReading {
+            MetricReading(metric, counts: channels.map { (["\($0.id)"], value($0)) })
         }
         func isOpen(_ row: HealthReportRow) -> Bool { if case .open = row.state { true } else { false } }
         return [
-            .init(
-                "apirouter_channel_up", "1 while the channel takes requests (by its file and by operators).",
-                values: values { status($0) == "on" ? 1 : 0 }),
-            .init(
-                "apirouter_channel_in_flight", "Upstream calls under way.",
-                values: values { health.inFlight($0.id) }),
-            .init(
-                "apirouter_channel_cooling", "Health records of the channel (or its account) that are open.",
-                values: values { channel in Int64(report.count { isOpen($0) && bears($0, on: channel) }) }),
+            reading(.channelUp) { status($0) == "on" ? 1 : 0 },
+            reading(.channelInFlight) { health.inFlight($0.id) },
+            reading(.channelCooling) { channel in Int64(report.count { isOpen($0) && bears($0, on: channel) }) },
         ]
     }
 
@@ -143,7 +137,7 @@ struct ChannelHandlers: Sendable {
     func test(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let channel = try channel(context)
         let hasBody = request.headers[.contentLength].map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
-        let model = hasBody ? try await RequestFields(request, allowed: ["model"]).string("model") : nil
+        let model = hasBody ? try await RequestFields(request, OperationDescriptions.test).string("model") : nil
         let tester = ChannelTester(
             snapshot: snapshots.snapshot, channel: channel, health: health, client: vendors,
             clock: clock)

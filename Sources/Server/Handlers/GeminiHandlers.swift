@@ -23,7 +23,7 @@ struct GeminiHandlers: Sendable {
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let names = snapshots.snapshot.models(usableBy: try ModelsHandlers.principal(context))
-        let query = QueryFields(request)
+        let query = QueryFields(request, ModelDescriptions.googleList)
         guard let size = number(query.text("pageSize"), 1...Int.max, default: 1_000) else {
             throw APIError.badRequest("'pageSize' must be a whole number above 0", param: "pageSize")
         }

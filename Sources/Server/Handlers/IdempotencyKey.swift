@@ -13,7 +13,7 @@ enum IdempotencyKey {
     ///   body differ.
     static func either(_ request: Request, _ fields: RequestFields) throws -> String? {
         let named = try header(request)
-        guard let reference = try fields.string("reference_id", maximum: maximumBytes) else { return named }
+        guard let reference = try fields.string("reference_id") else { return named }
         try check(reference) { fields.wrong("reference_id", $0) }
         guard named == nil || named == reference else {
             throw ManagementError.badRequest(

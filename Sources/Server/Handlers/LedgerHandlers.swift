@@ -9,7 +9,7 @@ struct LedgerHandlers: Sendable {
     /// `GET /api/ledger/unreconciled?state=`: charges by our own count that the vendor has not confirmed: `pending` (it will be asked),
     /// `unresolved` (it cannot be, or did not know). `state=resolved` shows those that were corrected.
     func unreconciled(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let query = QueryFields(request)
+        let query = QueryFields(request, MoneyDescriptions.unreconciled)
         let page = try query.page()
         var state: ReconciliationRow.State?
         if let text = query.text("state"), !text.isEmpty {
@@ -36,9 +36,9 @@ struct LedgerHandlers: Sendable {
 
     /// `GET /api/ledger/margin?from=&to=` (Unix seconds): charges and upstream costs by model and channel.
     func margin(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let query = QueryFields(request)
-        let from = try query.integer("from", 0 ... .max) ?? 0
-        let to = try query.integer("to", 0 ... .max) ?? .max
+        let query = QueryFields(request, MoneyDescriptions.margin)
+        let from = try query.integer("from") ?? 0
+        let to = try query.integer("to") ?? .max
         guard from <= to else { throw ManagementError.badRequest("'from' must not be behind 'to'") }
         let rows = try await store.margins(in: from..<to)
         return Envelope.ok(

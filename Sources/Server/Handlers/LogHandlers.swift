@@ -7,19 +7,21 @@ struct LogHandlers: Sendable {
     let store: any LogStore
 
     func all(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try await page(try query(request, userID: try QueryFields(request).integer("user_id", 1 ... .max)))
+        let fields = QueryFields(request, OperationDescriptions.log)
+        return try await page(try query(fields, userID: try fields.integer("user_id")))
     }
 
     func own(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try await page(try query(request, userID: try context.user().id))
+        try await page(try query(QueryFields(request, OperationDescriptions.ownLog), userID: try context.user().id))
     }
 
     /// Sums over the whole log for an admin, over one's own for everybody else.
     func statistics(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let wanted = try QueryFields(request).integer("user_id", 1 ... .max)
+        let fields = QueryFields(request, OperationDescriptions.statistics)
+        let wanted = try fields.integer("user_id")
         let sums = try await store.logStatistics(
-            try query(request, userID: user.role >= .admin ? wanted : user.id))
+            try query(fields, userID: user.role >= .admin ? wanted : user.id))
         return Envelope.ok(
             .object([
                 .init("requests", .integer(sums.requests)), .init("prompt_tokens", .integer(sums.promptTokens)),
@@ -28,14 +30,13 @@ struct LogHandlers: Sendable {
             ]))
     }
 
-    private func query(_ request: Request, userID: Int64?) throws -> LogQuery {
-        let fields = QueryFields(request)
+    private func query(_ fields: QueryFields, userID: Int64?) throws -> LogQuery {
         var query = LogQuery(userID: userID, page: try fields.page())
-        query.tokenID = try fields.integer("token_id", 1 ... .max)
-        query.channelID = try fields.integer("channel_id", 1 ... .max)
+        query.tokenID = try fields.integer("token_id")
+        query.channelID = try fields.integer("channel_id")
         query.model = fields.text("model")
-        query.from = try fields.integer("from", 0 ... .max)
-        query.to = try fields.integer("to", 0 ... .max)
+        query.from = try fields.integer("from")
+        query.to = try fields.integer("to")
         if let text = fields.text("request_id") {
             guard let id = RouterCore.RequestID(text) else { throw ManagementError.badRequest("'request_id' must be a UUID") }
             query.requestID = id

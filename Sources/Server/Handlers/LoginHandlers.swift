@@ -25,9 +25,9 @@ struct LoginHandlers: Sendable {
     func login(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let site = doors.site(request, context)
         try BrowserGuard.check(request, site)
-        let fields = try await RequestFields(request, allowed: ["username", "password"])
+        let fields = try await RequestFields(request, LoginDescriptions.login)
         let username = try fields.requiredString("username")
-        let password = try fields.requiredString("password", maximum: 1_024)
+        let password = try fields.requiredString("password")
         let now = clock.unixSeconds
         let source = doors.source(context)
         let found = try await store.userForLogin(username: username)
@@ -98,7 +98,7 @@ struct LoginHandlers: Sendable {
         guard snapshots.snapshot.configuration.server.registration else {
             throw ManagementError.forbidden("registration is closed (server.registration in gateway.yaml)")
         }
-        let fields = try await RequestFields(request, allowed: ["username", "password", "display_name", "email"])
+        let fields = try await RequestFields(request, LoginDescriptions.register)
         let source = doors.source(context)
         if !source.isShared { try await passwords.begin([.registration(source.text)]) }
         let audit = AuditEntry(actorID: nil, action: "user.register", clientIP: context.clientIP, at: clock.unixSeconds)

@@ -19,7 +19,7 @@ struct ModelsHandlers: Sendable {
         let principal = try Self.principal(context)
         let names = snapshots.snapshot.models(usableBy: principal)
         if isAnthropic(request) {
-            let (page, hasMore) = try page(of: names, QueryFields(request))
+            let (page, hasMore) = try page(of: names, QueryFields(request, ModelDescriptions.list))
             return Self.answer([
                 "data": .array(page.map { anthropic($0) }), "has_more": .boolean(hasMore), "first_id": .optional(page.first),
                 "last_id": .optional(page.last),

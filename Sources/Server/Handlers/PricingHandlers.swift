@@ -13,7 +13,7 @@ struct PricingHandlers: Sendable {
     let clock: ServerClock
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let provider = QueryFields(request).text("provider")
+        let provider = QueryFields(request, PriceDescriptions.list).text("provider")
         let rows = snapshots.snapshot.prices.all.filter { provider == nil || $0.provider == provider }
         return Envelope.ok(.array(rows.map(json)))
     }
@@ -26,7 +26,6 @@ struct PricingHandlers: Sendable {
         return Envelope.ok(json(row))
     }
 
-    private static let texts = ["display_name", "provider", "description"]
     private static let prices: [(name: String, set: @Sendable (inout ModelPrice, FemtoUSD?) -> Void)] = [
         ("pricing_input", { $0.rates.input = $1 ?? .zero }), ("pricing_output", { $0.rates.output = $1 ?? .zero }),
         ("pricing_cache_read", { $0.rates.cacheRead = $1 }), ("pricing_cache_write", { $0.rates.cacheWrite5m = $1 }),
@@ -38,9 +37,8 @@ struct PricingHandlers: Sendable {
     ]
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let allowed = ["model_name"] + Self.prices.map(\.name) + Self.texts + ["context_length", "max_output_tokens", "is_active"]
-        let fields = try await RequestFields(request, allowed: allowed)
-        let name = try fields.requiredString("model_name", maximum: 256)
+        let fields = try await RequestFields(request, PriceDescriptions.change)
+        let name = try fields.requiredString("model_name")
         if let problem = ModelName.problem(name) { throw ManagementError.badRequest("'model_name' \(problem)") }
         let old = snapshots.snapshot.prices.row(name)
         if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
@@ -57,8 +55,8 @@ struct PricingHandlers: Sendable {
             row.price.serviceTiers = []
         }
         row.displayName = try fields.string("display_name") ?? row.displayName
-        row.provider = try fields.string("provider", maximum: 50) ?? row.provider
-        row.description = try fields.string("description", maximum: 2_000) ?? row.description
+        row.provider = try fields.string("provider") ?? row.provider
+        row.description = try fields.string("description") ?? row.description
         row.isActive = try fields.boolean("is_active") ?? row.isActive
         row.contextLength = try positive("context_length", fields) ?? row.contextLength
         row.maxOutputTokens = try positive("max_output_tokens", fields) ?? row.maxOutputTokens

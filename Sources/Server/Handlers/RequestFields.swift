@@ -4,10 +4,11 @@ import Platform
 import RouterCore
 import Storage
 
-/// The JSON body of a management call, read with exact errors: what was found, what is allowed.
+/// The JSON body of a management call, read with exact errors: what was found, what is allowed. The fields are those of the route's
+/// description, bounds included: to read another one is a mistake of the program, at which its tests stop.
 struct RequestFields {
     private let members: [JSONValue.Member]
-    private let allowed: [String]
+    private let declared: [APIField]
 
     /// The front door has bounded it and hands it on in one piece, which is not copied.
     private static func body(_ request: Request) async throws -> ByteBuffer {
@@ -19,7 +20,9 @@ struct RequestFields {
     }
 
     /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields. The front door has bounded the body.
-    init(_ request: Request, allowed: [String], hints: [String: String] = [:]) async throws {
+    init(_ request: Request, _ description: RouteDescription, hints: [String: String] = [:]) async throws {
+        declared = description.bodyFields
+        let allowed = declared.map(\.name)
         let body = try await Self.body(request)
         let value: JSONValue
         do throws(JSONScanError) {
@@ -33,16 +36,19 @@ struct RequestFields {
             throw ManagementError.badRequest("unknown field '\(member.name)'; allowed: \(allowed.joined(separator: ", "))")
         }
         self.members = members
-        self.allowed = allowed
     }
 
     /// Names of the fields that were given, each once, for the audit; never their values.
-    var names: [String] { allowed.filter { name in members.contains { $0.name == name } } }
+    var names: [String] { declared.map(\.name).filter { name in members.contains { $0.name == name } } }
 
     /// nil when absent; `.null` stays `.null`.
-    subscript(_ name: String) -> JSONValue? { members.last { $0.name == name }?.value }
+    subscript(_ name: String) -> JSONValue? {
+        _ = declared.kind(name)
+        return members.last { $0.name == name }?.value
+    }
 
-    func string(_ name: String, maximum: Int = 200) throws -> String? {
+    func string(_ name: String) throws -> String? {
+        let maximum = declared.textBound(name)
         guard let value = self[name], !value.isNull else { return nil }
         guard let text = value.stringValue else { throw wrong(name, "a string") }
         guard text.utf8.count <= maximum else { throw wrong(name, "a string of at most \(maximum) bytes") }
@@ -51,8 +57,8 @@ struct RequestFields {
         return text
     }
 
-    func requiredString(_ name: String, maximum: Int = 200) throws -> String {
-        guard let text = try string(name, maximum: maximum), !text.isEmpty else { throw wrong(name, "a non-empty string") }
+    func requiredString(_ name: String) throws -> String {
+        guard let text = try string(name), !text.isEmpty else { throw wrong(name, "a non-empty string") }
         return text
     }
 
@@ -73,7 +79,8 @@ struct RequestFields {
         return flag
     }
 
-    func strings(_ name: String, maximum: Int = 1_000) throws -> [String]? {
+    func strings(_ name: String) throws -> [String]? {
+        let maximum = declared.listBound(name)
         guard let value = self[name], !value.isNull else { return nil }
         guard let list = value.arrayValue, list.count <= maximum, list.allSatisfy({ $0.stringValue.map { !$0.utf8.contains(0) } ?? false })
         else {
@@ -112,16 +119,58 @@ struct RequestFields {
     }
 }
 
-/// Query parameters of lists.
-struct QueryFields {
-    private let request: Request
-    init(_ request: Request) { self.request = request }
-
-    func text(_ name: String) -> String? {
-        request.uri.queryParameters[Substring(name)].map(String.init)
+// Tests run with assertions and stop at a field that is read and not declared so; a program that is built for use goes on with a bound.
+extension [APIField] {
+    /// What the field of this name is declared to be.
+    fileprivate func kind(_ name: String) -> APIField.Kind {
+        let field = first { $0.name == name }
+        assert(field != nil, "'\(name)' is read and not declared in the route's description")
+        return field?.kind ?? .any
     }
 
-    func integer(_ name: String, _ range: ClosedRange<Int64>) throws -> Int64? {
+    /// Bytes.
+    fileprivate func textBound(_ name: String) -> Int {
+        if case .text(let bound?) = kind(name) { return bound }
+        assertionFailure("'\(name)' is read as a text and not declared as one with a bound")
+        return 200
+    }
+
+    /// Elements.
+    fileprivate func listBound(_ name: String) -> Int {
+        if case .list(.text, let bound?) = kind(name) { return bound }
+        assertionFailure("'\(name)' is read as a list of texts and not declared as one with a bound")
+        return 200
+    }
+
+    fileprivate func range(_ name: String) -> ClosedRange<Int64> {
+        switch kind(name) {
+        case .integer(let bounds): return bounds
+        case .time: return 0 ... .max
+        default:
+            assertionFailure("'\(name)' is read as a whole number and not declared as one")
+            return 0 ... .max
+        }
+    }
+}
+
+/// Query parameters, those of the route's description.
+struct QueryFields {
+    private let request: Request
+    private let declared: [APIField]
+
+    init(_ request: Request, _ description: RouteDescription) {
+        self.request = request
+        declared = description.query
+    }
+
+    func text(_ name: String) -> String? {
+        _ = declared.kind(name)
+        return request.uri.queryParameters[Substring(name)].map(String.init)
+    }
+
+    /// Within the declared range.
+    func integer(_ name: String) throws -> Int64? {
+        let range = declared.range(name)
         guard let text = text(name) else { return nil }
         guard let value = Int64(text), range.contains(value) else {
             throw ManagementError.badRequest("'\(name)' must be a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -131,7 +180,7 @@ struct QueryFields {
 
     func page() throws -> PageRequest {
         PageRequest(
-            page: Int(try integer("page", 1...1_000_000) ?? 1), size: Int(try integer("page_size", 1...100) ?? 20))
+            page: Int(try integer("page") ?? 1), size: Int(try integer("page_size") ?? 20))
     }
 }
 

@@ -13,7 +13,7 @@ struct RouteHandlers: Sendable {
     let clock: ServerClock
 
     func explain(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let fields = QueryFields(request)
+        let fields = QueryFields(request, OperationDescriptions.explain)
         guard let model = fields.text("model"), !model.isEmpty else { throw ManagementError.badRequest("'model' is missing") }
         let snapshot = snapshots.snapshot
         let group = fields.text("group") ?? "default"

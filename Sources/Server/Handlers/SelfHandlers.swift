@@ -20,12 +20,12 @@ struct SelfHandlers: Sendable {
     /// other sessions and management tokens.
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let fields = try await RequestFields(request, allowed: ["old_password", "password", "display_name", "email"])
-        let old = try fields.requiredString("old_password", maximum: 1_024)
+        let fields = try await RequestFields(request, LoginDescriptions.change)
+        let old = try fields.requiredString("old_password")
         var change = UserChange()
         change.displayName = try fields.string("display_name")
         change.email = try fields.string("email")
-        let password = try fields.string("password", maximum: 128)
+        let password = try fields.string("password")
         if let password { try UserHandlers.checkPassword(password) }
         // The second of two changes at once with the old password is told so.
         change.expectedPasswordHash = try await verify(old, of: user)

@@ -15,9 +15,8 @@ struct StatusHandlers: Sendable {
     let meter: Meter
     let poster: Poster
     let plane: DataPlane
-    let health: HealthRegistry
     let reloader: ConfigurationReloader
-    let channels: ChannelHandlers
+    let gauges: GatewayGauges
     let check: SessionCheck
     let clock: ServerClock
     let version: String
@@ -74,32 +73,7 @@ struct StatusHandlers: Sendable {
                 throw ManagementError(.unauthorized, "metrics are for the loopback address or an admin's access token")
             }
         }
-        let drains = plane.drains.statistics
-        let text = plane.metrics.exposition(
-            gauges: [
-                .init("apirouter_open_holds", "Requests that hold money.", Int64(meter.openHolds)),
-                .init("apirouter_client_connections", "Open client connections.", Int64(plane.connections.value)),
-                .init(
-                    "apirouter_drains", "Upstream calls that are read on for their figures although the client has left.", drains.running),
-                .init(
-                    "apirouter_drains_ended", "Such calls since the start, by what ended them.",
-                    values: [
-                        ("end=\"answer\"", drains.ended), ("end=\"time\"", drains.outOfTime), ("end=\"room\"", drains.outOfRoom),
-                    ]),
-                .init(
-                    "apirouter_running_calls", "Model calls at work, those whose client has left included.", Int64(plane.relays.count)),
-                .init("apirouter_posted_records", "Records posted to the ledger since the start.", poster.postedCount),
-                .init("apirouter_ledger_healthy", "1 while settlements can be posted.", poster.isHealthy ? 1 : 0),
-                .init(
-                    "apirouter_fenced", "1 while this gateway has lost its place at the ledger and takes no calls.",
-                    meter.membership.isFenced ? 1 : 0),
-                .init("apirouter_live_gateways", "Gateways at work on this ledger.", Int64(meter.membership.liveGateways)),
-                .init(
-                    "apirouter_unposted_records", "Settled requests that are not in the ledger yet.", Int64(meter.unpostedCount)),
-                .init("apirouter_poison_records", "Records that the ledger refused since the start.", poster.setAsideCount),
-                .init("apirouter_journal_bytes", "Bytes that the journal's records take up.", meter.journalBytes),
-                .init("apirouter_retries_refused", "Retries that the retry budget did not allow.", health.refusedRetries),
-            ] + channels.gauges())
+        let text = plane.metrics.exposition(gauges: gauges.readings())
         var headers = HTTPFields()
         headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))

@@ -16,10 +16,10 @@ struct TokenHandlers: Sendable {
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let query = QueryFields(request)
+        let query = QueryFields(request, TokenDescriptions.list)
         let page = try query.page()
         var owner: Int64? = user.id
-        if let other = try query.integer("user_id", 1 ... .max), other != user.id {
+        if let other = try query.integer("user_id"), other != user.id {
             guard user.role >= .admin else { throw ManagementError.forbidden("only an admin sees the keys of others") }
             owner = other
         }
@@ -29,13 +29,13 @@ struct TokenHandlers: Sendable {
 
     func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let fields = try await RequestFields(request, allowed: ["name", "expires_at", "models", "limits"])
+        let fields = try await RequestFields(request, TokenDescriptions.create)
         let held = try await store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
         guard held < Self.maximumTokens else { throw ManagementError(.conflict, "a user has at most \(Self.maximumTokens) keys") }
         let key = TokenSecrets.newKey()
         let now = clock.unixSeconds
         var token = TokenSecrets.newKeyToken(
-            userID: user.id, name: try fields.requiredString("name", maximum: 100), key: key, createdAt: now)
+            userID: user.id, name: try fields.requiredString("name"), key: key, createdAt: now)
         if let expiry = try fields.integer("expires_at") {
             guard expiry > now else { throw fields.wrong("expires_at", "Unix seconds in the future") }
             token.expiresAt = expiry
@@ -53,9 +53,9 @@ struct TokenHandlers: Sendable {
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let token = try await owned(context)
-        let fields = try await RequestFields(request, allowed: ["name", "status", "expires_at", "models", "limits"])
+        let fields = try await RequestFields(request, TokenDescriptions.change)
         var change = TokenChange()
-        change.name = try fields.string("name", maximum: 100)
+        change.name = try fields.string("name")
         if let status = try fields.integer("status") {
             guard let value = TokenStatus(rawValue: Int(status)) else { throw fields.wrong("status", "1 (enabled) or 2 (disabled)") }
             change.status = value

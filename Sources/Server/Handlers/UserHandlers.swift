@@ -17,7 +17,7 @@ struct UserHandlers: Sendable {
     let clock: ServerClock
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let page = try QueryFields(request).page()
+        let page = try QueryFields(request, UserDescriptions.list).page()
         let users = try await store.users(page)
         return Envelope.page(users.items.map(Self.json), total: users.total, (page.page, page.size))
     }
@@ -34,8 +34,7 @@ struct UserHandlers: Sendable {
 
     func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
-        let fields = try await RequestFields(
-            request, allowed: ["username", "password", "display_name", "email", "group", "role"], hints: Self.noBalance)
+        let fields = try await RequestFields(request, UserDescriptions.create, hints: Self.noBalance)
         let role = try role(fields) ?? .user
         try checkGrant(role, by: actor)
         let audit = try context.audit("user.create", at: clock.unixSeconds, [.init("role", .integer(role.rawValue))])
@@ -49,7 +48,7 @@ struct UserHandlers: Sendable {
     ) async throws -> User {
         let username = try fields.requiredString("username")
         try checkUsername(username)
-        let password = try fields.requiredString("password", maximum: 128)
+        let password = try fields.requiredString("password")
         try Self.checkPassword(password)
         let new = NewUser(
             username: username, passwordHash: try await PasswordTries.hashing { try await PasswordHasher.hash(password, lane: lane) },
@@ -63,9 +62,7 @@ struct UserHandlers: Sendable {
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
         let id = try context.pathID()
-        let fields = try await RequestFields(
-            request, allowed: ["username", "password", "display_name", "email", "group", "role", "status", "limits"],
-            hints: Self.noBalance)
+        let fields = try await RequestFields(request, UserDescriptions.change, hints: Self.noBalance)
         guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
         try Self.checkAuthority(over: target, by: actor)
         var change = UserChange()
@@ -89,7 +86,7 @@ struct UserHandlers: Sendable {
             guard actor.id != target.id || value == .enabled else { throw ManagementError.forbidden("nobody disables themselves") }
             change.status = value
         }
-        if let password = try fields.string("password", maximum: 128) {
+        if let password = try fields.string("password") {
             // A page that is left open is not enough to take an account over.
             guard actor.id != id || !SessionCheck.restsOnCookie(request) else {
                 throw ManagementError.forbidden(

@@ -11,6 +11,7 @@ struct ManagementAPI: Sendable {
     let models: ModelsHandlers
     let ownAccount: SelfHandlers
     let pricing: PricingHandlers
+    let reference: ReferenceHandlers
     let routes: RouteHandlers
     let status: StatusHandlers
     let tokens: TokenHandlers

@@ -30,14 +30,17 @@ struct Route: Sendable {
     let access: RouteAccess
     let work: Work
     let body: BodyClass
+    let description: RouteDescription
 
     init(
-        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management, _ handler: @escaping Handler
+        _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management, _ description: RouteDescription,
+        _ handler: @escaping Handler
     ) {
         self.method = method
         self.path = path
         self.access = access
         self.body = body
+        self.description = description
         work = .handler(handler)
     }
 
@@ -46,10 +49,10 @@ struct Route: Sendable {
     ///   - handler: one of them.
     init<Group: Sendable>(
         _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management,
-        _ group: any KeyPath<ManagementAPI, Group> & Sendable,
+        _ description: RouteDescription, _ group: any KeyPath<ManagementAPI, Group> & Sendable,
         _ handler: @escaping @Sendable (Group) -> @Sendable (Request, GatewayContext) async throws -> Response
     ) {
-        self.init(method, path, access, body: body) { api, request, context in
+        self.init(method, path, access, body: body, description) { api, request, context in
             try await handler(api[keyPath: group])(request, context)
         }
     }
@@ -60,5 +63,6 @@ struct Route: Sendable {
         access = .apiKey
         body = .modelCall
         work = .modelCall
+        description = call.isCount ? ModelDescriptions.count : ModelDescriptions.relay(call.endpoint)
     }
 }
