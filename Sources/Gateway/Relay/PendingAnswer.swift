@@ -5,8 +5,8 @@ import Synchronization
 /// The attempts of a streamed request while they look for first content, apart from the task that answers the client: so the client's
 /// connection can be kept alive with comments meanwhile.
 ///
-/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settlement that they
-/// share books what was under way.
+/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settlement that
+/// they share books what was under way.
 final class PendingAnswer: Sendable {
     /// Shared with the task, which must not keep the owner alive.
     private final class Slot: Sendable {

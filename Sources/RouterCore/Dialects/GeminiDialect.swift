@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Google's generateContent (https://ai.google.dev/api/generate-content). Its requests are read by ``RequestEnvelope/init(gemini:model:isStream:streamsArray:)``.
+/// Google's generateContent (https://ai.google.dev/api/generate-content). Its requests are read by
+/// ``RequestEnvelope/init(gemini:model:isStream:streamsArray:)``.
 public enum GeminiDialect: RequestDialect {
     static var namesModelInPath: Bool { true }
     static var outputBounds: OutputBounds { [] }
