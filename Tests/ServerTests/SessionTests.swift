@@ -290,9 +290,14 @@ import Testing
             #expect(last.status == 429 && last.headers[.retryAfter] != nil, "\(last.json.text)")
             #expect(try await from("2001:db8:1:3::1").status == 200)
             // Guessers from everywhere use the name up, for strangers.
-            let parts = gateway.gateway.parts
-            for _ in 0..<100 { _ = parts.doors.throttle.begin([.name("root")], now: gateway.gateway.options.clock.monotonic) }
+            let program = gateway.gateway
+            // Once more before each look: on a busy machine the name gets a try back meanwhile.
+            func useUp() {
+                for _ in 0..<100 { _ = program.parts.doors.throttle.begin([.name("root")], now: program.options.clock.monotonic) }
+            }
+            useUp()
             #expect(try await from("198.51.100.1").status == 429)
+            useUp()
             #expect(try await from("198.51.100.1", #"{"username":"ROOT","password":"x"}"#).status == 429)
             #expect(try await from("192.0.2.1").status == 200)
             #expect(try await from("198.51.100.1", cookie: device).status == 200)
@@ -303,6 +308,7 @@ import Testing
                 .post, "/api/user", token: TestGateway.adminToken, body: #"{"username":"other","password":"password-1"}"#)
             let other = try #require(
                 cookie(try await from("192.0.2.9", #"{"username":"other","password":"password-1"}"#), "apirouter_device"))
+            useUp()
             #expect(try await from("198.51.100.77", cookie: other).status == 429)
         }
     }
