@@ -211,7 +211,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "Adaptors", "Storage", "Config", "Transport", "Simulator",
+                "Server", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "Adaptors", "Storage", "Config", "Transport",
+                "Simulator",
                 "RouterCore",
                 "PostgresTesting",
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
