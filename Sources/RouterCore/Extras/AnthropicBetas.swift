@@ -1,7 +1,7 @@
-/// Which of Anthropic's betas may go on: those that are known not to change what a request costs by the prices that we have.
+/// Selects the Anthropic betas that are passed on: those that are known not to change the cost of a request under the configured prices.
 ///
-/// A beta is a name with a date (`interleaved-thinking-2025-05-14`). Source: https://docs.anthropic.com/en/api/beta-headers and the
-/// pages of each feature; fast mode, code execution, skills and containers have prices of their own.
+/// A beta is a name with a date (`interleaved-thinking-2025-05-14`). Source: https://docs.anthropic.com/en/api/beta-headers and the pages
+/// of each feature; fast mode, code execution, skills and containers have prices of their own.
 public enum AnthropicBetas {
     private static let free = [
         "prompt-caching-", "prompt-caching-scope-", "extended-cache-ttl-", "interleaved-thinking-", "dev-full-thinking-",
@@ -12,13 +12,13 @@ public enum AnthropicBetas {
         "token-counting-",
         "claude-code-", "oauth-", "search-results-", "citations-",
     ]
-    /// Prompts beyond 200,000 tokens, which cost more: fine where the price row has a tier for them.
+    /// Prompts beyond 200,000 tokens, which cost more: allowed where the price row has a tier for them.
     private static let longContext = "context-1m-"
 
     /// - Parameters:
-    ///   - list: as the client's header has it.
-    ///   - pricesLongContext: the price rows have tiers for long prompts.
-    /// - Returns: the list that goes on, and the names that do not.
+    ///   - list: the value of the client's header.
+    ///   - pricesLongContext: whether the price rows have tiers for long prompts.
+    /// - Returns: the list that is passed on, and the names that are not.
     public static func split(_ list: String, pricesLongContext: Bool) -> (kept: String, leftOut: [String]) {
         var kept: [Substring] = []
         var leftOut: [String] = []

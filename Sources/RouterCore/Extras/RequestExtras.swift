@@ -1,24 +1,24 @@
 import NIOCore
 
-/// What a request asks of a vendor beyond tokens, and what of it stays out because nobody has a price for it.
+/// The parts of a request that a vendor bills beyond tokens, and those that are left out because they have no price.
 public struct RequestExtras: Sendable {
     /// The request without what was left out.
     public var envelope: RequestEnvelope
-    /// Tools that were left out, by their types.
+    /// Types of the tools that were left out.
     public var leftOut: [String] = []
-    /// Searches that are held.
+    /// Number of searches to hold.
     public var searches: Int64 = 0
-    /// Searches that every answer has, whether or not the vendor counts them.
+    /// Searches that are charged for every answer, whether or not the vendor reports them.
     public var leastSearches: Int64 = 0
 
-    /// What is held for a search tool that sets no bound of its own.
+    /// Searches to hold for a search tool that sets no limit of its own.
     static let searchesPerTool: Int64 = 10
 
-    /// nil when the request asks for nothing of the kind, as nearly all do.
+    /// Returns nil when the request has no such parts, as is the case for nearly all requests.
     /// - Parameters:
     ///   - pricesSearch: every candidate's price row has a price for a search.
-    ///   - pricesRequest: each has a price per request, which covers the search of models that always search.
-    /// - Throws: ``RequestEnvelope/Rejection`` for an extra without a price that the request cannot do without.
+    ///   - pricesRequest: every candidate's price row has a price per request, which covers the searches of models that always search.
+    /// - Throws: ``RequestEnvelope/Rejection`` for an extra that has no price and that the request requires.
     public init?(
         _ envelope: RequestEnvelope, pricesSearch: @autoclosure () -> Bool, pricesRequest: @autoclosure () -> Bool = false
     ) throws(RequestEnvelope.Rejection) {
@@ -36,7 +36,7 @@ public struct RequestExtras: Sendable {
     // MARK: Fields
 
     private mutating func readFields(_ pricesSearch: Bool, _ pricesRequest: Bool) throws(RequestEnvelope.Rejection) {
-        // A copy that nothing changes: the spans of its body stay valid while this value does.
+        // A local copy that is never changed: the spans of its body stay valid as long as it exists.
         let envelope = self.envelope
         let bytes = envelope.body.readableBytesUInt8Span
         let dialect = envelope.endpoint.dialect.request
@@ -58,8 +58,8 @@ public struct RequestExtras: Sendable {
         leastSearches = 1
     }
 
-    /// OpenRouter's plugins (https://openrouter.ai/docs/features/plugins): some cost nothing, the web plugin is a search of up to five
-    /// results, reading scanned files is billed by the page.
+    /// OpenRouter's plugins (https://openrouter.ai/docs/features/plugins): some are free, the web plugin is one search with up to five
+    /// results, and reading scanned files is billed by the page.
     private mutating func readPlugins(_ member: JSONMember, _ pricesSearch: Bool) throws(RequestEnvelope.Rejection) {
         let list = envelope.body.getSlice(at: envelope.body.readerIndex + member.value.lowerBound, length: member.value.count)
             .flatMap { try? JSONValue(parsing: $0) }
@@ -100,7 +100,7 @@ public struct RequestExtras: Sendable {
         try rebuild(member, kept)
     }
 
-    /// A request that insists on a tool cannot do without it.
+    /// Refuses a request whose `tool_choice` requires a tool that was left out.
     private func refuseDemanded(_ names: [String], keepsNone: Bool) throws(RequestEnvelope.Rejection) {
         let bytes = envelope.body.readableBytesUInt8Span
         let field = envelope.endpoint.dialect.request.toolChoice
@@ -128,9 +128,9 @@ public struct RequestExtras: Sendable {
 
     /// One element of `tools`.
     private struct Tool {
-        /// As it goes on; nil = not at all.
+        /// The JSON that is passed on; nil = the tool is left out.
         var kept: String?
-        /// What is said of those that were left out, and what a choice may call them.
+        /// The types to report for tools that were left out, and the names by which a tool choice may refer to them.
         var leftOut: [String] = []
         var leftOutNames: [String] = []
         var searches: Int64 = 0
@@ -176,7 +176,7 @@ public struct RequestExtras: Sendable {
             if covered.count < members.count { kept = covered.isEmpty ? nil : JSONValue.object(covered).text }
         }
 
-        /// Fit for a header: a client may call a tool anything.
+        /// Makes a name safe for a header: a client may call a tool anything.
         private static func label(_ name: String) -> String {
             let plain = String(
                 name.prefix(64).unicodeScalars.filter {
@@ -189,7 +189,7 @@ public struct RequestExtras: Sendable {
 }
 
 extension RequestEnvelope {
-    /// A look at the names of the fields that may cost extra.
+    /// Whether the request has any of the fields that may cost extra.
     fileprivate var asksForExtras: Bool {
         guard endpoint.hasOutputBound, !endpoint.dialect.namesModelInPath else { return false }
         let bytes = body.readableBytesUInt8Span

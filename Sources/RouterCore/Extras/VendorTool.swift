@@ -1,15 +1,15 @@
-/// Who runs a tool that a request names, and how it is paid for.
+/// Classifies a tool of a request by who runs it and how it is paid for.
 enum VendorTool: Sendable {
     /// The client runs it; the vendor bills the tokens of its description.
     case client
-    /// The vendor runs it and bills nothing but the tokens that it adds.
+    /// The vendor runs it and bills only the tokens that it adds.
     case tokens
-    /// A web search, which price rows have a price for.
+    /// A web search, for which price rows have a price.
     case search
-    /// The vendor bills it in a unit that no price row has.
+    /// The vendor bills it in a unit for which price rows have no price.
     case priced
 
-    /// By the `type` of a tool, in OpenAI's, Anthropic's and OpenRouter's dialects. Sources:
+    /// Classifies by the `type` of a tool, in OpenAI's, Anthropic's and OpenRouter's dialects. Sources:
     /// https://platform.openai.com/docs/pricing (built-in tools), https://docs.anthropic.com/en/docs/about-claude/pricing (tool use),
     /// https://openrouter.ai/docs/features/web-search.
     init(type: String) {
@@ -21,7 +21,7 @@ enum VendorTool: Sendable {
         }
     }
 
-    /// Anthropic's end with a date, some of OpenAI's with `preview` and one.
+    /// Anthropic's types end with a date, and some of OpenAI's with `preview` and a date.
     private static func versioned(_ type: String) -> VendorTool {
         func begins(_ names: String...) -> Bool { names.contains { type.hasPrefix($0) } }
         if begins("bash_", "text_editor_", "computer_2", "memory_") { return .client }
@@ -29,7 +29,7 @@ enum VendorTool: Sendable {
         return begins("web_search_") ? .search : .priced
     }
 
-    /// By the name of a member of one of Google's tools (https://ai.google.dev/gemini-api/docs/pricing, tools).
+    /// Classifies by the member name of one of Google's tools (https://ai.google.dev/gemini-api/docs/pricing, tools).
     init(geminiName name: String) {
         switch name {
         case "functionDeclarations", "function_declarations", "computerUse", "computer_use": self = .client
@@ -39,7 +39,7 @@ enum VendorTool: Sendable {
         }
     }
 
-    /// Whether a request may use it. - Parameter pricesSearch: every candidate's price row has a price for a search.
+    /// Whether a request may use the tool. - Parameter pricesSearch: every candidate's price row has a price for a search.
     func isCovered(pricesSearch: Bool) -> Bool {
         switch self {
         case .client, .tokens: true

@@ -1,22 +1,21 @@
-/// What becomes of the upstream call of a request whose client has left.
+/// The action taken on the upstream call when the client of a request has disconnected.
 public enum LeavingAction: Sendable, Hashable {
-    /// It is ended at once.
+    /// The call is ended at once.
     case cancel
-    /// It is read on for the vendor's figures, within bounds of time and number.
+    /// The answer is read to its end to obtain the vendor's usage, within bounds of time and number.
     case drain
 }
 
-/// Decides that, from what is known of vendor, model and request. Pure, so that the table in docs/ledger.md can be
-/// tested.
+/// Chooses the ``LeavingAction`` from what is known about vendor, model and request. A pure function of its fields, so that the table in
+/// docs/ledger.md can be tested.
 public struct LeavingRule: Sendable, Hashable {
     public var billing: BillingTraits
-    /// The answer comes in pieces, so that a vendor can bill what was written until the connection closed.
+    /// The answer is streamed, so a vendor can stop billing when the connection closes.
     public var isStream: Bool
-    /// The last preview of a picture is nearly the picture: whoever leaves then still pays what the vendor says of the
-    /// whole.
+    /// The request makes images. The last preview is nearly the finished image, so a client that leaves after it still pays for the whole
+    /// image as the vendor reports it.
     public var isPicture: Bool
-    /// The model may think in secret: what it has thought so far is in no byte of its answer, only in the figures at
-    /// its end.
+    /// The model may reason without showing it: those tokens appear in no byte of the answer, only in the usage at its end.
     public var mayThink: Bool
 
     public init(billing: BillingTraits, isStream: Bool, isPicture: Bool = false, mayThink: Bool = false) {
@@ -27,25 +26,24 @@ public struct LeavingRule: Sendable, Hashable {
     }
 
     public var action: LeavingAction {
-        // Nobody bills anything, and the machine has better things to do.
+        // The answer costs nothing, so there is no reason to read it.
         if billing.isFree { return .cancel }
         return isBilledOn || mayThink ? .drain : .cancel
     }
 
-    /// The vendor bills the whole answer, whether or not anybody reads it. A call that is cut all the same has a bill
-    /// that nobody here will ever know; whoever crowds out the draining of his own answers must not get them for less.
+    /// The vendor bills the whole answer even if it is not read. If the drain of such a call is cut short, its true cost is never known; a
+    /// client that fills all drain slots must not pay less because of it.
     public var isBilledOn: Bool { !billing.isFree && !(billing.cancelStopsBilling && isStream && !isPicture) }
 }
 
 extension RouteCandidate {
-    /// Whether the model may think before or between what it writes: the provider file's word, else what its names
-    /// tell.
+    /// Whether the model may reason before or while it writes: as the provider file says, or else as its names suggest.
     public var isThinkingModel: Bool {
         let listed = channel.provider.models.first { $0.id == upstreamModel }
         return listed?.reasoning ?? (ThinkingModels.isKnown(upstreamModel) || ThinkingModels.isKnown(model))
     }
 
-    /// The same for this request, which may ask for it where the model alone would not.
+    /// The same for this request, which may ask for reasoning even where the model would not reason by default.
     public func mayThink(_ envelope: RequestEnvelope) -> Bool {
         guard envelope.endpoint.hasOutputBound else { return false }
         return isThinkingModel || envelope.asksForThinking || channel.provider.request.asksForThinking
@@ -53,7 +51,7 @@ extension RouteCandidate {
 }
 
 extension RequestRules {
-    /// The operator asks for it in the provider file.
+    /// The operator turns reasoning on in the provider file.
     var asksForThinking: Bool {
         (defaults + set).contains { field in
             let name = field.name.lowercased()

@@ -1,25 +1,23 @@
 import NIOCore
 
 extension RequestEnvelope {
-    /// Whether the request asks the model to think, in the words of any dialect or vendor that we know. Asked only when
-    /// somebody leaves early, so it may take its time: names are compared decoded and in small letters, because a
-    /// vendor may read them so.
+    /// Whether the request asks the model to reason, in the terms of any known dialect or vendor. It is evaluated only when a client leaves
+    /// early, so it need not be fast: names are compared decoded and in lower case, because a vendor may read them that way.
     ///
-    /// In doubt it does: what follows from it is that an answer is read on for its usage.
+    /// Doubtful cases count as yes; the only consequence is that an answer is read to its end for its usage.
     public var asksForThinking: Bool {
         let bytes = body.readableBytesUInt8Span
         for member in members where Self.asks(member, bytes, depth: 0) { return true }
         return false
     }
 
-    /// Objects in objects that are looked into: `extra_body.google.thinking_config`, `generationConfig.thinkingConfig`.
+    /// How deep nested objects are searched: `extra_body.google.thinking_config`, `generationConfig.thinkingConfig`.
     private static let maximumDepth = 3
 
     private static func asks(_ member: JSONMember, _ bytes: Span<UInt8>, depth: Int) -> Bool {
         let name = JSONText.string(bytes, content: member.key).lowercased().filter { $0 != "_" }
         switch name {
-        // OpenAI's chat; the Responses' and OpenRouter's object; Anthropic's, Z.AI's and Doubao's; Gemini's; Qwen's;
-        // vLLM's templates.
+        // OpenAI's chat; the object of Responses and OpenRouter; Anthropic, Z.AI and Doubao; Gemini; Qwen; vLLM's templates.
         case "reasoningeffort", "reasoning", "thinking", "thinkingconfig", "enablethinking", "enablereasoning",
             "includereasoning":
             return isWish(member, bytes)
@@ -34,7 +32,7 @@ extension RequestEnvelope {
         }
     }
 
-    /// null, false, 0, "none" and objects that say as much ask for nothing; everything else does.
+    /// null, false, 0, "none" and objects that say the same do not ask for reasoning; every other value does.
     private static func isWish(_ member: JSONMember, _ bytes: Span<UInt8>) -> Bool {
         switch member.kind {
         case .null: return false
@@ -51,7 +49,7 @@ extension RequestEnvelope {
         }
     }
 
-    /// A member of the object of a wish that takes it back.
+    /// Whether a member inside the object turns reasoning off.
     private static func refuses(_ member: JSONMember, _ bytes: Span<UInt8>) -> Bool {
         let name = JSONText.string(bytes, content: member.key).lowercased().filter { $0 != "_" }
         switch name {

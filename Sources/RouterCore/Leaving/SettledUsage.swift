@@ -1,8 +1,8 @@
 extension RequestEnvelope {
-    /// What an answer is charged by: the vendor's figures, else our count. What a stream that ended early has delivered
-    /// after the vendor's last figures is counted on top: a client that leaves before the final ones must not get the
-    /// answer for those of its beginning.
-    /// - Parameter vocabulary: nil = texts are estimated.
+    /// The usage that an answer is charged for: the vendor's figures, or else our own count. For a stream that ended early, content after
+    /// the vendor's last figures is added: a client that leaves before the final usage must not get the answer at the price of its
+    /// beginning.
+    /// - Parameter vocabulary: counts the text; nil = the text is estimated.
     public func settledUsage(
         _ progress: AnswerProgress, price: ModelPrice, vocabulary: BPEVocabulary? = nil
     ) -> (usage: Usage, source: UsageSource) {

@@ -1,9 +1,8 @@
-/// Which models are known to think before they answer, by their names: what nobody sees of it is billed all the same.
+/// Recognises by name the models that are known to reason before they answer: hidden reasoning is billed too.
 ///
-/// A default for names that no provider file says more of (`reasoning: true | false` of a model wins). When in doubt a
-/// name counts as one that thinks: a client's leaving then costs a drain, and no answer is given away. Models that
-/// think only when the request asks for it (Claude, Qwen-Plus) are not here; ``RequestEnvelope/asksForThinking`` looks
-/// at that.
+/// This is the default for models whose provider file does not say (`reasoning: true | false` of a model takes precedence). A doubtful name
+/// counts as a reasoning model: a client that leaves then costs a drain, but no answer is given away. Models that reason only when the
+/// request asks for it (Claude, Qwen-Plus) are not listed here; ``RequestEnvelope/asksForThinking`` covers those.
 public enum ThinkingModels {
     /// - Parameter name: as the vendor or the client writes it, with or without the maker in front (`openai/o3`,
     ///   `us.deepseek.r1-v1:0`, `accounts/fireworks/models/qwq-32b`).
@@ -18,7 +17,7 @@ public enum ThinkingModels {
         }
     }
 
-    /// Names that deny it, and kinds of models that write no answers at all.
+    /// Names that rule reasoning out, and kinds of models that write no answers at all.
     private static func saysNo(_ name: String) -> Bool {
         let marks = [
             "non-reasoning", "non-thinking", "nonthinking", "no-thinking", "embedding", "embed-", "rerank", "-tts",
@@ -27,13 +26,13 @@ public enum ThinkingModels {
         return marks.contains { name.contains($0) }
     }
 
-    /// Words that say it in any name.
+    /// Words that indicate reasoning in any name.
     private static func isTelling(_ word: String) -> Bool {
         switch word {
         case "thinking", "think", "thinker", "reasoning", "reasoner", "research", "qwq", "qvq", "magistral", "o1", "o3",
             "o4", "codex", "speciale":
             true
-        // r1, r1t2, r1v4 of DeepSeek and of those who built on it.
+        // r1, r1t2, r1v4: DeepSeek's models and those derived from them.
         case _ where word.hasPrefix("r1") && word.utf8.count <= 4: true
         default: false
         }
@@ -41,7 +40,7 @@ public enum ThinkingModels {
 
     private struct Family {
         let prefix: String
-        /// Names of the family with one of these in them do not think.
+        /// Family members whose names contain one of these do not reason.
         var except: [String] = []
     }
 
@@ -51,7 +50,7 @@ public enum ThinkingModels {
         Family(prefix: "gemini-flash-latest"), Family(prefix: "gemini-flash-lite-latest"),
         Family(prefix: "gemini-pro-latest"),
         Family(prefix: "grok-3-mini"), Family(prefix: "grok-4"), Family(prefix: "grok-5"), Family(prefix: "grok-code"),
-        // Qwen 3 thinks unless it is told not to, in the editions that do both.
+        // Qwen 3 reasons unless told otherwise, in the editions that support both modes.
         Family(prefix: "qwen3", except: ["instruct", "coder", "max", "omni", "asr"]),
         Family(prefix: "qwen-3", except: ["instruct", "coder", "max", "omni", "asr"]),
         Family(prefix: "glm-4.5"), Family(prefix: "glm-4.6"), Family(prefix: "glm-4.7"), Family(prefix: "glm-5"),

@@ -1,42 +1,42 @@
-/// What one gateway may spend for its users right now, in memory: the leases that the ledger has given it, what it has settled but not yet
-/// posted, and what its running requests hold. A pure state machine; the Server keeps it behind a lock.
+/// The money that one gateway may spend for its users right now, in memory: the leases granted by the ledger, what has been settled but not
+/// yet posted, and the holds of running requests. A pure state machine; its owner keeps it behind a lock.
 ///
 /// Invariant for every user: `available = lease − unposted − held`, and a hold is granted only while it fits and leaves `balance − unposted
-/// − held` at the floor or above it (a charge above its hold can have taken more of the balance than was leased). Each hold ends in exactly
-/// one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a charge cannot be doubled by a bug in the caller.
+/// − held` at or above the floor (a charge above its hold can have taken more of the balance than was leased). Each hold ends in exactly
+/// one of ``settle(_:charge:)`` or ``void(_:)``; a second end is refused, so a bug in the caller cannot charge twice.
 ///
-/// Budgets of keys and users are checked in the same step as the balance: a hold counts against all of them or is not granted.
+/// Budgets of keys and users are checked in the same step as the balance: a hold either counts against all of them or is not granted.
 public struct AccountBook: Sendable {
     public struct Account: Sendable, Hashable {
-        /// Sum of the ledger rows, as last heard.
+        /// Sum of the ledger rows, as last reported.
         public var balance: NanoUSD
-        /// What of it this gateway may spend.
+        /// The part of the balance that this gateway may spend.
         public var lease: NanoUSD
-        /// Settled here, journaled, and not in the ledger yet.
+        /// Settled here and journaled, but not yet in the ledger.
         public var unposted = NanoUSD.zero
         /// Reserved for running requests.
         public var held = NanoUSD.zero
         public var lastUsed: MonotonicInstant
 
         public var available: NanoUSD { lease.minus(unposted).minus(held) }
-        /// What is left of the whole balance, leased here or not, when everything that runs costs what it holds.
+        /// The amount that remains of the whole balance, leased here or not, if every running request costs its full hold.
         public var uncommitted: NanoUSD { balance.minus(unposted).minus(held) }
 
-        /// What is left of it above the floor that holds must not go below; negative when a charge took the balance lower.
+        /// The amount that remains above the floor that holds must not go below; negative when a charge took the balance lower.
         public func room(above floor: NanoUSD) -> NanoUSD { uncommitted.minus(floor) }
 
-        /// Whether a hold of this size keeps within the lease and above the floor.
+        /// Whether a hold of this size stays within the lease and above the floor.
         public func fits(_ amount: NanoUSD, floor: NanoUSD) -> Bool { amount <= available && amount <= room(above: floor) }
     }
 
     public enum Refusal: Error, Sendable, Hashable {
-        /// The ledger has to be asked for a lease first: nothing is known of the user, or what was known has run out of time.
+        /// The ledger has to be asked for a lease first: nothing is known about the user, or what was known has expired.
         case noLease
         /// The hold does not fit into the lease.
         case insufficient(needed: NanoUSD, available: NanoUSD)
         /// The hold does not fit into a budget.
         case overBudget(BudgetLimit, needed: NanoUSD, available: NanoUSD)
-        /// The ledger has to be asked what was spent in these windows.
+        /// The ledger has to be asked for the spending in these windows.
         case unknownSpending([BudgetCounter])
     }
 
@@ -48,17 +48,17 @@ public struct AccountBook: Sendable {
 
     /// Spending of one counter.
     private struct Spending: Sendable {
-        /// In the ledger, as last heard.
+        /// In the ledger, as last reported.
         var posted: NanoUSD
-        /// Held or settled here, not in the ledger yet.
+        /// Held or settled here, but not yet in the ledger.
         var open = NanoUSD.zero
     }
 
     private var accounts: [Int64: Account] = [:]
-    /// From then on the ledger may have given the leases to others; nil = never.
+    /// The time after which the ledger may have given the leases to other gateways; nil = never.
     private var validUntil: MonotonicInstant?
     private var holds: [RequestID: Hold] = [:]
-    /// Settled and not posted: the charge of each request, so that a posting that was repeated counts once.
+    /// Settled but not posted: the charge of each request, so that a repeated posting counts once.
     private var settled: [RequestID: Hold] = [:]
     private var spending: [BudgetCounter: Spending] = [:]
 
@@ -78,25 +78,25 @@ public struct AccountBook: Sendable {
         accounts[userID] = account
     }
 
-    /// For how long all leases may be spent without another word from the ledger. - Parameter until: nil = for ever.
+    /// Sets how long all leases may be spent without another answer from the ledger. - Parameter until: nil = without limit.
     public mutating func trust(until: MonotonicInstant?) { validUntil = until }
 
     public func isTrusted(at now: MonotonicInstant) -> Bool { validUntil.map { now < $0 } ?? true }
 
-    /// All leases are lost: the ledger has given them to others, or to another life of this gateway. What runs and what is not posted yet
-    /// stays.
+    /// All leases are lost: the ledger has given them to other gateways, or to another life of this gateway. Holds and unposted settlements
+    /// remain.
     public mutating func loseLeases() {
         for userID in accounts.keys { accounts[userID]?.lease = .zero }
     }
 
-    /// Users whose lease has lain idle since `before`, with what can be given back.
+    /// Users whose lease has been idle since `before`, with the amount that can be given back.
     public func idle(before: MonotonicInstant) -> [(userID: Int64, amount: NanoUSD)] {
         accounts.compactMap { userID, account in
             account.lastUsed < before && account.available.isPositive ? (userID, account.available) : nil
         }
     }
 
-    /// Takes what is available out of the lease, so that it can be given back to the ledger.
+    /// Takes the available amount out of the lease, so that it can be given back to the ledger.
     public mutating func takeBack(_ userID: Int64) -> NanoUSD {
         guard let account = accounts[userID], account.available.isPositive else { return .zero }
         let amount = account.available
@@ -104,7 +104,7 @@ public struct AccountBook: Sendable {
         return amount
     }
 
-    /// Forgets users of whom nothing is leased, held or unposted, and spending of windows that are over.
+    /// Forgets users for whom nothing is leased, held or unposted, and the spending of windows that have ended.
     public mutating func forgetIdle(before: MonotonicInstant, currentWindows: Set<Int64>) {
         accounts = accounts.filter { _, account in
             account.lastUsed >= before || account.lease.isPositive || account.held.isPositive || account.unposted.isPositive
@@ -118,10 +118,10 @@ public struct AccountBook: Sendable {
 
     // MARK: Budgets
 
-    /// Counters that are known here, to be asked for again.
+    /// Counters that are known here and have to be refreshed.
     public var knownCounters: [BudgetCounter] { Array(spending.keys) }
 
-    /// What the ledger says was spent; counters that it does not name have seen nothing.
+    /// Records the spending that the ledger reports; counters that it was asked for and does not name have no spending.
     public mutating func spent(_ amounts: [BudgetCounter: NanoUSD], asked: [BudgetCounter]) {
         for counter in asked {
             spending[counter, default: Spending(posted: .zero)].posted = amounts[counter] ?? .zero
@@ -130,12 +130,12 @@ public struct AccountBook: Sendable {
 
     // MARK: Holds
 
-    /// Reserves `amount`, or says why not. A request holds at most once.
+    /// Reserves `amount`, or throws the reason why not. A request has at most one hold.
     ///
-    /// A hold of zero (free models) is granted while the balance less the holds is at the floor or above it.
+    /// A hold of zero (free models) is granted while the balance less the holds is at or above the floor.
     /// - Parameters:
-    ///   - floor: what the balance less the holds must not go below; negative = credit, positive = a reserve.
-    ///   - limits: all budgets of the key and its user; `at` (Unix seconds) says in which windows they count.
+    ///   - floor: the least that must remain of the balance after all holds; negative = credit, positive = a reserve.
+    ///   - limits: all budgets of the key and its user; `at` (Unix seconds) selects their windows.
     public mutating func hold(
         _ requestID: RequestID, userID: Int64, amount: NanoUSD, floor: NanoUSD = .zero, limits: [BudgetLimit] = [],
         at unixSeconds: Int64 = 0, now: MonotonicInstant
@@ -166,8 +166,8 @@ public struct AccountBook: Sendable {
         }
     }
 
-    /// Ends a hold with a charge (which may be more than the hold: the answer has been delivered).
-    /// - Returns: false when the request holds nothing, that is, when it was ended before. Nothing changes then.
+    /// Ends a hold with a charge, which may exceed the hold, because the answer has been delivered.
+    /// - Returns: false when the request has no hold, that is, when it has already ended. Nothing changes then.
     public mutating func settle(_ requestID: RequestID, charge: NanoUSD) -> Bool {
         guard let hold = holds.removeValue(forKey: requestID) else { return false }
         release(hold)
@@ -178,7 +178,7 @@ public struct AccountBook: Sendable {
     }
 
     /// Ends a hold without a charge.
-    /// - Returns: false when the request holds nothing.
+    /// - Returns: false when the request has no hold.
     public mutating func void(_ requestID: RequestID) -> Bool {
         guard let hold = holds.removeValue(forKey: requestID) else { return false }
         release(hold)
@@ -190,9 +190,9 @@ public struct AccountBook: Sendable {
         for counter in hold.counters { spending[counter]?.open.take(hold.amount) }
     }
 
-    /// The ledger has these requests now. Safe to say twice.
+    /// The ledger has stored these requests. Repeating the call does no harm.
     /// - Parameters:
-    ///   - setAside: those of them that the ledger refused and keeps apart: nothing was charged.
+    ///   - setAside: those that the ledger refused and set aside: nothing was charged for them.
     ///   - states: the users' balances and leases after the posting.
     public mutating func posted(_ requests: [RequestID], setAside: Set<RequestID>, states: [Int64: LeaseState]) {
         for id in requests {
@@ -211,7 +211,7 @@ public struct AccountBook: Sendable {
 }
 
 extension NanoUSD {
-    /// A difference that stays within the range; what leaves it means "nothing left".
+    /// A difference that cannot leave the range of the type; an overflow means "nothing left".
     fileprivate func minus(_ other: NanoUSD) -> NanoUSD { (try? subtracting(other)) ?? NanoUSD(nanos: .min) }
     fileprivate mutating func add(_ other: NanoUSD) { self = (try? adding(other)) ?? .max }
     fileprivate mutating func take(_ other: NanoUSD) { self = (try? subtracting(other)) ?? .zero }

@@ -4,11 +4,11 @@ public struct AttemptRecord: Sendable, Hashable {
     public var upstreamModel: String
     /// The upstream's HTTP status; nil when no head came.
     public var status: Int?
-    /// nil: the attempt gave the answer.
+    /// The failure; nil when the attempt gave the answer.
     public var kind: FailureKind?
-    /// From the start of the call to its content or its failure.
+    /// Time from the start of the call to its content or its failure.
     public var milliseconds: Int64
-    /// What the vendor bills for a failed attempt, as far as it said so. Never charged to the user.
+    /// Tokens that the vendor bills for a failed attempt, if it reported them. Never charged to the user.
     public var billedTokens: Int64?
     public var upstreamCost: NanoUSD?
 
@@ -27,7 +27,7 @@ public struct AttemptRecord: Sendable, Hashable {
 }
 
 extension [AttemptRecord] {
-    /// As JSON, the form in which the log stores and shows them.
+    /// The record as JSON, the form in which the log stores and shows it.
     public var json: JSONValue {
         .array(
             map { attempt in
@@ -40,7 +40,7 @@ extension [AttemptRecord] {
             })
     }
 
-    /// Reads what ``json`` wrote; entries that this program does not understand are left out.
+    /// Reads the output of ``json``; entries that this version does not understand are left out.
     public init(_ json: JSONValue) {
         self = (json.arrayValue ?? []).compactMap { item in
             guard let channel = item["channel_id"]?.integerValue else { return nil }

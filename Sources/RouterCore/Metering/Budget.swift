@@ -1,4 +1,4 @@
-/// Whose spending a budget bounds.
+/// The key or user whose spending a budget bounds.
 public enum BudgetScope: Sendable, Hashable, CustomStringConvertible {
     case key(Int64)
     case user(Int64)
@@ -11,7 +11,7 @@ public enum BudgetScope: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// As the ledger names it: `key:12`, `user:5`.
+    /// The name in the ledger: `key:12`, `user:5`.
     public var description: String {
         switch self {
         case .key(let id): "key:\(id)"
@@ -20,7 +20,7 @@ public enum BudgetScope: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// For how long a budget counts. A window is a number that changes with the calendar (UTC), so nothing has to be reset.
+/// The period that a budget covers. A window is a number that changes with the calendar (UTC), so nothing has to be reset.
 public enum BudgetWindow: String, Sendable, Hashable, CaseIterable {
     case total, month, day
 
@@ -58,7 +58,7 @@ public struct BudgetCounter: Sendable, Hashable {
         self.window = window
     }
 
-    /// All counters to which a charge belongs.
+    /// All counters that a charge counts towards.
     public static func all(userID: Int64, tokenID: Int64?, at unixSeconds: Int64) -> [BudgetCounter] {
         let scopes = [BudgetScope.user(userID)] + (tokenID.map { [.key($0)] } ?? [])
         return scopes.flatMap { scope in
@@ -67,7 +67,7 @@ public struct BudgetCounter: Sendable, Hashable {
     }
 }
 
-/// A bound to check when a hold is taken.
+/// A limit to check when a hold is taken.
 public struct BudgetLimit: Sendable, Hashable {
     public var scope: BudgetScope
     public var window: BudgetWindow

@@ -1,16 +1,16 @@
-/// Why an amount could not be worked out.
+/// The reasons why an amount cannot be computed.
 public enum MeteringError: Error, Sendable, Hashable {
     case overflow
-    /// A negative count: a vendor's usage that cannot be true.
+    /// A negative count: the vendor's usage cannot be correct.
     case negativeUsage
     /// The model is charged by the vendor's reported cost and the vendor reported none.
     case upstreamCostMissing
 }
 
-/// What a request is charged.
+/// The charge for a request.
 public struct Bill: Sendable, Hashable {
     public var charge: NanoUSD
-    /// The part of usage × price that is not charged, because it lies beyond ``PriceQuote/ceiling``: the operator pays it.
+    /// The part of usage × price that is not charged because it exceeds ``PriceQuote/ceiling``: the operator bears it.
     public var uncharged: NanoUSD
     /// The service tier whose rates apply; nil = the usual ones.
     public var serviceTier: String?
@@ -23,18 +23,18 @@ public struct Bill: Sendable, Hashable {
 }
 
 extension PriceQuote {
-    /// What ``bill(for:)`` charges. The cost that a client is shown and the one that is booked both come from here.
+    /// The charge of ``bill(for:)``. Both the cost shown to clients and the booked charge come from here.
     public func charge(for usage: Usage) throws(MeteringError) -> NanoUSD { try bill(for: usage).charge }
 
-    /// What a client is shown as the cost of its request (`usage.cost`); nil where the figures do not tell it.
+    /// The cost that a client is shown for its request (`usage.cost`); nil where the usage does not determine it.
     public func shownCharge(for usage: Usage?) -> NanoUSD? { usage.flatMap { try? charge(for: $0) } }
 
     /// usage × prices × ratio, in nano-dollars, rounded once, half up; at most ``ceiling``.
     ///
-    /// Where the answer does not name the service tier that served it, the dearest of those that may have is charged. A call that is
-    /// answered at once was no batch, so that one is charged only where the answer says so.
+    /// Where the answer does not name the service tier that served it, the dearest possible tier is charged. A call that is answered at
+    /// once was not a batch, so the batch tier is charged only where the answer names it.
     public func bill(for usage: Usage) throws(MeteringError) -> Bill {
-        // A vendor's word; one that is no name of a tier says nothing.
+        // The vendor's claim; it is ignored when it is not a valid tier name.
         var tier = usage.serviceTier.flatMap { ServiceTier.isName($0) ? $0 : nil }
         var amount = try amount(for: usage, tier)
         if tier == nil, askedTier != nil {
@@ -48,7 +48,7 @@ extension PriceQuote {
         return Bill(charge: ceiling, uncharged: rest ?? .zero, serviceTier: tier)
     }
 
-    /// All products are summed exactly in 10⁻²¹ USD (femto-dollars × millionths of the ratio) in 128 bits.
+    /// Sums all products exactly, in 10⁻²¹ USD (femto-dollars × millionths of the ratio), in 128 bits.
     private func amount(for usage: Usage, _ tier: String?) throws(MeteringError) -> NanoUSD {
         var sum = ExactSum()
         switch price.basis {
@@ -79,11 +79,10 @@ extension PriceQuote {
         return max(amount, try reported.times(ratio).roundedHalfUp)
     }
 
-    /// The most that a request of this shape can cost, for the hold: every prompt token at the dearest prompt rate of
-    /// the highest tier that can apply, every completion token at the dearest completion rate, in the dearest service tier that the request
-    /// allows.
+    /// The most that a request of this shape can cost, for the hold: every prompt token at the dearest prompt rate of the highest tier that
+    /// can apply, every completion token at the dearest completion rate, in the dearest service tier that the request allows.
     ///
-    /// For models charged by the vendor's cost there is no bound; the hold is `fallback` then.
+    /// For models charged by the vendor's reported cost there is no bound; the hold is then `fallback`.
     public func worstCase(_ bound: UsageBound, upstreamCostFallback fallback: NanoUSD) throws(MeteringError) -> NanoUSD {
         guard price.basis == .metered else {
             let (femtos, overflowed) = fallback.nanos.multipliedReportingOverflow(by: 1_000_000)
@@ -115,7 +114,7 @@ extension PriceQuote {
 /// An upper bound (strict admission) or an estimate (standard) of what a request can consume.
 public struct UsageBound: Sendable, Hashable {
     public var promptTokens: Int64
-    /// Per choice.
+    /// Output tokens per choice.
     public var outputTokens: Int64
     public var choices: Int64
     public var images: Int64
@@ -147,7 +146,7 @@ extension ModelPrice.Rates {
 /// Σ count × price in femto-dollars, then × ratio: exact in 128 bits until the single rounding at the end.
 struct ExactSum {
     private var femtos: Int128 = 0
-    /// What is left below a femto-dollar, in thousandths of one: 0 to 999.
+    /// The remainder below a femto-dollar, in thousandths of one: 0 to 999.
     private var thousandths: Int128 = 0
     private var ratioMillionths: Int128 = 1_000_000
 
@@ -159,7 +158,7 @@ struct ExactSum {
         femtos = sum
     }
 
-    /// As ``add(_:_:)`` for a count in thousandths of the price's unit (milliseconds at a price per second), without a rounding of its own.
+    /// Like ``add(_:_:)``, for a count in thousandths of the price's unit (milliseconds at a price per second), without rounding.
     mutating func add(thousandths count: Int64, _ price: FemtoUSD) throws(MeteringError) {
         guard count >= 0 else { throw .negativeUsage }
         let (whole, rest) = (Int128(count) * Int128(price.femtos) + thousandths).quotientAndRemainder(dividingBy: 1_000)
@@ -178,7 +177,7 @@ struct ExactSum {
     /// 10⁻¹⁵ × 10⁻⁶ = 10⁻²¹ USD per unit of the product; a nano-dollar is 10¹² of them.
     private static let unitsPerNano: Int128 = 1_000_000_000_000
 
-    /// The product in whole units, rounded down, and whether a part of a unit is left.
+    /// The product in whole units, rounded down, and whether a fraction of a unit remains.
     private func product() throws(MeteringError) -> (units: Int128, hasRest: Bool) {
         let (whole, overflowed) = femtos.multipliedReportingOverflow(by: ratioMillionths)
         if overflowed { throw .overflow }
@@ -190,7 +189,7 @@ struct ExactSum {
 
     var roundedHalfUp: NanoUSD {
         get throws(MeteringError) {
-            // Half a nano-dollar is a whole number of units, so a part of a unit cannot decide.
+            // Half a nano-dollar is a whole number of units, so a fraction of a unit cannot change the rounding.
             let (quotient, remainder) = try product().units.quotientAndRemainder(dividingBy: Self.unitsPerNano)
             return try nano(quotient, plusOne: remainder >= Self.unitsPerNano / 2)
         }

@@ -1,4 +1,4 @@
-/// What a vendor said that its answers of one day cost.
+/// The cost of one day's answers, as the vendor reports it.
 public struct DailyCost: Sendable, Hashable {
     /// `2026-11-25`, UTC.
     public var day: String

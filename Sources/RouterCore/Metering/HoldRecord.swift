@@ -1,4 +1,4 @@
-/// A hold as the journal keeps it: enough to settle the request without any memory of it.
+/// A hold as the journal stores it: enough to settle the request after a restart.
 public struct HoldRecord: Sendable, Hashable {
     public var requestID: RequestID
     public var userID: Int64
@@ -7,7 +7,7 @@ public struct HoldRecord: Sendable, Hashable {
     public var model: String
     public var endpoint: Endpoint
     public var isStream: Bool
-    /// Estimated prompt tokens and their charge: what an orphan is settled with when nothing else is known.
+    /// Estimated prompt tokens and their charge: an orphan is settled with these when nothing else is known.
     public var promptTokens: Int64
     public var promptCharge: NanoUSD
     public var pricingVersion: Int64

@@ -1,19 +1,18 @@
 /// A row of `gateways`: one life of a gateway, as the ledger knows it.
 public struct GatewayLife: Sendable, Hashable {
     public var incarnation: String
-    /// The same over restarts.
+    /// The same across restarts.
     public var gatewayID: String
-    /// Raised with every sign of life. Only that it changes means something.
+    /// Raised with every heartbeat. Only a change of the value has a meaning.
     public var beats: Int64
-    /// A later life has the gateway's identity: this one gets no lease any more.
+    /// A later life has taken over the gateway's identity: this one gets no more leases.
     public var isFenced: Bool
-    /// Seconds without a sign of life after which the leases may be taken back.
+    /// Seconds without a heartbeat after which the leases may be taken back.
     public var lifetime: Int64
-    /// Unix seconds of the ledger's clock; for people.
+    /// Unix seconds of the ledger's clock; informational only.
     public var startedAt: Int64
     public var seenAt: Int64
-    /// Seconds since the last sign of life by the ledger's clock, which may have jumped: nothing about money goes by
-    /// it.
+    /// Seconds since the last heartbeat by the ledger's clock, which may have jumped: no decision about money depends on it.
     public var silence: Int64
 
     public init(
@@ -32,38 +31,37 @@ public struct GatewayLife: Sendable, Hashable {
     }
 }
 
-/// How one gateway judges the silence of the others. Pure; knows no clock but the instants that it is told.
+/// Judges the silence of other gateways from the point of view of one. Pure: its only clock is the instants that it is given.
 ///
-/// A lease ends when some other gateway has seen no sign of life of its holder for the holder's lifetime, measured by
-/// the observer's own clock since boot. Points of time are never compared between machines: only that a number has
-/// changed, and how long it has not. A database whose clock jumps, or another database server with another clock, ends
-/// no lease.
+/// A lease ends when another gateway has seen no heartbeat of its holder for the holder's lifetime, measured by the observer's own clock
+/// since boot. Timestamps are never compared between machines; all that counts is that a number has changed, and for how long it has not. A
+/// database whose clock jumps, or another database server with another clock, ends no lease.
 ///
-/// The holder counts from before it *asked* for a sign of life, and stops five seconds early; the observer counts from
-/// after it *saw* the sign. So the holder has stopped spending before the observer's time is over, unless the rates of
-/// their clocks differ by more than five seconds in a lifetime.
+/// The holder counts from before it *sent* a heartbeat, and stops five seconds early; the observer counts from after it *saw* the
+/// heartbeat. The holder has therefore stopped spending before the observer's time is over, unless the rates of their clocks differ by more
+/// than five seconds per lifetime.
 public struct LeaseWatch: Sendable {
     private struct Sight: Sendable {
         var beats: Int64
         var since: MonotonicInstant
-        /// Nothing has changed since it was seen first, when the ledger's clock had it silent for so long.
+        /// The silence by the ledger's clock when this life was first seen; nil once a heartbeat has been observed.
         var silenceAtFirst: Int64?
     }
 
     private var sights: [String: Sight] = [:]
-    /// Other lives that have shown themselves lately.
+    /// Number of other lives that have sent a heartbeat lately.
     public private(set) var othersAlive = 0
 
-    /// A gateway that has been silent for so long does not count as alive, though its leases stand.
+    /// A gateway that has been silent for longer does not count as alive, though its leases remain valid.
     public static let aliveFor = Duration.seconds(10)
 
     public init() {}
 
-    /// What the ledger says of all lives.
+    /// Takes in what the ledger reports about all lives.
     /// - Parameters:
-    ///   - asked: before the ledger was asked.
-    ///   - answered: when its answer was there.
-    /// - Returns: lives whose leases may be taken back, if they still have the same number of beats then.
+    ///   - asked: when the question to the ledger began.
+    ///   - answered: when the answer had arrived.
+    /// - Returns: lives whose leases may be taken back, provided that their number of beats is still the same at that time.
     public mutating func saw(
         _ lives: [GatewayLife], own: String, asked: MonotonicInstant, answered: MonotonicInstant
     ) -> [GatewayLife] {
@@ -86,17 +84,17 @@ public struct LeaseWatch: Sendable {
     }
 }
 
-/// Until when a life may spend its leases without another word of the ledger. Pure.
+/// Decides until when a life may spend its leases without another answer from the ledger. Pure.
 ///
-/// Two rules. While the ledger answers, leases are trusted for a few seconds after its last word: a process that was
-/// stopped for longer, however it was, asks first when it wakes up, and hears that its identity or its leases are
-/// another's. While the ledger does not answer, they are trusted until others may have them.
+/// There are two rules. While the ledger answers, leases are trusted for a few seconds after its last answer: a process that was suspended
+/// for longer, for whatever reason, asks first when it resumes, and learns if its identity or its leases have been taken over. While the
+/// ledger does not answer, leases are trusted until other gateways may take them.
 public struct LeaseTrust: Sendable {
-    /// Leases are given up this much before others may have them, so that a slow clock does no harm.
+    /// Leases are given up this many seconds before others may take them, so that a slow clock does no harm.
     public static let margin: Int64 = 5
     public static let freshness = Duration.seconds(5)
-    /// A claimant that cannot know that the earlier life's process is gone waits this long before it takes leases over:
-    /// longer than that life trusts its leases after it has lost its lock.
+    /// A claimant that cannot know whether the earlier life's process has ended waits this long before it takes over leases: longer than
+    /// that life trusts its leases after it has lost its lock.
     public static let grace = Duration.seconds(6)
 
     private var proof: MonotonicInstant?
@@ -104,7 +102,7 @@ public struct LeaseTrust: Sendable {
 
     public init() {}
 
-    /// The ledger has answered "you are the one" to a question. - Parameter asked: before the question.
+    /// The ledger has confirmed this life. - Parameter asked: when the question began.
     public mutating func heard(asked: MonotonicInstant) {
         proof = max(proof ?? asked, asked)
         isLedgerAway = false

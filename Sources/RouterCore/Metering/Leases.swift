@@ -1,12 +1,12 @@
-/// Who asks for leases: one life of a gateway, from a start to its end.
+/// The holder of leases: one life of a gateway, from its start to its end.
 public struct LeaseHolder: Sendable, Hashable {
-    /// The same over restarts; kept beside the journal. A copy of the folder has it too.
+    /// The same across restarts; stored beside the journal. A copy of the directory contains it too.
     public var gatewayID: String
-    /// 128 random bits of this start: what leases belong to, so that no copy of a gateway can spend another's.
+    /// 128 random bits for this start. Leases belong to it, so that no copy of a gateway can spend another's.
     public var incarnation: String
     /// True when no other gateway can share the ledger (SQLite): everything is leased at once.
     public var isExclusive: Bool
-    /// Seconds without a sign of life after which others may take the leases back.
+    /// Seconds without a heartbeat after which others may take the leases back.
     public var lifetime: Int64
 
     public init(gatewayID: String, incarnation: String, isExclusive: Bool, lifetime: Int64 = 120) {
@@ -28,13 +28,13 @@ public struct LeaseRow: Sendable, Hashable {
     }
 }
 
-/// What the ledger says of a user to a gateway that asked.
+/// The ledger's answer about one user to the gateway that asked.
 public struct LeaseState: Sendable, Hashable {
     /// Sum of the ledger rows.
     public var balance: NanoUSD
-    /// The row of the life that asked.
+    /// The lease of the life that asked.
     public var lease: NanoUSD
-    /// Rows of others.
+    /// Sum of the leases of all other lives.
     public var leasedElsewhere: NanoUSD
 
     public init(balance: NanoUSD, lease: NanoUSD, leasedElsewhere: NanoUSD = .zero) {
@@ -44,31 +44,29 @@ public struct LeaseState: Sendable, Hashable {
     }
 }
 
-/// The rules of leasing. Pure: the stores read rows, ask here, and write what they are told, inside one transaction
-/// that holds the user's row; the simulation of many gateways does the same without a database.
+/// The rules of leasing. Pure: the stores read rows, ask here, and write the result, inside one transaction that locks the user's row; the
+/// simulation of many gateways does the same without a database.
 ///
-/// What the rules keep true of every user at every moment: the leases never sum up to more than the balance above
-/// the floor, as long as
-/// charges stay within their holds and nobody takes money away by hand. A posting takes its charge out of the balance
-/// and out of the poster's lease at once. No lease ends by a clock of the ledger: ``LeaseWatch`` says when those of a
-/// silent gateway are taken back, all at once.
+/// For every user at every moment, the leases never add up to more than the balance above the floor, as long as charges stay within their
+/// holds and nobody withdraws money by hand. A posting takes its charge out of the balance and out of the poster's lease in the same step.
+/// No lease expires by a clock of the ledger: ``LeaseWatch`` decides when the leases of a silent gateway are taken back, all at once.
 public enum LeaseDesk {
     public struct Grant: Sendable, Hashable {
-        /// What this life's row is to say afterwards.
+        /// The new contents of this life's row.
         public var row: LeaseRow
         public var state: LeaseState
-        /// True when less was granted than needed while others hold leases: they are asked to give back.
+        /// True when less was granted than needed while others hold leases: they are asked to give some back.
         public var wantsRecall: Bool
     }
 
-    /// How much of what is free one gateway takes at a time, when others may want some: an eighth, but what it needs in
-    /// any case. So a large balance is leased in a few large parts, and a small one request by request.
+    /// The part of the free balance that one gateway takes at a time when others may need some: an eighth, but never less than it needs. A
+    /// large balance is thus leased in a few large parts, and a small one request by request.
     private static let share: Int64 = 8
 
     /// - Parameters:
-    ///   - floor: what leases must not take the balance below; negative = credit, which can be leased like money.
+    ///   - floor: the least that leases must leave of the balance; negative = credit, which can be leased like money.
     ///   - rows: all leases of the user.
-    ///   - needed: what the gateway needs on top of its row.
+    ///   - needed: what the gateway needs in addition to its present lease.
     public static func acquire(
         balance: NanoUSD, floor: NanoUSD = .zero, rows: [LeaseRow], holder: LeaseHolder, needed: NanoUSD
     ) -> Grant {
@@ -91,13 +89,13 @@ public enum LeaseDesk {
             wantsRecall: granted < needed.nanos && elsewhere > 0)
     }
 
-    /// What a gateway's row says after its posting: the charge has left the balance too. A charge beyond the lease (an
-    /// estimate that was too low) leaves an empty lease; the balance bears the rest.
+    /// A gateway's lease after its posting: the charge has left the balance too. A charge beyond the lease (the estimate was too low)
+    /// leaves the lease empty; the balance bears the rest.
     public static func lease(_ lease: NanoUSD, afterPosting charge: NanoUSD) -> NanoUSD {
         NanoUSD(nanos: max(0, clampedSum(lease.nanos, -charge.nanos)))
     }
 
-    /// What a row says after something was given back.
+    /// The lease after an amount was given back.
     public static func lease(_ lease: NanoUSD, afterReturning amount: NanoUSD) -> NanoUSD {
         NanoUSD(nanos: max(0, clampedSum(lease.nanos, -amount.nanos)))
     }

@@ -9,28 +9,28 @@ public struct LimitRule: Sendable, Hashable {
     }
 }
 
-/// The use of keys' and users' limits, in memory. A pure state machine that takes the time as an argument; the Server keeps it
-/// behind a lock. The buckets are those of channels (``LimitedTraffic``).
+/// Usage of the limits of keys and users, in memory. A pure state machine that takes the time as an argument; its owner keeps it behind a
+/// lock. The buckets are the same as those of channels (``LimitedTraffic``).
 ///
 /// A request is admitted by all of its limits or counts in none of them. Each admission ends in exactly one ``end(_:used:now:)``.
 ///
-/// Where several gateways serve one ledger, each may use its share of a limit only: what ``LimitShares`` says.
+/// Where several gateways share one ledger, each may use only its share of a limit, as decided by ``LimitShares``.
 public struct LimitBook: Sendable {
     /// An admitted request.
     public struct Ticket: Sendable, Hashable {
         fileprivate struct Part: Sendable, Hashable {
             var scope: BudgetScope
-            /// What was taken of its tokens per minute.
+            /// Tokens that were taken from the tokens-per-minute bucket.
             var tokens: Int64
         }
         fileprivate var parts: [Part] = []
     }
 
-    /// How much of a limit is left.
+    /// How much of a limit remains.
     public struct Gauge: Sendable, Hashable {
         public var limit: Int64
         public var remaining: Int64
-        /// Until all of it is there again.
+        /// Time until the whole limit is available again.
         public var reset: Duration
 
         public init(limit: Int64, remaining: Int64, reset: Duration) {
@@ -40,7 +40,7 @@ public struct LimitBook: Sendable {
         }
     }
 
-    /// State of the tightest limits, those that have the least left; nil = there is no such limit.
+    /// State of the limits that have the least left; nil = there is no such limit.
     public struct Standing: Sendable, Hashable {
         public var requests: Gauge?
         public var tokens: Gauge?
@@ -49,33 +49,34 @@ public struct LimitBook: Sendable {
     public struct Refusal: Error, Sendable, Hashable {
         public var rule: LimitRule
         public var limit: ChannelLimit
-        /// Until a request like this one may pass.
+        /// Time until a request like this one may pass.
         public var wait: Duration
         public var standing: Standing
     }
 
     private struct Entry: Sendable {
         var traffic = LimitedTraffic()
-        /// The whole limits, as last seen.
+        /// The whole limits, as last configured.
         var limits: RateLimits
-        /// What of them this gateway may use; the buckets are filled at this rate.
+        /// The part that this gateway may use; the buckets are filled at this rate.
         var mine: RateLimits
-        /// As the ledger has granted it last; nil = nothing was asked for.
+        /// The share that the ledger granted last; nil = none was requested.
         var share: RateLimits?
         var demand = LimitDemand()
     }
 
-    /// The gateways that share the limits; nil = this one is alone.
+    /// The gateways that share the limits; nil = this is the only one.
     private struct Sharing: Sendable {
         var gateways: [String]
         var own: String
-        /// False when the ledger could not be asked for too long: then nobody knows what the others take.
+        /// False when the ledger has been unreachable for too long, so that the others' shares are unknown.
         var isCertain: Bool
     }
 
     private var entries: [BudgetScope: Entry] = [:]
     private var sharing: Sharing?
-    /// For a concurrency limit, and where a gateway has no share: another one may answer, or this one may have a share soon.
+    /// The retry delay for a concurrency limit, and where a gateway has no share: another gateway may answer, or this one may soon get a
+    /// share.
     private static let shortWait = Duration.seconds(1)
 
     public init() {}
@@ -85,12 +86,11 @@ public struct LimitBook: Sendable {
     // MARK: Requests
 
     /// - Parameters:
-    ///   - rules: all limits of the request; nothing is counted of a request without any.
-    ///   - tokens: prompt and announced output: what has to fit.
-    ///   - expected: output that the client has not bounded: taken as far as there is any, so that many at once do not pass unseen, but no
-    ///     reason
-    ///     for a refusal.
-    /// - Returns: the ticket to give back, what is left after it, and whether a share should be asked for at once.
+    ///   - rules: all limits of the request; a request without limits is not counted.
+    ///   - tokens: prompt tokens plus the announced output: these have to fit.
+    ///   - expected: output that the client has not bounded. It is taken from the bucket as far as there is any, so that many such requests
+    ///     at once are counted, but it is never a reason for a refusal.
+    /// - Returns: the ticket to give back, what remains after it, and whether a share should be requested at once.
     public mutating func admit(
         _ rules: [LimitRule], tokens: Int64, expected: Int64 = 0, now: MonotonicInstant
     ) -> Result<(ticket: Ticket, standing: Standing, isNew: Bool), Refusal> {
@@ -124,7 +124,7 @@ public struct LimitBook: Sendable {
         return .success((ticket, standing(rules, now), isNew))
     }
 
-    /// The request is over. - Parameter used: its tokens; 0 when nothing was used.
+    /// The request has ended. - Parameter used: its tokens; 0 when nothing was used.
     public mutating func end(_ ticket: Ticket, used: Int64, now: MonotonicInstant) {
         for part in ticket.parts {
             guard var entry = entries[part.scope] else { continue }
@@ -146,7 +146,7 @@ public struct LimitBook: Sendable {
     }
 
     private static func full(_ entry: Entry, tokens: Int64, now: MonotonicInstant) -> (limit: ChannelLimit, wait: Duration)? {
-        // A gateway without any share of a limit refuses; another one has it.
+        // A gateway without a share of some limit refuses; another gateway has the share.
         for limit in ChannelLimit.allCases where entry.mine[limit] == 0 { return (limit, shortWait) }
         guard let full = entry.traffic.full(entry.mine, tokens: tokens, now: now) else { return nil }
         return (full.limit, full.until.map { now.duration(to: $0) } ?? shortWait)
@@ -181,7 +181,7 @@ public struct LimitBook: Sendable {
 
     // MARK: Shares
 
-    /// What is to be told to the other gateways: the limits that are in use here, the busiest first.
+    /// The report for the other gateways: the limits that are in use here, the busiest first.
     public mutating func report(atMost maximum: Int, elapsed: Duration, now: MonotonicInstant) -> [LimitReport] {
         var reports: [LimitReport] = []
         for scope in entries.keys {
@@ -206,7 +206,7 @@ public struct LimitBook: Sendable {
         entry.traffic.inFlight == 0 && !entry.demand.isActive && entry.traffic.requests.isFull(now) && entry.traffic.tokens.isFull(now)
     }
 
-    /// What the ledger says: who lives, and what is granted. A share that is not named is none.
+    /// Takes in the ledger's answer: which gateways are alive, and the granted shares. A limit that is not named has no share.
     public mutating func apply(_ grants: [BudgetScope: LimitGrant], gateways: [String], own: String, now: MonotonicInstant) {
         sharing = gateways.count > 1 ? Sharing(gateways: gateways, own: own, isCertain: true) : nil
         for scope in entries.keys {
@@ -215,14 +215,14 @@ public struct LimitBook: Sendable {
         }
     }
 
-    /// The ledger could not be asked for so long that the others may have taken this gateway's shares.
+    /// The ledger has been unreachable for so long that the other gateways may have taken this gateway's shares.
     public mutating func loseShares(now: MonotonicInstant) {
         guard sharing?.isCertain == true else { return }
         sharing?.isCertain = false
         for scope in entries.keys { changeEntry(scope, now) }
     }
 
-    /// Forgets entries without requests under way and without anything taken.
+    /// Forgets entries that have no share, no running requests and full buckets.
     public mutating func forgetIdle(now: MonotonicInstant) {
         entries = entries.filter { _, entry in entry.share != nil || !Self.isQuiet(entry, now) }
     }
@@ -233,7 +233,7 @@ public struct LimitBook: Sendable {
         entries[scope] = entry
     }
 
-    /// - Parameter moved: units that come from other gateways' buckets, or go to them.
+    /// - Parameter moved: units that come from other gateways' buckets; negative = units that go to them.
     private func change(_ entry: inout Entry, _ scope: BudgetScope, _ now: MonotonicInstant, moved: RateLimits = RateLimits()) {
         let mine = portion(entry.limits, scope, share: entry.share)
         guard mine != entry.mine || !moved.isEmpty else { return }
@@ -258,19 +258,19 @@ public struct LimitBook: Sendable {
     }
 }
 
-/// What one gateway tells the others of a limit.
+/// One gateway's report on a limit to the others.
 public struct LimitReport: Sendable, Hashable {
     public var scope: BudgetScope
     /// The whole limits.
     public var limits: RateLimits
-    /// What was asked for lately, refused requests included: per minute, and the most requests at once.
+    /// Recent demand, refused requests included: per minute, and the highest concurrency.
     public var demand: RateLimits
     public var inFlight: Int64
-    /// What the gateway may use now.
+    /// The present share of the gateway.
     public var share: RateLimits
-    /// What is in its buckets; negative when more was used than there was.
+    /// The units that remain in its buckets; negative when more was used than there was.
     public var left: RateLimits
-    /// Nothing is at work or taken any more: the share goes back.
+    /// No request runs and nothing is taken any more: the share is given back.
     public var isLeaving: Bool
 
     public init(
@@ -287,11 +287,11 @@ public struct LimitReport: Sendable, Hashable {
     }
 }
 
-/// What a gateway may use from now on.
+/// The share of a limit that a gateway may use from now on.
 public struct LimitGrant: Sendable, Hashable {
-    /// nil = the minimum that everybody has.
+    /// nil = the minimum that every gateway has.
     public var share: RateLimits?
-    /// Units that come into its buckets from others, or go from them.
+    /// Units that come into its buckets from others; negative = units that leave.
     public var moved: RateLimits
 
     public init(share: RateLimits?, moved: RateLimits = RateLimits()) {
@@ -300,8 +300,8 @@ public struct LimitGrant: Sendable, Hashable {
     }
 }
 
-/// How much was asked of a limit lately, refused requests included. It falls off by a quarter with every look, so that a short pause does
-/// not give everything away.
+/// Recent demand for a limit, refused requests included. It decays by a quarter with every interval, so that a short pause does not give
+/// the whole share away.
 struct LimitDemand: Sendable, Hashable {
     private var requests: Int64 = 0
     private var tokens: Int64 = 0
@@ -309,7 +309,7 @@ struct LimitDemand: Sendable, Hashable {
     /// Smoothed, per minute.
     private(set) var perMinute = RateLimits(requestsPerMinute: 0, tokensPerMinute: 0, concurrency: 0)
 
-    /// Shorter ones say too little about a minute.
+    /// Shorter intervals say too little about a minute.
     private static let shortestLook = Duration.seconds(1)
 
     var isActive: Bool {
@@ -323,7 +323,7 @@ struct LimitDemand: Sendable, Hashable {
         running = max(running, now)
     }
 
-    /// The look is over: what was counted becomes a demand per minute.
+    /// Ends the interval: its counts become a demand per minute.
     mutating func close(_ elapsed: Duration) {
         let nanoseconds = Int128(max(elapsed, Self.shortestLook).wholeNanoseconds)
         func smoothed(_ old: Int64?, _ new: Int64) -> Int64 { max((old ?? 0) * 3 / 4, new) }

@@ -1,16 +1,16 @@
-/// How several gateways divide one limit. Pure: the ledger's database keeps what each has claimed, every gateway asks here and writes down
-/// what it is told, one after the other.
+/// Divides one limit between several gateways. Pure: the ledger's database stores each gateway's claims; the gateways, one after the other,
+/// ask here and write down the answer.
 ///
-/// What the rules keep true, as long as the same gateways live: the shares that are written down never sum up to more than the limit, and
-/// neither do the buckets of all gateways together with the pool (what of them is nobody's). So all gateways let in at most what one alone
+/// As long as the set of live gateways does not change, the recorded shares never add up to more than the limit, and neither do the buckets
+/// of all gateways plus the pool (the part that belongs to no gateway). All gateways together thus admit at most as much as a single one
 /// would. Every gateway has a minimum, so that the first request of a quiet key is not refused; the rest follows the demand.
 public enum LimitShares {
-    /// What a gateway has written down of one limit of one key or user.
+    /// The recorded claim of one gateway on one limit of one key or user.
     public struct Claim: Sendable, Hashable {
         public var gatewayID: String
-        /// What it was asked for lately, refused requests included: units per minute, or requests at work.
+        /// Recent demand, refused requests included: units per minute, or concurrent requests.
         public var demand: Int64
-        /// What it uses or may use.
+        /// The amount that the gateway uses or may use.
         public var taken: Int64
 
         public init(gatewayID: String, demand: Int64, taken: Int64) {
@@ -35,16 +35,16 @@ public enum LimitShares {
 
     public struct Decision: Sendable, Hashable {
         public var grant: LimitGrant
-        /// What is to be written down; nil = the gateway's row goes.
+        /// The row to write; nil = the gateway's row is deleted.
         public var row: Row?
-        /// What of the buckets is nobody's afterwards; nil = nobody uses the limit any more, so that it is full again.
+        /// The units that belong to no gateway afterwards; nil = the limit is not in use any more, so it is full again.
         public var pool: RateLimits?
     }
 
     /// - Parameters:
-    ///   - rows: of the other gateways that live.
-    ///   - pool: as written down; nil = nobody has used the limit lately.
-    ///   - gateways: the ids of all that live, the own one included.
+    ///   - rows: those of the other live gateways.
+    ///   - pool: as stored; nil = the limit has not been used lately.
+    ///   - gateways: the ids of all live gateways, this one included.
     public static func decide(
         _ report: LimitReport, own: String, rows: [Row], pool: RateLimits?, gateways: [String]
     ) -> Decision {
@@ -67,11 +67,11 @@ public enum LimitShares {
             row.taken[limit] = share
             let count = Int64(gateways.count)
             let before = report.share[limit] ?? least
-            // A limit that nobody has used lately is full. What of it may be in this gateway's bucket already, all of it where the gateway
-            // was alone, is not in the pool too; neither is the minimum of the others.
+            // A limit that has not been used lately is full. Its pool excludes what may already be in this gateway's bucket (all of it, if
+            // the gateway was alone) and the minimum of the others.
             let untouched = whole < count ? 0 : whole - before - (count - 1) * least
             var free = max(0, min(pool.map { $0[limit] ?? 0 } ?? untouched, whole))
-            // What a larger share may hold more comes out of the pool, what a smaller one cannot hold goes back there.
+            // A larger share is filled from the pool; what a smaller one cannot hold goes back to the pool.
             let moved = share > before ? min(free, share - before) : -max(0, (report.left[limit] ?? 0) - share)
             free = min(free - moved, whole)
             decision.grant.moved[limit] = moved
@@ -86,17 +86,17 @@ public enum LimitShares {
         return decision
     }
 
-    /// One part in so many of a limit is set aside for the gateways that have no demand.
+    /// The inverse of the fraction of a limit that is set aside for gateways without demand.
     private static let setAside: Int64 = 8
 
-    /// What a gateway may use of a limit without having asked anybody.
+    /// The part of a limit that a gateway may use without having asked.
     /// - Parameters:
-    ///   - subject: whose limit it is; different ones fall to different gateways.
-    ///   - gateways: the ids of all that live, the own one included.
+    ///   - subject: the key or user of the limit; the minimum of different subjects falls to different gateways.
+    ///   - gateways: the ids of all live gateways, this one included.
     public static func minimum(_ limit: Int64, subject: String, own: String, gateways: [String]) -> Int64 {
         let count = Int64(max(gateways.count, 1))
         guard limit < count else { return max(1, limit / (setAside * count)) }
-        // Less than one for each: as many gateways as the limit says get one, the same ones everywhere.
+        // The limit is smaller than the number of gateways: that many gateways get one unit each, the same ones everywhere.
         let rank = gateways.count { order($0, subject) < order(own, subject) }
         return Int64(rank) < limit ? 1 : 0
     }
@@ -111,10 +111,10 @@ public enum LimitShares {
         return limit < count ? minimum(limit, subject: subject, own: own, gateways: gateways) : limit / count
     }
 
-    /// What a gateway may write down for itself now: what the demand gives it, as far as the others have not taken it yet.
+    /// The share that a gateway may claim now: what its demand entitles it to, as far as the others have not taken it yet.
     /// - Parameters:
-    ///   - demand: of this gateway.
-    ///   - claims: of the other gateways that live and have some.
+    ///   - demand: that of this gateway.
+    ///   - claims: those of the other live gateways that have any.
     public static func share(
         of limit: Int64, subject: String, own: String, demand: Int64, claims: [Claim], gateways: [String]
     ) -> Int64 {
@@ -123,19 +123,19 @@ public enum LimitShares {
         guard limit >= Int64(gateways.count) else { return least }
         let demands = [(own, demand)] + claims.map { ($0.gatewayID, $0.demand) }
         let wanted = fair(limit, least: least, demands, own: own, gateways: Int64(gateways.count))
-        // The others may still use what they have written down, and those that have written nothing their minimum.
+        // The others may still use their recorded claims, and those without a claim their minimum.
         let silent = Int64(max(0, gateways.count - 1 - claims.count))
         let free = claims.reduce(limit - silent * least) { $0 - max($1.taken, least) }
         return max(least, min(wanted, free))
     }
 
-    /// The share that the demand gives: first what everybody asks for, small wishes whole and large ones equally; what is left goes to
-    /// those that ask, in proportion.
+    /// The share by demand: first the demands themselves, small ones in full and large ones in equal parts; the rest goes to the gateways
+    /// with demand, in proportion.
     private static func fair(
         _ limit: Int64, least: Int64, _ demands: [(id: String, demand: Int64)], own: String, gateways: Int64
     ) -> Int64 {
         var rest = limit - least * gateways
-        // A demand beyond the limit says no more than one as large as it.
+        // A demand beyond the limit counts as one of the size of the limit.
         let wishes = demands.map { (id: $0.id, wish: max(0, min($0.demand, limit) - least)) }
             .sorted { ($0.wish, $0.id) < ($1.wish, $1.id) }
         var granted: [String: Int64] = [:]

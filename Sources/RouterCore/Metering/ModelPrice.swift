@@ -1,7 +1,7 @@
-/// Prices of one model, per unit, as an immutable value. A missing price means "like its base price":
-/// cache reads and writes and audio input like input, reasoning and audio output like output; image, request and search prices are
-/// zero when missing because the tokens of images are inside the prompt. Each price is for its own unit and they add up: a row of an image
-/// or audio model gives either token prices or the price of a picture, character or second.
+/// Prices of one model, per unit, as an immutable value. A missing price falls back to its base price: cache reads, cache writes and audio
+/// input cost the same as input, reasoning and audio output the same as output. Image, request and search prices are zero when missing,
+/// because the tokens of images are part of the prompt. Each price is for its own unit, and they add up: the row of an image or audio model
+/// gives either token prices or the price of an image, character or second.
 public struct ModelPrice: Sendable, Hashable {
     public enum Basis: String, Sendable, Hashable {
         /// usage × prices
@@ -47,9 +47,9 @@ public struct ModelPrice: Sendable, Hashable {
         }
     }
 
-    /// What another class of service costs: its rates stand for the whole price of tokens, its tiers included.
+    /// Prices of another service tier: its rates replace all token prices, tiers by prompt size included.
     public struct ServiceTier: Sendable, Hashable {
-        /// As answers name it: `flex`, `priority`, `batch`.
+        /// The name in answers: `flex`, `priority`, `batch`.
         public var name: String
         public var rates: Rates
         public var tiers: [Tier]
@@ -65,15 +65,15 @@ public struct ModelPrice: Sendable, Hashable {
     public var rates: Rates
     /// Ascending by `abovePromptTokens`; the last one that applies wins.
     public var tiers: [Tier]
-    /// By name. A tier that is not here costs what the row says.
+    /// By name. A tier that is not listed costs the same as the base row.
     public var serviceTiers: [ServiceTier]
     /// USD per image, per request, per web search (or search unit of a reranker).
     public var image: FemtoUSD
     public var request: FemtoUSD
     public var search: FemtoUSD
-    /// USD per character that is spoken.
+    /// USD per character of text that is spoken.
     public var character: FemtoUSD
-    /// USD per second of sound that is listened to; charged by the millisecond.
+    /// USD per second of transcribed audio; charged by the millisecond.
     public var audioSecond: FemtoUSD
 
     public init(
@@ -91,23 +91,23 @@ public struct ModelPrice: Sendable, Hashable {
         self.audioSecond = audioSecond
     }
 
-    /// Tokens cost something, so that they have to be counted when the vendor does not tell them.
+    /// Whether tokens have a price, so that they must be counted when the vendor does not report them.
     public var isTokenPriced: Bool {
         allRates(promptTokens: .max, serviceTiers).contains { $0.dearestInput > .zero || $0.dearestOutput > .zero }
     }
 
-    /// Something of it costs something, or it is charged by the vendor's cost.
+    /// Whether anything has a price, or the vendor's reported cost is charged.
     public var isCharged: Bool {
         basis == .upstreamCost || isTokenPriced || [image, request, search, character, audioSecond].contains { $0 > .zero }
     }
 
-    /// A web search costs what the row says, or nothing at all is charged.
+    /// Whether a web search has a price, or nothing at all is charged.
     public var pricesSearch: Bool { search > .zero || basis == .upstreamCost || !isCharged }
 
     public static let free = ModelPrice(rates: Rates(input: .zero, output: .zero))
     public static let upstreamCost = ModelPrice(basis: .upstreamCost, rates: Rates(input: .zero, output: .zero))
 
-    /// The rates for a prompt of this size. - Parameter serviceTier: what served it; nil = the usual.
+    /// The rates for a prompt of this size. - Parameter serviceTier: the tier that served it; nil = the usual one.
     public func rates(promptTokens: Int64, serviceTier: String? = nil) -> Rates {
         if let serviceTier, let tier = serviceTiers.first(where: { $0.name == serviceTier }) {
             return tier.tiers.last { promptTokens > $0.abovePromptTokens }?.rates ?? tier.rates
@@ -115,7 +115,7 @@ public struct ModelPrice: Sendable, Hashable {
         return tiers.last { promptTokens > $0.abovePromptTokens }?.rates ?? rates
     }
 
-    /// All rates that a prompt of at most this size can meet.
+    /// All rates that can apply to a prompt of at most this size.
     func allRates(promptTokens: Int64, _ services: [ServiceTier]) -> [Rates] {
         func rates(_ base: Rates, _ tiers: [Tier]) -> [Rates] {
             [base] + tiers.filter { promptTokens > $0.abovePromptTokens }.map(\.rates)
@@ -123,27 +123,27 @@ public struct ModelPrice: Sendable, Hashable {
         return rates(self.rates, tiers) + services.flatMap { rates($0.rates, $0.tiers) }
     }
 
-    /// Which service tiers may serve a request that asks for `asked`: a vendor that cannot give the one that was asked for may fall back to
-    /// the usual one, `auto` leaves the choice to the vendor, and nothing that is asked now is served as a batch.
+    /// The service tiers that may serve a request that asks for `asked`: a vendor that cannot provide the requested tier may fall back to
+    /// the usual one, `auto` leaves the choice to the vendor, and a synchronous request is never served as a batch.
     func serviceTiers(asked: String?) -> [ServiceTier] {
         guard let asked else { return [] }
         return serviceTiers.filter { asked == "auto" ? $0.name != "batch" : $0.name == asked }
     }
 }
 
-/// A price as one request uses it: the row's version is written on the transaction.
+/// A price as one request uses it; the row's version is stored with the transaction.
 public struct PriceQuote: Sendable, Hashable {
     public var price: ModelPrice
     public var ratio: PriceRatio
-    /// `model_pricing.version`; 0 for a model that is free by `unknown_price: free`.
+    /// `model_pricing.version`; 0 for a model that is free because of `unknown_price: free`.
     public var version: Int64
     /// The service tier that the request asks for.
     public var askedTier: String?
-    /// Searches that are charged even where the vendor does not count them.
+    /// Searches that are charged even where the vendor does not report them.
     public var leastSearches: Int64 = 0
-    /// The charge is never below the cost that the vendor reports, because the price is that of one of several hosts that may answer.
+    /// The charge is never below the cost that the vendor reports, because the price is that of only one of several hosts that may answer.
     public var coversReportedCost = false
-    /// The most that may be charged: in strict admission the request's hold. nil = whatever the usage costs.
+    /// The most that may be charged: the request's hold in strict admission. nil = no limit.
     public var ceiling: NanoUSD?
 
     public init(price: ModelPrice, ratio: PriceRatio, version: Int64, askedTier: String? = nil, ceiling: NanoUSD? = nil) {

@@ -1,11 +1,11 @@
-/// How far a running request has come: the vendor that has it, and what it would be charged if it ended now.
+/// The progress of a running request: the vendor that serves it, and its charge if it ended now.
 public struct ProgressRecord: Sendable, Hashable {
     public var requestID: RequestID
     public var channelID: Int64
     public var provider: String
     public var model: String
     public var upstreamModel: String
-    /// The vendor's id of the generation, once its head has come.
+    /// The vendor's id of the generation, once the response head has arrived.
     public var generationID: String?
     public var promptTokens: Int64
     public var completionTokens: Int64

@@ -1,6 +1,6 @@
-/// How OpenAI writes times in its rate-limit headers: `20ms`, `1s`, `1.5s`, `6m0s`, `1h0m0s`; never finer than a millisecond.
+/// The format of durations in OpenAI's rate-limit headers: `20ms`, `1s`, `1.5s`, `6m0s`, `1h0m0s`; never finer than a millisecond.
 public enum RateText {
-    /// Rounded up, so that whoever waits that long has waited long enough.
+    /// Rounded up, so that a client that waits this long has waited long enough.
     public static func duration(_ duration: Duration) -> String {
         let nanoseconds = max(0, duration.wholeNanoseconds)
         let (whole, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000)

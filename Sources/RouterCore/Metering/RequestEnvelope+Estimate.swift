@@ -1,11 +1,11 @@
 extension RequestEnvelope {
-    /// What this request may use at most (`strict`) or will probably use, for its hold.
+    /// The most that this request may use (`strict`) or what it will probably use, for its hold.
     /// - Parameters:
-    ///   - strict: what bounds it; nil = it is estimated.
+    ///   - strict: the request's bound; nil = the usage is estimated.
     ///   - outputTokens: per choice, for endpoints that write tokens.
-    ///   - contextLength: the most tokens that the model reads; nil = not known.
+    ///   - contextLength: the largest number of tokens that the model reads; nil = unknown.
     ///   - searches: those that the request asks of the vendor.
-    ///   - model: the vendor's name of it.
+    ///   - model: the vendor's name of the model.
     public func bound(
         strict: StrictBound?, outputTokens: Int64, contextLength: Int64? = nil, searches: Int64 = 0, model: String = ""
     ) -> UsageBound {
@@ -19,10 +19,10 @@ extension RequestEnvelope {
         return bound
     }
 
-    /// What has been used by our own count, where the vendor tells nothing. What the price does not ask for is not counted.
+    /// The usage by our own count, where the vendor reports none. Units that have no price are not counted.
     /// - Parameters:
-    ///   - share: how much of the answer there is, for what is measured by its length.
-    ///   - vocabulary: counts the texts of conversations and embeddings; nil = they are estimated.
+    ///   - share: how much of the answer was delivered, for answers that are measured by their length.
+    ///   - vocabulary: counts the text of conversations and embeddings; nil = it is estimated.
     public func estimatedUsage(
         _ progress: AnswerProgress, price: ModelPrice, share: AnswerShare = .nothing, vocabulary: BPEVocabulary? = nil
     ) -> Usage {

@@ -1,5 +1,5 @@
-/// What is kept of one finished request: the row of `logs`, and with its charge the row of `balance_transactions`.
-/// Immutable once made; the journal and the ledger store the same value.
+/// The record of one finished request: the row of `logs`, and with its charge the row of `balance_transactions`. Immutable once made; the
+/// journal and the ledger store the same value.
 public struct RequestRecord: Sendable, Hashable {
     public enum Outcome: String, Sendable, Hashable {
         /// The whole answer was delivered.
@@ -26,22 +26,22 @@ public struct RequestRecord: Sendable, Hashable {
     public var usageSource: UsageSource
     /// nil = nothing is charged (void): no ledger row, only the log row. Zero is a charge: a free model's answer has its row.
     public var charge: NanoUSD?
-    /// What the vendor's figures come to beyond ``ceiling``, which nobody is charged.
+    /// The part of the vendor's usage that exceeds ``ceiling`` and is charged to nobody.
     public var uncharged: NanoUSD
-    /// The most that this request could be charged (its hold in strict admission); nil = no bound. A later correction keeps it.
+    /// The most that this request could be charged (its hold in strict admission); nil = no bound. A later correction respects it.
     public var ceiling: NanoUSD?
-    /// The factor of the user's group that applied; nil in rows of an older version.
+    /// The factor of the user's group that applied; nil in rows written by an older version.
     public var ratio: PriceRatio?
     public var pricingVersion: Int64
     public var outcome: Outcome
     /// HTTP status as the client saw it (200 for a stream that broke later).
     public var status: Int
-    /// ``FailureKind`` or our error code; nil when all went well.
+    /// ``FailureKind`` or our own error code; nil for a success.
     public var errorCode: String?
     public var isStream: Bool
-    /// Upstream calls made.
+    /// Number of upstream calls made.
     public var attempts: Int
-    /// Each of them; empty when the one that was made gave the answer.
+    /// The attempts; empty when the only one gave the answer.
     public var attemptList: [AttemptRecord]
     /// The vendor's own id of the generation (`X-Generation-Id`), the handle for reconciliation.
     public var generationID: String?

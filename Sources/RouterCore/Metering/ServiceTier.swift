@@ -1,12 +1,12 @@
-/// Classes of service (`flex`, `priority`, …): names that are stored with a request, whoever has said them.
+/// Service tiers (`flex`, `priority`, …): names that are stored with a request, whether the client or the vendor gave them.
 public enum ServiceTier {
-    /// Tiers that vendors bill like the usual one or below it (OpenAI's, Anthropic's, Groq's names), so that they need no price of their
+    /// Tiers that vendors bill at or below the usual price (names used by OpenAI, Anthropic and Groq), so that they need no price of their
     /// own.
     public static func isNeverDearer(_ name: String) -> Bool {
         ["auto", "default", "standard", "standard_only", "flex", "on_demand", "batch"].contains(name)
     }
 
-    /// Short and plain, so that every ledger can store it.
+    /// Whether the text is short and plain enough for every ledger to store.
     public static func isName(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 64
             && text.utf8.allSatisfy { byte in

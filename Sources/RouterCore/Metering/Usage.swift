@@ -1,30 +1,30 @@
-/// What one answer consumed, normalised so that no unit is counted twice.
+/// The consumption of one answer, normalised so that no unit is counted twice.
 ///
-/// Vendors disagree on what `prompt_tokens` contains (OpenAI counts cached tokens inside, Anthropic outside);
-/// adaptors sort that out. Here `uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h` is the whole prompt.
+/// Vendors disagree on what `prompt_tokens` contains (OpenAI includes cached tokens, Anthropic does not); adaptors convert the figures.
+/// Here `uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h` is the whole prompt, apart from audio.
 public struct Usage: Sendable, Hashable {
-    /// Prompt tokens read at the full price, text and images; audio is counted apart.
+    /// Prompt tokens read at the full price, text and images; audio is counted separately.
     public var uncachedInput: Int64
     public var cacheRead: Int64
     public var cacheWrite5m: Int64
     public var cacheWrite1h: Int64
-    /// All completion tokens but audio, reasoning included.
+    /// All completion tokens except audio, reasoning included.
     public var output: Int64
     /// The part of `output` that was reasoning.
     public var reasoning: Int64
     public var audioInput: Int64
     public var audioOutput: Int64
-    /// Pictures that the vendor counted: made by an image model, or read where it bills them apart.
+    /// Images that the vendor counted: made by an image model, or read where it bills them separately.
     public var images: Int64
     /// Web searches, or search units of a reranker.
     public var searches: Int64
     /// Characters of text that were spoken.
     public var characters: Int64
-    /// Sound that was listened to, in milliseconds.
+    /// Transcribed audio, in milliseconds.
     public var audioMilliseconds: Int64
-    /// Calls that count for a per-request price: 1 for every answer that is charged.
+    /// Calls that count towards a per-request price: 1 for every answer that is charged.
     public var requests: Int64
-    /// What the vendor says that it bills us, when it says so (OpenRouter's `usage.cost`).
+    /// The amount that the vendor says it bills us, if it says so (OpenRouter's `usage.cost`).
     public var upstreamCost: FemtoUSD?
     /// The service tier that the answer names (`flex`, `priority`, …); nil when it names none.
     public var serviceTier: String?
@@ -52,18 +52,18 @@ public struct Usage: Sendable, Hashable {
         self.serviceTier = serviceTier
     }
 
-    /// All tokens of the prompt, the figure that price tiers look at.
+    /// All tokens of the prompt: the figure that price tiers depend on.
     public var promptTokens: Int64 { uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h + audioInput }
     /// All tokens of the completion.
     public var completionTokens: Int64 { output + audioOutput }
 }
 
-/// Where the figures of a settlement come from, best first.
+/// The sources of a settlement's usage, best first.
 public enum UsageSource: String, Sendable, Hashable, CaseIterable {
     /// The vendor's final (or last cumulative) usage.
     case upstream
-    /// Counted by us because the vendor told nothing; charged all the same, never silently zero.
+    /// Counted by us because the vendor reported nothing; charged all the same, never silently zero.
     case estimated
-    /// An estimate that was corrected later from the vendor's own record.
+    /// An estimate that was later corrected from the vendor's own record.
     case reconciled
 }

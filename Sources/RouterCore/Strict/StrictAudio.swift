@@ -1,16 +1,17 @@
 import NIOCore
 
-/// Which sound has a length that its bytes bound. Codecs that write silence in next to nothing (FLAC, Opus, AAC) have none: an hour of it
-/// fits into a few kilobytes. Uncompressed WAV and MP3 have, and are told by how they begin, not by the name that the client gives them.
+/// Decides which audio has a length that is bounded by its bytes. Codecs that write silence in almost no space (FLAC, Opus, AAC) have no
+/// such bound: an hour of it fits into a few kilobytes. Uncompressed WAV and MP3 do, and are recognised by their first bytes, not by the
+/// name that the client gives them.
 enum StrictAudio {
-    /// An MP3 may begin with a tag; one larger than this is not looked behind.
+    /// An MP3 file may begin with a tag; nothing is looked for behind a tag that is larger than this (bytes).
     private static let maximumTag = 1 << 20
 
     static func isBounded(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         isBounded(count: range.count) { bytes[range.lowerBound + $0] }
     }
 
-    /// - Parameter range: of the base64 text.
+    /// - Parameter range: the base64 text.
     static func isBounded(base64 bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         isBounded(count: range.count / 4 * 3) { offset in
             let group = range.lowerBound + offset / 3 * 4
@@ -27,18 +28,18 @@ enum StrictAudio {
         if (byte(0), byte(1), byte(2), byte(3)) == (0x52, 0x49, 0x46, 0x46) { return isPlainWave(byte) }
         var start = 0
         if (byte(0), byte(1), byte(2)) == (0x49, 0x44, 0x33) {
-            // ID3v2: a length of four times seven bits behind the version and the flags.
+            // ID3v2: four groups of seven bits after the version and the flags give the length.
             let length = (6..<10).reduce(0) { $0 << 7 | Int(byte($1) & 0x7F) }
             guard length <= maximumTag else { return false }
             start = 10 + length
         }
         guard start + 4 <= count else { return false }
-        // A frame header of layer III with a bit rate and a sample rate of the tables (ISO/IEC 11172-3, 13818-3).
+        // A frame header of layer III whose bit rate and sample rate are in the tables (ISO/IEC 11172-3, 13818-3).
         let rate = byte(start + 2) >> 4
         return byte(start) == 0xFF && byte(start + 1) & 0xE6 == 0xE2 && (1...14).contains(rate) && byte(start + 2) & 0x0C != 0x0C
     }
 
-    /// Whether the length follows from the bytes: PCM or floating point, at a rate that people record with.
+    /// Whether the length follows from the bytes: PCM or floating point, at a customary sample rate.
     private static func isPlainWave(_ byte: (Int) -> UInt8) -> Bool {
         var head = ByteBuffer()
         for index in 0..<64 { head.writeInteger(byte(index)) }

@@ -1,4 +1,4 @@
-/// OpenAI's chat, with what OpenRouter and other vendors of that dialect add.
+/// OpenAI's chat dialect, with the additions of OpenRouter and other vendors.
 enum StrictChat {
     static let body: [String: StrictShape] = StrictFields.merged(
         StrictFields.sampling, StrictFields.gateway,
@@ -13,7 +13,7 @@ enum StrictChat {
             ],
             .free),
         [
-            // Some servers put its members beside the others, so only what is known may stand in it.
+            // Some servers merge its members into the top level, so only known members may appear in it.
             "extra_body": .object(["google": .object(["thinking_config": .free, "thought_signature": .text])]),
             "messages": .list(.object(message)),
             "tools": .tools(["function": StrictTool(), "custom": StrictTool(), "": StrictTool()], keyed: false),
@@ -26,7 +26,7 @@ enum StrictChat {
         "role": .scalar, "name": .scalar, "tool_call_id": .scalar, "refusal": .text, "prefix": .scalar, "partial": .scalar,
         "content": .textOr(.named("part")), "tool_calls": .free, "function_call": .free, "reasoning": .free,
         "reasoning_content": .free, "reasoning_details": .free, "annotations": .free, "cache_control": .free,
-        // What the model said earlier, by its id.
+        // An earlier spoken answer of the model, referred to by its id.
         "audio": .absent(.heldByVendor),
     ]
 
@@ -48,7 +48,7 @@ enum StrictChat {
                     ]), "cache_control": .free,
                 ],
             ], fallback: nil),
-        // A list of texts, or of parts.
+        // A list of texts, or of content parts.
         "moderated": .typed(["text": ["text": .text], "image_url": picture], fallback: nil),
     ]
 }

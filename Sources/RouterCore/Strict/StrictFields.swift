@@ -1,9 +1,9 @@
-/// Fields of requests that strict admission takes, as far as operations and dialects share them.
+/// Request fields that strict admission accepts, as far as operations and dialects share them.
 ///
 /// Sources: https://platform.openai.com/docs/api-reference (chat, completions, responses, images, audio, moderations),
 /// https://docs.anthropic.com/en/api/messages, https://ai.google.dev/api/generate-content, https://docs.cohere.com/reference/rerank,
-/// https://openrouter.ai/docs/api-reference/parameters; settings of other vendors from their references, where all that they change is how
-/// an answer is sampled.
+/// https://openrouter.ai/docs/api-reference/parameters; other vendors' settings are from their references, if they only change how an
+/// answer is sampled.
 enum StrictFields {
     static func named(_ names: [String], _ shape: StrictShape) -> [String: StrictShape] {
         Dictionary(uniqueKeysWithValues: names.map { ($0, shape) })
@@ -13,7 +13,7 @@ enum StrictFields {
         parts.reduce(into: [:]) { $0.merge($1) { _, last in last } }
     }
 
-    /// How an answer is sampled, and what the gateway reads itself.
+    /// Sampling settings, and the fields that the gateway reads itself.
     static let sampling = named(
         [
             "temperature", "top_p", "top_k", "min_p", "top_a", "typical_p", "tfs_z", "frequency_penalty", "presence_penalty",

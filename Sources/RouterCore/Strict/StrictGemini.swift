@@ -1,4 +1,4 @@
-/// Google's generateContent, whose parser takes every name in two spellings.
+/// Google's generateContent, whose parser accepts two spellings of every name.
 enum StrictGemini {
     static let body: [String: StrictShape] = both([
         "contents": .named("contents"), "systemInstruction": .named("content"), "tools": .tools(tools, keyed: true),

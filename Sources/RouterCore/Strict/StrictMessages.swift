@@ -11,7 +11,7 @@ enum StrictMessages {
             "inference_geo": .words(["global"], .priced),
         ])
 
-    /// Run by the client; those with a date in their name have a schema that the vendor adds.
+    /// Tools that the client runs; those with a date in their name have a schema that the vendor adds.
     private static let tools: [String: StrictTool] = {
         let added = StrictTool(adds: StrictBound.tokensOfKnownTool)
         return ["": StrictTool(), "custom": StrictTool(), "bash_": added, "text_editor_": added, "computer_": added, "memory_": added]
@@ -42,7 +42,7 @@ enum StrictMessages {
             ], fallback: nil),
     ])
 
-    /// What a block contains: no calls.
+    /// The content of a block, without tool calls.
     private static let inner: [String: [String: StrictShape]] = [
         "text": text, "image": image, "document": document,
         "search_result": block(["source": .scalar, "title": .scalar, "content": .list(.named("text")), "citations": .free]),

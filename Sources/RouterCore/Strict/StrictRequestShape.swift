@@ -1,4 +1,4 @@
-/// What strict admission takes of a request: the members of its body, and the shapes that they name.
+/// The requests that strict admission accepts: the members of the body, and the named shapes that they refer to.
 struct StrictRequestShape: Sendable {
     var body: [String: StrictShape]
     var named: [String: StrictShape] = [:]

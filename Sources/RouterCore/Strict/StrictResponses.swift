@@ -1,4 +1,4 @@
-/// OpenAI's Responses: the whole input, nothing that lies with the vendor.
+/// OpenAI's Responses: the whole input must be in the request, nothing may be stored with the vendor.
 enum StrictResponses {
     static let body: [String: StrictShape] = StrictFields.merged(
         StrictFields.sampling, StrictFields.gateway,
@@ -45,7 +45,7 @@ enum StrictResponses {
             "function_call_output": result, "custom_tool_call_output": result, "local_shell_call_output": result,
             "shell_call_output": item(["call_id": .scalar, "output": .free, "max_output_length": .scalar]),
             "apply_patch_call_output": result,
-            // By its id alone the vendor looks up what it has kept of the thoughts; what stands here is counted.
+            // Given only an id, the vendor looks up the reasoning that it has stored; what is in the request itself is counted.
             "reasoning": item(["id": .absent(.heldByVendor), "summary": .free, "content": .free, "encrypted_content": .text]),
         ], fallback: "message")
 }

@@ -1,39 +1,39 @@
-/// What strict admission knows of a place in a request body: which JSON may stand there so that the vendor's count of it stays within a
-/// bound. A body is held against its dialect's shape member by member; what the shape does not name is refused.
+/// The JSON that may stand at one place of a request body so that the vendor's count of it stays within a bound. A body is compared with
+/// the shape of its dialect member by member; anything that the shape does not name is refused.
 indirect enum StrictShape: Sendable {
-    /// JSON that the vendor reads as text, whatever it says: schemas of tools, their arguments, settings. Counted by its bytes.
+    /// Any JSON, which the vendor reads as text: schemas of tools, their arguments, settings. Counted by its bytes.
     case free
     /// A string, counted by its bytes.
     case text
-    /// A number, a boolean, a string or null: never a structure.
+    /// A number, a boolean, a string or null, but no object or array.
     case scalar
-    /// Nothing but null, because what it names lies with the vendor, or is run by it.
+    /// Nothing but null, because the value would refer to something that the vendor stores or runs.
     case absent(StrictRefusal)
-    /// A string that is one of these, or null.
+    /// One of these strings, or null.
     case words([String], StrictRefusal)
     /// A list of shapes, or null.
     case list(StrictShape)
-    /// An object, or a list of such.
+    /// An object, or a list of such objects.
     case listOrOne(StrictShape)
     /// A string, or a list of parts (or one part), or null.
     case textOr(StrictShape)
     /// An object with these members.
     case object([String: StrictShape])
-    /// An object whose member `type` says what else it has; `fallback` is meant where there is none.
+    /// An object whose member `type` says which other members it has; without a `type` it is read as `fallback`.
     case typed([String: [String: StrictShape]], fallback: String?)
-    /// An object that is told by having one of these members, as Google's parts are; `common` may stand beside each.
+    /// An object that is recognised by having one of these members, as Google's parts are; `common` members may accompany each.
     case told([String: StrictShape], common: [String: StrictShape])
-    /// A shape of the dialect by its name, for those that contain themselves.
+    /// A shape of the dialect, by name: for shapes that contain themselves.
     case named(String)
-    /// A list of tools: those of the types given are run by the client, all others by the vendor.
+    /// A list of tools: the client runs tools of the given types, the vendor runs all others.
     case tools([String: StrictTool], keyed: Bool)
-    /// The address of a picture, or the picture as a data URL; an object with `url` where `isObject`.
+    /// The URL of an image, or the image as a data URL; where `isObject`, an object with the member `url`.
     case imageLink(isObject: Bool)
-    /// Base64 of a picture. Only where the shape around it says that it is one.
+    /// An image in base64. Only used where the surrounding shape says that the data is an image.
     case imageData
     /// A data URL of plain text.
     case textDataURL
-    /// Google's data in the request: a type and base64.
+    /// Google's inline data: a media type and base64.
     case inlineData
     /// `{data, format}` of spoken input.
     case audioInput
@@ -43,12 +43,12 @@ indirect enum StrictShape: Sendable {
 
 /// A tool that the client runs.
 struct StrictTool: Sendable {
-    /// Tokens that the vendor adds of its own to describe it.
+    /// Tokens that the vendor adds to describe the tool.
     var addedTokens: Int64
     init(adds addedTokens: Int64 = 0) { self.addedTokens = addedTokens }
 }
 
-/// Why something cannot be bounded.
+/// The reason why something has no bound.
 enum StrictRefusal: String, Sendable {
     case heldByVendor = "refers to something that the vendor holds, whose length nobody here knows"
     case byReference = "refers to a file or document elsewhere, whose length nobody here knows"

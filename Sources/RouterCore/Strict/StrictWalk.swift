@@ -1,21 +1,21 @@
-/// The pass over a body that strict admission trusts: everything in it is known, or the request is refused.
+/// Strict admission's pass over a body: everything in it must be known, or the request is refused.
 ///
-/// The body is valid JSON and its nesting is bounded (``JSONScanner``); nothing is decoded but keys and the few words that decide.
+/// The body is valid JSON of bounded depth (``JSONScanner``); only keys and the few strings that decide something are decoded.
 struct StrictWalk {
     private let shapes: [String: StrictShape]
-    /// Pictures, by address or as data.
+    /// Number of images, linked or inline.
     private(set) var images: Int64 = 0
-    /// Bytes of pictures' data, which are no text.
+    /// Bytes of image data, which are not counted as text.
     private(set) var imageBytes = 0
-    /// What the vendor adds of its own for what the request names.
+    /// Tokens that the vendor adds for features that the request names.
     private(set) var addedTokens: Int64 = 0
-    /// Answers to separate prompts.
+    /// Number of separate prompts, each with its own answer.
     private(set) var prompts: Int64 = 1
 
     private var path: [Step] = []
 
-    /// Each level of nesting is scanned again: a body that is all depth must not cost a hundred times its size before anybody asks for
-    /// money. Real ones are scanned six to eight times, and small ones need no bound.
+    /// Each level of nesting scans its contents again, so a deeply nested body could cost a hundred times its size before it is priced.
+    /// This is what may still be scanned. Real bodies are scanned six to eight times; small ones need no bound.
     private var scanAllowance = 0
     private static let scansOfBody = 24
     private static let scannedAtLeast = 1 << 20
@@ -25,11 +25,11 @@ struct StrictWalk {
         case index(Int)
     }
 
-    /// - Parameter shapes: those that ``StrictShape/named(_:)`` looks up.
+    /// - Parameter shapes: the shapes that ``StrictShape/named(_:)`` looks up.
     init(shapes: [String: StrictShape]) { self.shapes = shapes }
 
-    /// - Parameter offset: of a value.
-    /// - Throws: ``RequestEnvelope/Rejection`` that names the field and says which admission would take it.
+    /// - Parameter offset: where the value begins.
+    /// - Throws: ``RequestEnvelope/Rejection`` that names the field and the admission mode that would accept it.
     mutating func run(_ shape: StrictShape, _ bytes: Span<UInt8>, at offset: Int) throws(RequestEnvelope.Rejection) {
         var end = offset
         let kind: JSONKind
@@ -42,7 +42,7 @@ struct StrictWalk {
         try check(shape, bytes, Value(range: offset..<end, kind: kind))
     }
 
-    /// A pass over the value.
+    /// Charges one scan of the value to the allowance.
     private mutating func scans(_ value: Value) throws(RequestEnvelope.Rejection) {
         scanAllowance -= value.range.count
         guard scanAllowance >= 0 else { throw refusal(.nested) }
@@ -161,7 +161,7 @@ struct StrictWalk {
         addedTokens += found.value.addedTokens
     }
 
-    /// Text whatever it says, but no name in it may be hidden behind escapes that nobody needs: a vendor's shapes might be meant.
+    /// Any JSON is accepted as text, but no name in it may use needless escapes: they could hide a field that the vendor acts on.
     private mutating func free(_ bytes: Span<UInt8>, _ value: Value) throws(RequestEnvelope.Rejection) {
         switch value.kind {
         case .object:
@@ -179,7 +179,7 @@ struct StrictWalk {
         }
     }
 
-    /// Whether a `\u` escape stands for a letter, digit or sign that needs none.
+    /// Whether a `\u` escape stands for an ASCII letter, digit or sign that needs no escape.
     private static func hidesASCII(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         var index = range.lowerBound
         while index + 1 < range.upperBound {
@@ -232,7 +232,7 @@ struct StrictWalk {
     private func textData(_ bytes: Span<UInt8>, _ value: Value) throws(RequestEnvelope.Rejection) {
         guard value.kind == .string else { throw refusal(.shape) }
         let content = value.range.lowerBound + 1..<value.range.upperBound - 1
-        // Decoded base64 has fewer bytes than its text, so that the text's bytes bound it.
+        // Decoded base64 is shorter than its text, so the bytes of the text are a bound.
         guard Self.begins("data:text/", bytes, content) else {
             throw refusal(Self.begins("http", bytes, content) ? .byReference : .data)
         }
@@ -291,7 +291,7 @@ struct StrictWalk {
 
     // MARK: Cursors
 
-    /// Calls `body` for each member with its decoded name. Names that are given twice or hidden are refused first.
+    /// Calls `body` for each member with its decoded name. Members that are given twice or whose names are hidden are refused first.
     private mutating func members(
         _ bytes: Span<UInt8>, _ value: Value,
         _ body: (inout StrictWalk, String, Value) throws(RequestEnvelope.Rejection) -> Void
