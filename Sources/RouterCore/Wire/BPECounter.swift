@@ -1,6 +1,6 @@
 extension BPEVocabulary {
-    /// The tokens of a text. Pieces longer than ``BPEPieces/longest`` bytes are cut, and count perhaps one or two tokens per cut more than
-    /// the vocabulary's own.
+    /// Counts the tokens of a text. Pieces longer than ``BPEPieces/longest`` bytes are cut; each cut may add one or two tokens to the exact
+    /// count.
     public func tokens(_ text: Span<UInt8>) -> Int64 {
         var merge = BPEMerge()
         var total: Int64 = 0
@@ -19,14 +19,14 @@ struct BPEMerge: Sendable {
     private struct Part: Sendable {
         /// Rank of this part joined with the next one.
         var rank: UInt32
-        /// Where it begins in the text.
+        /// Offset in the text at which the part begins.
         var start: Int
     }
 
     private var parts = [Part](repeating: Part(rank: BPEVocabulary.none, start: 0), count: BPEPieces.longest + 2)
 
-    /// - Parameter byBytes: merging begins with single bytes whatever the text is.
-    /// - Returns: the number of tokens of the bytes of a range of at most ``BPEPieces/longest``.
+    /// - Parameter byBytes: merging starts from single bytes, whatever the text is.
+    /// - Returns: the number of tokens of a range of at most ``BPEPieces/longest`` bytes.
     mutating func count(
         _ text: Span<UInt8>, from start: Int, to end: Int, _ vocabulary: BPEVocabulary, byBytes: Bool = false
     ) -> Int64 {
@@ -37,8 +37,8 @@ struct BPEMerge: Sendable {
         return Self.merge(text, count: end - start, vocabulary, &parts)
     }
 
-    /// For text of characters of three bytes each, of which no token holds a part: what merging makes of each is known, and merging goes on
-    /// from there, with a third of the parts. nil for other text.
+    /// Fast path for text that consists of three-byte characters none of which is split between tokens: the merged form of each character
+    /// is known, so merging continues from there with a third of the parts. nil for other text.
     private static func countCharacters(
         _ text: Span<UInt8>, from start: Int, to end: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>
     ) -> Int64? {
@@ -52,7 +52,7 @@ struct BPEMerge: Sendable {
             count += 1
             index += 3
             if tokens > 1 {
-                // No token holds a part of it, so nothing is merged across it.
+                // No token contains only a part of this character, so nothing is merged across its boundaries.
                 total += Int64(tokens) + merge(text, count: count - 1, vocabulary, &parts)
                 count = 0
             }
@@ -61,10 +61,10 @@ struct BPEMerge: Sendable {
         return total + merge(text, count: count, vocabulary, &parts)
     }
 
-    /// Joins the neighbours of the lowest rank, again and again. Behind the parts stands the end of the last one.
+    /// Repeatedly joins the neighbours of the lowest rank. The end of the last part is stored behind the parts.
     private static func merge(_ text: Span<UInt8>, count: Int, _ vocabulary: BPEVocabulary, _ parts: inout MutableSpan<Part>) -> Int64 {
         guard count > 1 else { return Int64(count) }
-        // The last part, which has no next one.
+        // The last part, which has no successor.
         var last = count - 1
         for part in 0..<last { parts[part].rank = vocabulary.rank(text, from: parts[part].start, to: parts[part + 2].start) }
         while last > 0 {

@@ -1,12 +1,12 @@
-/// Cuts text into the pieces that `o200k_base` encodes alone: its pattern, matched by hand, since a pattern engine would be
-/// slower and needs Foundation. Alternatives are tried in the pattern's order, and each gives back what the pattern's would.
+/// Cuts text into the pieces that `o200k_base` encodes separately: its pattern, matched by hand, since a regular-expression engine would be
+/// slower and needs Foundation. Alternatives are tried in the pattern's order, and each backtracks as the pattern would.
 struct BPEPieces {
-    /// In bytes. Longer pieces (base64, a line without spaces) are cut, so that the work stays linear.
+    /// Maximum length of a piece in bytes. Longer pieces (base64, a line without spaces) are cut, so that the work stays linear.
     static let longest = 256
 
     enum Class: UInt8 {
         case upper, lower, letter, number, lineEnd, space, other
-        /// Combining marks stand in words, and where no word is they are marks.
+        /// Combining marks: part of a word inside one, otherwise treated as marks.
         case combining
     }
 
@@ -16,7 +16,7 @@ struct BPEPieces {
         BPEPieces(limit: min(text.count, start + longest)).end(text, start)
     }
 
-    /// Where matching takes the text to end.
+    /// The offset at which matching assumes the end of the text.
     private let limit: Int
 
     private func end(_ text: Span<UInt8>, _ start: Int) -> Int {
@@ -51,7 +51,7 @@ struct BPEPieces {
             }
             return contraction(text, index)
         }
-        // The last letter without case serves as the small one.
+        // The last caseless letter takes the role of the lower-case letter.
         if let afterCaseless { return contraction(text, afterCaseless) }
         return index > start ? contraction(text, index) : nil
     }
@@ -93,7 +93,7 @@ struct BPEPieces {
         return index
     }
 
-    /// Up to the last line end; else all but the last space, which belongs to what follows; else that one.
+    /// Extends to the last line end; without one, to all but the last space, which belongs to what follows; a single space stands alone.
     private func whitespace(_ text: Span<UInt8>, _ start: Int) -> Int {
         var index = start
         var last = start
@@ -108,7 +108,7 @@ struct BPEPieces {
         return afterLineEnd ?? (index == limit || last == start ? index : last)
     }
 
-    /// The class of the character at a position, and where the next one begins.
+    /// The class of the character at a position, and the offset of the next one.
     @inline(__always)
     private func scalar(_ text: Span<UInt8>, _ index: Int) -> (kind: Class, next: Int) {
         let byte = text[index]
@@ -134,7 +134,7 @@ struct BPEPieces {
         return (Unicode.Scalar(value).map(Self.category) ?? .other, index + length)
     }
 
-    /// Classes of the basic plane: the tables of the standard library are slower.
+    /// Classes of the characters of the basic multilingual plane: the standard library's tables are slower.
     private static let classes = (0..<0x10000 as Range<UInt32>).map { Unicode.Scalar($0).map(category) ?? .other }
 
     private static func category(_ scalar: Unicode.Scalar) -> Class {

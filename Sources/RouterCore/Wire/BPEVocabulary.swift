@@ -1,35 +1,36 @@
 /// The tokens of a byte-level byte-pair vocabulary, by their bytes; a token's rank is its place in the file.
 ///
-/// Read once from a data file (`tokenizers/README.md` says where it comes from), shared by every counter: about 5 MB for
-/// 200,000 tokens.
+/// Read once from a data file (`tokenizers/README.md` describes its origin) and shared by every counter: about 5 MB for 200,000 tokens.
 public struct BPEVocabulary: Sendable {
     public enum Problem: Error, Sendable, Hashable {
         case truncated
         /// Fewer tokens than there are bytes, or more than a 24-bit rank holds.
         case size(Int)
-        /// A byte that is no token of its own: some texts would have no tokens.
+        /// A byte that is not a token of its own: some texts would have no encoding.
         case missingByte(UInt8)
     }
 
     static let none = UInt32.max
 
-    /// All tokens, one after the other, and where each begins.
+    /// The bytes of all tokens, one after the other; the offset of each is in `starts`.
     private let bytes: [UInt8]
     private let starts: [UInt32]
-    /// Open addressing: rank + 1 in the lower 24 bits, 0 = free; above them eight bits of the hash, so that what is no token is told
-    /// without a look at the bytes. At most half full.
+    /// An open-addressing hash table: rank + 1 in the lower 24 bits, 0 = free; above them eight bits of the hash, so that most misses are
+    /// detected without comparing bytes. At most half full.
     private let slots: [UInt32]
     private let mask: Int
-    /// Ranks of the tokens of two bytes, by these: the first lookup of every merge.
+    /// Ranks of the two-byte tokens, indexed by their bytes: the first lookup of every merge.
     private let pairs: [UInt32]
-    /// Characters of three bytes (Chinese, Japanese, Korean and their marks), by their number: tokens of each alone.
+    /// For three-byte characters (Chinese, Japanese, Korean and their punctuation), indexed by code point: the number of tokens of the
+    /// character alone.
     private var characters: [UInt8] = []
-    /// Beside the tokens of a character: ``cuts`` has it.
+    /// Flag beside that number: ``cuts`` has an entry for the character.
     private static let cutFlag: UInt8 = 0x80
-    /// Tokens that begin or end inside such a character, by a character that they touch.
+    /// Tokens that begin or end inside such a character, by the characters that they may split.
     private var cuts: [Int: [Cut]] = [:]
 
-    /// Text in which the token at `range` of the vocabulary's bytes stands where the character lies `offset` bytes behind its beginning.
+    /// The context in which a character may be split: the token at `range` of the vocabulary's bytes, with the character `offset` bytes
+    /// after the beginning of the token.
     private struct Cut: Sendable {
         var range: Range<Int>
         var offset: Int
@@ -37,7 +38,7 @@ public struct BPEVocabulary: Sendable {
 
     public var count: Int { starts.count - 1 }
 
-    /// - Parameter file: for each token by rank, its length (one byte) and its bytes.
+    /// - Parameter file: the tokens in the order of their ranks, each as its length (one byte) and its bytes.
     public init(_ file: Span<UInt8>) throws(Problem) {
         var bytes: [UInt8] = []
         var starts: [UInt32] = [0]
@@ -86,11 +87,11 @@ public struct BPEVocabulary: Sendable {
             table[value] = UInt8(merge.count(encoded.span, from: 0, to: 3, self, byBytes: true))
         }
         characters = table
-        // Those that begin with a space are met with a space only, and pieces with one are merged byte by byte anyway.
+        // Tokens that begin with a space match only at a space, and pieces with a space are merged byte by byte anyway.
         for rank in 0..<count where bytes[Int(starts[rank])] >= 0x80 { noteCut(Int(starts[rank])..<Int(starts[rank + 1])) }
     }
 
-    /// Notes a token that holds a part of a character and something of its neighbour.
+    /// Records a token that contains a part of a character and something of its neighbour.
     private mutating func noteCut(_ range: Range<Int>) {
         let (first, touched) = Self.touched(bytes.span.extracting(range))
         for value in touched ?? 0..<0 {
@@ -99,7 +100,7 @@ public struct BPEVocabulary: Sendable {
         }
     }
 
-    /// Where the first character of a token that begins or ends inside one begins, and which characters that may be.
+    /// For a token that begins or ends inside a character: where its first whole character begins, and which characters it may split.
     private static func touched(_ token: Span<UInt8>) -> (first: Int, characters: Range<Int>?) {
         var index = 0
         while index < token.count, token[index] & 0xC0 == 0x80 { index += 1 }
@@ -109,7 +110,7 @@ public struct BPEVocabulary: Sendable {
         let endsInside = index < token.count && token[index] >= 0xC0 && index + Self.length(token[index]) > token.count
         guard begin > 0 || endsInside else { return (begin, nil) }
         if let whole { return (begin, whole..<whole + 1) }
-        // The end of one character and the beginning of the next: all that begin so.
+        // The end of one character and the beginning of the next: all characters with that beginning.
         guard begin > 0, endsInside, token[index] & 0xF0 == 0xE0 else { return (begin, nil) }
         let high = Int(token[index] & 0x0F) << 12
         if index + 1 == token.count { return (begin, high..<high + 4_096) }
@@ -117,7 +118,7 @@ public struct BPEVocabulary: Sendable {
         return (begin, value..<value + 64)
     }
 
-    /// Whether a token that holds a part of a character stands where this character lies in the text.
+    /// Whether the text around this character contains a token that splits the character.
     func isCut(_ value: Int, _ text: Span<UInt8>, at index: Int) -> Bool {
         guard let cuts = cuts[value] else { return false }
         return cuts.contains { cut in
@@ -128,10 +129,10 @@ public struct BPEVocabulary: Sendable {
         }
     }
 
-    /// Bytes of a character, by its first.
+    /// Number of bytes of a character, from its first byte.
     private static func length(_ first: UInt8) -> Int { first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }
 
-    /// The number of the character of three bytes at a position; nil when there is none before `end`.
+    /// The code point of the three-byte character at a position; nil when there is none before `end`.
     @inline(__always)
     static func character(_ text: Span<UInt8>, at index: Int, before end: Int) -> Int? {
         guard index + 3 <= end else { return nil }
@@ -140,8 +141,8 @@ public struct BPEVocabulary: Sendable {
         return Int(first & 0x0F) << 12 | Int(second & 0x3F) << 6 | Int(third & 0x3F)
     }
 
-    /// Tokens of a character of three bytes alone; nil where a token of the vocabulary holds a part of it here, so that merging has to
-    /// begin with bytes.
+    /// Number of tokens of a three-byte character alone; nil where a token of the vocabulary may split it in this context, so that merging
+    /// has to start from bytes.
     @inline(__always)
     func tokens(ofCharacter value: Int, _ text: Span<UInt8>, at index: Int) -> UInt8? {
         let tokens = characters[value]
@@ -174,7 +175,7 @@ public struct BPEVocabulary: Sendable {
 
     private static func tag(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash >> 32) & 0xFF00_0000 }
 
-    /// Eight bytes a step; a shorter rest is read by itself.
+    /// Hashes eight bytes per step; a shorter rest is read separately.
     private static func hash(_ text: Span<UInt8>, from start: Int, to end: Int) -> UInt64 {
         var value = UInt64(truncatingIfNeeded: end - start) &* 0x9E37_79B9_7F4A_7C15
         var index = start
@@ -186,7 +187,7 @@ public struct BPEVocabulary: Sendable {
         guard index < end else { return value }
         var rest: UInt64 = 0
         if index + 8 <= text.count {
-            // Within the text, and what stands behind the end is masked out.
+            // The read stays within the text, and bytes behind the end are masked out.
             rest =
                 UInt64(littleEndian: whole.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
                 & ((1 << UInt64((end - index) * 8)) - 1)

@@ -24,8 +24,8 @@ public struct BodySplice: Sendable {
 
     public mutating func remove(_ range: Range<Int>) { replace(range, with: ByteBuffer()) }
 
-    /// Removes members of an object, run by run, each with the comma that has to go with it.
-    /// - Parameter kept: indices of those that stay.
+    /// Removes members of an object, run by run, each with the comma that belongs to it.
+    /// - Parameter kept: indices of the members that stay.
     public mutating func remove(from members: [JSONMember], except kept: Set<Int>) {
         var first = 0
         while first < members.count {
@@ -46,11 +46,11 @@ public struct BodySplice: Sendable {
         }
     }
 
-    /// The body with all edits; the same storage when there are none. Inserts at one place keep their order.
+    /// The body with all edits applied; the same storage when there are none. Insertions at the same position keep their order.
     public func applied(to body: ByteBuffer) -> ByteBuffer {
         guard !edits.isEmpty else { return body }
         var ordered = edits
-        // The sort is not stable, so the order in which they came decides between inserts at one place. One edit is the rule.
+        // The sort is not stable, so the original index decides between insertions at the same position. Most bodies have a single edit.
         if edits.count > 1 {
             ordered = edits.enumerated().sorted {
                 ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset)

@@ -1,29 +1,29 @@
 import Synchronization
 
-/// The text that a model has written, for a count of our own where the vendor tells none: always estimated as it comes (``TextTokens``),
-/// and kept up to a bound, so that at the end a vocabulary can count it exactly. Most answers are shorter than the bound; of a longer one
-/// the beginning corrects the estimate of the rest.
+/// The text that a model has written, for our own count where the vendor reports none. It is estimated as it arrives (``TextTokens``) and
+/// kept up to a limit, so that at the end a vocabulary can count it exactly. Most answers are shorter than the limit; for longer ones, the
+/// exact count of the beginning corrects the estimate of the rest.
 ///
-/// A value: copies share what is kept, and each knows how much of it is its own.
+/// A value type: copies share the kept text, and each knows how much of it is its own.
 public struct DeliveredText: Sendable, Hashable {
-    /// What is kept, in bytes of UTF-8: about two thousand tokens.
+    /// Limit of the kept text in bytes of UTF-8: about two thousand tokens.
     static let keptBytes = 8_192
 
     public private(set) var estimate = TextTokens()
     private var kept: KeptText?
     private var keptCount = 0
-    /// The estimate of what is kept, once there is more than that.
+    /// The estimate for the kept part, once the text is longer than the limit.
     private var estimateOfKept: Int64?
 
     public init() {}
 
-    /// Takes text as UTF-8, cut anywhere.
+    /// Adds text as UTF-8, which may be cut anywhere.
     public mutating func add(_ utf8: Span<UInt8>) {
         keep(utf8)
         estimate.add(utf8)
     }
 
-    /// Takes the content of a JSON string (between the quotes) as the text that it stands for.
+    /// Adds the text that the content of a JSON string (between the quotes) stands for.
     public mutating func add(jsonString bytes: Span<UInt8>, _ range: Range<Int>) {
         let content = bytes.extracting(range)
         if Self.hasEscapes(content) {
@@ -35,13 +35,13 @@ public struct DeliveredText: Sendable, Hashable {
         estimate.add(jsonString: bytes, range)
     }
 
-    /// Takes text of which only the size is known.
+    /// Adds text of which only the size is known.
     public mutating func add(asciiBytes ascii: Int64, otherCharacters other: Int64) {
         if estimateOfKept == nil { estimateOfKept = estimate.tokens }
         estimate.add(asciiBytes: ascii, otherCharacters: other)
     }
 
-    /// Tokens of all that came, the beginning counted by the vocabulary; without one the estimate.
+    /// Tokens of the whole text, the beginning counted by the vocabulary; the estimate when there is no vocabulary.
     public func tokens(by vocabulary: BPEVocabulary?) -> Int64 {
         guard let vocabulary, let kept, keptCount > 0 else { return estimate.tokens }
         let exact = kept.read { vocabulary.tokens($0.extracting(first: keptCount)) }
@@ -71,17 +71,17 @@ public struct DeliveredText: Sendable, Hashable {
         keptCount += utf8.count
     }
 
-    /// What is kept follows from what came, and what came shows in the estimate.
+    /// The kept text is a function of the added text, and the added text shows in the estimate.
     public static func == (left: DeliveredText, right: DeliveredText) -> Bool { left.estimate == right.estimate }
     public func hash(into hasher: inout Hasher) { hasher.combine(estimate) }
 }
 
-/// Text that grows at its end, shared by copies of a value of which usually one goes on.
+/// Text that grows at its end, shared by copies of a value of which usually only one is continued.
 private final class KeptText: Sendable {
     private let bytes = Mutex<[UInt8]>([])
 
-    /// - Parameter count: how much of this text is the caller's; what another copy has added behind it is not.
-    /// - Returns: itself, or a text of the caller's own.
+    /// - Parameter count: how many bytes of this text belong to the caller; bytes behind them were added by another copy.
+    /// - Returns: this object, or a copy for the caller alone.
     func appending(_ utf8: Span<UInt8>, at count: Int) -> KeptText {
         let copy: [UInt8]? = bytes.withLock { bytes in
             guard bytes.count == count else { return Array(bytes.prefix(count)) }

@@ -1,23 +1,23 @@
-/// Looks at bytes eight at a time, as one word: most of what passes through the gateway is text in which nothing has to be done.
+/// Examines bytes eight at a time, as one word: most data that passes through the gateway is text that needs no processing.
 public enum EightBytes {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highs: UInt64 = 0x8080_8080_8080_8080
 
     @inline(__always)
     private static func word(_ bytes: Span<UInt8>, _ index: Int) -> UInt64 {
-        // In memory order, whatever the machine's: the first byte is the lowest.
+        // In memory order on every machine: the first byte is the lowest.
         UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
-    /// The high bit of each byte that equals `byte`. Only the lowest one set is sure: a borrow may raise false ones above it.
+    /// The high bit of each byte that equals `byte`. Only the lowest set bit is reliable: a borrow may set false ones above it.
     @inline(__always)
     private static func equal(_ word: UInt64, _ byte: UInt8) -> UInt64 {
         let difference = word ^ (ones &* UInt64(byte))
         return (difference &- ones) & ~difference
     }
 
-    /// Moves over bytes that stand for themselves in a JSON string: neither a quote, a backslash nor a control character, and ASCII. May
-    /// stop short of the first other byte when fewer than eight are left.
+    /// Moves over bytes that stand for themselves in a JSON string: ASCII without quotes, backslashes and control characters. May stop
+    /// short of the first other byte when fewer than eight are left.
     @inline(__always)
     static func skipPlain(_ bytes: Span<UInt8>, _ index: inout Int) {
         while index &+ 8 <= bytes.count {
@@ -46,7 +46,7 @@ public enum EightBytes {
         }
     }
 
-    /// Moves over bytes that end no line: neither LF nor CR. May stop short as ``skipPlain(_:_:)`` may.
+    /// Moves over bytes that do not end a line: neither LF nor CR. May stop short as ``skipPlain(_:_:)`` may.
     public static func skipLine(_ bytes: Span<UInt8>, _ index: inout Int) {
         while index &+ 8 <= bytes.count {
             let word = word(bytes, index)
@@ -59,12 +59,12 @@ public enum EightBytes {
         }
     }
 
-    /// Moves over small letters. May stop short as ``skipPlain(_:_:)`` may.
+    /// Moves over lower-case letters. May stop short as ``skipPlain(_:_:)`` may.
     @inline(__always)
     static func skipLower(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
         while index &+ 8 <= end {
             let word = word(bytes, index)
-            // With the high bits out of the way no byte borrows from its neighbour.
+            // With the high bits cleared, no byte borrows from its neighbour.
             let low = word & ~highs
             let fromA = (low | highs) &- (ones &* UInt64(UInt8(ascii: "a")))
             let beyondZ = low &+ (ones &* UInt64(0x7F - UInt8(ascii: "z")))

@@ -1,8 +1,8 @@
 /// An IPv4 or IPv6 address, read from text without a port, a zone or leading zeros.
 ///
-/// An IPv4 client of a socket that takes both kinds comes as `::ffff:10.0.0.7` and is what it was.
+/// An IPv4 client on a dual-stack socket appears as `::ffff:10.0.0.7` and is read as its IPv4 address.
 public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
-    /// The address in network order; the low 32 bits alone for IPv4.
+    /// The address in network order; for IPv4 only the low 32 bits are used.
     public let bits: UInt128
     public let isFour: Bool
 
@@ -28,7 +28,7 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether this machine is meant: 127.0.0.0/8 or ::1.
+    /// Whether the address is this machine's: 127.0.0.0/8 or ::1.
     public var isLoopback: Bool { isFour ? bits >> 24 == 127 : bits == 1 }
 
     // MARK: Reading
@@ -97,7 +97,7 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
 
     // MARK: Writing
 
-    /// In the one form that RFC 5952 recommends.
+    /// The canonical form that RFC 5952 recommends.
     public var description: String {
         if isFour { return [24, 16, 8, 0].map { String(UInt8(truncatingIfNeeded: bits >> $0)) }.joined(separator: ".") }
         let groups = (0..<8).map { UInt16(truncatingIfNeeded: bits >> (112 - 16 * $0)) }
@@ -108,7 +108,7 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
             start = index + 1
         }
         func text(_ part: ArraySlice<UInt16>) -> String { part.map { String($0, radix: 16) }.joined(separator: ":") }
-        // A single group of zeros is written out.
+        // A single group of zeros is not shortened.
         guard longest.count > 1 else { return text(groups[...]) }
         return text(groups[..<longest.lowerBound]) + "::" + text(groups[longest.upperBound...])
     }
@@ -118,10 +118,10 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
 public struct AddressRange: Sendable, Hashable, CustomStringConvertible {
     /// The first address of the block.
     public let first: IPAddress
-    /// Leading bits that all addresses of the block share: 0 to 32, or 0 to 128.
+    /// Number of leading bits that all addresses of the block share: 0 to 32, or 0 to 128.
     public let prefix: Int
 
-    /// The block of this size that an address is in. - Parameter prefix: clamped to what the kind of address has.
+    /// The block of this size that contains the address. - Parameter prefix: clamped to the length of the address.
     public init(around address: IPAddress, prefix: Int) {
         let width = address.isFour ? 32 : 128
         self.prefix = min(max(prefix, 0), width)
@@ -137,11 +137,11 @@ public struct AddressRange: Sendable, Hashable, CustomStringConvertible {
             self.init(around: address, prefix: width)
             return
         }
-        // Only digits: `Int` would take a sign.
+        // Only digits: `Int` would accept a sign.
         guard (1...3).contains(parts[1].utf8.count), parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             var prefix = Int(parts[1])
         else { return nil }
-        // A mapped IPv4 address counts its prefix in IPv6's bits.
+        // The prefix of a mapped IPv4 address is counted in IPv6's bits.
         if address.isFour, parts[0].utf8.contains(UInt8(ascii: ":")) { prefix -= 96 }
         guard (0...width).contains(prefix) else { return nil }
         self.init(around: address, prefix: prefix)
@@ -154,6 +154,6 @@ public struct AddressRange: Sendable, Hashable, CustomStringConvertible {
 
     public func contains(_ address: String) -> Bool { IPAddress(address).map(contains) ?? false }
 
-    /// `10.0.0.0/8`; a single address without its prefix.
+    /// `10.0.0.0/8`; a single address is written without its prefix.
     public var description: String { prefix == (first.isFour ? 32 : 128) ? "\(first)" : "\(first)/\(prefix)" }
 }

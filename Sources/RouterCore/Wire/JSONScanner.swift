@@ -1,4 +1,4 @@
-/// What is wrong with bytes that should be JSON, and where (offset from the start of the scanned bytes).
+/// The reason why bytes are not valid JSON, and the offset of the problem from the start of the scanned bytes.
 public struct JSONScanError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Problem: String, Sendable, Hashable {
         case unexpectedEnd = "unexpected end"
@@ -23,14 +23,14 @@ public struct JSONScanError: Error, Sendable, Hashable, CustomStringConvertible 
     public var description: String { "\(problem.rawValue) at byte \(offset)" }
 }
 
-/// The kinds of JSON values, told by the first byte.
+/// The kinds of JSON values, as the first byte shows.
 public enum JSONKind: Sendable, Hashable {
     case object, array, string, number, boolean, null
 }
 
-/// A member of an object, as byte ranges: nothing is decoded until somebody asks.
+/// A member of an object, as byte ranges; nothing is decoded until it is needed.
 public struct JSONMember: Sendable, Hashable {
-    /// Without the quotes.
+    /// The key, without the quotes.
     public var key: Range<Int>
     public var keyHasEscapes: Bool
     public var value: Range<Int>
@@ -40,10 +40,10 @@ public struct JSONMember: Sendable, Hashable {
     public var whole: Range<Int> { key.lowerBound - 1..<value.upperBound }
 }
 
-/// A validating scanner over bytes in place. It builds no tree and allocates nothing; strings are checked for
-/// escapes, control characters and UTF-8, numbers for their grammar, nesting for its depth.
+/// A validating scanner that reads bytes in place. It builds no tree and allocates nothing; strings are checked for escapes, control
+/// characters and UTF-8, numbers for their grammar, nesting for its depth.
 public enum JSONScanner {
-    /// Deeper nesting than any sensible request; keeps the recursion bounded. ``JSONScanError/Problem/tooDeep`` names the number.
+    /// Deeper than any sensible request; keeps the recursion bounded. ``JSONScanError/Problem/tooDeep`` reports this number.
     public static let maximumDepth = 128
 
     @inlinable
@@ -226,7 +226,7 @@ public struct JSONObjectCursor: Sendable {
     private var isFirst = true
     private var isDone = false
 
-    /// - Parameter position: of the opening brace.
+    /// - Parameter position: offset of the opening brace.
     public init(_ bytes: Span<UInt8>, at position: Int, depth: Int = 0) throws(JSONScanError) {
         guard position < bytes.count, bytes[position] == UInt8(ascii: "{") else {
             throw JSONScanError(.notAnObject, at: position)
@@ -239,14 +239,14 @@ public struct JSONObjectCursor: Sendable {
     /// Depth of the values inside.
     public var valueDepth: Int { depth + 1 }
 
-    /// The next member, or nil after the closing brace; `position` is then behind it.
+    /// The next member, or nil after the closing brace; `position` is then after it.
     public mutating func next(_ bytes: Span<UInt8>) throws(JSONScanError) -> JSONMember? {
         guard let (key, hasEscapes) = try nextKey(bytes) else { return nil }
         return try takeValue(bytes, of: key, hasEscapes: hasEscapes)
     }
 
-    /// The key of the next member, or nil after the closing brace. `position` is then at its value, which either
-    /// ``takeValue(_:of:hasEscapes:)`` skips or the caller walks through and ``closeValue(_:at:)`` leaves behind.
+    /// The key of the next member, or nil after the closing brace. `position` is then at its value, which the caller either skips with
+    /// ``takeValue(_:of:hasEscapes:)`` or walks through and then reports with ``closeValue(_:at:)``.
     public mutating func nextKey(_ bytes: Span<UInt8>) throws(JSONScanError) -> (key: Range<Int>, hasEscapes: Bool)? {
         if isDone { return nil }
         JSONScanner.skipWhitespace(bytes, &position)
@@ -277,13 +277,13 @@ public struct JSONObjectCursor: Sendable {
         return JSONMember(key: key, keyHasEscapes: hasEscapes, value: start..<end, kind: kind)
     }
 
-    /// The value of the key that was read last ends here: the caller has walked through it.
+    /// Marks the end of the last key's value, which the caller has walked through.
     public mutating func closeValue(_ bytes: Span<UInt8>, at end: Int) throws(JSONScanError) {
         position = end
         try finishMember(bytes)
     }
 
-    /// Past the comma, or the closing brace; a comma must be followed by another member.
+    /// Moves past the comma or the closing brace; a comma must be followed by another member.
     private mutating func finishMember(_ bytes: Span<UInt8>) throws(JSONScanError) {
         isFirst = false
         JSONScanner.skipWhitespace(bytes, &position)
@@ -304,7 +304,7 @@ public struct JSONArrayCursor: Sendable {
     private var isFirst = true
     private var isDone = false
 
-    /// - Parameter position: of the opening bracket.
+    /// - Parameter position: offset of the opening bracket.
     public init(_ bytes: Span<UInt8>, at position: Int, depth: Int = 0) throws(JSONScanError) {
         guard position < bytes.count, bytes[position] == UInt8(ascii: "[") else {
             throw JSONScanError(.unexpectedByte, at: position)
@@ -317,7 +317,7 @@ public struct JSONArrayCursor: Sendable {
     /// Depth of the elements.
     public var valueDepth: Int { depth + 1 }
 
-    /// The next element, or nil after the closing bracket; `position` is then behind it.
+    /// The next element, or nil after the closing bracket; `position` is then after it.
     public mutating func next(_ bytes: Span<UInt8>) throws(JSONScanError) -> (range: Range<Int>, kind: JSONKind)? {
         guard try nextStart(bytes) else { return nil }
         let start = position
@@ -327,7 +327,7 @@ public struct JSONArrayCursor: Sendable {
         return (start..<end, kind)
     }
 
-    /// Whether there is another element; `position` is then at its first byte, and the caller walks through it up to
+    /// Whether there is another element; `position` is then at its first byte, and the caller walks through it and then calls
     /// ``closeElement(_:at:)``.
     public mutating func nextStart(_ bytes: Span<UInt8>) throws(JSONScanError) -> Bool {
         if isDone { return false }

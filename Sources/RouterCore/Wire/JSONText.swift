@@ -31,7 +31,7 @@ public enum JSONText {
         return String(decoding: utf8, as: UTF8.self)
     }
 
-    /// `\uXXXX`, with its second half when it is a surrogate; a lone surrogate becomes U+FFFD.
+    /// Decodes `\uXXXX`, with the second half of a surrogate pair; a lone surrogate becomes U+FFFD.
     private static func unicodeEscape(_ bytes: Span<UInt8>, _ index: inout Int, _ end: Int) -> Unicode.Scalar {
         func unit(at position: Int) -> UInt32? {
             guard position + 6 <= end, bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u")
@@ -64,7 +64,7 @@ public enum JSONText {
         return false
     }
 
-    /// A whole number in the range of Int64, written without fraction or exponent; `5.0` and `1e3` count as whole too.
+    /// A whole number in the range of Int64; `5.0` and `1e3` count as whole too.
     public static func integer(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int64? {
         if range.count <= 18 {
             var value: Int64 = 0
@@ -88,7 +88,7 @@ public enum JSONText {
     /// Whether a member's key is this name; escapes in the key are decoded.
     public static func isKey(_ member: JSONMember, _ name: StaticString, _ bytes: Span<UInt8>) -> Bool {
         if member.keyHasEscapes {
-            // No letter takes more than `\u0061`; a longer key is not decoded for nothing.
+            // No letter takes more bytes than `\u0061`, so a longer key cannot match and is not decoded.
             guard member.key.count <= 6 * name.utf8CodeUnitCount else { return false }
             return name.withUTF8Buffer { buffer in
                 string(bytes, content: member.key).utf8.elementsEqual(buffer)

@@ -1,7 +1,7 @@
 public import NIOCore
 
-/// A JSON value as a tree, for the management API and error bodies, never for the traffic of models.
-/// Order of members and text of numbers are kept, so that amounts stay exact.
+/// A JSON value as a tree, for the management API and error bodies; model traffic is never read into it. The order of members and the text
+/// of numbers are kept, so that amounts stay exact.
 public enum JSONValue: Sendable, Hashable {
     case null
     case boolean(Bool)
@@ -30,7 +30,7 @@ public enum JSONValue: Sendable, Hashable {
         self = try Self.read(bytes, &position, depth: 0, &left)
     }
 
-    /// Values in one tree: each takes up some forty bytes, whose text may be two.
+    /// Maximum number of values in one tree: each takes about forty bytes of memory for as little as two bytes of text.
     public static let maximumValues = 2_000_000
 
     private static func read(
@@ -72,7 +72,7 @@ public enum JSONValue: Sendable, Hashable {
         }
     }
 
-    /// The last member of this name; nil when absent or when this is no object.
+    /// The last member of this name; nil when there is none or this is not an object.
     public subscript(_ name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.name == name }?.value
@@ -123,7 +123,7 @@ public enum JSONValue: Sendable, Hashable {
     }
 }
 
-// No nil literal on purpose: `nil` for a `JSONValue?` must stay "absent" and never become "null".
+// Deliberately not expressible by nil: `nil` for a `JSONValue?` must stay "absent" and never become "null".
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
     ExpressibleByDictionaryLiteral
 {

@@ -1,28 +1,28 @@
-/// What a request for pictures, sound, moderation or ranking says that its price depends on.
+/// The parts of an image, audio, moderation or rerank request that its price depends on.
 public struct MediaRequest: Sendable {
-    /// The fields of a form, when the request is one.
+    /// The fields of a form, when the request is a form.
     public var form: MultipartForm?
-    /// `response_format`: what a transcription is to be written in.
+    /// `response_format`: the format that a transcription is requested in.
     public var format: String?
-    /// Characters that are to be spoken: Unicode scalars, which is what vendors count.
+    /// Characters to be spoken, as Unicode scalars, which is how vendors count them.
     public var characters: Int64 = 0
-    /// How many of them are ASCII.
+    /// The number of those characters that are ASCII.
     public var asciiCharacters: Int64 = 0
-    /// Length of the uploaded sound.
+    /// Length of the uploaded audio.
     public var audio: AudioLength?
-    /// To be ranked.
+    /// Documents to be ranked.
     public var documents: Int64 = 0
-    /// Tokens of the question that each document is compared with, and what they will not exceed.
+    /// Tokens of the query that each document is compared with, and an upper bound of them.
     public var queryTokens: Int64 = 0
     public var queryUpperBound: Int64 = 0
-    /// Size of a picture, where the client said so.
+    /// Requested size of an image, if the client gave one.
     public var size: String?
     public var quality: String?
-    /// Previews of each picture, which cost tokens of their own.
+    /// Previews per image, which cost additional tokens.
     public var partialImages: Int64 = 0
 
     public init() {}
 
-    /// A transcription that is no JSON.
+    /// Whether a transcription is requested in a format other than JSON.
     public var isPlainText: Bool { ["text", "srt", "vtt"].contains(format) }
 }

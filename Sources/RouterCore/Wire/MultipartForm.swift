@@ -1,29 +1,29 @@
 public import NIOCore
 
-/// A `multipart/form-data` body as ranges (RFC 7578): which fields there are and where their values lie. The bytes stay as they came, a
-/// file of many megabytes among them is never copied.
+/// A `multipart/form-data` body as ranges (RFC 7578): which fields there are and where their values are. The bytes are left in place, so
+/// that a file of many megabytes is never copied.
 public struct MultipartForm: Sendable, Hashable {
     public struct Part: Sendable, Hashable {
         public var name: String
-        /// nil = a plain field.
+        /// The file name; nil for a plain field.
         public var fileName: String?
         public var contentType: String?
-        /// Ranges count from the body's reader index.
+        /// Range of the value, counted from the body's reader index.
         public var value: Range<Int>
-        /// The delimiter before it, its headers and its value: what has to go when the part is removed.
+        /// The delimiter before the part, its headers and its value: the range to cut when the part is removed.
         public var whole: Range<Int>
     }
 
     public private(set) var parts: [Part] = []
     public let boundary: String
-    /// Where a further part may be put: the delimiter that ends the form.
+    /// Where another part can be inserted: the offset of the delimiter that ends the form.
     public private(set) var end = 0
 
-    /// Fields of real forms are few; each costs a search.
+    /// Maximum number of parts. Real forms have few fields, and each costs a search.
     private static let maximumParts = 128
     private static let maximumHeaderBytes = 8 * 1024
 
-    /// The boundary of a `Content-Type`; nil when it is no form or names none that RFC 2046 allows.
+    /// The boundary of a `Content-Type`; nil when it is not a form or names no boundary that RFC 2046 allows.
     public static func boundary(contentType: String) -> String? {
         let pieces = contentType.split(separator: ";", omittingEmptySubsequences: false)
         guard let type = pieces.first, trimmed(type).lowercased() == "multipart/form-data" else { return nil }
@@ -34,13 +34,13 @@ public struct MultipartForm: Sendable, Hashable {
         return boundary
     }
 
-    /// - Throws: ``RequestEnvelope/Rejection`` for a body that is no such form.
+    /// - Throws: ``RequestEnvelope/Rejection`` for a body that is not such a form.
     public init(_ body: ByteBuffer, boundary: String) throws(RequestEnvelope.Rejection) {
         self.boundary = boundary
         let bytes = body.readableBytesUInt8Span
         let opening = Array("--\(boundary)".utf8)
         let search = ByteSearch(Array("\r\n--\(boundary)".utf8))
-        // A form begins with its delimiter; what RFC 2046 allows before it, nobody sends.
+        // A form must begin with its delimiter; the preamble that RFC 2046 allows before it is not used in practice.
         guard bytes.count >= opening.count, (0..<opening.count).allSatisfy({ bytes[$0] == opening[$0] }) else {
             throw Self.malformed("it does not begin with the boundary that Content-Type names")
         }
@@ -72,7 +72,7 @@ public struct MultipartForm: Sendable, Hashable {
         RequestEnvelope.Rejection("the request body is not a valid multipart/form-data form: \(why)")
     }
 
-    /// Header lines up to the empty one. - Returns: a part whose value begins behind them.
+    /// Reads header lines up to the empty one. - Returns: a part whose value begins after them.
     private static func headers(_ bytes: Span<UInt8>, from start: Int) throws(RequestEnvelope.Rejection) -> Part {
         var part: Part?
         var contentType: String?
@@ -93,7 +93,7 @@ public struct MultipartForm: Sendable, Hashable {
             switch text[..<colon].lowercased() {
             case "content-disposition":
                 let parameters = HeaderParameters(value)
-                // A vendor may take the other one for the field's name.
+                // A vendor may use the other occurrence as the field's name.
                 guard part == nil, !parameters.hasTwice, parameters["name*"] == nil else {
                     throw malformed("a field has more than one Content-Disposition or name")
                 }
@@ -115,12 +115,12 @@ public struct MultipartForm: Sendable, Hashable {
     }
 }
 
-/// `; name=value; name="quoted \" value"` of a header. Names in lower case; the first of a name wins.
+/// The parameters of a header: `; name=value; name="quoted \" value"`. Names are lower-cased; the first occurrence of a name wins.
 private struct HeaderParameters {
-    /// What stands before the first `;`, in lower case.
+    /// The text before the first `;`, in lower case.
     private(set) var first = ""
     private var values: [String: String] = [:]
-    /// Some name is given more than once.
+    /// Whether some name is given more than once.
     private(set) var hasTwice = false
 
     init(_ text: Substring.UTF8View) {
@@ -158,7 +158,7 @@ private struct HeaderParameters {
         var bytes: [UInt8] = []
         rest = rest.dropFirst()
         while let byte = rest.popFirst(), byte != UInt8(ascii: "\"") {
-            // Browsers write a quote in a name as %22 and leave backslashes alone; libraries escape it.
+            // Browsers write a quote in a name as %22 and leave backslashes alone; libraries escape the quote.
             if byte == UInt8(ascii: "\\"), let next = rest.first, next == UInt8(ascii: "\"") || next == UInt8(ascii: "\\") {
                 bytes.append(next)
                 rest = rest.dropFirst()
@@ -170,10 +170,10 @@ private struct HeaderParameters {
     }
 }
 
-/// Finds a short pattern in many bytes, mostly by jumping over them (Horspool).
+/// Searches for a short pattern in many bytes, mostly by jumping over them (Horspool).
 struct ByteSearch {
     let pattern: [UInt8]
-    /// How far the window may move when it ends in a byte.
+    /// The distance by which the window may move, by the byte that it ends in.
     private var shift: [Int]
 
     /// - Precondition: the pattern is not empty.
@@ -183,7 +183,7 @@ struct ByteSearch {
         for (index, byte) in pattern.dropLast().enumerated() { shift[Int(byte)] = pattern.count - 1 - index }
     }
 
-    /// Where the pattern begins at or behind `start`; nil when it does not occur.
+    /// The first offset at or after `start` where the pattern begins; nil when it does not occur.
     func first(in bytes: Span<UInt8>, from start: Int) -> Int? {
         let last = pattern.count - 1
         var position = max(0, start)

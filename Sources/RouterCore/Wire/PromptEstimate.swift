@@ -1,44 +1,45 @@
-/// A guess at the size of a prompt before the vendor has counted it, and a bound that it cannot exceed.
+/// An estimate of the size of a prompt before the vendor has counted it, and an upper bound.
 ///
-/// One pass over a JSON body of any dialect. The text of the strings is counted as ``TextTokens`` counts it; roles, types and
-/// ids of messages are not text but a flat figure per message; names inside tools and tools' arguments are text. Images
-/// count a flat figure each, and base64 data of them (`data:image/…` or the `data` of a vendor's own form) is not text.
+/// One pass over a JSON body of any dialect. The text of the strings is counted by ``TextTokens``; roles, types and ids of messages are not
+/// counted as text but as a flat figure per message; names inside tools and the arguments of tools are text. Images count a flat figure
+/// each, and their base64 data (`data:image/…` or the `data` of a vendor's own form) is not counted as text.
 public struct PromptEstimate: Sendable, Hashable {
     /// Estimated tokens, images included.
     public var tokens: Int64 = 0
     public var images: Int64 = 0
-    /// No byte-level tokenizer makes more tokens than bytes. Known of text, pictures and sound only: strict admission asks ``StrictBound``.
+    /// No byte-level tokenizer makes more tokens than bytes. Valid for text, images and audio only: strict admission uses ``StrictBound``.
     public var upperBound: Int64 = 0
-    /// Files, documents and conversations that the request names by an address or an id, so that their length is not known.
+    /// Files, documents and conversations that the request refers to by a URL or an id, so that their length is unknown.
     public var references: Int64 = 0
-    /// Pictures that it names by an address.
+    /// Images that the request refers to by a URL.
     public var linkedImages: Int64 = 0
-    /// A tool that the client does not run itself, or one that cannot be told at this look.
+    /// Whether there is a tool that the client does not run itself, or one that cannot be classified here.
     public var hasForeignTools = false
 
-    /// What one image counts in the guess: a 1024×1024 picture in OpenAI's high-detail scheme is 765, a large one 1,105.
+    /// Estimated tokens of one image: a 1024×1024 image in OpenAI's high-detail scheme counts 765, a large one 1,105.
     public static let tokensPerImage: Int64 = 1_105
-    /// What frames a message besides its text: OpenAI documents three and the role.
+    /// Tokens around a message besides its text: OpenAI documents three and the role.
     public static let tokensPerMessage: Int64 = 4
-    /// The answer is primed with this many.
+    /// Tokens that prime the answer, once per request.
     public static let tokensPerRequest: Int64 = 3
-    /// Base64 bytes of a PDF or of audio per token: a page of 2,000 tokens in 100 KB, a second of audio in 10 to 20.
+    /// Base64 bytes of a PDF or of audio per token: a page of 2,000 tokens in 100 KB, or a second of audio with 10 to 20 tokens.
     static let fileBytesPerToken: Int64 = 48
-    /// What a reference may count where the model's context is not known.
+    /// Tokens assumed for a reference where the model's context length is unknown.
     static let tokensPerReference: Int64 = 200_000
 
     public init() {}
 
-    /// Walks the strings of a validated JSON body. Other bytes give some figure, within the bound.
+    /// Walks the strings of a validated JSON body. Other bytes give an arbitrary figure, within the bound.
     public init(_ bytes: Span<UInt8>) { self.init(bytes, PromptWalk(TextTokens())) }
 
-    /// The same with the tokens of a vocabulary, for what is charged: slower, exact where the vendor's tokenizer has this vocabulary.
+    /// The same, with the tokens of a vocabulary, for figures that are charged: slower, but exact where the vendor's tokenizer uses this
+    /// vocabulary.
     public init(_ bytes: Span<UInt8>, _ vocabulary: BPEVocabulary) { self.init(bytes, PromptWalk(VocabularyCount(vocabulary))) }
 
     private init(_ bytes: Span<UInt8>, _ start: PromptWalk<some PromptCounter>) {
         var walk = start
         walk.run(bytes)
-        // Whatever is left out of the bound as an image counts as one, announced or not.
+        // Everything that is left out of the bound as image data counts as one image, whether or not it was announced as one.
         images = max(walk.images, walk.imageData)
         references = walk.references
         linkedImages = walk.linkedImages
@@ -51,8 +52,8 @@ public struct PromptEstimate: Sendable, Hashable {
         tokens = min(upperBound, all)
     }
 
-    /// What a hold expects of the prompt: with references the worst that they can be, because whoever names them chooses it.
-    /// - Parameter contextLength: the most tokens that the model reads; nil = not known.
+    /// The prompt tokens that a hold assumes: references count at their worst, because the client chooses them.
+    /// - Parameter contextLength: the largest number of tokens that the model reads; nil = unknown.
     public func expectedTokens(contextLength: Int64?) -> Int64 {
         let known = tokens + linkedImages * (StrictBound.tokensPerImage - Self.tokensPerImage)
         guard references > 0 else { return known }
@@ -62,11 +63,11 @@ public struct PromptEstimate: Sendable, Hashable {
         return max(known, contextLength.map { min($0, sum) } ?? sum)
     }
 
-    /// The figure for text of which only the size is known: a quarter token per ASCII byte, one per other character.
+    /// The estimate for text of which only the size is known: a quarter token per ASCII byte, one per other character.
     public static func tokens(asciiBytes: Int64, otherCharacters: Int64) -> Int64 { (asciiBytes + 3) / 4 + otherCharacters }
 }
 
-/// What counts the texts of a prompt.
+/// Counts the text of a prompt.
 private protocol PromptCounter {
     mutating func add(jsonString bytes: Span<UInt8>, _ range: Range<Int>)
     mutating func endPiece()
@@ -89,16 +90,16 @@ private struct VocabularyCount: PromptCounter {
     mutating func endPiece() {}
 }
 
-/// The pass itself: where in the body a string stands decides whether it is text.
+/// The pass itself: the position of a string in the body decides whether it counts as text.
 private struct PromptWalk<Counter: PromptCounter> {
     var text: Counter
     var messages: Int64 = 0
-    /// Tokens around the names inside tools: a colon, quotes or what a vendor writes for them.
+    /// Tokens around the names inside tools: a colon, quotes, or the vendor's own notation.
     var names: Int64 = 0
-    /// Numbers in a prompt that is an array of tokens.
+    /// Numbers in a prompt that is given as an array of tokens.
     var clientTokens: Int64 = 0
     var images: Int64 = 0
-    /// Base64 that is left out of the bound: how many images, and their bytes.
+    /// Base64 that is left out of the bound: the number of images and of their bytes.
     var imageData: Int64 = 0
     var imageBytes = 0
     var fileBytes: Int64 = 0
@@ -107,23 +108,23 @@ private struct PromptWalk<Counter: PromptCounter> {
     var hasForeignTools = false
 
     private var depth = 0
-    /// The depth of the object or array whose names and values all are text, or of one where none is; 0 = neither.
+    /// The depth of an object or array whose names and values are all text, or of one in which nothing is text; 0 = neither.
     private var textDepth = 0
     private var silentDepth = 0
-    /// The depth of a prompt's array, where numbers are tokens that the client made itself.
+    /// The depth of a prompt array in which numbers are tokens from the client's own tokenizer.
     private var promptDepth = 0
     private var key = Key.other
-    /// The `data` of Gemini's inline data, which no member announces as an image.
+    /// Whether this is the `data` of Gemini's inline data, which no member announces as an image.
     private var isInline = false
-    /// Data whose type has not been seen yet, and at which depth it stands: it is a picture where its object says so.
+    /// Data whose type has not been seen yet, and its depth: it is an image if its object says so.
     private var data: (range: Range<Int>, depth: Int)?
-    /// The depth of the object that says that its data is a picture; 0 = none does.
+    /// The depth of the object that declares its data to be an image; 0 = there is none.
     private var imageTypeDepth = 0
     /// The same for text.
     private var textTypeDepth = 0
-    /// The depth of an object that holds the address of a picture, or of the part that has it.
+    /// The depth of an object that holds the URL of an image, or of the content part around it.
     private var imageLinkDepth = 0
-    /// The depth of the array of tools; 0 = this is none.
+    /// The depth of the array of tools; 0 = not inside one.
     private var toolsDepth = 0
     private var isTools = false
 
@@ -131,12 +132,12 @@ private struct PromptWalk<Counter: PromptCounter> {
 
     private enum Key {
         case other
-        /// The value is no text: a role, a type, an id, a model's name, a setting.
+        /// The value is not text: a role, a type, an id, a model's name, a setting.
         case plain
         case role, type, imageURL, url, data, inline
         /// The media type of data.
         case media
-        /// Names something that lies with the vendor.
+        /// The value refers to something that is stored with the vendor.
         case reference
         /// Everything inside is text: tools and their arguments.
         case open
@@ -151,7 +152,7 @@ private struct PromptWalk<Counter: PromptCounter> {
             case UInt8(ascii: "\""): string(bytes, &index)
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                // A stored prompt of the Responses dialect is an object; the texts of the others are not.
+                // A stored prompt of the Responses dialect is an object; the prompts of other dialects are not.
                 if key == .reference || key == .prompt && bytes[index] == UInt8(ascii: "{") { references += 1 }
                 if key == .imageURL { imageLinkDepth = depth }
                 if isTools {
@@ -166,7 +167,7 @@ private struct PromptWalk<Counter: PromptCounter> {
                     default: break
                     }
                 }
-                // Elements of an array stand for its name only where they are strings.
+                // The key of an array applies to its elements only where they are strings.
                 if bytes[index] == UInt8(ascii: "{") || key == .open { key = .other }
                 index += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
@@ -193,7 +194,7 @@ private struct PromptWalk<Counter: PromptCounter> {
         while true {
             EightBytes.skipUnquoted(bytes, &index)
             guard index < bytes.count, bytes[index] != UInt8(ascii: "\"") else { break }
-            // Skipping the byte after a backslash keeps \" from ending the string.
+            // Skips the byte after a backslash, so that \" does not end the string.
             index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
         }
         let content = start..<min(index, bytes.count)
@@ -208,7 +209,7 @@ private struct PromptWalk<Counter: PromptCounter> {
         }
     }
 
-    /// An object or array ends: what was left open about its data is settled.
+    /// Ends an object or array, and decides about data in it whose type was not known yet.
     private mutating func close(_ bytes: Span<UInt8>) {
         if let data, data.depth == depth { settleData(bytes, data.range) }
         if imageTypeDepth >= depth { imageTypeDepth = 0 }
@@ -230,18 +231,18 @@ private struct PromptWalk<Counter: PromptCounter> {
         isInline = false
     }
 
-    /// What a tool is called or of which type it is: those that only the vendor can run cost extra.
+    /// Reads the name or the type of a tool: tools that only the vendor can run cost extra.
     private mutating func toolMember(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         switch range.count {
         case 4 where JSONScanner.equals(bytes, range, "type"): key = .type
-        // Google's tools are told by their names.
+        // Google's tools are identified by their member names.
         case 20 where JSONScanner.equals(bytes, range, "functionDeclarations"): break
         case 21 where JSONScanner.equals(bytes, range, "function_declarations"): break
         default: if !Self.isClientTool(bytes, range) { hasForeignTools = true }
         }
     }
 
-    /// Members of the tools that clients run, in the dialects that know types.
+    /// Types of tools that clients run, in the dialects that have types.
     private static func isClientTool(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         func isOne(_ names: StaticString...) -> Bool { names.contains { JSONScanner.equals(bytes, range, $0) } }
         switch range.count {
@@ -318,7 +319,7 @@ private struct PromptWalk<Counter: PromptCounter> {
     }
 
     private mutating func file(_ bytes: Span<UInt8>, _ range: Range<Int>) {
-        // What is short or has spaces is text under a name that we took for data.
+        // A short value, or one with spaces, is text after all, although its name suggested data.
         let sample = range.lowerBound..<min(range.upperBound, range.lowerBound + 256)
         for index in sample where bytes[index] == 0x20 || bytes[index] == UInt8(ascii: "\\") { return add(bytes, range) }
         if range.count < 256 { add(bytes, range) } else { fileBytes += Int64(range.count) }

@@ -1,7 +1,7 @@
 public import NIOCore
 
 extension RequestEnvelope {
-    /// Reads a form: the model is one of its fields, the sound another. - Throws: ``Rejection``.
+    /// Reads a form: one of its fields is the model, another the audio. - Throws: ``Rejection``.
     public init(form body: ByteBuffer, contentType: String?, endpoint: Endpoint) throws(Rejection) {
         guard let contentType, contentType.lowercased().contains("multipart/form-data") else {
             throw Rejection("the request must be multipart/form-data, not \(contentType.map { "'\($0)'" } ?? "without a Content-Type")")
@@ -39,7 +39,7 @@ extension RequestEnvelope {
         prompt.upperBound = words + MediaEstimate.audioTokens(milliseconds: audio.upperBound)
     }
 
-    /// The text of a plain field; nil when the form has none.
+    /// The text of a plain field; nil when the form has no such field.
     private static func field(_ name: String, _ form: MultipartForm, _ body: ByteBuffer) throws(Rejection) -> String? {
         let parts = form.all(name)
         guard let part = parts.first else { return nil }

@@ -1,12 +1,12 @@
 public import NIOCore
 
-/// Google's generateContent (https://ai.google.dev/api/generate-content). Its parser takes every name in two spellings
-/// (`maxOutputTokens`, `max_output_tokens`), so both are looked for, and both at once are refused: whatever the vendor makes of them, a
-/// bound that the hold counts on must be the one that holds.
+/// Google's generateContent (https://ai.google.dev/api/generate-content). Its parser accepts two spellings of every name
+/// (`maxOutputTokens`, `max_output_tokens`), so both are looked for. A request with both is refused, because it is unknown which one the
+/// vendor obeys, and the hold relies on that bound.
 extension RequestEnvelope {
     /// - Parameters:
-    ///   - model: from the path.
-    ///   - streamsArray: a stream is to be one JSON array.
+    ///   - model: the model in the path.
+    ///   - streamsArray: whether a stream is requested as one JSON array.
     /// - Throws: ``Rejection``.
     public init(
         gemini body: ByteBuffer, model: String, isStream: Bool = false, streamsArray: Bool = false
@@ -50,7 +50,7 @@ extension RequestEnvelope {
         return (member, inner)
     }
 
-    /// The one member of these two names that is not null.
+    /// The only member with one of these two names that is not null.
     private static func one(
         _ members: [JSONMember], _ bytes: Span<UInt8>, _ name: StaticString, or other: StaticString
     ) throws(Rejection) -> JSONMember? {
@@ -75,7 +75,7 @@ extension RequestEnvelope {
                     "\"maxOutputTokens\":\(tokens)\(config.members.isEmpty ? "" : ",")", at: config.member.value.lowerBound + 1)
             }
         } else {
-            // One that is null would be there twice.
+            // Inserting beside a member that is null would give the name twice.
             let null = members.first {
                 JSONText.isKey($0, "generationConfig", bytes) || JSONText.isKey($0, "generation_config", bytes)
             }

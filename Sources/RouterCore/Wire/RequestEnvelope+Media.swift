@@ -1,7 +1,8 @@
 public import NIOCore
 
 extension RequestEnvelope {
-    /// The body with a model where it names none (absent or null); a body that is no JSON object stays as it is, to be refused.
+    /// The body with this model where it names none (absent or null); a body that is not a JSON object is returned unchanged and refused
+    /// later.
     public static func naming(_ model: String, in body: ByteBuffer) -> ByteBuffer {
         let bytes = body.readableBytesUInt8Span
         var start = 0
@@ -21,7 +22,7 @@ extension RequestEnvelope {
 
     public var delivery: AnswerDelivery { isStream ? .events : endpoint.operation.wholeDelivery }
 
-    /// A field that is a text of usual length; nil for everything else.
+    /// The text of a field, if it is a string of the usual length; otherwise nil.
     func optionalText(_ name: StaticString, _ bytes: Span<UInt8>) -> String? {
         guard let member = member(name), member.kind == .string, member.value.count <= Self.maximumText else { return nil }
         return JSONText.string(bytes, value: member.value)

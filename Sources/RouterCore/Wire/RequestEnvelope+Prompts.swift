@@ -1,7 +1,7 @@
 import NIOCore
 
 extension RequestEnvelope {
-    /// Completions take many prompts at once and write up to `best_of` answers to each
+    /// A completions request can have many prompts and generate up to `best_of` answers to each
     /// (https://platform.openai.com/docs/api-reference/completions/create).
     mutating func countCompletions(_ bytes: Span<UInt8>) throws(Rejection) {
         var found: JSONMember?
@@ -18,7 +18,7 @@ extension RequestEnvelope {
         choices = overflowed ? .max : product
     }
 
-    /// How many prompts a value holds: texts and lists of tokens count each, a list of tokens alone is one.
+    /// Number of prompts in a value: each text and each list of tokens counts; a plain list of tokens is one prompt.
     static func countPrompts(_ bytes: Span<UInt8>, at offset: Int) -> Int64 {
         guard var cursor = try? JSONArrayCursor(bytes, at: offset) else { return 1 }
         var count: Int64 = 0

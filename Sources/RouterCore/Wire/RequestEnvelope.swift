@@ -1,9 +1,9 @@
 public import NIOCore
 
-/// A client's request as it came, with the byte ranges of the few top-level fields that we act on.
-/// Everything else stays bytes: unknown fields and number text survive because nobody decodes them.
+/// A client's request, unchanged, with the byte ranges of the few top-level fields that the gateway acts on. Everything else stays bytes:
+/// unknown fields and the text of numbers survive because they are never decoded.
 public struct RequestEnvelope: Sendable {
-    /// Why a body is refused. The Server answers 400 with `param`.
+    /// The reason why a body is refused. The client gets a 400 with `param`.
     public struct Rejection: Error, Sendable, Hashable {
         public var message: String
         public var param: String?
@@ -21,28 +21,28 @@ public struct RequestEnvelope: Sendable {
     /// The model asked for.
     public internal(set) var model = ""
     public internal(set) var isStream = false
-    /// A stream is to come as one JSON array, not as server-sent events (Gemini's without `alt=sse`).
+    /// Whether a stream is requested as one JSON array instead of server-sent events (Gemini without `alt=sse`).
     public internal(set) var streamsArray = false
-    /// The client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
+    /// Whether the client asked for usage in the stream (`stream_options.include_usage`, or OpenRouter's `usage.include`).
     public private(set) var wantsStreamUsage = false
-    /// `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of the Responses dialect, `maxOutputTokens` of Gemini's.
+    /// `max_completion_tokens`, or else `max_tokens`; `max_output_tokens` in the Responses dialect, `maxOutputTokens` in Gemini's.
     public internal(set) var maxOutputTokens: Int64?
-    /// Answers that are written: `n`, or `candidateCount` of Gemini's, at least 1. For completions the larger of `n` and `best_of`, for
-    /// each of the prompts.
+    /// Number of answers that are generated: `n`, or `candidateCount` in Gemini's dialect, at least 1. For completions the larger of `n`
+    /// and `best_of`, per prompt.
     public internal(set) var choices: Int64 = 1
     public private(set) var user: String?
     /// OpenRouter's fallback list.
     public private(set) var fallbackModels: [String] = []
-    /// `session_id`, and `prompt_cache_key`: what keeps a conversation on one channel.
+    /// `session_id` and `prompt_cache_key`, which keep a conversation on one channel.
     public private(set) var sessionID: String?
     public private(set) var promptCacheKey: String?
-    /// `service_tier`: the class of service that is asked for.
+    /// `service_tier`: the requested service tier.
     public private(set) var serviceTier: String?
     /// OpenRouter's `provider` preferences, undecoded.
     public private(set) var providerPreferences: Range<Int>?
-    /// What the prompt will probably count.
+    /// The estimated size of the prompt.
     public internal(set) var prompt = PromptEstimate()
-    /// What requests for pictures, sound, moderation and ranking say beyond that.
+    /// Further parts of image, audio, moderation and rerank requests.
     public internal(set) var media = MediaRequest()
 
     /// Scans the body once. - Throws: ``Rejection``.
@@ -64,16 +64,16 @@ public struct RequestEnvelope: Sendable {
         try endpoint.operation.read(&self, bytes)
     }
 
-    /// Bodies up to this size are counted with a vocabulary: about two milliseconds of work.
+    /// Bodies up to this size (bytes) are counted with a vocabulary: about two milliseconds of work.
     private static let exactBytes = 262_144
 
-    /// Tokens of the prompt: counted with the vocabulary where there is one and the body is not too large, else the estimate.
+    /// Tokens of the prompt: counted with the vocabulary if there is one and the body is not too large, otherwise estimated.
     public func promptTokens(by vocabulary: BPEVocabulary?) -> Int64 {
         guard let vocabulary, body.readableBytes <= Self.exactBytes else { return prompt.tokens }
         return PromptEstimate(body.readableBytesUInt8Span, vocabulary).tokens
     }
 
-    /// The client's `provider` object; nil when it gave none. - Throws: ``Rejection`` when it cannot be read.
+    /// The client's `provider` object; nil when it sent none. - Throws: ``Rejection`` when it cannot be read.
     public func preferences() throws(Rejection) -> JSONValue? {
         guard let range = providerPreferences, let slice = body.getSlice(at: body.readerIndex + range.lowerBound, length: range.count)
         else { return nil }
@@ -84,8 +84,8 @@ public struct RequestEnvelope: Sendable {
         }
     }
 
-    /// What the conversation begins with, which stays the same from turn to turn: a hash of the first two messages (of the first bytes of a
-    /// prompt). nil when there is nothing to hash.
+    /// The beginning of the conversation, which stays the same from turn to turn: a hash of the first two messages, or of the first bytes
+    /// of a prompt. nil when there is nothing to hash.
     public var openingWords: AffinityKey? {
         let bytes = body.readableBytesUInt8Span
         guard let member = member("messages") ?? member("contents") ?? member("prompt") ?? member("input") else { return nil }
@@ -100,22 +100,22 @@ public struct RequestEnvelope: Sendable {
         return AffinityKey(bytes: bytes.extracting(member.value.lowerBound..<min(end, member.value.lowerBound + 65_536)))
     }
 
-    /// The same request with a bound on the tokens of its answer.
+    /// The same request with a limit on the tokens of its answer.
     public func limitingOutput(to tokens: Int64) throws(Rejection) -> RequestEnvelope {
         try endpoint.dialect.request.limitingOutput(of: self, to: tokens)
     }
 
-    /// The member of this name (the last one, as JSON parsers have it).
+    /// The member of this name; of several, the last one, as in most JSON parsers.
     public func member(_ name: StaticString) -> JSONMember? {
         let bytes = body.readableBytesUInt8Span
         return members.last { JSONText.isKey($0, name, bytes) }
     }
 
-    /// Members of a body. A real request has a few dozen; each one that is kept takes twenty times what it takes to send.
+    /// Maximum number of members of a body. A real request has a few dozen; each takes twenty times as much memory as bytes on the wire.
     public static let maximumMembers = 1_024
-    /// Bytes of a text that is kept beside the body (`user`, `session_id` and their like), as it is written.
+    /// Maximum size in bytes, as written, of a string that is kept apart from the body (`user`, `session_id` and similar).
     static let maximumText = 8_192
-    /// Bytes of the `provider` object, which is read into a tree before there is any money for the request.
+    /// Maximum size in bytes of the `provider` object, which is read into a tree before any money is held for the request.
     static let maximumPreferences = 65_536
 
     static func topLevel(_ bytes: Span<UInt8>) throws(Rejection) -> [JSONMember] {
@@ -142,7 +142,7 @@ public struct RequestEnvelope: Sendable {
 
     private mutating func read(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         guard !member.keyHasEscapes else { return try readDecoded(member, bytes) }
-        // The length of the key rules out almost every unknown field without a comparison.
+        // The length of the key rules out almost every unknown field without comparing bytes.
         switch member.key.count {
         case 5 where JSONText.isKey(member, "model", bytes): try readModel(member, bytes)
         case 6 where JSONText.isKey(member, "stream", bytes):
@@ -152,7 +152,7 @@ public struct RequestEnvelope: Sendable {
             if try flag("include_usage", inside: member, bytes, "stream_options") { wantsStreamUsage = true }
         case 5 where JSONText.isKey(member, "usage", bytes) && member.kind == .object:
             if try flag("include", inside: member, bytes, "usage") { wantsStreamUsage = true }
-        // A bound under another dialect's name binds nobody, so it must not lower the hold.
+        // A limit under another dialect's name has no effect at the vendor, so it must not lower the hold.
         case 10 where JSONText.isKey(member, "max_tokens", bytes) && outputBounds.contains(.maxTokens):
             try once(.maxTokens, "max_tokens")
             if member.kind != .null { bound(try integer(member, bytes, "max_tokens", atLeast: 0)) }
@@ -191,29 +191,29 @@ public struct RequestEnvelope: Sendable {
         "prompt_cache_key",
         "provider", "max_output_tokens", "service_tier",
     ]
-    /// More of them, which are looked up by name where they are needed.
+    /// More such names, which are looked up where they are needed.
     private static let more: Set<String> = [
         "messages", "input", "prompt", "best_of", "tools", "tool_choice", "plugins", "web_search_options", "search_parameters",
         "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images",
         "response_format", "stream_format",
     ]
 
-    /// No spelling of one of these names is longer: twelve bytes a letter, as two escapes.
+    /// Maximum length of a spelling of these names: twelve bytes per letter, as two escapes.
     private static let longestDisguise = 512
 
-    /// Vendors written in Go match names whatever their case, and the last one counts (encoding/json): `Model` beside `model` would be
-    /// served as the one and charged as the other.
+    /// Vendors written in Go match names regardless of case, and the last one counts (encoding/json): a request with `Model` beside `model`
+    /// would be served as one model and charged as the other.
     private func refuseDisguised(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         let isPlain = member.key.allSatisfy { bytes[$0] < 0x80 && !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[$0]) }
         if isPlain || member.key.count > Self.longestDisguise { return }
-        // Upwards first: there are letters beyond ASCII that become one of ours only on that way.
+        // Upper-cased first: some letters beyond ASCII become an ASCII letter only that way.
         let name = JSONText.string(bytes, content: member.key).uppercased().lowercased()
         if Self.ours.contains(name) || Self.more.contains(name) {
             throw Rejection("field '\(name)' must be written in small letters", param: name)
         }
     }
 
-    /// Fields that the price depends on. Given twice, the vendor might take the other one.
+    /// Fields that the price depends on. If one is given twice, the vendor might use the other occurrence.
     private struct Given: OptionSet {
         let rawValue: UInt8
         static let stream = Given(rawValue: 1)
@@ -228,13 +228,13 @@ public struct RequestEnvelope: Sendable {
         guard given.insert(field).inserted else { throw Rejection("field '\(name)' is given twice", param: name) }
     }
 
-    /// A vendor may know only one of two bounds under two names: the larger one counts.
+    /// When the request has two limits under two names, the vendor may know only one of them, so the larger one counts.
     private mutating func bound(_ tokens: Int64) { maxOutputTokens = max(maxOutputTokens ?? 0, tokens) }
 
     private var outputBounds: OutputBounds { endpoint.dialect.request.outputBounds }
 
-    /// A key written with escapes: legal JSON, never sent by a real client, and a way to hide a field from us but
-    /// not from the vendor. Refused when it spells one of ours.
+    /// Handles a key written with escapes: legal JSON, never sent by real clients, and a way to hide a field from the gateway but not from
+    /// the vendor. Refused when it spells one of the names that the gateway acts on.
     private func readDecoded(_ member: JSONMember, _ bytes: Span<UInt8>) throws(Rejection) {
         guard member.key.count <= Self.longestDisguise else { return }
         let name = JSONText.string(bytes, content: member.key)
@@ -312,11 +312,11 @@ public struct RequestEnvelope: Sendable {
     }
 }
 
-/// Which names of models are fit for use: they reach URLs, logs and SQL parameters.
+/// Decides which model names are usable: they reach URLs, logs and SQL parameters.
 public enum ModelName {
     static let tooLong = "must have at most 256 bytes"
 
-    /// What is wrong with a name, as the end of a sentence; nil when nothing is.
+    /// The problem with a name, as the end of a sentence; nil for a valid name.
     public static func problem(_ name: String) -> String? {
         if name.isEmpty { return "must not be empty" }
         if name.utf8.count > 256 { return tooLong }
@@ -324,7 +324,7 @@ public enum ModelName {
         return nil
     }
 
-    /// Stricter, for families that put the name into a URL path.
+    /// A stricter check, for families that put the name into a URL path.
     public static func isSafeInPath(_ name: String) -> Bool {
         problem(name) == nil && !name.contains("..")
             && !name.utf8.contains { [UInt8(ascii: "?"), UInt8(ascii: "#"), UInt8(ascii: "%"), UInt8(ascii: "\\")].contains($0) }
@@ -334,7 +334,7 @@ public enum ModelName {
 
 /// Finds members inside validated objects.
 public enum JSONPath {
-    /// The last member of this name in the object that starts at `offset`; nil when absent or when there is no object.
+    /// The last member of this name in the object that starts at `offset`; nil when there is no such member or no object.
     public static func member(_ name: StaticString, of offset: Int, _ bytes: Span<UInt8>) -> JSONMember? {
         guard var cursor = try? JSONObjectCursor(bytes, at: offset) else { return nil }
         var found: JSONMember?

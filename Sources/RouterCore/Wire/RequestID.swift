@@ -4,7 +4,7 @@ public struct RequestID: Sendable, Hashable, Comparable, CustomStringConvertible
 
     public init(bits: UInt128) { self.bits = bits }
 
-    /// Makes an id of version 7 (RFC 9562, section 5.7) from a time and 80 random bits; six of them give way to version and variant.
+    /// Makes a version 7 id (RFC 9562, section 5.7) from a time and 80 random bits, of which six are replaced by version and variant.
     public init(unixMilliseconds: Int64, randomHigh: UInt16, randomLow: UInt64) {
         let time = UInt128(UInt64(bitPattern: unixMilliseconds) & 0xFFFF_FFFF_FFFF)
         let versioned = UInt128(0x7000 | (randomHigh & 0x0FFF))
@@ -12,7 +12,7 @@ public struct RequestID: Sendable, Hashable, Comparable, CustomStringConvertible
         bits = time << 80 | versioned << 64 | variant
     }
 
-    /// From the 36 characters of the usual form, any case; nil for anything else.
+    /// Reads the usual form of 36 characters in either case; nil for anything else.
     public init?(_ text: some StringProtocol) {
         var value: UInt128 = 0
         var index = 0

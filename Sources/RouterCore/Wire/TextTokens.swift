@@ -1,31 +1,31 @@
-/// A count of the tokens of text that comes in pieces, without a vocabulary: the same figure however the text is cut.
+/// Estimates the tokens of text that arrives in parts, without a vocabulary; the result does not depend on where the text is cut.
 ///
-/// Text falls into the pieces that byte-pair tokenizers encode alone (a word with the space before it, up to three digits, a
-/// run of marks, of spaces, of line ends), and each piece costs the mean of its kind and length (``TokenCosts``). One pass,
-/// no allocation. Errors measured on real text are in `docs/token-counting.md`.
+/// Text is divided into the pieces that byte-pair tokenizers encode separately (a word with the space before it, up to three digits, a run
+/// of punctuation marks, of spaces, of line ends), and each piece costs the mean of its kind and length (``TokenCosts``). One pass, no
+/// allocation. Errors measured on real text are in `docs/token-counting.md`.
 public struct TextTokens: Sendable, Hashable {
-    /// Bytes of ASCII and characters beyond it that were counted.
+    /// ASCII bytes and other characters counted so far.
     public private(set) var asciiBytes: Int64 = 0
     public private(set) var otherCharacters: Int64 = 0
 
-    /// Thousandths of a token of the pieces that have ended.
+    /// Thousandths of a token for the pieces that have ended.
     private var closed: Int64 = 0
     private var kind = Kind.none
-    /// Characters of the open piece, without what stands before a word.
+    /// Characters of the open piece, without the prefix of a word.
     private var length: Int64 = 0
-    /// Capitals of a word; marks beyond ASCII of a run.
+    /// Upper-case letters of a word, or marks beyond ASCII in a run.
     private var special: Int64 = 0
     private var prefix = Prefix.none
-    /// A word has letters like é; marks are not all the same.
+    /// For a word: it has letters such as é. For marks: they are not all the same.
     private var isMixed = false
     /// The marks are followed by a line end.
     private var hasLineEnd = false
-    /// The marks follow a word at once.
+    /// The marks follow a word directly.
     private var followsWord = false
     private var lastMark: UInt8 = 0
-    /// How often the last mark came again in a row, up to two.
+    /// How often the last mark was repeated in a row, up to two.
     private var repeats: UInt8 = 0
-    /// A character of several bytes that is not complete yet.
+    /// A multi-byte character that is not complete yet.
     private var scalar: UInt32 = 0
     private var missingBytes: UInt8 = 0
 
@@ -35,7 +35,7 @@ public struct TextTokens: Sendable, Hashable {
         case han, kana, ideographicMarks, other, emoji
     }
 
-    /// What stands before a word and belongs to its piece.
+    /// The character before a word that belongs to its piece.
     enum Prefix: UInt8 { case none, space, mark, apostrophe }
 
     public init() {}
@@ -46,7 +46,7 @@ public struct TextTokens: Sendable, Hashable {
         return all == 0 ? 0 : max(1, (all + 500) / 1_000)
     }
 
-    /// Takes text as UTF-8, cut anywhere. Bytes that are no UTF-8 count as they come.
+    /// Adds text as UTF-8, which may be cut anywhere. Invalid bytes are counted one by one.
     public mutating func add(_ utf8: Span<UInt8>) {
         var index = 0
         while index < utf8.count {
@@ -55,7 +55,7 @@ public struct TextTokens: Sendable, Hashable {
         }
     }
 
-    /// Takes the content of a JSON string (between the quotes) as the text that it stands for.
+    /// Adds the text that the content of a JSON string (between the quotes) stands for.
     public mutating func add(jsonString bytes: Span<UInt8>, _ range: Range<Int>) {
         var index = range.lowerBound
         let end = range.upperBound
@@ -69,19 +69,19 @@ public struct TextTokens: Sendable, Hashable {
         }
     }
 
-    /// Takes text of which only the size is known: a quarter token per ASCII byte, one per other character.
+    /// Adds text of which only the size is known: a quarter token per ASCII byte, one per other character.
     public mutating func add(asciiBytes ascii: Int64, otherCharacters other: Int64) {
         asciiBytes += ascii
         otherCharacters += other
         closed += ascii * 250 + other * 1_000
     }
 
-    /// What comes next does not continue the last word.
+    /// Ends the open piece: the following text does not continue the last word.
     public mutating func endPiece() { close() }
 
     // MARK: - Characters
 
-    /// One character, or a run of small letters in a word: most of any text.
+    /// Takes one character, or a run of lower-case letters inside a word, which is the bulk of any text.
     @inline(__always)
     private mutating func add(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
         let byte = bytes[index]
@@ -98,7 +98,7 @@ public struct TextTokens: Sendable, Hashable {
         }
     }
 
-    /// How many small letters follow, moved over.
+    /// Moves over the lower-case letters that follow, and returns their number.
     @inline(__always)
     private static func skipLower(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) -> Int64 {
         let start = index
@@ -107,8 +107,8 @@ public struct TextTokens: Sendable, Hashable {
         return Int64(index - start)
     }
 
-    /// Words of small letters behind words of small letters, one space before each: most of most texts, in the same steps that the
-    /// characters alone would take.
+    /// Fast path for words of lower-case letters separated by single spaces, the bulk of most texts; the result is the same as character by
+    /// character.
     @inline(__always)
     private mutating func takePlainWords(_ bytes: Span<UInt8>, _ index: inout Int, end: Int) {
         guard kind == .word, missingBytes == 0, index + 1 < end, bytes[index] == 0x20, Self.isLower(bytes[index + 1]) else { return }
@@ -129,7 +129,7 @@ public struct TextTokens: Sendable, Hashable {
         isMixed = false
     }
 
-    /// ``wordCost`` of a word of small letters with a space before it.
+    /// ``wordCost`` of a lower-case word with a space before it.
     @inline(__always)
     private static func plainWordCost(_ length: Int64, _ costs: [Int64]) -> Int64 {
         guard length <= Int64(TokenCosts.longestWord) else { return costs[TokenCosts.longestWord - 1] + longer(length) }
@@ -158,7 +158,7 @@ public struct TextTokens: Sendable, Hashable {
         index += 6
         switch unit {
         case 0..<0x80: Self.isLower(UInt8(unit)) ? takeLower(1) : takeASCII(UInt8(unit))
-        // A pair is one character beyond the basic plane, told by its first half.
+        // A surrogate pair is one character beyond the basic plane, identified by its first half.
         case 0xD840..<0xDC00: takeScalar(0x20000)
         case 0xD800..<0xD840: takeScalar(0x1F600)
         case 0xDC00..<0xE000: break
@@ -227,7 +227,7 @@ public struct TextTokens: Sendable, Hashable {
     }
 
     private mutating func takeCapital() {
-        // A capital after a small letter begins a word of its own: camelCase.
+        // An upper-case letter after a lower-case one begins a new word: camelCase.
         if kind == .word, length > special {
             close()
             kind = .word
@@ -272,7 +272,7 @@ public struct TextTokens: Sendable, Hashable {
     private mutating func begin(_ next: Kind) {
         if kind == next { return }
         if kind == .spaces, length > 1 {
-            // Before what takes no space along, the last space stands alone.
+            // Before a piece that takes no space with it, the last space stands alone.
             closeSpacesButOne()
             if next == .digits { closed += 1_000 }
         } else {
@@ -281,7 +281,7 @@ public struct TextTokens: Sendable, Hashable {
         kind = next
     }
 
-    /// Begins a piece that takes the space or the mark before it along.
+    /// Begins a piece that includes the space or the mark before it.
     private mutating func beginWord(_ next: Kind) {
         var before = Prefix.none
         if kind == .spaces {
@@ -289,7 +289,7 @@ public struct TextTokens: Sendable, Hashable {
             before = .space
         } else if kind == .marks, length == 1, prefix == .none, !hasLineEnd, next == .word {
             before = followsWord && lastMark == UInt8(ascii: "'") ? .apostrophe : .mark
-            // What else the mark costs shows in the words' own row.
+            // Any further cost of the mark is part of the words' own row.
             reset()
         } else {
             close()
