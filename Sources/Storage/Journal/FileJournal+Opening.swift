@@ -9,13 +9,13 @@ import RouterCore
 #endif
 
 extension FileJournal {
-    /// Opens the journal in a directory, which one process at a time may do.
+    /// Opens the journal in a directory, for one process at a time.
     /// - Parameters:
-    ///   - maximumBacklog: records that may wait for the disk (`power`); further appends are refused.
-    ///   - maximumBytes: what the files may take up on the disk before further holds are refused.
-    ///   - keep: what becomes of files whose records the ledger has.
-    ///   - now: Unix seconds, for the age of what is kept; nil = the system's clock.
-    /// - Throws: ``StoreError``. Nothing has been changed then, unless the disk refused to be written to.
+    ///   - maximumBacklog: how many records may wait for the disk (`power`); further appends are refused.
+    ///   - maximumBytes: how much disk space the files may take before further holds are refused.
+    ///   - keep: how long and up to which size to keep files whose records are in the ledger.
+    ///   - now: Unix seconds, for the age of kept files; nil = the system's clock.
+    /// - Throws: ``StoreError``. Nothing has been changed then, unless the disk refused a write.
     public static func open(
         directory: String, durability: JournalDurability = .process, maximumBacklog: Int = 100_000, maximumBytes: Int64 = 1 << 30,
         keep: JournalKeep = .nothing, now: (@Sendable () -> Int64)? = nil
@@ -25,7 +25,7 @@ extension FileJournal {
             now: now ?? { Int64(Date().timeIntervalSince1970) }, disk: .system)
     }
 
-    /// A file is at most this long before the next one is begun.
+    /// Usual maximum size of a file in bytes, after which the next one is begun.
     private static let usualSegmentBytes = 16 << 20
 
     static func open(
@@ -50,14 +50,14 @@ extension FileJournal {
         try identity.write(directory)
         if let unborn = replay.unborn { try JournalFile.remove(unborn) }
         let queue = DispatchQueue(label: "journal", qos: .userInitiated)
-        // The identity has been synchronized; a disk that takes notes is to hear of it, too.
+        // The identity file has been synchronized; an injected disk in tests has to learn of it, too.
         if durability == .power {
             try disk.synchronize(JournalFile(directory + "/journal.id", O_RDONLY))
             try disk.synchronize(directory: directory)
         }
         let settings = JournalLog.Settings(
             directory: directory, durability: durability,
-            // A small bound needs small files: one file must not be most of it.
+            // A small limit needs small files: a single file must not make up most of it.
             segmentBytes: segmentBytes ?? min(usualSegmentBytes, max(4_096, Int(clamping: limits.bytes / 8))), disk: disk,
             kept: try KeptSegments(directory, keep, now: now))
         var log = try begin(settings, replay.index, lock, queue)
@@ -73,13 +73,13 @@ extension FileJournal {
             isSamePlace: isSamePlace, notes: notes)
     }
 
-    /// Goes on with the last file when it is fit for that.
+    /// Continues with the last file if its state allows it.
     private static func begin(
         _ settings: JournalLog.Settings, _ index: JournalIndex, _ lock: FileLock, _ queue: DispatchQueue
     ) throws(StoreError) -> JournalLog {
         let isPower = settings.durability == .power
         if isPower {
-            // An earlier life may have been killed before it had synchronized, or may not have cared.
+            // An earlier life may have been killed before it synchronized, or may have run with `process`.
             for segment in index.segments {
                 try settings.disk.synchronize(JournalFile(settings.directory + "/" + segment.name, O_RDWR))
             }
@@ -106,7 +106,7 @@ extension FileJournal {
             let sequence = log.nextSequence
             try log.append(.settle(record.requestID, sequence: sequence)) { $0.settle(record, sequence: sequence) }
         }
-        // Only what is on the disk may take the place of what was.
+        // A file may replace another only after it has been synchronized.
         try log.synchronizeAll()
         try old.setAside()
         try log.synchronizeAll()

@@ -3,21 +3,21 @@ import Foundation
 public import RouterCore
 import Synchronization
 
-/// How much a returned append has survived.
+/// The failure that a record survives once its append has returned.
 public enum JournalDurability: String, Sendable {
-    /// `kill -9` of the process: the bytes are in the system's hands.
+    /// `kill -9` of the process: the bytes are in the kernel's page cache.
     case process
     /// Power loss: the bytes are on the disk (one fsync per group).
     case power
 }
 
-/// The journal as files that are only ever appended to (docs/decisions/0005-an-append-only-journal.md).
+/// The journal as append-only files (docs/decisions/0005-an-append-only-journal.md).
 ///
-/// With `process` a record is one write on the caller's own thread: a copy into the system's memory takes less time than a change of
-/// threads. With `power` one writer waits for the disk on behalf of many: whoever comes while a group is being written goes into the next
-/// one, so that load makes groups larger and nobody waits for a timer.
+/// With `process`, a record is one write on the caller's own thread: copying into the page cache takes less time than switching threads.
+/// With `power`, one writer waits for the disk on behalf of all: records that arrive while a group is being written go into the next group,
+/// so groups grow with the load and no record waits for a timer.
 public final class FileJournal: Journal {
-    /// Records that wait for the writer, with those who wait for them.
+    /// Records that wait for the writer, with the callers that wait for them.
     private struct Group: ~Copyable {
         typealias Entry = (change: JournalChange, place: Range<Int>, continuation: CheckedContinuation<Void, any Error>?)
         var buffer = RecordBuffer()
@@ -43,13 +43,14 @@ public final class FileJournal: Journal {
     private let directory: String
     private let life: Mutex<JournalIdentity>
     private let isSamePlace: Bool
-    /// What an operator should know about how the journal was found.
+    /// Notes for the operator about the state in which the journal was found.
     public let notes: [String]
 
     struct Limits {
-        /// Appends beyond this are refused: a disk that does not keep up must not fill the memory.
+        /// Maximum number of waiting records; further appends are refused, because a slow disk must not fill the memory.
         var backlog: Int
-        /// Holds are refused beyond this: the ledger's database is away, and the disk must not fill. What has been served is always taken.
+        /// Maximum disk space; further holds are refused, because the disk must not fill while the ledger's database is unreachable.
+        /// Settlements are always accepted.
         var bytes: Int64
     }
 
@@ -82,7 +83,7 @@ public final class FileJournal: Journal {
         life.withLock { JournalLives(incarnation: $0.lives[0], earlier: Array($0.lives.dropFirst()), isSamePlace: isSamePlace) }
     }
 
-    /// - Throws: ``StoreError``; the present life goes on then.
+    /// - Throws: ``StoreError``; the present life then continues.
     public func beginLife(asNewGateway: Bool) async throws {
         try life.withLock { identity throws(StoreError) in
             var next = identity
@@ -97,7 +98,7 @@ public final class FileJournal: Journal {
 
     // MARK: Appending
 
-    /// - Throws: ``StoreError/journalFull`` when the journal has reached its size.
+    /// - Throws: ``StoreError/journalFull`` when the journal has reached its maximum size.
     public func hold(_ record: HoldRecord) async throws {
         guard size < maximumBytes else { throw StoreError.journalFull }
         let change = JournalChange.hold(record.requestID)
@@ -119,11 +120,11 @@ public final class FileJournal: Journal {
     public func progress(_ record: ProgressRecord) {
         let change = JournalChange.progress(record.requestID)
         switch durability {
-        // A later progress says the same and more: nobody needs to know that this one was not written.
+        // A later progress record supersedes this one, so a failed write is not reported.
         case .process: try? append(change) { $0.progress(record) }
         case .power:
             backlog.withLock { backlog in
-                // Under pressure the records that somebody waits for come first.
+                // Under pressure, records that a caller waits for take precedence.
                 guard !backlog.isClosed, backlog.group.entries.count < maximumBacklog / 2 else { return }
                 try? add(change, nil, &backlog) { $0.progress(record) }
             }
@@ -185,7 +186,7 @@ public final class FileJournal: Journal {
         queue.async { self.writeGroups() }
     }
 
-    /// On the journal's own queue: writes groups until nobody waits.
+    /// Writes groups until no record waits. Runs on the journal's own queue.
     private func writeGroups() {
         while true {
             var group = Group()
@@ -254,7 +255,7 @@ public final class FileJournal: Journal {
         }
     }
 
-    /// Looks up under the lock and reads without it, on the journal's queue, because a disk may take its time.
+    /// Looks the places up under the lock and reads them without it, on the journal's queue, because the disk may be slow.
     private func read<Places: Sendable, Records: Sendable>(
         _ find: @escaping @Sendable (borrowing JournalLog) throws(StoreError) -> (Places, JournalReader),
         decode: @escaping @Sendable (Places, JournalReader) throws -> Records
@@ -274,7 +275,7 @@ public final class FileJournal: Journal {
         }
     }
 
-    /// Writes what waits, then closes. Later appends are refused.
+    /// Writes the waiting records, then closes. Later appends are refused.
     public func close() async throws {
         let wasClosed = backlog.withLock { backlog in
             defer { backlog.isClosed = true }
@@ -288,7 +289,7 @@ public final class FileJournal: Journal {
                 continuation.resume()
             }
         }
-        // Closing may have given files up, too.
+        // Closing may have released files for removal, too.
         await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
         lock.release()
     }

@@ -7,28 +7,28 @@ import RouterCore
     import Musl
 #endif
 
-/// A folder's journal files, those that are only kept included, read for what they say and not for what of it still counts. Changes
+/// All journal files of a directory, kept ones included, read for their full contents, whether or not the records still count. Changes
 /// nothing.
 struct JournalArchive {
-    /// What one file says.
+    /// The contents of one file.
     struct Contents: Sendable {
         var name: String
-        /// In the order of the file; one request may come twice, as a copy.
+        /// In the order of the file; a request may appear twice, because records are copied.
         var settlements: [RequestRecord] = []
         var credits: [LedgerEntry] = []
-        /// Bytes that are no records.
+        /// Number of bytes that are not valid records.
         var lostBytes = 0
     }
 
     private let directory: String
-    /// Oldest first.
+    /// File names, oldest first.
     private let names: [String]
-    /// Keeps a gateway from using the folder meanwhile.
+    /// Keeps gateways from using the directory in the meantime.
     private let lock: FileLock?
     /// Requests that have a hold and no end in the files that were read.
     private(set) var running: Set<RequestID> = []
 
-    /// - Throws: ``StoreError/database(_:)`` when there is nothing to read, or a gateway is using the folder.
+    /// - Throws: ``StoreError/database(_:)`` when there is nothing to read, or a gateway is using the directory.
     init(_ directory: String) throws(StoreError) {
         self.directory = directory
         let found: [String]
@@ -54,8 +54,8 @@ struct JournalArchive {
         return UInt32(name[name.index(name.startIndex, offsetBy: 8)..<dot])
     }
 
-    /// Reads one file. What cannot be read of it is counted and passed over.
-    /// - Throws: ``StoreError/schema(_:)`` for what a newer program wrote, ``StoreError/database(_:)``.
+    /// Reads one file. Unreadable parts are counted and skipped.
+    /// - Throws: ``StoreError/schema(_:)`` for records of a newer version, ``StoreError/database(_:)``.
     mutating func read(_ name: String) throws(StoreError) -> Contents {
         var contents = Contents(name: name)
         let file = try JournalFile(directory + "/" + name, O_RDONLY)

@@ -9,7 +9,7 @@ final class JournalFile: Sendable {
     let path: String
     private let descriptor: Int32
 
-    /// - Throws: ``StoreError/database(_:)``, like everything here.
+    /// - Throws: ``StoreError/database(_:)``, as all functions here do.
     init(_ path: String, _ flags: Int32) throws(StoreError) {
         self.path = path
         descriptor = open(path, flags | O_CLOEXEC, 0o600)
@@ -28,12 +28,12 @@ final class JournalFile: Sendable {
         return Int(status.st_size)
     }
 
-    /// All of it or an error, after which some of it may be there.
+    /// Writes all bytes or throws, after which some of them may have been written.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
         guard try writeIfRoom(bytes, at: offset) else { throw .database("cannot write \(path): \(String(cString: strerror(ENOSPC)))") }
     }
 
-    /// - Returns: false when the disk, or our part of it, is full. Some of the bytes may be there then.
+    /// - Returns: false when the disk or the quota is full. Some of the bytes may have been written then.
     func writeIfRoom(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) -> Bool {
         var done = 0
         while done < bytes.count {
@@ -66,7 +66,7 @@ final class JournalFile: Sendable {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw Self.failure("shorten", path) }
     }
 
-    /// The contents are on the disk, and what is needed to find them.
+    /// Flushes the contents to the disk, with the metadata that is needed to find them.
     func synchronizeData() throws(StoreError) {
         guard fdatasync(descriptor) == 0 else { throw Self.failure("synchronize", path) }
     }
@@ -81,17 +81,17 @@ final class JournalFile: Sendable {
         guard rename(path, target) == 0 else { throw failure("rename", path) }
     }
 
-    /// Something that is not there is gone too.
+    /// Removes a file; one that does not exist counts as removed.
     static func remove(_ path: String) throws(StoreError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
     }
 }
 
-/// How the journal waits for the disk. Tests put their own in its place, which fails, waits, or forgets what was not synchronized.
+/// How the journal waits for the disk. Tests inject disks that fail, wait, or lose what was not synchronized.
 struct JournalDisk: Sendable {
-    /// The contents of a file, and what is needed to find them, are on the disk when it returns.
+    /// Returns when the contents of a file, and the metadata that is needed to find them, are on the disk.
     var synchronizeFile: @Sendable (JournalFile) throws -> Void = { try $0.synchronizeData() }
-    /// The same for the names in a directory: files that were made, renamed or removed.
+    /// The same for the names in a directory: files that were created, renamed or removed.
     var synchronizeDirectory: @Sendable (String) throws -> Void = { try JournalFile.synchronizeDirectory($0) }
 
     static let system = JournalDisk()
@@ -105,7 +105,7 @@ struct JournalDisk: Sendable {
     }
 }
 
-/// The first bytes of a journal file.
+/// The header at the beginning of a journal file.
 struct SegmentHeader {
     static let size = 40
     private static let magic: UInt64 = 0x314C_4E52_4A50_4441
@@ -113,10 +113,11 @@ struct SegmentHeader {
     private static let version: UInt32 = 1
 
     var number: UInt32
-    /// Goes into every checksum of the file, so that nobody who has a text of his journaled can make it look like a record.
+    /// Part of every checksum in the file, so that client text in the journal cannot be crafted to look like a record.
     var salt: UInt32
     var isPower: Bool
-    /// How long the file before it is. More of it was refused to those who wrote it; less, and something is lost.
+    /// Size of the previous file when this one was begun. Records beyond it were refused to their writers; if the file is shorter, data was
+    /// lost.
     var previousSize: UInt64
 
     enum Reading {

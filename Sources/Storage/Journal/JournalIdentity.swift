@@ -6,18 +6,18 @@ import Foundation
     import Musl
 #endif
 
-/// The id that a journal's gateway was given at its first start, the number of this start, and its lives: lines of text in a file of its
-/// own.
+/// The identity of a journal: the gateway id assigned at the first start, the number of this start, and the lives so far, as lines of text
+/// in a file of its own.
 struct JournalIdentity: Sendable, Hashable {
     var gatewayID: String
     var epoch: Int64
-    /// Incarnations, the latest first.
+    /// Incarnations, latest first.
     var lives: [String] = []
-    /// The lock of the folder and the run of the system in which it was held last; empty = not known.
+    /// The lock of the directory, and the boot of the system in which it was last held; empty = unknown.
     var place = ""
 
     private static let name = "journal.id"
-    /// Lives that died before they had given their leases back follow each other only in a loop of restarts.
+    /// Maximum number of lives to remember. Several lives in a row end without returning their leases only in a restart loop.
     private static let rememberedLives = 16
 
     /// - Returns: nil when there is none yet.
@@ -45,19 +45,19 @@ struct JournalIdentity: Sendable, Hashable {
             default: break
             }
         }
-        // Before there were lives, leases belonged to the id and the number.
+        // In the format before lives existed, leases belonged to the id and the number.
         if identity.lives.isEmpty { identity.lives = ["\(identity.gatewayID):\(epoch)"] }
         return identity
     }
 
-    /// The next start: a life of its own.
+    /// Begins the next start, which is a life of its own.
     mutating func beginLife() {
         epoch += 1
         lives.insert(Self.newIncarnation(), at: 0)
         lives.removeLast(max(0, lives.count - Self.rememberedLives))
     }
 
-    /// 128 bits of the kernel's generator.
+    /// 128 bits from the kernel's random generator.
     static func newIncarnation() -> String {
         var generator = SystemRandomNumberGenerator()
         return (0..<2).map { _ in
@@ -66,7 +66,8 @@ struct JournalIdentity: Sendable, Hashable {
         }.joined()
     }
 
-    /// Which file a folder's lock is, in which run of which system. Two processes that have held the same one were never alive at once.
+    /// Identifies the lock file of a directory and the boot of the system. Two processes that held the same lock were never alive at the
+    /// same time.
     static func place(ofLock path: String) -> String {
         var info = stat()
         guard stat(path, &info) == 0,
@@ -76,7 +77,7 @@ struct JournalIdentity: Sendable, Hashable {
         return "\(id.uuidString.lowercased()):\(info.st_dev):\(info.st_ino)"
     }
 
-    /// All of it or the one before, whatever happens.
+    /// Replaces the file atomically.
     func write(_ directory: String) throws(StoreError) {
         let path = directory + "/" + Self.name
         let temporary = path + ".new"

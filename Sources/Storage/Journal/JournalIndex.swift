@@ -1,21 +1,21 @@
 import RouterCore
 
-/// Where a record is, its frame included.
+/// The position of a record, its frame included.
 struct JournalPlace: Sendable {
     var segment: UInt32
     var offset: UInt32
     var length: UInt32
 }
 
-/// A file of the journal, and how much of it still counts.
+/// A file of the journal, and how many of its records still count.
 struct JournalSegment: Sendable {
     var number: UInt32
-    /// Up to the end of its last good record.
+    /// Offset of the end of its last valid record.
     var size: Int
     var salt: UInt32
-    /// Its records are waited for on the disk.
+    /// Whether its writers wait until the records are on the disk.
     var isPower: Bool
-    /// An operator has said that it is broken and what can be read shall be used.
+    /// An operator has declared the file damaged, and what can be read of it is used.
     var isDamaged = false
     var liveBytes = 0
     var liveRecords = 0
@@ -28,8 +28,8 @@ struct JournalSegment: Sendable {
     }
 }
 
-/// An index of the journal's records and their places: no contents, so that a ledger that is away for hours fills the disk and not the
-/// memory. The same changes in the same order make the same index, whether they happen or are read back.
+/// An index of the journal's records and their positions, without contents, so that a long outage of the ledger fills the disk and not the
+/// memory. The same changes in the same order give the same index, whether they are happening or are being replayed.
 struct JournalIndex: Sendable {
     struct Hold: Sendable {
         var place: JournalPlace
@@ -39,32 +39,32 @@ struct JournalIndex: Sendable {
     private struct Settlement: Sendable {
         var id: RequestID
         var sequence: UInt64
-        /// nil = cleared.
+        /// The position; nil = cleared.
         var place: JournalPlace?
     }
 
     private(set) var holds: [RequestID: Hold] = [:]
-    /// In their order; those before `head` are cleared.
+    /// In order of settlement; those before `head` are cleared.
     private var settlements: [Settlement] = []
     private var head = 0
     /// Position in `settlements` plus what has been removed in front of it.
     private var positions: [RequestID: Int] = [:]
     private var removed = 0
-    /// Oldest first, numbered without gaps; the last one is written to.
+    /// Oldest first, numbered without gaps; the last one is the one being written.
     var segments: [JournalSegment] = []
     private(set) var liveBytes = 0
-    /// What the files take up on the disk.
+    /// Disk space of all files in bytes.
     private(set) var totalBytes = 0
-    /// The first number that no settlement has had.
+    /// The next sequence number for a settlement.
     private(set) var nextSequence: UInt64 = 0
 
-    /// False when a change would change nothing, as far as known.
+    /// False when the change is known to have no effect.
     func isNews(_ change: JournalChange) -> Bool {
         switch change {
-        // Never a hold for a request that has ended.
+        // A hold is ignored for a request that has ended.
         case .hold(let id): holds[id] == nil && positions[id] == nil
         case .settle(let id, _): positions[id] == nil
-        // Only while the hold stands: a late word about a request that has ended is of no use.
+        // Progress counts only while the hold exists: it is of no use for a request that has ended.
         case .progress(let id): holds[id] != nil
         case .clear(let ids): ids.contains { positions[$0] != nil }
         case .note, .none: true
@@ -96,7 +96,8 @@ struct JournalIndex: Sendable {
         }
     }
 
-    /// The first of two settlements of one request counts. Read back, it may come second: as a copy, when its own file is gone.
+    /// Keeps the first of two settlements of one request. When the journal is replayed, the first may be read second: as a copy, if its own
+    /// file has been removed.
     private mutating func keepFirst(_ id: RequestID, _ sequence: UInt64, _ place: JournalPlace) {
         guard let position = positions[id] else { return }
         let index = position - removed
@@ -108,7 +109,7 @@ struct JournalIndex: Sendable {
     }
 
     mutating func clear(_ id: RequestID) {
-        // A late hold, ignored when it came, counts for nothing either when the settlement's file has been removed.
+        // A late hold was ignored when it was written, and is ignored too when the settlement's file has been removed.
         forgetHold(id)
         guard let position = positions.removeValue(forKey: id) else { return }
         let index = position - removed
@@ -144,7 +145,7 @@ struct JournalIndex: Sendable {
 
     // MARK: Reading
 
-    /// The first settlements that are not cleared.
+    /// The first settlements that have not been cleared.
     func settled(_ limit: Int) -> [JournalPlace] {
         var places: [JournalPlace] = []
         for settlement in settlements[head...] {
@@ -154,7 +155,7 @@ struct JournalIndex: Sendable {
         return places
     }
 
-    /// After reading: copies of settlements come late and keep their rank.
+    /// Sorts after replay: copies of settlements are read late and keep their original rank.
     mutating func sort() {
         settlements = settlements.filter { $0.place != nil }.sorted { $0.sequence < $1.sequence }
         (head, removed) = (0, 0)
@@ -169,7 +170,7 @@ struct JournalIndex: Sendable {
         totalBytes += segment.size
     }
 
-    /// The last file has grown.
+    /// The last file has grown by this many bytes.
     mutating func grow(_ bytes: Int) {
         segments[segments.count - 1].size += bytes
         totalBytes += bytes
@@ -181,8 +182,8 @@ struct JournalIndex: Sendable {
         return segment
     }
 
-    /// Records that must be copied before the oldest file can go. A hold takes its progress along, wherever that is: read back in front of
-    /// its hold it would be ignored.
+    /// Records that must be copied before the oldest file can be removed. A hold is copied together with its progress, wherever that is:
+    /// progress that is replayed before its hold would be ignored.
     func aliveInOldest() -> (holds: [(id: RequestID, hold: Hold)], settlements: [(id: RequestID, place: JournalPlace)]) {
         let number = segments[0].number
         return (
@@ -193,7 +194,7 @@ struct JournalIndex: Sendable {
         )
     }
 
-    /// A record has a second place now, and the first one counts no more.
+    /// Records the second position of a record; the first one no longer counts.
     mutating func move(_ change: JournalChange, _ place: JournalPlace) {
         switch change {
         case .hold(let id):

@@ -6,37 +6,37 @@ import Dispatch
     import Musl
 #endif
 
-/// The files of a journal and the index of what is in them: appends, takes back what could not be written, begins new files, removes old
-/// ones. One caller at a time.
+/// The files of a journal and the index of their records: appends, undoes failed writes, begins new files, removes old ones. One caller at
+/// a time.
 struct JournalLog: ~Copyable {
     struct Settings: Sendable {
         var directory: String
         var durability: JournalDurability
-        /// A file that has reached it is followed by a new one.
+        /// Size in bytes after which a file is followed by a new one.
         var segmentBytes: Int
         var disk: JournalDisk
-        /// What becomes of files that nobody needs any more.
+        /// Receives the files that are no longer needed.
         var kept: KeptSegments
     }
 
-    /// More files than these are too many when most of what is in them is dead.
+    /// Up to this number of files, nothing is compacted.
     private static let fewSegments = 4
 
     private let settings: Settings
-    /// Salt of the files that are written now.
+    /// Salt of the files that are being written.
     let salt: UInt32
-    /// Removes files in the order in which they were given up.
+    /// Removes files in the order in which they were released.
     private let chores: DispatchQueue
-    /// Held until the last chore is done, so that the next life finds none half done.
+    /// Held until the last chore is done, so that the next life finds no chore half done.
     private let lock: FileLock
     private(set) var index: JournalIndex
     private var file: JournalFile
-    /// The present file cannot be trusted: the next record goes into a new one.
+    /// The present file can no longer be trusted: the next record goes into a new one.
     private var isAbandoned = false
     private(set) var isClosed = false
     private var buffer = RecordBuffer()
 
-    /// - Parameter file: the last segment of the index when it is to be written on; nil = a new one is begun.
+    /// - Parameter file: the last segment of the index if it is to be continued; nil = a new one is begun.
     init(
         _ settings: Settings, salt: UInt32, index: JournalIndex, file: JournalFile?, lock: FileLock, chores: DispatchQueue
     ) throws(StoreError) {
@@ -61,7 +61,7 @@ struct JournalLog: ~Copyable {
 
     // MARK: Appending
 
-    /// Writes one record and takes it into the index. When it throws, nothing has changed.
+    /// Writes one record and adds it to the index. When it throws, nothing has changed.
     mutating func append(
         _ change: JournalChange, _ contents: (inout RecordBuffer) -> Void
     ) throws(StoreError) {
@@ -74,7 +74,7 @@ struct JournalLog: ~Copyable {
         dropDead()
     }
 
-    /// Writes a group of records, which are at these places of its bytes, and waits for the disk. When it throws, nothing has changed.
+    /// Writes a group of records, located in `bytes` at the given ranges, and waits for the disk. When it throws, nothing has changed.
     mutating func commit(_ bytes: UnsafeRawBufferPointer, _ records: [(change: JournalChange, place: Range<Int>)]) throws(StoreError) {
         guard !isClosed else { throw .closed }
         let start = try write(bytes)
@@ -82,7 +82,7 @@ struct JournalLog: ~Copyable {
             try settings.disk.synchronize(file)
         } catch {
             takeBack(bytes.count)
-            // After a failed fsync the kernel takes the pages for written, so that a second one would succeed and mean nothing. What was on
+            // After a failed fsync the kernel marks the pages as clean, so a second fsync would succeed and mean nothing. Data that was on
             // the disk before is still good; from now on another file is written, whose header says how much of this one counts.
             isAbandoned = true
             throw error
@@ -96,8 +96,8 @@ struct JournalLog: ~Copyable {
         if records.contains(where: \.change.isClear) { tidy() }
     }
 
-    /// Forgets settlements that the ledger has, even when that cannot be written: files that nobody needs must go on a full disk most of
-    /// all, and what comes back at the next start the ledger knows already.
+    /// Forgets settlements that are in the ledger, even if the record of this cannot be written: on a full disk it is most important that
+    /// unneeded files go, and the ledger ignores what is posted again after the next start.
     mutating func clear(_ change: JournalChange) throws(StoreError) {
         do {
             try append(change) { buffer in if case .clear(let ids) = change { buffer.cleared(ids) } }
@@ -114,7 +114,7 @@ struct JournalLog: ~Copyable {
         dropDead()
     }
 
-    /// At the end of the present file, or at the beginning of a new one.
+    /// Writes at the end of the present file, or at the beginning of a new one.
     private mutating func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> (segment: UInt32, offset: UInt32) {
         if isAbandoned || index.segments[index.segments.count - 1].size >= settings.segmentBytes { try rotate() }
         let segment = index.segments[index.segments.count - 1]
@@ -127,7 +127,7 @@ struct JournalLog: ~Copyable {
         }
     }
 
-    /// On a full disk what is only kept goes first, the oldest before the others: nobody is refused for its sake.
+    /// When the disk is full, removes kept files, oldest first: a request is never refused for their sake.
     private func writeMakingRoom(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
         while try !file.writeIfRoom(bytes, at: offset) {
             guard settings.kept.makeRoom() else { throw .database("cannot write \(file.path): no room is left on the disk") }
@@ -146,7 +146,7 @@ struct JournalLog: ~Copyable {
         return (segment.number, UInt32(segment.size))
     }
 
-    /// Empties the only file when nothing in it counts: on a full disk its room may be all that there is for us.
+    /// Empties the only file when none of its records count: on a full disk its space may be all that is available.
     private mutating func beginAnew() -> Bool {
         guard index.segments.count == 1, index.liveBytes == 0, !isAbandoned, index.segments[0].size > SegmentHeader.size else {
             return false
@@ -155,12 +155,12 @@ struct JournalLog: ~Copyable {
         return !isAbandoned
     }
 
-    /// Cuts the file back to its last good record. - Parameter bytes: that have been counted already.
+    /// Truncates the file to its last valid record. - Parameter bytes: those that have been added to the size already.
     private mutating func takeBack(_ bytes: Int) {
         index.grow(-bytes)
         do {
             try file.cut(to: index.segments[index.segments.count - 1].size)
-            // What was refused to its writer must not come back with the power.
+            // A record that was refused to its writer must not reappear after a power failure.
             if settings.durability == .power { try settings.disk.synchronize(file) }
         } catch {
             isAbandoned = true
@@ -177,13 +177,13 @@ struct JournalLog: ~Copyable {
             file = new
             index.begin(segment)
         } catch {
-            // A full file is better than none.
+            // If no new file can be begun, an oversized one is still usable.
             guard isAbandoned else { return }
             throw error
         }
         isAbandoned = false
         if settings.durability == .process {
-            // Not for anybody's sake who waits: it only makes it unlikely that a loss of power leaves a hole in front of good records.
+            // No caller waits for this; it only makes it unlikely that a loss of power leaves a hole before valid records.
             chores.async { try? old.synchronizeData() }
         }
         tidy()
@@ -211,8 +211,8 @@ struct JournalLog: ~Copyable {
         }
     }
 
-    /// Lets go of the oldest files while nothing in them counts. Never one in the middle: it may say what became of a record in an older
-    /// one.
+    /// Releases the oldest files as long as none of their records count. A file in the middle is never released: it may contain the end of
+    /// a record in an older one.
     mutating func dropDead() {
         while index.segments.count > 1, index.segments[0].liveRecords == 0 { dropOldest() }
     }
@@ -222,28 +222,28 @@ struct JournalLog: ~Copyable {
         let (settings, lock) = (settings, lock)
         chores.async {
             let path = settings.directory + "/" + segment.name
-            // A file that cannot be removed is found and judged again at the next start.
+            // A file that cannot be removed is found and examined again at the next start.
             if segment.isDamaged { try? JournalFile.move(path, to: path + ".read") } else { try? settings.kept.take(segment) }
             if settings.durability == .power { try? settings.disk.synchronize(directory: settings.directory) }
             withExtendedLifetime(lock) {}
         }
     }
 
-    /// Copies what little counts in the oldest files, so that a long request does not keep everything behind it on the disk.
+    /// Copies the few records that still count in the oldest files, so that a long request does not keep every later file on the disk.
     ///
-    /// With this the files take up at most twice what counts, or four files. Two at a time are enough: a file is begun between one call and
-    /// the next.
+    /// With this, the files take up at most twice the size of the records that count, or four files. Two files at a time are enough,
+    /// because at most one file is begun between two calls.
     private mutating func tidy() {
         let kept = settings.kept
         if kept.isDue { chores.async { kept.expire() } }
         for _ in 0..<2 {
             guard index.segments.count > Self.fewSegments, index.totalBytes > 2 * index.liveBytes else { return }
-            // No room for the copy: another time.
+            // There is no space for the copy; the next call tries again.
             guard (try? moveOldest()) != nil else { return }
         }
     }
 
-    /// Whatever they hold: files that are not to be read a second time.
+    /// Moves every record that counts out of files that must not be read a second time.
     mutating func moveAll(upTo number: UInt32) throws(StoreError) {
         while index.segments.count > 1, index.segments[0].number <= number { try moveOldest() }
     }
@@ -257,7 +257,7 @@ struct JournalLog: ~Copyable {
         }
         for (id, place) in alive.settlements { copies.append((.settle(id, sequence: 0), place)) }
         let reader = try JournalReader(settings.directory, index.segments, copies.map(\.place))
-        // Not the buffer that is about to be written, perhaps.
+        // A separate buffer, because the shared one may hold records that are about to be written.
         var buffer = RecordBuffer()
         var moves: [(change: JournalChange, frame: Range<Int>)] = []
         for copy in copies {
@@ -274,7 +274,7 @@ struct JournalLog: ~Copyable {
         dropDead()
     }
 
-    /// Without a look at the size of the present file: a new one would begin the tidying anew.
+    /// Ignores the size of the present file: a new file would start the compaction again.
     private mutating func appendCopies(_ bytes: UnsafeRawBufferPointer) throws(StoreError) -> (segment: UInt32, offset: UInt32) {
         guard !isAbandoned else { throw .database("the journal's file is given up") }
         let start = try put(bytes)
@@ -291,13 +291,13 @@ struct JournalLog: ~Copyable {
 
     // MARK: Reading and closing
 
-    /// Has the files open that the places are in, so that they can be read while this goes on.
+    /// Opens the files that contain these positions, so that they can be read while the log continues.
     func reader(_ places: [JournalPlace]) throws(StoreError) -> JournalReader {
         guard !isClosed else { throw .closed }
         return try JournalReader(settings.directory, index.segments, places)
     }
 
-    /// Everything that has been written is on the disk when this returns.
+    /// Returns when everything that was written is on the disk.
     func synchronizeAll() throws(StoreError) {
         for segment in index.segments { try settings.disk.synchronize(JournalFile(settings.directory + "/" + segment.name, O_RDWR)) }
         try settings.disk.synchronize(directory: settings.directory)
@@ -305,7 +305,7 @@ struct JournalLog: ~Copyable {
 
     mutating func close() {
         isClosed = true
-        // Best effort: who needs more than the end of the process has chosen `power`.
+        // Best effort: configurations that require more than surviving the process use `power`.
         try? file.synchronizeData()
     }
 }

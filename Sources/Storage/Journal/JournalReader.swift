@@ -6,7 +6,7 @@ import Foundation
     import Musl
 #endif
 
-/// Reads single records from their places. Its files are open, so that they may be removed meanwhile.
+/// Reads single records at their positions. It keeps its files open, so that they may be removed in the meantime.
 struct JournalReader: Sendable {
     private var files: [UInt32: (file: JournalFile, salt: UInt32)] = [:]
 
@@ -17,7 +17,7 @@ struct JournalReader: Sendable {
         }
     }
 
-    /// Kind and contents.
+    /// The kind and the contents of a record.
     func body(_ place: JournalPlace) throws(StoreError) -> [UInt8] {
         guard let (file, salt) = files[place.segment] else { throw .database("the journal has no file \(place.segment)") }
         let frame = try file.read(Int(place.length), at: Int(place.offset))
@@ -31,9 +31,9 @@ struct JournalReader: Sendable {
 /// Reads a directory's journal files into an index. Changes nothing.
 struct JournalReplay {
     private(set) var index = JournalIndex()
-    /// What the operator should know.
+    /// Notes for the operator.
     private(set) var notes: [String] = []
-    /// A file that was begun and never written to.
+    /// The name of a file that was created but never written to.
     private(set) var unborn: String?
     private let directory: String
 
@@ -43,7 +43,7 @@ struct JournalReplay {
         var name: String { JournalSegment.name(number, isDamaged ? "damaged" : "log") }
     }
 
-    /// - Throws: ``StoreError/database(_:)`` for a damaged file, ``StoreError/schema(_:)`` for one of a newer program.
+    /// - Throws: ``StoreError/database(_:)`` for a damaged file, ``StoreError/schema(_:)`` for a file of a newer version.
     init(_ directory: String) throws(StoreError) {
         self.directory = directory
         var files = try Self.candidates(directory)
@@ -105,7 +105,7 @@ struct JournalReplay {
             """)
     }
 
-    /// - Parameter size: how much of it counts, by the file after it.
+    /// - Parameter size: how much of the file counts, according to the header of the next file.
     private mutating func read(_ candidate: Candidate, _ header: SegmentHeader?, size: UInt64?, isLast: Bool) throws(StoreError) {
         var segment = JournalSegment(
             number: candidate.number, size: 0, salt: header?.salt ?? 0, isPower: header?.isPower ?? false, isDamaged: candidate.isDamaged)
@@ -165,10 +165,11 @@ struct JournalReplay {
             JournalPlace(segment: segment.number, offset: UInt32(offset), length: UInt32(body.upperBound - offset)))
     }
 
-    /// Whether something behind a bad record shows that it is not merely the end that was not written.
+    /// Whether data after an invalid record shows that it is damage and not merely an unwritten end.
     ///
-    /// A killed process leaves no hole: any good record behind it shows. A loss of power may leave one in the group that was being written,
-    /// for which nobody had an answer yet; the beginning of a later group shows that this one had been on the disk.
+    /// A killed process leaves no hole, so any valid record after the invalid one is a sign of damage. A loss of power may leave a hole in
+    /// the group that was being written, which had not been confirmed to anyone; only the beginning of a later group shows that this one
+    /// had been on the disk.
     private static func hasMore(_ bytes: UnsafeRawBufferPointer, after offset: Int, _ segment: JournalSegment) -> Bool {
         var position = offset + 1
         while let body = next(bytes, from: position, segment.salt) {
@@ -187,7 +188,7 @@ struct JournalReplay {
         return nil
     }
 
-    /// Takes what can be read.
+    /// Recovers the records that can be read.
     private mutating func salvage(_ bytes: UnsafeRawBufferPointer, _ candidate: Candidate, _ segment: JournalSegment) throws(StoreError) {
         var end = SegmentHeader.size
         var lost = 0

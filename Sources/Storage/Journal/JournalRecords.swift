@@ -1,25 +1,25 @@
 import RouterCore
 
-/// What a record in a journal file is. Numbers are never used twice.
+/// The kind of a record in a journal file. Numbers are never reused.
 enum RecordKind: UInt8 {
     case hold = 1
     case settle = 2
     case progress = 3
-    /// Ids of settlements that the ledger has.
+    /// Ids of settlements that are in the ledger.
     case cleared = 4
     /// The beginning of a group whose writer waits for the disk (`power`): everything before it in this file is on the disk.
     case group = 5
-    /// A credit that the ledger has. It changes nothing here; it tells whoever restores the ledger what to ask for.
+    /// A credit that is in the ledger. It changes nothing in the index; it is needed when the ledger is restored from a backup.
     case credit = 6
 }
 
-/// What a record changes.
+/// The effect of a record on the index.
 enum JournalChange: Sendable {
     case hold(RequestID)
     case settle(RequestID, sequence: UInt64)
     case progress(RequestID)
     case clear([RequestID])
-    /// A record that is only there to be read by people.
+    /// A record that is only meant for people.
     case note
     case none
 
@@ -37,8 +37,8 @@ enum JournalChange: Sendable {
     }
 }
 
-// Every contents begin with a version of their own. A field that is added goes to the end and raises the version; the reader fills in its
-// default for records of an older version. JournalFormatTests counts the fields, so that none is forgotten here.
+// The contents of every kind begin with a version. A new field goes to the end and raises the version; the reader uses the field's default
+// for records of an older version. JournalFormatTests counts the fields, so that none is forgotten here.
 
 extension RecordBuffer {
     mutating func hold(_ hold: HoldRecord) {
@@ -60,7 +60,7 @@ extension RecordBuffer {
         integer(hold.ceiling?.nanos)
     }
 
-    /// - Parameter sequence: the place in the order of settlements, which copies keep.
+    /// - Parameter sequence: the position in the order of settlements, which copies keep.
     mutating func settle(_ record: RequestRecord, sequence: UInt64) {
         byte(RequestRecord.journalVersion)
         fixed(record.requestID.bits)
@@ -225,7 +225,7 @@ extension ProgressRecord {
 }
 
 extension RecordReader {
-    /// Past the kind and the version.
+    /// Starts after the kind and reads the version.
     fileprivate init(_ body: UnsafeRawBufferPointer, _ kind: RecordKind, upTo version: UInt8) throws(Problem) {
         self.init(body)
         guard try byte() == kind.rawValue else { throw .malformed("not a record of the kind \(kind)") }
@@ -262,8 +262,8 @@ extension RecordReader {
 }
 
 extension JournalChange {
-    /// The decoded body of a record. The contents are read in full, so that a record of a newer program is found at the start and not
-    /// when it is needed.
+    /// The decoded body of a record. The contents are read completely, so that a record of a newer version is detected at start-up and not
+    /// only when it is needed.
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = RecordReader(body)
         let number = try reader.byte()

@@ -8,11 +8,11 @@ import Synchronization
     import Musl
 #endif
 
-/// For how long files are kept whose records the ledger has, so that a ledger restored from a backup can be given what it lacks.
+/// The retention of files whose records are in the ledger, so that a ledger restored from a backup can be completed.
 public struct JournalKeep: Sendable {
-    /// Counted from the moment at which nothing in the file counted any more; 0 = such files are removed at once.
+    /// Counted from the time at which the last record in the file stopped counting; 0 = such files are removed at once.
     public var seconds: Int64
-    /// Bytes of all kept files; beyond that the oldest goes.
+    /// Maximum size of all kept files in bytes; beyond it the oldest is removed.
     public var bytes: Int64
 
     public init(seconds: Int64, bytes: Int64) {
@@ -23,13 +23,13 @@ public struct JournalKeep: Sendable {
     public static let nothing = JournalKeep(seconds: 0, bytes: 0)
 }
 
-/// Files of the journal that nobody needs any more: kept as `journal-00000001.kept` for a time, then removed. The journal itself does not
-/// read them.
+/// Journal files that are no longer needed: kept as `journal-00000001.kept` for a time, then removed. The journal itself does not read
+/// them.
 final class KeptSegments: Sendable {
     private struct File {
         var path: String
         var bytes: Int64
-        /// Unix seconds: the file's own time of modification, so that a restart does not make it younger.
+        /// Unix seconds; stored as the file's modification time, so that a restart does not change the file's age.
         var since: Int64
     }
 
@@ -40,7 +40,7 @@ final class KeptSegments: Sendable {
     private let now: @Sendable () -> Int64
     /// Oldest first.
     private let files: Mutex<[File]>
-    /// The highest number that a file has had; a new file must not get one of them.
+    /// The highest number in use; a new file must not reuse one.
     let lastNumber: UInt32
 
     init(_ directory: String, _ keep: JournalKeep, now: @escaping @Sendable () -> Int64) throws(StoreError) {
@@ -65,7 +65,7 @@ final class KeptSegments: Sendable {
         expire()
     }
 
-    /// Number of a kept file; nil for any other name.
+    /// The number of a kept file; nil for any other name.
     static func number(_ name: String) -> UInt32? {
         guard name.hasPrefix("journal-"), name.hasSuffix("." + ending) else { return nil }
         return UInt32(name.dropFirst(8).prefix { $0 != "." })
@@ -73,20 +73,20 @@ final class KeptSegments: Sendable {
 
     var bytes: Int64 { files.withLock { $0.reduce(0) { $0 + $1.bytes } } }
 
-    /// Takes a file that has been given up.
+    /// Keeps a file that has been released.
     func take(_ segment: JournalSegment) throws(StoreError) {
         let path = directory + "/" + segment.name
         guard keep.seconds > 0, keep.bytes > 0 else { return try JournalFile.remove(path) }
         var target = directory + "/" + JournalSegment.name(segment.number, Self.ending)
         var copy = 1
-        // A directory that was put back from somewhere may have one of the same number.
+        // A directory restored from a backup may already have a file of the same number.
         while FileManager.default.fileExists(atPath: target) {
             copy += 1
             target = directory + "/" + JournalSegment.name(segment.number, "\(copy).\(Self.ending)")
         }
         let since = now()
         try JournalFile.move(path, to: target)
-        // When this fails the age counts from the last write: the file goes a little earlier.
+        // If this fails, the age counts from the last write, and the file is removed somewhat earlier.
         _ = apir_set_modified(target, since)
         files.withLock { $0.append(File(path: target, bytes: Int64(segment.size), since: since)) }
         expire()
@@ -100,14 +100,14 @@ final class KeptSegments: Sendable {
         }
     }
 
-    /// Removes what is too old or too much.
+    /// Removes files that exceed the maximum age or size.
     func expire() {
         guard files.withLock({ !$0.isEmpty }) else { return }
         let end = now() - keep.seconds
         files.withLock { files in
             var total = files.reduce(0) { $0 + $1.bytes }
             while let oldest = files.first, oldest.since < end || total > keep.bytes {
-                // One that cannot be removed now is found at the next start.
+                // A file that cannot be removed now is found at the next start.
                 try? JournalFile.remove(oldest.path)
                 total -= oldest.bytes
                 files.removeFirst()

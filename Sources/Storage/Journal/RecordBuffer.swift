@@ -36,13 +36,13 @@ enum CRC32C {
     }
 }
 
-/// A record on the disk: length (4 bytes), checksum (4), then the body: its kind (1) and the contents.
+/// A record on the disk: length (4 bytes), checksum (4), then the body, which consists of the kind (1) and the contents.
 enum Frame {
     static let overhead = 8
-    /// Longest body in bytes. Nothing that is journaled comes near; a length beyond it is no length.
+    /// Maximum length of a body in bytes. No record comes near it, so a greater length is a sign of damage.
     static let maximumLength = 1 << 24
 
-    /// - Returns: where the body is, when a whole record with the right checksum begins at the offset.
+    /// - Returns: the range of the body, when a whole record with a matching checksum begins at the offset.
     static func body(_ bytes: UnsafeRawBufferPointer, at offset: Int, salt: UInt32) -> Range<Int>? {
         guard offset + overhead < bytes.count else { return nil }
         let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
@@ -54,10 +54,10 @@ enum Frame {
     }
 }
 
-/// Bytes of records to be written, in memory that is used again and again.
+/// A buffer for records to be written, whose memory is reused.
 ///
-/// Integers are little-endian in groups of seven bits, the sign in the lowest bit: most of them are small.
-// SAFETY: it cannot be copied, and nobody else has its memory.
+/// Integers are encoded in groups of seven bits, lowest first, with the sign in the lowest bit: most of them are small.
+// SAFETY: the value cannot be copied, and nothing else refers to its memory.
 struct RecordBuffer: ~Copyable, @unchecked Sendable {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
@@ -77,7 +77,7 @@ struct RecordBuffer: ~Copyable, @unchecked Sendable {
 
     mutating func removeAll() {
         count = 0
-        // One huge record, or one huge group, should not keep its memory for ever.
+        // One huge record, or one huge group, should not occupy its memory for ever.
         if capacity > 64 * Self.usualCapacity { resize(Self.usualCapacity) }
     }
 
@@ -95,8 +95,8 @@ struct RecordBuffer: ~Copyable, @unchecked Sendable {
 
     // MARK: Frames
 
-    /// Appends one record; nothing when it is too large.
-    /// - Returns: where it is in the buffer.
+    /// Appends one record; throws when it is too large, and appends nothing then.
+    /// - Returns: its range in the buffer.
     mutating func frame(
         _ kind: RecordKind, salt: UInt32, _ contents: (inout RecordBuffer) -> Void
     ) throws(StoreError) -> Range<Int> {
@@ -108,7 +108,7 @@ struct RecordBuffer: ~Copyable, @unchecked Sendable {
         return try seal(start, salt)
     }
 
-    /// Appends the body of a record that is on the disk already.
+    /// Appends the body of a record that was read from the disk.
     mutating func frame(body: [UInt8], salt: UInt32) throws(StoreError) -> Range<Int> {
         let start = count
         reserve(Frame.overhead)
@@ -189,18 +189,18 @@ struct RecordBuffer: ~Copyable, @unchecked Sendable {
     }
 }
 
-/// Reads what a ``RecordBuffer`` wrote. Only while the bytes are valid.
+/// Reads the output of ``RecordBuffer``. Valid only while the bytes are.
 struct RecordReader {
     enum Problem: Error {
-        /// Written by a newer program.
+        /// The record was written by a newer version.
         case newer(String)
-        /// The checksum is right and the contents are not: this program has not written them.
+        /// The checksum matches but the contents are invalid: this program did not write them.
         case malformed(String)
     }
 
     private let bytes: UnsafeRawBufferPointer
     private var position = 0
-    /// Version of the record that is read.
+    /// Version of the record that is being read.
     var version: UInt8 = 0
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -245,7 +245,7 @@ struct RecordReader {
 
     mutating func textOrNil() throws(Problem) -> String? { try flag() ? try text() : nil }
 
-    /// A value of an enumeration that may have grown since. - Parameter what: its name, for the message.
+    /// A value of an enumeration that may have gained cases since. - Parameter what: its name, for the message.
     mutating func value<Value: RawRepresentable<String>>(_: Value.Type, _ what: String) throws(Problem) -> Value {
         let text = try text()
         guard let value = Value(rawValue: text) else { throw .newer("\(what) '\(text)'") }

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import RouterCore
 
-/// The journal as a SQLite file (`journal.db`), as it was before `FileJournal`: read once and set aside.
+/// The journal as a SQLite file (`journal.db`), the format before `FileJournal`: read once and set aside.
 struct SQLiteJournalImport {
     let path: String
     private let database: DatabaseQueue
@@ -20,7 +20,7 @@ struct SQLiteJournalImport {
 
     private func read<Value>(_ body: (Database) throws -> Value) throws -> Value { try Self.mapped { try database.read(body) } }
 
-    /// Nil for a file that its program had no time to write to.
+    /// Returns nil for a file that its program was stopped before writing to.
     func identity() throws -> JournalIdentity? {
         try read { db in
             guard try db.tableExists("identity"), let row = try Row.fetchOne(db, sql: "SELECT gateway_id, epoch FROM identity")
@@ -29,8 +29,8 @@ struct SQLiteJournalImport {
         }
     }
 
-    /// Everything in it, settlements in their order.
-    /// - Returns: how many records there were.
+    /// Visits all records, settlements in their order.
+    /// - Returns: the number of records.
     func forEach(
         hold: (HoldRecord) throws -> Void, progress: (ProgressRecord) throws -> Void, settlement: (RequestRecord) throws -> Void
     ) throws -> Int {
@@ -58,7 +58,7 @@ struct SQLiteJournalImport {
         }
     }
 
-    /// Keeps the file under a name that is not read again.
+    /// Renames the file so that it is not read again.
     func setAside() throws {
         try Self.mapped { try database.close() }
         var target = path + ".imported"
