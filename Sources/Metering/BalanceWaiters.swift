@@ -1,10 +1,10 @@
 import Synchronization
 
-/// Requests that wait for money of a user to come free. A wake-up that comes between a look and the wait is missed; the wait is short,
-/// and its caller looks again.
+/// Requests that wait until money of a user is released. A wake-up between a check and the wait is missed; the wait is short, and the
+/// caller checks again.
 final class BalanceWaiters: Sendable {
     private struct State {
-        /// nil = the wait has begun, its continuation has not come yet.
+        /// The inner nil means that a wait has been registered and its continuation does not exist yet.
         var waiting: [Int64: [UInt64: CheckedContinuation<Void, Never>?]] = [:]
         var number: UInt64 = 0
     }
@@ -15,7 +15,7 @@ final class BalanceWaiters: Sendable {
         for continuation in (woken ?? [:]).values { continuation?.resume() }
     }
 
-    /// Until the next wake-up, or the time is over.
+    /// Waits until the next wake-up, or at most for the given time.
     func wait(_ userID: Int64, atMost limit: Duration) async {
         let number = state.withLock { state in
             state.number += 1

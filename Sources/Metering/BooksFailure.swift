@@ -1,12 +1,12 @@
 import Storage
 
-/// Why the books did not take what they were told, for whoever knows nothing of databases.
+/// The reason why a hold or settlement could not be recorded, for callers that do not know about databases.
 package enum BooksFailure: Sendable {
-    /// The journal has reached its bounded size because the ledger's database is away.
+    /// The journal has reached its maximum size because the ledger's database is unreachable.
     case journalFull
-    /// This gateway has lost its place at the ledger.
+    /// Another life has taken this gateway's place at the ledger.
     case fenced
-    /// The text is for our log.
+    /// A failure of the database or the disk. The text is for our log.
     case database(String)
 
     /// - Returns: nil for errors that are none of these.

@@ -1,24 +1,24 @@
 package import RouterCore
 
-/// Vendors' own records of what requests used, and what that costs.
+/// Vendors' own records of what requests used, and the price of that usage.
 package protocol GenerationRecords: Sendable {
     /// - Parameters:
-    ///   - generationID: what the vendor called it.
-    ///   - channelID: of the channel that made the call.
+    ///   - generationID: the vendor's id of the generation.
+    ///   - channelID: the channel that made the call.
     func usage(of generationID: String, channelID: Int64) async throws(NoGenerationRecord) -> Usage
-    /// How a request is charged.
+    /// The price that a request is charged at.
     /// - Parameters:
-    ///   - price: what the version stood for that the record names; nil = it stood for no row of the table.
-    ///   - group: the user's, whose factor holds for records that have none of their own.
-    /// - Returns: nil where it cannot be priced any more.
+    ///   - price: the prices of the version that the record names; nil = the version belongs to no row of the table.
+    ///   - group: the user's group, whose factor applies to records that have none of their own.
+    /// - Returns: nil where the request can no longer be priced.
     func quote(_ record: RequestRecord, price: ModelPrice?, group: String) -> PriceQuote?
 }
 
-/// Why a vendor's record cannot be had.
+/// The reason why a vendor's record is not available.
 package struct NoGenerationRecord: Error, Sendable {
-    /// For the row's note.
+    /// Text for the row's note.
     package var reason: String
-    /// Asking again would not help.
+    /// Whether asking again would be useless.
     package var isFinal: Bool
 
     package init(reason: String, isFinal: Bool = false) {

@@ -4,12 +4,11 @@ import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Keeps the gateway's place at the ledger and its leases in order behind the requests: gives a sign of life every
-/// second and hears those of the others, gives idle leases back so that other gateways can use the money, reads again
-/// what others have charged to shared budgets, and when the place is lost, comes back. Also observes whether the ledger
-/// answers.
+/// Maintains the gateway's place at the ledger and its leases in the background: sends a heartbeat every second and reads those of the
+/// other gateways, gives idle leases back so that other gateways can use the money, refreshes what others have charged to shared budgets,
+/// and regains the place when it is lost. Also observes whether the ledger answers.
 ///
-/// Everything goes by what a clock says has passed, not by how often a loop has run.
+/// All decisions depend on elapsed time, not on the number of iterations.
 package final class LeaseKeeper: Service {
     private let meter: Meter
     private let recovery: Recovery
@@ -50,7 +49,7 @@ package final class LeaseKeeper: Service {
         }
     }
 
-    /// One sign of life, or one try to get the place back.
+    /// One heartbeat, or one attempt to regain the place.
     private func pulse() async {
         if meter.membership.isFenced {
             return await attempt("the gateway is still fenced") { try await self.comeBack() }
@@ -74,8 +73,8 @@ package final class LeaseKeeper: Service {
     }
 
     private func comeBack() async throws {
-        // A gateway that never had its place has requests in its journal that may be another's; one that has lost it
-        // has only its own.
+        // The journal of a gateway that never had its place may contain requests of another gateway; the journal of one that has lost its
+        // place contains only its own.
         if meter.membership.hasHadPlace {
             _ = try await meter.beginAnotherLife(logger: logger)
         } else {
@@ -84,7 +83,7 @@ package final class LeaseKeeper: Service {
     }
 
     private func keepHouse() async {
-        // The only gateway of its ledger leases everything and for good; only its memory has to be kept tidy.
+        // The only gateway of a ledger leases everything permanently; only its memory has to be tidied.
         guard !meter.holder.isExclusive else { return await every(Self.tidying) { self.meter.forgetIdle(Self.idle) } }
         await every(Self.interval) {
             await self.attempt("idle leases could not be given back") { try await self.meter.giveBackIdle(Self.idle) }
@@ -96,7 +95,7 @@ package final class LeaseKeeper: Service {
         do {
             try await body()
         } catch {
-            // The poster tells when the database is away; this would say it again every second.
+            // The poster reports that the database is unreachable; this would repeat it every second.
             logger.debug("\(what)", metadata: ["error": "\(error)"])
         }
     }

@@ -4,8 +4,7 @@ import RouterCore
 import ServiceLifecycle
 package import Storage
 
-/// Keeps the limits of keys and users in order behind the requests: divides them between the gateways of one ledger, and forgets those that
-/// nobody uses.
+/// Maintains the limits of keys and users in the background: divides them between the gateways of one ledger, and forgets unused ones.
 package struct LimitKeeper: Service {
     private let limits: RequestLimits
     private let store: any LimitStore
@@ -19,17 +18,17 @@ package struct LimitKeeper: Service {
         self.logger = logger
     }
 
-    /// How often a gateway tells what it is asked for and hears of its shares.
+    /// How often a gateway reports its demand and receives its shares.
     private static let interval = Duration.seconds(2)
-    /// How soon it does so when a limit is used that it has no share of: not at each look, so that the writes stay few.
+    /// The minimum delay before it does so early, when a limit without a share is used: not for every request, so that writes stay few.
     private static let soonest = Duration.milliseconds(500)
     private static let look = Duration.milliseconds(100)
-    /// Seconds for which what was told counts; then the others may take it.
+    /// Seconds for which a report is valid; after that the others may take the shares.
     private static let lifetime: Int64 = 15
-    /// When the ledger could not be asked for this long, the shares are no longer relied on.
+    /// When the ledger has been unreachable for this long, the shares are no longer relied on.
     private static let trust = Duration.seconds(10)
     private static let tidying = Duration.seconds(60)
-    /// Limits in one report; what is beyond has its minimum.
+    /// Maximum number of limits in one report; the rest get their minimum.
     private static let maximum = 1_000
 
     package func run() async throws {
@@ -51,20 +50,20 @@ package struct LimitKeeper: Service {
         try? await store.leaveLimits(gateway: limits.gateway)
     }
 
-    /// Before the first request: who else is there.
+    /// Finds the other gateways, before the first request.
     package func begin() async {
         guard store.isShared else { return }
         _ = await share([])
     }
 
-    /// - Returns: false when the ledger could not be asked.
+    /// - Returns: false when the ledger could not be reached.
     private func share(_ reports: [LimitReport]) async -> Bool {
         do {
             let shared = try await store.shareLimits(reports, gateway: limits.gateway, lifetime: Self.lifetime)
             limits.apply(shared.grants, gateways: shared.gateways)
             return true
         } catch {
-            // The poster tells when the database is away; this would say it again every two seconds.
+            // The poster reports that the database is unreachable; this would repeat it every two seconds.
             logger.debug("the shares of limits could not be asked for", metadata: ["error": "\(error)"])
             return false
         }

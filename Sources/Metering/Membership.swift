@@ -2,16 +2,15 @@ package import RouterCore
 import Storage
 import Synchronization
 
-/// What this gateway is to its ledger: the life that has its identity, or one that has lost it and takes no calls.
+/// The relation of this gateway to its ledger: it is the life that has the identity, or it has lost the identity and takes no calls.
 ///
-/// Also what a task in the background has last heard of the ledger, so that `/health/ready` needs no question of its
-/// own.
+/// Also holds what a background task last learned about the ledger, so that `/health/ready` needs no query of its own.
 package final class Membership: Sendable {
     enum Standing: Sendable, Hashable {
-        /// Not yet at its place: the start is under way.
+        /// The gateway is starting and does not have its place yet.
         case joining
         case member
-        /// Takes no calls. - Parameter reason: a sentence for operators.
+        /// The gateway takes no calls. - Parameter reason: a sentence for operators.
         case fenced(String)
     }
 
@@ -24,8 +23,8 @@ package final class Membership: Sendable {
     }
     private let state: Mutex<State>
 
-    /// Without an answer for so long, the ledger counts as away. Together with ``beatInterval`` less than
-    /// ``LeaseTrust/freshness``, so that a database that hangs does not keep requests waiting.
+    /// After this time without an answer, the ledger counts as unreachable. Together with ``beatInterval`` it is shorter than
+    /// ``LeaseTrust/freshness``, so that a hanging database does not keep requests waiting.
     static let patience = Duration.seconds(3)
     static let beatInterval = Duration.seconds(1)
     init(_ holder: LeaseHolder) { state = Mutex(State(holder: holder)) }
@@ -33,16 +32,15 @@ package final class Membership: Sendable {
     package var holder: LeaseHolder { state.withLock { $0.holder } }
     var standing: Standing { state.withLock { $0.standing } }
     package var isFenced: Bool { fencedReason != nil }
-    /// False while it has never taken a call.
+    /// Whether this process has ever taken calls.
     var hasHadPlace: Bool { state.withLock { $0.hasHadPlace } }
 
-    /// Why no calls are taken; nil when they are.
+    /// The reason why no calls are taken; nil when they are.
     package var fencedReason: String? {
         state.withLock { if case .fenced(let reason) = $0.standing { reason } else { nil } }
     }
 
-    /// Gateways at work on this database, this one included, by what was heard within the last ten seconds. Read from
-    /// memory.
+    /// Number of active gateways on this database, this one included, from heartbeats of the last ten seconds. Read from memory.
     package var liveGateways: Int { state.withLock { 1 + $0.watch.othersAlive } }
 
     /// True while the ledger does not answer.
@@ -60,7 +58,7 @@ package final class Membership: Sendable {
         }
     }
 
-    /// - Returns: true when that is news.
+    /// - Returns: true when the state has changed.
     func fence(_ reason: String) -> Bool {
         state.withLock { state in
             let isNews = if case .fenced = state.standing { false } else { true }
@@ -69,7 +67,7 @@ package final class Membership: Sendable {
         }
     }
 
-    /// The ledger has answered a question of the present life that was asked at `asked`.
+    /// The ledger has answered a question that the present life asked at `asked`.
     func heard(asked: MonotonicInstant, as holder: LeaseHolder) {
         state.withLock { state in
             if state.holder == holder { state.trust.heard(asked: asked) } else { state.trust.isLedgerAway = false }
@@ -83,7 +81,7 @@ package final class Membership: Sendable {
 
     func ledgerAnswers(_ answers: Bool) { state.withLock { $0.trust.isLedgerAway = !answers } }
 
-    /// Until when leases may be spent without another word of the ledger; nil = for ever.
+    /// Until when leases may be spent without another answer from the ledger; nil = without limit.
     var trust: MonotonicInstant? {
         state.withLock { state in
             guard case .member = state.standing else { return MonotonicInstant(nanoseconds: .min) }

@@ -4,10 +4,9 @@ import RouterCore
 import Storage
 import Synchronization
 
-/// How the gateway gets its place at the ledger, keeps it, and notices that it has lost it
-/// (docs/decisions/0007-one-gateway-one-life.md).
+/// How the gateway obtains its place at the ledger, keeps it, and detects its loss (docs/decisions/0007-one-gateway-one-life.md).
 extension Meter {
-    /// What the journal says who we are.
+    /// The identity of the present life, according to the journal.
     var present: LeaseHolder {
         LeaseHolder(
             gatewayID: journal.identity.gatewayID, incarnation: journal.lives.incarnation,
@@ -15,10 +14,10 @@ extension Meter {
             lifetime: holder.lifetime)
     }
 
-    /// At the start: claims the gateway's identity and takes over what its earlier lives have left.
-    /// - Parameter mayChange: nothing in the journal belongs to another: when the identity is taken, the gateway gets
-    ///   one of its own.
-    /// - Returns: false when another life has the identity. The gateway is fenced then.
+    /// At start-up: claims the gateway's identity and takes over what its earlier lives have left.
+    /// - Parameter mayChange: the journal contains no records that could belong to another gateway, so the gateway gets a new identity if
+    ///   its own is taken.
+    /// - Returns: false when another life has the identity. The gateway is then fenced.
     /// - Throws: ``StoreError``.
     func join(mayChange: Bool, logger: Logger) async throws -> Bool {
         try await gate.run {
@@ -47,7 +46,7 @@ extension Meter {
 
     private func takeOver(_ earlier: Int, _ holder: LeaseHolder, _ logger: Logger) async throws {
         let lives = journal.lives
-        // A session that broke leaves its lock too. Who only lost that has noticed by then.
+        // A broken session also releases its lock. A life that merely lost its lock has noticed by the end of this wait.
         if earlier > 0, !holder.isExclusive, !lives.isSamePlace { try await Task.sleep(for: LeaseTrust.grace) }
         let taken = try await store.takeOver(lives.earlier, by: holder)
         if !taken.isEmpty {
@@ -60,8 +59,8 @@ extension Meter {
         }
     }
 
-    /// From here on calls are taken: what the ledger says is leased to this life, it may spend.
-    /// - Throws: ``StoreError``; the gateway stays where it is then.
+    /// From here on calls are taken: this life may spend what the ledger has leased to it.
+    /// - Throws: ``StoreError``; the state is then unchanged.
     func takePlace() async throws {
         try await gate.run {
             let holder = present
@@ -80,7 +79,7 @@ extension Meter {
     static let placeTaken =
         "this gateway's identity was taken by another one, or its leases were given to others after it had been silent for too long"
 
-    /// A sign of life; also what others' silence is judged by. - Throws: ``StoreError``.
+    /// Sends a heartbeat, and judges the silence of the others. - Throws: ``StoreError``.
     func beat(logger: Logger) async {
         let holder = holder
         let asked = clock.monotonic
@@ -102,7 +101,7 @@ extension Meter {
         }
     }
 
-    /// The same where nobody else can be: does the ledger answer?
+    /// The counterpart for an exclusive ledger: checks whether the ledger answers.
     func ping() async {
         do {
             try await store.ping()
@@ -112,38 +111,38 @@ extension Meter {
         }
     }
 
-    /// At the end. What is still leased stays for the next start. - Throws: ``StoreError``.
+    /// At shutdown. Remaining leases are left for the next start. - Throws: ``StoreError``.
     func leave() async throws { try await gate.run { try await store.leave(holder) } }
 
-    /// The ledger does not answer: what is leased is spent until others may have it.
+    /// The ledger does not answer: leases are spent until others may take them.
     func ledgerIsAway() {
         membership.ledgerAnswers(false)
         extendTrust()
     }
 
     func extendTrust() {
-        // Together, so that of two words the one that was heard last is believed.
+        // Both under one lock, so that the latest of two answers takes effect.
         book.withLock { $0.trust(until: membership.trust) }
     }
 
-    /// From this moment on no call is taken. What runs goes on, and what has ended is posted: that needs no lease.
+    /// From now on no call is taken. Running requests continue, and ended ones are posted: that needs no lease.
     ///
-    /// Whoever is told takes no call from then on, on whichever connection it is told: also where no sign of life comes through. What has
-    /// no logger leaves it to `GET /health/ready` to say why.
+    /// Any component that learns of the loss calls this, whichever connection it used, so that it takes effect even if heartbeats do not
+    /// get through. Callers without a logger leave the reason to `GET /health/ready`.
     func lostPlace(_ reason: String, _ logger: Logger? = nil) {
         guard membership.fence(reason) else { return }
         extendTrust()
         logger?.error("fenced: \(reason); no calls are taken", metadata: ["gateway": "\(holder.gatewayID)"])
     }
 
-    /// A running gateway that was fenced begins another life: under its own identity when that is free, else under a
-    /// new one. First everything that has ended is posted, as far as possible out of the old leases.
+    /// A fenced gateway that is still running begins another life: under its own identity if that is free, otherwise under a new one. First
+    /// everything that has ended is posted, as far as possible out of the old leases.
     /// - Returns: false when it is too early.
     /// - Throws: ``StoreError``.
     func beginAnotherLife(logger: Logger) async throws -> Bool {
         guard unpostedCount == 0 else { return false }
         try await gate.run {
-            // A try that failed half-way has begun it already.
+            // An earlier attempt that failed half-way has already begun the life.
             if present == holder { try await journal.beginLife(asNewGateway: false) }
             if case .taken = try await store.claim(present, now: clock.unixSeconds) {
                 try await journal.beginLife(asNewGateway: true)

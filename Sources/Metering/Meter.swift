@@ -4,10 +4,11 @@ package import RouterCore
 package import Storage
 import Synchronization
 
-/// The one place through which money moves while requests run: admits, settles, voids, posts.
+/// The one component that moves money while requests run: admits, settles, voids, posts.
 ///
-/// In memory (``AccountBook``) so that admission needs no database while the lease lasts; every hold and every end is journaled before it
-/// matters. Operations of the ledger that change a lease go through one gate, one after the other, so that what the book says of a lease is
+/// Works in memory (``AccountBook``), so that admission needs no database while the lease lasts; every hold and every end is journaled
+/// before it takes effect. Ledger operations that change a lease go through one gate, one after the other, so that the book's view of a
+/// lease is always the ledger's latest.
 /// what the ledger said last.
 package final class Meter: Sendable {
     let book = Mutex(AccountBook())
@@ -15,27 +16,27 @@ package final class Meter: Sendable {
     let store: any Ledger & LeaseStore & ReconciliationStore
     private let postSignal: PostSignal
     let clock: ServerClock
-    /// Work inside the gate uses the part of the store that money has for itself, or slow questions of others would keep everybody's leases
-    /// waiting.
+    /// Work inside the gate uses the connection that the store reserves for money; otherwise slow queries of other parts would delay
+    /// everyone's leases.
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()
-    /// What this life has journaled and not posted, so that the poster need not read it back.
+    /// Settlements of this life that are journaled and not posted, so that the poster need not read them back.
     let postingQueue = PostingQueue()
     private let unjournaled: AsyncStream<RequestRecord>.Continuation
-    /// Settlements that the journal did not take (a full disk), to be tried again by the ``Settler``.
+    /// Settlements that the journal did not accept (a full disk), to be retried by the ``Settler``.
     let retries: AsyncStream<RequestRecord>
-    /// Which life of which gateway this is, and whether it takes calls.
+    /// The present life of the gateway, and whether it takes calls.
     package let membership: Membership
     package var holder: LeaseHolder { membership.holder }
-    /// No books at all (`metering.admission: off`).
+    /// No metering at all (`metering.admission: off`).
     private let isOff: Bool
 
-    /// Users for whom the ledger had no more money when it was asked, and until when it is not asked again: a key without money that is
-    /// used in a loop must not keep the ledger busy.
+    /// Users for whom the ledger had no more money, and until when it is not asked again: a key without money that is used in a loop must
+    /// not keep the ledger busy.
     private let exhausted = Mutex<[Int64: MonotonicInstant]>([:])
     private static let exhaustion = Duration.milliseconds(250)
 
-    /// How often a request that waits for money looks again on its own.
+    /// How often a request that waits for money checks again without a wake-up.
     private static let recheck = Duration.milliseconds(100)
 
     package init(
@@ -52,7 +53,7 @@ package final class Meter: Sendable {
             LeaseHolder(
                 gatewayID: journal.identity.gatewayID, incarnation: journal.lives.incarnation, isExclusive: !store.isShared,
                 lifetime: leaseLifetime))
-        // Unbounded on purpose: each entry is a request that was admitted, and admission is what bounds them.
+        // Deliberately unbounded: each entry is a request that was admitted, and admission bounds their number.
         (retries, unjournaled) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
@@ -65,11 +66,11 @@ package final class Meter: Sendable {
 
     package func remove(_ userID: Int64) { book.withLock { $0.remove(userID) } }
 
-    /// What a user has: what is settled here counts as spent, whether or not its row is written yet.
+    /// A user's balance: what has been settled here counts as spent, whether or not its row has been written.
     /// - Returns: nil for an unknown user.
     /// - Throws: ``StoreError``, ``MoneyError``.
     package func standing(_ userID: Int64) async throws -> (balance: NanoUSD, held: NanoUSD, available: NanoUSD)? {
-        // Behind the gate, so that no posting comes between the two reads.
+        // Inside the gate, so that no posting happens between the two reads.
         try await gate.run {
             guard let state = try await store.leaseState(userID: userID, holder: holder) else { return nil }
             let account = account(userID)
@@ -79,7 +80,7 @@ package final class Meter: Sendable {
         }
     }
 
-    /// Posts a recharge or adjustment with its row of `audit_log`; the money can be spent when this returns.
+    /// Posts a recharge or adjustment with its row of `audit_log`; the money is available when this returns.
     /// - Throws: ``StoreError``.
     package func credit(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting, audit: audit) }
@@ -97,7 +98,7 @@ package final class Meter: Sendable {
     package func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill) async throws {
         let now = clock.unixSeconds
         try await gate.run {
-            // As with what is taken back: the money of a higher charge must not be spent from a lease any more.
+            // As with a withdrawal: the money of a higher charge must no longer be spent from a lease.
             if bill.charge > row.charge { try await giveBack(row.userID) }
             try await store.reconcile(row.requestID, usage: usage, bill: bill, now: now)
         }
@@ -108,7 +109,7 @@ package final class Meter: Sendable {
         _ userID: Int64, takesBack: Bool, _ body: () async throws -> (entry: LedgerEntry, isNew: Bool)
     ) async throws -> (entry: LedgerEntry, isNew: Bool) {
         let result = try await gate.run {
-            // What is taken from a balance must not be spent from a lease any more.
+            // A withdrawn amount must no longer be spent from a lease.
             if takesBack { try await giveBack(userID) }
             return try await body()
         }
@@ -117,18 +118,18 @@ package final class Meter: Sendable {
         return result
     }
 
-    /// Puts a new credit into the journal, where it is found when the ledger has to be restored. Best effort: the ledger has it, and a
-    /// caller must not be told otherwise.
+    /// Records a new credit in the journal, where it is found if the ledger has to be restored. Best effort: the credit is in the ledger,
+    /// and the caller must not be told otherwise.
     private func note(_ result: (entry: LedgerEntry, isNew: Bool)) async {
         if result.isNew { try? await journal.note(result.entry) }
     }
 
     // MARK: Holds
 
-    /// Reserves the hold's amount within the lease and the budgets, and journals it. When this returns, the upstream may be asked.
+    /// Reserves the hold's amount within the lease and the budgets, and journals it. When this returns, the upstream call may begin.
     /// - Parameters:
-    ///   - floor: what the balance less the holds must not go below.
-    ///   - wait: for how long to wait for money that is there but leased to another gateway, or held by requests that are about to end.
+    ///   - floor: the least that must remain of the balance after all holds.
+    ///   - wait: how long to wait for money that exists but is leased to another gateway, or held by requests that are about to end.
     /// - Throws: ``AccountBook/Refusal`` when it does not fit, ``MeterError/unknownUser``, ``StoreError`` when the ledger or the journal
     ///   fails (nothing is reserved then).
     package func hold(
@@ -169,13 +170,14 @@ package final class Meter: Sendable {
             case .noLease, .insufficient:
                 try await lease(record.userID, needed: record.amount, floor)
                 guard let again = tryHold(record, floor, limits) else { return }
-                // A gateway that has no place in the ledger trusts no lease; asking on and on would not change that.
+                // A gateway without a place at the ledger trusts no lease; asking again and again would not change that.
                 if case .noLease = again { failedLeases += 1 }
                 if failedLeases == Self.triesOfLease { throw again }
                 guard case .insufficient(let needed, _) = again else { continue }
                 let account = account(record.userID)
                 let room = account?.room(above: floor) ?? .zero
-                // Money that running requests hold may come back, money of other gateways as well; what is not there never.
+                // Money held by running requests may be released, and so may money of other gateways; money that does not exist never will
+                // be.
                 guard let all = try? room.adding(account?.held ?? .zero), needed <= all, clock.monotonic < deadline else {
                     throw AccountBook.Refusal.insufficient(needed: needed, available: max(room, .zero))
                 }
@@ -184,16 +186,16 @@ package final class Meter: Sendable {
         }
     }
 
-    /// How often a lease that cannot be used is asked for again.
+    /// How often an unusable lease is requested again.
     private static let triesOfLease = 3
 
-    /// Asks the ledger for as much as is missing, unless it has just said that there is no more.
+    /// Asks the ledger for the missing amount, unless it has just reported that there is no more.
     /// - Throws: ``StoreError/fenced`` when this gateway takes no calls.
     private func lease(_ userID: Int64, needed: NanoUSD, _ floor: NanoUSD) async throws {
         if isExhausted(userID), knows(userID) { return }
         try await gate.run {
             if membership.isFenced { throw StoreError.fenced }
-            // Somebody before us in the gate may have leased enough for both.
+            // An earlier caller in the gate may have leased enough for both.
             let known = knows(userID) ? account(userID) : nil
             if let known, known.fits(needed, floor: floor) { return }
             let available = known?.available ?? .zero
@@ -226,7 +228,7 @@ package final class Meter: Sendable {
         }
     }
 
-    /// The user's lease is known, and may be spent at this moment.
+    /// Whether the user's lease is known and may be spent now.
     private func knows(_ userID: Int64) -> Bool {
         book.withLock { $0.account(userID) != nil && $0.isTrusted(at: clock.monotonic) }
     }
@@ -238,10 +240,10 @@ package final class Meter: Sendable {
         }
     }
 
-    /// Ends the request's hold: with a charge when the record has one, else as void. Journaled when this returns.
+    /// Ends the request's hold: with a charge when the record has one, otherwise as void. Journaled when this returns.
     ///
-    /// The book is changed before the journal is asked, so that a failing journal cannot leave money reserved; the error is thrown all the
-    /// same, because the caller must not tell the client that all is well, and the record is tried again until the journal takes it.
+    /// The book is changed before the journal is written, so that a failing journal cannot leave money reserved. The error is still thrown,
+    /// because the caller must not report success to the client, and the record is retried until the journal accepts it.
     package func end(_ record: RequestRecord) async throws {
         if isOff { return }
         let ended = book.withLock { book in
@@ -260,7 +262,7 @@ package final class Meter: Sendable {
         postSignal.raise()
     }
 
-    /// A record whose journaling failed before. - Throws: ``StoreError`` when it fails again.
+    /// Retries a record whose journaling failed. - Throws: ``StoreError`` when it fails again.
     func journalAgain(_ record: RequestRecord) async throws {
         try await journal.settle(record)
         postingQueue.add(record)
@@ -269,7 +271,7 @@ package final class Meter: Sendable {
 
     func finishRetries() { unjournaled.finish() }
 
-    /// How far a request has come, for the case that the process dies.
+    /// Records the progress of a request, in case the process dies.
     package func progress(_ record: ProgressRecord) { if !isOff { journal.progress(record) } }
 
     // MARK: The ledger's side
@@ -285,8 +287,8 @@ package final class Meter: Sendable {
         }
     }
 
-    /// Waits until the ledger has what was settled here for a user, so that somebody who has just got an answer finds its row. Gives up
-    /// soon: the ledger's database may be away.
+    /// Waits until the ledger has the settlements of a user that were made here, so that a client that has just received an answer finds
+    /// its row. Gives up soon, because the ledger's database may be unreachable.
     package func waitPosted(_ userID: Int64, atMost limit: Duration = .milliseconds(500)) async {
         let deadline = clock.monotonic.advanced(by: limit)
         while account(userID)?.unposted.isPositive == true, clock.monotonic < deadline {
@@ -294,7 +296,7 @@ package final class Meter: Sendable {
         }
     }
 
-    /// Gives what is available of a user's lease back to the ledger.
+    /// Returns the available part of a user's lease to the ledger.
     package func recall(_ userID: Int64) async throws { try await gate.run { try await giveBack(userID) } }
 
     private func giveBack(_ userID: Int64) async throws {
@@ -303,14 +305,14 @@ package final class Meter: Sendable {
         try await store.returnLease(userID: userID, amount: amount, holder: holder, now: clock.unixSeconds)
     }
 
-    /// Gives back what has not been used for a while. - Parameter idle: `.zero` = everything.
+    /// Returns leases that have not been used for a while. - Parameter idle: `.zero` = all of them.
     func giveBackIdle(_ idle: Duration) async throws {
         let before = clock.monotonic.advanced(by: .zero - idle)
         for (userID, _) in book.withLock({ $0.idle(before: before) }) { try await recall(userID) }
         forgetIdle(idle)
     }
 
-    /// Drops from memory what is of no use any more: users without a lease, spending of days that are over.
+    /// Drops entries that are no longer useful: users without a lease, spending of past windows.
     func forgetIdle(_ idle: Duration) {
         let before = clock.monotonic.advanced(by: .zero - idle)
         let now = clock.unixSeconds
@@ -320,20 +322,20 @@ package final class Meter: Sendable {
         exhausted.withLock { exhausted in exhausted = exhausted.filter { $0.value > current } }
     }
 
-    /// What other gateways have charged to budgets that are used here.
+    /// Reads what other gateways have charged to budgets that are in use here.
     func refreshSpending() async throws {
         let counters = book.withLock { $0.knownCounters }
         if !counters.isEmpty { try await learnSpending(counters) }
     }
 
-    /// Money of a user may have come free.
+    /// Wakes requests that wait for a user's money.
     package func wake(_ userID: Int64) {
         _ = exhausted.withLock { $0.removeValue(forKey: userID) }
         waiting.wake(userID)
     }
 }
 
-/// Why nothing can be held.
+/// The reason why no hold is possible.
 package enum MeterError: Error, Sendable {
     case unknownUser
 }

@@ -17,7 +17,7 @@ package final class PostSignal: Sendable {
     var events: AsyncStream<Void> { stream }
 }
 
-/// Carries settlements from the journal to the ledger, in groups, exactly once: the ledger skips what it has, and the
+/// Moves settlements from the journal to the ledger, in groups, exactly once: the ledger ignores records that it already has, and the
 /// journal forgets only what the ledger has confirmed.
 package final class Poster: Service {
     private let journal: any Journal
@@ -28,7 +28,7 @@ package final class Poster: Service {
 
     /// Records per ledger transaction.
     private static let groupSize = 256
-    /// How long a settlement waits for company. The balance counts it at once; only its row comes later.
+    /// How long a settlement waits to be grouped with others. It counts towards the balance at once; only its row is written later.
     private static let gathering = Duration.milliseconds(20)
     /// Wait after a failure of the ledger's database.
     private static let retryDelay = Duration.seconds(1)
@@ -48,11 +48,11 @@ package final class Poster: Service {
     package var setAsideCount: Int64 { backlogState.withLock { $0.setAside } }
 
     package func run() async throws {
-        // What an earlier process left behind comes first.
+        // Settlements of an earlier process come first.
         await drain()
         await withGracefulShutdownHandler {
             for await _ in signal.events {
-                // Requests that end together are posted together: one transaction of the ledger for all of them.
+                // Requests that end at about the same time are posted in one transaction of the ledger.
                 try? await Task.sleep(for: Self.gathering)
                 await drain()
             }
@@ -62,13 +62,13 @@ package final class Poster: Service {
         await drain()
     }
 
-    /// Posts everything that the journal has, or throws. At start-up, before balances are read.
+    /// Posts everything in the journal, or throws. Called at start-up, before balances are read.
     /// - Throws: ``StoreError``.
     package func drainOnce() async throws {
         while try await postGroup() {}
     }
 
-    /// From memory, or from the journal while that has what memory has not. Empty = there is nothing to post.
+    /// The next group, from memory, or from the journal while it has records that are not in memory. Empty = nothing to post.
     private func nextGroup() async throws -> [RequestRecord] {
         if let group = meter.postingQueue.first(Self.groupSize) { return group }
         let group = try await journal.settled(limit: Self.groupSize)
@@ -97,8 +97,8 @@ package final class Poster: Service {
         return true
     }
 
-    /// Posts until the journal is empty. A failing ledger is retried for ever while the process runs; at shutdown what is
-    /// left stays in the journal for the next start.
+    /// Posts until the journal is empty. A failing ledger is retried as long as the process runs; at shutdown the rest stays in the journal
+    /// for the next start.
     package func drain() async {
         while !Task.isCancelled {
             do {

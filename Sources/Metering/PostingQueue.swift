@@ -1,16 +1,16 @@
 import RouterCore
 import Synchronization
 
-/// Journaled settlements on their way to the ledger, in memory: the journal has them too, so nothing is lost when they do not fit.
+/// Journaled settlements on their way to the ledger, in memory. The journal has them too, so nothing is lost when the queue is full.
 final class PostingQueue: Sendable {
     private struct State {
         var records: [RequestRecord] = []
-        /// Some are in the journal only: those of an earlier life at first, and what came while the queue was full.
+        /// Whether some records are in the journal only: those of an earlier life at first, and those that came while the queue was full.
         var mustReadJournal = true
     }
     private let state = Mutex(State())
 
-    /// While the ledger is away only this many wait in memory.
+    /// Maximum number of records in memory while the ledger is unreachable.
     private static let limit = 10_000
 
     func add(_ record: RequestRecord) {
@@ -19,7 +19,7 @@ final class PostingQueue: Sendable {
         }
     }
 
-    /// The next group; nil = read the journal. A group stays until ``remove(_:)``, so that a failed posting is tried again.
+    /// The next group; nil = read the journal. A group stays until ``remove(_:)``, so that a failed posting is retried.
     func first(_ count: Int) -> [RequestRecord]? {
         state.withLock { state in
             if state.mustReadJournal { return nil }
@@ -27,11 +27,11 @@ final class PostingQueue: Sendable {
         }
     }
 
-    /// The ledger has these now.
+    /// The ledger has stored these.
     func remove(_ ids: [RequestID]) {
         let gone = Set(ids)
         state.withLock { state in
-            // Mostly the head of the queue; after a look into the journal anything.
+            // Usually these are the head of the queue; after the journal was read they may be anywhere.
             if state.records.prefix(ids.count).allSatisfy({ gone.contains($0.requestID) }) {
                 state.records.removeFirst(min(ids.count, state.records.count))
             } else {
@@ -40,7 +40,7 @@ final class PostingQueue: Sendable {
         }
     }
 
-    /// The journal has been read to its end. What was added meanwhile is in the queue, or in a part of the journal that is read again when
-    /// it did not fit.
+    /// The journal has been read to its end. Records that were added in the meantime are in the queue, or, if it was full, in a part of the
+    /// journal that is read again.
     func journalIsEmpty() { state.withLock { $0.mustReadJournal = $0.records.count >= Self.limit } }
 }

@@ -4,10 +4,10 @@ import RouterCore
 import ServiceLifecycle
 package import Storage
 
-/// Asks vendors afterwards what requests really used that were charged by our own count, and corrects the charge with an adjustment.
+/// Asks vendors for the true usage of requests that were charged by our own count, and corrects the charges with adjustments.
 ///
-/// Only where the vendor gave an id of the generation and its adaptor knows how to ask (OpenRouter's `GET /generation?id=`, whose records
-/// appear seconds after the end, later for interrupted streams).
+/// Only where the vendor returned a generation id and its adaptor can query it (OpenRouter's `GET /generation?id=`, whose records appear
+/// seconds after the end, later for interrupted streams).
 package struct Reconciler: Service {
     private let records: any GenerationRecords
     private let meter: Meter
@@ -27,7 +27,7 @@ package struct Reconciler: Service {
     }
 
     private static let interval = Duration.seconds(1)
-    /// Seconds from one try to the next; after the last one the estimate stands and is listed at `/api/ledger/unreconciled`.
+    /// Seconds between attempts; after the last one the estimate stands and is listed at `/api/ledger/unreconciled`.
     static let schedule: [Int64] = [2, 10, 60, 600, 3_600]
     private static let group = 20
 
@@ -52,7 +52,7 @@ package struct Reconciler: Service {
         }
     }
 
-    /// One row that the ledger does not take must not keep the others from their turn.
+    /// A row that the ledger rejects must not hold up the others.
     private func attempt(_ row: ReconciliationRow) async {
         do {
             try await resolve(row)
@@ -62,7 +62,7 @@ package struct Reconciler: Service {
             do {
                 try await postpone(row, note: "the ledger did not take the correction: \(error)", isFinal: false)
             } catch {
-                // The ledger is away; the row is due again when it is back.
+                // The ledger is unreachable; the row will be due again when it is back.
                 logger.debug("the next try could not be noted", metadata: ["error": "\(error)"])
             }
         }
@@ -101,7 +101,7 @@ package struct Reconciler: Service {
         }
     }
 
-    /// By the price, the group's factor and the bound of that time.
+    /// The bill at the price, the group factor and the limit that applied to the request.
     private func bill(_ row: ReconciliationRow, _ usage: Usage) async throws -> Bill? {
         var query = LogQuery(page: PageRequest(page: 1, size: 1))
         query.requestID = row.requestID

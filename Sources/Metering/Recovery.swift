@@ -2,8 +2,8 @@ package import Logging
 import RouterCore
 import Storage
 
-/// What a gateway does at its start with what an earlier life has left: leases, requests that were running, settlements
-/// that the ledger lacks.
+/// Handles, at start-up, what an earlier life of the gateway has left: leases, requests that were running, and settlements that are not in
+/// the ledger.
 package struct Recovery: Sendable {
     let meter: Meter
     private let poster: Poster
@@ -21,12 +21,12 @@ package struct Recovery: Sendable {
         if isMember {
             try await finish()
         } else {
-            // What has ended is charged whoever has the identity. What has not may be another's.
+            // Ended requests are charged regardless of who has the identity. Running ones may belong to another gateway.
             try await poster.drainOnce()
         }
     }
 
-    /// Once a second while another life has the identity. - Returns: true when the place is ours.
+    /// Called once a second while another life has the identity. - Returns: true when this gateway has its place.
     func startAgain() async throws -> Bool {
         guard try await meter.join(mayChange: false, logger: logger) else { return false }
         try await finish()
@@ -35,7 +35,7 @@ package struct Recovery: Sendable {
         return true
     }
 
-    /// What an earlier life has left is posted out of its own leases, before anything is spent.
+    /// Posts the settlements of an earlier life out of its own leases, before anything is spent.
     private func finish() async throws {
         let recovered = try await Self.settleOrphans(meter)
         if recovered > 0 {
@@ -46,10 +46,10 @@ package struct Recovery: Sendable {
         try await meter.takePlace()
     }
 
-    /// Settles every open hold by the best knowledge there is: what had been delivered by the last word of progress,
-    /// else the prompt, which the vendor had. Never silently zero, never more than was held. Where the vendor gave an
-    /// id, the ``Reconciler`` asks for the true figures later.
-    /// - Returns: how many there were.
+    /// Settles every open hold as accurately as possible: by the delivered content of the last progress record, or else by the prompt,
+    /// which the vendor had received. Never silently zero, never more than was held. Where the vendor returned a generation id, the
+    /// ``Reconciler`` asks for the true figures later.
+    /// - Returns: the number of holds.
     static func settleOrphans(_ meter: Meter) async throws -> Int {
         let orphans = try await meter.journal.orphans()
         for (hold, progress) in orphans { try await meter.journalAgain(record(hold, progress)) }

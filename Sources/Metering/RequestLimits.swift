@@ -3,16 +3,16 @@ package import RouterCore
 import Synchronization
 
 /// Requests and tokens per minute and concurrency of keys and users: the ``LimitBook`` behind a lock, with the clock that it needs. In
-/// memory: no request waits for anything here.
+/// memory: no request waits here.
 package final class RequestLimits: Sendable {
     private let book = Mutex(LimitBook())
     private let clock: ServerClock
-    /// How this start of the gateway is called among those that share the limits.
+    /// The name of this start of the gateway among those that share the limits.
     let gateway: String
-    /// A limit is used that this gateway has asked no share of.
+    /// Whether a limit is in use for which this gateway has not requested a share.
     private let isShareWanted = Atomic<Bool>(false)
 
-    /// - Parameter gateway: random; another one at each start.
+    /// - Parameter gateway: random, different at each start.
     package init(clock: ServerClock, gateway: String) {
         self.clock = clock
         self.gateway = gateway
@@ -39,7 +39,7 @@ package final class RequestLimits: Sendable {
 
     // MARK: Shares
 
-    /// Whether a share is wanted at once; no more afterwards.
+    /// Whether a share should be requested at once; the flag is cleared.
     func takeWish() -> Bool { isShareWanted.exchange(false, ordering: .relaxed) }
 
     func report(atMost maximum: Int, elapsed: Duration) -> [LimitReport] {
@@ -63,10 +63,10 @@ package final class RequestLimits: Sendable {
     }
 }
 
-/// A request that its limits have let in. It counts until it is ended, once; if nobody does so, when the last one who knows it is gone, as
-/// one that has used no tokens.
+/// A request that was admitted by its limits. It counts until it is ended, once; if it is never ended explicitly, it ends with its last
+/// reference, as one that has used no tokens.
 package final class LimitPass: Sendable {
-    /// What was left when the request was let in.
+    /// The remaining limits when the request was admitted.
     package let standing: LimitBook.Standing
     private let limits: RequestLimits
     private let ticket: Mutex<LimitBook.Ticket?>
@@ -79,7 +79,7 @@ package final class LimitPass: Sendable {
 
     deinit { end(used: 0) }
 
-    /// - Parameter used: tokens of the request, as it is settled.
+    /// - Parameter used: tokens of the request, as settled.
     package func end(used: Int64) {
         let open = ticket.withLock { ticket -> LimitBook.Ticket? in
             defer { ticket = nil }

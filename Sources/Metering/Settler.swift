@@ -3,8 +3,8 @@ package import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Owns the ends of requests whose handler was dropped before it could settle (the client left between head and
-/// body). Runs as a service, so that nothing is fired and forgotten.
+/// Ends requests whose handler was dropped before it could settle (the client left between head and body). Runs as a service, so that this
+/// work has an owner.
 package final class Settler: Service {
     private let meter: Meter
     private let logger: Logger
@@ -14,7 +14,7 @@ package final class Settler: Service {
     package init(meter: Meter, logger: Logger) {
         self.meter = meter
         self.logger = logger
-        // Unbounded on purpose: each entry is a request that was admitted, and admission is what bounds them.
+        // Deliberately unbounded: each entry is a request that was admitted, and admission bounds their number.
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
@@ -45,8 +45,8 @@ package final class Settler: Service {
         }
     }
 
-    /// Until the journal takes it, so that nothing that was delivered is forgotten; at shutdown what is left stays a hold in the journal,
-    /// and is settled as estimated at the next start.
+    /// Retries until the journal accepts the record, so that no delivered answer is forgotten; at shutdown the rest stays as holds in the
+    /// journal, which are settled by estimate at the next start.
     private func journalAgain(_ record: RequestRecord) async {
         while true {
             do {

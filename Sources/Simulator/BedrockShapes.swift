@@ -31,7 +31,7 @@ extension SimulatedFamily {
 }
 
 extension FamilyShapes {
-    /// Cached tokens stand beside the input.
+    /// Cached tokens are reported beside the input tokens.
     func bedrockUsage(_ visible: Int64) -> JSONValue {
         let completion = visible + controls.thinkTokens
         let input = answer.promptTokens - cached - written
@@ -93,7 +93,7 @@ extension FamilyShapes {
         return (head, pieces, tail)
     }
 
-    /// Lengths, headers, payload, and a checksum behind the lengths and behind it all.
+    /// A frame: lengths and their checksum, headers, payload, and a checksum of the whole.
     private static func frame(_ type: String, _ json: JSONValue) -> ByteBuffer {
         var headers = ByteBuffer()
         for (name, value) in [(":event-type", type), (":content-type", "application/json"), (":message-type", "event")] {

@@ -7,7 +7,7 @@ import Synchronization
     import Musl
 #endif
 
-/// What a vendor would put on its bill, one row a request, append-only.
+/// The vendor's bill: one row per request, append-only.
 public struct BillingRow: Sendable, Hashable {
     public var sequence = 0
     public var generationID = ""
@@ -17,7 +17,7 @@ public struct BillingRow: Sendable, Hashable {
     public var endpoint = ""
     public var isStream = false
     public var promptTokens: Int64 = 0
-    /// Produced and written until the end, whatever the end was.
+    /// Tokens that were produced and written until the end, however the request ended.
     public var completionTokens: Int64 = 0
     public var cachedTokens: Int64 = 0
     public var cacheWriteTokens: Int64 = 0
@@ -26,7 +26,7 @@ public struct BillingRow: Sendable, Hashable {
     public var characters: Int64 = 0
     public var audioMilliseconds: Int64 = 0
     public var searches: Int64 = 0
-    /// The usage object reached the wire.
+    /// Whether the usage object was sent.
     public var usageSent = false
     /// `completed`, `client_gone`, or the name of the fault.
     public var outcome = ""
@@ -57,7 +57,7 @@ public final class BillingRecord: Sendable {
     }
     private let state: Mutex<State>
 
-    /// Older rows are dropped from memory beyond this; a file has them all.
+    /// Maximum number of rows in memory, beyond which older ones are dropped; a file keeps them all.
     private static let maximumRows = 1_000_000
 
     init(file: String?) {

@@ -53,7 +53,7 @@ struct Controls: Sendable {
         return Int64(text).map { .milliseconds($0) }
     }
 
-    /// Tokens that the model thinks before it answers, and shows nothing of.
+    /// Tokens that the model reasons before it answers, without showing them.
     var thinkTokens: Int64 { count("think_tokens") ?? 0 }
 
     /// The fault's name for the record; nil when there is none.
@@ -67,8 +67,8 @@ struct Controls: Sendable {
     }
 }
 
-/// Controls in a sequence, one per request, for a model (or `*`) and optionally for one key, so that "first 429, then fine" and "one key of
-/// two is bad" can be said.
+/// A sequence of controls, one per request, for a model (or `*`) and optionally for one key, to express cases such as "first 429, then
+/// fine" and "one key of two is bad".
 public final class Script: Sendable {
     private struct Rule {
         var model: String
@@ -81,7 +81,7 @@ public final class Script: Sendable {
     /// - Parameters:
     ///   - model: exact name, or `*`.
     ///   - key: the whole bearer token; nil = any.
-    ///   - repeatsLast: whether the last step goes on for ever; else requests are answered normally afterwards.
+    ///   - repeatsLast: whether the last step is repeated without end; otherwise later requests are answered normally.
     public func add(model: String = "*", key: String? = nil, steps: [String], repeatsLast: Bool = false) {
         rules.withLock { $0.append(Rule(model: model, key: key, steps: steps, repeatsLast: repeatsLast)) }
     }

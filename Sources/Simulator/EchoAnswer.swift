@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// What the simulated model says to a request: deterministic, so that tests can predict text and counts.
+/// The simulated model's answer to a request: deterministic, so that tests can predict text and counts.
 struct EchoAnswer: Sendable {
     enum Content: Sendable {
         case text
@@ -100,7 +100,7 @@ struct EchoAnswer: Sendable {
         return (last, words, images)
     }
 
-    /// Words with the white space behind them; joined they are the text.
+    /// Words with the white space after them; joined, they give the text.
     static func words(_ text: String) -> [String] {
         var pieces: [String] = []
         var current = ""

@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// Vendors of other families, with the same echoing model behind them: Anthropic's Messages under `/anthropic/v1`, Gemini's generateContent
+/// Vendors of other families, with the same echo model behind them: Anthropic's Messages under `/anthropic/v1`, Gemini's generateContent
 /// under `/gemini/v1beta`, Cohere's v2 chat under `/cohere/v2`, Bedrock's Converse under `/bedrock`.
 ///
 /// Sources: https://docs.anthropic.com/en/api/messages, https://ai.google.dev/api/generate-content,
@@ -9,7 +9,7 @@ import RouterCore
 enum SimulatedFamily: Sendable {
     case anthropic, gemini, cohere, bedrock
 
-    /// From a path: the family, and for Gemini the model and whether it streams.
+    /// Parses a path: the family, and for Gemini the model and whether the call streams.
     static func route(_ path: String) -> (family: SimulatedFamily, model: String?, isStream: Bool)? {
         if path == "/anthropic/v1/messages" { return (.anthropic, nil, false) }
         if path == "/cohere/v2/chat" { return (.cohere, nil, false) }
@@ -24,7 +24,7 @@ enum SimulatedFamily: Sendable {
         }
     }
 
-    /// The request as the echoing model reads it: OpenAI's messages, tools and limits.
+    /// The request in the form that the echo model reads: OpenAI's messages, tools and limits.
     func canonical(_ request: JSONValue) -> JSONValue {
         var members: [JSONValue.Member] = []
         if let n = request["generationConfig"]?["candidateCount"] { members.append(.init("n", n)) }
@@ -60,7 +60,7 @@ enum SimulatedFamily: Sendable {
         return (content.arrayValue ?? []).compactMap { $0["text"]?.stringValue }.joined()
     }
 
-    /// Gemini spells types in capitals.
+    /// Converts Gemini's upper-case type names to lower case.
     private static func lowered(_ schema: JSONValue) -> JSONValue {
         switch schema {
         case .object(let members):
@@ -92,12 +92,12 @@ struct FamilyShapes: Sendable {
 
     // MARK: Usage
 
-    /// - Parameter written: tokens that can be seen; those that were thought in secret are added.
+    /// - Parameter written: visible tokens; hidden reasoning is added.
     func usage(_ written: Int64) -> JSONValue {
         let completion = written + controls.thinkTokens
         switch family {
         case .anthropic:
-            // Cached tokens stand beside the input, not inside it.
+            // Cached tokens are reported beside the input tokens, not as a part of them.
             return .object([
                 .init("input_tokens", .integer(answer.promptTokens - cached - self.written)),
                 .init("cache_creation_input_tokens", .integer(self.written)), .init("cache_read_input_tokens", .integer(cached)),
@@ -188,7 +188,7 @@ struct FamilyShapes: Sendable {
 
     // MARK: Streamed
 
-    /// The events before the content, one a piece, and after it; each with the tokens that it carries.
+    /// The events before the content, one event per piece, and the events after it; each with the tokens that it carries.
     func events() -> (head: [ByteBuffer], pieces: [ByteBuffer], tail: [ByteBuffer]) {
         switch family {
         case .anthropic: anthropicEvents()
@@ -204,7 +204,7 @@ struct FamilyShapes: Sendable {
     }
 
     private func anthropicEvents() -> (head: [ByteBuffer], pieces: [ByteBuffer], tail: [ByteBuffer]) {
-        // Figures of the beginning: nothing has been thought yet.
+        // Usage at the beginning: no reasoning has taken place yet.
         var start = usage(1 - controls.thinkTokens)
         if controls.has("no_usage") { start = .object([]) }
         var head = [

@@ -1,8 +1,8 @@
 public import RouterCore
 import Synchronization
 
-/// What `GET /api/v1/models` tells, as OpenRouter does: names, limits and prices in USD per token as text. Replaced with
-/// `POST /_sim/models {"data":[…]}` or ``set(_:)``; a reset brings the built-in list back.
+/// The answer to `GET /api/v1/models`, in OpenRouter's form: names, limits and prices in USD per token as text. Replaced with `POST
+/// /_sim/models {"data":[…]}` or ``set(_:)``; a reset restores the built-in list.
 public final class ListedModels: Sendable {
     private let list = Mutex<JSONValue?>(nil)
 

@@ -1,8 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// What the simulated vendor answers to requests for pictures, sound, moderation and ranking: deterministic, so that tests can predict
-/// counts.
+/// The simulated vendor's answers to image, audio, moderation and rerank requests: deterministic, so that tests can predict counts.
 struct MediaAnswer: Sendable {
     let endpoint: Endpoint
     let request: JSONValue
@@ -24,10 +23,10 @@ struct MediaAnswer: Sendable {
     var isStream: Bool { request["stream"]?.boolValue == true || request["stream_format"]?.stringValue == "sse" }
     private var documents: Int { request["documents"]?.arrayValue?.count ?? 0 }
     private var outputTokens: Int64 { controls.count("completion_tokens") ?? 10 }
-    /// Billed by tokens, as newer models are.
+    /// Whether the answer is billed by tokens, as with newer models.
     private var hasTokens: Bool { controls.has("tokens") }
 
-    /// As text: what a vendor measured.
+    /// The length that the vendor measured, as text.
     private var seconds: String { controls.text("seconds") ?? "8.47" }
 
     private var milliseconds: Int64 {
@@ -66,7 +65,7 @@ struct MediaAnswer: Sendable {
 
     // MARK: Whole
 
-    /// - Returns: nil for sound, which is streamed.
+    /// - Returns: nil for audio, which is streamed.
     func whole() -> (type: String, body: ByteBuffer)? {
         var members: [JSONValue.Member] = []
         switch endpoint {
@@ -110,7 +109,7 @@ struct MediaAnswer: Sendable {
 
     // MARK: Streamed
 
-    /// Sound in chunks, or events; a fault ends them early.
+    /// Audio in chunks, or events; a fault ends them early.
     func steps() -> [StreamPlan.Step] {
         var steps: [StreamPlan.Step] = []
         let pieces = pieces
@@ -157,7 +156,7 @@ struct MediaAnswer: Sendable {
     }
 }
 
-/// A form's plain fields as a JSON object, so that it can be handled like one; a file becomes its size.
+/// Converts a form's plain fields to a JSON object, so that it can be processed in the same way; a file becomes its size.
 enum FormRequest {
     static func json(_ body: ByteBuffer, contentType: String?) -> JSONValue? {
         guard let boundary = contentType.flatMap({ MultipartForm.boundary(contentType: $0) }),

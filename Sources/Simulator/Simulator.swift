@@ -15,7 +15,7 @@ public final class Simulator: Sendable {
         /// Billing rows are appended here as JSON lines when set.
         public var recordFile: String?
         public var threads = 1
-        /// Pause between chunks of every stream that does not say otherwise.
+        /// Pause between chunks of every stream that does not specify its own.
         public var defaultPace = Duration.zero
         /// Answers everything with one ready-made body, for benchmarks.
         public var isFast = false

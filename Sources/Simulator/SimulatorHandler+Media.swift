@@ -3,7 +3,7 @@ import NIOHTTP1
 import RouterCore
 
 extension SimulatorHandler {
-    /// Answers a request for pictures, sound, moderation or ranking.
+    /// Answers an image, audio, moderation or rerank request.
     func media(_ context: ChannelHandlerContext, _ exchange: Exchange, _ answer: MediaAnswer) {
         let controls = exchange.shapes.controls
         var row = exchange.row
@@ -17,7 +17,7 @@ extension SimulatorHandler {
         guard controls.has("cut_body") else {
             return send(context, exchange.head, .ok, body, [("Content-Type", type)])
         }
-        // Half of what was announced, then the end of the connection.
+        // Sends half of the announced length, then closes the connection.
         let headers = HTTPHeaders([("Content-Type", type), ("Content-Length", String(body.readableBytes))])
         context.write(wrapOutboundOut(.head(HTTPResponseHead(version: exchange.head.version, status: .ok, headers: headers))), promise: nil)
         let half = body.getSlice(at: body.readerIndex, length: body.readableBytes / 2) ?? body

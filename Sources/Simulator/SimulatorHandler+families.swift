@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import RouterCore
 
-/// Answers of the other families: whole, streamed, and those faults that do not depend on the shape.
+/// Answers of the other families: whole and streamed ones, and the faults that do not depend on the format.
 extension SimulatorHandler {
     func answer(
         _ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ route: (family: SimulatedFamily, model: String?, isStream: Bool)

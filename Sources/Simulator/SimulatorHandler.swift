@@ -8,7 +8,7 @@ import RouterCore
     import Musl
 #endif
 
-/// One connection. Collects a request, finds its controls, and answers or breaks as they say.
+/// One connection. Collects a request, determines its controls, and answers or fails accordingly.
 final class SimulatorHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
@@ -135,7 +135,7 @@ final class SimulatorHandler: ChannelInboundHandler {
             ])
     }
 
-    /// OpenRouter's costs by day and model.
+    /// OpenRouter's cost report by day and model.
     private func activity(_ context: ChannelHandlerContext, _ head: HTTPRequestHead) {
         let rows = simulator.record.rows().filter { $0.cost != nil && $0.promptTokens > 0 }.map { row -> JSONValue in
             .object([
@@ -206,7 +206,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         row.promptTokens = echo.promptTokens
         row.cachedTokens = controls.count("cached_tokens") ?? 0
         row.cacheWriteTokens = controls.count("cache_write_tokens") ?? 0
-        // What is thought in secret is added as it is thought.
+        // Hidden reasoning is added while it takes place.
         row.reasoningTokens = (shapes.reasoningTokens ?? 0) - controls.thinkTokens
         row.cost = isOpenRouter ? controls.text("cost") ?? "0.00042" : controls.text("cost")
         row.requestID = head.headers.first(name: "x-request-id")
@@ -359,7 +359,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: done)
     }
 
-    /// Closes with RST: the kernel throws away what it has not sent.
+    /// Closes with RST: the kernel discards unsent data.
     static func reset(_ context: ChannelHandlerContext) {
         let channel = context.channel
         guard let options = channel as? any SocketOptionProvider else { return context.close(promise: nil) }

@@ -1,20 +1,20 @@
 import NIOCore
 import RouterCore
 
-/// A streamed answer as a list of steps, worked out beforehand; the handler only carries them out.
+/// A streamed answer as a list of steps, computed beforehand; the handler only performs them.
 struct StreamPlan: Sendable {
     enum Step: Sendable {
-        /// Bytes, and how many completion tokens they carry.
+        /// Sends bytes that carry this number of completion tokens.
         case send(ByteBuffer, tokens: Int64)
         case pause(Duration)
-        /// Tokens that were thought in secret: on the bill, and in no byte of the answer.
+        /// Hidden reasoning tokens: billed, but in no byte of the answer.
         case thought(Int64)
         case usageSent
         /// RST.
         case reset
         /// FIN without the end of the chunked body.
         case close
-        /// Nothing more, for ever.
+        /// Sends nothing more, without end.
         case stall
         /// The orderly end of the body.
         case end
@@ -22,7 +22,8 @@ struct StreamPlan: Sendable {
 
     private(set) var steps: [Step] = []
 
-    /// `think_tokens` in `think`, evenly: whoever cuts the answer before it begins has made the vendor think for as long as that.
+    /// `think_tokens` evenly over the duration of `think`: a client that disconnects before the answer begins is billed for the elapsed
+    /// part.
     static func thinking(_ controls: Controls) -> [Step] {
         let tokens = controls.thinkTokens
         guard tokens > 0 else { return [] }
@@ -67,7 +68,7 @@ struct StreamPlan: Sendable {
 
 }
 
-/// Works a stream of the OpenAI family out.
+/// Builds a stream of the OpenAI family.
 private struct Builder {
     private(set) var steps: [StreamPlan.Step] = []
     private let shapes: Shapes
@@ -76,15 +77,15 @@ private struct Builder {
     private let pace: Duration
     private var contentChunks = 0
     private var tokens: Int64 = 0
-    /// Content number at which a fault ends the stream, by the fault's name.
+    /// The faults of this stream, each with the number of the content chunk at which it ends the stream.
     private let faults: [(name: String, number: Int)]
-    /// Text that repeats is written once: a stream of thousands of chunks must not hold the event loop up.
+    /// Cache for repeated text: a stream of thousands of chunks must not block the event loop.
     private var frames: [String: ByteBuffer] = [:]
 
     init(shapes: Shapes, wantsUsage: Bool, defaultPace: Duration) {
         self.shapes = shapes
         controls = shapes.controls
-        // OpenRouter sends it always.
+        // OpenRouter always sends it.
         self.wantsUsage = (wantsUsage || shapes.isOpenRouter) && !shapes.controls.has("no_usage")
         pace = shapes.controls.duration("pace") ?? defaultPace
         faults = [
@@ -181,7 +182,7 @@ private struct Builder {
     private mutating func event(_ json: JSONValue) { steps.append(.send(Self.frame(text(of: json), controls), tokens: 0)) }
 
     private func text(of json: JSONValue) -> String {
-        // White space between members may hold a line break; one such place is enough to make two data lines.
+        // White space between members may contain a line break; one such place is enough for two data lines.
         controls.has("multiline") ? json.text.replacingFirst(",\"object\"", with: ",\n\"object\"") : json.text
     }
 

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import RouterCore
 
-/// Carries out one ``StreamPlan`` on the connection's event loop, waiting when the client is slow. Keeps the billing row until the end.
+/// Performs one ``StreamPlan`` on the connection's event loop, and waits when the client is slow. Holds the billing row until the end.
 final class StreamRun {
     private let steps: [StreamPlan.Step]
     private var position = 0
@@ -55,7 +55,7 @@ final class StreamRun {
             end(controls.fault ?? "close")
             context.close(promise: nil)
         case .stall:
-            // Until the client goes.
+            // Until the client disconnects.
             isWaiting = true
             context.flush()
         case .end:
@@ -96,7 +96,7 @@ final class StreamRun {
     func clientLeft() {
         guard !isOver else { return }
         simulator.clientGone()
-        // A vendor that goes on writing for nobody, and bills it.
+        // A vendor that continues to generate without a client, and bills it.
         if controls.has("bills_whole") {
             for case .send(_, let tokens) in steps[position...] { row.completionTokens += tokens }
             for case .thought(let tokens) in steps[position...] {
@@ -116,7 +116,7 @@ final class StreamRun {
     }
 }
 
-/// One ready-made answer for benchmarks: no parsing, no allocation but the buffers' headers.
+/// A ready-made answer for benchmarks: no parsing, and no allocation except the buffers' headers.
 enum FastAnswer {
     private static let whole = ByteBuffer(
         string: """
@@ -138,7 +138,7 @@ enum FastAnswer {
         return ByteBuffer(string: text)
     }()
 
-    /// A plain search for `"stream":true`, with or without a blank; no JSON is read here.
+    /// A plain search for `"stream":true`, with or without a space; JSON is not parsed here.
     static func asksForStream(_ body: ByteBuffer) -> Bool {
         contains("\"stream\":true", body) || contains("\"stream\": true", body)
     }
@@ -163,7 +163,7 @@ enum FastAnswer {
     }
 }
 
-/// A valid gzip stream without compression: enough to see whether the other side decodes.
+/// A valid gzip stream without compression: sufficient to test whether the other side decodes it.
 enum Gzip {
     static func stored(_ bytes: ByteBuffer) -> ByteBuffer {
         var out = ByteBuffer(bytes: [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255])

@@ -3,7 +3,7 @@ import NIOCore
 import RouterCore
 import Synchronization
 
-/// Whatever moves a transfer's bytes: an I/O thread of libcurl, or an event loop.
+/// Moves the bytes of a transfer: an I/O thread of libcurl, or an event loop.
 protocol TransferDriver: AnyObject, Sendable {
     /// The reader of a paused transfer has caught up.
     func resume(_ transfer: Transfer)
@@ -11,22 +11,23 @@ protocol TransferDriver: AnyObject, Sendable {
 }
 
 extension UpstreamRequest {
-    /// Asks and changes nothing, so it may be sent twice.
+    /// Whether the request is safe to send twice, because its method only reads.
     var isRepeatable: Bool { method == .get || method == .head }
 }
 
-/// One call on its way: what the I/O thread and the asking task share, behind one lock. Continuations are resumed outside of it.
+/// One call in progress: the state that the I/O thread and the calling task share, behind one lock. Continuations are resumed outside the
+/// lock.
 final class Transfer: Sendable {
     let request: UpstreamRequest
     let options: TransportOptions
 
     private struct State {
-        /// Told when the sending begins. It knows the transfer as well, so it is let go of at the end.
+        /// Notified when sending begins. It refers to the transfer as well, so the reference is dropped at the end.
         var cancellation: UpstreamCancellation?
         var head: UpstreamHead?
         var unread = UnreadBytes()
         var isPaused = false
-        /// Set once: how the transfer ended. nil inside = in order.
+        /// Set once, when the transfer ends: the inner nil means success.
         var end: TransportFailure??
         var isCancelled = false
         var headWaiter: CheckedContinuation<Result<UpstreamHead, TransportFailure>, Never>?
@@ -35,7 +36,7 @@ final class Transfer: Sendable {
     }
     private let state: Mutex<State>
 
-    /// - Throws: `.protocolViolation` for header values that would break the framing.
+    /// - Throws: `.protocolViolation` for header values that would break the framing of the request.
     init(
         request: UpstreamRequest, options: TransportOptions, cancellation: UpstreamCancellation? = nil
     ) throws(TransportFailure) {
@@ -52,7 +53,7 @@ final class Transfer: Sendable {
 
     func attach(_ driver: any TransferDriver) { state.withLock { $0.driver = driver } }
 
-    // MARK: The asking task
+    // MARK: The calling task
 
     func head() async throws(TransportFailure) -> UpstreamHead {
         let result = await withCheckedContinuation { continuation in
@@ -75,7 +76,7 @@ final class Transfer: Sendable {
                     return (.success(bytes), wake)
                 }
                 if let end = state.end {
-                    // The failure is told once; after that the body is simply over.
+                    // The failure is reported once; after that the body is simply over.
                     state.end = .some(nil)
                     return (end.map { .failure($0) } ?? .success(nil), nil)
                 }
@@ -101,7 +102,7 @@ final class Transfer: Sendable {
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
-    /// There is a connection, and the request goes out on it.
+    /// There is a connection, and the request is being sent on it.
     func isSending() { state.withLock { $0.cancellation }?.wrote() }
 
     func deliver(_ head: UpstreamHead) {
@@ -116,7 +117,7 @@ final class Transfer: Sendable {
 
     enum Acceptance { case taken, pause }
 
-    /// Bytes from the socket. `.pause` = not taken, the reader is behind; give them again after `resume`.
+    /// Delivers bytes from the socket. `.pause` = not accepted, because the reader is behind; deliver them again after `resume`.
     func deliver(_ bytes: UnsafeRawBufferPointer) -> Acceptance {
         let (acceptance, waiter, buffer) = state.withLock { state in
             if state.unread.count >= options.maxBufferedBytes {
@@ -136,8 +137,8 @@ final class Transfer: Sendable {
         return acceptance
     }
 
-    /// Bytes that are taken whatever the reader does; ``isPaused`` says then whether more may come. The reader hears of them with
-    /// ``tellReader()``: what came in one read of the socket goes on in one piece, however many chunks it was.
+    /// Accepts bytes regardless of the reader; ``isPaused`` then says whether more may be delivered. The reader is notified by
+    /// ``tellReader()``, so that everything from one read of the socket is passed on together, however many chunks it was.
     func take(_ bytes: ByteBuffer) {
         state.withLock { state in
             state.unread.append(bytes)
@@ -154,11 +155,11 @@ final class Transfer: Sendable {
         }
         guard let (waiter, portion, driver) = ready else { return }
         waiter.resume(returning: .success(portion))
-        // Taken at once: what paused the upstream is gone, and nobody would ask again.
+        // The reader takes the bytes at once, so the reason for the pause is gone, and no later read would resume it.
         driver?.resume(self)
     }
 
-    /// The reader has caught up. - Returns: whether the transfer was paused and is to go on.
+    /// The reader has caught up. - Returns: whether the transfer was paused and has to resume.
     func takePause() -> Bool {
         state.withLock { state in
             guard state.isPaused, state.unread.count <= options.maxBufferedBytes / 2 else { return false }
@@ -169,7 +170,7 @@ final class Transfer: Sendable {
 
     var isPaused: Bool { state.withLock { $0.isPaused } }
 
-    /// The end, in order or not. Only the first counts.
+    /// Ends the transfer, with a failure or without. Only the first call counts.
     func finish(_ failure: TransportFailure?) {
         typealias Waiting<Value> = CheckedContinuation<Result<Value, TransportFailure>, Never>
         let (headWaiter, reader) = state.withLock {
@@ -184,7 +185,7 @@ final class Transfer: Sendable {
             }
             guard let waiter = state.bytesWaiter else { return (state.headWaiter, nil) }
             if let portion = state.unread.next() { return (state.headWaiter, (waiter, .success(portion))) }
-            // A failure that is handed to a waiting reader has been told.
+            // A failure that is handed to a waiting reader counts as reported.
             state.end = .some(nil)
             return (state.headWaiter, (waiter, failure.map { .failure($0) } ?? .success(nil)))
         }
@@ -193,7 +194,7 @@ final class Transfer: Sendable {
     }
 }
 
-/// What has come and was not read yet, as it came: what is large is never copied.
+/// Bytes that have arrived and were not read yet; large buffers are never copied.
 private struct UnreadBytes {
     private var buffers = CircularBuffer<ByteBuffer>()
     private(set) var count = 0
@@ -202,14 +203,14 @@ private struct UnreadBytes {
         guard bytes.readableBytes > 0 else { return }
         count += bytes.readableBytes
         if let last = buffers.indices.last, buffers[last].readableBytes + bytes.readableBytes <= TransferBody.maximumPortion {
-            // In place: a subscript would hand out a copy to write to.
+            // Modified in place: a subscript would make a copy to write to.
             buffers.modify(last) { _ = $0.writeImmutableBuffer(bytes) }
         } else {
             buffers.append(bytes)
         }
     }
 
-    /// No more than one portion.
+    /// At most one portion.
     mutating func next() -> ByteBuffer? {
         guard var first = buffers.first else { return nil }
         if first.readableBytes > TransferBody.maximumPortion, let portion = first.readSlice(length: TransferBody.maximumPortion) {
@@ -223,9 +224,9 @@ private struct UnreadBytes {
     }
 }
 
-/// The reader's end of a transfer. Dropping the last reference cancels.
+/// The reader's end of a transfer. Releasing the last reference cancels the transfer.
 final class TransferBody: UpstreamBody {
-    /// What a reader is given at a time, so that its work on it does not keep its thread for long.
+    /// Maximum number of bytes that a reader gets at a time, so that processing them does not occupy its thread for long.
     static let maximumPortion = UpstreamPortion.maximumBytes
 
     private let transfer: Transfer

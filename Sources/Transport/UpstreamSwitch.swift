@@ -2,8 +2,8 @@ public import NIOCore
 public import NIOPosix
 public import RouterCore
 
-/// Gives each call to the transport that serves it best: what goes straight to its server travels on the asking event loop; calls through a
-/// proxy go through libcurl, which knows all kinds of them.
+/// Chooses the transport for each call: direct calls run on the calling event loop; calls through a proxy use libcurl, which supports all
+/// kinds of proxies.
 public final class UpstreamSwitch: UpstreamTransport {
     private let direct: LoopTransport
     private let proxied: CurlTransport
@@ -21,7 +21,7 @@ public final class UpstreamSwitch: UpstreamTransport {
         return try await direct.send(request, options: options, cancellation: cancellation)
     }
 
-    /// For calls that no client has asked for: one by one, and away from the event loops that serve clients.
+    /// For calls that do not belong to a client's request: few at a time, and away from the event loops that serve clients.
     public var sideCalls: any UpstreamTransport { proxied }
 
     /// Fails all running calls with `.shutdown`. Idempotent.

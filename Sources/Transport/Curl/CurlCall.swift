@@ -3,14 +3,14 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// One easy handle at work for one transfer. Lives on the I/O thread.
+/// One easy handle in use for one transfer. Confined to the I/O thread.
 final class CurlCall {
     let transfer: Transfer
     let easy: OpaquePointer
-    /// Tells a call from a later one that got the same address.
+    /// Distinguishes a call from a later one at the same address.
     let serial: Int
     private let startedAt: Int64
-    /// Sets a timer; given by the loop, called when the head has come and the idle limit begins to count.
+    /// Sets a timer; provided by the loop, and called when the head has arrived and the idle limit begins to count.
     var arm: (Int64) -> Void = { _ in }
     private var lastActivity: Int64
     private var isHeadDelivered = false
@@ -20,7 +20,7 @@ final class CurlCall {
     /// libcurl has begun to send the request.
     private var hasBegun = false
     private var list: UnsafeMutablePointer<curl_slist>?
-    /// Keeps the request body's storage alive and at its place while libcurl reads it.
+    /// Keeps the request body's storage alive and in place while libcurl reads it.
     private var body: ByteBuffer?
 
     init(transfer: Transfer, easy: OpaquePointer, now: Int64) {
@@ -54,11 +54,11 @@ final class CurlCall {
         long(CURLOPT_SSL_VERIFYHOST, 2)
         if let trustedCertificates { text(CURLOPT_CAINFO, trustedCertificates) }
         long(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-        // Set always: an unset proxy would be read from the environment.
+        // Always set: otherwise libcurl would take a proxy from the environment.
         text(CURLOPT_PROXY, options.proxy?.reveal() ?? "")
         text(CURLOPT_NOPROXY, "")
         long(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.timeouts.connect))
-        // Content codings are undone even though none is asked for: some vendors compress regardless.
+        // Content codings are decoded even though none is requested: some vendors compress regardless.
         text(CURLOPT_ACCEPT_ENCODING, "gzip, deflate")
         long(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         long(CURLOPT_BUFFERSIZE, 64 * 1024)
@@ -112,7 +112,7 @@ final class CurlCall {
     }
 
     private func headerLines(of request: UpstreamRequest) -> [String] {
-        // `Name;` sends an empty header, `Name:` removes libcurl's own.
+        // `Name;` sends an empty header; `Name:` would remove libcurl's own.
         var lines = request.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
         lines.append("Expect:")
         if !request.headers.contains(.acceptEncoding) { lines.append("Accept-Encoding: identity") }
@@ -121,7 +121,7 @@ final class CurlCall {
         return lines
     }
 
-    /// After the handle has left the multi handle.
+    /// Called after the handle has been removed from the multi handle.
     func release() {
         curl_slist_free_all(list)
         list = nil
@@ -134,14 +134,13 @@ final class CurlCall {
 
     // MARK: Callbacks of libcurl
 
-    /// libcurl sends a request once more by itself when a kept connection was closed without a byte of an answer, and
-    /// there is no option against that. The vendor may have worked on the first one, so only what asks, or never left,
-    /// may go out again.
+    /// libcurl repeats a request by itself when a kept connection was closed without any byte of a response, and has no option against it.
+    /// The vendor may have processed the first one, so only a request with a safe method, or one that was never sent, may be sent again.
     private func maySend() -> Bool {
         defer { hasBegun = true }
-        // With bytes of an answer it is the next step of a proxy's authentication.
+        // If bytes of a response have arrived, this is the next step of a proxy's authentication.
         guard hasBegun, headerBytes == 0, !transfer.request.isRepeatable else {
-            // The connection stands, through the proxy and with TLS; from here on libcurl writes when it likes.
+            // The connection is established, through the proxy and with TLS; from here on libcurl may write at any time.
             transfer.isSending()
             return true
         }
@@ -161,7 +160,7 @@ final class CurlCall {
             failureInCallback = TransportFailure(.headersTooLarge, "more than \(transfer.options.maxHeaderBytes) bytes")
             return 0
         }
-        // Trailers of a chunked body come here as well, behind the head.
+        // Trailers of a chunked body arrive here as well, after the head.
         guard !isHeadDelivered else { return line.count }
         let text = String(decoding: line, as: UTF8.self).trimmingLineEnd
         if text.isEmpty {
@@ -177,7 +176,7 @@ final class CurlCall {
     private func deliverHead() {
         var status = 0
         apir_easy_get_long(handle, CURLINFO_RESPONSE_CODE, &status)
-        // 1xx heads come before the real one.
+        // 1xx heads precede the final one.
         guard status >= 200 else { return }
         isHeadDelivered = true
         lastActivity = CurlLoop.now()
@@ -187,7 +186,7 @@ final class CurlCall {
             headers.append(HTTPField(name: name, value: String(line[line.index(after: colon)...]).trimmingBlanks))
         }
         if let coding = headers[.contentEncoding]?.lowercased(), coding != "identity" {
-            // libcurl hands out decoded bytes.
+            // libcurl delivers decoded bytes.
             headers[.contentEncoding] = nil
             headers[.contentLength] = nil
         }
@@ -215,7 +214,7 @@ final class CurlCall {
 
     func touched(_ now: Int64) { lastActivity = now }
 
-    /// One timer entry per call: what is due next is worked out when it comes up, so that activity costs nothing.
+    /// There is one timer entry per call; the next deadline is computed when it fires, so that activity costs nothing.
     func checkTimers(_ now: Int64) -> TimerVerdict {
         let total = startedAt + limit(\.total)
         if now >= total { return .expired(.totalTimeout) }
@@ -223,7 +222,7 @@ final class CurlCall {
             let first = startedAt + limit(\.firstByte)
             return now >= first ? .expired(.firstByteTimeout) : .again(min(first, total))
         }
-        // Silence that we asked for ourselves does not count.
+        // A pause of our own does not count as idleness.
         if transfer.isPaused { lastActivity = now }
         let idle = lastActivity + limit(\.idle)
         return now >= idle ? .expired(.idleTimeout) : .again(min(idle, total))
@@ -252,7 +251,7 @@ final class CurlCall {
         case CURLE_COULDNT_RESOLVE_PROXY, CURLE_PROXY: return .proxy
         case CURLE_COULDNT_CONNECT: return .connect
         case CURLE_OPERATION_TIMEDOUT:
-            // Only the connect limit is libcurl's business; the others are our timers.
+            // libcurl enforces the connect limit only; the other limits are our own timers.
             return .connectTimeout
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_USE_SSL_FAILED:

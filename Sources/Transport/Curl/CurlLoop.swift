@@ -3,8 +3,8 @@ import CPlatform
 import Glibc
 import RouterCore
 
-/// The event loop of one I/O thread: epoll for sockets and the wake-up, libcurl's multi handle on top, our own timers beside it.
-/// Confined to its thread; nothing of it is shared.
+/// The event loop of one I/O thread: epoll for sockets and the wake-up, libcurl's multi handle on top, our own timers beside it. Confined
+/// to its thread; no part of it is shared.
 final class CurlLoop {
     private let thread: IOThread
     private let configuration: CurlTransport.Configuration
@@ -80,7 +80,7 @@ final class CurlLoop {
     private func waitMilliseconds() -> Int32 {
         let next = [curlDeadline, timers.nextDeadline].compactMap { $0 }.min()
         guard let next else { return -1 }
-        // Rounded up, so that a timer is due when we wake.
+        // Rounded up, so that a timer is due at the wake-up.
         return Int32(clamping: max(0, (next - Self.now() + 999_999) / 1_000_000))
     }
 
@@ -89,7 +89,7 @@ final class CurlLoop {
         if let deadline = curlDeadline, deadline <= now {
             curlDeadline = nil
             var running: Int32 = 0
-            // CURL_SOCKET_TIMEOUT is the macro ((curl_socket_t)-1)
+            // The value of the macro CURL_SOCKET_TIMEOUT, which is ((curl_socket_t)-1).
             curl_multi_socket_action(handle, -1, 0, &running)
         }
         while let due = timers.popDue(now) {
@@ -153,11 +153,11 @@ final class CurlLoop {
     private func resume(_ transfer: Transfer) {
         guard let call = byTransfer[ObjectIdentifier(transfer)], transfer.takePause() else { return }
         call.touched(Self.now())
-        // May call the write callback at once with what libcurl kept.
+        // This may call the write callback at once with data that libcurl has kept.
         curl_easy_pause(UnsafeMutableRawPointer(call.easy), CURLPAUSE_CONT)
     }
 
-    /// Takes a call out, finished or not. An unfinished HTTP/1 connection is closed by libcurl, an HTTP/2 stream reset.
+    /// Removes a call, finished or not. libcurl then closes an unfinished HTTP/1 connection and resets an HTTP/2 stream.
     private func end(_ call: CurlCall, _ failure: TransportFailure?) {
         guard calls.removeValue(forKey: call.easy) != nil else { return }
         byTransfer[ObjectIdentifier(call.transfer)] = nil
@@ -206,7 +206,7 @@ final class CurlLoop {
 
     func tearDown() {
         for call in Array(calls.values) { end(call, TransportFailure(.shutdown)) }
-        // Commands that came in while stopping.
+        // Commands that arrived while stopping.
         for command in thread.takeCommands().commands {
             if case .start(let transfer) = command { transfer.finish(TransportFailure(.shutdown)) }
         }
@@ -216,7 +216,7 @@ final class CurlLoop {
     }
 }
 
-/// Deadlines in order. Entries of calls that have ended are dropped when they come up.
+/// Deadlines in order. Entries of calls that have ended are dropped when they become due.
 struct TimerHeap {
     struct Entry {
         var deadline: Int64

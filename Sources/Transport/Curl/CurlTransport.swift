@@ -3,10 +3,10 @@ import NIOCore
 public import RouterCore
 import Synchronization
 
-/// Sends upstream calls with libcurl's multi interface: HTTP/1.1 and HTTP/2, one pool of kept-alive connections per I/O thread,
-/// TLS verified always.
+/// Sends upstream calls with libcurl's multi interface: HTTP/1.1 and HTTP/2, one pool of kept-alive connections per I/O thread, with TLS
+/// verification always on.
 ///
-/// libcurl's handles live on the I/O threads and nowhere else; the rest of the program sees requests, heads and byte buffers.
+/// libcurl's handles exist on the I/O threads only; the rest of the program sees requests, heads and byte buffers.
 public final class CurlTransport: UpstreamTransport {
     public struct Configuration: Sendable {
         /// I/O threads, each with its own epoll set and connection pool.
@@ -32,7 +32,7 @@ public final class CurlTransport: UpstreamTransport {
     private let threads: [IOThread]
     private let next = Atomic<Int>(0)
 
-    /// curl_global_init is not thread-safe on old versions; a static is initialised once.
+    /// curl_global_init is not thread-safe in old versions; a static is initialised exactly once.
     private static let globalInit: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
     /// - Throws: ``TransportFailure`` of kind `.other` when the system refuses an epoll set, an eventfd or a thread.

@@ -3,10 +3,10 @@ import Glibc
 import RouterCore
 import Synchronization
 
-/// A thread of its own that runs libcurl's multi interface over epoll. Everything of libcurl happens here.
+/// A dedicated thread that runs libcurl's multi interface over epoll. libcurl is used on this thread only.
 ///
-/// Work reaches it through an inbox and one eventfd; the eventfd is written only when no wake-up is pending, so that a burst of requests
-/// costs one system call.
+/// Work arrives through an inbox and one eventfd; the eventfd is written only when no wake-up is pending, so that a burst of requests costs
+/// one system call.
 final class IOThread: TransferDriver {
     enum Command: Sendable {
         case start(Transfer)
@@ -52,7 +52,7 @@ final class IOThread: TransferDriver {
         pthread_detach(id)
     }
 
-    /// The descriptor outlives the thread: a late wake-up must never reach a descriptor that somebody else got.
+    /// The descriptor outlives the thread: a late wake-up must never reach a reused descriptor number.
     deinit { close(wakeDescriptor) }
 
     private final class LoopStart {
@@ -121,7 +121,7 @@ final class IOThread: TransferDriver {
 
     // MARK: From the loop
 
-    /// Everything that waits, and whether the thread is to end.
+    /// All waiting commands, and whether the thread has to end.
     func takeCommands() -> (commands: [Command], isStopping: Bool) {
         inbox.withLock { inbox in
             defer {

@@ -5,7 +5,7 @@ import NIOSSL
 import RouterCore
 import Synchronization
 
-/// The upstream connections of one event loop. All state is touched on that loop only.
+/// The upstream connections of one event loop. All state is accessed on that loop only.
 final class LoopPool: TransferDriver {
     let eventLoop: any EventLoop
     private let configuration: LoopTransport.Configuration
@@ -14,22 +14,22 @@ final class LoopPool: TransferDriver {
     private let box: NIOLoopBoundBox<State>
 
     private struct State {
-        /// Ready for the next call; the last one used comes first.
+        /// Ready for the next call; the most recently used connection comes first.
         var idle: [UpstreamOrigin: [UpstreamConnection]] = [:]
-        /// Calls on a connection.
+        /// Connections in use by a call.
         var running: [ObjectIdentifier: UpstreamConnection] = [:]
-        /// Calls whose connection is being made.
+        /// Calls whose connection is being established.
         var connecting: [ObjectIdentifier: Transfer] = [:]
         var all: [ObjectIdentifier: UpstreamConnection] = [:]
-        /// Connections that exist or are being made.
+        /// Number of connections, including those being established.
         var count = 0
         var targets: [String: UpstreamTarget] = [:]
         var isShutDown = false
     }
 
-    /// Distinct URLs that are remembered in parts.
+    /// Maximum number of URLs whose parsed form is cached.
     private static let maximumTargets = 4_096
-    /// What a compressed body may become: a small body must not fill the memory.
+    /// Maximum decompressed size of a body in bytes: a small body must not fill the memory.
     static let maximumInflated = 256 * 1024 * 1024
 
     init(
@@ -105,7 +105,7 @@ final class LoopPool: TransferDriver {
         box.value.connecting[id] = transfer
         counters.connectionsCreated.wrappingAdd(1, ordering: .relaxed)
         let limit = min(transfer.options.timeouts.connect, transfer.options.timeouts.total)
-        // TLS has to be done in the same time: the handshake's own deadline is set by the connection.
+        // The TLS handshake shares this limit: the connection sets the handshake's own deadline.
         let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(TimeAmount(limit))
         bootstrap.connect(host: target.origin.host, port: target.origin.port).whenComplete { result in
             self.box.value.connecting[id] = nil
@@ -127,7 +127,7 @@ final class LoopPool: TransferDriver {
         do {
             let pipeline = channel.pipeline.syncOperations
             if target.origin.isSecure {
-                // Server names are for names only (RFC 6066).
+                // Server names may only be host names, not addresses (RFC 6066).
                 let host = target.origin.host
                 let name = host.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) } || host.contains(":") ? nil : host
                 try pipeline.addHandler(NIOSSLClientHandler(context: security, serverHostname: name))
@@ -150,7 +150,7 @@ final class LoopPool: TransferDriver {
         connection.start(transfer, target, at: start, isReused: false)
     }
 
-    /// Makes room when the limit is reached by connections that nobody uses.
+    /// Makes room when the limit is reached because of idle connections.
     private func closeOneIdle() -> Bool {
         for origin in box.value.idle.keys {
             if let connection = box.value.idle[origin]?.popLast() {
@@ -165,7 +165,7 @@ final class LoopPool: TransferDriver {
         if let connection = box.value.running[ObjectIdentifier(transfer)] {
             connection.fail(failure)
         } else {
-            // Still connecting, or over already; a connection that comes is closed then.
+            // The transfer is still connecting, or has ended; a connection that is established later is closed.
             transfer.finish(failure)
         }
     }
@@ -179,14 +179,14 @@ final class LoopPool: TransferDriver {
         transfer.finish(failure)
     }
 
-    /// A kept connection was closed by the server before the whole call was on the wire (or the call may be repeated at
-    /// will): the call goes on a fresh one.
+    /// Repeats a call on a fresh connection: the server closed a kept one before the whole request had been sent (or the request is
+    /// repeatable).
     func again(_ transfer: Transfer, _ target: UpstreamTarget, at start: NIODeadline) {
         box.value.running[ObjectIdentifier(transfer)] = nil
         connect(transfer, target, at: start)
     }
 
-    /// - Returns: false when the connection is not wanted any more.
+    /// - Returns: false when the connection is not kept.
     func keep(_ connection: UpstreamConnection) -> Bool {
         guard !box.value.isShutDown, box.value.idle[connection.origin]?.count ?? 0 < configuration.maxIdleConnections else { return false }
         box.value.idle[connection.origin, default: []].append(connection)
@@ -203,7 +203,7 @@ final class LoopPool: TransferDriver {
     }
 }
 
-/// What SwiftNIO says of a connection that could not be made, in our words.
+/// Translates SwiftNIO's connection errors into our own.
 enum ConnectFailure {
     static func map(_ error: any Error) -> TransportFailure {
         switch error {

@@ -4,8 +4,8 @@ import NIOSSL
 public import RouterCore
 import Synchronization
 
-/// Sends upstream calls over SwiftNIO: HTTP/1.1, plain or TLS, on the event loop that the asking task runs on, so that a request
-/// and its upstream call share a thread and nothing hops. Connections are kept per event loop.
+/// Sends upstream calls over SwiftNIO: HTTP/1.1, plain or TLS, on the event loop of the calling task, so that a request and its upstream
+/// call share a thread and no context switch is needed. Connections are kept per event loop.
 public final class LoopTransport: UpstreamTransport {
     public struct Configuration: Sendable {
         /// Open connections per event loop, in use or kept alive.
@@ -13,7 +13,7 @@ public final class LoopTransport: UpstreamTransport {
         /// Idle connections kept per event loop and origin.
         public var maxIdleConnections: Int
         /// How long an idle connection is kept. Shorter than the keep-alive time of common servers (nginx: 75 s), so that they rarely close
-        /// first.
+        /// it first.
         public var idleLifetime: TimeAmount
         /// PEM file with certificates to trust instead of the system's; for tests and private vendors.
         public var trustedCertificates: String?
@@ -68,7 +68,7 @@ public final class LoopTransport: UpstreamTransport {
         return UpstreamResponse(head: head, body: TransferBody(transfer: transfer))
     }
 
-    /// That of the event loop we are on, else any.
+    /// The pool of the current event loop, or of any loop when called from elsewhere.
     private func pool() -> LoopPool {
         if let loop = MultiThreadedEventLoopGroup.currentEventLoop, let pool = byLoop[ObjectIdentifier(loop)] { return pool }
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -84,7 +84,7 @@ public final class LoopTransport: UpstreamTransport {
     public var statistics: TransportStatistics { counters.statistics }
 }
 
-/// Counted from several event loops.
+/// Updated from several event loops.
 final class TransportCounters: Sendable {
     let openTransfers = Atomic<Int>(0)
     let connectionsCreated = Atomic<Int>(0)

@@ -2,21 +2,21 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// Puts a request on the wire in one buffer. It stands before the response decoder, so that what it writes passes no other handler but TLS:
-/// the general encoder, its header validation and the decoder's look at each part cost more than the whole of this.
+/// Writes a request as one buffer. It is placed before the response decoder, so that its output passes no other handler except TLS: the
+/// general encoder, its header validation and the decoder's inspection of each part cost more than all the work done here.
 final class RequestWriter: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private var context: ChannelHandlerContext?
 
-    /// Bodies up to this are copied behind the head; larger ones are written by themselves.
+    /// Bodies up to this size (bytes) are copied after the head; larger ones are written separately.
     private static let maximumCopied = 16 * 1024
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// - Parameter promise: succeeded when the last byte is with the system.
+    /// - Parameter promise: succeeded when the last byte has been handed to the kernel.
     func send(_ request: UpstreamRequest, _ target: UpstreamTarget, promise: EventLoopPromise<Void>?) {
         guard let context else {
             promise?.fail(ChannelError.ioOnClosedChannel)
@@ -35,7 +35,7 @@ final class RequestWriter: ChannelOutboundHandler {
         context.writeAndFlush(wrapOutboundOut(body), promise: promise)
     }
 
-    /// Safe against line breaks in what it writes: ``Transfer`` has refused them in the URL and in the values, and field names are tokens.
+    /// Cannot write unintended line breaks: ``Transfer`` has refused them in the URL and in the values, and field names are tokens.
     private static func head(_ request: UpstreamRequest, _ target: UpstreamTarget, length: Int?, into bytes: inout ByteBuffer) {
         bytes.writeString(request.method.rawValue)
         bytes.writeStaticString(" ")

@@ -6,28 +6,28 @@ import NIOSSL
 import NIOTLS
 import RouterCore
 
-/// One upstream connection: one call at a time, kept for the next when both sides are done with it in order.
-/// A handler at the end of its channel's pipeline; confined to its event loop.
+/// One upstream connection: one call at a time, kept for the next call when both sides have finished in order. The last handler of its
+/// channel's pipeline; confined to its event loop.
 final class UpstreamConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
-    // Only for a head that goes through another handler first.
+    // Only for a head that is passed through another handler first.
     typealias InboundOut = HTTPClientResponsePart
-    // Requests leave through the ``RequestWriter``; nothing is written from behind this handler.
+    // Requests are sent by the ``RequestWriter``; no handler writes from behind this one.
     typealias OutboundIn = Never
 
     let origin: UpstreamOrigin
     private let pool: LoopPool
     private var context: ChannelHandlerContext?
     private var call: Call?
-    /// One timer for the connection's life, set anew only when something is due earlier: calls come and go without touching it.
+    /// One timer for the connection's life, rescheduled only for an earlier deadline: calls begin and end without touching it.
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
     private var idleSince = NIODeadline.now()
-    /// Reading was asked for while the reader of the body was behind.
+    /// Whether a read was requested while the reader of the body was behind.
     private var owesRead = false
-    /// Compressed bodies are undone before us.
+    /// Whether compressed bodies are decoded before this handler.
     private var inflates = false
-    /// When the TLS handshake has to be done; nil = done, or none.
+    /// Deadline of the TLS handshake; nil = done, or not needed.
     var secureBy: NIODeadline?
 
     private struct Call {
@@ -39,7 +39,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
         var isWritten = false
         var keepsAlive = false
         var lastActivity: NIODeadline
-        /// Limits as the loop's clock counts.
+        /// The limits in the event loop's unit of time.
         let firstByteLimit: TimeAmount
         let idleLimit: TimeAmount
         let totalLimit: TimeAmount
@@ -56,7 +56,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
             totalLimit = Self.limit(timeouts.total)
         }
 
-        /// Beyond a year of nanoseconds deadlines could overflow.
+        /// Limits of more than a year could overflow a deadline in nanoseconds.
         private static func limit(_ duration: Duration) -> TimeAmount {
             TimeAmount(min(max(duration, .milliseconds(1)), .seconds(31_536_000)))
         }
@@ -83,12 +83,12 @@ final class UpstreamConnection: ChannelDuplexHandler {
         let request = transfer.request
         call = Call(transfer, target, at: start, isReused: isReused)
         arm(nextDeadline())
-        // The decoder has to know that an answer is due, and whether it may have a body.
+        // The decoder has to know that a response is expected, and whether it may have a body.
         decoder.write(data: .head(request.method == .head ? Self.headRequest : Self.otherRequest))
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         written.futureResult.whenSuccess { bound.value.written(transfer) }
-        // Nothing goes out before the handshake is done.
+        // Nothing is sent before the handshake is done.
         if secureBy == nil { transfer.isSending() }
         writer.send(request, target, promise: written)
     }
@@ -98,7 +98,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
         call?.isWritten = true
     }
 
-    /// Ends the call, if there is one, and the connection.
+    /// Ends the call, if any, and the connection.
     func fail(_ failure: TransportFailure) {
         if let call {
             self.call = nil
@@ -132,7 +132,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // Nobody has asked for anything: whatever comes is not an answer.
+        // No request is outstanding, so these bytes cannot be a response.
         guard call != nil else { return close() }
         switch unwrapInboundIn(data) {
         case .head(let head): deliver(head)
@@ -165,7 +165,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
                 return fail(TransportFailure(.protocolViolation, "content encoding \(coding)"))
             }
             guard inflates else { return inflate(head) }
-            // The handler before us hands out decoded bytes.
+            // The preceding handler delivers decoded bytes.
             fields[.contentEncoding] = nil
             fields[.contentLength] = nil
         }
@@ -176,8 +176,8 @@ final class UpstreamConnection: ChannelDuplexHandler {
         call.transfer.deliver(UpstreamHead(status: Int(head.status.code), headers: fields))
     }
 
-    /// None is asked for, and hardly any vendor compresses regardless: the handler that undoes it joins when the first does, and gets the
-    /// head again.
+    /// Adds the decompressor. No compression is requested, and hardly any vendor compresses regardless, so the handler is added when the
+    /// first compressed head arrives, and that head is passed through it.
     private func inflate(_ head: HTTPResponseHead) {
         guard let context else { return }
         inflates = true
@@ -196,10 +196,10 @@ final class UpstreamConnection: ChannelDuplexHandler {
         self.call = nil
         idleSince = .now()
         owesRead = false
-        // An answer that came before the request was sent whole leaves the connection in the middle of it.
+        // A response that came before the request was fully sent leaves the connection in the middle of the request.
         if call.keepsAlive, call.isWritten, context?.channel.isActive == true, pool.keep(self) {
             arm(idleSince + pool.idleLifetime)
-            // Reading goes on, or a server that closes would not be noticed.
+            // Reading continues, to notice when the server closes the connection.
             context?.read()
         } else {
             close()
@@ -213,14 +213,14 @@ final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // What the decoder objects to is a part of an answer.
+        // If the decoder rejects bytes, part of a response has arrived.
         ended(map(error), hasAnswerBegun: error is HTTPParserError)
         context.close(promise: nil)
     }
 
-    /// The connection is gone. A call that had heard nothing on a kept one is sent once more where that cannot cost
-    /// anything: when a part of it never left, or when it only asks. Otherwise the vendor may have worked on it, and
-    /// whoever asked decides.
+    /// The connection is closed. A call on a kept connection that had received nothing is sent once more where that cannot cause a second
+    /// charge: when a part of it was never sent, or when its method is safe. Otherwise the vendor may have processed it, and the caller
+    /// decides.
     private func ended(_ failure: TransportFailure, hasAnswerBegun: Bool = false) {
         guard let call else { return }
         self.call = nil
@@ -249,7 +249,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
         case let error as HTTPParserError: return TransportFailure(.protocolViolation, "\(error)")
         case is NIOHTTPDecompression.DecompressionError, is NIOHTTPDecompression.ExtraDecompressionError:
             return TransportFailure(.protocolViolation, "\(error)")
-        // A server that cuts the connection without TLS's own goodbye is like one that cuts plain TCP.
+        // A server that closes without TLS's close_notify is treated like one that closes plain TCP.
         case NIOSSLError.uncleanShutdown: return TransportFailure(inBody ? .closedInBody : .closedBeforeHead, "closed without close_notify")
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: return TransportFailure(.tls, "\(error)")
         default: return TransportFailure(inBody ? .closedInBody : .closedBeforeHead, "\(error)")
@@ -276,7 +276,7 @@ final class UpstreamConnection: ChannelDuplexHandler {
         }
         if let secureBy, now >= secureBy { return fail(TransportFailure(.connectTimeout, "TLS handshake")) }
         if now >= call.startedAt + call.totalLimit { return fail(TransportFailure(.totalTimeout)) }
-        // Silence that we asked for ourselves does not count.
+        // A pause of our own does not count as idleness.
         if call.transfer.isPaused { self.call?.lastActivity = now }
         if !call.isHeadDelivered, now >= call.startedAt + call.firstByteLimit { return fail(TransportFailure(.firstByteTimeout)) }
         if call.isHeadDelivered, !call.transfer.isPaused, now >= call.lastActivity + call.idleLimit {

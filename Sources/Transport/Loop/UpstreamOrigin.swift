@@ -1,13 +1,13 @@
 import NIOCore
 
-/// Where a URL points: what connections are pooled by, and what is left for the request line.
+/// The origin of a URL, by which connections are pooled.
 struct UpstreamOrigin: Hashable, Sendable {
     var host: String
     var port: Int
     var isSecure: Bool
 }
 
-/// A URL taken apart. Such URLs come from configuration, so few different ones are seen.
+/// A parsed URL. Such URLs come from the configuration, so there are few different ones.
 struct UpstreamTarget: Sendable {
     var origin: UpstreamOrigin
     /// Path and query, never empty.
