@@ -7,8 +7,8 @@ import NIOPosix
 package import Platform
 package import RouterCore
 
-/// The data plane, put together: connections of clients, model calls, their answers and their settlements. It knows no other HTTP server,
-/// no database and no file.
+/// Assembles the data plane: client connections, model calls, their answers and their settlements. It knows no other HTTP server, no
+/// database and no file.
 package struct DataPlane: Sendable {
     package let requestIDs: RequestIDSource
     package let keyCheck: KeyCheck
@@ -46,15 +46,15 @@ package struct DataPlane: Sendable {
                 logger: logger))
     }
 
-    /// The door of one port.
+    /// Makes the front door of one port.
     /// - Parameters:
     ///   - behind: the routes that are not model calls.
-    ///   - group: whose loops the connections are on.
+    ///   - group: the event loops that the connections run on.
     package func frontDoor(
         proxies: TrustedProxies, behind: RoutesBehind, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits()
     ) -> FrontDoor {
-        // Read once: `server` takes effect at the next start.
+        // Read once: changes of `server` take effect at the next start.
         let server = snapshots.snapshot.configuration.server
         return FrontDoor(
             settings: server, limits: limits, bodies: bodies, proxies: proxies, behind: behind, group: group, clock: clock,

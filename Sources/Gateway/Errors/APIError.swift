@@ -5,8 +5,8 @@ import Metering
 import NIOCore
 package import RouterCore
 
-/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, under `/api/v1` as OpenRouter has it. One factory
-/// for each row of the table in docs/ARCHITECTURE.md; nothing else decides status or type.
+/// An error of the OpenAI-compatible area: `{"error":{"message","type","param","code"}}`, and under `/api/v1` in OpenRouter's shape. There
+/// is one factory for each row of the table in docs/ARCHITECTURE.md; nothing else decides status or type.
 package struct APIError: Error {
     package var status: HTTPResponse.Status
     package var type: String
@@ -52,7 +52,7 @@ package struct APIError: Error {
             message: "The model '\(model)' does not exist or you do not have access to it; GET /v1/models lists those that you have.")
     }
 
-    /// The client's own `provider` preferences leave nobody.
+    /// The client's own `provider` preferences exclude every channel.
     package static func noChannelAllowed(_ model: String, _ reason: String) -> APIError {
         APIError(
             status: .notFound, type: "invalid_request_error", code: "no_allowed_channel", param: "provider",
@@ -76,7 +76,7 @@ package struct APIError: Error {
             message: "The request body came too slowly.", headers: [.connection: "close"])
     }
 
-    /// More bodies than the gateway holds at a time.
+    /// The memory for request bodies is exhausted.
     package static func noRoom() -> APIError {
         .unavailable("The gateway holds as many large requests as it may; try again in a moment.")
     }
@@ -94,7 +94,7 @@ package struct APIError: Error {
             message: "This request may cost up to \(needed), and \(available) are available.")
     }
 
-    /// A budget of the key or of its user. One that counts by window comes back with the next window; one that counts for ever does not.
+    /// A budget of the key or of its user is exhausted. A budget with a window is renewed with the next window; a total budget is not.
     package static func overBudget(_ limit: BudgetLimit, needed: NanoUSD, available: NanoUSD, at unixSeconds: Int64) -> APIError {
         let whose = limit.scope.kind
         let name = limit.window == .total ? "total budget" : "budget per \(limit.window.rawValue)"
@@ -110,7 +110,7 @@ package struct APIError: Error {
             headers: [.retryAfter: String(rest)])
     }
 
-    /// A limit of the key or of its user, with the headers that say what is left.
+    /// A limit of the key or of the user is reached; the headers report what remains.
     package static func rateLimited(_ refusal: LimitBook.Refusal) -> APIError {
         let whose = refusal.rule.scope.kind
         let what =
@@ -129,7 +129,7 @@ package struct APIError: Error {
             headers: headers)
     }
 
-    /// Deny by default: what limits a key is not known, so it is not served.
+    /// Deny by default: the limits of the key or user cannot be read, so the request is refused.
     package static func limitsUnreadable(_ whose: String) -> APIError {
         APIError(
             status: .forbidden, type: "permission_error", code: "limits_unreadable",
@@ -160,7 +160,7 @@ package struct APIError: Error {
             message: "Something went wrong inside the gateway; the X-Request-Id names this request in its log.")
     }
 
-    /// In the shape of the dialect that the client speaks.
+    /// The error in the shape of the client's dialect.
     package func answer(_ dialect: Dialect, _ requestID: RequestID?, _ style: DialectError.Style = .openAI) -> ClientAnswer {
         var headers = headers
         headers[.contentType] = "application/json"
@@ -172,7 +172,8 @@ package struct APIError: Error {
 }
 
 extension APIError {
-    /// What a client of the model area is told of any error. What nobody expected is logged here, once, with the id that the client gets.
+    /// Maps any error to what a client of the model area is told. Unexpected errors are logged here, once, with the request id that the
+    /// client receives.
     package init(any error: any Error, requestID: RequestID, logger: Logger) {
         if let error = error as? APIError {
             self = error

@@ -7,13 +7,13 @@ package import NIOCore
     import Musl
 #endif
 
-/// Keeps the listening socket alive when the system has no descriptor or no memory left for one more connection: without it, the server
-/// takes the error for its end. Stands first in the listening channel's pipeline.
+/// Keeps the listening socket open when the system has no descriptor or memory for another connection: otherwise the server would treat the
+/// error as the end of the socket. First in the pipeline of the listening channel.
 package final class AcceptGuard: ChannelInboundHandler, Sendable {
     package typealias InboundIn = NIOAny
 
     private let logger: Logger
-    /// Until the next try; a shortage does not pass at once, and trying again and again would take the whole processor.
+    /// Delay before the next attempt: a shortage does not pass at once, and retrying in a loop would use a whole core.
     private static let pause = TimeAmount.milliseconds(100)
     private static let passing: Set<CInt> = [EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EPROTO, EINTR]
 

@@ -3,7 +3,7 @@ package import Logging
 package import Platform
 package import RouterCore
 
-/// The one line and the one count for each request, whoever served it.
+/// Writes one log line and one count for each request, whichever part served it.
 package final class AccessLog: Sendable {
     private let metrics: GatewayMetrics
     private let clock: ServerClock

@@ -1,34 +1,34 @@
 import HTTPTypes
 import NIOCore
 
-/// Puts the answers of model calls on the wire (RFC 9112): a head and its body, or a chunk with its frame, in one buffer. It stands before
-/// the codec, so that what it writes passes no other handler: the general encoder's parts cost more than the whole of this, and a system
-/// call with one buffer less than one with three.
+/// Writes the answers of model calls to the connection (RFC 9112): a head and its body, or a chunk with its framing, in one buffer. It is
+/// placed before the codec, so that its output passes no other handler: the general encoder costs more than all the work done here, and a
+/// system call with one buffer costs less than one with three.
 final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How the end of a body is told.
+    /// How the end of a body is marked.
     enum Framing {
         case length(Int)
         case chunked
-        /// By closing, to clients that know no chunks (HTTP/1.0).
+        /// By closing the connection, for clients that do not support chunked coding (HTTP/1.0).
         case close
     }
 
     private var context: ChannelHandlerContext?
     private var framing = Framing.length(0)
-    /// Written and not sent.
+    /// Bytes that are written and not yet sent.
     private var pending = ByteBuffer()
 
-    /// Bodies and chunks up to this are copied behind what comes before them; larger ones are written by themselves.
+    /// Bodies and chunks up to this size (bytes) are copied after the preceding bytes; larger ones are written separately.
     private static let maximumCopied = 16 * 1024
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// The head waits for what comes behind it.
-    /// - Parameter isLast: the connection closes after this answer.
+    /// Writes the head, which is sent together with what follows it.
+    /// - Parameter isLast: whether the connection closes after this answer.
     func head(_ status: HTTPResponse.Status, _ fields: HTTPFields, date: String, isLast: Bool, framing: Framing) {
         self.framing = framing
         pending.reserveCapacity(512)
@@ -37,7 +37,7 @@ final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
         pending.writeStaticString(" ")
         pending.writeString(status.reasonPhrase)
         pending.writeStaticString("\r\n")
-        // Names are tokens and values have no line breaks: `HTTPFields` takes no others.
+        // Names are tokens and values have no line breaks: `HTTPFields` accepts no others.
         for field in fields {
             pending.writeString(field.name.rawName)
             pending.writeStaticString(": ")
@@ -48,7 +48,7 @@ final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
         pending.writeString(date)
         pending.writeStaticString("\r\n")
         switch framing {
-        // An answer that has no content by its status must not announce any (RFC 9110 section 8.6).
+        // An answer whose status allows no content must not announce any (RFC 9110 section 8.6).
         case .length where status == .noContent: break
         case .length(let length):
             pending.writeStaticString("Content-Length: ")
@@ -61,20 +61,20 @@ final class AnswerWriter: ChannelOutboundHandler, RemovableChannelHandler {
         pending.writeStaticString("\r\n")
     }
 
-    /// Part of the body, sent at once.
+    /// Sends a part of the body at once.
     func body(_ bytes: ByteBuffer) {
         append(bytes)
         flush()
     }
 
-    /// The last part of the body, possibly empty.
+    /// Sends the last part of the body, which may be empty.
     func end(_ bytes: ByteBuffer) {
         append(bytes)
         if case .chunked = framing { pending.writeStaticString("0\r\n\r\n") }
         flush()
     }
 
-    /// Calls back when everything that was sent is with the system, or never will be.
+    /// Calls back when everything that was sent has been handed to the kernel, or never will be.
     func whenWritten(_ done: @escaping @Sendable () -> Void) {
         guard let context else { return done() }
         let promise = context.eventLoop.makePromise(of: Void.self)

@@ -1,10 +1,10 @@
-/// How much a request may send, and how fast it has to come (``DoorLimits``).
+/// The classes of request bodies, by maximum size and required speed (``DoorLimits``).
 package enum BodyClass: Sendable {
-    /// Names and passwords, from anybody.
+    /// Names and passwords, from clients without credentials.
     case login
-    /// What the management API takes.
+    /// Bodies for the management API.
     case management
-    /// `server.max_body_bytes`, from whoever has a key.
+    /// Bodies up to `server.max_body_bytes`, from clients with an API key.
     case modelCall
 
     package static let loginBytes = 8 * 1024

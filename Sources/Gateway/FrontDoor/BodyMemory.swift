@@ -1,22 +1,22 @@
 import Synchronization
 
-/// What the bodies of requests take up, from when they come until their calls are over: bounded for all of them
-/// together, because each client may send one of the largest size and then wait. Small ones of clients with a key do
-/// not count; the number of connections and calls bounds them.
+/// The memory for request bodies, from their arrival until their calls are over. It is limited for all of them together, because each
+/// client may send a body of the largest size and then wait. Small bodies of clients with a key are not counted; the number of connections
+/// and calls bounds them.
 ///
-/// Those of strangers, which come without a key or with one whose balance is not known to be above zero, get an eighth
-/// of it all: they may not take the room of those who pay.
+/// Bodies of strangers, which come without a key or with one whose balance is not known to be above zero, may take an eighth of the total,
+/// so that they cannot displace paying clients.
 package final class BodyMemory: Sendable {
-    /// Bodies up to this size are free.
+    /// Bodies up to this size (bytes) are not counted.
     static let free = 16 * 1024
-    /// The same where nobody has shown a key yet.
+    /// The same for clients that have not presented a key yet.
     static let freeForStrangers = 1024
-    /// So many bodies of the largest size may be held at once.
+    /// The number of bodies of the largest size that may be held at once.
     static let largestBodies = 16
-    /// The part that strangers may take.
+    /// The inverse of the fraction that strangers may take.
     static let strangersShare = 8
 
-    /// What may be held however small the largest body is.
+    /// The minimum capacity in bytes, however small the largest body is.
     private let least: Int
     private let used = Atomic<Int>(0)
     private let usedByStrangers = Atomic<Int>(0)
@@ -27,7 +27,7 @@ package final class BodyMemory: Sendable {
 
     func share(isStranger: Bool) -> BodyShare { BodyShare(self, isStranger) }
 
-    /// - Parameter largest: the largest body that is taken (`server.max_body_bytes`, a gigabyte at most).
+    /// - Parameter largest: the largest accepted body (`server.max_body_bytes`, at most a gigabyte).
     fileprivate func take(_ more: Int, largest: Int, isStranger: Bool) -> Bool {
         let limit = max(least, Self.largestBodies * largest)
         if isStranger {
@@ -49,7 +49,7 @@ package final class BodyMemory: Sendable {
     }
 }
 
-/// One body's part of the memory. Given back when nobody holds the share any more.
+/// One body's part of the memory, returned with the last reference to the share.
 final class BodyShare: Sendable {
     private let memory: BodyMemory
     private let isStranger: Bool
@@ -64,8 +64,8 @@ final class BodyShare: Sendable {
 
     /// One caller at a time.
     /// - Parameters:
-    ///   - bytes: what the body takes up now.
-    ///   - largest: the largest body that is taken.
+    ///   - bytes: the present size of the body.
+    ///   - largest: the largest accepted body.
     /// - Returns: whether there is room for it.
     func grow(to bytes: Int, largest: Int) -> Bool {
         let more = bytes - size.load(ordering: .relaxed)

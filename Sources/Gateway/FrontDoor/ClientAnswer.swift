@@ -1,12 +1,12 @@
 package import HTTPTypes
 package import NIOCore
 
-/// What a client gets.
+/// The answer to a client.
 package struct ClientAnswer: Sendable {
     package enum Body: Sendable {
         case bytes(ByteBuffer)
-        /// Writes the body and says when it is complete. If it throws before that, the connection is closed, so that a cut answer never
-        /// looks complete.
+        /// Writes the body and marks its end. If it throws before that, the connection is closed, so that a truncated answer never looks
+        /// complete.
         case stream(@Sendable (ClientConnection) async throws -> Void)
     }
     package var status: HTTPResponse.Status

@@ -2,32 +2,32 @@ import HTTPTypes
 import NIOCore
 
 /// The client's side of one answer. One writer at a time; on the connection's own event loop a call is a plain function call, from
-/// elsewhere it goes through the loop.
+/// elsewhere it is scheduled on the loop.
 package final class ClientConnection: Sendable {
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<FrontDoorHandler>
     private let number: Int
 
-    /// - Parameter number: of the call on its connection.
+    /// - Parameter number: the number of the call on its connection.
     init(_ handler: FrontDoorHandler, _ eventLoop: any EventLoop, _ number: Int) {
         self.eventLoop = eventLoop
         self.number = number
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
     }
 
-    /// A whole answer in one go.
+    /// Sends a whole answer at once.
     func send(_ status: HTTPResponse.Status, _ headers: HTTPFields, _ body: ByteBuffer) {
         let (handler, number) = (handler, number)
         onLoop { handler.value.send(status, headers, body, for: number) }
     }
 
-    /// The head of an answer whose body follows in pieces.
+    /// Sends the head of an answer whose body follows in pieces.
     func begin(_ status: HTTPResponse.Status, _ headers: HTTPFields) {
         let (handler, number) = (handler, number)
         onLoop { handler.value.begin(status, headers, length: nil, for: number) }
     }
 
-    /// Sends bytes on; waits while the client is slow.
+    /// Sends bytes; waits while the client is slow.
     /// - Throws: ``ClientGone``.
     func write(_ bytes: ByteBuffer) async throws {
         guard bytes.readableBytes > 0 else { return }
@@ -54,7 +54,7 @@ package final class ClientConnection: Sendable {
         onLoop { handler.value.finish(number, last) }
     }
 
-    /// The call is over. If its answer is not complete, the connection is closed as it is.
+    /// The call is over. If its answer is incomplete, the connection is closed.
     func end() {
         let (handler, number) = (handler, number)
         onLoop { handler.value.ended(number) }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How many client connections are open.
+/// The number of open client connections.
 package final class ClientConnectionCount: Sendable {
     private let count = Atomic<Int>(0)
     package var value: Int { count.load(ordering: .relaxed) }

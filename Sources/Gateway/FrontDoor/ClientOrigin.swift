@@ -1,12 +1,12 @@
-/// Where a request comes from, as far as that can be believed.
+/// The origin of a request, as far as it can be trusted.
 package struct ClientOrigin: Sendable, Hashable {
-    /// The client's address: the peer's, unless trusted proxies name another.
+    /// The client's address: that of the peer, unless trusted proxies give another.
     package var address: String
-    /// True when trusted proxies have named the address.
+    /// Whether trusted proxies gave the address.
     package var isForwarded = false
-    /// How the client reached the first proxy (`http` or `https`), by a trusted proxy's word.
+    /// The scheme by which the client reached the first proxy (`http` or `https`), as reported by a trusted proxy.
     package var scheme: String?
-    /// The `Host` that the client asked, by a trusted proxy's word.
+    /// The `Host` that the client requested, as reported by a trusted proxy.
     package var host: String?
 
     package init(address: String) { self.address = address }

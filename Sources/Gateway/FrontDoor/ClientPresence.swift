@@ -1,13 +1,13 @@
 import Synchronization
 
-/// Whether the client of one connection is still there, for whoever works on its current request.
+/// Whether the client of one connection is still connected, for the code that processes its current request.
 ///
-/// A lost client shows only when a write fails, which is too late for an answer that is not written yet. The ``FrontDoorHandler`` sees the
-/// connection close and calls the one action that is registered.
+/// Otherwise a disconnect is noticed only when a write fails, which is too late for an answer that has not been written yet. The
+/// ``FrontDoorHandler`` sees the connection close and runs the registered action.
 final class ClientPresence: Sendable {
     private struct State {
         var isGone = false
-        /// Whose action it is: one request's, while a connection lives through many.
+        /// The request that the action belongs to; a connection serves many requests.
         var owner: ObjectIdentifier?
         var action: (@Sendable () -> Void)?
     }
@@ -15,8 +15,8 @@ final class ClientPresence: Sendable {
 
     var isGone: Bool { state.withLock { $0.isGone } }
 
-    /// Registers what to do when the client leaves; runs it at once when it has left already. One action at a time:
-    /// a connection works on one request at a time.
+    /// Registers an action for the client's disconnect; runs it at once when the client has already disconnected. One action at a time,
+    /// because a connection processes one request at a time.
     func onGone(_ owner: AnyObject, _ action: @escaping @Sendable () -> Void) {
         let runNow = state.withLock { state in
             if state.isGone { return true }
@@ -27,7 +27,7 @@ final class ClientPresence: Sendable {
         if runNow { action() }
     }
 
-    /// The owner's request is over; forget its action, if it has not been replaced by that of the next one.
+    /// The owner's request is over: forgets its action, unless that of the next request has replaced it.
     func clear(_ owner: AnyObject) {
         state.withLock { state in
             guard state.owner == ObjectIdentifier(owner) else { return }

@@ -4,22 +4,22 @@ import NIOCore
 import NIOHTTP1
 import RouterCore
 
-/// The head of a model call, as the client sent it, with what the gateway knows of it from the start.
+/// The head of a model call, as the client sent it, with what the gateway derives from it at once.
 struct ClientRequest: Sendable {
     var requestID: RequestID
     var receivedAt: MonotonicInstant
     var endpoint: Endpoint
-    /// Its tokens are to be counted, no vendor is to be asked.
+    /// Whether the tokens are only to be counted, without asking a vendor.
     var isCount = false
     /// The template of the route, for metrics and the log.
     var route: String
-    /// Without the query.
+    /// The path without the query.
     var path: String
     var query: String
     /// The parsed path of a call in Google's dialect.
     var target: GeminiTarget?
     var headers: HTTPHeaders
-    /// The peer's address, or what trusted proxies say of their client (`server.trusted_proxies`).
+    /// The peer's address, or the client address that trusted proxies report (`server.trusted_proxies`).
     var clientIP: String
     var presence: ClientPresence
     var eventLoop: any EventLoop
@@ -27,7 +27,7 @@ struct ClientRequest: Sendable {
     /// The first value of a header.
     func header(_ name: String) -> String? { headers.first(name: name) }
 
-    /// Whose shape the client's errors have, where it speaks OpenAI's protocol.
+    /// The shape of the client's errors in OpenAI's protocol, which depends on the path.
     var errorStyle: DialectError.Style { DialectError.Style(path: route) }
 
     var presentedKey: String? {

@@ -1,8 +1,7 @@
 import RouterCore
 import Synchronization
 
-/// How many connections there may be, in all and from one address: each takes memory and a descriptor before it has
-/// asked for anything.
+/// Limits the number of connections, in all and from one address: each takes memory and a descriptor before it has sent a request.
 final class ConnectionLimits: Sendable {
     private let maximum: Int
     private let perAddress: Int
@@ -15,15 +14,15 @@ final class ConnectionLimits: Sendable {
         self.perAddress = perAddress
     }
 
-    /// Whose connections are counted together: those of an IPv4 address, or of the /64 that one subscriber has of IPv6.
-    /// nil for the same machine, which has no limit of its own: what serves everybody from there is a proxy, or a test.
+    /// The source under which a connection is counted: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has. nil for
+    /// the local machine, which has no limit of its own: a local peer with many connections is a proxy or a test.
     static func source(_ peer: String) -> AddressRange? {
         guard let address = IPAddress(peer), !address.isLoopback else { return nil }
         return AddressRange(around: address, prefix: address.isFour ? 32 : 64)
     }
 
-    /// Begins a connection. - Returns: whether there is a place for it; only then ``leave(_:)`` ends it.
-    /// - Parameter source: nil = without a limit of its own.
+    /// Begins a connection. - Returns: whether there is a place for it; only then ``leave(_:)`` has to end it.
+    /// - Parameter source: nil = the per-address limit does not apply.
     func enter(_ source: AddressRange?) -> Bool {
         guard count.add(1, ordering: .relaxed).newValue <= maximum else {
             count.subtract(1, ordering: .relaxed)
@@ -40,7 +39,7 @@ final class ConnectionLimits: Sendable {
         return isIn
     }
 
-    /// - Parameter source: as it was given to ``enter(_:)``.
+    /// - Parameter source: the value that was passed to ``enter(_:)``.
     func leave(_ source: AddressRange?) {
         count.subtract(1, ordering: .relaxed)
         guard let source, perAddress > 0 else { return }

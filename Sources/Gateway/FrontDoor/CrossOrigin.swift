@@ -2,9 +2,9 @@ package import HTTPTypes
 import NIOCore
 import NIOHTTP1
 
-/// Cross-origin requests of browsers (https://fetch.spec.whatwg.org/#http-cors-protocol) to the areas that take API
-/// keys, from the origins of `server.cors_origins`. Credentials are never allowed: a page that has a key sends it
-/// itself. The management area answers no page but the gateway's own.
+/// Cross-origin requests of browsers (https://fetch.spec.whatwg.org/#http-cors-protocol) to the areas that take API keys, from the origins
+/// of `server.cors_origins`. Credentials are never allowed: a page that has a key sends it itself. The management area answers only the
+/// gateway's own pages.
 package struct CrossOrigin: Sendable {
     private let origins: Set<String>
     private let isOpen: Bool
@@ -22,7 +22,7 @@ package struct CrossOrigin: Sendable {
 
     private static let methods = "GET, POST, OPTIONS"
     private static let age = "3600"
-    /// What pages may read beside the few fields that they always may.
+    /// Response headers that pages may read, in addition to those that are always readable.
     private static let exposed = [
         "X-Request-Id", "Retry-After", "X-Max-Tokens-Lowered", "X-Tools-Left-Out", "X-Betas-Left-Out",
         "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens",
@@ -30,7 +30,7 @@ package struct CrossOrigin: Sendable {
         "x-ratelimit-reset-tokens",
     ].joined(separator: ", ")
 
-    /// What clients of the dialects send.
+    /// Request headers that clients of the dialects send.
     private static let headers: Set<String> = [
         "accept", "authorization", "content-type", "user-agent", "x-api-key", "x-goog-api-key", "x-goog-api-client",
         "x-session-id",
@@ -46,7 +46,7 @@ package struct CrossOrigin: Sendable {
 
     private func allows(_ origin: String) -> Bool { isOpen || origins.contains(origin) }
 
-    /// The answer to a preflight; nil for what is none, or comes from an origin that is not allowed.
+    /// The answer to a preflight; nil for a request that is not a preflight, or whose origin is not allowed.
     func preflight(_ head: HTTPRequestHead) -> ClientAnswer? {
         guard head.method == .OPTIONS, Self.covers(head.uri), let origin = head.headers.first(name: "origin"),
             allows(origin),
@@ -60,7 +60,7 @@ package struct CrossOrigin: Sendable {
         return ClientAnswer(status: .noContent, headers: fields, bytes: .init())
     }
 
-    /// Those of the asked-for fields that clients of the dialects send; all known ones where none is asked for.
+    /// The requested headers that clients of the dialects send; all known headers if none are requested.
     private static func allowed(_ asked: String?) -> String {
         guard let asked, asked.utf8.count <= 4_096 else { return headers.sorted().joined(separator: ", ") }
         let names = asked.split(separator: ",").map { $0.filter { $0 != " " }.lowercased() }
@@ -75,7 +75,7 @@ package struct CrossOrigin: Sendable {
 
     /// Lets the page read an answer.
     package func expose(to origin: String?, _ fields: inout HTTPFields) {
-        // Caches must know that another origin gets another answer, also where this one gets none.
+        // Caches must know that another origin gets a different answer, even where this one gets no permission.
         fields.append(HTTPField(name: .vary, value: "Origin"))
         guard let origin, allows(origin) else { return }
         fields[Self.allowOrigin] = isOpen ? "*" : origin

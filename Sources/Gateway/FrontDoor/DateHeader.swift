@@ -1,7 +1,7 @@
 import RouterCore
 import Synchronization
 
-/// The `Date` header (RFC 9110 section 6.6.1), worked out once a second.
+/// The `Date` header (RFC 9110 section 6.6.1), computed once a second.
 final class DateHeader: Sendable {
     private let cache = Mutex<(second: Int64, text: String)>((.min, ""))
 

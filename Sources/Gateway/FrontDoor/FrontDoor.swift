@@ -9,17 +9,17 @@ import NIOHTTP1
 import Platform
 import RouterCore
 
-/// Sorts what comes to the port: model calls are served by the relay on the connection's own event loop, the rest is passed on to the
-/// server behind. A class: each call keeps one reference.
+/// Dispatches the requests of the port: model calls are served by the relay on the connection's own event loop, all others are passed on to
+/// the server behind. A class: each call keeps one reference.
 package final class FrontDoor: Sendable {
-    /// A route of the table that is a model call.
+    /// A model call, recognised by its route.
     struct Call: Sendable {
         var endpoint: Endpoint
         var route: String
         var path: String
         var query: String
         var target: GeminiTarget?
-        /// Its tokens are counted, and no vendor is asked.
+        /// Whether the tokens are only counted, without asking a vendor.
         var isCount = false
     }
 
@@ -32,7 +32,7 @@ package final class FrontDoor: Sendable {
     let crossOrigin: CrossOrigin?
     let connectionCount: ClientConnectionCount
     let metrics: GatewayMetrics
-    /// Bodies beyond this are worked on outside of the event loop, so that small requests beside them are not held up.
+    /// Larger bodies (in bytes) are processed outside the event loop, so that they do not delay small requests.
     private static let maximumBodyOnLoop = 128 * 1024
 
     private let clock: ServerClock
@@ -83,13 +83,13 @@ package final class FrontDoor: Sendable {
         self.loops = loops
     }
 
-    /// As the configuration has it now.
+    /// The value in the present configuration.
     var drainTimeout: Duration { snapshots.snapshot.configuration.server.drainTimeout }
 
-    /// Puts the door into the pipeline of a connection: what it writes itself passes no other handler.
+    /// Adds the door to the pipeline of a connection: its own output passes no other handler.
     /// - Parameters:
-    ///   - codec: turns the parts of HTTP/1 into what the server behind takes.
-    ///   - gate: opens when that server has something to do.
+    ///   - codec: converts HTTP/1 parts to the types of the server behind.
+    ///   - gate: opens when that server has a request to serve.
     package func addHandlers(
         to pipeline: ChannelPipeline.SynchronousOperations, before codec: some ChannelHandler, gate: PassingGate
     ) throws {
@@ -100,12 +100,12 @@ package final class FrontDoor: Sendable {
 
     // MARK: Requests
 
-    /// What the body of a request may be that is no call.
+    /// The body limits of a request that is not a model call.
     func bound(_ head: HTTPRequestHead) -> BodyBound {
         limits.bound(behind.bounds[Self.plain(head.uri)] ?? .management, largest: largestBody)
     }
 
-    /// A path as the routes behind see it, which take `//api/user/login/` for `/api/user/login`.
+    /// Normalises a path as the routes behind do, for which `//api/user/login/` is `/api/user/login`.
     private static func plain(_ uri: String) -> String {
         let path = uri.prefix { $0 != "?" }
         return path.split(separator: "/").reduce(into: "") { $0 += "/" + $1 }
@@ -113,7 +113,7 @@ package final class FrontDoor: Sendable {
 
     var callBound: BodyBound { limits.bound(.modelCall, largest: largestBody) }
 
-    /// Whether a body is to be counted with those of strangers: its key is not known to have money. Asked for large ones only.
+    /// Whether a body counts as a stranger's: its key is not known to have a positive balance. Called for large bodies only.
     func isStranger(_ accepted: Accepted?) -> Bool {
         guard let accepted else { return true }
         if accepted.snapshot.configuration.metering.admission == .off { return false }
@@ -121,7 +121,7 @@ package final class FrontDoor: Sendable {
         return account.uncommitted <= .zero
     }
 
-    /// - Returns: nil for what only has to be passed on.
+    /// - Returns: nil for a request that is passed on.
     func call(_ head: HTTPRequestHead) -> Call? {
         guard head.method == .POST else { return nil }
         var path = head.uri
@@ -131,7 +131,7 @@ package final class FrontDoor: Sendable {
             query = String(head.uri[head.uri.index(after: mark)...])
         }
         guard let known = calls[path] else {
-            // The model stands in the path, so that no table has it.
+            // The model is part of the path, so the path is in no table.
             guard let target = GeminiTarget(path: path, query: query) else { return nil }
             guard let endpoint = target.endpoint else {
                 guard target.method == "countTokens" else { return nil }
@@ -152,7 +152,7 @@ package final class FrontDoor: Sendable {
             eventLoop: eventLoop)
     }
 
-    /// Whether there is room, and who asks, before the body is read.
+    /// Checks capacity and the client's key before the body is read.
     /// - Throws: ``APIError``.
     func accept(_ request: ClientRequest) throws -> Accepted {
         let server = snapshots.snapshot.configuration.server
@@ -164,7 +164,7 @@ package final class FrontDoor: Sendable {
         return try acceptStep.run(request)
     }
 
-    /// - Parameter share: of a large body; held until the call is over.
+    /// - Parameter share: the memory share of a large body; held until the call is over.
     func run(
         _ accepted: Accepted, _ body: ByteBuffer, _ share: BodyShare?, _ connection: ClientConnection, on loop: any EventLoop
     ) {
@@ -198,31 +198,32 @@ package final class FrontDoor: Sendable {
         }
     }
 
-    /// Memory for each JSON value of a body that is translated into another dialect. There are about as many values as commas.
+    /// Memory in bytes for each JSON value of a body that is translated into another dialect. The number of commas approximates the number
+    /// of values.
     private static let bytesPerValue = 64
 
-    /// Whether a large body may be taken apart.
+    /// Whether there is memory for parsing a large body into values.
     private func hasRoom(toTakeApart body: ByteBuffer, _ share: BodyShare?) -> Bool {
         guard let share else { return true }
         let commas = body.withUnsafeReadableBytes { bytes in bytes.reduce(0) { $0 + ($1 == 0x2C ? 1 : 0) } }
         return share.grow(to: body.readableBytes + commas * Self.bytesPerValue, largest: largestBody)
     }
 
-    /// In a task of its own: the memory of a task stays what it was at its most, and the steps before need more than the stream, which may
-    /// last for hours.
+    /// Runs the stream in a task of its own: a task's memory never shrinks below its maximum, and the earlier steps need more than the
+    /// stream, which may last for hours.
     private func stream(
         _ write: @escaping @Sendable (ClientConnection) async throws -> Void, to connection: ClientConnection, _ share: BodyShare?,
         _ executor: LoopExecutor?
     ) {
         relays.start(on: executor) {
             defer { withExtendedLifetime(share) {} }
-            // An error has been booked and told already; the connection that breaks is all that is left to say.
+            // An error has been recorded and reported already; closing the connection is the only remaining signal.
             try? await write(connection)
             connection.end()
         }
     }
 
-    /// The answer to a request that was refused, logged.
+    /// The answer to a refused request; also logs it.
     func answer(to error: any Error, _ request: ClientRequest) -> ClientAnswer { finished(errorAnswer(error, request), request) }
 
     private func errorAnswer(_ error: any Error, _ request: ClientRequest) -> ClientAnswer {
@@ -240,7 +241,7 @@ package final class FrontDoor: Sendable {
         return answer
     }
 
-    /// The answer to what is refused before anybody has looked whose it is, in the shape of its area, logged.
+    /// The answer to a request that is refused before the key is known, in the error shape of its area; also logs it.
     func refusal(_ error: APIError, _ head: HTTPRequestHead, _ clientIP: String) -> ClientAnswer {
         let requestID = requestIDs.next()
         let path = head.uri

@@ -1,10 +1,10 @@
 import NIOCore
 
-/// How long a connection may take for what it sends and for what it is sent.
+/// Time limits for what a connection sends and receives.
 extension FrontDoorHandler {
-    // MARK: What comes
+    // MARK: Arrival
 
-    /// Sets the timer for a head or a body that did not come in one read. Most come in one and need none.
+    /// Sets the timer for a head or a body that did not arrive in one read. Most arrive in one and need no timer.
     func watchArrival() {
         guard arrivalTimer == nil, let context else { return }
         let delay: TimeAmount
@@ -49,8 +49,8 @@ extension FrontDoorHandler {
 
     // MARK: Idleness
 
-    /// Closes a connection that says nothing, or takes nothing, for too long. While an upstream is waited for, its own
-    /// limits count.
+    /// Closes a connection that sends nothing, or reads nothing, for too long. While the gateway waits for an upstream, the upstream's
+    /// limits apply.
     func watchIdleness(after delay: TimeAmount) {
         guard let context else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)

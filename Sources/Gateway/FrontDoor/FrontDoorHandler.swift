@@ -5,8 +5,8 @@ import NIOCore
 import NIOHTTP1
 import RouterCore
 
-/// The first to see the requests of one connection. Model calls are served from here, on the connection's event loop; everything else goes
-/// on to the server behind it. One request of a connection is worked on at a time; what a client sends meanwhile waits.
+/// The first handler for the requests of one connection. Model calls are served from here, on the connection's event loop; everything else
+/// is passed on to the server behind. One request of a connection is processed at a time; further input waits.
 final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -15,24 +15,24 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     enum State {
         case idle
-        /// The turn of the server behind: it has the whole request.
+        /// The server behind has the whole request and is processing it.
         case passing
-        /// A request whose body is on its way.
+        /// The body of a request is arriving.
         case receiving(Incoming, ByteBuffer)
-        /// A model call at work.
+        /// A model call is running.
         case running
-        /// Answered before the body had come: the rest is thrown away, up to a limit.
+        /// The request was answered before its body had arrived: the rest is discarded, up to a limit.
         case discarding(left: Int)
-        /// The last answer is on its way to the system; nothing more is taken.
+        /// The last answer is being written; no more input is accepted.
         case closing
         case closed
     }
 
-    /// A request that is coming: a call, or one that is passed on.
+    /// A request that is arriving: a model call, or one to be passed on.
     struct Incoming {
-        /// nil = nobody has been asked for a key.
+        /// nil = no key has been required.
         var accepted: Accepted?
-        /// Head of a request that is passed on; nil = a call.
+        /// Head of a request that is passed on; nil for a model call.
         var head: HTTPRequestHead?
         var bound: BodyBound
     }
@@ -46,47 +46,47 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private(set) var context: ChannelHandlerContext?
     private var presence: ClientPresence?
     private var peer = ""
-    /// The peer is a trusted proxy, so that each request may come from somebody else.
+    /// Whether the peer is a trusted proxy, so that each request may come from a different client.
     private var isBehindProxy = false
-    /// Whose connections are counted together; nil where they are not.
+    /// The source under which this connection is counted; nil if it is not counted by address.
     private var source: AddressRange?
     private var hasPlace = false
     var keepsAlive = true
-    /// Number of the call that is or was last answered. A call's task may outlive its answer; what it still says then must not touch the
-    /// next one.
+    /// Number of the call that is being answered, or was answered last. A call's task may outlive its answer; its late calls must not
+    /// affect the next call.
     private var number = 0
     private var version = HTTPVersion.http1_1
-    /// Set while the body of an answer goes out in pieces.
+    /// Set while the body of an answer is sent in pieces.
     private var isAnswering = false
     private var writableWaiter: CheckedContinuation<Bool, Never>?
-    /// The answer stands still because the client does not take it.
+    /// Whether the answer is paused because the client does not read it.
     var isWaitingForClient: Bool { writableWaiter != nil }
-    /// What came while a request was worked on.
+    /// Input that arrived while a request was being processed.
     private var waiting = CircularBuffer<HTTPServerRequestPart>()
-    /// What that takes up, heads included.
+    /// The size of that input in bytes, heads included.
     private var waitingBytes = 0
-    /// Waiting parts are being taken up; what ends a request meanwhile leaves the next one to that.
+    /// Set while waiting input is being processed; a request that ends in the meantime leaves the next one to that loop.
     private var isAdvancing = false
     private var owesRead = false
     private var isQuiescing = false
-    /// Share of the body memory that a large body has, on its way or passed on.
+    /// Share of the body memory for a large body that is arriving or has been passed on.
     private var share: BodyShare?
     var lastActivity = NIODeadline.now()
-    /// Nothing has been asked on this connection yet.
+    /// Whether no request has arrived on this connection yet.
     private(set) var isFresh = true
-    /// What came since the last read was complete held a whole part of a request.
+    /// Whether the bytes since the last completed read contained a whole part of a request.
     private var hasPart = false
-    /// When the body that is on its way began to come.
+    /// When the body that is arriving began.
     private(set) var receivingSince = NIODeadline.now()
     /// Set while a head or a body is incomplete; see FrontDoorHandler+Arrival.swift.
     var arrivalTimer: Scheduled<Void>?
-    /// Bytes of the body that had come when the timer was set.
+    /// Bytes of the body that had arrived when the timer was set.
     var receivedBefore = 0
     var idleTimer: Scheduled<Void>?
-    /// Bytes that the system had not taken when idleness was last looked at.
+    /// Bytes not yet accepted by the kernel when idleness was last checked.
     var unsent = 0
 
-    /// A client that sends on while it waits is read no further than this.
+    /// Input that arrives while the client has to wait is read only up to this number of bytes.
     private static let maximumWaiting = 64 * 1024
 
     init(door: FrontDoor, writer: AnswerWriter, gate: PassingGate) {
@@ -112,7 +112,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         switch state {
         case .receiving, .discarding: watchArrival()
-        // Bytes have come, and no part: a head is on its way.
+        // Bytes without a whole part: a head is arriving.
         case .idle where !hasPart: watchArrival()
         case .idle, .passing, .running, .closing, .closed: break
         }
@@ -120,7 +120,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelReadComplete()
     }
 
-    /// About what a part takes up in memory.
+    /// Approximate memory of a part in bytes.
     private static func weight(_ part: HTTPServerRequestPart) -> Int {
         switch part {
         case .head(let head): head.headers.reduce(256 + head.uri.utf8.count) { $0 + $1.name.utf8.count + $1.value.utf8.count + 64 }
@@ -129,11 +129,11 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// Whether a part belongs to a request whose turn has not come.
+    /// Whether a part belongs to a request that has to wait.
     private func isBusy(with part: HTTPServerRequestPart) -> Bool {
         switch state {
         case .running, .passing: true
-        // A client that does not read its answers may not send more requests.
+        // A client that does not read its answers may not send further requests.
         case .idle: context?.channel.isWritable == false
         case .receiving, .discarding, .closing, .closed: false
         }
@@ -143,7 +143,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch (state, part) {
         case (.idle, .head(let head)): begin(head, context)
         case (.receiving(let incoming, var body), .body(let bytes)):
-            // Given up first, so that the bytes are not copied when they are appended.
+            // The state gives up its reference first, so that appending does not copy the bytes.
             state = .idle
             if body.readableBytes == 0 { body = bytes } else { body.writeImmutableBuffer(bytes) }
             if let error = excess(body.readableBytes, incoming) {
@@ -164,7 +164,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// The client's, as far as it can be believed.
+    /// The client's address, as far as it can be trusted.
     private func address(_ head: HTTPRequestHead) -> String {
         isBehindProxy ? door.proxies.address(behind: peer) { head.headers[$0] } : peer
     }
@@ -176,7 +176,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         keepsAlive = head.isKeepAlive && head.version == .http1_1
         receivingSince = lastActivity
         if let problem = RequestFraming.problem(head) {
-            // Where this request ends is as doubtful as where it was meant to go.
+            // If the target of this request is ambiguous, so is its end.
             keepsAlive = false
             refuse(door.refusal(.badRequest(problem, param: nil), head, address(head)), context)
             return closeAfterWrites()
@@ -201,7 +201,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         state = .receiving(Incoming(accepted: accepted, head: accepted == nil ? head : nil, bound: bound), ByteBuffer())
     }
 
-    /// Counts a body that is large. - Returns: why there is no room for it.
+    /// Counts a large body. - Returns: the error when there is no room for it.
     private func excess(_ bytes: Int, _ incoming: Incoming) -> APIError? {
         if bytes > incoming.bound.bytes { return .bodyTooLarge(incoming.bound.bytes) }
         if bytes <= incoming.bound.free { return nil }
@@ -212,7 +212,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         return .noRoom()
     }
 
-    /// Answers before the body has come.
+    /// Answers before the body has arrived.
     func refuse(_ error: APIError, _ incoming: Incoming, _ context: ChannelHandlerContext) {
         if let accepted = incoming.accepted {
             refuse(door.answer(to: error, accepted.request), context)
@@ -223,7 +223,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func refuse(_ answer: ClientAnswer, _ context: ChannelHandlerContext) {
         share = nil
-        // The next request's turn comes when this one has been read to its end.
+        // The next request is processed when this one has been read to its end.
         state = .discarding(left: door.limits.maximumDiscarded)
         receivedBefore = 0
         receivingSince = lastActivity
@@ -240,7 +240,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         share = nil
     }
 
-    /// Hands a whole request to the server behind, which thus never waits for one, and never holds more of it than was bounded here.
+    /// Passes a complete request to the server behind, which therefore never waits for a body and never holds more of it than was allowed
+    /// here.
     private func pass(_ head: HTTPRequestHead, _ body: ByteBuffer, _ context: ChannelHandlerContext) {
         state = .passing
         gate.open()
@@ -249,7 +250,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(wrapInboundOut(.end(nil)))
     }
 
-    /// The request is answered and read: the next one's turn.
+    /// The request has been answered and read: continues with the next one.
     private func next() {
         guard keepsAlive, !isQuiescing else { return closeAfterWrites() }
         state = .idle
@@ -257,9 +258,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         advance()
     }
 
-    /// Takes up what waits, as far as its turn has come.
+    /// Processes waiting input up to the next request that has to wait.
     private func advance() {
-        // Thousands of refused requests may wait in a row: each ends within the loop, none within another.
+        // Thousands of refused requests may be waiting: each is handled in this loop, without recursion.
         guard let context, !isAdvancing else { return }
         isAdvancing = true
         while let part = waiting.first, !isBusy(with: part) {
@@ -270,9 +271,9 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         isAdvancing = false
         guard self.context != nil else { return }
         switch state {
-        // The server behind takes parts up when it hears that a read is complete.
+        // The server behind processes parts when it is told that a read is complete.
         case .passing: context.fireChannelReadComplete()
-        // Perhaps nothing more comes.
+        // More input may never arrive.
         case .receiving, .discarding: watchArrival()
         case .idle, .running, .closing, .closed: break
         }
@@ -289,7 +290,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         finish(call, body)
     }
 
-    /// - Parameter length: of the body; nil = it comes in pieces.
+    /// - Parameter length: of the body in bytes; nil = it is sent in pieces.
     func begin(_ status: HTTPResponse.Status, _ headers: HTTPFields, length: Int?, for call: Int) {
         guard context != nil, call == number, !isAnswering else { return }
         switch state {
@@ -314,7 +315,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         return context.channel.isWritable ? .taken : .full
     }
 
-    /// Told false when the client leaves first.
+    /// Resumed with false when the client disconnects first.
     func waitUntilWritable(_ continuation: CheckedContinuation<Bool, Never>) {
         guard let context, context.channel.isActive else { return continuation.resume(returning: false) }
         if context.channel.isWritable { return continuation.resume(returning: true) }
@@ -329,7 +330,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .running = state { next() }
     }
 
-    /// The call's task is over; whatever is not complete never will be.
+    /// The call's task is over; an incomplete answer will never be completed.
     func ended(_ call: Int) {
         guard call == number, isAnswering else { return }
         isAnswering = false
@@ -343,7 +344,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context?.close(promise: nil)
     }
 
-    /// What was written goes out first; closing at once would throw away what the system has not taken yet.
+    /// Pending writes are completed first; closing at once would discard what the kernel has not accepted yet.
     func closeAfterWrites() {
         switch state {
         case .closing, .closed: return
@@ -364,7 +365,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.write(data, promise: promise)
         guard case .end = unwrapOutboundIn(data), case .passing = state else { return }
         share = nil
-        // That server decides itself about the connection.
+        // The server behind decides whether the connection is kept.
         keepsAlive = true
         next()
     }
@@ -394,7 +395,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if !hasPlace { turnAway() }
     }
 
-    /// One connection too many: it is told so and closed, whatever it wants.
+    /// The connection exceeds the limit: the client is told, and the connection is closed, whatever the request.
     private func turnAway() {
         door.metrics.refusedConnection()
         let answer = APIError.unavailable("There are too many connections to the gateway; try again in a moment.").answer(.chat, nil)
@@ -440,7 +441,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case let event as ChannelEvent where event == .inputClosed:
-            // No client of an HTTP API shuts its sending side down and still waits for an answer, but many libraries close that way.
+            // HTTP API clients do not half-close a connection and then wait for an answer, but many libraries close it that way.
             switch state {
             case .running:
                 keepsAlive = false
@@ -456,7 +457,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             closeAfterDrain(context)
             switch state {
             case .running, .closing: break
-            // Nothing has been asked of anybody yet, and nobody knows when the rest would come.
+            // The request has not been forwarded, and its rest may never arrive.
             case .receiving, .discarding: close()
             case .idle, .passing, .closed: context.fireUserInboundEventTriggered(event)
             }
@@ -464,7 +465,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// An orderly stop waits for clients no longer than for upstreams; whoever trickles is cut off, and what he was sent is settled.
+    /// A graceful shutdown waits for clients no longer than for upstreams; a client that reads too slowly is cut off, and what was sent to
+    /// it is settled.
     private func closeAfterDrain(_ context: ChannelHandlerContext) {
         let limit = door.drainTimeout + .seconds(2)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)

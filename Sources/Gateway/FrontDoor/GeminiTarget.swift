@@ -4,13 +4,13 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// What the address of a call in Google's dialect says.
+/// The parsed path and query of a call in Google's dialect.
 struct GeminiTarget: Sendable {
     var model: String
     var method: String
-    /// The stream is to come as one JSON array: everything but `alt=sse`.
+    /// Whether the stream is requested as one JSON array: always, except with `alt=sse`.
     var streamsArray = true
-    /// The API key, when the query has it.
+    /// The API key, when it is in the query.
     var key: Secret?
     /// The template of the route.
     var route: String
@@ -18,7 +18,7 @@ struct GeminiTarget: Sendable {
     var isStream: Bool { method == "streamGenerateContent" }
     var isBatch: Bool { method == "batchEmbedContents" }
 
-    /// What the relay serves it as; nil for what is no model call.
+    /// The endpoint under which the relay serves the call; nil when it is not a model call.
     var endpoint: Endpoint? {
         switch method {
         case "generateContent", "streamGenerateContent": .gemini
@@ -27,7 +27,7 @@ struct GeminiTarget: Sendable {
         }
     }
 
-    /// An answer of the relay as the client is to get it: embeddings are made in OpenAI's form.
+    /// Converts an answer of the relay to the client's form: embeddings are produced in OpenAI's form.
     func shaped(_ answer: ClientAnswer) -> ClientAnswer {
         guard endpoint == .embeddings, case .bytes(let body) = answer.body,
             let converted = GeminiEmbeddings.answer(body, status: answer.status.code, isBatch: isBatch)
@@ -35,7 +35,7 @@ struct GeminiTarget: Sendable {
         return ClientAnswer(status: answer.status, headers: answer.headers, bytes: converted)
     }
 
-    /// Names of models hold slashes and colons, percent-encoded or not: the method stands behind the last colon.
+    /// Model names may contain slashes and colons, percent-encoded or not: the method follows the last colon.
     init?(path: String, query: String) {
         guard let area = ["/v1beta/models/", "/v1/models/"].first(where: { path.hasPrefix($0) }) else { return nil }
         let raw = String(path.dropFirst(area.count))

@@ -3,7 +3,7 @@ package import Logging
 package import Platform
 import RouterCore
 
-/// Whose API key a request shows, looked up in memory.
+/// Looks up, in memory, the API key that a request presents.
 package struct KeyCheck: Sendable {
     private let keys: KeyDirectory
     private let clock: ServerClock
@@ -16,8 +16,8 @@ package struct KeyCheck: Sendable {
     }
 
     /// - Parameters:
-    ///   - presented: as ``PresentedKey`` has found it.
-    ///   - clientIP: the client's address, as far as it can be believed.
+    ///   - presented: the key that ``PresentedKey`` found.
+    ///   - clientIP: the client's address, as far as it can be trusted.
     /// - Throws: ``APIError`` 401 or 403.
     package func principal(presented: String?, clientIP: String) throws -> KeyPrincipal {
         switch keys.lookup(presentedKey: presented, now: clock.unixSeconds) {

@@ -1,25 +1,25 @@
 import NIOCore
 import Synchronization
 
-/// Says how long a new call would wait for its event loop. While that is too long, new calls are refused at once, which costs little, so
-/// that those that run get the time that there is.
+/// Measures how long a new call would wait for its event loop. While that is too long, new calls are refused at once, which costs little,
+/// so that running calls get the available time.
 ///
-/// A loop works off what is ready and then looks again; the more there is to do, the longer a turn takes. Every step of a call (its bytes,
-/// the upstream's head, its end) waits for a turn. A timer that is set at any moment is late by half a turn in the mean, so that its
-/// lateness tells how long turns are. Processor time would not: on one core other threads (the ledger's, other programs) take their part of
-/// that, and streams that last for minutes say nothing of how long the next call waits.
+/// An event loop processes everything that is ready and then polls again; the more there is to do, the longer an iteration takes. Every
+/// step of a call (its bytes, the upstream's head, its end) waits for an iteration. A timer that is set at an arbitrary moment is late by
+/// half an iteration on average, so its lateness measures the length of iterations. Processor time would not: on one core, other threads
+/// (the ledger's, other programs) take a part of it, and streams that last for minutes say nothing about how long the next call waits.
 final class LoadGauge: Sendable {
     private let eventLoop: any EventLoop
     /// Nanoseconds, smoothed.
     private let lateness = Atomic<Int64>(0)
 
     private static let interval = TimeAmount.milliseconds(50)
-    /// Half turns that a whole answer waits: to be read, for its upstream's answer to be read, each up to a whole one.
+    /// Half iterations that a whole answer waits for: the request is read, then its upstream's answer, each after up to one iteration.
     private static let halfTurns: Int64 = 4
 
     init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    /// Begins to look; for as long as the gauge is kept.
+    /// Starts measuring; it continues as long as the gauge exists.
     func start() { eventLoop.execute { [weak self] in self?.schedule() } }
 
     /// How long a new call would wait.
@@ -30,7 +30,8 @@ final class LoadGauge: Sendable {
         eventLoop.scheduleTask(deadline: due) { [weak self] in
             guard let self else { return }
             let late = max(0, (NIODeadline.now() - due).nanoseconds)
-            // Half of the past, so that one hiccup is no overload, and a quarter of a second after it is over it is forgotten.
+            // Half of the previous value is kept, so that one delay is not an overload, and an overload is forgotten a quarter of a second
+            // after it ends.
             lateness.store((lateness.load(ordering: .relaxed) + late) / 2, ordering: .relaxed)
             schedule()
         }

@@ -5,7 +5,7 @@ final class LoopExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
     private let queue: NIOLoopBoundBox<Queue>
 
-    /// What waits for its turn: jobs that are put in from the loop itself, which are nearly all, cost nothing but their place here.
+    /// The queue of waiting jobs. Nearly all are enqueued from the loop itself, and these cost nothing but their place in the queue.
     private struct Queue {
         var jobs: [UnownedJob] = []
         var isScheduled = false

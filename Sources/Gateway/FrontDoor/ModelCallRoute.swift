@@ -1,14 +1,14 @@
 package import RouterCore
 
-/// A path at which model calls are taken. Calls in Google's dialect have the model in their path and are known by ``GeminiTarget``.
+/// A path for model calls. Calls in Google's dialect have the model in their path and are recognised by ``GeminiTarget``.
 package struct ModelCallRoute: Sendable {
     package var path: String
     package var endpoint: Endpoint
-    /// The tokens of the body are counted, and no vendor is asked.
+    /// Whether the tokens of the body are only counted, without asking a vendor.
     package var isCount = false
 
-    /// All of one area.
-    /// - Parameter prefix: `/v1`, or `/api/v1`, where OpenRouter's clients look.
+    /// All routes of one area.
+    /// - Parameter prefix: `/v1`, or `/api/v1`, which OpenRouter's clients use.
     package static func all(under prefix: String) -> [ModelCallRoute] {
         func route(_ path: String, _ endpoint: Endpoint, isCount: Bool = false) -> ModelCallRoute {
             ModelCallRoute(path: prefix + path, endpoint: endpoint, isCount: isCount)
@@ -28,6 +28,6 @@ package struct ModelCallRoute: Sendable {
         ]
     }
 
-    /// All of them.
+    /// All routes of all areas.
     package static let all = all(under: "/v1") + all(under: "/api/v1")
 }

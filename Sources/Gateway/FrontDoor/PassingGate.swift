@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Opens with the first request of a connection that is passed on, and with the connection's end. Until then the tasks of the server
-/// behind, 4 KB of memory per connection, are not set up; most connections carry model calls alone.
+/// Opens with the first request of a connection that is passed on, or when the connection closes. Until then the tasks of the server
+/// behind, which need 4 KB of memory per connection, are not started; most connections carry only model calls.
 package final class PassingGate: Sendable {
     private enum State {
         case shut
@@ -22,7 +22,7 @@ package final class PassingGate: Sendable {
         waiter?.resume()
     }
 
-    /// One caller.
+    /// Waits until the gate is open. Only one caller.
     package func opened() async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in

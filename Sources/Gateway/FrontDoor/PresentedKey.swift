@@ -1,11 +1,11 @@
-/// The API key that a request shows, wherever its dialect puts it.
+/// Finds the API key in a request, wherever its dialect puts it.
 package enum PresentedKey {
-    /// OpenAI's clients send `Authorization`, Google's a header of their own or a query parameter, which nothing here writes into a log,
-    /// and Anthropic's `x-api-key`.
+    /// OpenAI's clients send `Authorization`, Anthropic's `x-api-key`, and Google's a header of their own or a query parameter, which is
+    /// never logged.
     /// - Parameters:
-    ///   - speaksGoogle: the request is in Google's dialect; in others its header means nothing.
-    ///   - queryKey: the parameter `key` of the query, read in Google's dialect only.
-    ///   - header: the first value of a header, by its name in lower case.
+    ///   - speaksGoogle: whether the request is in Google's dialect; in others, Google's header is ignored.
+    ///   - queryKey: the query parameter `key`, read in Google's dialect only.
+    ///   - header: returns the first value of a header, by its lower-case name.
     package static func find(
         speaksGoogle: Bool, queryKey: @autoclosure () -> String?, header: (String) -> String?
     ) -> String? {

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// The model calls that run, whoever has left: the owner of their tasks. An orderly stop waits here until the last has settled.
+/// Owns the tasks of running model calls, even after their clients have left. A graceful shutdown waits here until the last one has
+/// settled.
 package final class RelayTasks: Sendable {
     private struct State {
         var running = 0
@@ -10,10 +11,10 @@ package final class RelayTasks: Sendable {
 
     package var count: Int { state.withLock { $0.running } }
 
-    /// - Parameter executor: where the call runs; nil = the shared pool of threads, for work that would keep an event loop busy too long.
+    /// - Parameter executor: where the call runs; nil = the shared thread pool, for work that would block an event loop for too long.
     func start(on executor: LoopExecutor?, _ body: @escaping @Sendable () async -> Void) {
         state.withLock { $0.running += 1 }
-        // OWNER: this; `drained()` waits for it, and the time limits of the call and the transport's shutdown bound it.
+        // OWNER: this object; `drained()` waits for the task, and the time limits of the call and the transport's shutdown bound it.
         Task(executorPreference: executor) {
             await body()
             self.ended()
@@ -30,7 +31,7 @@ package final class RelayTasks: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Returns when nothing runs.
+    /// Returns when no call is running.
     package func drained() async {
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in

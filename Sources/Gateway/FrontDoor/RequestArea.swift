@@ -1,17 +1,16 @@
 package import RouterCore
 
-/// What the address of a request says before anything else of it is known: whether it is the area of model clients, and which dialect they
-/// speak there.
+/// Classifies a request by its address alone: whether it is in the area for model clients, and which dialect is spoken there.
 package struct RequestArea: Sendable {
     private let path: Substring
-    /// Google's dialect: its own area, or what it shares with OpenAI's (`/v1/models`), where only Google posts and its clients have a
-    /// header of their own.
+    /// Google's dialect: its own area, or paths that it shares with OpenAI's (`/v1/models`), where only Google's clients use POST or send
+    /// their own header.
     package let speaksGoogle: Bool
 
     /// - Parameters:
     ///   - path: with or without its query.
-    ///   - isPost: only Google's clients post to `/v1/models`.
-    ///   - hasGoogleKey: the request has the header `x-goog-api-key`.
+    ///   - isPost: only Google's clients send POST to `/v1/models`.
+    ///   - hasGoogleKey: whether the request has the header `x-goog-api-key`.
     package init(path: String, isPost: Bool, hasGoogleKey: @autoclosure () -> Bool) {
         let path = path.prefix { $0 != "?" }
         self.path = path
@@ -20,10 +19,10 @@ package struct RequestArea: Sendable {
             || (path == "/v1/models" || path.hasPrefix("/v1/models/")) && (isPost || hasGoogleKey())
     }
 
-    /// The area of model clients; errors there have the shape of their dialect.
+    /// Whether the path is in the area for model clients, where errors have the shape of the client's dialect.
     package static func isOfModels(_ path: String) -> Bool { path.hasPrefix("/v1") || path.hasPrefix("/api/v1") }
 
-    /// The dialect of errors.
+    /// The dialect for errors.
     package var dialect: Dialect {
         if speaksGoogle { return .gemini }
         let last = path.split(separator: "/").last

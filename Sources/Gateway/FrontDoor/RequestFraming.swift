@@ -1,9 +1,9 @@
 import NIOHTTP1
 
-/// What the parser lets pass and a gateway must not: a request that this server and a proxy in front of it might read
-/// differently (RFC 9112 sections 3.2 and 6.1).
+/// Rejects requests that the parser accepts but that this server and a proxy in front of it might interpret differently (RFC 9112 sections
+/// 3.2 and 6.1).
 enum RequestFraming {
-    /// What is wrong with a head, for the client; nil when nothing is.
+    /// The problem with a head, as a message for the client; nil when there is none.
     static func problem(_ head: HTTPRequestHead) -> String? {
         var (hosts, encodings) = (0, 0)
         var (host, encoding) = ("", "")
@@ -19,7 +19,7 @@ enum RequestFraming {
             return "the header Host is missing; HTTP/1.1 demands one"
         }
         if hosts == 1, !isHost(host) { return "the header Host must be a name or address, with a port or without" }
-        // Proxies have been found to pass on what they do not know and to act on the other one.
+        // Some proxies forward a coding that they do not know and act on the other one.
         if encodings > 1 || (encodings == 1 && !isName(encoding, "chunked")) {
             return "Transfer-Encoding must be 'chunked', in one header"
         }
@@ -27,7 +27,7 @@ enum RequestFraming {
         return nil
     }
 
-    /// - Parameter lower: in small letters.
+    /// - Parameter lower: the name in lower case.
     private static func isName(_ name: String, _ lower: StaticString) -> Bool {
         let text = name.utf8
         guard text.count == lower.utf8CodeUnitCount else { return false }
@@ -42,7 +42,7 @@ enum RequestFraming {
         }
     }
 
-    /// `name`, `10.0.0.1`, `[::1]`, each with `:port` or without (RFC 3986 section 3.2.2; no user, no empty name).
+    /// Accepts `name`, `10.0.0.1`, `[::1]`, each with or without `:port` (RFC 3986 section 3.2.2; no user, no empty name).
     static func isHost(_ text: String) -> Bool {
         var isBracketed = false
         var hasEnded = false
@@ -63,7 +63,7 @@ enum RequestFraming {
                 UInt8(ascii: "A")...UInt8(ascii: "Z"):
                 if hasEnded { return false }
             case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "%"):
-                // The zone of a link-local address stands behind a `%`.
+                // A `%` precedes the zone of a link-local address.
                 if hasEnded { return false }
             default: return false
             }

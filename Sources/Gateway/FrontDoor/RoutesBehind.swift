@@ -1,8 +1,8 @@
-/// What the front door has to know of the routes behind it, which it bounds and passes on.
+/// The front door's knowledge of the routes behind it, whose requests it limits and passes on.
 package struct RoutesBehind: Sendable {
-    /// Bounds of bodies by path template.
+    /// Body classes by path template.
     var bounds: [String: BodyClass]
-    /// The answer to a request that is refused at the door, in the shape of those routes' errors.
+    /// The answer to a request that is refused at the door, in the error shape of those routes.
     var refusal: @Sendable (APIError) -> ClientAnswer
 
     package init(bounds: [String: BodyClass], refusal: @escaping @Sendable (APIError) -> ClientAnswer) {

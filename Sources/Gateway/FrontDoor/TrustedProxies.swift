@@ -1,16 +1,16 @@
 package import RouterCore
 
-/// The peers whose forwarding headers are believed (`server.trusted_proxies`).
+/// The peers whose forwarding headers are trusted (`server.trusted_proxies`).
 ///
-/// Proxies append to `X-Forwarded-For`, so only its right end is theirs: the list is walked from there as long as it names trusted
-/// proxies, and the first other address is the client. What stands further left is the client's own and is not looked at, so that neither
-/// its contents nor its length can change the result. `Forwarded` (RFC 7239) counts where there is no `X-Forwarded-For`.
+/// Proxies append to `X-Forwarded-For`, so only its right end was written by them: the list is walked from there as long as it names
+/// trusted proxies, and the first other address is the client. Everything further left was sent by the client and is ignored, so neither
+/// its contents nor its length can change the result. `Forwarded` (RFC 7239) is used when there is no `X-Forwarded-For`.
 package struct TrustedProxies: Sendable {
     private let ranges: [AddressRange]
 
-    /// Longer chains of proxies are somebody's joke.
+    /// Maximum number of proxies in a chain; real chains are shorter.
     private static let maximumHops = 32
-    /// Bytes of one element; an IPv6 address in `Forwarded` with all its parameters needs about a hundred bytes.
+    /// Maximum size of one element in bytes; an IPv6 address in `Forwarded` with all its parameters needs about a hundred.
     private static let maximumElement = 512
 
     package init(_ ranges: [AddressRange]) { self.ranges = ranges }
@@ -21,7 +21,7 @@ package struct TrustedProxies: Sendable {
 
     /// - Parameters:
     ///   - peer: the address at the other end of the connection.
-    ///   - lines: the values of a header, one for each line of it, in order.
+    ///   - lines: returns the values of a header, one per field line, in order.
     package func origin(peer: String, _ lines: (String) -> [String]) -> ClientOrigin {
         guard contains(peer) else { return ClientOrigin(address: peer) }
         var origin = ClientOrigin(address: peer)
@@ -36,10 +36,10 @@ package struct TrustedProxies: Sendable {
         return origin
     }
 
-    /// The same for the address alone, of a peer that is known to be trusted.
+    /// The address alone, for a peer that is known to be trusted.
     package func address(behind peer: String, _ lines: (String) -> [String]) -> String { client(lines)?.description ?? peer }
 
-    /// nil when no proxy says anything that can be read; the peer's address counts then.
+    /// nil when no proxy gives a valid address; the peer's address is then used.
     private func client(_ lines: (String) -> [String]) -> IPAddress? {
         let list = lines("x-forwarded-for")
         return list.isEmpty ? walk(lines("forwarded"), Self.forwardedNode) : walk(list, Self.node)
@@ -55,7 +55,7 @@ package struct TrustedProxies: Sendable {
                 hops += 1
                 guard hops <= Self.maximumHops else { return nil }
                 let element = Self.trimmed(line[start..<end])
-                // Empty elements say nothing (RFC 9110 section 5.6.1).
+                // Empty elements are ignored (RFC 9110 section 5.6.1).
                 if !element.isEmpty {
                     guard let address = read(element) else { return nil }
                     if !trusts(address) { return address }
@@ -65,11 +65,12 @@ package struct TrustedProxies: Sendable {
                 end = line.utf8.index(before: start)
             }
         }
-        // All of them are trusted: the one that asked first.
+        // All of them are trusted: the first in the chain is the client.
         return nearest
     }
 
-    /// Where the last element before a place begins. Looked for from the right, where quotes are the proxies' own and in order.
+    /// The beginning of the last element before a position. The search runs from the right, where the proxies themselves have written the
+    /// quotes.
     /// - Returns: nil for an element that is too long, or whose quotes do not match.
     private static func elementStart(_ line: String, before end: String.Index) -> String.Index? {
         var isQuoted = false
@@ -106,8 +107,8 @@ package struct TrustedProxies: Sendable {
         (1...5).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
     }
 
-    /// The `for` of one element of `Forwarded`: `for=192.0.2.60;proto=http`, `For="[2001:db8::17]:4711"`. Hidden names (`unknown`, `_x`)
-    /// are none.
+    /// The `for` of one element of `Forwarded`: `for=192.0.2.60;proto=http`, `For="[2001:db8::17]:4711"`. Obfuscated identifiers
+    /// (`unknown`, `_x`) are not addresses.
     private static func forwardedNode(_ element: Substring) -> IPAddress? {
         var found: Substring?
         for pair in element.split(separator: ";") {
@@ -125,7 +126,7 @@ package struct TrustedProxies: Sendable {
         return node(value)
     }
 
-    /// The value of a header that may be there once, as a host or a scheme is written.
+    /// The value of a header that may occur only once and holds a host or a scheme.
     private static func single(_ lines: [String]) -> String? {
         guard lines.count == 1, let line = lines.first else { return nil }
         let value = trimmed(line[...])

@@ -1,8 +1,8 @@
 package import RouterCore
 import Synchronization
 
-/// Counts what happens. Each gateway has its own, so that several in one process do not mix; how the counts reach another backend is in
-/// ``MetricsPublisher``.
+/// Counts events. Each gateway has its own instance, so that several in one process do not mix; ``MetricsPublisher`` passes the counts on
+/// to another backend.
 package final class GatewayMetrics: Sendable {
     private struct State {
         var requests: [Labels: Int64] = [:]
@@ -19,7 +19,7 @@ package final class GatewayMetrics: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Values of two labels at most; their text is made when somebody asks for it.
+    /// The values of up to two labels; their text is made only when the metrics are read.
     private struct Labels: Hashable {
         var name: String
         var number: Int64 = 0
@@ -30,12 +30,12 @@ package final class GatewayMetrics: Sendable {
         }
     }
 
-    /// Upper bounds of the overhead histogram, microseconds.
+    /// Upper bounds of the overhead histogram in microseconds.
     package static let bucketBoundsMicroseconds: [Int64] = [
         50, 100, 200, 300, 500, 750, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000,
     ]
 
-    /// Told of each overhead as well, because a sum of buckets cannot be handed on; nil = nobody wants to know.
+    /// Receives each overhead as well, because single values cannot be recovered from buckets; nil = there is no observer.
     private let overheadObserver: (@Sendable (Duration) -> Void)?
 
     package init(overheadObserver: (@Sendable (Duration) -> Void)? = nil) { self.overheadObserver = overheadObserver }
@@ -59,7 +59,7 @@ package final class GatewayMetrics: Sendable {
 
     package func refusedByLoad() { state.withLock { $0.refusedByLoad += 1 } }
 
-    /// What strict admission does not charge, because a vendor's usage went beyond the hold.
+    /// Counts amounts that strict admission does not charge, because a vendor's usage exceeded the hold.
     package func uncharged(_ amount: NanoUSD) { state.withLock { $0.unchargedNanos += Int128(amount.nanos) } }
 
     package func ended(_ record: RequestRecord) {
@@ -69,7 +69,7 @@ package final class GatewayMetrics: Sendable {
         }
     }
 
-    /// Our own share of a request's time: total minus the time spent waiting for the upstream.
+    /// Records the gateway's own part of a request's time: the total minus the time spent waiting for the upstream.
     package func overhead(_ duration: Duration) {
         let microseconds = max(0, Int64(duration / .microseconds(1)))
         let index = Self.bucketBoundsMicroseconds.firstIndex { microseconds <= $0 }
@@ -80,7 +80,7 @@ package final class GatewayMetrics: Sendable {
         overheadObserver?(duration)
     }
 
-    /// What has been counted since the start.
+    /// The counts since the start.
     package func readings() -> [MetricReading] {
         let state = state.withLock { $0 }
         func counts(_ metric: Metric, _ values: [Labels: Int64], _ labels: (Labels) -> [String]) -> MetricReading {
@@ -103,6 +103,6 @@ package final class GatewayMetrics: Sendable {
         ]
     }
 
-    /// The exposition of these, with gauges that others know.
+    /// The exposition of these counts, with gauges that other parts provide.
     package func exposition(gauges: [MetricReading]) -> String { MetricExposition.text(readings() + gauges) }
 }

@@ -1,6 +1,6 @@
-/// Every metric of the gateway: `GET /metrics` has exactly these, in this order, and docs/metrics.md describes them. A new one is a case
-/// here and the place that counts it. Labels are bounded: route templates, statuses, channels of the configuration and kinds of failures;
-/// never models, users or addresses of clients.
+/// Every metric of the gateway: `GET /metrics` has exactly these, in this order, and docs/metrics.md describes them. To add one, add a case
+/// here and count it where it happens. Labels are bounded: route templates, statuses, configured channels and kinds of failures; never
+/// models, users or client addresses.
 package enum Metric: String, Sendable, CaseIterable {
     case requests = "apirouter_requests_total"
     case attempts = "apirouter_attempts_total"
@@ -34,9 +34,9 @@ package enum Metric: String, Sendable, CaseIterable {
     package enum Kind: String, Sendable {
         /// Counts up from zero at the start of the process.
         case counter
-        /// A value as it is when it is asked for.
+        /// The present value at the time of reading.
         case gauge
-        /// Counts in buckets, with their sum.
+        /// Counts in buckets, with the sum of the values.
         case histogram
     }
 
@@ -57,7 +57,7 @@ package enum Metric: String, Sendable, CaseIterable {
 
     package struct Label: Sendable {
         package var name: String
-        /// What it may be, for the documents.
+        /// The possible values of a label, for the documents.
         package var values: String
 
         static let route = Label(name: "route", values: "template of the path, `-` = none")

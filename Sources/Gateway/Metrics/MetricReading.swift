@@ -1,9 +1,9 @@
 import RouterCore
 
-/// What a metric says at one moment.
+/// The values of a metric at one moment.
 package struct MetricReading: Sendable {
     package let metric: Metric
-    /// One value for each combination of labels that there has been.
+    /// One value for each combination of labels that has occurred.
     package var series: [Series]
 
     package struct Series: Sendable {
@@ -20,9 +20,9 @@ package struct MetricReading: Sendable {
     }
 
     package struct Histogram: Sendable {
-        /// Upper bounds, microseconds.
+        /// Upper bounds in microseconds.
         package var bounds: [Int64]
-        /// One more than bounds: what lies above the last.
+        /// One more than the bounds: the last one counts values above the last bound.
         package var counts: [Int64]
         package var sumMicroseconds: Int64
 
@@ -51,7 +51,7 @@ package enum MetricExposition {
             let declaration = reading.metric.declaration
             text += "# HELP \(name) \(declaration.help)\n# TYPE \(name) \(declaration.kind.rawValue)\n"
             let series = reading.series.map { (labels: labels(declaration.labels, $0.labels), value: $0.value) }
-            // Gauges keep their order, which is that of the configuration.
+            // Gauges keep the order of the configuration.
             for (labels, value) in declaration.kind == .gauge ? series : series.sorted(by: { $0.labels < $1.labels }) {
                 switch value {
                 case .count(let count): text += "\(name)\(labels) \(count)\n"

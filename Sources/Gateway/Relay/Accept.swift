@@ -4,13 +4,13 @@ import NIOCore
 import Platform
 import RouterCore
 
-/// Step 1: who asks, and with which configuration. Keys are looked up in memory; no SQL happens.
+/// Step 1: identifies the key and takes the configuration. Keys are looked up in memory, without SQL.
 struct Accept: Sendable {
     let keyCheck: KeyCheck
     let snapshots: SnapshotHolder
     let clock: ServerClock
 
-    /// - Throws: ``APIError``: no valid key, or a body that would be refused anyway.
+    /// - Throws: ``APIError``: no valid key, or a body that would be refused in any case.
     func run(_ request: ClientRequest) throws -> Accepted {
         let principal = try keyCheck.principal(presented: request.presentedKey, clientIP: request.clientIP)
         let snapshot = snapshots.snapshot
@@ -24,7 +24,7 @@ struct Accept: Sendable {
             sessionHeader: request.header("x-session-id"), betas: betas(request))
     }
 
-    /// Only what a list of beta names is made of: nothing else of a client's headers reaches a vendor.
+    /// Keeps only the characters of a list of beta names: no other part of a client's headers reaches a vendor.
     private func betas(_ request: ClientRequest) -> String {
         guard request.endpoint.dialect == .messages, let text = request.header("anthropic-beta"), text.utf8.count <= 1_024 else {
             return ""

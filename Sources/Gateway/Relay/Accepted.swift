@@ -2,16 +2,16 @@ import GatewayState
 import NIOCore
 import RouterCore
 
-/// A request that may go on. It keeps the snapshot that it started with.
+/// A request with a valid key. It keeps the snapshot that it started with.
 final class Accepted: Sendable {
     let request: ClientRequest
     let principal: KeyPrincipal
     let snapshot: GatewaySnapshot
     /// Unix seconds.
     let createdAt: Int64
-    /// `x-session-id`: what keeps a conversation on one channel.
+    /// `x-session-id`: keeps a conversation on one channel.
     let sessionHeader: String?
-    /// Anthropic's betas that the client asked for.
+    /// Anthropic's betas that the client requested.
     let betas: String
 
     init(

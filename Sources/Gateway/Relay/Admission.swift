@@ -1,14 +1,14 @@
 import RouterCore
 
-/// A request whose hold stands.
+/// A request that has been admitted and has a hold.
 final class Admission: Sendable {
     let accepted: Accepted
     let envelope: RequestEnvelope
     let planned: Planned
-    /// Those of the plan that have a price, in its order.
+    /// The candidates of the plan that have a price, in its order.
     let candidates: [PricedCandidate]
     let hold: HoldRecord
-    /// How a candidate's answer is charged: what the client is shown and what is booked both come from this.
+    /// The price quote for a candidate's answer: both the cost shown to the client and the booked charge come from it.
     func quote(_ candidate: PricedCandidate) -> PriceQuote {
         guard let ceiling = hold.ceiling else { return candidate.quote }
         var quote = candidate.quote
@@ -16,9 +16,9 @@ final class Admission: Sendable {
         return quote
     }
 
-    /// What the request asked for beyond tokens, and what of it stayed out.
+    /// The parts of the request that cost more than tokens, and those that were left out.
     let extras: Extras
-    /// What strict admission lowered `max_tokens` to; nil when it did not.
+    /// The value to which strict admission lowered `max_tokens`; nil when it did not.
     let loweredOutput: Int64?
 
     init(

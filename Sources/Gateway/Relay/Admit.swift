@@ -3,11 +3,11 @@ import GatewayState
 import Metering
 import RouterCore
 
-/// Step 4: the price and the hold. Nothing is asked of a vendor before the worst case fits into the balance and the budgets, and the hold
-/// is in the journal.
+/// Step 4: the price and the hold. No vendor is asked before the worst case fits into the balance and the budgets, and the hold is in the
+/// journal.
 ///
-/// `standard` admission holds an estimate. `strict` holds an upper bound, and where the balance does not cover it lowers the request's
-/// `max_tokens` to what the balance affords, so that a balance never goes below zero.
+/// `standard` admission holds an estimate. `strict` holds an upper bound; where the balance does not cover it, the request's `max_tokens`
+/// is lowered to what the balance affords, so that a balance never goes below zero.
 struct Admit: Sendable {
     let meter: Meter
 
@@ -30,12 +30,12 @@ struct Admit: Sendable {
         return try await lowering(accepted, question.planned, bound, extras)
     }
 
-    /// What the request can make a vendor count at most. Candidates whose price has no bound are left out.
+    /// The bound on what the request can make a vendor count. Candidates whose price has no bound are left out.
     @inline(never)
     private static func strictBound(
         _ envelope: RequestEnvelope, _ metering: GatewayConfiguration.Metering, _ priced: inout [PricedCandidate]
     ) throws -> StrictBound {
-        // What a voice makes of a text has no bound in tokens: instructions may slow it down.
+        // The audio made from a text has no bound in tokens: instructions may slow the voice down.
         priced.removeAll {
             $0.quote.price.basis == .upstreamCost || !envelope.endpoint.boundsTokens && $0.quote.price.isTokenPriced
         }
@@ -63,7 +63,8 @@ struct Admit: Sendable {
         }
     }
 
-    /// With one hold, which is still to be taken. Apart from what waits, as ``RelayPipeline`` has it.
+    /// Admission with one hold, which is still to be taken. Kept separate from the code that waits, for the reason given in
+    /// ``RelayPipeline``.
     @inline(never)
     private func flat(_ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras) throws -> Admission {
         let hold = try record(accepted, bound.envelope, bound.candidates[0], amount: try bound.amount(output: nil))
@@ -71,7 +72,8 @@ struct Admit: Sendable {
             accepted: accepted, envelope: bound.envelope, planned: planned, candidates: bound.candidates, hold: hold, extras: extras)
     }
 
-    /// Tries what was asked for, then what the balance affords. A balance that moves between the look and the hold is looked at again.
+    /// Tries the requested output, then what the balance affords. If the balance changes between the check and the hold, it is checked
+    /// again.
     private func lowering(
         _ accepted: Accepted, _ planned: Planned, _ bound: HoldBound, _ extras: Extras
     ) async throws -> Admission {
@@ -81,7 +83,8 @@ struct Admit: Sendable {
         var output = asked
         for isLastTry in [false, false, true] {
             let hold = try record(accepted, envelope, priced[0], amount: try bound.amount(output: output))
-            // The vendor has to know the bound, or it is none. Made before the hold, so that nothing can fail between the hold and its end.
+            // Only a limit that the vendor knows is a limit. The body is made before the hold, so that nothing can fail between the hold
+            // and its end.
             let bounded = try bounding(envelope, output)
             do {
                 try await take(hold, accepted)
@@ -121,7 +124,7 @@ struct Admit: Sendable {
             createdAt: accepted.createdAt)
     }
 
-    /// The balance does not cover a hold; shown to the client as 402.
+    /// The balance does not cover a hold; the client gets a 402.
     private struct InsufficientBalance: Error {
         var available: NanoUSD
         var answer: APIError

@@ -1,7 +1,7 @@
 import HTTPTypes
 import RouterCore
 
-/// What a vendor's Content-Type may become towards the client: a vendor must not make a browser run what it sends.
+/// Restricts a vendor's Content-Type before it reaches the client: a vendor must not be able to make a browser execute its answer.
 struct AnswerType {
     private let essence: String
 
@@ -12,10 +12,10 @@ struct AnswerType {
 
     var isJSON: Bool { essence == "application/json" }
 
-    /// Sound.
+    /// The type of an audio answer.
     var ofSound: String { essence.hasPrefix("audio/") ? essence : "application/octet-stream" }
 
-    /// A transcription that may be no JSON; nil = JSON.
+    /// The type of a transcription in a format other than JSON; nil = JSON.
     var ofText: String? {
         switch essence {
         case "text/plain", "text/vtt": essence + "; charset=utf-8"

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A flag that goes up once.
+/// A flag that can only be set once.
 final class AtomicFlag: Sendable {
     private let value = Atomic<Bool>(false)
     var isSet: Bool { value.load(ordering: .acquiring) }

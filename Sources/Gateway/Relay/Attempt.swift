@@ -5,13 +5,13 @@ import NIOCore
 import Platform
 import RouterCore
 
-/// Step 5: one channel after the other until content comes. The client has seen nothing of an answer so far, so failing over is free.
-/// Which channel comes when, and when to stop, is the pure ``AttemptSequence``'s to say; this performs its steps.
+/// Step 5: tries one channel after the other until content arrives. The client has received nothing of an answer so far, so failing over
+/// has no visible effect. The pure ``AttemptSequence`` decides which channel is next and when to stop; this type performs its steps.
 struct Attempt: Sendable {
     let services: AttemptServices
     let admission: Admission
 
-    /// On the heap: it is handed through frames that wait.
+    /// Stored on the heap, because it passes through suspended frames.
     indirect enum Result: Sendable {
         case whole(WholeAnswer)
         case stream(StreamAnswer)
@@ -49,7 +49,7 @@ struct Attempt: Sendable {
         }
     }
 
-    /// Until the only channel may be asked again, or the client leaves.
+    /// Waits until the only channel may be asked again, or the client leaves.
     private func wait(_ duration: Duration, _ settlement: Settlement) async {
         let end = services.clock.monotonic.advanced(by: duration)
         while !admission.accepted.presence.isGone, !settlement.leaving.isAbandoned, !Task.isCancelled {

@@ -2,12 +2,12 @@ import NIOCore
 import RouterCore
 import Synchronization
 
-/// Upstream calls that are read on although their clients have left, so that the vendor's figures are known: bounded in
-/// number and in time.
+/// Upstream calls that are read to their end although their clients have left, to obtain the vendor's figures; limited in number and in
+/// time.
 ///
-/// When there are as many as there may be, the oldest of the user who has the most is cut for the new one: whoever crowds out answers
-/// crowds out his own. The oldest has had the most of its time, what it has still to tell is the least, and what it is charged by estimate
-/// is the closest to what it would have been. Nobody waits for room.
+/// At the limit, the oldest drain of the user with the most drains is cut for the new one, so a user who starts too many displaces only
+/// their own. The oldest drain has used most of its time, its remaining information is the least, and an estimate of its charge is the
+/// closest to the true figure. No call waits for room.
 package final class Drains: Sendable {
     private struct Entry {
         var userID: Int64
@@ -16,20 +16,20 @@ package final class Drains: Sendable {
     }
 
     private struct State {
-        /// By their numbers, which rise.
+        /// By increasing number.
         var running: [UInt64: Entry] = [:]
         var next: UInt64 = 0
         var statistics = Statistics()
     }
     private let state = Mutex(State())
 
-    /// Since the start, but for `running`.
+    /// Counts since the start, except `running`.
     package struct Statistics: Sendable, Hashable {
         package var running: Int64 = 0
-        /// Ended by themselves.
+        /// Drains that ended by themselves.
         package var ended: Int64 = 0
         package var outOfTime: Int64 = 0
-        /// Cut for others, or for want of any room.
+        /// Drains cut in favour of others, or because there was no room at all.
         package var outOfRoom: Int64 = 0
     }
 
@@ -42,7 +42,7 @@ package final class Drains: Sendable {
     }
 
     /// - Parameter cut: ends the upstream call; called at most once, from any thread.
-    /// - Returns: what to give to ``end(_:)``; nil when there is no room at all, and the call has been cut.
+    /// - Returns: the id for ``end(_:)``; nil when there is no room at all, and the call has been cut.
     func begin(
         for userID: Int64, limit: Int, timeout: TimeAmount, on eventLoop: any EventLoop, cut: @escaping @Sendable () -> Void
     ) -> UInt64? {
@@ -68,7 +68,7 @@ package final class Drains: Sendable {
         return id
     }
 
-    /// The call has ended, whatever ended it.
+    /// The call has ended, for whatever reason.
     func end(_ id: UInt64) {
         let entry = state.withLock { state -> Entry? in
             guard let entry = state.running.removeValue(forKey: id) else { return nil }
@@ -87,7 +87,7 @@ package final class Drains: Sendable {
         entry?.cut()
     }
 
-    /// Looks through all of them: their number is bounded, and this happens only when it is reached.
+    /// Examines all drains: their number is limited, and this happens only at the limit.
     private static func makeRoom(_ state: inout State, for userID: Int64) -> Entry? {
         var counts: [Int64: Int] = [userID: 1]
         for entry in state.running.values { counts[entry.userID, default: 0] += 1 }

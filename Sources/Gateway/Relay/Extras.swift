@@ -1,21 +1,21 @@
 import RouterCore
 
-/// What a request asks for that is billed in other units than its endpoint's: searches, tools that the vendor runs, dearer modes, betas.
-/// Each has a price, or stays out and is named in a header of the answer, or (where the request insists) is refused.
+/// The parts of a request that are billed in other units than its endpoint's: searches, tools that the vendor runs, dearer modes, betas.
+/// Each has a price, or is left out and named in a response header, or (where the request requires it) causes a refusal.
 struct Extras: Sendable {
-    /// The request without what stays out; nil = as it came.
+    /// The request without the parts that were left out; nil = unchanged.
     var envelope: RequestEnvelope?
-    /// Searches that are held.
+    /// Number of searches to hold.
     var searches: Int64 = 0
-    /// Anthropic's betas that go on.
+    /// Anthropic's betas that are passed on.
     var betas = ""
-    /// Told in `X-Tools-Left-Out` and `X-Betas-Left-Out`.
+    /// Reported in `X-Tools-Left-Out` and `X-Betas-Left-Out`.
     var toolsLeftOut: [String] = []
     var betasLeftOut: [String] = []
 
-    /// The usual way of a request that asks for nothing of the kind: a look at a few names.
-    /// - Parameter priced: candidates; those without a price for the service tier that was asked for are taken out.
-    /// - Throws: ``APIError`` 400 for an extra that the request insists on and that has no price.
+    /// For standard admission. A request without extras costs only a check of a few names.
+    /// - Parameter priced: candidates; those without a price for the requested service tier are removed.
+    /// - Throws: ``APIError`` 400 for an extra that the request requires and that has no price.
     init(_ accepted: Accepted, _ envelope: RequestEnvelope, _ priced: inout [PricedCandidate]) throws {
         self.init(betasOf: accepted, priced)
         try Self.keepPricedTiers(envelope, &priced)
@@ -34,7 +34,7 @@ struct Extras: Sendable {
         }
     }
 
-    /// Strict admission, which has refused the rest: tiers and betas only.
+    /// For strict admission, which has already refused everything except tiers and betas.
     init(strict accepted: Accepted, _ envelope: RequestEnvelope, _ priced: inout [PricedCandidate]) throws {
         self.init(betasOf: accepted, priced)
         try Self.keepPricedTiers(envelope, &priced)

@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// Ends a body when no content has come in time. A timer of the connection's event loop, not a task.
+/// Ends a body when no content has arrived in time. It uses a timer of the connection's event loop, not a task.
 final class FirstContentTimer: Sendable {
     private let flag = AtomicFlag()
     private let scheduled: Scheduled<Void>

@@ -1,17 +1,17 @@
 import Config
 import RouterCore
 
-/// What a request can cost at most, over all candidates that may serve it.
+/// The most that a request can cost, over all candidates that may serve it.
 struct HoldBound {
     let candidates: [PricedCandidate]
     let envelope: RequestEnvelope
     let metering: GatewayConfiguration.Metering
-    /// What strict admission knows of the request; nil = the holds are estimates.
+    /// The bound from strict admission; nil = the holds are estimates.
     let strict: StrictBound?
     /// Searches that the request asks of the vendor.
     var searches: Int64 = 0
 
-    /// The bound on completion tokens that strict admission starts from: the client's, the models', else the configured default.
+    /// The limit on completion tokens that strict admission starts from: the client's, the models', or else the configured default.
     var strictOutput: Int64 {
         let models = candidates.compactMap(\.maxOutputTokens)
         return max(1, [envelope.maxOutputTokens, models.min()].compactMap { $0 }.min() ?? metering.defaultHoldOutputTokens)
@@ -33,7 +33,7 @@ struct HoldBound {
         return hold
     }
 
-    /// Tokens of reasoning that the vendor's bound on the output does not count; 0 where it counts them.
+    /// Reasoning tokens that the vendor does not count towards the output limit; 0 where it does count them.
     private func thoughtsBeyond(_ candidate: PricedCandidate) -> Int64 {
         let most = candidate.route.channel.provider.billing.thinkingBeyondLimit
         guard strict != nil, most > 0, envelope.endpoint.hasOutputBound, candidate.route.mayThink(envelope) else { return 0 }
@@ -44,7 +44,7 @@ struct HoldBound {
         return [envelope.maxOutputTokens, candidate.maxOutputTokens, metering.defaultHoldOutputTokens].compactMap { $0 }.min() ?? 0
     }
 
-    /// The most completion tokens whose worst case fits; nil when not even one does.
+    /// The largest number of completion tokens whose worst case fits; nil when not even one does.
     func output(affordableWith available: NanoUSD, below: Int64) throws -> Int64? {
         var low: Int64 = 0
         var high = below

@@ -5,18 +5,18 @@ import NIOCore
 import RouterCore
 import Synchronization
 
-/// What the client's leaving does to the upstream call of one request, and whether it has to be paid for: once the
-/// request has been written to a vendor, whoever leaves pays at least the prompt (docs/ledger.md, "Leaving early").
+/// Decides what happens to a request's upstream call when its client disconnects, and whether the client pays for it: once the request has
+/// been written to a vendor, a client that leaves pays at least the prompt (docs/ledger.md, "Leaving early").
 final class Leaving: Sendable {
     private struct State {
-        /// Candidate of the attempt under way, or of the last one.
+        /// Candidate of the current attempt, or of the last one.
         var candidate: PricedCandidate?
         var cancellation: UpstreamCancellation?
         var hasLeft = false
         var isAbandoned = false
         var isOver = false
         var drain: UInt64?
-        /// A bound of ours has cut the call although the vendor bills it on.
+        /// Whether one of our own limits has cut the call although the vendor continues to bill it.
         var isCutShort = false
     }
     private let state = Mutex(State())
@@ -28,7 +28,7 @@ final class Leaving: Sendable {
         self.services = services
     }
 
-    /// From here on the client's leaving is noticed, until ``over()``.
+    /// From here on the client's disconnect is noticed, until ``over()``.
     func watch() { admission.accepted.presence.onGone(self) { self.clientLeft() } }
 
     // MARK: Attempts
@@ -41,7 +41,7 @@ final class Leaving: Sendable {
         }
     }
 
-    /// What ends the attempt that is about to be made. For a client that is not there any more it is not made at all.
+    /// Registers the cancellation of the attempt that is about to be made. If the client has already left, the attempt is not made.
     func cancels(with cancellation: UpstreamCancellation) {
         let isUnwanted = state.withLock { state in
             state.cancellation = cancellation
@@ -50,7 +50,7 @@ final class Leaving: Sendable {
         if isUnwanted { cancellation.cancel() }
     }
 
-    /// Nobody waits for an answer any more: no further attempt, and the one under way ends now.
+    /// No answer is needed any more: there are no further attempts, and the current one ends now.
     func abandon() {
         let cancellation = state.withLock { state in
             state.isAbandoned = true
@@ -61,7 +61,7 @@ final class Leaving: Sendable {
 
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
-    /// The client has left: its connection has closed, or nothing can be written to it. Only the first word counts.
+    /// The client has left: its connection has closed, or a write to it failed. Only the first call has an effect.
     func clientLeft() {
         let attempt = state.withLock { state -> (PricedCandidate, UpstreamCancellation)? in
             guard !state.hasLeft, !state.isOver else { return nil }
@@ -70,7 +70,7 @@ final class Leaving: Sendable {
             return (candidate, cancellation)
         }
         guard let (candidate, cancellation) = attempt else { return }
-        // A vendor that has nothing of the request has nothing to bill either.
+        // A vendor that has received nothing of the request bills nothing.
         guard cancellation.isWritten, action(candidate) == .drain else { return cancellation.cancel() }
         let metering = admission.accepted.snapshot.configuration.metering
         let drain = services.drains.begin(
@@ -97,7 +97,7 @@ final class Leaving: Sendable {
         case .auto: break
         }
         var rule = rule(candidate)
-        // Only where it decides: the request is looked through for it.
+        // Evaluated only where it makes a difference, because the request has to be searched for it.
         if rule.action == .cancel, !rule.billing.isFree { rule.mayThink = candidate.route.mayThink(admission.envelope) }
         return rule.action
     }
@@ -110,18 +110,17 @@ final class Leaving: Sendable {
 
     // MARK: The end
 
-    /// Whether an attempt that has ended without content is to be paid by the client: it was the client's leaving that
-    /// ended it, or a limit of ours while nobody waited any more. A vendor that has failed by itself is nobody's to
-    /// pay.
+    /// Whether the client has to pay for an attempt that ended without content: the client's disconnect ended it, or one of our limits did
+    /// after the client had left. If the vendor failed by itself, no one pays.
     func owes(for failure: UpstreamFailure) -> Bool {
         let isOurs = failure.source != .upstream || failure.kind == .timeout || failure.kind == .cancelled
         return isOurs && state.withLock { $0.hasLeft && $0.cancellation?.isWritten == true }
     }
 
-    /// The call was cut although the vendor bills it on: what it would have told costs as much as was held for it.
+    /// Whether the call was cut although the vendor continues to bill it; the charge is then at least the hold.
     var isCutShort: Bool { state.withLock { $0.isCutShort } }
 
-    /// The request has its end.
+    /// The request has ended.
     func over() {
         let drain = state.withLock { state in
             state.isOver = true
@@ -137,22 +136,21 @@ final class Leaving: Sendable {
 // MARK: - What it costs
 
 extension Settlement {
-    /// What somebody who has left before any content pays for: what the vendor has said so far, else what it was
-    /// handed.
+    /// The usage owed by a client that left before any content: what the vendor has reported so far, or else what it received.
     static func owedUsage(
         _ state: State, _ admission: Admission, _ candidate: PricedCandidate, _ vocabulary: BPEVocabulary?
     ) -> Usage {
         state.progress.usage ?? admission.envelope.handedOverUsage(price: candidate.quote.price, vocabulary: vocabulary)
     }
 
-    /// The bill of a request that is over. Where its client has left before the vendor's final figures, with what may
-    /// have been thought until then; where a bound of ours cut a call that the vendor bills on, the hold at least.
+    /// The bill of a request that is over. If its client left before the vendor's final figures, estimated reasoning is included; if one of
+    /// our limits cut a call that the vendor continues to bill, it is at least the hold.
     static func leavingBill(
         _ usage: inout Usage, _ source: inout UsageSource, _ state: State, _ candidate: PricedCandidate,
         _ admission: Admission, _ services: SettlementServices, isOurs: Bool, now: MonotonicInstant
     ) throws(MeteringError) -> Bill {
         let quote = admission.quote(candidate)
-        // Whoever stays and reads so slowly that a deadline of ours ends the call is in the same place as whoever leaves.
+        // A client that stays and reads so slowly that one of our deadlines ends the call is treated like one that leaves.
         guard admission.accepted.presence.isGone || isOurs, !state.progress.isDone else { return try quote.bill(for: usage) }
         var bill: Bill
         if let thinking = thinking(state, state.progress, admission, services, now: now) {
@@ -169,9 +167,8 @@ extension Settlement {
         return bill
     }
 
-    /// What the model may have thought until now; nil where it does not think, or where the vendor has told its final
-    /// figures.
-    /// - Parameter now: when the call ended, if nothing has come of it.
+    /// The estimate of the model's reasoning so far; nil where the model does not reason, or the vendor has reported its final figures.
+    /// - Parameter now: when the call ended, if it produced no content.
     static func thinking(
         _ state: State, _ progress: AnswerProgress, _ admission: Admission, _ services: SettlementServices,
         now: MonotonicInstant
@@ -187,8 +184,8 @@ extension Settlement {
             maximumOutput: [admission.envelope.maxOutputTokens, candidate.maxOutputTokens].compactMap { $0 }.min())
     }
 
-    /// An answer that has come to its end says how fast its model thinks: where none of the thoughts were seen, all of
-    /// them were thought before the first content; of a whole answer the time is that of all it wrote.
+    /// Measures the model's speed from an answer that has ended: if no reasoning was visible, all of it took place before the first
+    /// content; for a whole answer, the time is that of all its output.
     static func measureThinking(_ state: State, _ isStream: Bool, _ services: SettlementServices) {
         let progress = state.progress
         guard let usage = progress.usage, !progress.isUsageEstimated, let candidate = state.candidate,
@@ -197,7 +194,7 @@ extension Settlement {
         else { return }
         var thoughts = usage.reasoning
         if thoughts == 0, isStream {
-            // Anthropic counts them without a figure of their own: what nobody saw, where it is the most of the answer.
+            // Anthropic reports no separate figure for reasoning: the invisible part counts as reasoning where it is most of the answer.
             let unseen = usage.output - progress.estimatedOutputTokens
             if unseen > usage.output / 2 { thoughts = unseen }
         }

@@ -2,11 +2,11 @@ import NIOCore
 import RouterCore
 import Synchronization
 
-/// The attempts of a streamed request while they look for first content, apart from the task that answers the client: so the client's
-/// connection can be kept alive with comments meanwhile.
+/// The attempts of a streamed request until first content, in a task separate from the one that answers the client, so that the client's
+/// connection can be kept alive with comments in the meantime.
 ///
-/// The owner awaits ``result(within:)`` until it has the result. If it goes away before, the attempts are stopped, and the settlement that
-/// they share books what was under way.
+/// The owner awaits ``result(within:)`` until it has the result. If the owner is released before that, the attempts are stopped, and the
+/// shared settlement records what was in progress.
 final class PendingAnswer: Sendable {
     /// Shared with the task, which must not keep the owner alive.
     private final class Slot: Sendable {
@@ -25,7 +25,7 @@ final class PendingAnswer: Sendable {
             waiter?.resume(returning: result)
         }
 
-        /// The time is over and nothing has come.
+        /// The time has passed without a result.
         func giveUp() {
             let waiter = state.withLock { state in
                 defer { state.waiter = nil }
@@ -42,19 +42,19 @@ final class PendingAnswer: Sendable {
     init(_ attempt: Attempt, _ settlement: Settlement, _ executor: LoopExecutor?) {
         self.settlement = settlement
         let slot = slot
-        // OWNER: this value; it is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it waits
-        // for.
+        // OWNER: this value; the task is awaited in `result(within:)`, or stopped by `deinit`, and the transport's shutdown ends what it
+        // waits for.
         task = Task(executorPreference: executor) { slot.deliver(await attempt.run(settlement)) }
     }
 
     deinit {
-        // Does nothing when the result has been taken.
+        // Has no effect when the result has been taken.
         let isOpen = slot.state.withLock { $0.result == nil }
         if isOpen { settlement.leaving.abandon() }
     }
 
-    /// - Parameter limit: nil = as long as it takes; the attempts have their own deadline.
-    /// - Returns: nil when the time is over first. One caller at a time.
+    /// - Parameter limit: nil = unlimited; the attempts have their own deadline.
+    /// - Returns: nil when the time passes first. One caller at a time.
     func result(within limit: Duration?) async -> Attempt.Result? {
         let timer = limit.map { limit in
             settlement.admission.accepted.eventLoop.scheduleTask(in: TimeAmount(limit)) { [slot] in slot.giveUp() }

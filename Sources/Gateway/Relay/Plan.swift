@@ -3,12 +3,12 @@ import GatewayState
 import HTTPTypes
 import RouterCore
 
-/// Step 3: which channels, in which order. The decision is pure (`RouterCore.Router.plan`); this step asks the question and
-/// turns an empty plan into the answer that helps most.
+/// Step 3: chooses the channels and their order. The decision is pure (`RouterCore.Router.plan`); this step prepares its input and turns an
+/// empty plan into the most helpful error.
 struct Plan: Sendable {
     let health: HealthRegistry
 
-    /// Beyond the attempts that are allowed: channels may fill up or cool down between the plan and the attempt.
+    /// Candidates beyond the permitted attempts: channels may fill up or cool down between the plan and the attempt.
     private static let spareCandidates = 3
 
     func run(_ accepted: Accepted, _ envelope: RequestEnvelope) throws -> Planned {
@@ -16,12 +16,12 @@ struct Plan: Sendable {
         let routes = accepted.snapshot.configuration.routes
         let preferences = try preferences(envelope, routes)
         let facts = facts(accepted, preferences)
-        // The client's own fallback list comes after its first choice, in its order, each model once.
+        // The client's fallback list follows its first choice, in order, without duplicates.
         var models = [envelope.model]
         for model in envelope.fallbackModels where !models.contains(model) && accepted.principal.allows(model: model) {
             models.append(model)
         }
-        // Announced but unlikely amounts of output are not reserved: what was used is counted at the end.
+        // A large announced output is unlikely and is not reserved in full: the actual usage is counted at the end.
         let metering = accepted.snapshot.configuration.metering
         let tokens = envelope.prompt.tokens + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
         var candidates: [RouteCandidate] = []
@@ -38,7 +38,7 @@ struct Plan: Sendable {
             if plan.isLastResort { lastResorts += plan.candidates } else { candidates += plan.candidates }
         }
         guard let first else { throw APIError.modelNotFound(envelope.model) }
-        // A channel that cools is asked when the client's other models have none in health either.
+        // A channel that is cooling down is asked only when the client's other models have no healthy channel either.
         if candidates.isEmpty { candidates = lastResorts }
         if candidates.isEmpty { throw refusal(first, envelope.model, accepted.endpoint) }
         return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens)
@@ -61,7 +61,7 @@ struct Plan: Sendable {
         return facts
     }
 
-    /// By what the client says, else (where that is configured) by how the conversation begins.
+    /// The affinity that the client specifies, or else (where configured) one derived from the beginning of the conversation.
     private func affinity(_ accepted: Accepted, _ envelope: RequestEnvelope, _ policy: RoutePolicy) -> AffinityKey? {
         guard policy.affinity != .off else { return nil }
         if let key = envelope.sessionID ?? accepted.sessionHeader ?? envelope.promptCacheKey { return AffinityKey(key) }
@@ -106,8 +106,8 @@ struct Plan: Sendable {
             retryAfter: nil)
     }
 
-    /// What closes the model is rate limits of vendors; channels whose keys are all refused would not help, whenever
-    /// they come back.
+    /// Whether the model is unavailable because of vendors' rate limits; channels whose keys have all been refused are not considered,
+    /// because they would not help whenever they come back.
     private func isRateLimited(_ reasons: [DropReason]) -> Bool {
         var isLimited = false
         for reason in reasons {

@@ -9,7 +9,7 @@ extension LimitBook.Standing {
         )
     }
 
-    /// The headers of OpenAI.
+    /// Writes OpenAI's headers.
     func write(to headers: inout HTTPFields) {
         for (gauge, names) in zip([requests, tokens], Self.names) {
             guard let gauge, let limit = names.limit, let remaining = names.remaining, let reset = names.reset else { continue }

@@ -2,13 +2,13 @@ import Adaptors
 import NIOCore
 import RouterCore
 
-/// Step 2: one scan of the body. The bytes stay as they came; the front door has bounded them.
+/// Step 2: one scan of the body. The bytes are not changed; the front door has limited their number.
 struct Read: Sendable {
-    /// The model of a request for moderation that names none, as OpenAI's own may
+    /// The model for a moderation request that names none, which OpenAI's API allows
     /// (https://platform.openai.com/docs/api-reference/moderations).
     var moderationModel: String?
 
-    /// - Throws: ``APIError`` 400 that names what is wrong.
+    /// - Throws: ``APIError`` 400 that names the problem.
     func run(
         _ body: ByteBuffer, contentType: String? = nil, endpoint: Endpoint, target: GeminiTarget? = nil
     ) throws -> RequestEnvelope {

@@ -25,7 +25,7 @@ struct Relay: Sendable {
         return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
     }
 
-    /// Every candidate failed, or the client's request is at fault: the hold is voided, the client gets a clear error.
+    /// Every candidate failed, or the client's request is at fault: the hold is voided, and the client gets a clear error.
     func refuse(_ failure: UpstreamFailure) async throws -> ClientAnswer {
         let error = RelayErrors.answer(failure, to: settlement.admission.accepted.request)
         let outcome: RequestRecord.Outcome = failure.source == .downstream ? .clientGone : .failed
@@ -46,8 +46,8 @@ struct Relay: Sendable {
             })
     }
 
-    /// The head goes out now, because nothing has come for a while: comments keep the connection alive until there is content or nobody
-    /// is left to ask. Failing over stays possible meanwhile; only the status is given away, so a failure is told in band.
+    /// Sends the head now, because nothing has arrived for a while: comments keep the connection alive until there is content or no
+    /// candidate is left. Failing over remains possible; only the status is fixed, so a failure is reported in band.
     func stream(_ pending: PendingAnswer, keepAlive: Duration) -> ClientAnswer {
         let relay = self
         let body: @Sendable (ClientConnection) async throws -> Void = { client in
@@ -73,7 +73,7 @@ struct Relay: Sendable {
                 }
                 throw failure
             case .whole(let answer):
-                // The vendor has ignored that a stream was asked for: its answer is the one event.
+                // The vendor ignored that a stream was requested: its answer is the only event.
                 try await relay.settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
                 if !isGone { try await client.write(Self.event(answer.body)) }
                 client.finish()
@@ -92,8 +92,8 @@ struct Relay: Sendable {
         return event
     }
 
-    /// Says what was changed of the request: strict admission lowered `max_tokens` to what the balance affords, or something without a
-    /// price stayed out; and what is left of the limits of key and user.
+    /// Headers that report changes of the request (strict admission lowered `max_tokens` to what the balance affords, or something without
+    /// a price was left out) and the remaining limits of key and user.
     private var limitHeaders: HTTPFields {
         var headers = HTTPFields()
         settlement.pass?.standing.write(to: &headers)
@@ -114,7 +114,7 @@ struct Relay: Sendable {
         var headers = limitHeaders
         headers[.contentType] = contentType ?? "text/event-stream; charset=utf-8"
         headers[.cacheControl] = "no-cache"
-        // nginx in front of us would collect the stream otherwise.
+        // Otherwise an nginx in front of the gateway would buffer the stream.
         if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
         return headers
     }

@@ -3,11 +3,12 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// Upstream failures (the table in docs/routing.md): what a client sees, as a response or inside a stream, in the shape of its dialect.
+/// Translates upstream failures (the table in docs/routing.md) into what a client sees, as a response or inside a stream, in the shape of
+/// its dialect.
 enum RelayErrors {
     static func answer(_ failure: UpstreamFailure, to request: ClientRequest) -> ClientAnswer {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
-            // The client's own request is at fault: the vendor's words serve best.
+            // The client's own request is at fault: the vendor's message is the most helpful.
             var headers = HTTPFields()
             headers[.contentType] = "application/json"
             return ClientAnswer(
@@ -32,7 +33,7 @@ enum RelayErrors {
                 status: .serviceUnavailable, message: "no upstream is available at the moment; try again later",
                 retryAfter: failure.retryAfter ?? .seconds(5))
         case .credentialRefused, .credentialExhausted, .unaffordable:
-            // Our key, not the client's: never a 401 or 402.
+            // The gateway's key was refused, not the client's: never a 401 or 402.
             return .upstream(
                 status: .badGateway, message: "the upstream refused the gateway's own credential", retryAfter: nil)
         case .modelUnavailable:
@@ -47,8 +48,8 @@ enum RelayErrors {
         }
     }
 
-    /// What ends a stream that broke: an event that every client of the dialect raises as an error, and no end marker after it.
-    /// - Parameter hasContent: false when the head went out early and no answer ever came.
+    /// The end of a stream that broke: an event that every client of the dialect raises as an error, and no end marker after it.
+    /// - Parameter hasContent: false when the head was sent early and no answer followed.
     static func event(_ failure: UpstreamFailure, to request: ClientRequest, hasContent: Bool = true) -> ByteBuffer {
         let error = apiError(failure)
         var message: String

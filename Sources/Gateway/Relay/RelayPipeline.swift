@@ -28,14 +28,14 @@ final class RelayPipeline: Sendable {
         self.settlements = settlements
     }
 
-    /// - Parameter executor: where the call runs; what it starts runs there too.
+    /// - Parameter executor: where the call and everything that it starts run.
     func respond(_ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?) async throws -> ClientAnswer {
         let question = try read(accepted, body)
         let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
         let admission = try await admit.run(accepted, question)
 
-        // From here on money is held. Whatever happens, `settlement` ends the hold exactly once; if this call and the
-        // answer are dropped without doing so, its deinit hands the request to the settler.
+        // From here on money is held. Whatever happens, `settlement` ends the hold exactly once; if this call and the answer are dropped
+        // without doing so, its deinit hands the request to the settler.
         let settlement = Settlement(admission: admission, services: settlements, pass: pass)
         let attempt = Attempt(services: attempts, admission: admission)
         do {
@@ -43,7 +43,7 @@ final class RelayPipeline: Sendable {
             if admission.envelope.delivery == .events {
                 let keepAlive = accepted.snapshot.configuration.routes.settings.keepAlive
                 let pending = PendingAnswer(attempt, settlement, executor)
-                // In a JSON array there is no place for comments.
+                // A JSON array has no place for comments.
                 let isPatient = keepAlive > .zero && !admission.envelope.streamsArray
                 guard let early = await pending.result(within: isPatient ? keepAlive : nil) else {
                     return Relay(settlement: settlement).stream(pending, keepAlive: keepAlive)
@@ -66,8 +66,8 @@ final class RelayPipeline: Sendable {
         }
     }
 
-    /// Whether the limits of the key and its user let the request in. Output that the client has bounded has to fit; that of others is
-    /// expected to be what a hold would be for.
+    /// Whether the limits of the key and its user admit the request. Output that the client has limited must fit; otherwise the expected
+    /// output is the one that a hold would use.
     @inline(never)
     private func letIn(_ accepted: Accepted, _ question: PlannedRequest) throws(APIError) -> LimitPass {
         let envelope = question.envelope
@@ -83,7 +83,7 @@ final class RelayPipeline: Sendable {
         }
     }
 
-    /// Apart from the steps that wait: what is large here must not live in their frames, which a stream keeps to its end.
+    /// Separate from the steps that suspend: large values must not live in their frames, which a stream keeps to its end.
     @inline(never)
     private func read(_ accepted: Accepted, _ body: ByteBuffer) throws -> PlannedRequest {
         let request = accepted.request
@@ -93,7 +93,7 @@ final class RelayPipeline: Sendable {
         return PlannedRequest(envelope: envelope, planned: try plan.run(accepted, envelope))
     }
 
-    /// The answer to a request whose tokens are to be counted. No vendor is asked.
+    /// Answers a request to count tokens. No vendor is asked.
     func count(_ accepted: Accepted, _ body: ByteBuffer) throws -> ClientAnswer {
         try TokenCount.answer(accepted, body, counting: settlements.vocabulary.tokens)
     }

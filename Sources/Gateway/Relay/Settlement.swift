@@ -6,45 +6,45 @@ import Platform
 import RouterCore
 import Synchronization
 
-/// Step 7: the one end of a hold. Made right after admission; every path calls ``end(_:)`` once, and a second call
-/// changes nothing. If the request is dropped without an end (a response that was never written), its deinit hands the
-/// request to the ``Settler``, which owns that work.
+/// Step 7: the only end of a hold. Created right after admission; every path calls ``end(_:)`` once, and a second call has no effect. If
+/// the request is dropped without an end (a response that was never written), the deinit hands it to the ``Settler``, which owns that work.
 final class Settlement: Sendable {
-    /// What is known of the request so far; enough to settle it at any moment.
+    /// The present knowledge about the request; sufficient to settle it at any moment.
     struct State: Sendable {
         var candidate: PricedCandidate?
         var progress = AnswerProgress()
         fileprivate(set) var attempts: [AttemptRecord] = []
-        /// Ticket of the attempt under way; taken when it ends, so that it ends once.
+        /// Ticket of the current attempt; taken when the attempt ends, so that it ends once.
         fileprivate var ticket: AttemptTicket?
-        /// Start of the attempt under way, or of the last one.
+        /// Start of the current attempt, or of the last one.
         fileprivate(set) var attemptStartedAt: MonotonicInstant?
-        /// The client left before content, and the vendor may bill what it had been sent.
+        /// The client left before content, and the vendor may bill what it had received.
         fileprivate(set) var isOwed = false
-        /// What ``Leaving/isCutShort`` says at the end.
+        /// The final value of ``Leaving/isCutShort``.
         fileprivate(set) var isCutShort = false
-        /// Content has come from the upstream, so the vendor has worked for this request.
+        /// Content has arrived from the upstream, so the vendor has done work for this request.
         var isCommitted = false
         var firstContentAt: MonotonicInstant?
         var upstreamWait = Duration.zero
         fileprivate(set) var hasEnded = false
-        /// When the journal last heard how far the request has come.
+        /// When the request's progress was last written to the journal.
         fileprivate var notedAt: MonotonicInstant?
     }
 
-    /// How often the journal hears of a stream that goes on, and after what time for the first time: most streams are over by then.
+    /// How often the progress of a running stream is written to the journal, and the delay before the first time: most streams are over by
+    /// then.
     private static let progressInterval = Duration.seconds(1)
     private static let firstProgress = Duration.milliseconds(250)
 
-    /// How a request ended, as the relay saw it.
+    /// The end of a request, as the relay observed it.
     struct End: Sendable {
         var outcome: RequestRecord.Outcome
-        /// As the client saw it.
+        /// The status that the client saw.
         var status: Int
         var failure: UpstreamFailure?
     }
 
-    /// The request's place in the limits of its key and user; nil = there are none.
+    /// The request's pass from the limits of its key and user; nil = there are no limits.
     let pass: LimitPass?
     let admission: Admission
     let services: SettlementServices
@@ -64,7 +64,7 @@ final class Settlement: Sendable {
         var state = state.withLock { $0 }
         state.isCutShort = leaving.isCutShort
         guard !state.hasEnded else { return }
-        // A stream that nobody reads gives its place back without a verdict.
+        // A stream that was never read is released without a verdict on the channel.
         if let ticket = state.ticket { services.health.ended(ticket, .released, tokens: state.isCommitted ? nil : 0) }
         let record = Settlement.record(admission, state, abandonedEnd(state), services)
         pass?.end(used: record.usage.promptTokens + record.usage.completionTokens)
@@ -87,7 +87,7 @@ final class Settlement: Sendable {
         leaving.begin(candidate)
     }
 
-    /// The attempt failed before content: it is noted, and health hears of it.
+    /// The attempt failed before content: records it and reports it to the health table.
     func fail(_ failure: UpstreamFailure) {
         let now = services.clock.monotonic
         let isOwed = leaving.owes(for: failure)
@@ -106,11 +106,11 @@ final class Settlement: Sendable {
         }
         guard let ticket else { return }
         let counts = failure.source == .upstream && failure.kind.blame != .nobody
-        // Without an answer nothing was used of the channel's tokens.
+        // Without an answer, none of the channel's tokens were used.
         services.health.ended(ticket, counts ? .failed(failure) : .released, tokens: usageOfFailure ?? 0)
     }
 
-    /// Content came (a whole answer, or the first of a stream): from here on the request is charged.
+    /// Content has arrived (a whole answer, or the first of a stream): from here on the request is charged.
     func commit(_ progress: AnswerProgress) {
         let now = services.clock.monotonic
         let ticket = state.withLock { state in
@@ -130,7 +130,7 @@ final class Settlement: Sendable {
         if let ticket { services.health.delivered(ticket) }
     }
 
-    /// The vendor's head has come, with its id of the generation: what a crash must not forget.
+    /// The vendor's head has arrived with its generation id, which has to survive a crash.
     func generation(_ id: String) {
         let progress = state.withLock { state in
             state.progress.generationID = id
@@ -139,7 +139,7 @@ final class Settlement: Sendable {
         noteProgress(progress)
     }
 
-    /// Tells the journal what the request would be charged if it ended now.
+    /// Writes to the journal what the request would be charged if it ended now.
     func delivered(_ progress: @autoclosure () -> AnswerProgress) {
         let now = services.clock.monotonic
         let isDue = state.withLock { state in
@@ -159,7 +159,7 @@ final class Settlement: Sendable {
         let quote = admission.quote(candidate)
         var usage = admission.envelope.settledUsage(progress, price: quote.price).usage
         var charge = try? quote.charge(for: usage)
-        // The hidden part is known from the first content on.
+        // The hidden reasoning can be estimated from the first content on.
         if state.isCommitted, let thinking = Self.thinking(state, progress, admission, services, now: now),
             let more = try? quote.bill(
                 for: usage, with: thinking, seen: progress.deliveredThoughts, hold: admission.hold.amount)
@@ -177,7 +177,7 @@ final class Settlement: Sendable {
                 charge: charge ?? admission.hold.amount, pricingVersion: quote.version))
     }
 
-    /// The attempt that delivered content is over. Does nothing the second time.
+    /// The attempt that delivered content is over. Has no effect the second time.
     func endAttempt(_ end: AttemptEnd) {
         let now = services.clock.monotonic
         let (ticket, state) = state.withLock { state in
@@ -192,7 +192,7 @@ final class Settlement: Sendable {
         if case .completed = end { Self.measureThinking(state, admission.envelope.isStream, services) }
         let usage = state.progress.usage
         var rate: Int64?
-        // Short answers say nothing about speed.
+        // A short answer says nothing about speed.
         if let output = usage?.completionTokens, output >= 16, let first = state.firstContentAt {
             let milliseconds = Self.milliseconds(first, now)
             if milliseconds >= 20 { rate = output.multipliedReportingOverflow(by: 1_000).partialValue / milliseconds }
@@ -212,7 +212,7 @@ final class Settlement: Sendable {
         try await Settlement.write(record, state, admission, services)
     }
 
-    /// Ends a request that went wrong inside the gateway; never throws, and does nothing when the end has come already.
+    /// Ends a request after an internal error; never throws, and has no effect when the request has already ended.
     func abandon() async {
         endAttempt(.released)
         guard let state = markEnded() else { return }
@@ -254,7 +254,7 @@ final class Settlement: Sendable {
 // MARK: - The record
 
 extension Settlement {
-    /// Charges by rank: the vendor's usage, else our own count of what was delivered; an answer is never silently free.
+    /// Charges by the vendor's usage, or else by our own count of what was delivered; an answer is never silently free.
     private static func record(
         _ admission: Admission, _ state: State, _ end: End, _ services: SettlementServices
     ) -> RequestRecord {
@@ -275,7 +275,7 @@ extension Settlement {
                 usage.serviceTier = exact.serviceTier
                 bill = exact
             } catch {
-                // The vendor told no cost for a model that is charged by it, or told figures that cannot be true.
+                // The vendor reported no cost for a model that is charged by it, or impossible figures.
                 source = .estimated
                 bill = Bill(charge: admission.hold.amount)
                 usage.serviceTier = nil
@@ -296,7 +296,7 @@ extension Settlement {
             pricingVersion: state.candidate?.quote.version ?? admission.hold.pricingVersion,
             outcome: end.outcome, status: end.status, errorCode: end.failure?.kind.rawValue,
             isStream: admission.envelope.isStream, attempts: state.attempts.count,
-            // One good call is told by the row itself.
+            // A single successful call is described by the row itself.
             attemptList: state.attempts.count == 1 && state.attempts[0].kind == nil ? [] : state.attempts,
             generationID: state.progress.generationID,
             latencyMilliseconds: milliseconds(accepted.receivedAt, now),
@@ -304,8 +304,8 @@ extension Settlement {
             clientIP: accepted.clientIP, createdAt: accepted.createdAt)
     }
 
-    /// Strict admission promises that a request never costs more than was held: what a vendor adds of its own beyond that is the operator's
-    /// to pay, and to know.
+    /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is
+    /// informed of it.
     private static func noteUncharged(_ bill: Bill, _ admission: Admission, _ services: SettlementServices) {
         services.metrics.uncharged(bill.uncharged)
         services.logger.warning(

@@ -11,13 +11,13 @@ struct SingleAttempt: Sendable {
     let admission: Admission
     let candidate: PricedCandidate
     let settlement: Settlement
-    /// Until the deadline of the request.
+    /// Time until the deadline of the request.
     let remaining: Duration
     let startedAt: MonotonicInstant
 
-    /// The largest whole answer that is held in memory.
+    /// Maximum size in bytes of a whole answer, which is held in memory.
     private static let maximumWholeBytes = 64 * 1024 * 1024
-    /// How much of an error body is read.
+    /// Maximum number of bytes that are read of an error body.
     private static let maximumErrorBytes = 64 * 1024
     private static let maximumErrorTime = Duration.seconds(2)
 
@@ -45,13 +45,13 @@ struct SingleAttempt: Sendable {
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
-            // Nothing has reached the client: what would be a broken stream later is a reason to go on now.
+            // Nothing has reached the client: what would break a stream later is still a reason to fail over.
             var failure = error
             if failure.kind == .truncated || failure.kind == .midStream {
                 failure.kind = .malformed
                 failure.retry = .otherChannel
             }
-            // The request's own deadline is not the channel's fault.
+            // If the request's own deadline has passed, the channel is not at fault.
             if failure.kind == .timeout, services.clock.monotonic >= startedAt.advanced(by: remaining - .milliseconds(5)) {
                 failure.source = .gateway
             }
@@ -71,7 +71,7 @@ struct SingleAttempt: Sendable {
         switch admission.envelope.delivery {
         case .events:
             guard isEventStream(response.head) else {
-                // Some models do not stream transcriptions and ignore that it was asked for (OpenAI's reference says so of its oldest one).
+                // Some models do not stream transcriptions and ignore the request for it (OpenAI's reference says so for its oldest one).
                 if admission.envelope.endpoint.mayAnswerInText { return try await whole(response, provider, call) }
                 throw await notAStream(response, provider, call)
             }
@@ -128,11 +128,11 @@ struct SingleAttempt: Sendable {
     private func isEventStream(_ head: UpstreamHead) -> Bool {
         guard let type = head.headers[.contentType] else { return true }
         let lower = type.lowercased()
-        // Bedrock streams frames of AWS's own.
+        // Bedrock streams in AWS's own frame format.
         return lower.hasPrefix("text/event-stream") || lower.hasPrefix("application/vnd.amazon.eventstream")
     }
 
-    /// A non-2xx answer, with as much of its body as is needed to name the failure.
+    /// Handles a non-2xx answer; reads as much of its body as is needed to classify the failure.
     private func refusal(_ response: UpstreamResponse, _ provider: any Provider) async -> UpstreamFailure {
         var body = ByteBuffer()
         // A vendor that sends a status and then hangs must not delay the next channel.
@@ -143,7 +143,7 @@ struct SingleAttempt: Sendable {
                 body.writeImmutableBuffer(chunk)
             }
         } catch {
-            // The status alone has to do.
+            // The status alone has to suffice.
         }
         response.body.cancel()
         if let cut = body.getSlice(at: body.readerIndex, length: min(body.readableBytes, Self.maximumErrorBytes)) {
@@ -152,7 +152,8 @@ struct SingleAttempt: Sendable {
         return provider.classify(response.head, body: body, now: services.clock.unixSeconds)
     }
 
-    /// A stream was asked for and something else came: an error inside a 200 (OpenRouter does that), or a vendor that ignores `stream`.
+    /// Handles a non-stream answer to a request for a stream: an error inside a 200 (OpenRouter sends these), or a vendor that ignores
+    /// `stream`.
     private func notAStream(
         _ response: UpstreamResponse, _ provider: any Provider, _ call: UpstreamCall
     ) async -> UpstreamFailure {
@@ -183,8 +184,8 @@ struct SingleAttempt: Sendable {
         return whole
     }
 
-    /// Reads until something comes that the client can use. The timer covers comments and empty deltas, which keep the
-    /// transport's own idle timer quiet.
+    /// Reads until there is content for the client. The timer covers comments and empty deltas, which keep the transport's own idle timer
+    /// from firing.
     private func firstContent(
         _ response: UpstreamResponse, _ decoder: consuming any StreamDecoder
     ) async throws(UpstreamFailure) -> StreamAnswer {
@@ -205,11 +206,11 @@ struct SingleAttempt: Sendable {
                 try decoder.push(bytes, into: &held)
             }
         } catch {
-            // An error in the bytes behind the first content, read in one go with it, is not this step's business: the
-            // relay meets it again as the pending failure of a stream that has begun.
+            // An error in bytes after the first content, read together with it, is not handled here: the relay treats it as the pending
+            // failure of a stream that has begun.
             guard decoder.progress.hasContent else {
                 response.body.cancel()
-                // What the vendor says that it bills for this is kept with the request.
+                // The cost that the vendor reports for this attempt is kept with the request.
                 let progress = decoder.progress
                 if progress.usage != nil { settlement.update { $0.progress.usage = progress.usage } }
                 throw error
@@ -218,7 +219,7 @@ struct SingleAttempt: Sendable {
             return StreamAnswer(
                 body: response.body, decoder: DecoderHandOver(decoder), held: held, hasEnded: true, failure: error)
         }
-        // The timer may have fired just now: the body is gone then.
+        // The timer may have just fired, in which case the body has been ended.
         if timer.hasFired, !hasEnded { throw UpstreamFailure(kind: .timeout, detail: "no content in time") }
         let progress = decoder.progress
         guard progress.hasContent || progress.hasFinishReason || progress.usage != nil else {

@@ -2,7 +2,8 @@ import NIOCore
 import Platform
 import RouterCore
 
-/// One stream on its way to the client. A class, because the tasks of thousands of streams wait in its functions: their frames stay small.
+/// One stream to a client. A class, because the tasks of thousands of streams are suspended in its functions, and their frames have to be
+/// small.
 final class StreamRun {
     private let answer: StreamAnswer
     private var decoder: any StreamDecoder
@@ -11,10 +12,10 @@ final class StreamRun {
     private var clientIsGone = false
     private var upstreamWait = Duration.zero
 
-    /// Long enough to lie in the future when the loop looks what is due.
+    /// Long enough to be in the future when the loop checks for due timers.
     private static let turnPause = TimeAmount.microseconds(50)
 
-    /// - Throws: when the answer is on its way already.
+    /// - Throws: when another relay has already taken the answer.
     init(_ answer: StreamAnswer, _ settlement: Settlement) throws {
         guard let decoder = answer.decoder.take() else { throw UpstreamFailure.nothingTried }
         self.answer = answer
@@ -23,8 +24,8 @@ final class StreamRun {
         presence = settlement.admission.accepted.presence
     }
 
-    /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the
-    ///   chunked body, so that a cut stream never looks complete.
+    /// - Throws: when the stream broke or could not be settled; the connection is then closed without the end of the chunked body, so that
+    ///   a truncated stream never looks complete.
     /// - Returns: the end of the stream, to be sent with the end of the body.
     func relay(to client: ClientConnection) async throws -> ByteBuffer {
         await write(answer.held, to: client)
@@ -32,8 +33,8 @@ final class StreamRun {
         return try await finish(failure, to: client)
     }
 
-    /// After the end marker: what is left of the upstream's body is read and thrown away, so that its connection can be used again. Usually
-    /// it has ended already; one that has not within a second is closed.
+    /// After the end marker: the rest of the upstream's body is read and discarded, so that its connection can be reused. Usually it has
+    /// ended already; a body that has not ended within a second is closed.
     func release() async {
         let body = answer.body
         let timer = settlement.admission.accepted.eventLoop.scheduleTask(in: .seconds(1)) { body.cancel() }
@@ -41,12 +42,12 @@ final class StreamRun {
         do throws(TransportFailure) {
             while try await answer.body.next() != nil {}
         } catch {
-            // Cancelled or broken: closed either way, and the answer was complete.
+            // Cancelled or broken: the connection is closed in either case, and the answer was complete.
         }
     }
 
-    /// Moves bytes until the stream is complete or broken. One task, no copies but the decoder's, bounded by the decoder's one event
-    /// and the transport's buffer; the transport pauses the upstream while we wait for a slow client.
+    /// Transfers bytes until the stream is complete or broken. One task, no copies except the decoder's; memory is bounded by the decoder's
+    /// one event and the transport's buffer; the transport pauses the upstream while this waits for a slow client.
     private func pump(to client: ClientConnection) async -> UpstreamFailure? {
         if let failure = answer.failure { return failure }
         if answer.hasEnded { return nil }
@@ -75,8 +76,8 @@ final class StreamRun {
         }
     }
 
-    /// Lets the event loop look at its other connections. A yield would not do: the loop works off what is ready before it looks, and a
-    /// stream whose upstream is fast is always ready.
+    /// Lets the event loop serve its other connections. A yield would not suffice: the loop processes everything that is ready before it
+    /// polls, and a stream with a fast upstream is always ready.
     private func giveWay() async {
         let eventLoop = settlement.admission.accepted.eventLoop
         await withCheckedContinuation { continuation in
@@ -92,13 +93,13 @@ final class StreamRun {
             return try await answer.body.next()
         } catch {
             var failure = UpstreamFailure(transport: error, clientGone: presence.isGone || clientIsGone)
-            // The deadline of the whole call says nothing of the channel: a slow client may have used it up.
+            // The deadline of the whole call is no verdict on the channel: a slow client may have used it up.
             if error.kind == .totalTimeout { failure.source = .gateway }
             throw failure
         }
     }
 
-    /// A failed write means that the client has left; reading goes on for the usage, or has been cancelled by then.
+    /// A failed write means that the client has left; reading continues for the usage, or has been cancelled by then.
     private func write(_ bytes: ByteBuffer, to client: ClientConnection) async {
         guard bytes.readableBytes > 0, !clientIsGone else { return }
         do {
@@ -126,7 +127,7 @@ final class StreamRun {
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settlement.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
-        // In binary data there is no place for words; the connection that breaks says it.
+        // Binary data has no place for an error message; closing the connection is the signal.
         if !isGone, answer.contentType == nil {
             try await client.write(RelayErrors.event(failure, to: settlement.admission.accepted.request))
         }

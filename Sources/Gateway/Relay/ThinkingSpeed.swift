@@ -1,7 +1,7 @@
 import RouterCore
 import Synchronization
 
-/// ``ThinkingRates`` of this gateway, measured since its start.
+/// The ``ThinkingRates`` of this gateway, measured since its start.
 final class ThinkingSpeed: Sendable {
     private let rates = Mutex(ThinkingRates())
 

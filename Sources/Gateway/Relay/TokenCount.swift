@@ -4,8 +4,8 @@ import HTTPTypes
 import NIOCore
 import RouterCore
 
-/// `POST /v1/messages/count_tokens` and Google's `:countTokens`: the gateway's own count (docs/token-counting.md), of a Messages body, of
-/// `contents`, or of a whole `generateContentRequest`. No vendor is asked and nothing is charged.
+/// `POST /v1/messages/count_tokens` and Google's `:countTokens`: the gateway's own count (docs/token-counting.md) for a Messages body, for
+/// `contents`, or for a whole `generateContentRequest`. No vendor is asked and nothing is charged.
 enum TokenCount {
     /// - Throws: ``APIError``.
     static func answer(_ accepted: Accepted, _ body: ByteBuffer, counting vocabulary: BPEVocabulary?) throws -> ClientAnswer {
