@@ -1,7 +1,7 @@
 import Foundation
 public import RouterCore
 
-/// Reads and validates a whole configuration: gateway.yaml, what it names, and the environment.
+/// Reads and validates a whole configuration: gateway.yaml, the files that it refers to, and the environment.
 public struct ConfigLoader: Sendable {
     private let environment: [String: String]
 
@@ -13,14 +13,14 @@ public struct ConfigLoader: Sendable {
         try read(path: path, inForce: nil)
     }
 
-    /// Like ``load(path:)``, but a provider file with errors is left out alone, and its mistakes are warnings: a provider that is in force
-    /// stays as it is, the channels of a new one are off.
+    /// Like ``load(path:)``, but errors in a provider file are warnings and affect only that provider: one that is in force stays as it is,
+    /// and the channels of a new one are off.
     /// - Parameter providers: those in force.
     public func reload(path: String, keeping providers: [ProviderSpec] = []) throws(ConfigErrors) -> GatewayConfiguration {
         try read(path: path, inForce: Dictionary(providers.map { ($0.name, $0) }) { first, _ in first })
     }
 
-    /// - Parameter inForce: what stands in for provider files with errors; nil = they are fatal.
+    /// - Parameter inForce: replacements for provider files with errors; nil = such errors are fatal.
     private func read(path: String, inForce: [String: ProviderSpec]?) throws(ConfigErrors) -> GatewayConfiguration {
         let collector = DiagnosticCollector()
         let expansion = Expansion(environment: environment)
@@ -78,7 +78,7 @@ public struct ConfigLoader: Sendable {
     }
 }
 
-/// The variables that win over gateway.yaml.
+/// Environment variables that override gateway.yaml.
 struct EnvironmentOverrides {
     let environment: [String: String]
     let folder: String
@@ -129,7 +129,7 @@ struct EnvironmentOverrides {
     }
 }
 
-/// `.env`: `NAME=value` lines, `#` comments, optional `export`, optional quotes. The real environment wins.
+/// `.env`: `NAME=value` lines, `#` comments, optional `export`, optional quotes. The real environment takes precedence.
 public enum DotEnv {
     public static func load(directory: String, environment: [String: String]) -> [String: String] {
         guard let data = FileManager.default.contents(atPath: directory + "/.env"),

@@ -5,10 +5,10 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     }
     public var severity: Severity
     public var file: String
-    /// From 1.
+    /// The line number, from 1.
     public var line: Int
     public var column: Int
-    /// Where in the document: `channels[1].weight`; empty for the file as a whole.
+    /// The place in the document: `channels[1].weight`; empty for the file as a whole.
     public var path: String
     public var message: String
 
@@ -28,7 +28,7 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Everything that is wrong with a configuration, found in one run.
+/// All errors of a configuration, found in one run.
 public struct ConfigErrors: Error, Sendable, Hashable, CustomStringConvertible {
     public var diagnostics: [Diagnostic]
     public init(diagnostics: [Diagnostic]) { self.diagnostics = diagnostics }
@@ -46,7 +46,7 @@ extension [Diagnostic] {
     }
 }
 
-/// Collects while files are decoded. Confined to one load.
+/// Collects diagnostics while files are decoded. Confined to one load.
 final class DiagnosticCollector {
     private(set) var all: [Diagnostic] = []
 
@@ -59,7 +59,7 @@ final class DiagnosticCollector {
     func hasErrors(in file: String) -> Bool { all.contains { $0.file == file && $0.severity == .error } }
 }
 
-/// The known word that somebody probably meant.
+/// Finds the known word that was probably meant.
 enum NearestWord {
     static func suggestion(for word: String, among known: [String]) -> String {
         let best = known.map { ($0, distance(word.lowercased(), $0.lowercased())) }.min { $0.1 < $1.1 }
@@ -67,7 +67,7 @@ enum NearestWord {
         return " (did you mean \(best.0)?)"
     }
 
-    /// Edits between two words, a swap of neighbours counting as one (optimal string alignment).
+    /// Number of edits between two words; swapping two neighbours counts as one (optimal string alignment).
     static func distance(_ left: String, _ right: String) -> Int {
         let a = Array(left.unicodeScalars)
         let b = Array(right.unicodeScalars)

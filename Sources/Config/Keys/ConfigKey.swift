@@ -1,15 +1,15 @@
 import RouterCore
 
-/// A key of a configuration file, declared once: how it is read, within which bounds, what is so without it, and what it means.
-/// The reader and docs/configuration.md both use the declaration.
+/// A key of a configuration file, declared once: how it is read, its bounds, its default, and its meaning. The reader and
+/// docs/configuration.md both use the declaration.
 struct ConfigKey<Root>: Sendable {
     typealias Path<Value> = any WritableKeyPath<Root, Value> & Sendable
 
     let name: String
     private(set) var isRequired = false
     let read: @Sendable (_ value: YAMLCursor, _ root: inout Root) -> Void
-    /// What the documents say of it, and of the keys in it.
-    /// - Parameters: the key's whole name, and what is so where a file says nothing.
+    /// The documentation of the key, and of the keys in it.
+    /// - Parameters: the key's full name, and the values that apply when the file does not set them.
     let rows: @Sendable (_ path: String, _ defaults: Root) -> [ConfigRow]
 
     var required: ConfigKey {
@@ -23,9 +23,9 @@ struct ConfigKey<Root>: Sendable {
 struct ConfigRow: Sendable {
     /// `server.sessions.idle`
     var path: String
-    /// With bounds and unit.
+    /// The type, with bounds and unit.
     var type: String
-    /// Empty = none.
+    /// The default; empty = none.
     var standard: String
     var meaning: String
 
@@ -41,7 +41,7 @@ struct ConfigSection<Root>: Sendable {
 
     init(_ keys: [ConfigKey<Root>]) { self.keys = keys }
 
-    /// Reports unknown keys and wrong values; what is wrong stays as it was.
+    /// Reports unknown keys and invalid values; an invalid value leaves the default unchanged.
     func read(_ cursor: YAMLCursor, into root: inout Root) {
         guard let object = cursor.object(keys.map(\.name)) else { return }
         for key in keys {
@@ -61,7 +61,7 @@ extension ConfigKey {
     /// A value of any kind.
     /// - Parameters:
     ///   - standard: the default in words.
-    ///   - read: nil after a mistake, which it has reported.
+    ///   - read: returns nil after reporting an error.
     static func value<Value>(
         _ name: String, _ path: Path<Value>, type: String, standard: @escaping @Sendable (Value) -> String, _ meaning: String,
         read: @escaping @Sendable (YAMLCursor) -> Value?
@@ -73,7 +73,7 @@ extension ConfigKey {
         }
     }
 
-    /// - Parameter unit: of the number, such as `bytes`.
+    /// - Parameter unit: the unit of the number, such as `bytes`.
     static func integer<Value: BinaryInteger & Sendable>(
         _ name: String, _ path: Path<Value>, _ range: ClosedRange<Int64>, unit: String = "number", _ meaning: String
     ) -> ConfigKey {
@@ -113,7 +113,7 @@ extension ConfigKey {
 }
 
 extension ConfigKey {
-    /// A mapping whose keys are stored beside the others.
+    /// A mapping whose keys are stored in the same object as the surrounding keys.
     static func group(_ name: String, _ section: ConfigSection<Root>) -> ConfigKey {
         ConfigKey(name: name) { cursor, root in
             section.read(cursor, into: &root)
@@ -123,14 +123,14 @@ extension ConfigKey {
     }
 }
 
-/// How long a duration may be.
+/// The permitted range of a duration.
 struct DurationBounds: Sendable {
     var lower: Duration?
     var upper: Duration?
-    /// What `0s` stands for; nil = it is refused.
+    /// The meaning of `0s`; nil = it is refused.
     var zero: String?
 
-    /// A year: more is a slip of the finger.
+    /// A year: a larger value is a typing error.
     static let year = Duration.seconds(366 * 86_400)
 
     private var range: String {
@@ -156,7 +156,7 @@ struct DurationBounds: Sendable {
 }
 
 extension DurationText {
-    /// In the largest unit that it is a whole number of.
+    /// Formats a duration in the largest unit that divides it.
     static func text(_ duration: Duration) -> String {
         let milliseconds = Int64(duration / .milliseconds(1))
         for (unit, size) in [("h", Int64(3_600_000)), ("m", 60_000), ("s", 1_000)] where milliseconds % size == 0 && milliseconds > 0 {

@@ -92,7 +92,7 @@ enum GroupKeys {
             groups[name] = group.ratio
             if !group.limits.isEmpty { configuration.groupLimits[name] = group.limits }
         }
-        // The group that users have by default always exists.
+        // The default group of users always exists.
         groups["default"] = groups["default"] ?? .one
         configuration.groups = groups
     } rows: { whole, _ in

@@ -58,7 +58,7 @@ enum MeteringKeys {
         return amount
     }
 
-    /// A million dollars: more is a slip of the finger.
+    /// A million dollars in nano-dollars: a larger value is a typing error.
     private static let largestFloor: Int64 = 1_000_000_000_000_000
 
     @Sendable private static func floor(_ cursor: YAMLCursor) -> NanoUSD? {

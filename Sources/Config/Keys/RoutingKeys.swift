@@ -27,11 +27,11 @@ enum RoutingKeys {
             ])),
     ])
 
-    /// Channels tried for one request, also for single models.
+    /// Maximum number of channels tried for one request; also the range for single models.
     static let maxAttempts: ClosedRange<Int64> = 1...20
 }
 
-/// `timeouts: { connect, first_byte, first_content, idle, total }`: of the gateway, and what channels and models set instead.
+/// `timeouts: { connect, first_byte, first_content, idle, total }`: the gateway's values, and the overrides of channels and models.
 enum TimeoutKeys {
     private static let all:
         [(
@@ -54,7 +54,7 @@ enum TimeoutKeys {
             ) { cursor in cursor.duration().map { .some($0) } }
         })
 
-    /// What a channel, a model or a provider file sets for itself.
+    /// The overrides of a channel, a model or a provider file.
     static func overrides(_ cursor: YAMLCursor) -> TimeoutOverrides {
         var read = TimeoutOverrides()
         overrides.read(cursor, into: &read)

@@ -49,7 +49,8 @@ enum ServerKeys {
             "lifetime", \.lifetime, within: .init(lower: .seconds(60), upper: DurationBounds.year), "a login ends after this time in all"),
     ])
 
-    /// As browsers write an origin: scheme and host, in small letters, a port where it is not the scheme's own, nothing behind.
+    /// An origin in the form that browsers send: scheme and host in lower case, a port unless it is the scheme's default, and nothing after
+    /// it.
     private static func origin(_ cursor: YAMLCursor) -> String? {
         guard let text = cursor.string("an origin") else { return nil }
         if text == "*" { return text }
@@ -73,7 +74,7 @@ enum ServerKeys {
         return .some(url)
     }
 
-    /// Each forwarded request is compared with all of them.
+    /// Limited because each forwarded request is compared with all of them.
     private static let maximumProxies = 256
 
     @Sendable private static func proxies(_ cursor: YAMLCursor) -> [AddressRange]? {
@@ -85,7 +86,7 @@ enum ServerKeys {
                 entry.mismatch("an address or a block such as \"127.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::/32\"")
                 return nil
             }
-            // To trust everybody is to believe whatever anybody writes of themselves.
+            // Trusting every address would mean believing whatever any client claims about itself.
             guard range.prefix > 0 else {
                 entry.error("a block of all addresses trusts everybody; name the proxies")
                 return nil

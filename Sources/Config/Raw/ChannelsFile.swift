@@ -4,7 +4,7 @@ import Yams
 /// `channels.yaml`.
 struct ChannelsFile {
     let providers: [String: ProviderSpec]
-    /// Names of provider files that exist but are broken.
+    /// Names of provider files that exist but have errors.
     let brokenProviders: Set<String>
     let groups: Set<String>
     let environment: [String: String]
@@ -90,7 +90,7 @@ struct ChannelsFile {
         }
     }
 
-    /// `models:` of channels.yaml: how some models are routed.
+    /// `models:` of channels.yaml: routing rules for some models.
     private func readModelRules(_ cursor: YAMLCursor) -> [ModelRouting] {
         var seen: Set<String> = []
         return (cursor.list("a list of { name, strategy, affinity, max_attempts, timeouts }") ?? []).compactMap { entry in
@@ -143,7 +143,7 @@ struct ChannelsFile {
 
     // MARK: Keys
 
-    /// Keys whose variable is unset are left out, with one warning; a channel that has none left is off.
+    /// Keys whose variable is unset are left out, with one warning; a channel without any key is off.
     private func readKeys(_ object: YAMLObject, _ provider: ProviderSpec, _ channel: inout Channel) {
         guard provider.auth != .none else { return }
         var unset: [String] = []

@@ -3,7 +3,7 @@ import Yams
 
 /// Sections that provider and channel files share.
 enum CommonSections {
-    /// A base URL: absolute, http or https, nothing behind the path. Or the built-in simulator.
+    /// A base URL: absolute, http or https, nothing after the path. Or the built-in simulator.
     static func baseURL(_ cursor: YAMLCursor) -> String? {
         guard let text = cursor.string("a URL") else { return nil }
         if text == "builtin:simulator" { return text }
@@ -36,7 +36,7 @@ enum CommonSections {
         return limits
     }
 
-    /// Values are secrets: they may carry keys.
+    /// The values are secrets, because they may contain keys.
     static func headers(_ cursor: YAMLCursor) -> [StaticHeader] {
         guard let entries = cursor.entries("a mapping from header names to values") else { return [] }
         return entries.compactMap { name, value in
@@ -72,7 +72,7 @@ enum CommonSections {
     }
 }
 
-/// `price:` of provider files, as quoted text: USD per million tokens and per million characters (as price lists have them), USD per image,
+/// `price:` of provider files, as quoted text: USD per million tokens and per million characters (as in price lists), USD per image,
 /// request, search and second of audio.
 enum PriceSection {
     private static let perMillion = [
@@ -132,7 +132,7 @@ enum PriceSection {
             audioInput: optional("audio_input"), audioOutput: optional("audio_output"))
     }
 
-    /// What a price is for.
+    /// The unit of a price.
     private enum Unit: String {
         case millionTokens = "USD per million tokens"
         case millionCharacters = "USD per million characters"

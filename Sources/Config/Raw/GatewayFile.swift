@@ -6,7 +6,7 @@ struct GatewayFile: Sendable {
     var routing = RoutingSettings()
     var providersDirectory = "../providers"
     var channelsFile = "channels.yaml"
-    /// Folder of the file, for relative paths.
+    /// Directory of the file, for relative paths.
     let folder: String
 
     init(_ cursor: YAMLCursor, folder: String) {
@@ -14,7 +14,7 @@ struct GatewayFile: Sendable {
         Self.section.read(cursor, into: &self)
     }
 
-    /// What is so where the file says nothing.
+    /// The values that apply when the file does not set them.
     private init(folder: String) {
         self.folder = folder
         setDataDirectory("../data")
@@ -25,7 +25,7 @@ struct GatewayFile: Sendable {
         configuration.storage = .sqlite(path: configuration.dataDirectory + "/apirouter.db")
     }
 
-    /// In the order in which they are read: where the ledger is depends on `data_dir`.
+    /// In the order in which they are read: the location of the ledger depends on `data_dir`.
     private static let section = ConfigSection<GatewayFile>([
         .section("server", \.configuration.server, ServerKeys.section),
         ConfigKey(name: "data_dir") { cursor, file in
@@ -84,7 +84,7 @@ enum StorageURLText {
 }
 
 enum Paths {
-    /// A path relative to a folder, with `.` and `..` worked out as text.
+    /// Resolves a path relative to a directory, with `.` and `..` processed as text.
     static func join(_ folder: String, _ path: String) -> String {
         let whole = path.hasPrefix("/") || folder.isEmpty || folder == "." ? path : folder + "/" + path
         var parts: [Substring] = []

@@ -31,7 +31,7 @@ enum ProviderFile {
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
-        // A server whose models all cost nothing is somebody's own.
+        // A server whose models are all free is the operator's own.
         let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }
         spec.billing.isFree = spec.defaultPrice == .free && !hasPrices
         if let billing = root["billing"]?.object(["cancel_stops_billing", "free", "thinking_beyond_max_tokens"]) {

@@ -1,6 +1,6 @@
 public import RouterCore
 
-/// A whole configuration that has been found valid. Only ``ConfigLoader`` makes one.
+/// A complete and valid configuration. Only ``ConfigLoader`` creates one.
 public struct GatewayConfiguration: Sendable {
     public struct Server: Sendable {
         public var host = "127.0.0.1"
@@ -8,45 +8,45 @@ public struct GatewayConfiguration: Sendable {
         public var port = 3000
         public var maxBodyBytes = 33_554_432
         public var drainTimeout = Duration.seconds(30)
-        /// Event loops; nil = as many as the process may use cores.
+        /// Number of event loops; nil = the number of cores that the process may use.
         public var threads: Int?
-        /// Model calls at work at a time; more are refused with 503.
+        /// Maximum number of concurrent model calls; more are refused with 503.
         public var maxCalls = 10_000
-        /// Client connections in all, and from one address (one /64 of IPv6); zero = no limit of its own for an address.
+        /// Maximum number of client connections in all, and from one address (one /64 of IPv6); zero = no limit per address.
         public var maxConnections = 16_384
         public var maxConnectionsPerAddress = 1_024
-        /// Whose pages may call the model areas from a browser: exact origins, or `*`.
+        /// Sites whose pages may call the model areas from a browser: exact origins, or `*`.
         public var corsOrigins: [String] = []
-        /// When a new call would wait longer than this for its event loop, it is refused with 503; zero = never.
+        /// A new call that would wait longer than this for its event loop is refused with 503; zero = never.
         public var maxLag = Duration.milliseconds(200)
-        /// Whether strangers may register.
+        /// Whether anyone may register.
         public var registration = false
-        /// Peers whose `X-Forwarded-For` and `Forwarded` are believed.
+        /// Peers whose `X-Forwarded-For` and `Forwarded` are trusted.
         public var trustedProxies: [AddressRange] = []
-        /// Where browsers find this gateway; nil = at the `Host` that they name.
+        /// The URL at which browsers reach this gateway; nil = the `Host` of the request.
         public var publicURL: PublicURL?
         public var sessions = Sessions()
     }
 
-    /// How long a login lasts.
+    /// Lifetimes of a login.
     public struct Sessions: Sendable {
-        /// Without use.
+        /// Maximum time without use.
         public var idle = Duration.seconds(12 * 3_600)
-        /// In all.
+        /// Maximum total time.
         public var lifetime = Duration.seconds(7 * 86_400)
 
         public init() {}
     }
 
-    /// `https://gateway.example.org`: what browsers call an origin.
+    /// `https://gateway.example.org`: an origin in the browsers' sense.
     public struct PublicURL: Sendable, Hashable {
         public var isHTTPS: Bool
-        /// Host and, unless it is the scheme's own, port; in small letters.
+        /// Host and, unless it is the scheme's default, port; in lower case.
         public var authority: String
 
         public var origin: String { (isHTTPS ? "https://" : "http://") + authority }
 
-        /// - Returns: nil for anything but an http or https URL of a host, with or without a slash behind it.
+        /// - Returns: nil for anything but an http or https URL of a host, with or without a trailing slash.
         public init?(_ text: String) {
             let lower = text.lowercased()
             isHTTPS = lower.hasPrefix("https://")
@@ -69,7 +69,7 @@ public struct GatewayConfiguration: Sendable {
 
     public enum Admission: String, Sendable, CaseIterable {
         case standard, strict
-        /// No holds, no charges, no rows: for a gateway whose users are all the operator's own, and for measuring what the books cost.
+        /// No holds, no charges, no rows: for a gateway whose users all belong to the operator, and for measuring the cost of metering.
         case off
     }
     public enum UnknownPrice: String, Sendable, CaseIterable { case reject, free }
@@ -80,38 +80,36 @@ public struct GatewayConfiguration: Sendable {
         public var defaultHoldOutputTokens: Int64 = 4096
         public var unknownPrice = UnknownPrice.reject
         public var onClientDisconnect = DisconnectPolicy.auto
-        /// How long an upstream call is read on for its figures after its client has left.
+        /// How long an upstream call is read for its usage after its client has left.
         public var drainTimeout = Duration.seconds(120)
-        /// How many such calls there may be at a time.
+        /// Maximum number of such calls at a time.
         public var maxDrains = 256
-        /// Tokens a second that a model is taken to think with while nobody has measured it. Faster than most models
-        /// that hide their thoughts (January 2026: 50 to 250), so that a guess does not fall short of the vendor's
-        /// bill; the hold bounds it.
+        /// Tokens per second that a model is assumed to reason at until its speed has been measured. Faster than most models that hide
+        /// their reasoning (January 2026: 50 to 250), so that the estimate is not below the vendor's bill; the hold bounds it.
         public var thinkingRate: Int64 = 300
-        /// What is held for models that are charged by the vendor's reported cost, before the group ratio.
+        /// The hold for models that are charged by the vendor's reported cost, before the group ratio.
         public var upstreamCostHold = NanoUSD(nanos: 500_000_000)
-        /// What a balance less the holds must not go below when a hold is taken; negative = credit, positive = a reserve.
+        /// The least that must remain of a balance, after all holds, when a hold is taken; negative = credit, positive = a reserve.
         public var overdraftFloor = NanoUSD.zero
-        /// How long a request waits for money that is there, but leased to another gateway or held by requests that are about to end.
+        /// How long a request waits for money that exists but is leased to another gateway, or held by requests that are about to end.
         public var balanceWait = Duration.seconds(2)
-        /// Top-level fields of requests, beside those that are known, that strict admission takes: the operator knows that they cost
-        /// nothing.
+        /// Top-level request fields that strict admission accepts in addition to the known ones: the operator knows that they cost nothing.
         public var strictFields: Set<String> = []
-        /// After this time without renewal other gateways may take this one's leases.
+        /// After this time without renewal, other gateways may take this gateway's leases.
         public var leaseLifetime = Duration.seconds(120)
     }
 
     public enum Durability: String, Sendable, CaseIterable { case process, power }
 
     public struct Journal: Sendable {
-        /// What a journaled record survives: the end of the process, or of the machine's power.
+        /// The failure that a journaled record survives: the end of the process, or a loss of power.
         public var durability = Durability.process
         /// Disk space for settlements while the ledger's database is away; further requests are refused then.
         public var maxBytes: Int64 = 1 << 30
-        /// For how long files stay whose settlements the ledger has, so that a ledger restored from a backup can be completed; zero = not
-        /// at all.
+        /// How long files are kept whose settlements are in the ledger, so that a ledger restored from a backup can be completed; zero =
+        /// they are not kept.
         public var keep = Duration.seconds(86_400)
-        /// Disk space for those files; the oldest goes when they need more.
+        /// Disk space for those files; the oldest are removed when they need more.
         public var keepBytes: Int64 = 1 << 30
     }
 
@@ -124,11 +122,11 @@ public struct GatewayConfiguration: Sendable {
     public struct Models: Sendable {
         /// How often prices and limits are refreshed from vendors' lists; nil = only by command.
         public var syncInterval: Duration?
-        /// What a request for moderation means that names no model.
+        /// The model of a moderation request that names none.
         public var moderation = "omni-moderation-latest"
     }
 
-    /// From the environment only.
+    /// Settings that only come from the environment.
     public struct Bootstrap: Sendable {
         public var rootPassword: Secret?
         public var rootAccessToken: Secret?
@@ -137,13 +135,13 @@ public struct GatewayConfiguration: Sendable {
     }
 
     public var server = Server()
-    /// Absolute or relative to the working directory; files of the gateway's own live there.
+    /// Absolute or relative to the working directory; the gateway's own files are stored there.
     public var dataDirectory = "data"
     public var storage = StorageURL.sqlite(path: "data/apirouter.db")
     public var metering = Metering()
     public var journal = Journal()
     public var groups: [String: PriceRatio] = ["default": .one]
-    /// What each user of a group may do who has no limits of their own; groups without any are left out.
+    /// Limits for each user of a group who has no limits of their own; groups without limits are left out.
     public var groupLimits: [String: RateLimits] = [:]
     public var log = Log()
     public var models = Models()
@@ -151,7 +149,7 @@ public struct GatewayConfiguration: Sendable {
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])
     public var warnings: [Diagnostic] = []
-    /// Files and folders whose change is a reason to reload.
+    /// Files and directories whose changes cause a reload.
     public var watchedPaths: [String] = []
 
     init() {}

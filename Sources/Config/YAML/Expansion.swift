@@ -3,7 +3,7 @@ struct Expansion {
     let environment: [String: String]
 
     enum Result {
-        /// No reference in it.
+        /// A text without references.
         case plain(String)
         case expanded(String)
         /// References without a value and without a default.
@@ -54,7 +54,7 @@ struct Expansion {
 }
 
 extension Substring {
-    /// The first place of a short text.
+    /// The first occurrence of a short text.
     fileprivate func range(of text: String) -> Range<Index>? {
         var start = startIndex
         while start < endIndex {

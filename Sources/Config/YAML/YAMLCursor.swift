@@ -1,13 +1,13 @@
 import RouterCore
 import Yams
 
-/// A place in a YAML document: knows its file, its path and its position, and reports what is wrong there.
+/// A place in a YAML document: knows its file, path and position, and reports problems there.
 struct YAMLCursor {
     let node: Node
     let path: String
     let context: Context
 
-    /// What all cursors of one file share.
+    /// The state that all cursors of one file share.
     final class Context {
         let file: String
         let diagnostics: DiagnosticCollector
@@ -35,7 +35,7 @@ struct YAMLCursor {
         error("found \(found), expected \(expected)\(suggestion)")
     }
 
-    /// The value in words. Text that came from the environment is shown as its reference.
+    /// A description of the value. Text from the environment is shown as its reference.
     var found: String {
         switch node {
         case .mapping: return "a mapping"
@@ -116,7 +116,7 @@ struct YAMLCursor {
         case none
     }
 
-    /// The scalar with references expanded. Reports structure and malformed references; unset variables are the caller's to judge.
+    /// The scalar with references expanded. Reports wrong structure and malformed references; the caller decides about unset variables.
     func scalar(_ expected: String) -> ScalarResult {
         guard case .scalar(let scalar) = node else {
             mismatch(expected)
@@ -166,7 +166,7 @@ struct YAMLCursor {
         return value
     }
 
-    /// The text of a number, in quotes or not: it is never made a floating-point number on the way.
+    /// The text of a number, with or without quotes: it is never converted to floating point.
     func decimal(_ expected: String) -> String? {
         guard let scalar = required(expected) else { return nil }
         guard (try? DecimalProbe(scalar.text)) != nil else {
@@ -226,7 +226,7 @@ struct YAMLObject {
     }
 }
 
-/// Whether text is a number, as YAML readers would take it.
+/// Whether text is a number in the sense of YAML.
 struct DecimalProbe {
     init(_ text: String) throws { _ = try DecimalText(text) }
 }

@@ -1,15 +1,15 @@
 import Foundation
 import Yams
 
-/// Reads a YAML file into nodes with positions; what is wrong with it becomes diagnostics.
+/// Reads a YAML file into nodes with positions; problems become diagnostics.
 struct YAMLFile {
-    /// As shown in diagnostics.
+    /// The path shown in diagnostics.
     let path: String
     let diagnostics: DiagnosticCollector
 
     private static let maximumBytes = 8 * 1024 * 1024
     private static let maximumNodes = 500_000
-    /// Marks the key of a duplicate that has been reported, so that the rest of the file can be checked all the same.
+    /// Marks the key of a reported duplicate, so that the rest of the file can still be checked.
     static let duplicateMark = "\u{E000}"
 
     /// - Returns: nil after an error.
@@ -73,8 +73,8 @@ struct YAMLFile {
         return nil
     }
 
-    /// Reports each further use of a key where it stands, and renames it (in the same number of characters) for the next reading.
-    /// - Returns: nil when the place cannot be found (keys in flow style over several lines); the mapping is blamed then.
+    /// Reports each further use of a key at its position, and renames it (to the same number of characters) for the next reading.
+    /// - Returns: nil when the position cannot be found (keys in flow style over several lines); the mapping's position is then reported.
     private func report(_ duplicates: [String], _ mapping: Mark, _ text: String) -> String? {
         var lines = text.components(separatedBy: "\n")
         var renamed = false
@@ -108,7 +108,7 @@ struct YAMLFile {
 
     private static func indent(_ line: String) -> Int { line.prefix { $0 == " " || $0 == "-" }.count }
 
-    /// Columns (from 0, in scalars) where `key:` stands as a key.
+    /// Columns (from 0, in scalars) at which `key:` is used as a key.
     private static func places(of key: String, in line: String, from start: Int) -> [Int] {
         let scalars = Array(line.unicodeScalars)
         let wanted = Array((key + ":").unicodeScalars)
