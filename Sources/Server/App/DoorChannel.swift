@@ -20,7 +20,7 @@ struct DoorChannel: ServerChildChannel {
         behind.setup(channel: channel, logger: logger).flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             let gate = PassingGate()
-            // Before the parts become swift-http-types: the relay has no need of that.
+            // Placed before the conversion to swift-http-types, which the relay does not need.
             let codec = try pipeline.context(handlerType: HTTP1ToHTTPServerCodec.self).handler
             try door.addHandlers(to: pipeline, before: codec, gate: gate)
             return Value(behind: value, gate: gate)

@@ -11,7 +11,7 @@ extension FrontDoor {
         onServerRunning: @escaping @Sendable (any NIOCore.Channel) async -> Void = { _ in }
     ) -> Application<RouterResponder<GatewayContext>> {
         var quiet = logger
-        // Hummingbird's own lines (bound address, lost connections) are debugging matter; ours say the same once.
+        // Hummingbird's own log lines (bound address, lost connections) are for debugging; the gateway logs the same events itself.
         quiet.logLevel = max(logger.logLevel, .warning)
         return Application(
             router: router,

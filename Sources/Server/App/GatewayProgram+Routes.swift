@@ -8,7 +8,7 @@ import Platform
 import Storage
 import Vendors
 
-/// The management API, each group of handlers with what it needs, and the door in front of it.
+/// The management API: each group of handlers with the parts that it needs, and the front door before it.
 extension GatewayProgram {
     func frontDoor(bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits()) -> FrontDoor {
         let behind = RoutesBehind(bounds: GatewayRoutes.bounds) { [publicURL = parts.doors.publicURL] error in
@@ -70,7 +70,7 @@ extension GatewayProgram {
         GatewayGauges(plane: parts.plane, meter: parts.meter, poster: parts.poster, health: parts.health, channels: channels)
     }
 
-    /// What hands the metrics to a backend of the program; nil where it has none.
+    /// Passes the metrics to the program's metrics backend; nil where there is none.
     var metricsPublisher: MetricsPublisher? {
         MetricsPublisher.backend.map { MetricsPublisher($0, metrics: parts.plane.metrics, gauges: gauges(channelHandlers())) }
     }

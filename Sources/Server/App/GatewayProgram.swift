@@ -15,13 +15,13 @@ import Transport
 import UnixSignals
 import Vendors
 
-/// The composition root: makes every part once, in the order in which they need each other, and runs them as services that
-/// stop in the opposite order. Nothing outside this file knows how the parts are put together.
+/// The composition root: creates every part once, in the order of their dependencies, and runs them as services that stop in the opposite
+/// order. No other file knows how the parts are assembled.
 public struct GatewayProgram: Sendable {
     public struct Options: Sendable {
         /// Path of gateway.yaml.
         public var configPath: String
-        /// The process environment, without `.env`.
+        /// The process environment, without the variables of `.env`.
         public var environment: [String: String]
         public var version: String
         public var clock: ServerClock
@@ -36,7 +36,7 @@ public struct GatewayProgram: Sendable {
         }
     }
 
-    /// What outlives ``make(_:options:logger:)`` because a service or a test needs it.
+    /// Parts that outlive ``make(_:options:logger:)`` because a service or a test needs them.
     struct Parts: Sendable {
         var store: any Store
         var journal: any Journal
@@ -54,7 +54,7 @@ public struct GatewayProgram: Sendable {
         var vocabulary: Vocabulary
         var reloader: ConfigurationReloader
         var transport: UpstreamSwitch
-        /// For calls beside the traffic.
+        /// For calls that do not belong to a client's request.
         var vendors: VendorClient
         var plane: DataPlane
         var simulator: Simulator?
@@ -67,8 +67,8 @@ public struct GatewayProgram: Sendable {
     /// Unix seconds.
     let startedAt: Int64
 
-    /// Opens the stores, replays the journal, loads what lives in memory. After this the gateway can serve. A metrics backend of the
-    /// program (`MetricsSystem.bootstrap`) has to be there before.
+    /// Opens the stores, replays the journal, and loads everything that is kept in memory. After this the gateway can serve. A metrics
+    /// backend of the program (`MetricsSystem.bootstrap`) has to be set up before.
     /// - Throws: ``ConfigErrors``, ``StoreError``.
     public static func make(
         _ configuration: GatewayConfiguration, options: Options, logger: Logger
@@ -79,7 +79,7 @@ public struct GatewayProgram: Sendable {
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
             leaseLifetime: configuration.metering.leaseLifetime.components.seconds, isOff: configuration.metering.admission == .off)
-        // Before anything is taken up: a gateway with a secret of its own has no business at this ledger.
+        // Checked first: a gateway with a different secret must not work on this ledger.
         let doors = Doors(
             configuration, sealer: try await SessionSecret.sealer(configuration, store: store), store: store, clock: options.clock)
         if configuration.metering.admission == .off {
@@ -133,7 +133,7 @@ public struct GatewayProgram: Sendable {
             configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
     }
 
-    /// The ledger and the journal, in files that are nobody else's business.
+    /// Opens the ledger and the journal, with file permissions for the owner only.
     private static func openBooks(
         _ configuration: GatewayConfiguration, _ options: Options, _ logger: Logger
     ) async throws -> (any Store, FileJournal) {
@@ -150,7 +150,7 @@ public struct GatewayProgram: Sendable {
         return (store, journal)
     }
 
-    /// The demo upstream, only when an enabled channel points to it.
+    /// Starts the demo upstream, if an enabled channel points to it.
     private static func startDemo(_ configuration: GatewayConfiguration) async throws -> Simulator? {
         guard GatewaySnapshot.needsBuiltin(configuration) else { return nil }
         let simulator = Simulator(configuration: .init())
@@ -158,11 +158,11 @@ public struct GatewayProgram: Sendable {
         return simulator
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains: no new connections, running answers to their end within
-    /// `server.drain_timeout`, settlements to the journal, the journal to the ledger.
+    /// Serves until SIGTERM or SIGINT, then drains: no new connections, running answers may finish within `server.drain_timeout`,
+    /// settlements go to the journal, and the journal to the ledger.
     public func run() async throws {
         let (parts, clock, logger) = (parts, options.clock, logger)
-        // Stopped from the last to the first.
+        // Stopped in reverse order.
         var members: [any Service] = [
             StoreService(store: parts.store, journal: parts.journal, simulator: parts.simulator),
             LeaseKeeper(recovery: Recovery(meter: parts.meter, poster: parts.poster, logger: logger), logger: logger),
@@ -192,7 +192,7 @@ public struct GatewayProgram: Sendable {
                 door: frontDoor(), router: router, settings: configuration.server, transport: parts.transport,
                 relays: parts.plane.relays, logger: logger),
         ]
-        // Stopped when everything that counts has stopped.
+        // Stopped after every service that still counts.
         if let publisher = metricsPublisher { members.insert(publisher, at: 1) }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

@@ -18,11 +18,11 @@ struct HTTPService: Service {
     private static let acceptedInATurn: UInt = 64
 
     func run() async throws {
-        // Each call takes two: its client and its vendor.
+        // Each call needs two descriptors: one for the client and one for the vendor.
         apir_raise_descriptor_limit()
         let application = door.application(behind: router(), host: settings.host, port: settings.port, logger: logger) { channel in
             let port = channel.localAddress?.port ?? settings.port
-            // By default four in a turn of the loop: while that has much to do, new clients would wait for seconds.
+            // The default is four per iteration of the event loop: on a busy loop, new clients would wait for seconds.
             try? await channel.setOption(ChannelOptions.maxMessagesPerRead, value: Self.acceptedInATurn).get()
             try? await channel.pipeline.addHandler(AcceptGuard(logger: logger), position: .first).get()
             logger.notice("serving", metadata: ["address": "http://\(settings.host):\(port)"])
@@ -30,12 +30,12 @@ struct HTTPService: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 try await application.run()
-                // Calls whose client has left may still have to hear what they cost.
+                // Calls whose client has left may still be waiting for their usage.
                 await relays.drained()
             }
             group.addTask {
-                // Runs only from the signal on: when the time to drain is over, upstream calls are ended, which ends
-                // the streams that wait for them, each with its settlement.
+                // Runs only after the signal: when the drain time is over, upstream calls are ended, which ends the streams that wait for
+                // them, each with its settlement.
                 try await gracefulShutdown()
                 try await Task.sleep(for: settings.drainTimeout)
                 logger.warning("drain timeout: ending the requests that still run")

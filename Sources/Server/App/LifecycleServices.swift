@@ -16,7 +16,7 @@ import UnixSignals
     import Musl
 #endif
 
-/// Closes the stores last, when nobody writes any more.
+/// Closes the stores last, when nothing writes to them any more.
 struct StoreService: Service {
     let store: any Store
     let journal: any Journal
@@ -40,7 +40,7 @@ struct TransportService: Service {
     }
 }
 
-/// Writes when keys were last used, in groups, so that a request never does.
+/// Writes the times at which keys were last used, in groups, so that requests never do.
 struct TokenUseWriter: Service {
     let keys: KeyDirectory
     let store: any TokenStore
@@ -64,7 +64,7 @@ struct TokenUseWriter: Service {
         do {
             try await store.touchTokens(touched)
         } catch {
-            // Only a display value; it comes with the next use.
+            // A display value only; it is written at the next use.
             logger.debug("last use of keys not written", metadata: ["error": "\(error)"])
         }
     }
@@ -77,7 +77,7 @@ struct ConfigurationWatcher: Service {
     let logger: Logger
     let paths: [String]
 
-    /// Polling is dull but sees every kind of change (editors that rename, mounted volumes, symlinked secrets).
+    /// Polling detects every kind of change (editors that rename, mounted volumes, symlinked secrets).
     private static let interval = Duration.milliseconds(500)
 
     func run() async throws {
@@ -100,7 +100,7 @@ struct ConfigurationWatcher: Service {
             try? await Task.sleep(for: Self.interval)
             let now = FileStamp.all(paths)
             guard now != seen else { continue }
-            // A file that is being written changes again within the interval; wait until it is quiet.
+            // A file that is being written changes again within the interval; wait until it is stable.
             try? await Task.sleep(for: .milliseconds(200))
             let settled = FileStamp.all(paths)
             guard settled == now else { continue }
@@ -111,7 +111,8 @@ struct ConfigurationWatcher: Service {
 
     private static let retry = Duration.seconds(5)
 
-    /// A configuration that is wrong is told once and stays out; one that the ledger could not be asked about is tried until it is in.
+    /// An invalid configuration is reported once and not applied; one that could not be checked because the ledger was unreachable is
+    /// retried until it is applied.
     private func reload(_ reason: String) async {
         while !Task.isCancelled {
             logger.notice("reloading the configuration", metadata: ["reason": "\(reason)"])
@@ -132,7 +133,7 @@ struct ConfigurationWatcher: Service {
     }
 }
 
-/// What tells a changed file from the same file.
+/// Identifies a version of a file, to detect changes.
 struct FileStamp: Hashable {
     var path: String
     var inode: UInt64

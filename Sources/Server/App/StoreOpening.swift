@@ -1,14 +1,14 @@
 public import Config
 public import Storage
 
-/// Opens the store that a configuration names. Also for the command line.
+/// Opens the store that a configuration specifies. Also used by the command line.
 public enum StoreOpening {
-    /// Opens, and applies pending migrations.
+    /// Opens the store and applies pending migrations.
     /// - Parameters:
     ///   - environment: for `APIROUTER_SQL_DIR`.
     ///   - now: Unix seconds.
-    ///   - durability: what a commit is to survive, as `journal.durability` says.
-    ///   - locksOut: the store is for a gateway: nobody else may spend from it (SQLite only; PostgreSQL is shared).
+    ///   - durability: the failure that a commit has to survive, as `journal.durability` specifies.
+    ///   - locksOut: the store is for a gateway, so no other process may spend from it (SQLite only; PostgreSQL is shared).
     /// - Throws: ``StoreError``.
     public static func open(
         _ url: GatewayConfiguration.StorageURL, durability: GatewayConfiguration.Durability = .process, environment: [String: String],

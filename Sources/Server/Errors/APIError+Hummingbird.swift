@@ -15,7 +15,7 @@ extension APIError: HTTPResponseError {
         return Response(status: status, headers: answer.headers, body: ResponseBody(byteBuffer: body))
     }
 
-    /// The same for errors of the server behind the door.
+    /// The same, for errors of the server behind the front door.
     init(behind error: any Error, requestID: RouterCore.RequestID, logger: Logger) {
         if let error = error as? HTTPError {
             self.init(status: error.status, type: "invalid_request_error", message: error.body ?? error.status.reasonPhrase)

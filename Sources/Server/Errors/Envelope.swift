@@ -3,7 +3,7 @@ import Hummingbird
 import NIOCore
 import RouterCore
 
-/// The answer shape of the management area.
+/// The response format of the management area.
 enum Envelope {
     static func ok(_ data: JSONValue, headers: HTTPFields = [:]) -> Response {
         response(status: .ok, headers: headers, .object([.init("success", true), .init("message", ""), .init("data", data)]))

@@ -27,7 +27,7 @@ struct ManagementError: Error, HTTPResponseError {
 
     func response() -> Response { Envelope.response(status: status, headers: headers, body) }
 
-    /// The same from the front door.
+    /// The same error as an answer of the front door.
     func answer() -> ClientAnswer {
         let (headers, bytes) = Envelope.parts(headers, body)
         return ClientAnswer(status: status, headers: headers, bytes: bytes)
@@ -35,7 +35,7 @@ struct ManagementError: Error, HTTPResponseError {
 }
 
 extension ManagementError {
-    /// Limits that a client has sent, or the error that says what is wrong with them.
+    /// Reads limits from a request, or throws the error that names their problem.
     static func checkingLimits<Value>(_ limits: () throws(LimitProblem) -> Value) throws(ManagementError) -> Value {
         do throws(LimitProblem) {
             return try limits()

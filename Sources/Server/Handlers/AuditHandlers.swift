@@ -3,12 +3,11 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Who did what.
+/// The audit log.
 struct AuditHandlers: Sendable {
     let store: any AdminStore
 
-    /// `GET /api/audit?page=&page_size=`: rows of `audit_log`, newest first. Root's alone, because it watches the
-    /// admins.
+    /// `GET /api/audit?page=&page_size=`: rows of `audit_log`, newest first. Only root may read it, because it records the admins' actions.
     func list(
         _ request: Request, _ context: GatewayContext
     ) async throws
@@ -23,7 +22,7 @@ struct AuditHandlers: Sendable {
         .object([
             .init("id", .integer(row.id)), .init("actor_id", .integer(row.actorID)),
             .init("action", .string(row.action)),
-            // Rows of older programs may hold any text.
+            // Rows written by older versions may contain any text.
             .init("detail", (try? JSONValue(parsing: ByteBuffer(string: row.detail))) ?? .string(row.detail)),
             .init("client_ip", .string(row.clientIP)), .init("created_at", .integer(row.createdAt)),
         ])

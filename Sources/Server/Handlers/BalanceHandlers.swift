@@ -4,7 +4,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// Money: what a user has, the ledger rows, and an admin's credits.
+/// Money: users' balances, ledger rows, and admins' credits.
 struct BalanceHandlers: Sendable {
     let store: any Ledger & UserStore
     let meter: Meter
@@ -57,10 +57,10 @@ struct BalanceHandlers: Sendable {
         return answer(try await storing("user") { try await meter.credit(posting, audit: audit) })
     }
 
-    /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: gives a charge back, once and at most the charge.
+    /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: refunds a charge, once and at most in full.
     func refund(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, MoneyDescriptions.refund)
-        // Here it names the charge; a name of this call itself is the header's.
+        // In this call, `reference_id` names the charge; an idempotency key can only be given in the header.
         let reference = try fields.requiredString("reference_id")
         let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
         if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
@@ -74,7 +74,7 @@ struct BalanceHandlers: Sendable {
         return answer(try await storing("charge") { try await meter.refund(refund, audit: audit) })
     }
 
-    /// The ledger row, and whether this call has made it.
+    /// The ledger row, and whether this call has created it.
     private func answer(_ result: (entry: LedgerEntry, isNew: Bool)) -> Response {
         guard case .object(let members) = json(result.entry) else { return Envelope.ok(json(result.entry)) }
         return Envelope.ok(.object(members + [.init("repeated", .boolean(!result.isNew))]))

@@ -5,7 +5,7 @@ import Hummingbird
 import RouterCore
 import Storage
 
-/// `GET /api/models`: what this gateway serves, for people who choose a model. Public, like the prices.
+/// `GET /api/models`: the models of this gateway, for people who choose one. Public, like the prices.
 struct CatalogueHandlers: Sendable {
     let snapshots: SnapshotHolder
 
@@ -15,13 +15,13 @@ struct CatalogueHandlers: Sendable {
         var row: PricingRow
         var providers: [String]
         var endpoints: Set<Endpoint>
-        /// Empty where no vendor's list told.
+        /// Input modalities; empty where no vendor's list gave any.
         var takes: [String] = []
         var gives: [String] = []
     }
 
-    /// `q` is looked for in names; `provider` is one that serves the model; `modality` is one that it takes or gives; `max_price` bounds
-    /// the input and the output price, in USD per million tokens.
+    /// Filters: `q` is searched in names; `provider` is a provider that serves the model; `modality` is an input or output modality;
+    /// `max_price` bounds the input and the output price, in USD per million tokens.
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request, PriceDescriptions.catalogue)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
@@ -43,7 +43,7 @@ struct CatalogueHandlers: Sendable {
         return Envelope.ok(.array(items.map(json)))
     }
 
-    /// What a model that is charged by the vendor's reported cost will cost is not known before.
+    /// A model that is charged by the vendor's reported cost has no price known in advance.
     private func costs(_ price: ModelPrice, atMost bound: FemtoUSD) -> Bool {
         price.basis == .metered && price.rates.input <= bound && price.rates.output <= bound
     }
@@ -51,7 +51,7 @@ struct CatalogueHandlers: Sendable {
     private func items() -> [Item] {
         let snapshot = snapshots.snapshot
         let routes = snapshot.configuration.routes
-        // Made once a channel, not once a model: a list may have ten thousand.
+        // Computed once per channel, not once per model: a list may have ten thousand models.
         let served = Dictionary(
             routes.channels.map { ($0.id, snapshot.capabilities(of: $0).subtracting([.models])) }
         ) { first, _ in first }
@@ -73,7 +73,7 @@ struct CatalogueHandlers: Sendable {
         }
     }
 
-    /// The price as ``GatewaySnapshot`` quotes it, with what else is known; nil = no price, so that the model cannot be used.
+    /// The price as ``GatewaySnapshot`` quotes it, with other known properties; nil = no price, so the model cannot be used.
     private func row(
         _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel
     ) -> PricingRow? {

@@ -10,7 +10,7 @@ import RouterCore
 import Storage
 import Vendors
 
-/// Channels: what they are, how they are, and what an operator can do about it.
+/// Channels: their configuration, their state, and the operator's actions on them.
 struct ChannelHandlers: Sendable {
     let snapshots: SnapshotHolder
     let health: HealthRegistry
@@ -110,8 +110,8 @@ struct ChannelHandlers: Sendable {
         return channel
     }
 
-    /// `POST /api/channel/{id}/enable|disable|drain`: at once, and for good until it is changed again. What is under way goes on to its
-    /// end.
+    /// `POST /api/channel/{id}/enable|disable|drain`: takes effect at once and remains until it is changed again. Running requests are
+    /// finished.
     func turn(
         _ value: OperatorSwitch, _ request: Request, _ context: GatewayContext
     ) async throws -> Response {
@@ -141,7 +141,7 @@ struct ChannelHandlers: Sendable {
         let tester = ChannelTester(
             snapshot: snapshots.snapshot, channel: channel, health: health, client: vendors,
             clock: clock)
-        // Before the call: it costs money at the vendor, and what cannot be put on record does not happen.
+        // Before the call: it costs money at the vendor, so it must not happen without an audit record.
         try await store.audit(try context.audit("channel.test", at: clock.unixSeconds, [.init("channel", .integer(channel.id))]))
         do {
             return Envelope.ok(try await tester.run(model: model))

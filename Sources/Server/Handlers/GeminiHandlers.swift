@@ -9,12 +9,13 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and its like, and the list of models, under `/v1beta` and,
-/// as its newer SDKs have it, under `/v1`.
+/// Google's area (https://ai.google.dev/api): `models/{model}:generateContent` and related methods, and the list of models, under `/v1beta`
+/// and, for its newer SDKs, under `/v1`.
 struct GeminiHandlers: Sendable {
     let snapshots: SnapshotHolder
 
-    /// `POST /v1beta/models/{model}:{method}`, and under `/v1`, with a method that there is none of here: the others never come here.
+    /// `POST /v1beta/models/{model}:{method}`, and the same under `/v1`, for methods that do not exist here: the front door serves those
+    /// that do.
     func unknown(_ request: Request, _ context: GatewayContext) async throws -> Response {
         throw APIError.notFound(request.uri.path)
     }
@@ -27,7 +28,7 @@ struct GeminiHandlers: Sendable {
         guard let size = number(query.text("pageSize"), 1...Int.max, default: 1_000) else {
             throw APIError.badRequest("'pageSize' must be a whole number above 0", param: "pageSize")
         }
-        // A page's token is how many came before it.
+        // The page token is the number of models on earlier pages.
         guard let start = number(query.text("pageToken"), 0...names.count, default: 0) else {
             throw APIError.badRequest("'pageToken' is none of this list", param: "pageToken")
         }
@@ -51,7 +52,7 @@ struct GeminiHandlers: Sendable {
         return ModelsHandlers.answer(model(name, served()))
     }
 
-    /// What each channel can be asked: made once, not once a model.
+    /// The endpoints that each channel serves: computed once, not once per model.
     private func served() -> [Int64: Set<Endpoint>] {
         let snapshot = snapshots.snapshot
         return Dictionary(snapshot.configuration.routes.channels.map { ($0.id, snapshot.capabilities(of: $0)) }) { first, _ in first }

@@ -2,15 +2,13 @@ import HTTPTypes
 import Hummingbird
 import RouterCore
 
-/// What a caller calls an operation, so that it can be asked for again: the header `Idempotency-Key`, or
-/// `reference_id` in the body.
+/// The caller's name for an operation, which makes it safe to repeat: the header `Idempotency-Key`, or `reference_id` in the body.
 enum IdempotencyKey {
     private static let headerName = HTTPField.Name("Idempotency-Key")
     private static let maximumBytes = 100
 
     /// - Returns: nil when the caller has given none.
-    /// - Throws: ``ManagementError`` 400 for one that is too long or has control characters, and when header and
-    ///   body differ.
+    /// - Throws: ``ManagementError`` 400 for a key that is too long or has control characters, and when header and body differ.
     static func either(_ request: Request, _ fields: RequestFields) throws -> String? {
         let named = try header(request)
         guard let reference = try fields.string("reference_id") else { return named }
@@ -30,7 +28,7 @@ enum IdempotencyKey {
         guard values.count == 1 else {
             throw ManagementError.badRequest("the header Idempotency-Key must be sent once")
         }
-        // Structured fields write a text in quotes; without them it is the same text.
+        // A structured field has quotes around a string; the same text without them is the same key.
         let isQuoted = first.count >= 2 && first.hasPrefix("\"") && first.hasSuffix("\"")
         let key = isQuoted ? String(first.dropFirst().dropLast()) : first
         try check(key) { .badRequest("the header Idempotency-Key must be \($0)") }
@@ -49,7 +47,7 @@ enum IdempotencyKey {
             throw wrong(
                 "a text of 1 to \(maximumBytes) bytes without control characters and without a space at either end")
         }
-        // The gateway's own corrections are found by such names.
+        // The gateway's own corrections use names of this form.
         guard !key.hasSuffix(":reconciled") else { throw wrong("a name that does not end with ':reconciled'") }
     }
 }

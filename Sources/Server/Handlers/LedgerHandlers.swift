@@ -2,12 +2,12 @@ import Hummingbird
 import RouterCore
 import Storage
 
-/// The books behind the balances: what was charged by our own count, and what is earned.
+/// Reports on the ledger: charges by our own count, and margins.
 struct LedgerHandlers: Sendable {
     let store: any LogStore & ReconciliationStore
 
-    /// `GET /api/ledger/unreconciled?state=`: charges by our own count that the vendor has not confirmed: `pending` (it will be asked),
-    /// `unresolved` (it cannot be, or did not know). `state=resolved` shows those that were corrected.
+    /// `GET /api/ledger/unreconciled?state=`: charges by our own count that the vendor has not confirmed: `pending` (the vendor will be
+    /// asked), `unresolved` (it cannot be asked, or had no record). `state=resolved` shows those that were corrected.
     func unreconciled(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request, MoneyDescriptions.unreconciled)
         let page = try query.page()

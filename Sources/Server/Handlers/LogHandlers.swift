@@ -15,7 +15,7 @@ struct LogHandlers: Sendable {
         try await page(try query(QueryFields(request, OperationDescriptions.ownLog), userID: try context.user().id))
     }
 
-    /// Sums over the whole log for an admin, over one's own for everybody else.
+    /// Sums over the whole log for an admin, over their own entries for other users.
     func statistics(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = QueryFields(request, OperationDescriptions.statistics)
@@ -49,7 +49,7 @@ struct LogHandlers: Sendable {
         return Envelope.page(rows.items.map(json), total: rows.total, (query.page.page, query.page.size))
     }
 
-    /// Each upstream call. A single good one is not stored apart: its row says it all.
+    /// The upstream calls. A single successful one is not stored separately, because the row describes it.
     private func attempts(_ record: RequestRecord) -> JSONValue {
         var list = record.attemptList
         if list.isEmpty, record.attempts == 1, let channel = record.channelID {

@@ -7,7 +7,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// Login, logout and registration: what anybody may call.
+/// Login, logout and registration: open to everyone.
 struct LoginHandlers: Sendable {
     let store: any UserStore
     let snapshots: SnapshotHolder
@@ -19,7 +19,7 @@ struct LoginHandlers: Sendable {
     let users: UserHandlers
     let clock: ServerClock
 
-    /// Addresses from which a user has logged in within this time are theirs; seconds.
+    /// Seconds for which an address counts as known to a user after a login from it.
     private static let addressLifetime: Int64 = 180 * 86_400
 
     func login(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -31,7 +31,7 @@ struct LoginHandlers: Sendable {
         let now = clock.unixSeconds
         let source = doors.source(context)
         let found = try await store.userForLogin(username: username)
-        // Looked up for names that do not exist as well, so that they take the same time.
+        // Looked up for names that do not exist as well, so that both cases take the same time.
         let userID = found?.user.id ?? 0
         let mark = doors.devices.mark(request.cookies[site.cookieName(KnownDevices.cookieName)]?.value, of: userID)
         let isKnownAddress = try await store.knowsLogin(userID: userID, address: source.text, since: now - Self.addressLifetime)

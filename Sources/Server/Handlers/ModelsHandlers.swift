@@ -8,8 +8,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// `GET /v1/models` and `/v1/models/{id}`: what the key may use, in OpenAI's shape with OpenRouter's prices beside it, or in Anthropic's
-/// for clients that send `anthropic-version`, or in Google's for those that send `x-goog-api-key`.
+/// `GET /v1/models` and `/v1/models/{id}`: the models that the key may use, in OpenAI's format with OpenRouter's prices added, or in
+/// Anthropic's for clients that send `anthropic-version`, or in Google's for those that send `x-goog-api-key`.
 struct ModelsHandlers: Sendable {
     let snapshots: SnapshotHolder
     let gemini: GeminiHandlers
@@ -29,7 +29,7 @@ struct ModelsHandlers: Sendable {
         return Self.answer(.object([.init("object", "list"), .init("data", .array(items))]))
     }
 
-    /// `limit`, `after_id` and `before_id` as Anthropic has them (https://docs.anthropic.com/en/api/models-list); without `limit` all
+    /// `limit`, `after_id` and `before_id` as in Anthropic's API (https://docs.anthropic.com/en/api/models-list); without `limit`, all
     /// models are one page.
     private func page(of names: [String], _ query: QueryFields) throws -> (names: ArraySlice<String>, hasMore: Bool) {
         func position(_ field: String) throws -> Int? {
@@ -63,7 +63,7 @@ struct ModelsHandlers: Sendable {
         return Self.answer(isAnthropic(request) ? anthropic(name) : json(name))
     }
 
-    /// What stands behind `models/` in the path: names with a slash may come percent-encoded or not.
+    /// The text after `models/` in the path: names with a slash may be percent-encoded or not.
     static func name(_ context: GatewayContext) -> String {
         let raw = context.parameters.getCatchAll().joined(separator: "/")
         return raw.removingPercentEncoding ?? raw
@@ -75,7 +75,7 @@ struct ModelsHandlers: Sendable {
         Self.versionHeader.map { request.headers[$0] != nil } ?? false
     }
 
-    /// https://docs.anthropic.com/en/api/models-list. Where the time is not known, it is the epoch, as that page wants it.
+    /// https://docs.anthropic.com/en/api/models-list. An unknown creation time is the epoch, as that page specifies.
     private func anthropic(_ model: String) -> JSONValue {
         let row = snapshots.snapshot.prices.row(model)
         let created = Date(timeIntervalSince1970: TimeInterval(row?.createdAt ?? 0))

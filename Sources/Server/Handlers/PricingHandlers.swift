@@ -5,7 +5,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// The price table: public to read, an admin's to change, in force from the next request on.
+/// The price table: public to read, changed by admins, effective from the next request on.
 struct PricingHandlers: Sendable {
     let snapshots: SnapshotHolder
     let store: any PricingStore
@@ -45,7 +45,7 @@ struct PricingHandlers: Sendable {
             throw ManagementError.badRequest("a new model needs 'pricing_input' and 'pricing_output'")
         }
         var row = old ?? PricingRow(modelName: name, displayName: name, price: .free)
-        // Setting a price turns a model that was charged by the vendor's cost into a priced one.
+        // Setting a price changes the basis of a model that was charged by the vendor's cost.
         if fields["pricing_input"] != nil || fields["pricing_output"] != nil { row.price.basis = .metered }
         for (field, set) in Self.prices {
             if let price = try fields.price(field) { set(&row.price, price) } else if fields.isNull(field) { set(&row.price, nil) }

@@ -1,14 +1,14 @@
 import HTTPTypes
 import Hummingbird
 
-/// `GET /api/openapi.json`: the reference for programs.
+/// `GET /api/openapi.json`: the machine-readable reference.
 struct ReferenceHandlers: Sendable {
     func openAPI(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        // A copy may be kept, and is asked about before it is used: the document changes with the program only.
+        // Caches may store the document and must revalidate it: it changes only with the program.
         let headers: HTTPFields = [.contentType: "application/json", .eTag: OpenAPIDocument.eTag, .cacheControl: "public, no-cache"]
         let known = request.headers[values: .ifNoneMatch].flatMap { $0.split(separator: ",") }.map { tag in
             let tag = tag.drop { $0 == " " }
-            // A weak comparison, as RFC 9110 (13.1.2) asks for.
+            // Weak comparison, as RFC 9110 (13.1.2) requires.
             return tag.hasPrefix("W/") ? tag.dropFirst(2) : tag
         }
         if known.contains(where: { $0 == "*" || $0 == OpenAPIDocument.eTag }) { return Response(status: .notModified, headers: headers) }

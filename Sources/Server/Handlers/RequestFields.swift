@@ -4,13 +4,13 @@ import Platform
 import RouterCore
 import Storage
 
-/// The JSON body of a management call, read with exact errors: what was found, what is allowed. The fields are those of the route's
-/// description, bounds included: to read another one is a mistake of the program, at which its tests stop.
+/// The JSON body of a management call, read with exact errors: what was found, what is allowed. The fields and their bounds are those of
+/// the route's description; reading any other field is a programming error, which stops the tests.
 struct RequestFields {
     private let members: [JSONValue.Member]
     private let declared: [APIField]
 
-    /// The front door has bounded it and hands it on in one piece, which is not copied.
+    /// The front door has limited the body and passes it on as one buffer, which is not copied.
     private static func body(_ request: Request) async throws -> ByteBuffer {
         var body = ByteBuffer()
         for try await chunk in request.body {
@@ -19,7 +19,7 @@ struct RequestFields {
         return body
     }
 
-    /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields. The front door has bounded the body.
+    /// - Throws: ``ManagementError`` 400 for anything but a JSON object with known fields. The front door has limited the body.
     init(_ request: Request, _ description: RouteDescription, hints: [String: String] = [:]) async throws {
         declared = description.bodyFields
         let allowed = declared.map(\.name)
@@ -38,10 +38,10 @@ struct RequestFields {
         self.members = members
     }
 
-    /// Names of the fields that were given, each once, for the audit; never their values.
+    /// Names of the given fields, each once, for the audit; never their values.
     var names: [String] { declared.map(\.name).filter { name in members.contains { $0.name == name } } }
 
-    /// nil when absent; `.null` stays `.null`.
+    /// nil when absent; an explicit null is returned as `.null`.
     subscript(_ name: String) -> JSONValue? {
         _ = declared.kind(name)
         return members.last { $0.name == name }?.value
@@ -52,7 +52,7 @@ struct RequestFields {
         guard let value = self[name], !value.isNull else { return nil }
         guard let text = value.stringValue else { throw wrong(name, "a string") }
         guard text.utf8.count <= maximum else { throw wrong(name, "a string of at most \(maximum) bytes") }
-        // PostgreSQL has no such texts, and C's end there.
+        // PostgreSQL does not store such strings, and C strings end there.
         guard !text.utf8.contains(0) else { throw wrong(name, "a string without U+0000") }
         return text
     }
@@ -98,7 +98,7 @@ struct RequestFields {
         return amount
     }
 
-    /// USD per unit, exact. nil when absent; an explicit null is told apart by ``isNull(_:)``.
+    /// USD per unit, exact. nil when absent; ``isNull(_:)`` distinguishes an explicit null.
     func price(_ name: String) throws -> FemtoUSD? {
         guard let value = self[name], !value.isNull else { return nil }
         guard let text = value.numberText ?? value.stringValue, let parsed = try? FemtoUSD.parse(usdPerUnit: text),
@@ -119,23 +119,23 @@ struct RequestFields {
     }
 }
 
-// Tests run with assertions and stop at a field that is read and not declared so; a program that is built for use goes on with a bound.
+// Tests run with assertions and stop at a field that is read but not declared this way; a release build continues with a default bound.
 extension [APIField] {
-    /// What the field of this name is declared to be.
+    /// The declared kind of the field.
     fileprivate func kind(_ name: String) -> APIField.Kind {
         let field = first { $0.name == name }
         assert(field != nil, "'\(name)' is read and not declared in the route's description")
         return field?.kind ?? .any
     }
 
-    /// Bytes.
+    /// Maximum length in bytes.
     fileprivate func textBound(_ name: String) -> Int {
         if case .text(let bound?) = kind(name) { return bound }
         assertionFailure("'\(name)' is read as a text and not declared as one with a bound")
         return 200
     }
 
-    /// Elements.
+    /// Maximum number of elements.
     fileprivate func listBound(_ name: String) -> Int {
         if case .list(.text, let bound?) = kind(name) { return bound }
         assertionFailure("'\(name)' is read as a list of texts and not declared as one with a bound")
@@ -153,7 +153,7 @@ extension [APIField] {
     }
 }
 
-/// Query parameters, those of the route's description.
+/// The query parameters that the route's description declares.
 struct QueryFields {
     private let request: Request
     private let declared: [APIField]
@@ -168,7 +168,7 @@ struct QueryFields {
         return request.uri.queryParameters[Substring(name)].map(String.init)
     }
 
-    /// Within the declared range.
+    /// An integer within the declared range.
     func integer(_ name: String) throws -> Int64? {
         let range = declared.range(name)
         guard let text = text(name) else { return nil }
@@ -185,16 +185,16 @@ struct QueryFields {
 }
 
 extension GatewayContext {
-    /// The user behind a management call; the access check has made sure that there is one.
+    /// The user who makes a management call; the access check has ensured that there is one.
     func user() throws -> User {
         guard case .user(let user) = principal else { throw ManagementError(.unauthorized, "not logged in") }
         return user
     }
 
-    /// The row of `audit_log` that a change by the caller leaves.
+    /// The row of `audit_log` for a change by the caller.
     /// - Parameters:
     ///   - unixSeconds: now.
-    ///   - detail: ids, amounts and names of fields, nothing that anybody typed as a text.
+    ///   - detail: ids, amounts and names of fields, but no free text that a person has typed.
     func audit(_ action: String, at unixSeconds: Int64, _ detail: [JSONValue.Member] = []) throws -> AuditEntry {
         AuditEntry(actorID: try user().id, action: action, detail: detail, clientIP: clientIP, at: unixSeconds)
     }
@@ -207,7 +207,7 @@ extension GatewayContext {
     }
 }
 
-/// Errors of the stores in the words of the API.
+/// Translates errors of the stores into errors of the API.
 func storing<Value>(_ what: String, _ body: () async throws -> Value) async throws -> Value {
     do {
         return try await body()

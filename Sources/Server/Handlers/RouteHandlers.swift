@@ -5,7 +5,7 @@ import NIOCore
 import Platform
 import RouterCore
 
-/// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Asks nobody and changes
+/// `GET /api/route/explain?model=&group=&endpoint=&session=&provider=`: what the router would do now, and why. Calls no vendor and changes
 /// nothing.
 struct RouteHandlers: Sendable {
     let snapshots: SnapshotHolder

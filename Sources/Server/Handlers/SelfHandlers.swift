@@ -6,7 +6,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// What users do with their own account: change it, see and end its sessions.
+/// Users' own accounts: change them, list and end their sessions.
 struct SelfHandlers: Sendable {
     let store: any UserStore
     let keys: KeyDirectory
@@ -16,7 +16,7 @@ struct SelfHandlers: Sendable {
     let passwords: PasswordTries
     let clock: ServerClock
 
-    /// With the old password, so that a session that is left open somewhere is not enough to take an account over. A new password ends all
+    /// Requires the old password, so that a session left open somewhere is not enough to take over an account. A new password ends all
     /// other sessions and management tokens.
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
@@ -27,7 +27,7 @@ struct SelfHandlers: Sendable {
         change.email = try fields.string("email")
         let password = try fields.string("password")
         if let password { try UserHandlers.checkPassword(password) }
-        // The second of two changes at once with the old password is told so.
+        // The second of two simultaneous changes with the same old password fails.
         change.expectedPasswordHash = try await verify(old, of: user)
         if let password {
             change.passwordHash = try await PasswordTries.hashing {
@@ -47,7 +47,7 @@ struct SelfHandlers: Sendable {
         return Envelope.ok(UserHandlers.json(changed))
     }
 
-    /// - Returns: the stored hash that the password fits.
+    /// - Returns: the stored hash that the password matches.
     private func verify(_ password: String, of user: User) async throws -> String? {
         let subjects: [LoginThrottle.Subject] = [.ownPassword(user.id)]
         try await passwords.begin(subjects)
@@ -83,7 +83,8 @@ struct SelfHandlers: Sendable {
         return Envelope.ok(.null)
     }
 
-    /// All but the one that asks. Management tokens without an end are no sessions; each is ended by itself, or with the password.
+    /// Ends all sessions except the caller's. Management tokens without an expiry are not sessions; they are ended one by one, or by a
+    /// change of password.
     func endOthers(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let own = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
         try await store.removeSessions(userID: try context.user().id, except: own)

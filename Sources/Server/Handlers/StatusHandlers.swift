@@ -45,8 +45,8 @@ struct StatusHandlers: Sendable {
         Envelope.response(status: .ok, ["status": "live"])
     }
 
-    /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory: tasks in the background
-    /// keep it, so that whoever asks often costs nothing.
+    /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory, which background tasks
+    /// keep up to date, so that frequent checks cost nothing.
     func ready(_ request: Request, _ context: GatewayContext) async throws -> Response {
         var problems: [JSONValue] = []
         if let reason = meter.membership.fencedReason { problems.append(.string("fenced: \(reason)")) }
@@ -59,8 +59,8 @@ struct StatusHandlers: Sendable {
             status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
     }
 
-    /// Open to the same machine, where scrapers run; an admin's otherwise. The address is the client's, where a trusted proxy names it;
-    /// what another proxy on this machine passes on is not ours, and anything that tells of one closes the door.
+    /// Open to clients on the same machine, such as scrapers; others need an admin's token. The address is the client's if a trusted proxy
+    /// reports it; a request with a forwarding header from any other proxy on this machine does not count as local.
     func metrics(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let isLocal = IPAddress(context.clientIP)?.isLoopback == true
         let isPassedOn =

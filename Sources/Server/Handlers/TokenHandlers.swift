@@ -5,7 +5,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// API keys of users. A key is shown once, when it is made; only its hash is kept.
+/// API keys of users. A key is shown once, when it is created; only its hash is stored.
 struct TokenHandlers: Sendable {
     let store: any TokenStore & UserStore
     let keys: KeyDirectory
@@ -67,7 +67,8 @@ struct TokenHandlers: Sendable {
         }
         change.models = try models(fields)
         change.limits = try limits(fields, of: token, by: try context.user())
-        // The owner's part and the administrators' part are one text: neither may be lost to the other.
+        // The owner's limits and the administrators' limits are stored in one text: a concurrent change of one must not overwrite the
+        // other.
         if change.limits != nil { change.limitsBefore = token.limits }
         let prepared = change
         let audit = try context.audit("token.change", at: clock.unixSeconds, [.init("fields", .array(fields.names.map { .string($0) }))])
@@ -89,7 +90,7 @@ struct TokenHandlers: Sendable {
         return Envelope.ok(.null)
     }
 
-    /// Somebody else's key looks like one that does not exist.
+    /// Returns a key of the caller; another user's key is reported like one that does not exist.
     private func owned(_ context: GatewayContext) async throws -> Token {
         let user = try context.user()
         guard let token = try await store.token(id: try context.pathID()),
@@ -109,7 +110,7 @@ struct TokenHandlers: Sendable {
         return names
     }
 
-    /// What an administrator sets on the key of somebody else is kept apart, so that its owner cannot raise it.
+    /// Limits that an administrator sets on another user's key are stored separately, so that the owner cannot raise them.
     private func limits(_ fields: RequestFields, of token: Token, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
         return try ManagementError.checkingLimits { () throws(LimitProblem) in
@@ -118,7 +119,7 @@ struct TokenHandlers: Sendable {
     }
 
     func json(_ token: Token) -> JSONValue {
-        // Null where nobody can read them; such a key is not served.
+        // Null for limits that cannot be read; such a key is not served.
         let limits = try? StoredLimits(stored: token.limits, allowsAddresses: true)
         return .object([
             .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),

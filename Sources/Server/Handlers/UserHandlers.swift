@@ -7,7 +7,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// What administrators do with users.
+/// Administration of users.
 struct UserHandlers: Sendable {
     let store: any UserStore
     let keys: KeyDirectory
@@ -41,7 +41,7 @@ struct UserHandlers: Sendable {
         return Envelope.ok(Self.json(try await create(fields, role: role, group: try group(fields) ?? "default", audit)))
     }
 
-    /// - Parameter lane: where the work on the password stands in line.
+    /// - Parameter lane: the lane of the password queue in which the hashing waits.
     func create(
         _ fields: RequestFields, role: Role, group: String, _ audit: AuditEntry,
         lane: PasswordQueue.Lane = .known(owner: nil)
@@ -72,7 +72,7 @@ struct UserHandlers: Sendable {
         change.email = try fields.string("email")
         change.group = try group(fields)
         if let group = change.group, group != target.group, actor.id == target.id, actor.role != .root {
-            // A group has a price.
+            // A group determines prices.
             throw ManagementError.forbidden("nobody changes their own group; root may")
         }
         change.limits = try limits(fields, of: target, by: actor)
@@ -87,7 +87,7 @@ struct UserHandlers: Sendable {
             change.status = value
         }
         if let password = try fields.string("password") {
-            // A page that is left open is not enough to take an account over.
+            // A session left open in a browser is not enough to take over an account.
             guard actor.id != id || !SessionCheck.restsOnCookie(request) else {
                 throw ManagementError.forbidden(
                     "with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
@@ -96,7 +96,7 @@ struct UserHandlers: Sendable {
             change.passwordHash = try await PasswordTries.hashing { try await PasswordHasher.hash(password) }
         }
         change.endsManagementTokens = change.passwordHash != nil || change.status == .disabled
-        // Whoever changes their own password goes on; everybody else who is logged in by the old one does not.
+        // A user who changes their own password keeps the present session; all other sessions of the changed user end.
         if actor.id == id {
             change.keptManagementToken = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
         }
@@ -129,15 +129,15 @@ struct UserHandlers: Sendable {
 
     // MARK: Rules
 
-    /// Root may do everything; an admin has authority over those below and over themselves.
+    /// Root may change everything; an admin may change users of a lower role and their own account.
     static func checkAuthority(over target: User, by actor: User) throws {
         guard actor.role == .root || actor.id == target.id || target.role < actor.role else {
             throw ManagementError.forbidden("only a higher role may change this user")
         }
     }
 
-    /// Money is moved downwards only: root may move everybody's, its own included; an admin that of ordinary users. Otherwise two admins
-    /// would credit each other.
+    /// Money may only be moved to users of a lower role: root may change every balance, its own included; an admin may change those of
+    /// ordinary users. Otherwise two admins could credit each other.
     static func checkMoneyAuthority(over target: User, by actor: User) throws {
         guard actor.role != .root else { return }
         guard actor.id != target.id else { throw ManagementError.forbidden("nobody moves money of their own account; root may") }
@@ -152,7 +152,7 @@ struct UserHandlers: Sendable {
         }
     }
 
-    /// A budget bounds what a user may spend, so users do not set their own; root may.
+    /// A budget limits a user's spending, so users do not set their own; root may.
     private func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
         guard actor.id != target.id || actor.role == .root else { throw ManagementError.forbidden("nobody changes their own limits") }

@@ -4,7 +4,7 @@ import Metering
 import RouterCore
 import Storage
 
-/// Gauges: values that the parts of the gateway know, read when somebody asks.
+/// Gauges: values held by the parts of the gateway, read on demand.
 struct GatewayGauges: Sendable {
     let plane: DataPlane
     let meter: Meter

@@ -3,10 +3,10 @@ import Gateway
 import RouterCore
 import ServiceLifecycle
 
-/// Hands the gateway's metrics on to the backend that the program has set up with swift-metrics (`MetricsSystem.bootstrap`, before
-/// ``GatewayProgram/make(_:options:logger:)``). Without one nothing of this runs, and `GET /metrics` is all that there is.
+/// Passes the gateway's metrics to the backend that the program has set up with swift-metrics (`MetricsSystem.bootstrap`, before
+/// ``GatewayProgram/make(_:options:logger:)``). Without a backend this service does not run, and `GET /metrics` is the only output.
 ///
-/// Requests do not pay for it: they count in ``GatewayMetrics``, and this looks every ten seconds at how far the counts have come.
+/// Requests do not pay for it: they update ``GatewayMetrics``, which this service reads every ten seconds.
 struct MetricsPublisher: Service {
     private let published: PublishedMetrics
     private let read: @Sendable () -> [MetricReading]
@@ -28,13 +28,13 @@ struct MetricsPublisher: Service {
         published.publish(read())
     }
 
-    /// The backend of the process; nil = none has been set up.
+    /// The metrics backend of the process; nil = none has been set up.
     static var backend: (any MetricsFactory)? {
         let factory = MetricsSystem.factory
         return factory is NOOPMetricsHandler ? nil : factory
     }
 
-    /// Records each overhead with a backend as it happens.
+    /// Records each overhead with a backend at once.
     static func overheadObserver(_ factory: any MetricsFactory) -> @Sendable (Duration) -> Void {
         let timer = Timer(label: Metric.overhead.name, dimensions: [], factory: factory)
         return { duration in timer.recordNanoseconds(max(0, Int64(duration / .nanoseconds(1)))) }

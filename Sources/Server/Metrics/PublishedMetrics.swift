@@ -3,7 +3,7 @@ import Gateway
 import RouterCore
 import Synchronization
 
-/// Handles at a backend of swift-metrics, one for each series, and how far each count has been handed on.
+/// Handles of a swift-metrics backend, one for each series, and how much of each count has been passed on.
 final class PublishedMetrics: Sendable {
     private struct Key: Hashable {
         var metric: Metric
@@ -17,13 +17,13 @@ final class PublishedMetrics: Sendable {
             case gauge(Gauge)
         }
         var kind: Kind
-        /// Nano-dollars of an amount.
+        /// Nano-dollars that have been passed on.
         var published: Int128 = 0
-        /// Whether the last readings had it.
+        /// Whether the series was in the last readings.
         var isSeen = true
     }
 
-    /// More series are not handed on: each takes up memory here and at the backend.
+    /// Maximum number of series that are passed on: each takes up memory here and at the backend.
     static let maximumSeries = 10_000
 
     private let factory: any MetricsFactory
@@ -31,8 +31,8 @@ final class PublishedMetrics: Sendable {
 
     init(_ factory: any MetricsFactory) { self.factory = factory }
 
-    /// Counters grow by what is new since the last call, gauges are set, and series that are gone (channels that left the configuration)
-    /// are given up. Histograms are not handed on here, because their single values are what a backend takes.
+    /// Increments counters by the difference since the last call, sets gauges, and destroys series that have disappeared (channels that
+    /// left the configuration). Histograms are excluded, because a backend needs their single values.
     func publish(_ readings: [MetricReading]) {
         handles.withLock { handles in
             for key in handles.keys { handles[key]?.isSeen = false }
@@ -56,7 +56,7 @@ final class PublishedMetrics: Sendable {
             counter.increment(by: Int64(value) - Int64(handle.published))
             handle.published = Int128(value)
         case (.amount(let counter), .nanoUSD(let nanos)):
-            // The ledger keeps the exact sums; this one is for curves.
+            // The ledger holds the exact sums; this one is for graphs.
             counter.increment(by: Double(nanos - handle.published) / 1e9)
             handle.published = nanos
         case (.gauge(let gauge), .count(let value)): gauge.record(value)

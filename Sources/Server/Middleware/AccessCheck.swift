@@ -4,7 +4,7 @@ import Hummingbird
 import RouterCore
 import Storage
 
-/// The one place where it is decided who may call what.
+/// The only place that decides who may call which route.
 struct AccessCheck: Sendable {
     let keys: KeyCheck
     let sessions: SessionCheck

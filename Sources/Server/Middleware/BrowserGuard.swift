@@ -1,17 +1,17 @@
 import HTTPTypes
 import Hummingbird
 
-/// A browser sends our cookies to us whoever asks it to, and lets any page post a form to us. A change that a browser brings must therefore
-/// come from our own pages, or from no page at all, and be JSON, which no form can send.
+/// A browser sends the gateway's cookies with requests from any site, and lets any page post a form. A change requested by a browser must
+/// therefore come from the gateway's own pages, or from no page at all, and must be JSON, which forms cannot send.
 enum BrowserGuard {
     private static let fetchSite = HTTPField.Name("Sec-Fetch-Site")
 
-    /// Checks a request that rests on a cookie, or begins a session. Reading changes nothing and passes.
+    /// Checks a request that is authenticated by a cookie, or that begins a session. Requests that only read are accepted.
     /// - Throws: ``ManagementError`` 403 for another site's request, 415 for a body that is not JSON.
     static func check(_ request: Request, _ site: Site) throws {
         guard ![.get, .head, .options].contains(request.method) else { return }
         if let fetchSite {
-            // `none` = the user's own doing (a bookmark, the address bar). Browsers let no script write this header.
+            // `none` = initiated by the user (a bookmark, the address bar). Browsers do not let scripts set this header.
             guard request.headers[values: fetchSite].allSatisfy({ $0 == "same-origin" || $0 == "none" }) else {
                 throw ManagementError.forbidden("this request comes from another site")
             }

@@ -6,7 +6,7 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// What is known of a request while it is worked on.
+/// The state of a request while it is processed.
 struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any NIOCore.Channel
@@ -15,7 +15,7 @@ struct GatewayContext: RequestContext {
     var receivedAt = MonotonicInstant(nanoseconds: 0)
     /// Set by the access check.
     var principal = Principal.anonymous
-    /// The peer; the outermost middleware replaces it by what trusted proxies say of their client.
+    /// The peer; the outermost middleware replaces it with the client that trusted proxies report.
     var origin: ClientOrigin
 
     init(source: ApplicationRequestContextSource) {
@@ -24,11 +24,11 @@ struct GatewayContext: RequestContext {
         origin = ClientOrigin(address: source.channel.remoteAddress?.ipAddress ?? "")
     }
 
-    /// The client's address: the peer's, or what trusted proxies say (`server.trusted_proxies`).
+    /// The client's address: that of the peer, or as trusted proxies report it (`server.trusted_proxies`).
     var clientIP: String { origin.address }
 }
 
-/// Who asks.
+/// The authenticated caller.
 enum Principal: Sendable {
     case anonymous
     case key(KeyPrincipal)

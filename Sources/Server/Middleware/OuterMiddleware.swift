@@ -8,7 +8,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// Outermost: the request id, the access log, metrics, and the shape of errors.
+/// The outermost middleware: the request id, the access log, metrics, and the format of errors.
 struct OuterMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
 
@@ -65,7 +65,7 @@ struct OuterMiddleware: RouterMiddleware {
         }
     }
 
-    /// No such path, or a path that takes other methods.
+    /// The error for an unknown path, or for a known path with an unsupported method.
     private func notFound(_ request: Request, _ shaped: (APIError) -> Response) -> Response {
         let path = request.uri.path
         let methods = Set(routes.filter { Self.matches($0.path, path) }.map(\.method))

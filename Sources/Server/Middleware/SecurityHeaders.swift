@@ -2,7 +2,7 @@ import Config
 import HTTPTypes
 import Hummingbird
 
-/// What tells a browser how little it may do with an answer. On everything that is not the model area, whose clients are programs.
+/// Restricts what a browser may do with an answer. Added to all answers except those of the model area, whose clients are programs.
 struct SecurityHeaders: Sendable {
     private static let all: [(HTTPField.Name?, String)] = [
         (.contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
@@ -10,10 +10,10 @@ struct SecurityHeaders: Sendable {
         (HTTPField.Name("X-Frame-Options"), "DENY"),
         (HTTPField.Name("Referrer-Policy"), "no-referrer"),
     ]
-    /// A year, as browsers ask for.
+    /// One year, the duration that browsers recommend.
     private static let onlyHTTPS = "max-age=31536000"
 
-    /// - Parameter publicURL: on https, browsers are told to stay there.
+    /// - Parameter publicURL: if it is an https URL, browsers are told to use only https.
     static func add(to headers: inout HTTPFields, publicURL: GatewayConfiguration.PublicURL?) {
         for case (let name?, let value) in all where headers[name] == nil { headers[name] = value }
         if publicURL?.isHTTPS == true { headers[.strictTransportSecurity] = onlyHTTPS }

@@ -6,7 +6,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// Who is logged in, by a management token or by the session cookie.
+/// Identifies the logged-in user, by a management token or by the session cookie.
 struct SessionCheck: Sendable {
     let doors: Doors
     let tokenLookups: TokenLookups

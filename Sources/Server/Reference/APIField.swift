@@ -1,9 +1,9 @@
-/// A field of a request or of an answer, declared once: handlers read requests by it (``RequestFields``, ``QueryFields``), and docs/api.md
-/// and the OpenAPI document are made from it.
+/// A field of a request or of an answer, declared once: handlers read requests according to it (``RequestFields``, ``QueryFields``), and
+/// docs/api.md and the OpenAPI document are generated from it.
 struct APIField: Sendable {
     let name: String
     let kind: Kind
-    /// In a request: whether it has to be sent. In an answer: whether it is always there.
+    /// In a request: whether the field has to be sent. In an answer: whether it is always present.
     private(set) var isRequired = true
     private(set) var isNullable = false
     /// One or two sentences in Markdown, with units.
@@ -15,23 +15,23 @@ struct APIField: Sendable {
         self.meaning = meaning
     }
 
-    /// The same field where it may be left out.
+    /// The same field, but it may be left out.
     var optional: APIField {
         var field = self
         field.isRequired = false
         return field
     }
 
-    /// The same field where it may be null.
+    /// The same field, but it may be null.
     var orNull: APIField {
         var field = self
         field.isNullable = true
         return field
     }
 
-    /// What a value may be.
+    /// The permitted values.
     indirect enum Kind: Sendable {
-        /// A string; in a request of at most so many bytes of UTF-8. Nil = no bound of its own.
+        /// A string; in a request of at most this many bytes of UTF-8. nil = no limit of its own.
         case text(Int?)
         case choice([String])
         case integer(ClosedRange<Int64>)
@@ -44,10 +44,10 @@ struct APIField: Sendable {
         case usd
         /// USD per unit, exact to fifteen decimals.
         case price
-        /// An array of at most so many elements; nil = no bound of its own.
+        /// An array; in a request of at most this many elements; nil = no limit of its own.
         case list(Kind, maximum: Int?)
         case object([APIField])
-        /// An object that has a name of its own in the documents.
+        /// An object with a name in the documents.
         case shape(APIShape)
         /// A file in a form.
         case file
@@ -64,7 +64,7 @@ struct APIField: Sendable {
 
 /// An object with a name, which several answers share.
 struct APIShape: Sendable {
-    /// As the OpenAPI document calls it.
+    /// The name in the OpenAPI document.
     let name: String
     let meaning: String
     let fields: [APIField]

@@ -1,6 +1,6 @@
 import RouterCore
 
-/// Login, logout, registration and one's own account.
+/// Login, logout, registration and the user's own account.
 enum LoginDescriptions {
     static let username = APIField("username", .text(200), "3 to 64 of letters, digits, `-`, `_`, `.` and `@`; no two users have the same.")
     static let newPassword = APIField("password", .text(128), "8 to 128 bytes.")

@@ -47,7 +47,7 @@ enum ModelDescriptions {
         .object([.init("model", "demo/echo"), .init("messages", [["role": "user", "content": .string(text)]])] + more)
     }
 
-    /// The calls that the relay serves, by what they are.
+    /// The description of a model call, by its endpoint.
     static func relay(_ endpoint: Endpoint) -> RouteDescription {
         switch endpoint {
         case .chat, .completions, .responses, .messages, .gemini: conversation(endpoint)
@@ -127,7 +127,7 @@ enum ModelDescriptions {
         }
     }
 
-    /// Counting costs nothing and asks no vendor.
+    /// Counting tokens is free and calls no vendor.
     static let count = RouteDescription(
         id: "countMessageTokens", chapter: .calls,
         summary: "The gateway's own count of a Messages body's tokens ([token-counting.md](token-counting.md)).",

@@ -1,7 +1,7 @@
 import RouterCore
 import Storage
 
-/// Balances, the ledger and what is earned.
+/// Balances, the ledger and margins.
 enum MoneyDescriptions {
     private static let row: [APIField] = [
         .id("row"), APIField("user_id", .id, "Whose account."), APIField("amount", .usd, "Negative for charges."),

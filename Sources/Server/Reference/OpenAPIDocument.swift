@@ -7,7 +7,7 @@ import RouterCore
 enum OpenAPIDocument {
     static let json = make(GatewayRoutes.all)
 
-    /// As it is served.
+    /// The document as it is served.
     static let bytes: ByteBuffer = {
         var buffer = ByteBuffer()
         json.write(to: &buffer)
@@ -147,7 +147,7 @@ enum OpenAPIDocument {
             if status == 503, let unavailable = description.unavailable {
                 response.append(.init("content", json(unavailable)))
             } else if status != 304 {
-                // What stands beside a reference takes the place of its description.
+                // Members beside a reference override its description.
                 let name = (isModelArea ? modelError : managementError).name
                 response.insert(.init("$ref", .string("#/components/responses/\(name)")), at: 0)
             }
@@ -216,7 +216,7 @@ enum OpenAPIDocument {
 }
 
 extension RouteAccess {
-    /// Who may call, in a sentence.
+    /// The access rule as a sentence.
     var words: String {
         switch self {
         case .open: "Everybody may call this."
@@ -229,7 +229,7 @@ extension RouteAccess {
 }
 
 extension RouteDescription.Answer {
-    /// What stands in `data`; nil = null, or there is no such member.
+    /// The content of `data`; nil = null, or the answer has no such member.
     var data: APIField.Kind? {
         switch self {
         case .data(let kind): kind
@@ -244,7 +244,7 @@ extension RouteDescription.Answer {
 }
 
 extension RouteDescription {
-    /// Shapes in its body and its answer.
+    /// Shapes in the body and the answer of the route.
     var shapes: [APIShape] {
         let body: [APIField] =
             switch body {

@@ -2,7 +2,7 @@ import RouterCore
 
 /// Declarations of fields as JSON Schema (2020-12, which OpenAPI 3.1 uses).
 enum OpenAPISchema {
-    /// - Parameter inRequest: amounts may be sent as text, optional fields as null, and fields that nobody knows are refused.
+    /// - Parameter inRequest: amounts may be sent as text and optional fields as null; unknown fields are refused.
     static func schema(_ kind: APIField.Kind, inRequest: Bool) -> JSONValue {
         switch kind {
         case .text(let maximum):
@@ -28,7 +28,7 @@ enum OpenAPISchema {
         }
     }
 
-    /// - Parameter isClosed: fields that are not named are refused.
+    /// - Parameter isClosed: whether unknown fields are refused.
     static func object(_ fields: [APIField], inRequest: Bool, isClosed: Bool) -> JSONValue {
         let required = fields.filter(\.isRequired).map { JSONValue.string($0.name) }
         return .object(
@@ -56,12 +56,12 @@ enum OpenAPISchema {
         return .object(members)
     }
 
-    /// Links between the documents by their names: a served document has no files beside it.
+    /// Replaces links between the documents by their text: the served document has no files beside it.
     static func plain(_ markdown: String) -> String {
         markdown.replacing(/\[[^\]]+\]\(([^)#]+\.md)[^)]*\)/) { "docs/\($0.1)" }
     }
 
-    /// The meaning with what the type does not say.
+    /// The field's meaning, and what the schema type does not express.
     static func description(_ field: APIField) -> String { plain(meaning(field)) }
 
     private static func meaning(_ field: APIField) -> String {
@@ -73,7 +73,7 @@ enum OpenAPISchema {
         }
     }
 
-    /// Shapes that a value may hold, those in other shapes included.
+    /// Shapes that a value may contain, nested ones included.
     static func shapes(in kind: APIField.Kind) -> [APIShape] {
         switch kind {
         case .shape(let shape): [shape] + shape.fields.flatMap { shapes(in: $0.kind) }

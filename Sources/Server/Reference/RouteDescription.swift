@@ -2,9 +2,9 @@ import Gateway
 import HTTPTypes
 import RouterCore
 
-/// What the references say of a route. Every line of ``GatewayRoutes`` has one: a route without does not compile.
+/// The reference documentation of a route. Every line of ``GatewayRoutes`` has one: a route without a description does not compile.
 struct RouteDescription: Sendable {
-    /// Chapters of docs/api.md, tags of the OpenAPI document.
+    /// A chapter of docs/api.md, and a tag of the OpenAPI document.
     enum Chapter: String, Sendable, CaseIterable {
         case calls = "Model calls"
         case lists = "Lists of models"
@@ -22,8 +22,8 @@ struct RouteDescription: Sendable {
         case none
         /// A JSON object with exactly these fields; others are refused.
         case json([APIField], isOptional: Bool = false)
-        /// What a vendor has published: these fields mean something to the gateway, all others go on as they are, within
-        /// what the dialects can say to each other.
+        /// The vendor's published format: these fields have a meaning to the gateway, all others are passed on unchanged, as far as the
+        /// dialects can express them.
         case vendor([APIField], mediaType: String = "application/json")
     }
 
@@ -32,27 +32,27 @@ struct RouteDescription: Sendable {
         case data(APIField.Kind?)
         /// The same with `{"items", "total", "page", "page_size"}` in `data`.
         case page(APIShape)
-        /// JSON as it stands here.
+        /// The JSON value itself, without the envelope.
         case json(APIField.Kind)
-        /// Text, or bytes, of these media types.
+        /// Text or bytes of these media types.
         case raw([String], String)
     }
 
-    /// A call that works as it stands on a gateway with two users, an API key each, and the demo channel.
+    /// A call that works unchanged on a gateway with two users, an API key each, and the demo channel.
     struct Example: Sendable {
-        /// With the query. Nil = the route's own path.
+        /// With the query. nil = the route's own path.
         var path: String?
         var body: JSONValue?
     }
 
-    /// A name for programs that are generated from the OpenAPI document, unique in it but for prefixes.
+    /// The operation id in the OpenAPI document, for generated clients; unique except for prefixes.
     var id: String
     var chapter: Chapter
     /// One line.
     var summary: String
-    /// What else there is to know, in Markdown.
+    /// Further explanation, in Markdown.
     var notes = ""
-    /// Where the vendor's own description of the call stands.
+    /// Link to the vendor's own documentation of the call.
     var reference: String?
     /// Parameters of the path, in order. A path that ends in `**` has one.
     var path: [APIField] = []
@@ -60,12 +60,12 @@ struct RouteDescription: Sendable {
     var headers: [APIField] = []
     var body = Body.none
     var answer: Answer
-    /// What this route answers beside what its access and its body imply (``Route/failures``).
+    /// Errors of this route, in addition to those that its access and its body imply (``Route/failures``).
     var errors: [(status: Int, when: String)] = []
-    /// The body of a 503 where it is not that of every error.
+    /// The body of a 503, where it differs from the usual error body.
     var unavailable: APIField.Kind?
     var example = Example()
-    /// What may stand behind the name in a path that ends in `**`, as in `:generateContent`.
+    /// Suffixes that may follow the name in a path that ends in `**`, such as `:generateContent`.
     var methods: [String] = []
 
     /// The fields of a JSON body; empty for every other kind of body.
@@ -73,7 +73,7 @@ struct RouteDescription: Sendable {
 }
 
 extension Route {
-    /// Statuses that the route may answer, with reasons; its own ones and those that its access and its body imply.
+    /// Statuses that the route may answer, with reasons: its own, and those implied by its access and its body.
     var failures: [(status: Int, when: String)] {
         var all = description.errors
         switch access {
@@ -105,7 +105,7 @@ extension Route {
         }
     }
 
-    /// The paths as the references write them: a name instead of `**`, one for each method behind it.
+    /// The paths as the references show them: a name instead of `**`, one path for each method suffix.
     var documentedPaths: [String] {
         guard path.hasSuffix("**"), let name = description.path.last?.name else { return [path] }
         let base = path.dropLast(2) + "{\(name)}"

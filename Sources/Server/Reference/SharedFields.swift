@@ -1,7 +1,7 @@
 import RouterCore
 import Storage
 
-// Fields and shapes that descriptions of several groups share.
+// Fields and shapes that several groups of descriptions share.
 extension APIField {
     static let page = APIField("page", .integer(1...1_000_000), "Number of the page, from 1; 1 by default.").optional
     static let pageSize = APIField("page_size", .integer(1...100), "Rows of a page; 20 by default.").optional

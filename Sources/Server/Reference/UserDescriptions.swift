@@ -1,6 +1,6 @@
 import RouterCore
 
-/// What administrators do with users.
+/// Administration of users.
 enum UserDescriptions {
     static let roles = APIField.Kind.code([(1, "user"), (10, "admin"), (100, "root")])
     static let statuses = APIField.Kind.code([(1, "enabled"), (2, "disabled")])

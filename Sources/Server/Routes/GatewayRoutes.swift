@@ -6,7 +6,7 @@ import RouterCore
 enum GatewayRoutes {
     static let all: [Route] = models("/v1") + models("/api/v1") + google + users + money + operations
 
-    /// The OpenAI-compatible area; under `/api/v1` as well, where OpenRouter's clients look.
+    /// The OpenAI-compatible area; also under `/api/v1`, which OpenRouter's clients use.
     private static func models(_ prefix: String) -> [Route] {
         ModelCallRoute.all(under: prefix).map(Route.init) + [
             Route(.get, "\(prefix)/models", .apiKey, ModelDescriptions.list, \.models, ModelsHandlers.list),
@@ -14,8 +14,8 @@ enum GatewayRoutes {
         ]
     }
 
-    /// Google's area, where its clients look. Of what they post, the front door keeps everything that there is: the model and the method
-    /// stand in the path.
+    /// Google's area, at the paths that its clients use. The front door serves every existing POST method: the model and the method are
+    /// part of the path.
     private static let google: [Route] = [
         Route(.post, "/v1/models/**", .apiKey, ModelDescriptions.google, \.gemini, GeminiHandlers.unknown),
         Route(.post, "/v1beta/models/**", .apiKey, ModelDescriptions.google, \.gemini, GeminiHandlers.unknown),
@@ -77,7 +77,7 @@ enum GatewayRoutes {
 }
 
 extension GatewayRoutes {
-    /// Bounds of bodies by path template, of the routes that the front door passes on.
+    /// Body classes of the routes that the front door passes on, by path template.
     static let bounds: [String: BodyClass] = Dictionary(
         all.compactMap { route in
             guard case .handler = route.work else { return nil }
@@ -85,12 +85,12 @@ extension GatewayRoutes {
         }
     ) { first, _ in first }
 
-    /// Puts the table behind the access check and the outer middleware.
+    /// Registers the table behind the access check and the outer middleware.
     static func router(_ api: ManagementAPI, check: AccessCheck, outer: OuterMiddleware) -> Hummingbird.Router<GatewayContext> {
         let router = Hummingbird.Router(context: GatewayContext.self)
         router.add(middleware: outer)
         for route in all {
-            // Model calls never come here: the front door keeps them.
+            // Model calls never arrive here: the front door serves them.
             guard case .handler(let handler) = route.work else { continue }
             router.on(RouterPath(route.path), method: route.method) { request, context in
                 var context = context

@@ -1,4 +1,4 @@
-/// The handlers behind the front door, each with the few parts of the gateway that it works with.
+/// The handlers behind the front door, each with the parts of the gateway that it uses.
 struct ManagementAPI: Sendable {
     let audit: AuditHandlers
     let balance: BalanceHandlers

@@ -2,13 +2,13 @@ import Gateway
 import HTTPTypes
 import Hummingbird
 
-/// Who may call a route. There is no default: a route without it does not compile.
+/// The required authentication of a route. There is no default: a route without it does not compile.
 enum RouteAccess: Sendable {
-    /// Everybody.
+    /// Everyone, without authentication.
     case open
     /// An API key (`sk-…`).
     case apiKey
-    /// A management token or the session cookie, of at least this role.
+    /// A management token or the session cookie of a user with at least this role.
     case user, admin, root
 }
 
@@ -16,11 +16,11 @@ enum RouteAccess: Sendable {
 struct Route: Sendable {
     typealias Handler = @Sendable (ManagementAPI, Request, GatewayContext) async throws -> Response
 
-    /// Who does the work.
+    /// The component that serves the route.
     enum Work: Sendable {
-        /// Behind Hummingbird.
+        /// A handler behind Hummingbird.
         case handler(Handler)
-        /// A model call, or a count of its tokens: the front door keeps it.
+        /// A model call, or a count of its tokens: served by the front door.
         case modelCall
     }
 
@@ -45,8 +45,8 @@ struct Route: Sendable {
     }
 
     /// - Parameters:
-    ///   - group: the handlers that do the work.
-    ///   - handler: one of them.
+    ///   - group: the handlers that contain `handler`.
+    ///   - handler: the one that serves the route.
     init<Group: Sendable>(
         _ method: HTTPRequest.Method, _ path: String, _ access: RouteAccess, body: BodyClass = .management,
         _ description: RouteDescription, _ group: any KeyPath<ManagementAPI, Group> & Sendable,

@@ -5,7 +5,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// What has to exist before anybody can log in, and what the environment says of root. There is no default password.
+/// Creates what has to exist before the first login, and applies root's settings from the environment. There is no default password.
 enum Bootstrap {
     static func firstStart(
         store: any UserStore & TokenStore, bootstrap: GatewayConfiguration.Bootstrap, dataDirectory: String, clock: ServerClock,
@@ -19,7 +19,7 @@ enum Bootstrap {
         try await setKey(bootstrap.rootToken, of: root, store, clock, logger)
     }
 
-    /// One token, the environment's: that of an earlier start ends when the variable changes or goes.
+    /// Keeps a single token, that of the environment: an earlier one ends when the variable changes or is removed.
     private static func setToken(
         _ token: Secret?, of root: User, _ store: any UserStore & TokenStore, _ clock: ServerClock, _ logger: Logger
     ) async throws {
@@ -76,9 +76,9 @@ enum Bootstrap {
                     createdAt: clock.unixSeconds),
                 audit: AuditEntry(actorID: nil, action: "bootstrap.root", at: clock.unixSeconds))
         } catch {
-            // It would be a password that opens nothing.
+            // The account was not created, so the password in the file is of no use.
             file?.remove()
-            // Another gateway on the same database was faster.
+            // Another gateway on the same database created the account first.
             if case StoreError.duplicate = error { return }
             throw error
         }

@@ -7,8 +7,8 @@ import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Brings what other gateways on the same database have changed into this one's memory: keys, users, prices, channel switches, and requests
-/// for leased money.
+/// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channel switches, and requests for
+/// leased money.
 struct ChangeWatcher: Service {
     let store: any ChangeFeed & UserStore & TokenStore & AdminStore
     let snapshots: SnapshotHolder
@@ -34,9 +34,9 @@ struct ChangeWatcher: Service {
         }
     }
 
-    /// The feed tells each change once, so what cannot be read now is tried again: a key that was taken away elsewhere must not stay here.
-    /// Longer than the pool keeps back after a failure; when the database was away for longer, the feed has lost its connection too and
-    /// tells everything anew. What is told meanwhile waits in the feed.
+    /// The feed reports each change once, so reading it is retried after a failure: a key that was revoked elsewhere must not remain valid
+    /// here. The retries last longer than the pool's delay after a failure; if the database was unreachable for longer, the feed has lost
+    /// its connection too and reports everything again. Further changes wait in the feed.
     private func apply(_ changes: Set<StoreChange>) async {
         var left = changes
         for _ in 0..<Self.tries where !Task.isCancelled && !left.isEmpty {
@@ -59,7 +59,7 @@ struct ChangeWatcher: Service {
 
     private func take(_ change: StoreChange) async throws {
         let id = change.subject.split(separator: " ").first.flatMap { Int64($0) } ?? 0
-        // Our own words come back too.
+        // The feed also reports this gateway's own requests.
         let isOurs = change.subject.hasSuffix(" " + meter.holder.incarnation)
         switch change.topic {
         case .users:
@@ -75,7 +75,7 @@ struct ChangeWatcher: Service {
                 }
             }
         case .accessTokens: tokenLookups.forgetUnknown()
-        // A first price may be what a model of a vendor's list was waiting for.
+        // A model of a vendor's list may have been waiting for its first price.
         case .prices: try await reloader.catalogueChanged()
         case .settings:
             if change.subject.hasPrefix(Catalogue.settingPrefix) {

@@ -3,14 +3,14 @@ import Logging
 import RouterCore
 import Storage
 
-/// What operators have switched off at run time. Kept in `settings`, so that a restart does not undo it.
+/// Channels that operators have switched off at run time. Stored in `settings`, so that a restart does not undo it.
 struct ChannelSwitches: Sendable {
     let store: any AdminStore
     let health: HealthRegistry
 
     private static func key(_ channelID: Int64) -> String { "channel.\(channelID).switch" }
 
-    /// At the start, and for channels that a reload adds.
+    /// Called at start-up, and for channels that a reload adds.
     func load(_ channelIDs: [Int64]) async throws {
         for id in channelIDs {
             guard let text = try await store.setting(Self.key(id)), let value = OperatorSwitch(rawValue: text) else { continue }
@@ -18,8 +18,8 @@ struct ChannelSwitches: Sendable {
         }
     }
 
-    /// Takes effect at once, also for requests that are planned already. "On" forgets the channel's cool-downs too.
-    /// What cannot be kept, or put on record, does not happen.
+    /// Takes effect at once, also for requests that have already been planned. "On" also clears the channel's cool-downs. A change that
+    /// cannot be stored or audited is not made.
     func set(_ value: OperatorSwitch, _ channel: RouterCore.Channel, audit: AuditEntry) async throws {
         try await store.setSetting(Self.key(channel.id), value.rawValue, audit: audit)
         health.set(value, channelID: channel.id)

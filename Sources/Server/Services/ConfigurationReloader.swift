@@ -6,7 +6,7 @@ import RouterCore
 public import Storage
 import Synchronization
 
-/// Replaces the configuration of a running gateway, whole or not at all.
+/// Replaces the configuration of a running gateway, completely or not at all.
 public actor ConfigurationReloader {
     private let path: String
     private let environment: [String: String]
@@ -17,9 +17,9 @@ public actor ConfigurationReloader {
     private let clock: ServerClock
     private let logger: Logger
     private let builtinBaseURL: String?
-    /// As the files have it, without what vendors' lists add.
+    /// The configuration from the files, without the additions of vendors' lists.
     private var configuration: GatewayConfiguration
-    /// Counts what was taken up, prices included: who has read files or tables before a change reads them again after it.
+    /// Counts every change that took effect, prices included: a reader of files or tables reads again if a change occurred in the meantime.
     private var generation = 0
 
     init(
@@ -38,18 +38,18 @@ public actor ConfigurationReloader {
         self.logger = logger
     }
 
-    /// Reads and validates everything, then swaps. Requests in flight keep what they started with.
-    /// - Parameter audit: who asked for it; written with the prices, before the swap.
+    /// Reads and validates everything, then swaps. Requests in flight keep the snapshot that they started with.
+    /// - Parameter audit: the caller; written with the prices, before the swap.
     /// - Returns: the warnings of the new configuration.
-    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices or the row of `audit_log` cannot be stored; the old one runs on in
-    ///   both cases.
+    /// - Throws: ``ConfigErrors``, and ``StoreError`` when new prices or the row of `audit_log` cannot be stored; the old configuration
+    ///   remains in use in both cases.
     @discardableResult
     public func reload(audit: AuditEntry) async throws -> [Diagnostic] {
         var changed = 0
-        // Once, however often files change meanwhile.
+        // Written once, however often files change in the meantime.
         var due: AuditEntry? = audit
         while true {
-            // Another reload that comes first has read files of its own, perhaps older ones; then this is done over it.
+            // A concurrent reload that finishes first may have read older files; this one is then repeated.
             let seen = generation
             let configuration = try read()
             let catalogue = try await Catalogue.load(store, configuration)
@@ -68,7 +68,7 @@ public actor ConfigurationReloader {
     private func read() throws(ConfigErrors) -> GatewayConfiguration {
         let configuration: GatewayConfiguration
         do throws(ConfigErrors) {
-            // `.env` is read again: a key that was added there is a reason to reload.
+            // `.env` is read again, because a key may have been added there.
             let merged = DotEnv.load(directory: ".", environment: environment)
             configuration = try ConfigLoader(environment: merged).reload(path: path, keeping: self.configuration.providers)
         } catch {
@@ -82,10 +82,10 @@ public actor ConfigurationReloader {
         return configuration
     }
 
-    /// Takes up what a sync with vendors' lists has written: prices, and models that no file lists.
-    /// - Throws: ``StoreError``; the old snapshot stays then.
+    /// Applies what a sync with vendors' lists has written: prices, and models that no file lists.
+    /// - Throws: ``StoreError``; the old snapshot then remains in use.
     func catalogueChanged() async throws {
-        // A reload that comes in between has read newer files; then this is done over them.
+        // A concurrent reload has read newer files; this is then repeated with them.
         var isDone = false
         while !isDone {
             let seen = generation
@@ -93,7 +93,8 @@ public actor ConfigurationReloader {
         }
     }
 
-    /// Takes up a price that was set here and is in the ledger: it holds from the next request on, whatever else is being read meanwhile.
+    /// Applies a price that was set here and is stored: it is in effect from the next request on, whatever else is being read in the
+    /// meantime.
     func priceChanged(_ row: PricingRow) {
         generation += 1
         let old = snapshots.snapshot
@@ -101,14 +102,14 @@ public actor ConfigurationReloader {
         install(GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: old.catalogue, prices: prices))
     }
 
-    /// Everything that has to be asked for is asked before the swap.
-    /// - Returns: false when another change came first.
+    /// All queries are made before the swap.
+    /// - Returns: false when another change took effect first.
     private func take(_ configuration: GatewayConfiguration, _ catalogue: Catalogue, onlyIn seen: Int) async throws -> Bool {
-        // Also what a command has written beside us.
+        // Includes prices that a command has written in the meantime.
         let prices = PriceTable(try await store.allPrices())
         let snapshot = GatewaySnapshot(configuration, builtinBaseURL: builtinBaseURL, catalogue: catalogue, prices: prices)
         let known = Set(snapshots.snapshot.configuration.routes.channels.map(\.id))
-        // Before the swap: a channel that an operator has switched off does not come back for a moment.
+        // Loaded before the swap, so that a channel that an operator has switched off is not active even for a moment.
         let new = snapshot.configuration.routes.channels.map(\.id).filter { !known.contains($0) }
         try await ChannelSwitches(store: store, health: health).load(new)
         guard seen == generation else { return false }
@@ -119,7 +120,7 @@ public actor ConfigurationReloader {
         return true
     }
 
-    /// The one swap.
+    /// The only swap.
     private func install(_ snapshot: GatewaySnapshot) {
         let old = snapshots.snapshot.configuration.routes
         snapshots.replace(snapshot)

@@ -5,7 +5,7 @@ import Hummingbird
 import Platform
 import Storage
 
-/// Whom the gateway believes and lets in: made once at the start, because `server` is read then.
+/// Trust and access at the edge of the gateway: created once at start-up, because `server` is read only then.
 public final class Doors: Sendable {
     let proxies: TrustedProxies
     /// `server.public_url`.
@@ -21,7 +21,7 @@ public final class Doors: Sendable {
         devices = KnownDevices(sealer: sealer, clock: clock)
     }
 
-    /// The site that a request's browser means: `server.public_url`, or what the request itself says.
+    /// The site that a request's browser addresses: `server.public_url`, or what the request itself says.
     func site(_ request: Request, _ context: GatewayContext) -> Site {
         if let publicURL { return Site(isSecure: publicURL.isHTTPS, authority: publicURL.authority, isConfigured: true) }
         return Site(
@@ -32,24 +32,24 @@ public final class Doors: Sendable {
     func source(_ context: GatewayContext) -> LoginSource { LoginSource(context.clientIP, proxies: proxies) }
 }
 
-/// What a browser calls the origin of our pages.
+/// The origin of the gateway's pages, as browsers see it.
 struct Site: Sendable, Hashable {
-    /// Whether the browser speaks https, whatever lies between it and this gateway.
+    /// Whether the browser uses https, regardless of proxies before this gateway.
     var isSecure: Bool
     var authority: String
-    /// False when it is the request's own `Host`.
+    /// False when the authority is the request's own `Host`.
     var isConfigured: Bool
 
-    /// - Parameter origin: as the header `Origin` has it.
+    /// - Parameter origin: the value of the header `Origin`.
     func accepts(origin: String) -> Bool {
         guard let given = GatewayConfiguration.PublicURL(origin) else { return false }
         if isConfigured { return given.isHTTPS == isSecure && given.authority == authority }
-        // The scheme is not known for sure here, so that the scheme's own port may stand in `Host`.
+        // The scheme is not certain here, so `Host` may include the scheme's default port.
         return given.authority == authority || given.authority + (given.isHTTPS ? ":443" : ":80") == authority
     }
 
-    /// A cookie that scripts cannot read and other sites cannot send. On https its name says that only this host can have set it.
-    /// - Parameter seconds: 0 = the browser forgets it.
+    /// A cookie that scripts cannot read and other sites cannot send. On https, its name guarantees that only this host can have set it.
+    /// - Parameter seconds: lifetime; 0 = the browser deletes it.
     func cookie(_ name: String, _ value: String, seconds: Int64) -> String {
         "\(cookieName(name))=\(value); Path=/; Max-Age=\(seconds); HttpOnly; SameSite=Strict" + (isSecure ? "; Secure" : "")
     }

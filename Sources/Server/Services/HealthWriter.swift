@@ -5,7 +5,7 @@ import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Writes `channel_health` when something has changed, every few seconds and at the end; a request never does.
+/// Writes `channel_health` after changes, every few seconds and at shutdown, so that requests never do.
 struct HealthWriter: Service {
     let health: HealthRegistry
     let store: any HealthStore
@@ -32,7 +32,7 @@ struct HealthWriter: Service {
             try await store.saveHealth(health.rows(), now: clock.unixSeconds)
             return revision
         } catch {
-            // For people to look at; the table in memory is what counts.
+            // The table is for people; decisions use the health in memory.
             logger.debug("channel health not written", metadata: ["error": "\(error)"])
             return seen ?? revision
         }

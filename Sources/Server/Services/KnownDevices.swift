@@ -3,12 +3,12 @@ import GatewayState
 import Platform
 import RouterCore
 
-/// Marks browsers with which users have logged in before, so that nobody else's guesses slow them down there. A mark is sealed and names
-/// its user; it opens nothing, and all it buys is a line of its own in front of the password check.
+/// Marks browsers with which users have logged in before, so that other clients' guesses do not slow the users down there. A mark is sealed
+/// and names its user; it grants no access, only a throttle of its own before the password check.
 struct KnownDevices: Sendable {
     struct Mark: Sendable, Hashable {
         var userID: Int64
-        /// Random; what throttles count by.
+        /// Random; throttles count by it.
         var id: String
         /// Unix seconds.
         var madeAt: Int64
@@ -17,15 +17,15 @@ struct KnownDevices: Sendable {
     static let cookieName = "apirouter_device"
     /// Seconds.
     static let lifetime: Int64 = 180 * 86_400
-    /// A mark that is used is made anew after this time.
+    /// Seconds after which a mark is renewed when it is used.
     private static let renewal: Int64 = 30 * 86_400
     private static let maximumText = 400
 
     let sealer: Sealer
     let clock: ServerClock
 
-    /// - Parameter cookie: of the request; nil = it has none.
-    /// - Returns: the mark, when it is this user's.
+    /// - Parameter cookie: the request's cookie; nil = it has none.
+    /// - Returns: the mark, when it belongs to this user.
     func mark(_ cookie: String?, of userID: Int64) -> Mark? {
         guard let cookie, cookie.utf8.count <= Self.maximumText, let sealed = Self.bytes(cookie),
             let text = sealer.open(sealed, for: .knownDevice)
@@ -37,7 +37,7 @@ struct KnownDevices: Sendable {
         return Mark(userID: owner, id: String(parts[1]), madeAt: madeAt)
     }
 
-    /// The cookie's value for a browser that has just logged in; nil when the one that it has will do.
+    /// The cookie's value for a browser that has just logged in; nil when its present mark need not be renewed.
     func renewed(_ mark: Mark?, of userID: Int64) throws -> String? {
         let now = clock.unixSeconds
         if let mark, mark.madeAt + Self.renewal > now { return nil }

@@ -5,13 +5,11 @@ import ServiceLifecycle
 import Storage
 import Synchronization
 
-/// Logins in `audit_log`. Each success is a row, written with its session. Failures are anybody's to cause, so they
-/// are bounded: in ten minutes the first of each of twenty pairs of user and address is a row at once, everything
-/// else is counted into one row at the end. A flood therefore writes about three thousand rows a day, half a
-/// megabyte, however many tries there are.
+/// Logins in `audit_log`. Each success is a row, written with its session. Anyone can cause failures, so they are limited: in ten minutes,
+/// the first failure of each of twenty pairs of user and address is a row at once; all others are counted in one row at the end. A flood
+/// therefore writes about three thousand rows a day, half a megabyte, regardless of the number of tries.
 ///
-/// Names are not kept, because people type passwords into the wrong field: a user is named by id, an unknown one not
-/// at all.
+/// Names are not stored, because people type passwords into the wrong field: a user is identified by id, an unknown name not at all.
 final class LoginRecords: Sendable {
     struct Source: Hashable, Sendable {
         var userID: Int64?
@@ -28,7 +26,7 @@ final class LoginRecords: Sendable {
         var began: Int64
         /// Failures after the first, by source.
         var further: [Source: Int64] = [:]
-        /// Failures of sources that have no row.
+        /// Failures from sources that have no row.
         var others: Int64 = 0
 
         var hasMore: Bool { others > 0 || further.values.contains { $0 > 0 } }
@@ -53,8 +51,8 @@ final class LoginRecords: Sendable {
     }
 
     /// - Parameters:
-    ///   - user: nil = there is none of that name.
-    ///   - isDisabled: the password was right.
+    ///   - user: nil = no user has that name.
+    ///   - isDisabled: the password was correct, but the user is disabled.
     func failed(_ user: User?, isDisabled: Bool, address: String) async {
         let reason = user == nil ? "unknown user" : isDisabled ? "disabled user" : "wrong password"
         let source = Source(userID: user?.id, address: address, reason: reason)
@@ -82,11 +80,10 @@ final class LoginRecords: Sendable {
         await write(entries)
     }
 
-    /// Writes what was counted in a window that is over. - Parameter all: also in the one that is open, because the
-    /// program ends.
+    /// Writes the counts of a window that has ended. - Parameter all: also those of the open window, because the program ends.
     func flush(all: Bool) async { await write(take(before: all ? .max : clock.unixSeconds - Self.windowSeconds + 1)) }
 
-    /// Closes the window when it began before a time. - Returns: its row, when it has one.
+    /// Closes the window if it began before a given time. - Returns: its row, if it has one.
     private func take(before limit: Int64) -> [AuditEntry] {
         let closed = window.withLock { window -> Window? in
             guard let open = window, open.began < limit else { return nil }
@@ -108,7 +105,7 @@ final class LoginRecords: Sendable {
         ]
     }
 
-    /// A failure has changed nothing, so one that cannot be put on record is told in the log.
+    /// A failed login has changed nothing, so a row that cannot be written is only reported in the log.
     private func write(_ entries: [AuditEntry]) async {
         for entry in entries {
             do {
@@ -122,7 +119,7 @@ final class LoginRecords: Sendable {
     }
 }
 
-/// Writes the counts of failed logins when their time is over, and at the end.
+/// Writes the counts of failed logins when their window ends, and at shutdown.
 struct LoginRecordWriter: Service {
     let logins: LoginRecords
 

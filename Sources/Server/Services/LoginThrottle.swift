@@ -2,28 +2,28 @@ import Gateway
 import RouterCore
 import Synchronization
 
-/// Slows guessing down. Each subject (an address, a name, a known device …) has a number of tries at once and gets one more at intervals. A
-/// try counts as failed from its beginning until it has succeeded, so that many at once get no more than many in a row.
+/// Slows password guessing down. Each subject (an address, a name, a known device …) has a burst of tries and gains one more per interval.
+/// A try counts as failed from its beginning until it has succeeded, so that parallel tries have no advantage over sequential ones.
 ///
-/// Nothing here is a lock: no subject waits longer than its interval, however much was tried. And whoever has logged in before, from the
-/// same address or with the same browser, is a subject of their own, which strangers cannot use up.
+/// Nothing here locks an account: no subject waits longer than its interval, however many tries there were. A user who has logged in before
+/// from the same address or with the same browser is a separate subject, which strangers cannot use up.
 final class LoginThrottle: Sendable {
     enum Subject: Sendable, Hashable {
-        /// Where strangers try from: an IPv4 address or the /64 of an IPv6 one.
+        /// The source of strangers' tries: an IPv4 address or the /64 of an IPv6 one.
         case address(String)
-        /// The name that strangers try, from wherever they do.
+        /// The name that strangers try, from all sources together.
         case name(String)
-        /// A name that is tried from one place: what one stranger has of the tries at a name, so that none of them has them all.
+        /// A name that is tried from one source: the part of the tries at a name that one stranger may use, so that none can use them all.
         case nameFrom(String, String)
-        /// The same where everybody has the address: the machine itself, or a proxy that does not say for whom it speaks.
+        /// The same for an address that many clients share: the machine itself, or a proxy that does not report its clients.
         case nameShared(String, String)
         /// A user at an address from which they have logged in before.
         case knownAddress(Int64, String)
         /// A browser with which its user has logged in before.
         case knownDevice(String)
-        /// A session that has to show its user's password once more.
+        /// A session whose user has to confirm the password.
         case ownPassword(Int64)
-        /// Accounts made from an address.
+        /// Accounts registered from an address.
         case registration(String)
 
         fileprivate var rule: Rule {
@@ -32,7 +32,7 @@ final class LoginThrottle: Sendable {
             case .name: Rule(burst: 30, interval: .seconds(30))
             case .nameFrom: Rule(burst: 10, interval: .seconds(120))
             case .nameShared: Rule(burst: 30, interval: .seconds(30))
-            // Behind a proxy that is not trusted everybody has the address of the proxy: a short wait in line, not a refusal.
+            // Behind an untrusted proxy, all clients have the proxy's address: they get a short wait, not a refusal.
             case .knownAddress: Rule(burst: 10, interval: .seconds(1), patience: .seconds(5))
             case .knownDevice: Rule(burst: 10, interval: .seconds(5))
             case .ownPassword: Rule(burst: 5, interval: .seconds(30))
@@ -41,7 +41,7 @@ final class LoginThrottle: Sendable {
         }
     }
 
-    /// So many tries at once, then one for each interval. A try whose turn comes within `patience` waits for it.
+    /// A burst of tries, then one per interval. A try that is due within `patience` waits for it.
     fileprivate struct Rule {
         var burst: Int64
         var interval: Duration
@@ -49,26 +49,27 @@ final class LoginThrottle: Sendable {
     }
 
     enum Verdict: Sendable, Hashable {
-        /// It counts as failed from now on. The password is to be looked at after this time.
+        /// The try counts as failed from now on. The password may be checked after this time.
         case allowed(after: Duration)
         case refused(retryAfter: Duration)
     }
 
-    /// The subjects that a stranger's try counts for. Tries from the machine itself count apart, so that nobody elsewhere can lock its
-    /// owner out.
+    /// The subjects that a stranger's try counts for. Tries from the machine itself count separately, so that remote clients cannot lock
+    /// out its owner.
     static func strangers(_ source: LoginSource, name: String) -> [Subject] {
         let name = name.lowercased()
         if source.isShared { return [.nameShared(name, source.text)] }
         return [.address(source.text), .nameFrom(name, source.text), .name(name)]
     }
 
-    /// When all tries of a subject are forgotten, in nanoseconds of the monotonic clock (the generic cell rate algorithm's one number).
+    /// When all tries of a subject are forgotten, in nanoseconds of the monotonic clock (the single value of the generic cell rate
+    /// algorithm).
     private let times = Mutex<[Subject: Int64]>([:])
     private let maximumEntries: Int
 
     init(maximumEntries: Int = 50_000) { self.maximumEntries = maximumEntries }
 
-    /// Begins a try that is all of these subjects' at once: refused by one, it counts for none.
+    /// Begins a try that counts for all of these subjects: if one of them refuses it, it counts for none.
     func begin(_ subjects: [Subject], now: MonotonicInstant) -> Verdict {
         times.withLock { times in
             var wait = Duration.zero
@@ -86,15 +87,15 @@ final class LoginThrottle: Sendable {
         }
     }
 
-    /// How long until a subject's next try has its turn.
+    /// Time until a subject's next try is permitted.
     private static func due(_ time: Int64?, _ rule: Rule, _ now: MonotonicInstant) -> Duration {
         guard let time else { return .zero }
         let full = (rule.burst - 1) * rule.interval.wholeNanoseconds
         return .nanoseconds(max(0, time - full - now.nanoseconds))
     }
 
-    /// The try succeeded, or the password could not be looked at: it counts no more. Earlier ones do, so that a guesser with an account of
-    /// their own gains nothing by logging in to that between two guesses.
+    /// The try succeeded, or the password could not be checked: it no longer counts. Earlier tries still count, so that a guesser with an
+    /// account of their own gains nothing by logging in to it between two guesses.
     func takeBack(_ subjects: [Subject]) {
         times.withLock { times in
             for subject in subjects {
@@ -103,7 +104,7 @@ final class LoginThrottle: Sendable {
         }
     }
 
-    /// Those who have nothing to wait for go first, then those with the least.
+    /// Removes subjects that have no wait first, then those with the shortest.
     private func makeRoom(_ times: inout [Subject: Int64], _ now: MonotonicInstant) {
         guard times.count >= maximumEntries else { return }
         times = times.filter { $0.value > now.nanoseconds }
@@ -113,11 +114,11 @@ final class LoginThrottle: Sendable {
     }
 }
 
-/// Where a login comes from, as throttles see it.
+/// The source of a login, as throttles distinguish it.
 struct LoginSource: Sendable, Hashable {
-    /// An IPv4 address, or the /64 that one IPv6 customer usually has whole.
+    /// An IPv4 address, or the /64 of an IPv6 one, which usually belongs to one customer.
     var text: String
-    /// The machine itself and trusted proxies are no single client's address.
+    /// Whether many clients share the address: the machine itself and trusted proxies.
     var isShared: Bool
 
     init(_ address: String, proxies: TrustedProxies) {

@@ -2,14 +2,14 @@ import CPlatform
 import Gateway
 import ServiceLifecycle
 
-/// Gives memory back to the system: once after the start, whose code is half of what is resident then, and when a crowd has left. glibc's
-/// allocator keeps what it once had between the pieces that are still in use: after five thousand streams that is more than everything else
-/// together, and an operator would take it for a leak.
+/// Returns memory to the system: once after start-up, whose code is half of the resident memory at that time, and when many connections
+/// have closed. glibc's allocator keeps freed memory between blocks that are still in use: after five thousand streams that is more than
+/// everything else together, and an operator would take it for a leak.
 final class MemoryKeeper: Service {
     private let connections: ClientConnectionCount
 
     private static let interval = Duration.milliseconds(500)
-    /// Fewer connections than these leave nothing worth the milliseconds that looking takes.
+    /// Minimum number of closed connections: with fewer, the gain is not worth the milliseconds that it takes.
     private static let crowd = 100
 
     init(connections: ClientConnectionCount) { self.connections = connections }

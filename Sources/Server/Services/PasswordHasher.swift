@@ -5,16 +5,15 @@ import Foundation
 import NIOPosix
 import Synchronization
 
-/// Scrypt hashes of passwords (RFC 7914), as `scrypt$N$r$p$salt$hash` with base 64.
+/// Scrypt hashes of passwords (RFC 7914), in the form `scrypt$N$r$p$salt$hash` with base 64.
 ///
-/// Hashing takes a tenth of a second and 32 MiB by design, so it runs one at a time on a thread of its own, which gives way to everything
-/// else.
+/// Hashing takes a tenth of a second and 32 MiB by design, so it runs one at a time on a dedicated thread of low priority.
 enum PasswordHasher {
-    /// Bytes that a new password may have.
+    /// Permitted length of a new password in bytes.
     static let lengths = 8...128
 
     #if DEBUG
-        // Unoptimised, the same work takes ten times as long. A hash names its own cost, so that both builds read each other's.
+        // Unoptimised, the same work takes ten times as long. A hash contains its own cost, so that both builds can verify each other's.
         private static let rounds = 1 << 11
     #else
         private static let rounds = 1 << 15
@@ -23,7 +22,7 @@ enum PasswordHasher {
     private static let parallelism = 1
     private static let queue = PasswordQueue(maximumWaiting: 32)
 
-    /// What an unknown user is checked against, so that a wrong name costs the same time as a wrong password. No password has this hash.
+    /// The hash that unknown users are checked against, so that a wrong name takes as long as a wrong password. No password matches it.
     private static let decoy =
         "scrypt$\(rounds)$\(blockSize)$\(parallelism)$\(Data(repeating: 7, count: 16).base64EncodedString())$\(Data(count: 32).base64EncodedString())"
 
@@ -54,7 +53,7 @@ enum PasswordHasher {
         else { return false }
         let key = try derive(password, Array(salt), rounds: n, blockSize: r, parallelism: p)
         guard key.count == expected.count else { return false }
-        // Constant time: every byte is looked at.
+        // Constant time: every byte is compared.
         return zip(key, expected).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 
@@ -66,19 +65,18 @@ enum PasswordHasher {
     }
 }
 
-/// The line in front of the one thread that works on passwords. Known users and administrators go first, so that strangers can keep each
-/// other waiting and nobody else; each lane is bounded, because logins that nobody is waiting for any more would keep the thread busy for
-/// hours.
+/// The queue for the only thread that hashes passwords. Known users and administrators come first, so that strangers can delay only each
+/// other; each lane is bounded, because logins whose clients have given up would keep the thread busy for hours.
 final class PasswordQueue: Sendable {
     enum Lane: Sendable, Hashable {
-        /// Those who have logged in before, and the work of those who are logged in. Of one owner only a few wait, so that nobody keeps
-        /// the others waiting; nil = an administrator's work.
+        /// Users who have logged in before, and work for logged-in users. Only a few entries of one owner may wait, so that no owner delays
+        /// the others; nil = an administrator's work.
         case known(owner: Int64?)
-        /// Anybody.
+        /// All other clients.
         case stranger
     }
 
-    /// Too many wait already.
+    /// Too many entries are waiting.
     struct Busy: Error {}
 
     private struct State {
@@ -87,20 +85,20 @@ final class PasswordQueue: Sendable {
         var strangers: [CheckedContinuation<Bool, Never>] = []
     }
 
-    /// How many passwords of one owner wait, beside the one that is worked on.
+    /// Maximum number of waiting entries of one owner, in addition to the one being processed.
     private static let waitingPerOwner = 2
 
     private let pool = NIOThreadPool(numberOfThreads: 1)
     private let maximumWaiting: Int
     private let state = Mutex(State())
 
-    /// - Parameter maximumWaiting: in each lane, beside the one that is worked on.
+    /// - Parameter maximumWaiting: per lane, in addition to the entry being processed.
     init(maximumWaiting: Int) {
         self.maximumWaiting = maximumWaiting
         pool.start()
     }
 
-    /// Waits for what runs; nothing runs afterwards.
+    /// Waits for the running entry; nothing runs afterwards.
     func stop() async throws { try await pool.shutdownGracefully() }
 
     /// - Throws: ``Busy``, and what the work throws.
@@ -114,7 +112,7 @@ final class PasswordQueue: Sendable {
         }
     }
 
-    /// - Returns: false where too many wait.
+    /// - Returns: false when too many are waiting.
     private func turn(_ lane: Lane) async -> Bool {
         await withCheckedContinuation { continuation in
             let answer = state.withLock { state -> Bool? in

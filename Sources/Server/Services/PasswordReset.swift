@@ -2,25 +2,24 @@ import GatewayState
 public import RouterCore
 public import Storage
 
-/// Gives a user a new password without the old one: for `apirouter user reset-password`, which whoever may open the
-/// database may run.
+/// Sets a new password without the old one: for `apirouter user reset-password`, which anyone who can open the database may run.
 public enum PasswordReset {
     public struct Problem: Error, Sendable {
         public var message: String
     }
 
-    /// What was done.
+    /// The result of a reset.
     public struct Outcome: Sendable {
         public var username: String
-        /// A disabled user cannot log in with the new password either.
+        /// Whether the user is disabled, and so cannot log in with the new password either.
         public var isDisabled: Bool
     }
 
     /// 24 letters and digits: 142 random bits.
     public static func newPassword() -> Secret { Secret(TokenSecrets.random(24)) }
 
-    /// Sets the password, ends the user's sessions and management tokens and leaves a row in `audit_log`, in one
-    /// transaction. API keys stay.
+    /// Sets the password, ends the user's sessions and management tokens and adds a row to `audit_log`, in one transaction. API keys remain
+    /// valid.
     /// - Parameter now: Unix seconds.
     /// - Throws: ``Problem`` when there is no such user or the password is too short or too long, ``StoreError``.
     public static func run(_ store: any UserStore, username: String, password: Secret, now: Int64) async throws -> Outcome {

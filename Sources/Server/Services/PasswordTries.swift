@@ -2,12 +2,12 @@ import HTTPTypes
 import Platform
 import RouterCore
 
-/// Tries at passwords: how many there may be, and how many are worked on at a time.
+/// Password tries: limits their number, and how many are processed at a time.
 struct PasswordTries: Sendable {
     let throttle: LoginThrottle
     let clock: ServerClock
 
-    /// Begins a try, after the short wait that some have.
+    /// Begins a try, after the short wait that applies to some subjects.
     /// - Throws: ``ManagementError`` 429.
     func begin(_ subjects: [LoginThrottle.Subject]) async throws {
         switch throttle.begin(subjects, now: clock.monotonic) {
@@ -19,7 +19,7 @@ struct PasswordTries: Sendable {
         }
     }
 
-    /// Work on a password, or a 503 where too many wait for theirs.
+    /// Runs password hashing; a 503 when too many are waiting.
     static func hashing<Value>(_ work: () async throws -> Value) async throws -> Value {
         do {
             return try await work()

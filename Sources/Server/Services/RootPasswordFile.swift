@@ -9,14 +9,14 @@ import Storage
     import Musl
 #endif
 
-/// `data_dir/initial_root_password`: where root's first password is, for its owner's eyes only. Logs are kept, copied
-/// and sent away, so the password is in none: it is shown once where somebody sits at a terminal, and nobody else is
-/// told more than where the file is.
+/// `data_dir/initial_root_password`: holds root's first password, readable by the file's owner only. Logs are stored, copied and sent away,
+/// so the password is never logged: it is shown once if the program runs in a terminal; otherwise only the location of the file is
+/// reported.
 struct RootPasswordFile {
     private let path: String
     private let password: Secret
 
-    /// Makes the folder and the file. One that an earlier ledger has left is of no use and gives way.
+    /// Creates the directory and the file. A file that an earlier ledger has left is of no use and is replaced.
     /// - Throws: ``StoreError/schema(_:)`` when it cannot be written.
     init(directory: String, password: Secret) throws {
         path = directory + "/initial_root_password"
@@ -28,14 +28,14 @@ struct RootPasswordFile {
             throw StoreError.schema("cannot make the folder \(directory): \(error.localizedDescription)")
         }
         unlink(path)
-        // Exclusive, so that nobody can have put a file or a link of theirs there.
+        // Exclusive, so that an existing file or link of another user is never written to.
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw StoreError.schema("cannot make \(path): \(String(cString: strerror(errno)))")
         }
         defer { close(descriptor) }
         let bytes = Array((password.reveal() + "\n").utf8)
-        // The mode is said again because of a umask that takes even the owner's rights.
+        // The mode is set again because the umask may remove even the owner's permissions.
         guard fchmod(descriptor, 0o600) == 0, write(descriptor, bytes, bytes.count) == bytes.count,
             fsync(descriptor) == 0
         else {
@@ -47,7 +47,7 @@ struct RootPasswordFile {
 
     func remove() { unlink(path) }
 
-    /// Once, after the account is there.
+    /// Reports the password or its location, once, after the account has been created.
     func tell(_ logger: Logger) {
         if isatty(STDERR_FILENO) == 1 {
             FileHandle.standardError.write(

@@ -2,10 +2,10 @@ import Crypto
 import Foundation
 import RouterCore
 
-/// Seals small things that leave the gateway or lie in its database, so that nobody else can read, make or change them: AES-256-GCM with a
-/// key for each purpose, derived (HKDF-SHA256) from the one secret that all gateways of a ledger share.
+/// Seals small values that leave the gateway or are stored in its database, so that no one else can read, forge or change them: AES-256-GCM
+/// with a key for each purpose, derived (HKDF-SHA256) from the secret that all gateways of a ledger share.
 struct Sealer: Sendable {
-    /// What something was sealed for. It opens for nothing else.
+    /// The purpose of a sealed value, which can be opened for no other.
     enum Purpose: String, Sendable, CaseIterable {
         /// The mark of a browser that a user has logged in with.
         case knownDevice = "known-device"
@@ -13,7 +13,7 @@ struct Sealer: Sendable {
 
     private let material: SymmetricKey
 
-    /// First byte of everything sealed, so that a later form can be told apart.
+    /// First byte of every sealed value, to distinguish later formats.
     private static let version: UInt8 = 1
 
     init(_ secret: Secret) { material = SymmetricKey(data: Array(secret.reveal().utf8)) }
@@ -24,7 +24,7 @@ struct Sealer: Sendable {
 
     private func key(for purpose: Purpose) -> SymmetricKey { key("seal \(purpose.rawValue)") }
 
-    /// Says which secret this is without saying what it is: an HMAC of a constant, as 64 hexadecimal digits.
+    /// Identifies the secret without revealing it: an HMAC of a constant, as 64 hexadecimal digits.
     var check: String {
         let code = HMAC<SHA256>.authenticationCode(for: Array("apirouter check value".utf8), using: key("check"))
         return code.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
@@ -36,7 +36,7 @@ struct Sealer: Sendable {
         return [Self.version] + box.nonce.map { $0 } + Array(box.ciphertext) + Array(box.tag)
     }
 
-    /// - Returns: nil for what was not sealed with this secret for this purpose.
+    /// - Returns: nil for a value that was not sealed with this secret for this purpose.
     func open(_ sealed: [UInt8], for purpose: Purpose) -> String? {
         guard sealed.first == Self.version, let box = try? AES.GCM.SealedBox(combined: Array(sealed.dropFirst())),
             let text = try? AES.GCM.open(box, using: key(for: purpose), authenticating: [Self.version])

@@ -10,15 +10,15 @@ public import Storage
     import Musl
 #endif
 
-/// The secret that seals what has to be sealed: `SESSION_SECRET`, or a file that the first start makes. All gateways of one ledger have the
-/// same; the ledger keeps a value by which a gateway sees whether its own is that one.
+/// The secret for sealing values: `SESSION_SECRET`, or a file that the first start creates. All gateways of one ledger must have the same
+/// secret; the ledger stores a check value by which a gateway can compare its own.
 public enum SessionSecret {
     private static let settingKey = "session_secret_check"
     private static let fileName = "session_secret"
-    /// As many as a random text of letters and digits needs to be out of reach of guessing.
+    /// Long enough that a random string of letters and digits cannot be guessed.
     private static let minimumBytes = 16
 
-    /// - Throws: ``StoreError/schema(_:)`` when this gateway's secret is not the one that its ledger knows.
+    /// - Throws: ``StoreError/schema(_:)`` when this gateway's secret does not match the ledger's check value.
     static func sealer(_ configuration: GatewayConfiguration, store: any AdminStore) async throws -> Sealer {
         let known = try await store.setting(settingKey)
         let place: String
@@ -46,8 +46,8 @@ public enum SessionSecret {
         to replace the secret, stop all gateways and run 'apirouter secret adopt' with the new one (docs/security.md)
         """
 
-    /// Makes the secret that this configuration has the ledger's own, whatever it was before. What was sealed with the one before cannot be
-    /// opened any more.
+    /// Makes this configuration's secret the ledger's own, replacing the previous one. Values that were sealed with the previous one can no
+    /// longer be opened.
     /// - Returns: where the secret is.
     /// - Throws: ``StoreError``.
     public static func adopt(_ configuration: GatewayConfiguration, store: any AdminStore) async throws -> String {
@@ -81,7 +81,7 @@ public enum SessionSecret {
         return Secret(text)
     }
 
-    /// Written beside its place and moved there, so that a start that is cut short leaves none or a whole one.
+    /// Written to a temporary file and renamed, so that an interrupted start leaves either no file or a complete one.
     private static func make(_ path: String) throws -> Secret {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         try FileManager.default.createDirectory(

@@ -5,8 +5,8 @@ import RouterCore
 import Storage
 import Synchronization
 
-/// Sessions of users: a random token, known to the database by its hash only, that a login hands out as a cookie and as a bearer token. It
-/// ends by itself, after a time without use and after a time in all.
+/// Sessions of users: a random token, of which the database stores only the hash, and which a login returns as a cookie and as a bearer
+/// token. A session expires after a time without use, and after a total lifetime.
 final class Sessions: Sendable {
     static let cookieName = "apirouter_session"
 
@@ -15,10 +15,10 @@ final class Sessions: Sendable {
     let lifetime: Int64
     private let store: any UserStore
     private let clock: ServerClock
-    /// When uses were last written, so that a page that asks often writes seldom.
+    /// When uses were last written, so that a page with many requests causes few writes.
     private let written = Mutex<[KeyHash: Int64]>([:])
     private static let maximumWritten = 10_000
-    /// Kept of what a browser says of itself.
+    /// Maximum number of characters stored of a browser's User-Agent.
     private static let maximumUserAgent = 200
 
     init(_ settings: GatewayConfiguration.Sessions, store: any UserStore, clock: ServerClock) {
@@ -28,9 +28,9 @@ final class Sessions: Sendable {
         self.clock = clock
     }
 
-    /// - Parameter passwordHash: what the password was verified against.
-    /// - Returns: the token, and when it ends at the latest (Unix seconds); nil where the password has been changed or the user disabled
-    ///   since the hash was read.
+    /// - Parameter passwordHash: the hash that the password was verified against.
+    /// - Returns: the token, and its latest expiry (Unix seconds); nil if the password has been changed or the user disabled since the hash
+    ///   was read.
     func begin(
         of user: User, verified passwordHash: String, clientIP: String, userAgent: String
     ) async throws -> (token: String, expiresAt: Int64)? {
@@ -45,7 +45,7 @@ final class Sessions: Sendable {
         return isAdded ? (token, now + lifetime) : nil
     }
 
-    /// The user behind a token that has not ended; noted as used.
+    /// The user of a token that has not expired; also notes the use.
     func user(token: String) async throws -> User? {
         let hash = TokenSecrets.hash(token)
         let now = clock.unixSeconds
@@ -69,7 +69,7 @@ final class Sessions: Sendable {
         return try await store.accessTokens(userID: userID, now: now, idleSince: now - idle)
     }
 
-    /// What a session is called in lists: a part of its token's hash, which opens nothing.
+    /// The id of a session in lists: a part of its token's hash, which grants no access.
     static func id(_ hash: [UInt8]) -> String {
         hash.prefix(8).map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
     }

@@ -4,16 +4,15 @@ import RouterCore
 import Storage
 import Synchronization
 
-/// Asks the store who is behind a management token, so that strangers with invented ones cannot keep its connections
-/// busy: what is unknown is remembered for a moment, and of tokens that nobody has shown before only a few are looked
-/// up at once.
+/// Looks up the user of a management token in such a way that strangers with invented tokens cannot occupy the store's connections: unknown
+/// tokens are remembered for a moment, and only a few tokens that have not been seen before are looked up at the same time.
 final class TokenLookups: Sendable {
     private struct State {
-        /// Until when a hash is not asked about again.
+        /// Unknown hashes, and until when each is not looked up again.
         var unknown: [KeyHash: MonotonicInstant] = [:]
-        /// Hashes that were somebody's lately: they do not queue with strangers'.
+        /// Hashes that were recently valid: they do not queue with those of strangers.
         var known: Set<KeyHash> = []
-        /// Raised when what is unknown may have become known.
+        /// Incremented when an unknown token may have become valid.
         var generation: UInt64 = 0
         var running = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
@@ -22,15 +21,15 @@ final class TokenLookups: Sendable {
 
     private static let life = Duration.seconds(5)
     private static let remembered = 10_000
-    /// How many of the four connections that are not for money look-ups may take.
+    /// Maximum number of look-ups at the same time, out of the four connections that are not reserved for money.
     private static let atOnce = 2
     private static let longestQueue = 64
 
     /// - Parameters:
-    ///   - token: its hash.
-    ///   - look: asks the store.
-    /// - Returns: nil for a token that is nobody's.
-    /// - Throws: ``ManagementError`` 503 when too many unknown tokens are asked about, ``StoreError``.
+    ///   - token: the hash of the token.
+    ///   - look: queries the store.
+    /// - Returns: nil for a token of no user.
+    /// - Throws: ``ManagementError`` 503 when too many unknown tokens are being looked up, ``StoreError``.
     func user(
         _ token: [UInt8], at instant: MonotonicInstant, look: () async throws -> User?
     ) async throws -> User? {
@@ -49,7 +48,7 @@ final class TokenLookups: Sendable {
                 return
             }
             state.known.remove(hash)
-            // A token may have been made since the store was asked.
+            // A token may have been created since the store was queried.
             guard state.generation == generation else { return }
             if state.unknown.count >= Self.remembered {
                 state.unknown = state.unknown.filter { instant < $0.value }
@@ -60,7 +59,7 @@ final class TokenLookups: Sendable {
         return user
     }
 
-    /// A session has begun here: its first use does not queue with strangers'.
+    /// A session has begun here: its first use does not queue with strangers' tokens.
     func isMade(_ token: [UInt8]) {
         let hash = KeyHash(token)
         state.withLock { state in
@@ -70,7 +69,7 @@ final class TokenLookups: Sendable {
         }
     }
 
-    /// A token was made, here or elsewhere.
+    /// A token was created, here or on another gateway.
     func forgetUnknown() {
         state.withLock { state in
             state.unknown = [:]

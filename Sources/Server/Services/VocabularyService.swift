@@ -2,7 +2,7 @@ import GatewayState
 import Logging
 import ServiceLifecycle
 
-/// Reads the vocabulary beside the first requests, then waits for the end.
+/// Loads the vocabulary while the first requests are served, then waits for shutdown.
 struct VocabularyService: Service {
     let vocabulary: Vocabulary
     let logger: Logger
