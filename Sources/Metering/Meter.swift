@@ -16,7 +16,7 @@ package final class Meter: Sendable {
     let store: any Ledger & LeaseStore & ReconciliationStore
     private let postSignal: PostSignal
     let clock: ServerClock
-    /// Work inside the gate uses the connection that the store reserves for money; otherwise slow queries of other parts would delay
+    /// Work inside the gate uses the connections that the store reserves for money; otherwise slow queries of other parts would delay
     /// everyone's leases.
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()
