@@ -6,6 +6,8 @@ PYTHON ?= python3
 SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
 # What looks at the OpenAPI document there.
 VALIDATOR ?= openapi-spec-validator==0.9.0
+# What Scripts/import-models.py reads the provider files with.
+YAML ?= pyyaml==6.0.4
 # A real local server behind the gateway: llama.cpp's, and what its tiny model is made with. Where there is no wheel, its test is left out.
 LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
 RELEASE := .build-release
@@ -18,7 +20,7 @@ LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
 # Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
 GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests
 
-.PHONY: help run build test test-long deps test-deps check docs format lint bench instructions clean
+.PHONY: help run build test test-long deps test-deps check docs catalogue format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +42,7 @@ test-deps:
 	@Scripts/install-packages.sh --tests
 
 test: test-deps .venv/.installed lint ## everything: style, unit, end to end, tidy, instruction counts
+	.venv/bin/python -m unittest discover --start-directory Tests/Scripts
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
@@ -51,7 +54,7 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(VALIDATOR)
+	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(VALIDATOR) $(YAML)
 	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@
@@ -59,6 +62,9 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 docs: ## the documents that are made from declarations in the code, written anew (then read the diff)
 	$(SWIFT) build --build-tests
 	UPDATE_GOLDEN=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(GENERATED_DOCS)'
+
+catalogue: .venv/.installed ## model lists and prices of the shipped vendors from the newest public lists (then read docs/catalogue.md)
+	.venv/bin/python Scripts/import-models.py $(ARGS)
 
 bench: deps ## the gateway beside its peers: make bench ARGS="--quick", ARGS=--help tells what else
 	$(PYTHON) Benchmarks/bench.py $(ARGS)
