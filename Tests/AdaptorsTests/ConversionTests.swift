@@ -71,7 +71,7 @@ private let losses: [LossCase] = [
     LossCase(.chat, #""tools":[{"type":"custom","custom":{}}]"#, "tools[0].type", [.anthropic, .gemini, .cohere]),
     LossCase(.chat, #""reasoning_effort":"high","max_tokens":1000"#, "reasoning_effort", [.anthropic]),
     LossCase(.messages, #""top_k":5"#, "top_k", [.openai]),
-    LossCase(.messages, #""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, "tools[0].type", [.openai, .gemini, .cohere]),
+    LossCase(.messages, #""tools":[{"type":"bash_20250124","name":"bash"}]"#, "tools[0].type", [.openai, .gemini, .cohere]),
     LossCase(.messages, #""mcp_servers":[{"url":"x"}]"#, "mcp_servers", [.openai, .gemini, .cohere]),
     LossCase(
         .messages, #""messages":[{"role":"user","content":[{"type":"search_result","title":"x"}]}]"#,
@@ -80,7 +80,7 @@ private let losses: [LossCase] = [
         .messages, #""messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://a.test/b.pdf"}}]}]"#,
         "document", [.openai, .cohere]),
     LossCase(.responses, #""include":["file_search_call.results"]"#, "include[0]", [.openai, .anthropic, .gemini, .cohere]),
-    LossCase(.responses, #""tools":[{"type":"web_search"}]"#, "tools[0].type", [.openai, .anthropic, .gemini, .cohere]),
+    LossCase(.responses, #""tools":[{"type":"local_shell"}]"#, "tools[0].type", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""background":true"#, "background", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""max_tool_calls":3"#, "max_tool_calls", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""input":[{"type":"item_reference","id":"x"}]"#, "input[0].type", [.openai, .anthropic, .gemini, .cohere]),

@@ -189,6 +189,12 @@ private let features: [Feature] = [
             it (so are cache marks, `prompt_cache_key`, `metadata` and what a function declaration says of its `response`). `chat` to `openai`,
             `messages` to `anthropic`, `gemini` to `gemini`, and `responses` where the provider file lists that endpoint pass through byte for byte. `azure-openai` is like `openai`.
 
+            What only steers the upkeep of the vendor that the client has in mind is left out of converted requests, named in the header `X-Dropped-Fields`:
+            `context_management`, `thinking.display` and what a tool says of its loading and callers in Messages; `client_metadata`, `text.verbosity` and a
+            namespace's description in Responses; tools that only a vendor can run, unless `tool_choice` demands one. With `routing.conversion: strict` these are
+            refused too. In Responses, tools of a namespace go on as functions under joined names and custom tools as functions with one argument, and calls come
+            back in the client's form.
+
             """
         for dialect in Matrix.dialects {
             text +=

@@ -18,9 +18,10 @@ public struct AnthropicProvider: Provider {
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
         let endpoint = call.envelope.endpoint
-        let body: ByteBuffer
+        let body: ConvertedBody
         if endpoint == .messages {
-            body = OpenAIRequestBody(call: call, rules: spec.request, dialect: .plain, usage: spec.usage).spliced()
+            body = ConvertedBody(
+                bytes: OpenAIRequestBody(call: call, rules: spec.request, dialect: .plain, usage: spec.usage).spliced())
         } else {
             let limit = spec.models.first { $0.id == call.upstreamModel }?.maxOutputTokens
             let writer = MessagesRequestWriter(model: call.upstreamModel, rules: spec.request, modelMaxTokens: limit)

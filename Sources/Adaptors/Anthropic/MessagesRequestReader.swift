@@ -2,7 +2,7 @@ import RouterCore
 
 /// Anthropic's Messages as a client sends them (https://docs.anthropic.com/en/api/messages).
 enum MessagesRequestReader {
-    static func read(_ fields: inout Fields) throws(UpstreamFailure) -> Conversation {
+    static func read(_ fields: inout Fields, noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         var result = Conversation()
         if let system = fields.take("system") {
             result.messages.append(Conversation.Message(role: .system, parts: try content(system, "system")))
@@ -16,10 +16,11 @@ enum MessagesRequestReader {
         guard let maxTokens = try fields.integer("max_tokens") else { throw .malformedField("max_tokens", "is missing") }
         result.maxTokens = maxTokens
         for (index, tool) in (try fields.array("tools") ?? []).enumerated() {
-            result.tools.append(try self.tool(Fields(tool, at: "tools[\(index)]")))
+            if let tool = try self.tool(Fields(tool, at: "tools[\(index)]"), noting: dropped) { result.tools.append(tool) }
         }
         if var choice = try fields.object("tool_choice") { try readChoice(&choice, &result) }
-        try readThinking(&fields, &result)
+        try result.checkToolChoice()
+        try readThinking(&fields, &result, dropped)
         result.sampling[.temperature] = try fields.number("temperature")
         result.sampling[.topP] = try fields.number("top_p")
         result.sampling[.topK] = try fields.number("top_k")
@@ -29,12 +30,17 @@ enum MessagesRequestReader {
             try metadata.done()
         }
         fields.skip("service_tier", when: "auto", "standard_only")
+        // How the vendor is to shorten what it keeps of the conversation; here the whole of it goes to another one.
+        fields.drop("context_management", noting: dropped)
         return result
     }
 
-    private static func readThinking(_ fields: inout Fields, _ result: inout Conversation) throws(UpstreamFailure) {
+    private static func readThinking(
+        _ fields: inout Fields, _ result: inout Conversation, _ dropped: DroppedFields
+    ) throws(UpstreamFailure) {
         if var thinking = try fields.object("thinking") {
             // Whether the thoughts are shown in full or as a summary is the vendor's to decide.
+            thinking.drop("display", in: "thinking", noting: dropped)
             thinking.skip("display")
             switch try thinking.requiredText("type") {
             case "enabled":
@@ -175,16 +181,23 @@ enum MessagesRequestReader {
 
     // MARK: Tools
 
-    private static func tool(_ given: Fields) throws(UpstreamFailure) -> Conversation.Tool {
+    /// - Returns: nil for a tool that only its vendor can run, which is left out.
+    private static func tool(_ given: Fields, noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation.Tool? {
         var fields = given
         // Tools that Anthropic runs have a type of their own.
         if let type = try fields.text("type"), type != "custom" {
+            if dropped.isLenient, VendorTool(type: type).isRunByVendor {
+                dropped.add("tools.\(type)")
+                return nil
+            }
             throw .inexpressible(fields.path("type"), "'\(type)' is a tool that only its vendor can run")
         }
         let tool = Conversation.Tool(
             name: try fields.requiredText("name"), description: try fields.text("description"), schema: fields.take("input_schema"),
             strict: try fields.flag("strict"), cache: fields.take("cache_control"))
         fields.skip("eager_input_streaming", when: false)
+        // How the vendor is to load the tool, and who may call it there.
+        fields.drop("defer_loading", "allowed_callers", "eager_input_streaming", "input_examples", in: "tools", noting: dropped)
         try fields.done()
         return tool
     }

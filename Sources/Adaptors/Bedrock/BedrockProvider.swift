@@ -27,7 +27,7 @@ public struct BedrockProvider: Provider {
     }
 
     private func signed(
-        _ call: UpstreamCall, key: Secret, path: String, body: ByteBuffer
+        _ call: UpstreamCall, key: Secret, path: String, body: ConvertedBody
     ) throws(UpstreamFailure) -> UpstreamRequest {
         let parts = key.reveal().split(separator: ":", maxSplits: 2).map(String.init)
         let (host, prefix) = Self.origin(call.baseURL)
@@ -40,7 +40,8 @@ public struct BedrockProvider: Provider {
         if parts.count == 3 { headers.append(("x-amz-security-token", parts[2])) }
         let signer = SignatureV4(accessKey: parts[0], secret: parts[1], region: String(region), service: "bedrock")
         let authorization = signer.authorization(
-            method: "POST", path: prefix + path, headers: headers.map { (name: $0.0, value: $0.1) }, body: Array(body.readableBytesView),
+            method: "POST", path: prefix + path, headers: headers.map { (name: $0.0, value: $0.1) },
+            body: Array(body.bytes.readableBytesView),
             seconds: call.startedAt)
         var unsigned = call
         unsigned.key = nil

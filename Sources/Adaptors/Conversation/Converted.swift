@@ -7,14 +7,15 @@ extension Preparation {
     /// The body in the family's own form for a client's request in any dialect.
     func converted(
         _ call: UpstreamCall, _ write: (Conversation) throws(UpstreamFailure) -> JSONValue
-    ) throws(UpstreamFailure) -> ByteBuffer {
+    ) throws(UpstreamFailure) -> ConvertedBody {
         let endpoint = call.envelope.endpoint
         guard endpoint.isConversation else {
             throw UpstreamFailure(source: .gateway, kind: .invalidRequest, detail: "the family does not speak \(endpoint.rawValue)")
         }
-        let conversation = try ConversationReader.read(call, drop: spec.request.drop)
+        let dropped = DroppedFields(isLenient: call.isLenient)
+        let conversation = try ConversationReader.read(call, drop: spec.request.drop, noting: dropped)
         do throws(UpstreamFailure) {
-            return Self.bytes(try write(conversation))
+            return ConvertedBody(bytes: Self.bytes(try write(conversation)), dropped: dropped.names)
         } catch {
             throw error.named(endpoint.dialect.client.fieldName)
         }

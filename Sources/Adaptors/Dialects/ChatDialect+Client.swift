@@ -2,7 +2,7 @@ import NIOCore
 import RouterCore
 
 extension ChatDialect: ClientDialect {
-    static func read(_ body: JSONValue, drop: [String]) throws(UpstreamFailure) -> Conversation {
+    static func read(_ body: JSONValue, drop: [String], noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         try fields(body, drop: drop) { fields throws(UpstreamFailure) in try ChatRequestReader.read(&fields) }
     }
 

@@ -4,8 +4,10 @@ import RouterCore
 /// How a dialect is read and written. ``RequestDialect`` in RouterCore has what the gateway itself looks at in a request.
 protocol ClientDialect: Sendable {
     /// Reads a client's body.
-    /// - Parameter drop: top-level fields that the provider file drops.
-    static func read(_ body: JSONValue, drop: [String]) throws(UpstreamFailure) -> Conversation
+    /// - Parameters:
+    ///   - drop: top-level fields that the provider file drops.
+    ///   - dropped: takes the names of what is left out besides.
+    static func read(_ body: JSONValue, drop: [String], noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation
 
     /// The name of a field as the client knows it.
     static func fieldName(_ name: String) -> String

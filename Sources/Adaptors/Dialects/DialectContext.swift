@@ -16,6 +16,8 @@ struct DialectContext: Sendable {
     var answerID = ""
     /// The client asked for the model's thoughts (Gemini's `includeThoughts`; the other dialects always show them).
     var showsThoughts = false
+    /// Tools that the client knows under other names than the vendor (Responses only).
+    var tools = ResponsesTools()
 
     init(_ call: UpstreamCall) {
         model = call.model
@@ -24,6 +26,7 @@ struct DialectContext: Sendable {
         wantsUsage = call.envelope.wantsStreamUsage
         startedAt = call.startedAt
         answerID = call.answerID
+        if call.envelope.prompt.hasForeignTools || call.envelope.endpoint == .responses { tools = ResponsesTools(call.envelope) }
         showsThoughts = call.envelope.endpoint.dialect.client.showsThoughts(call.envelope.body)
     }
 

@@ -2,7 +2,7 @@ import NIOCore
 import RouterCore
 
 extension GeminiDialect: ClientDialect {
-    static func read(_ body: JSONValue, drop: [String]) throws(UpstreamFailure) -> Conversation {
+    static func read(_ body: JSONValue, drop: [String], noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         try GeminiRequestReader.read(body, drop: drop)
     }
 

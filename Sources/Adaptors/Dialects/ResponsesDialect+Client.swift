@@ -2,8 +2,8 @@ import NIOCore
 import RouterCore
 
 extension ResponsesDialect: ClientDialect {
-    static func read(_ body: JSONValue, drop: [String]) throws(UpstreamFailure) -> Conversation {
-        try fields(body, drop: drop) { fields throws(UpstreamFailure) in try ResponsesRequestReader.read(&fields) }
+    static func read(_ body: JSONValue, drop: [String], noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
+        try fields(body, drop: drop) { fields throws(UpstreamFailure) in try ResponsesRequestReader.read(&fields, noting: dropped) }
     }
 
     static func writer(_ context: DialectContext) -> any AnswerEventWriter { ResponsesAnswerWriter(context: context) }

@@ -15,10 +15,10 @@ public struct GeminiProvider: Provider {
     public init(spec: ProviderSpec) { self.spec = spec }
 
     public func request(for call: UpstreamCall) throws(UpstreamFailure) -> UpstreamRequest {
-        let body: ByteBuffer
+        let body: ConvertedBody
         if call.envelope.endpoint == .gemini {
             let same = OpenAIRequestBody(call: call, rules: spec.request, dialect: .verbatim, usage: spec.usage).spliced()
-            body = GeminiSignature.withoutForeign(same) ?? same
+            body = ConvertedBody(bytes: GeminiSignature.withoutForeign(same) ?? same)
         } else {
             body = try Preparation(spec: spec).converted(call, GeminiRequestWriter(model: call.upstreamModel, rules: spec.request).write)
         }

@@ -34,10 +34,10 @@ public struct OpenAIProvider: Provider {
             let headers = [("Content-Type", body.contentType), ("Accept", "*/*")]
             return try Preparation(spec: spec).post(call, path: path, body: body.spliced(), headers: headers)
         }
-        let body: ByteBuffer
+        let body: ConvertedBody
         if endpoint == call.envelope.endpoint {
             try Self.refuseBackground(call.envelope)
-            body = OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced()
+            body = ConvertedBody(bytes: OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced())
         } else {
             body = try converted(call)
         }
@@ -54,7 +54,7 @@ public struct OpenAIProvider: Provider {
         throw .malformedField("background", "is not supported: the gateway has to see a response to its end; leave it out or send false")
     }
 
-    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> ByteBuffer {
+    private func converted(_ call: UpstreamCall) throws(UpstreamFailure) -> ConvertedBody {
         var passed: [JSONValue.Member] = []
         // What an aggregator understands and no dialect has words for.
         for name in ["provider", "session_id"]

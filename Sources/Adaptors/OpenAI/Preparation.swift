@@ -19,6 +19,15 @@ struct Preparation {
         return try prepared(request, key: call.key, extraHeaders: call.channel.headers)
     }
 
+    /// The same for a body that was converted.
+    func post(
+        _ call: UpstreamCall, path: String, body: ConvertedBody, headers extra: [(String, String)] = []
+    ) throws(UpstreamFailure) -> UpstreamRequest {
+        var request = try post(call, path: path, body: body.bytes, headers: extra)
+        request.droppedFields = body.dropped
+        return request
+    }
+
     func prepared(
         _ request: UpstreamRequest, key: Secret?, extraHeaders: [StaticHeader]
     ) throws(UpstreamFailure) -> UpstreamRequest {

@@ -26,13 +26,14 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
 
     /// One item of `output`.
     private struct Item {
-        enum Kind: Hashable { case message, refusal, reasoning, call }
+        enum Kind: Hashable { case message, refusal, reasoning, call, custom }
         var kind: Kind
         var id: String
         var text = ""
         /// Only for a call.
         var callID = ""
         var name = ""
+        var namespace: String?
         /// Only for reasoning.
         var encrypted: String?
         var logprobs: [JSONValue] = []
@@ -41,6 +42,14 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         var length = 0
         var annotations: [JSONValue] = []
         var isOpen = true
+
+        /// Makes it a call of a tool, under the name that the client gave it.
+        mutating func call(_ id: String, _ tool: ResponsesTools.Name) {
+            kind = tool.isCustom ? .custom : .call
+            callID = id
+            name = tool.name
+            namespace = tool.namespace
+        }
 
         /// - Returns: the annotation, which is now the last of this text's; nil when it is about other words.
         mutating func annotate(_ citation: Citation) -> JSONValue? {
@@ -69,10 +78,18 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 object.add("type", "reasoning")
                 object.add("summary", isNew || text.isEmpty ? [] : [["type": "summary_text", "text": .string(text)]])
                 object.add("encrypted_content", text: encrypted)
+            case .custom:
+                object.add("type", "custom_tool_call")
+                object.add("status", isNew ? "in_progress" : "completed")
+                object.add("call_id", .string(callID))
+                object.add("namespace", text: namespace)
+                object.add("name", .string(name))
+                object.add("input", .string(isNew ? "" : ResponsesTools.inputText(text)))
             case .call:
                 object.add("type", "function_call")
                 object.add("status", isNew ? "in_progress" : "completed")
                 object.add("call_id", .string(callID))
+                object.add("namespace", text: namespace)
                 object.add("name", .string(name))
                 object.add("arguments", .string(isNew ? "" : (text.isEmpty ? "{}" : text)))
             }
@@ -86,6 +103,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             case .message, .refusal: "msg"
             case .reasoning: "rs"
             case .call: "fc"
+            case .custom: "ctc"
             }
         return "\(prefix)_\(answer.id)_\(index)"
     }
@@ -121,9 +139,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 item.text = thinking.text
                 item.encrypted = ResponsesReasoning.encrypted(thinking)
             case .toolCall(let call):
-                item.kind = .call
-                item.callID = call.id
-                item.name = call.name
+                item.call(call.id, context.tools.names[call.name] ?? .init(name: call.name))
                 item.text = call.arguments
             default: continue
             }
@@ -181,8 +197,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             closeAll(&out)
         case .toolBegin(let index, let id, let name):
             var item = Item(kind: .call, id: "")
-            item.callID = id
-            item.name = name
+            item.call(id, context.tools.names[name] ?? .init(name: name))
             heldBytes += id.utf8.count + name.utf8.count
             begin(item, &out)
             tools[index] = items.count - 1
@@ -190,6 +205,8 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             guard let position = tools[index] else { return }
             items[position].text += text
             heldBytes += text.utf8.count
+            // The text of a custom tool's input is known when its JSON is complete.
+            if items[position].kind == .custom { return }
             emit("response.function_call_arguments.delta", at(position) + [.init("delta", .string(text))], &out)
         case .logprobs(let value):
             guard let position = current(.message) else { return }
@@ -311,6 +328,10 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                     .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
                 ], &out)
         case .reasoning: break
+        case .custom:
+            let input = JSONValue.string(ResponsesTools.inputText(item.text))
+            emit("response.custom_tool_call_input.delta", place + [.init("delta", input)], &out)
+            emit("response.custom_tool_call_input.done", place + [.init("input", input)], &out)
         case .call:
             emit(
                 "response.function_call_arguments.done",

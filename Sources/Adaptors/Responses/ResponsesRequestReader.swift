@@ -2,7 +2,7 @@ import RouterCore
 
 /// OpenAI's Responses as a client sends them, stateless (https://platform.openai.com/docs/api-reference/responses/create).
 enum ResponsesRequestReader {
-    static func read(_ fields: inout Fields) throws(UpstreamFailure) -> Conversation {
+    static func read(_ fields: inout Fields, noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         var result = Conversation()
         if let text = try fields.text("instructions") {
             result.messages.append(Conversation.Message(role: .system, parts: [.text(text, cache: nil)]))
@@ -15,16 +15,18 @@ enum ResponsesRequestReader {
             for (index, item) in items.enumerated() { try append(Fields(item, at: "input[\(index)]"), &result) }
         }
         for (index, tool) in (try fields.array("tools") ?? []).enumerated() {
-            result.tools.append(try self.tool(Fields(tool, at: "tools[\(index)]")))
+            try append(tool: Fields(tool, at: "tools[\(index)]"), namespace: nil, &result, dropped)
         }
-        if let choice = fields.take("tool_choice") { result.toolChoice = try ChatRequestReader.toolChoice(choice) }
+        if let choice = fields.take("tool_choice") { result.toolChoice = try toolChoice(choice) }
+        try result.checkToolChoice()
         result.parallelToolCalls = try fields.flag("parallel_tool_calls")
         result.maxTokens = try fields.integer("max_output_tokens")
         result.sampling[.temperature] = try fields.number("temperature")
         result.sampling[.topP] = try fields.number("top_p")
-        if var text = try fields.object("text") { result.format = try format(&text) }
+        if var text = try fields.object("text") { result.format = try format(&text, dropped) }
         if var reasoning = try fields.object("reasoning") {
             reasoning.skip("summary", "generate_summary")
+            reasoning.drop("context", in: "reasoning", noting: dropped)
             result.reasoning = try reasoning.text("effort").map { .effort($0) }
             try reasoning.done()
         }
@@ -42,6 +44,8 @@ enum ResponsesRequestReader {
         fields.skip("truncation", when: "disabled")
         fields.skip("service_tier", when: "auto", "default")
         fields.skip("prompt_cache_retention", "metadata")
+        // Told to the vendor for its own records.
+        fields.drop("client_metadata", noting: dropped)
         return result
     }
 
@@ -56,8 +60,9 @@ enum ResponsesRequestReader {
         }
     }
 
-    private static func format(_ text: inout Fields) throws(UpstreamFailure) -> Conversation.AnswerFormat? {
+    private static func format(_ text: inout Fields, _ dropped: DroppedFields) throws(UpstreamFailure) -> Conversation.AnswerFormat? {
         text.skip("verbosity", when: "medium")
+        text.drop("verbosity", in: "text", noting: dropped)
         var result: Conversation.AnswerFormat?
         if var format = try text.object("format") {
             switch try format.requiredText("type") {
@@ -89,11 +94,15 @@ enum ResponsesRequestReader {
             let parts = try content(&fields, "content")
             if role == .assistant { appendAssistant(parts, &result) } else { result.messages.append(.init(role: role, parts: parts)) }
         case "function_call":
-            let call = ToolCall(
-                id: try fields.requiredText("call_id"), name: try fields.requiredText("name"), arguments: try fields.text("arguments") ?? ""
-            )
+            let name = ResponsesTools.joined(try fields.text("namespace"), try fields.requiredText("name"))
+            let call = ToolCall(id: try fields.requiredText("call_id"), name: name, arguments: try fields.text("arguments") ?? "")
             appendAssistant([.toolCall(call)], &result)
-        case "function_call_output":
+        case "custom_tool_call":
+            let name = ResponsesTools.joined(try fields.text("namespace"), try fields.requiredText("name"))
+            let input = try fields.text("input") ?? ""
+            let call = ToolCall(id: try fields.requiredText("call_id"), name: name, arguments: ResponsesTools.arguments(input))
+            appendAssistant([.toolCall(call)], &result)
+        case "function_call_output", "custom_tool_call_output":
             let id = try fields.requiredText("call_id")
             result.messages.append(.init(role: .tool, parts: [.toolResult(ToolResult(id: id, parts: try content(&fields, "output")))]))
         case "reasoning": appendAssistant([.thinking(try thinking(&fields))], &result)
@@ -159,29 +168,4 @@ enum ResponsesRequestReader {
         try fields.done()
         return part
     }
-
-    private static func tool(_ given: Fields) throws(UpstreamFailure) -> Conversation.Tool {
-        var fields = given
-        let type = try fields.requiredText("type")
-        guard type == "function" else {
-            throw .inexpressible(fields.path("type"), "'\(type)' is a tool that only its vendor can run")
-        }
-        let tool = Conversation.Tool(
-            name: try fields.requiredText("name"), description: try fields.text("description"), schema: fields.take("parameters"),
-            strict: try fields.flag("strict"))
-        try fields.done()
-        return tool
-    }
-}
-
-/// A reasoning item's `encrypted_content`: here a signature, or thoughts that only the vendor can read.
-enum ResponsesReasoning {
-    private static let redactedMark = "redacted#"
-
-    static func thinking(_ text: String, encrypted: String?) -> Thinking {
-        guard let encrypted, encrypted.hasPrefix(redactedMark) else { return Thinking(text, signature: encrypted) }
-        return Thinking(text, redacted: String(encrypted.dropFirst(redactedMark.count)))
-    }
-
-    static func encrypted(_ thinking: Thinking) -> String? { thinking.redacted.map { redactedMark + $0 } ?? thinking.signature }
 }

@@ -18,6 +18,12 @@ enum RoutingKeys {
         .duration(
             "keep_alive", \.keepAlive, within: .init(zero: "never"),
             "comments (empty lines to Google's clients) to a client whose stream has no content yet, so often"),
+        .choice(
+            "conversion", \.conversion,
+            """
+            `lenient`: what only steers the upkeep of another vendor is left out of converted requests and named in `X-Dropped-Fields`; \
+            `strict`: it is refused
+            """),
         .section("timeouts", \.timeouts, TimeoutKeys.section),
         .group(
             "cooldown",

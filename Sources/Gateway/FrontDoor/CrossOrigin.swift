@@ -24,7 +24,7 @@ package struct CrossOrigin: Sendable {
     private static let age = "3600"
     /// Response headers that pages may read, in addition to those that are always readable.
     private static let exposed = [
-        "X-Request-Id", "Retry-After", "X-Max-Tokens-Lowered", "X-Tools-Left-Out", "X-Betas-Left-Out",
+        "X-Request-Id", "Retry-After", "X-Max-Tokens-Lowered", "X-Tools-Left-Out", "X-Betas-Left-Out", "X-Dropped-Fields",
         "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens",
         "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-requests",
         "x-ratelimit-reset-tokens",

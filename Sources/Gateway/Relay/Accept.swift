@@ -21,7 +21,17 @@ struct Accept: Sendable {
         if let announced = request.header("content-length").flatMap(Int.init), announced > limit { throw APIError.bodyTooLarge(limit) }
         return Accepted(
             request: request, principal: principal, snapshot: snapshot, createdAt: clock.unixSeconds,
-            sessionHeader: request.header("x-session-id"), betas: betas(request))
+            sessionHeader: session(request), betas: betas(request))
+    }
+
+    /// The conversation that a header names: ours, or the one of Claude Code or Codex, which are looked for in their dialects only.
+    private func session(_ request: ClientRequest) -> String? {
+        if let session = request.header("x-session-id") { return session }
+        switch request.endpoint.dialect {
+        case .messages: return request.header("x-claude-code-session-id")
+        case .responses: return request.header("session-id")
+        case .chat, .gemini: return nil
+        }
     }
 
     /// Keeps only the characters of a list of beta names: no other part of a client's headers reaches a vendor.

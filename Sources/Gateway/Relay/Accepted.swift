@@ -9,7 +9,7 @@ final class Accepted: Sendable {
     let snapshot: GatewaySnapshot
     /// Unix seconds.
     let createdAt: Int64
-    /// `x-session-id`: keeps a conversation on one channel.
+    /// `x-session-id` or an agent's own header: keeps a conversation on one channel.
     let sessionHeader: String?
     /// Anthropic's betas that the client requested.
     let betas: String

@@ -26,6 +26,8 @@ final class Settlement: Sendable {
         var isCommitted = false
         var firstContentAt: MonotonicInstant?
         var upstreamWait = Duration.zero
+        /// What a conversion has left out of the request for the attempt under way, or the last one.
+        var droppedFields: [String] = []
         fileprivate(set) var hasEnded = false
         /// When the request's progress was last written to the journal.
         fileprivate var notedAt: MonotonicInstant?
@@ -74,6 +76,7 @@ final class Settlement: Sendable {
     func update(_ change: (inout sending State) -> Void) { state.withLock { change(&$0) } }
 
     var snapshot: State { state.withLock { $0 } }
+    var droppedFields: [String] { state.withLock { $0.droppedFields } }
 
     // MARK: Attempts
 
@@ -83,6 +86,7 @@ final class Settlement: Sendable {
             state.progress = AnswerProgress()
             state.ticket = ticket
             state.attemptStartedAt = ticket.startedAt
+            state.droppedFields = []
         }
         leaving.begin(candidate)
     }

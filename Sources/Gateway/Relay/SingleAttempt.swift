@@ -1,4 +1,5 @@
 import Adaptors
+import Config
 import GatewayState
 import HTTPTypes
 import NIOCore
@@ -42,6 +43,7 @@ struct SingleAttempt: Sendable {
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
         call.betas = admission.extras.betas
+        call.isLenient = admission.accepted.snapshot.configuration.routes.settings.conversion == .lenient
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {
@@ -61,6 +63,7 @@ struct SingleAttempt: Sendable {
 
     private func attempt(_ provider: any Provider, _ call: UpstreamCall) async throws(UpstreamFailure) -> Attempt.Result {
         let request = try provider.request(for: call)
+        if !request.droppedFields.isEmpty { settlement.update { $0.droppedFields = request.droppedFields } }
         let cancellation = UpstreamCancellation()
         settlement.leaving.cancels(with: cancellation)
         let response = try await send(request, cancellation)

@@ -1,5 +1,5 @@
 /// Classifies a tool of a request by who runs it and how it is paid for.
-enum VendorTool: Sendable {
+public enum VendorTool: Sendable {
     /// The client runs it; the vendor bills the tokens of its description.
     case client
     /// The vendor runs it and bills only the tokens that it adds.
@@ -12,7 +12,7 @@ enum VendorTool: Sendable {
     /// Classifies by the `type` of a tool, in OpenAI's, Anthropic's and OpenRouter's dialects. Sources:
     /// https://platform.openai.com/docs/pricing (built-in tools), https://docs.anthropic.com/en/docs/about-claude/pricing (tool use),
     /// https://openrouter.ai/docs/features/web-search.
-    init(type: String) {
+    public init(type: String) {
         switch type {
         case "", "function", "custom", "local_shell", "apply_patch", "namespace", "computer_use_preview", "computer": self = .client
         case "mcp", "mcp_toolset", "tool_search": self = .tokens
@@ -37,6 +37,11 @@ enum VendorTool: Sendable {
         case "googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval": self = .search
         default: self = .priced
         }
+    }
+
+    /// Nobody but the vendor can run it.
+    public var isRunByVendor: Bool {
+        if case .client = self { false } else { true }
     }
 
     /// Whether a request may use the tool. - Parameter pricesSearch: every candidate's price row has a price for a search.

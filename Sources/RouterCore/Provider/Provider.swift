@@ -100,6 +100,8 @@ public struct UpstreamCall: Sendable {
     /// Names of Anthropic's betas that a Messages client asked for (`anthropic-beta`): the one header of a client that may go on, and only
     /// to a vendor of that dialect.
     public var betas = ""
+    /// A conversion leaves out what steers the vendor's upkeep alone (``ConversionMode/lenient``), instead of refusing it.
+    public var isLenient = true
 
     public init(
         envelope: RequestEnvelope, channel: SharedChannel, key: Secret?, model: String, upstreamModel: String,

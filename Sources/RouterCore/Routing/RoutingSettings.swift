@@ -60,6 +60,8 @@ public struct RoutingSettings: Sendable, Hashable {
     public var retryWait: Duration
     /// How often a client that waits for first content gets a comment; zero = never.
     public var keepAlive: Duration
+    /// How requests are taken that are converted for a vendor of another dialect.
+    public var conversion = ConversionMode.lenient
     public var models: [ModelRouting]
 
     public init(

@@ -1,0 +1,62 @@
+import NIOCore
+import RouterCore
+
+/// The tools of a Responses request under the names that a vendor of another family knows them by.
+///
+/// A namespace (https://platform.openai.com/docs/api-reference/responses/create, `tools`) becomes its functions under joined names, and a custom
+/// tool, whose input is a text, a function with one argument. Calls come back the other way.
+struct ResponsesTools: Sendable {
+    struct Name: Sendable, Hashable {
+        var namespace: String?
+        var name: String
+        var isCustom = false
+    }
+
+    /// By the name that the vendor knows.
+    private(set) var names: [String: Name] = [:]
+
+    /// The one argument of a function that stands for a custom tool.
+    static let input = "input"
+
+    init() {}
+
+    /// Looks through a request that names other tools than functions.
+    init(_ envelope: RequestEnvelope) {
+        guard envelope.endpoint.dialect == .responses, let member = envelope.member("tools"),
+            let slice = envelope.body.getSlice(at: envelope.body.readerIndex + member.value.lowerBound, length: member.value.count),
+            let tools = try? JSONValue(parsing: slice)
+        else { return }
+        for tool in tools.arrayValue ?? [] {
+            let name = tool["name"]?.stringValue ?? ""
+            switch tool["type"]?.stringValue {
+            case "custom": names[name] = Name(name: name, isCustom: true)
+            case "namespace":
+                for inner in tool["tools"]?.arrayValue ?? [] {
+                    let own = inner["name"]?.stringValue ?? ""
+                    names[Self.joined(name, own)] = Name(namespace: name, name: own, isCustom: inner["type"] == "custom")
+                }
+            default: break
+            }
+        }
+    }
+
+    /// Names of functions have at most 64 letters (https://platform.openai.com/docs/api-reference/chat/create, `tools`).
+    private static let longest = 64
+
+    /// The name of a namespace's tool as one word. One that is too long is cut, and a number made of all of it keeps it apart.
+    static func joined(_ namespace: String?, _ name: String) -> String {
+        guard let namespace, !namespace.isEmpty else { return name }
+        let joined = "\(namespace)__\(name)"
+        guard joined.utf8.count > longest else { return joined }
+        var hash: UInt32 = 2_166_136_261
+        for byte in joined.utf8 { hash = (hash ^ UInt32(byte)) &* 16_777_619 }
+        return String(joined.prefix(longest - 9)) + "_" + String(hash, radix: 16)
+    }
+
+    /// The text of a custom tool's call from the arguments of the function that stands for it.
+    static func inputText(_ arguments: String) -> String {
+        JSONText.parse(arguments)?[input]?.stringValue ?? arguments
+    }
+
+    static func arguments(_ input: String) -> String { JSONValue.object([.init(self.input, .string(input))]).text }
+}

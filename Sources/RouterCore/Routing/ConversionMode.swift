@@ -1,0 +1,7 @@
+/// What becomes of fields that the protocol of a model's vendor has no words for.
+public enum ConversionMode: String, Sendable, Hashable, CaseIterable {
+    /// Those that do not change what the answer means are left out, and the client is told which.
+    case lenient
+    /// All of them are refused.
+    case strict
+}
