@@ -4,8 +4,8 @@ import Testing
 
 @testable import Adaptors
 
-/// The shapes of what coding agents send, before vendors of other dialects: Claude Code 2.1.332 and Codex 0.163.0, recorded in November 2026,
-/// with other texts.
+/// Requests in the shape that coding agents send, before vendors of other dialects: Claude Code 2.1.332 and Codex 0.163.0, recorded in
+/// November 2026, with other texts.
 @Suite struct AgentShapeTests {
     private static let claudeCode = #"""
         {"model":"m","max_tokens":32000,"stream":true,

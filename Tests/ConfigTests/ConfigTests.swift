@@ -79,7 +79,7 @@ import Testing
         }
         #expect(try provider("cohere").auth == .bearer && provider("azure-openai").baseURL == "https://mine.openai.azure.com")
         for name in ["anthropic", "gemini", "cohere", "azure-openai"] {
-            #expect(try provider(name).models.allSatisfy { $0.price != nil } && provider(name).models.count >= 6)
+            #expect(try provider(name).models.allSatisfy { $0.price != nil } && provider(name).models.count >= 5)
         }
         let sonnet = try price("anthropic", "claude-sonnet-4-5")
         #expect(sonnet.rates.cacheWrite5m?.usdPerMillionText == "3.75" && sonnet.rates.cacheWrite1h?.usdPerMillionText == "6")

@@ -1,7 +1,7 @@
 import RouterCore
 
-/// What a conversion leaves out of a request because it steers nothing but the upkeep of the vendor that the client has in mind: fields that
-/// do not change what an answer means, and tools that only that vendor can run. The client is told the names.
+/// The parts of a request that a conversion leaves out because they only steer the upkeep of the vendor that the client has in mind:
+/// fields that do not change the meaning of an answer, and tools that only that vendor can run. The client is told their names.
 final class DroppedFields {
     /// False where the operator wants a refusal instead (`routing.conversion: strict`).
     let isLenient: Bool
