@@ -3,8 +3,8 @@ import RouterCore
 
 /// The tools of a Responses request under the names that a vendor of another family knows them by.
 ///
-/// A namespace (https://platform.openai.com/docs/api-reference/responses/create, `tools`) becomes its functions under joined names. A custom
-/// tool, whose input is a text, becomes a function with one argument. Calls are converted back.
+/// A namespace (https://platform.openai.com/docs/api-reference/responses/create, `tools`) becomes its functions under joined names. A
+/// custom tool, whose input is a text, becomes a function with one argument. Calls are converted back.
 struct ResponsesTools: Sendable {
     struct Name: Sendable, Hashable {
         var namespace: String?
