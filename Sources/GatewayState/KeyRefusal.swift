@@ -3,7 +3,7 @@ package import RouterCore
 /// Why an API key is not accepted. All of them are a 401 `invalid_api_key` whose words differ, but for the last.
 package enum KeyRefusal: Error, Sendable {
     case missing, unknown, disabled, expired, userDisabled
-    /// What is stored as the limits of the key or of its user says nothing that we understand: a 403.
+    /// The stored limits of the key or of its user cannot be read: a 403.
     case limitsUnreadable(BudgetScope, LimitProblem)
 
     package var message: String {

@@ -53,7 +53,7 @@ package struct StoredLimits: Sendable {
 
     package func budgetLimits(_ scope: BudgetScope) -> [BudgetLimit] { own.budgetLimits(scope) + (admin?.budgetLimits(scope) ?? []) }
 
-    /// What the owner has set above what an administrator allows, in words; nil = nothing.
+    /// Says which limit the owner has set above the administrator's; nil = none.
     private var raised: String? {
         guard let admin else { return nil }
         func words(_ name: String, _ most: String) -> String {

@@ -10,7 +10,7 @@ import Testing
 @testable import Gateway
 @testable import Server
 
-/// What is declared of metrics, what a gateway exposes and what docs/metrics.md says are the same.
+/// The declarations of metrics, the exposition of a gateway and docs/metrics.md say the same.
 @Suite(.timeLimit(.minutes(5))) struct MetricsReferenceTests {
     private var markdown: String {
         var text = """
@@ -80,7 +80,7 @@ import Testing
                     continue
                 }
                 expected.insert(metric.name)
-                // What nobody has counted yet has no lines.
+                // A metric that has not been counted yet has no lines.
                 for labels in found.labels[metric.name] ?? [] { #expect(labels == declaration.labels.map(\.name), "\(metric.name)") }
                 if declaration.labels.isEmpty { #expect(found.labels[metric.name] == [[]], "\(metric.name)") }
             }

@@ -70,7 +70,7 @@ import Testing
     /// A gateway as the examples expect it: root with money, a session and a charged call, and a user with a key.
     private struct World {
         let client: any TestClientProtocol
-        /// What stands in the examples for ids that are drawn.
+        /// Stands in the examples for random ids.
         var drawn: [(placeholder: String, id: String)] = []
 
         func call(
@@ -136,7 +136,7 @@ import Testing
         let ordered = all.enumerated().sorted { left, right in
             let ranks = (rank(left.element), rank(right.element))
             if ranks.0 != ranks.1 { return ranks.0 < ranks.1 }
-            // What is deleted first lies deeper.
+            // Rows that refer to others are deleted first.
             if ranks.0 == 3 { return left.element.path.utf8.count > right.element.path.utf8.count }
             return left.offset < right.offset
         }

@@ -127,7 +127,7 @@ struct OldSchemaTests {
         let leases = try await database.texts("SELECT user_id || ' ' || incarnation || ' ' || amount_nanos FROM balance_leases ORDER BY 1")
         #expect(leases == ["1 g:3 1000000000", "1 h:1 5", "2 g:3 0"])
         #expect(try await store.gateways(now: 100).map(\.incarnation) == ["g:3", "h:1"])
-        // What was posted under a reference is known under it as a key; corrections by the program are not.
+        // A posting is known by its reference as a key; corrections by the program are not.
         let keys = try await database.texts("SELECT key || ' ' || operation || ' ' || amount_nanos FROM money_operations ORDER BY 1")
         #expect(keys == ["a1 add 5", "r1 add 8000000000"])
         // Spending of before was counted where budgets came to a ledger that was in use; PostgreSQL had them from its first release on.

@@ -5,7 +5,7 @@ protocol AnswerEventWriter: Sendable {
     mutating func write(_ event: AnswerEvent, into out: inout ByteBuffer)
     /// Bytes that the dialect makes the writer keep, because its last event repeats the answer.
     var heldBytes: Int { get }
-    /// What follows the last event. - Returns: the end marker, which the client gets once the books are closed.
+    /// Ends the stream. - Returns: the end marker, which the client gets once the request is settled.
     mutating func end(into out: inout ByteBuffer) -> ByteBuffer
 }
 

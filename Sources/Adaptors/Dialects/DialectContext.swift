@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// What a writer must know of the call.
+/// The parts of a call that a writer needs.
 struct DialectContext: Sendable {
     /// The name that the client knows.
     var model: String

@@ -2,7 +2,7 @@ import RouterCore
 
 /// Errors as OpenRouter's clients expect them (https://openrouter.ai/docs/api/reference/errors-and-debugging).
 enum OpenRouterError {
-    /// What OpenRouter's shape has no field for is kept under `metadata`.
+    /// Values for which OpenRouter's shape has no field are kept under `metadata`.
     static func json(_ error: ErrorObject, status: Int) -> JSONValue {
         var metadata = error.metadata
         func add(_ name: String, _ value: String?) {

@@ -11,7 +11,7 @@ struct FailureClassifier {
     var key: Secret?
     /// The vendor's error object is in OpenAI's shape, or near it, and is shown (``VendorError/object``).
     var showsErrorObject = true
-    /// What a family knows better; behind the rules of the provider file.
+    /// The family's own classification, applied after the rules of the provider file.
     var refine: (@Sendable (Int, VendorError) -> FailureKind?)?
 
     // MARK: From a status

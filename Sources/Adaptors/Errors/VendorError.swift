@@ -49,7 +49,7 @@ struct VendorError: Sendable, Hashable {
     /// The same, as JSON that has not been read yet; nil: the answer says that it failed, and no more.
     init(inBandJSON json: String?) { self.init(json.flatMap { JSONText.parse($0) }, isErrorObject: true, text: json ?? "") }
 
-    /// What OpenAI, Anthropic, Google and Cohere have in common: an object with a `message` and a few names.
+    /// Reads the form that OpenAI, Anthropic, Google and Cohere share: an object with a `message` and a few names.
     /// - Parameter isErrorObject: it stands under `error`, as OpenAI's does.
     private init(_ error: JSONValue?, isErrorObject: Bool, text: String) {
         self.text = text

@@ -73,7 +73,7 @@ struct OpenAIDialect: Sendable, Hashable {
     var forbiddenMayBeModeration = false
     /// `X-RateLimit-Reset` is a Unix time in milliseconds.
     var readsRateLimitReset = false
-    /// What may be sent beyond OpenAI's own fields when another dialect is converted.
+    /// Fields beyond OpenAI's own that may be sent when another dialect is converted.
     var readsTopK = false
     var readsReasoningDetails = false
     var readsCacheControl = false

@@ -20,7 +20,7 @@ struct MediaUsage {
     private var envelope: RequestEnvelope { call.envelope }
     private var price: ModelPrice { call.quote.price }
 
-    /// What a vendor told beside the answer.
+    /// The figures that a vendor sends beside the answer.
     struct Told: Sendable {
         /// Its `usage`, when the answer has one.
         var usage: JSONValue?

@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// What becomes of one event of a stream that is read.
+/// The decision about one event of a stream.
 enum EventOutcome {
     /// It goes to the client as it came.
     case forward
@@ -88,7 +88,7 @@ extension EventStreamDecoder {
 }
 
 extension AnswerProgress {
-    /// What came cannot be read: another channel can still answer as long as nothing has been delivered; afterwards the answer is broken.
+    /// The bytes cannot be read: another channel can still answer as long as nothing has been delivered; afterwards the answer is broken.
     func broken(_ detail: String) -> UpstreamFailure {
         UpstreamFailure(kind: hasContent ? .midStream : .malformed, isBillable: hasContent, detail: detail)
     }

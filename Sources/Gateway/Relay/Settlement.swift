@@ -26,7 +26,7 @@ final class Settlement: Sendable {
         var isCommitted = false
         var firstContentAt: MonotonicInstant?
         var upstreamWait = Duration.zero
-        /// What a conversion has left out of the request for the attempt under way, or the last one.
+        /// The fields that a conversion has left out of the request for the current attempt, or the last one.
         var droppedFields: [String] = []
         fileprivate(set) var hasEnded = false
         /// When the request's progress was last written to the journal.

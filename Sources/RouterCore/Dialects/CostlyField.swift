@@ -1,4 +1,4 @@
-/// What a field of a request asks for beyond tokens.
+/// A cost beyond tokens that a field of a request causes.
 enum CostlyField: Sendable {
     /// A search.
     case search

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What requests in a dialect look like, as far as the gateway acts on them.
+/// The form of requests in a dialect, as far as the gateway acts on them.
 protocol RequestDialect: Sendable {
     /// The model stands in the path, not in the body.
     static var namesModelInPath: Bool { get }

@@ -6,7 +6,7 @@ public struct ErrorObject: Sendable, Hashable {
     /// The field of the request that is at fault.
     public var param: String?
     public var code: String?
-    /// What a vendor says beyond these four fields; OpenRouter's clients look for it under this name.
+    /// Further values from the vendor; OpenRouter's clients look for them under this name.
     public var metadata: [JSONValue.Member]
 
     public init(

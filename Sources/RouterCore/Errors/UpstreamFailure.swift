@@ -27,7 +27,7 @@ public struct UpstreamFailure: Error, Sendable, Hashable {
     public var isBillable: Bool
     /// The upstream status, when there was one.
     public var status: Int?
-    /// What the client is told, when it is the client's request that is at fault; without anything that looks like a key.
+    /// The error for the client if its request is at fault; anything that looks like a key has been removed.
     public var clientError: ErrorObject?
     /// For our log; may name hosts; never shown to a client.
     public var detail: String

@@ -1,5 +1,5 @@
 extension Endpoint {
-    /// What is done here, whatever the dialect.
+    /// The operation, whatever the dialect.
     var operation: any Operation.Type {
         switch self {
         case .chat, .responses, .messages, .gemini: ConversationOperation.self
@@ -14,7 +14,7 @@ extension Endpoint {
         }
     }
 
-    /// What the client speaks here.
+    /// The dialect that the client speaks at this endpoint.
     public var dialect: Dialect {
         switch self {
         case .responses: .responses

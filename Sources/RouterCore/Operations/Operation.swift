@@ -1,8 +1,8 @@
 import NIOCore
 
-/// What an endpoint asks a vendor to do: the fields of a request that its price depends on, how much it may use, how much it has used where
-/// no vendor tells, and how its answer comes. One type for each kind; ``Endpoint`` names it together with the ``Dialect`` that the client
-/// speaks. How answers are read is added to the same types in Adaptors.
+/// The work that an endpoint asks of a vendor: the fields of a request that its price depends on, how much it may use, how much it has used
+/// if no vendor says so, and how its answer comes. There is one type for each kind; ``Endpoint`` names it together with the ``Dialect`` of
+/// the client. Adaptors extends the same types with the reading of answers.
 protocol Operation: Sendable {
     /// Answers are written token by token, so that a bound on tokens can be told to the vendor.
     static var hasOutputBound: Bool { get }
@@ -30,13 +30,13 @@ protocol Operation: Sendable {
     /// Sets what a request may use at most (`isStrict`) or will probably use beyond its prompt. Not asked where ``hasOutputBound`` holds.
     static func complete(_ bound: inout UsageBound, of request: RequestEnvelope, isStrict: Bool)
 
-    /// What has been used by our own count, where the vendor tells nothing. What the price does not ask for is not counted.
+    /// Our own count of the usage, for vendors that send none. Units without a price are not counted.
     /// - Parameter share: how much of the answer there is, for what is measured by its length.
     static func estimatedUsage(
         of request: RequestEnvelope, _ progress: AnswerProgress, price: ModelPrice, share: AnswerShare, vocabulary: BPEVocabulary?
     ) -> Usage
 
-    /// What a vendor that has the request may bill although nothing of an answer has come.
+    /// The usage that a vendor may bill once it has the request, before any part of an answer has come.
     static func handedOver(_ request: RequestEnvelope) -> AnswerShare
 }
 

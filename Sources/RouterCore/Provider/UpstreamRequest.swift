@@ -9,7 +9,7 @@ public struct UpstreamRequest: Sendable {
     /// Headers in order, credentials included; never log them.
     public var headers: HTTPFields
     public var body: ByteBuffer?
-    /// What of the client's request is not in it: names that the client is told.
+    /// Names of the fields of the client's request that are not in it; the client is told them.
     public var droppedFields: [String] = []
 
     public init(method: HTTPRequest.Method = .post, url: String, headers: HTTPFields = [:], body: ByteBuffer? = nil) {

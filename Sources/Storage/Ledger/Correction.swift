@@ -12,7 +12,7 @@ enum Correction {
         "reconciles \(id): estimated \(old), the vendor says \(new)"
     }
 
-    /// What a refund may be, out of what the ledger has of a request.
+    /// Computes how much may be refunded, from the ledger rows of a request.
     static func refundAmount(_ asked: NanoUSD?, charged: NanoUSD, reference: String) throws -> NanoUSD {
         let amount = asked ?? charged
         guard amount.isPositive else { throw StoreError.conflict("nothing of '\(reference)' can be refunded") }

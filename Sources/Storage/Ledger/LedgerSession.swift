@@ -1,6 +1,6 @@
 import RouterCore
 
-/// What a session does differently for each database, because one has round trips and locks to think of and the other has not.
+/// The operations that differ between the databases, because only one of them has round trips and row locks.
 protocol LedgerSession: SQLSession {
     /// Adds the rows of `logs` and `balance_transactions` for records that are not there yet, and moves the balances.
     /// - Parameter records: in the order of their users' ids.

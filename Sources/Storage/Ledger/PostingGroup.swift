@@ -1,6 +1,6 @@
 import RouterCore
 
-/// What a posting has done so far.
+/// The results of a posting so far.
 struct PostingGroup {
     var result = PostingResult()
     /// Records that have got their ledger row now.

@@ -129,7 +129,7 @@ public struct Migrations: Sendable {
         return String(hash, radix: 16)
     }
 
-    /// What is left when these have been applied, in order.
+    /// The migrations that remain when these have been applied, in order.
     func unapplied(_ applied: [(version: Int, checksum: String)]) throws -> [Migration] {
         for (index, row) in applied.enumerated() {
             let version = row.version

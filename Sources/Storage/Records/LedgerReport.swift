@@ -1,4 +1,4 @@
-/// What `apirouter ledger verify` found.
+/// The findings of `apirouter ledger verify`.
 public struct LedgerReport: Sendable, Hashable {
     public var users: Int64
     public var entries: Int64

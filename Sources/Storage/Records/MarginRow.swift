@@ -6,7 +6,7 @@ public struct MarginRow: Sendable, Hashable {
     public var channelID: Int64?
     public var requests: Int64
     public var charged: NanoUSD
-    /// What the vendor said that it cost; requests without such a figure are counted in `unknownCost`.
+    /// The cost that the vendor reported; requests without such a figure are counted in `unknownCost`.
     public var upstreamCost: NanoUSD
     public var unknownCost: Int64
 

@@ -1,4 +1,4 @@
-/// What it takes to make a user. There is no balance: money comes only through the ledger.
+/// The data of a new user. It has no balance: money comes only through the ledger.
 public struct NewUser: Sendable {
     public var username: String
     /// Encoded scrypt hash, made by the Server.

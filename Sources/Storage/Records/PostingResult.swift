@@ -1,6 +1,6 @@
 public import RouterCore
 
-/// What became of a group of requests that was posted.
+/// The result of posting a group of requests.
 public struct PostingResult: Sendable {
     /// Charges newly posted, per user, as positive amounts.
     public var charges: [Int64: NanoUSD] = [:]

@@ -41,7 +41,7 @@ public struct ReconciliationRow: Sendable, Hashable {
         self.createdAt = createdAt
     }
 
-    /// What posting an estimated charge writes: to be looked up in two seconds where the vendor gave an id, else never.
+    /// The row for an estimated charge: it is looked up after two seconds if the vendor gave an id, else never.
     static func of(_ record: RequestRecord) -> ReconciliationRow? {
         guard record.usageSource == .estimated, let charge = record.charge else { return nil }
         return ReconciliationRow(

@@ -6,7 +6,7 @@ public struct Refund: Sendable {
     public var reference: String
     /// nil = all of it.
     public var amount: NanoUSD?
-    /// What the caller calls this very operation, so that it can ask again; nil = it has no name but the charge's.
+    /// The caller's own name for this operation, so that a retry is recognised; nil = the charge's name is used.
     public var key: String?
     public var description: String
     /// Unix seconds.

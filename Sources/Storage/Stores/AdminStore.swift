@@ -1,2 +1,2 @@
-/// What administrators and the gateway itself keep beside users, keys, prices and the ledger.
+/// Settings and audit rows, which administrators and the gateway keep beside users, keys, prices and the ledger.
 public protocol AdminStore: SettingStore, AuditStore {}

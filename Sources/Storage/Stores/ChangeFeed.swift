@@ -1,4 +1,4 @@
-/// What others have changed in the same database.
+/// Changes that others have made in the same database.
 public protocol ChangeFeed: Sendable {
     /// Changes by other gateways, as they come, with gaps told as ``StoreChange/Topic/everything``. Ends when the store is closed; nil when
     /// nobody else can change anything.

@@ -1,6 +1,6 @@
 public import RouterCore
 
-/// What came of a claim to a gateway's identity.
+/// The result of a claim to a gateway's identity.
 public enum LeaseClaim: Sendable, Hashable {
     /// The identity is the claimant's. Lives that had it before are fenced; `earlier` of them still have rows.
     case granted(earlier: Int)
@@ -50,7 +50,7 @@ public protocol LeaseStore: SharedStore {
     func returnLease(userID: Int64, amount: NanoUSD, holder: LeaseHolder, now: Int64) async throws
     /// Deletes the leases of users: they were made of balances that a restore has changed. A gateway that has one asks again.
     func dropLeases(of users: Set<Int64>) async throws
-    /// What was charged in these windows; those without spending are left out.
+    /// The charges in these windows; windows without spending are left out.
     func spending(_ counters: [BudgetCounter]) async throws -> [BudgetCounter: NanoUSD]
 }
 

@@ -1,6 +1,6 @@
 /// Sessions, management tokens, and where users have logged in from. Tokens are stored as hashes only.
 ///
-/// What takes an ``AuditEntry`` writes it in the transaction of the change.
+/// A method that takes an ``AuditEntry`` writes it in the transaction of the change.
 public protocol SessionStore: Sendable {
     /// Adds a session or a management token; one that is there stays as it is. Of a user's sessions beyond a thousand the least recently
     /// used end.

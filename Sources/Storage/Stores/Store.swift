@@ -2,7 +2,7 @@
 public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
     AdminStore, ChangeFeed
 {
-    /// What an operator should know about how the database was found.
+    /// Remarks for the operator about the state in which the database was found.
     func notes() async throws -> [String]
     func close() async throws
 }

@@ -1,4 +1,4 @@
-/// What other gateways on the same database have changed.
+/// A change by another gateway on the same database.
 public struct StoreChange: Sendable, Hashable {
     public enum Topic: String, Sendable, Hashable {
         case users, tokens, settings, prices = "model_pricing"

@@ -1,6 +1,6 @@
 /// Users, with their credentials (``SessionStore``). Hashes are made by the Server and stored as given.
 ///
-/// What takes an ``AuditEntry`` writes it in the transaction of the change: where it cannot be written nothing has changed.
+/// A method that takes an ``AuditEntry`` writes it in the transaction of the change: if it cannot be written, nothing has changed.
 public protocol UserStore: SessionStore {
     /// - Throws: ``StoreError/duplicate(_:)`` for a taken username (compared without case).
     func createUser(_ user: NewUser, audit: AuditEntry) async throws -> User

@@ -24,7 +24,7 @@ extension SQLSession {
         try note(operation, at: posting.createdAt)
         let entry = try insertEntry(posting)
         try insertAudit(audit.adding(.init("entry_id", .integer(entry.id))))
-        // What is taken from a balance must not be spent from leases: everybody gives back what is not in use. What comes in may be
+        // Money taken from a balance must not be spent from leases: every gateway gives back its unused part. Money that comes in may be
         // waited for by requests at any gateway.
         try announce(posting.amount.isNegative ? .recall : .freed, "\(posting.userID) admin")
         return (entry, true)
@@ -52,7 +52,7 @@ extension SQLSession {
             LedgerPosting(
                 userID: user, amount: amount, kind: .refund, referenceID: refund.reference, description: refund.description,
                 createdAt: refund.createdAt))
-        // What was given back is not corrected any more.
+        // A refunded charge is not corrected any more.
         try execute(
             "UPDATE reconciliations SET state = 'unresolved', note = ?1 WHERE request_id = ?2 AND state = 'pending'",
             [Correction.refunded, refund.reference])

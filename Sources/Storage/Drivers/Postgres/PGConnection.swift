@@ -1,7 +1,7 @@
 import CLibpq
 import RouterCore
 
-/// What a statement gave back.
+/// The result of a statement.
 struct PGResult {
     var rows: [SQLRow]
     /// Rows inserted, changed or deleted.
