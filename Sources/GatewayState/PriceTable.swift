@@ -27,8 +27,8 @@ package struct PriceTable: Sendable {
 }
 
 extension GatewaySnapshot {
-    /// The price that a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else the
-    /// default that the provider file has for all its models. nil = it has no price and may not be used.
+    /// The price that a user of a group pays for a model on a channel: the price row of the public name, else of the vendor's name, else
+    /// the default that the provider file has for all its models. nil = it has no price and may not be used.
     package func quote(_ channel: Channel, model: String, upstream: String, group: String) -> PriceQuote? {
         offer(channel, model: model, upstream: upstream, group: group)?.quote
     }

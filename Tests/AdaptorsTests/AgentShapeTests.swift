@@ -104,6 +104,12 @@ import Testing
         #expect(!outcome.trailer.contains("files__read"))
     }
 
+    @Test func `a function that has the name of a namespace's tool is refused`() throws {
+        let body = Self.codex.replacingOnce(#""name":"exec_command""#, #""name":"files__read""#)
+        let refused = #expect(throws: UpstreamFailure.self) { try request(body, .responses, .openai) }
+        #expect(refused?.clientError?.param == "tools" && refused?.retry == .no)
+    }
+
     @Test func `joined names have at most 64 letters and stay apart`() {
         let long = String(repeating: "n", count: 60)
         let names = ["a", "b"].map { ResponsesTools.joined(long, "tool_\($0)") }

@@ -15,7 +15,7 @@ final class DroppedFields {
 
     /// - Parameter name: of a field, with the names around it; fit for a header when this has taken what is not.
     func add(_ name: String) {
-        let plain = name.unicodeScalars.filter {
+        let plain = name.unicodeScalars.prefix(256).filter {
             $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "_-.:".unicodeScalars.contains($0))
         }
         let label = String(String.UnicodeScalarView(plain.prefix(96)))

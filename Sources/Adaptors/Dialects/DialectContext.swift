@@ -26,7 +26,7 @@ struct DialectContext: Sendable {
         wantsUsage = call.envelope.wantsStreamUsage
         startedAt = call.startedAt
         answerID = call.answerID
-        if call.envelope.prompt.hasForeignTools || call.envelope.endpoint == .responses { tools = ResponsesTools(call.envelope) }
+        tools = ResponsesTools(call.envelope)
         showsThoughts = call.envelope.endpoint.dialect.client.showsThoughts(call.envelope.body)
     }
 

@@ -14,8 +14,13 @@ enum ResponsesRequestReader {
             guard let items = input.arrayValue else { throw .malformedField("input", "must be a string or an array") }
             for (index, item) in items.enumerated() { try append(Fields(item, at: "input[\(index)]"), &result) }
         }
-        for (index, tool) in (try fields.array("tools") ?? []).enumerated() {
+        let tools = try fields.array("tools") ?? []
+        for (index, tool) in tools.enumerated() {
             try append(tool: Fields(tool, at: "tools[\(index)]"), namespace: nil, &result, dropped)
+        }
+        // The vendor's calls could not be told apart, and would come back as the wrong tool's.
+        guard !tools.contains(where: { $0["type"] == "namespace" }) || Set(result.tools.map(\.name)).count == result.tools.count else {
+            throw .malformedField("tools", "has two tools of one name, counting those of a namespace as 'namespace__name'")
         }
         if let choice = fields.take("tool_choice") { result.toolChoice = try toolChoice(choice) }
         try result.checkToolChoice()
