@@ -2,7 +2,7 @@ import Foundation
 
 /// Open descriptors of this process.
 enum Descriptors {
-    /// Open TCP sockets of either side of a port, without the one that listens. A connection that only waits for its time to pass has no inode.
+    /// Open TCP sockets of either side of a port, without the one that listens. A closed connection in TIME_WAIT has no inode.
     static func sockets(port: Int) throws -> Int {
         let end = ":" + String(port, radix: 16, uppercase: true)
         return try String(contentsOfFile: "/proc/self/net/tcp", encoding: .utf8).split(separator: "\n").dropFirst().count { line in
