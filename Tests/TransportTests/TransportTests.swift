@@ -342,7 +342,7 @@ extension CurlTransport: Stoppable {}
         try await wait { server.open == 0 }
         // Exactly the sockets between the two; other tests open and close descriptors of this process meanwhile.
         try await wait { try Descriptors.sockets(port: port) == 0 }
-        // Of any other kind, one a call would be a thousand.
+        // A leak of another kind would be one a call, a thousand in all.
         try await wait { try Descriptors.count() < before + 500 }
         try await server.stop()
     }
