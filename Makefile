@@ -10,6 +10,8 @@ VALIDATOR ?= openapi-spec-validator==0.9.0
 YAML ?= pyyaml==6.0.4
 # A real local server behind the gateway: llama.cpp's, and what its tiny model is made with. Where there is no wheel, its test is left out.
 LOCAL_SERVER ?= xllamacpp==2026.10.11549 gguf==0.19.0 numpy
+# The coding agents as programs (320 MB), for `make test-agents`.
+AGENT_PROGRAMS ?= claude-agent-sdk==0.2.189 openai-codex-cli-bin==0.163.0
 RELEASE := .build-release
 # Tests at a time: with all at once (the default), a busy machine gives each too little to keep its deadlines.
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
@@ -20,7 +22,7 @@ LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
 # Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
 GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests
 
-.PHONY: help run build test test-long deps test-deps check docs catalogue format lint bench instructions clean
+.PHONY: help run build test test-long test-agents deps test-deps check docs catalogue format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,7 +43,8 @@ check: build ## validate the configuration
 test-deps:
 	@Scripts/install-packages.sh --tests
 
-test: test-deps .venv/.installed lint ## everything: style, unit, end to end, tidy, instruction counts
+# The agents are tested where they are installed, or with AGENTS=1.
+test: test-deps .venv/.installed $(if $(AGENTS),.venv/.agents) lint ## everything: style, unit, end to end, tidy, instruction counts
 	.venv/bin/python -m unittest discover --start-directory Tests/Scripts
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	$(SWIFT) test --skip-build --disable-xctest --skip EndToEndTests
@@ -57,6 +60,15 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(VALIDATOR) $(YAML)
 	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
+	@touch $@
+
+test-agents: test-deps .venv/.installed .venv/.agents ## Claude Code and Codex themselves against the gateway (loads 320 MB once)
+	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
+	$(SWIFT) test --skip-build --disable-xctest --filter AgentTests
+
+# Without what they depend on: only the programs inside are run.
+.venv/.agents: .venv/.installed
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: $(AGENT_PROGRAMS)
 	@touch $@
 
 docs: ## the documents that are made from declarations in the code, written anew (then read the diff)

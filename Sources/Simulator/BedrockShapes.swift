@@ -74,13 +74,19 @@ extension FamilyShapes {
             pieces.append(last)
         }
         if let tool {
-            head.append(
-                Self.frame(
-                    "contentBlockStart",
-                    [
-                        "contentBlockIndex": .integer(block),
-                        "start": ["toolUse": ["toolUseId": .string("tooluse_\(id)"), "name": .string(tool)]],
-                    ]))
+            let start = Self.frame(
+                "contentBlockStart",
+                [
+                    "contentBlockIndex": .integer(block),
+                    "start": ["toolUse": ["toolUseId": .string("tooluse_\(id)"), "name": .string(tool)]],
+                ])
+            // A block begins when the one before it has ended.
+            if var last = pieces.popLast() {
+                last.writeImmutableBuffer(start)
+                pieces.append(last)
+            } else {
+                head.append(start)
+            }
             pieces += answer.pieces.map { delta(block, ["toolUse": ["input": .string($0)]]) }
         } else {
             pieces += answer.pieces.map { delta(block, ["text": .string($0)]) }

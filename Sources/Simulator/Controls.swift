@@ -18,7 +18,7 @@ struct Controls: Sendable {
         "reasoning_tokens", "cost", "reasoning", "big_headers", "redirect", "after_done",
         "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream",
         "linger",
-        "think", "think_tokens", "bills_whole",
+        "think", "think_tokens", "bills_whole", "text", "strict",
     ]
 
     init() {}
@@ -38,6 +38,12 @@ struct Controls: Sendable {
             values[name] = parts.count > 1 ? String(parts[1]) : ""
         }
         if !unknown.isEmpty { throw Unknown(names: unknown) }
+    }
+
+    /// The vendor refuses the request itself.
+    mutating func refuse(_ reason: String) {
+        values["status"] = "400"
+        values["message"] = reason
     }
 
     func has(_ name: String) -> Bool { values[name] != nil }

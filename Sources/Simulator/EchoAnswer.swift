@@ -34,8 +34,15 @@ struct EchoAnswer: Sendable {
 
     private mutating func makeText(_ request: JSONValue, last: String, controls: Controls) {
         choices = max(1, Int(request["n"]?.integerValue ?? 1))
+        let turn = AgentTurn(request)
         let tool = request["tools"]?.arrayValue?.first?["function"]
-        if let tool, request["tool_choice"]?.stringValue != "none" {
+        if case .call(let name, let arguments) = turn {
+            content = .tool(name: name)
+            pieces = Self.split(arguments, bytes: 8)
+            finishReason = "tool_calls"
+        } else if case .answer(let text) = turn {
+            pieces = Self.words(text)
+        } else if let tool, request["tool_choice"]?.stringValue != "none", !controls.has("text") {
             content = .tool(name: tool["name"]?.stringValue ?? "tool")
             let schema = tool["parameters"] ?? .object([])
             pieces = Self.split(Self.example(schema).text, bytes: 8)

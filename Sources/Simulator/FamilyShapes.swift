@@ -35,19 +35,14 @@ enum SimulatedFamily: Sendable {
         if let system { messages.append(["role": "system", "content": .string(Self.text(system))]) }
         for turn in (request["messages"] ?? request["contents"])?.arrayValue ?? [] {
             let role = turn["role"]?.stringValue ?? "user"
-            messages.append(["role": .string(role), "content": .string(Self.text(turn["content"] ?? turn["parts"] ?? .null))])
+            let content = turn["content"] ?? turn["parts"] ?? .null
+            messages += Self.toolResults(content).map { ["role": "tool", "content": .string($0)] }
+            if messages.last?["role"]?.stringValue == "tool", Self.text(content).isEmpty { continue }
+            messages.append(["role": .string(role), "content": .string(Self.text(content))])
         }
         members.append(.init("messages", .array(messages)))
-        let declared = (request["tools"] ?? request["toolConfig"]?["tools"])?.arrayValue?.first
-        let function =
-            declared?["functionDeclarations"]?.arrayValue?.first ?? declared?["function"] ?? declared?["toolSpec"]
-            ?? declared
-        if let function, let name = function["name"] {
-            let schema =
-                function["input_schema"] ?? function["inputSchema"]?["json"] ?? function["parametersJsonSchema"]
-                ?? function["parameters_json_schema"] ?? function["parameters"] ?? .object([])
-            members.append(.init("tools", .array([["type": "function", "function": ["name": name, "parameters": Self.lowered(schema)]]])))
-        }
+        let tools = Self.functions(request)
+        if !tools.isEmpty { members.append(.init("tools", .array(tools))) }
         let schema =
             request["output_config"]?["format"]?["schema"] ?? request["generationConfig"]?["responseJsonSchema"]
             ?? request["generationConfig"]?["responseSchema"] ?? request["response_format"]?["json_schema"]
@@ -55,9 +50,33 @@ enum SimulatedFamily: Sendable {
         return .object(members)
     }
 
-    private static func text(_ content: JSONValue) -> String {
-        if let text = content.stringValue { return text }
-        return (content.arrayValue ?? []).compactMap { $0["text"]?.stringValue }.joined()
+    private static func text(_ content: JSONValue) -> String { AgentTurn.text(content) }
+
+    /// The texts of the results of tools in one turn: Anthropic's `tool_result`, Gemini's `functionResponse`, Bedrock's `toolResult`.
+    private static func toolResults(_ content: JSONValue) -> [String] {
+        (content.arrayValue ?? []).compactMap { part in
+            if part["type"]?.stringValue == "tool_result" { return text(part["content"] ?? "") }
+            if let result = part["toolResult"] {
+                return (result["content"]?.arrayValue ?? []).map { $0["text"]?.stringValue ?? $0["json"]?.text ?? "" }.joined()
+            }
+            guard let response = (part["functionResponse"] ?? part["function_response"])?["response"] else { return nil }
+            return (response["output"] ?? response["result"])?.stringValue ?? response.text
+        }
+    }
+
+    /// Every function that the request declares, in OpenAI's form.
+    private static func functions(_ request: JSONValue) -> [JSONValue] {
+        let declared = (request["tools"] ?? request["toolConfig"]?["tools"])?.arrayValue ?? []
+        return declared.flatMap { tool -> [JSONValue] in
+            if let list = (tool["functionDeclarations"] ?? tool["function_declarations"])?.arrayValue { return list }
+            return [tool["function"] ?? tool["toolSpec"] ?? tool]
+        }.compactMap { function in
+            guard let name = function["name"] else { return nil }
+            let schema =
+                function["input_schema"] ?? function["inputSchema"]?["json"] ?? function["parametersJsonSchema"]
+                ?? function["parameters_json_schema"] ?? function["parameters"] ?? .object([])
+            return ["type": "function", "function": ["name": name, "parameters": lowered(schema)]]
+        }
     }
 
     /// Converts Gemini's upper-case type names to lower case.

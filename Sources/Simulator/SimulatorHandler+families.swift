@@ -22,6 +22,7 @@ extension SimulatorHandler {
         } catch {
             return json(context, head, .badRequest, ["error": ["message": .string("unknown controls: \(error.names)")]])
         }
+        if controls.has("strict"), let reason = VendorRules(route.family)?.refusal(of: request) { controls.refuse(reason) }
         let id = "msg-\(simulator.record.count + 1)-\(UInt32.random(in: 0 ... .max))"
         let echo = EchoAnswer(request: route.family.canonical(request), model: asked, endpoint: .chat, controls: controls)
         let shapes = FamilyShapes(family: route.family, id: id, answer: echo, controls: controls)

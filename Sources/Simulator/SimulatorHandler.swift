@@ -194,6 +194,10 @@ final class SimulatorHandler: ChannelInboundHandler {
                     ]
                 ])
         }
+        if controls.has("strict"), endpoint == .chat {
+            let rules: VendorRules = isOpenRouter ? .openRouterChat : .openAIChat
+            if let reason = rules.refusal(of: request) { controls.refuse(reason) }
+        }
         let id = (isOpenRouter ? "gen-" : "chatcmpl-") + "\(simulator.record.count + 1)-\(UInt32.random(in: 0 ... .max))"
         let echo = EchoAnswer(request: request, model: asked, endpoint: endpoint, controls: controls)
         let shapes = Shapes(isOpenRouter: isOpenRouter, endpoint: endpoint, id: id, answer: echo, controls: controls)

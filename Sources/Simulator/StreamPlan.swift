@@ -59,7 +59,9 @@ struct StreamPlan: Sendable {
                 return
             }
             if number > 0, pace > .zero { steps.append(.pause(pace)) }
-            steps.append(.send(piece, tokens: 1))
+            // Gemini sends the whole call of a tool at once.
+            let isWholeCall = shapes.family == .gemini && shapes.tool != nil && number == events.pieces.count - 1
+            steps.append(.send(piece, tokens: isWholeCall ? Int64(shapes.answer.pieces.count) : 1))
         }
         for event in events.tail { steps.append(.send(event, tokens: 0)) }
         if !controls.has("no_usage") { steps.append(.usageSent) }
