@@ -104,6 +104,52 @@ import Testing
         #expect(!outcome.trailer.contains("files__read"))
     }
 
+    @Test func `the local shell is a function elsewhere, and its calls come back as its own`() throws {
+        let body = #"""
+            {"model":"m","stream":true,"input":[{"role":"user","content":"list"},
+            {"type":"local_shell_call","id":"l1","call_id":"c1","status":"completed","action":{"type":"exec","command":["ls"],"env":{}}},
+            {"type":"local_shell_call_output","id":"c1","output":"a.swift"}],"tools":[{"type":"local_shell"}]}
+            """#
+        let sent = String(buffer: try #require(try request(body, .responses, .openai).body))
+        #expect(sent.contains(#""name":"local_shell","arguments":"{\"command\":[\"ls\"]}""#), "\(sent)")
+        #expect(sent.contains(#""tool_call_id":"c1""#) && sent.contains("Runs a command"), "\(sent)")
+        let call = try Fixture.call(body, spec: Fixture.spec(.openai), endpoint: .responses)
+        let stream =
+            #"data: {"id":"x","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c2","function":{"name":"local_shell","#
+            + #""arguments":"{\"command\":[\"pwd\"],\"timeout_ms\":5}"}}]},"finish_reason":"tool_calls"}]}"# + "\n\ndata: [DONE]\n\n"
+        let outcome = StreamOutcome(stream, call: call)
+        let item = #""call_id":"c2","action":{"type":"exec","command":["pwd"],"timeout_ms":5,"env":{}}"#
+        #expect(outcome.trailer.contains(#""type":"local_shell_call""#) && outcome.trailer.contains(item), "\(outcome.trailer)")
+    }
+
+    @Test func `a chat request in the shape of Responses becomes a chat request`() throws {
+        // As Cursor's agents send it.
+        let body = #"""
+            {"model":"m","stream":true,"stream_options":{"include_usage":true},"store":false,"include":["reasoning.encrypted_content"],
+            "input":[{"role":"system","content":"You edit code."},{"role":"user","content":[{"type":"input_text","text":"go on"}]}],
+            "tools":[{"type":"function","name":"read_file","description":"d","parameters":{"type":"object"},"strict":false},
+            {"type":"custom","name":"ApplyPatch","format":{"type":"grammar","syntax":"lark","definition":"start: x"}}],
+            "tool_choice":"auto","reasoning":{"effort":"medium"},"text":{"verbosity":"low"},"prompt_cache_key":"k"}
+            """#
+        let envelope = try RequestEnvelope(body: ByteBuffer(string: body), endpoint: .chat)
+        #expect(ResponsesShapedChat.matches(envelope))
+        let converted = try ResponsesShapedChat.converted(envelope)
+        let chat = try RequestEnvelope(body: converted.body, endpoint: .chat)
+        #expect(!ResponsesShapedChat.matches(chat) && chat.isStream && chat.wantsStreamUsage && chat.promptCacheKey == "k")
+        #expect(converted.dropped == ["text.verbosity"])
+        let text = String(buffer: converted.body)
+        for part in [
+            #""role":"system","content":"You edit code.""#, #""function":{"name":"read_file""#, "ApplyPatch",
+            #""reasoning_effort":"medium""#,
+        ] {
+            #expect(text.contains(part), "\(text)")
+        }
+        let odd = try RequestEnvelope(
+            body: ByteBuffer(string: #"{"model":"m","input":[{"type":"item_reference","id":"x"}]}"#), endpoint: .chat)
+        let refused = #expect(throws: RequestEnvelope.Rejection.self) { try ResponsesShapedChat.converted(odd) }
+        #expect(refused?.param == "input[0].type")
+    }
+
     @Test func `a function that has the name of a namespace's tool is refused`() throws {
         let body = Self.codex.replacingOnce(#""name":"exec_command""#, #""name":"files__read""#)
         let refused = #expect(throws: UpstreamFailure.self) { try request(body, .responses, .openai) }

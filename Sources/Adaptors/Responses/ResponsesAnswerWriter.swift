@@ -26,7 +26,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
 
     /// One item of `output`.
     private struct Item {
-        enum Kind: Hashable { case message, refusal, reasoning, call, custom }
+        enum Kind: Hashable { case message, refusal, reasoning, call, custom, shell }
         var kind: Kind
         var id: String
         var text = ""
@@ -45,7 +45,12 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
 
         /// Makes it a call of a tool, under the name that the client gave it.
         mutating func call(_ id: String, _ tool: ResponsesTools.Name) {
-            kind = tool.isCustom ? .custom : .call
+            kind =
+                switch tool.kind {
+                case .function: .call
+                case .custom: .custom
+                case .localShell: .shell
+                }
             callID = id
             name = tool.name
             namespace = tool.namespace
@@ -85,6 +90,11 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 object.add("namespace", text: namespace)
                 object.add("name", .string(name))
                 object.add("input", .string(isNew ? "" : ResponsesTools.inputText(text)))
+            case .shell:
+                object.add("type", "local_shell_call")
+                object.add("status", isNew ? "in_progress" : "completed")
+                object.add("call_id", .string(callID))
+                object.add("action", ResponsesTools.action(isNew ? "{}" : text))
             case .call:
                 object.add("type", "function_call")
                 object.add("status", isNew ? "in_progress" : "completed")
@@ -104,6 +114,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             case .reasoning: "rs"
             case .call: "fc"
             case .custom: "ctc"
+            case .shell: "lsh"
             }
         return "\(prefix)_\(answer.id)_\(index)"
     }
@@ -205,8 +216,8 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             guard let position = tools[index] else { return }
             items[position].text += text
             heldBytes += text.utf8.count
-            // The text of a custom tool's input is known when its JSON is complete.
-            if items[position].kind == .custom { return }
+            // The text of a custom tool's input, or the shell's action, is known when its JSON is complete.
+            if items[position].kind != .call { return }
             emit("response.function_call_arguments.delta", at(position) + [.init("delta", .string(text))], &out)
         case .logprobs(let value):
             guard let position = current(.message) else { return }
@@ -327,7 +338,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 place + [
                     .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
                 ], &out)
-        case .reasoning: break
+        case .reasoning, .shell: break
         case .custom:
             let input = JSONValue.string(ResponsesTools.inputText(item.text))
             emit("response.custom_tool_call_input.delta", place + [.init("delta", input)], &out)

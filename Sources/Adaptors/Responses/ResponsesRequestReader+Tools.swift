@@ -16,6 +16,9 @@ extension ResponsesRequestReader {
             try fields.done()
             result.tools.append(tool)
         case "custom": result.tools.append(try custom(&fields, namespace, dropped))
+        case ResponsesTools.localShell where namespace == nil:
+            try fields.done()
+            result.tools.append(localShell)
         case "namespace" where namespace == nil:
             let name = try fields.requiredText("name")
             // Words about all of the tools; each has its own.
@@ -30,6 +33,22 @@ extension ResponsesRequestReader {
             }
             dropped.add("tools.\(type)")
         }
+    }
+
+    /// The shell of the client's own machine, which only some models know without a description
+    /// (https://platform.openai.com/docs/guides/tools-local-shell).
+    private static var localShell: Conversation.Tool {
+        let text: JSONValue = ["type": "string"]
+        let schema: JSONValue = [
+            "type": "object",
+            "properties": [
+                "command": ["type": "array", "items": text, "description": "The program and its arguments."],
+                "working_directory": text, "timeout_ms": ["type": "integer"],
+            ], "required": ["command"],
+        ]
+        return Conversation.Tool(
+            name: ResponsesTools.localShell, description: "Runs a command on the user's machine and returns what it prints.", schema: schema
+        )
     }
 
     /// A tool whose input is a text is a function with one argument elsewhere; a grammar of that text becomes a part of its description.
@@ -56,7 +75,9 @@ extension ResponsesRequestReader {
     }
 
     static func toolChoice(_ value: JSONValue) throws(UpstreamFailure) -> Conversation.ToolChoice {
-        guard let type = value["type"]?.stringValue, type == "function" || type == "custom", let name = value["name"]?.stringValue else {
+        guard let type = value["type"]?.stringValue, ["function", "custom", ResponsesTools.localShell].contains(type),
+            let name = value["name"]?.stringValue ?? (type == ResponsesTools.localShell ? type : nil)
+        else {
             return try ChatRequestReader.toolChoice(value)
         }
         return .function(ResponsesTools.joined(value["namespace"]?.stringValue, name))

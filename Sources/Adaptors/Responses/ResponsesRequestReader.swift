@@ -107,13 +107,26 @@ enum ResponsesRequestReader {
             let input = try fields.text("input") ?? ""
             let call = ToolCall(id: try fields.requiredText("call_id"), name: name, arguments: ResponsesTools.arguments(input))
             appendAssistant([.toolCall(call)], &result)
-        case "function_call_output", "custom_tool_call_output":
+        case "local_shell_call":
+            let action = fields.take("action") ?? [:]
             let id = try fields.requiredText("call_id")
+            let call = ToolCall(id: id, name: ResponsesTools.localShell, arguments: ResponsesTools.arguments(action: action))
+            appendAssistant([.toolCall(call)], &result)
+        case "function_call_output", "custom_tool_call_output", "local_shell_call_output":
+            let id = try callID(&fields, given, type)
             result.messages.append(.init(role: .tool, parts: [.toolResult(ToolResult(id: id, parts: try content(&fields, "output")))]))
         case "reasoning": appendAssistant([.thinking(try thinking(&fields))], &result)
         default: throw .inexpressible(fields.path("type"), "'\(type)' cannot be expressed in the protocol of this model's vendor")
         }
         try fields.done()
+    }
+
+    /// The result of a local shell names its call in `id` in OpenAI's documentation, and in `call_id` where Codex writes it.
+    private static func callID(_ fields: inout Fields, _ given: Fields, _ type: String) throws(UpstreamFailure) -> String {
+        if let id = try fields.text("call_id") { return id }
+        var again = given
+        if type == "local_shell_call_output", let id = try again.text("id") { return id }
+        return try fields.requiredText("call_id")
     }
 
     private static func appendAssistant(_ parts: [Conversation.Part], _ result: inout Conversation) {

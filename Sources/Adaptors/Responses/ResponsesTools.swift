@@ -4,12 +4,15 @@ import RouterCore
 /// The tools of a Responses request under the names that a vendor of another family knows them by.
 ///
 /// A namespace (https://platform.openai.com/docs/api-reference/responses/create, `tools`) becomes its functions under joined names. A
-/// custom tool, whose input is a text, becomes a function with one argument. Calls are converted back.
+/// custom tool, whose input is a text, becomes a function with one argument, and the local shell one with the arguments of its action. Calls
+/// are converted back.
 struct ResponsesTools: Sendable {
     struct Name: Sendable, Hashable {
+        enum Kind: Sendable, Hashable { case function, custom, localShell }
+
         var namespace: String?
         var name: String
-        var isCustom = false
+        var kind = Kind.function
     }
 
     /// By the name that the vendor knows.
@@ -17,6 +20,9 @@ struct ResponsesTools: Sendable {
 
     /// The one argument of a function that stands for a custom tool.
     static let input = "input"
+
+    /// The name of the function that stands for the local shell.
+    static let localShell = "local_shell"
 
     init() {}
 
@@ -29,11 +35,12 @@ struct ResponsesTools: Sendable {
         for tool in tools.arrayValue ?? [] {
             let name = tool["name"]?.stringValue ?? ""
             switch tool["type"]?.stringValue {
-            case "custom": names[name] = Name(name: name, isCustom: true)
+            case "custom": names[name] = Name(name: name, kind: .custom)
+            case Self.localShell: names[Self.localShell] = Name(name: Self.localShell, kind: .localShell)
             case "namespace":
                 for inner in tool["tools"]?.arrayValue ?? [] {
                     let own = inner["name"]?.stringValue ?? ""
-                    names[Self.joined(name, own)] = Name(namespace: name, name: own, isCustom: inner["type"] == "custom")
+                    names[Self.joined(name, own)] = Name(namespace: name, name: own, kind: inner["type"] == "custom" ? .custom : .function)
                 }
             default: break
             }
@@ -56,6 +63,18 @@ struct ResponsesTools: Sendable {
     /// The text of a custom tool's call from the arguments of the function that stands for it.
     static func inputText(_ arguments: String) -> String {
         JSONText.parse(arguments)?[input]?.stringValue ?? arguments
+    }
+
+    /// The action of a local shell's call (`exec`) from the arguments of the function that stands for it, and back.
+    static func action(_ arguments: String) -> JSONValue {
+        guard case .object(let members)? = JSONText.parse(arguments) else { return ["type": "exec", "command": [], "env": [:]] }
+        let given = members.filter { !["type", "env"].contains($0.name) }
+        return .object([.init("type", "exec")] + given + [.init("env", members.first { $0.name == "env" }?.value ?? [:])])
+    }
+
+    static func arguments(action: JSONValue) -> String {
+        guard case .object(let members) = action else { return "{}" }
+        return JSONValue.object(members.filter { $0.name != "type" && $0.value != [:] && !$0.value.isNull }).text
     }
 
     static func arguments(_ input: String) -> String { JSONValue.object([.init(self.input, .string(input))]).text }

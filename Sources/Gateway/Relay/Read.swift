@@ -27,7 +27,12 @@ struct Read: Sendable {
             if endpoint.mayOmitModel, let moderationModel {
                 return try RequestEnvelope(body: RequestEnvelope.naming(moderationModel, in: body), endpoint: endpoint)
             }
-            return try RequestEnvelope(body: body, endpoint: endpoint)
+            let envelope = try RequestEnvelope(body: body, endpoint: endpoint)
+            guard ResponsesShapedChat.matches(envelope) else { return envelope }
+            let chat = try ResponsesShapedChat.converted(envelope)
+            var converted = try RequestEnvelope(body: chat.body, endpoint: endpoint)
+            converted.droppedFields = chat.dropped
+            return converted
         } catch {
             throw APIError.badRequest(error.message, param: error.param)
         }

@@ -106,7 +106,7 @@ struct Relay: Sendable {
         if !extras.betasLeftOut.isEmpty, let name = HTTPField.Name("X-Betas-Left-Out") {
             headers[name] = extras.betasLeftOut.prefix(32).joined(separator: ", ")
         }
-        let dropped = settlement.droppedFields
+        let dropped = admission.envelope.droppedFields + settlement.droppedFields
         if !dropped.isEmpty, let name = HTTPField.Name("X-Dropped-Fields") { headers[name] = dropped.joined(separator: ", ") }
         return headers
     }

@@ -42,6 +42,8 @@ public struct RequestEnvelope: Sendable {
     public private(set) var providerPreferences: Range<Int>?
     /// The estimated size of the prompt.
     public internal(set) var prompt = PromptEstimate()
+    /// Names of fields that were left out before a channel was chosen.
+    public var droppedFields: [String] = []
     /// Further parts of image, audio, moderation and rerank requests.
     public internal(set) var media = MediaRequest()
 
