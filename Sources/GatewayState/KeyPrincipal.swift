@@ -15,6 +15,8 @@ package struct KeyPrincipal: Sendable {
     package var budgets: [BudgetLimit] = []
     /// Requests, tokens and concurrency, of the key and of its user; empty = none.
     package var rules: [LimitRule] = []
+    /// The key's own choice.
+    package var conversion: ConversionMode?
 
     package func allows(model: String) -> Bool {
         models.isEmpty

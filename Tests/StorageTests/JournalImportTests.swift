@@ -58,7 +58,7 @@ struct JournalImportTests {
                     progress.generationID, progress.promptTokens, progress.completionTokens, progress.charge.nanos, progress.pricingVersion,
                 ])
             // Columns that have come since are there while the rows are written only.
-            let later = ["service_tier", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths"]
+            let later = ["service_tier", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "dropped_fields"]
             for column in later { try db.execute(sql: "ALTER TABLE settlements ADD COLUMN \(column) ANY") }
             // Ids descend, so that order by id would show.
             for id in [9, 7, 5] {
@@ -86,7 +86,7 @@ struct JournalImportTests {
     /// Without the fields that such a journal did not have.
     private static func old(_ record: RequestRecord) -> RequestRecord {
         var record = record
-        (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
+        (record.uncharged, record.ceiling, record.ratio, record.droppedFields) = (.zero, nil, nil, [])
         return record
     }
 

@@ -88,7 +88,8 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
             AttemptRecord(channelID: 4, upstreamModel: "m", status: 200, milliseconds: 40),
         ],
         generationID: "gen-1",
-        latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt)
+        latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt,
+        droppedFields: ["tools.web_search", "context_management"])
 }
 
 func hold(_ id: Int, user: Int64 = 1, model: String = "openai/gpt-4o") -> HoldRecord {

@@ -30,7 +30,7 @@ struct ChannelsFile {
     private func readChannel(_ cursor: YAMLCursor) -> Channel? {
         let keys = [
             "id", "name", "provider", "keys", "models", "weight", "priority", "groups", "enabled", "base_url", "proxy",
-            "headers", "timeouts", "limits", "account", "probe",
+            "headers", "timeouts", "limits", "account", "probe", "conversion",
         ]
         guard let object = cursor.object(keys) else { return nil }
         let id = object.require("id")?.integer(1...1_000_000_000)
@@ -50,6 +50,7 @@ struct ChannelsFile {
         if let timeouts = object["timeouts"] { channel.timeouts = TimeoutKeys.overrides(timeouts) }
         if let limits = object["limits"] { channel.limits = CommonSections.limits(limits) }
         channel.account = object["account"]?.string("a name") ?? (provider.keysShareAccount ? provider.name : nil)
+        channel.conversion = object["conversion"]?.choice(ConversionMode.self)
         if let probe = object["probe"] { channel.probe = readProbe(probe) }
         if brokenProviders.contains(provider.name) {
             channel.isEnabled = false

@@ -305,7 +305,9 @@ extension Settlement {
             generationID: state.progress.generationID,
             latencyMilliseconds: milliseconds(accepted.receivedAt, now),
             firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
-            clientIP: accepted.clientIP, createdAt: accepted.createdAt)
+            clientIP: accepted.clientIP, createdAt: accepted.createdAt,
+            droppedFields: admission.extras.toolsLeftOut.prefix(32).map { "tools.\($0)" }
+                + admission.envelope.droppedFields + state.droppedFields)
     }
 
     /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is

@@ -43,7 +43,11 @@ struct SingleAttempt: Sendable {
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
         call.betas = admission.extras.betas
-        call.isLenient = admission.accepted.snapshot.configuration.routes.settings.conversion == .lenient
+        let accepted = admission.accepted
+        let conversion =
+            accepted.principal.conversion ?? candidate.route.channel.conversion
+            ?? accepted.snapshot.configuration.routes.settings.conversion
+        call.isLenient = conversion == .lenient
         do throws(UpstreamFailure) {
             return try await attempt(provider, call)
         } catch {

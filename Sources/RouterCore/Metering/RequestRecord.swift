@@ -43,6 +43,9 @@ public struct RequestRecord: Sendable, Hashable {
     public var attempts: Int
     /// The attempts; empty when the only one gave the answer.
     public var attemptList: [AttemptRecord]
+    /// Names of the fields that a conversion left out of the request (`X-Dropped-Fields`), and of the vendors' tools that have no price
+    /// (`X-Tools-Left-Out`).
+    public var droppedFields: [String]
     /// The vendor's own id of the generation (`X-Generation-Id`), the handle for reconciliation.
     public var generationID: String?
     /// Milliseconds from accept to the last byte, and to the first content.
@@ -58,7 +61,7 @@ public struct RequestRecord: Sendable, Hashable {
         uncharged: NanoUSD = .zero, ceiling: NanoUSD? = nil, ratio: PriceRatio? = nil, pricingVersion: Int64, outcome: Outcome, status: Int,
         errorCode: String? = nil, isStream: Bool, attempts: Int,
         attemptList: [AttemptRecord] = [], generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
-        clientIP: String, createdAt: Int64
+        clientIP: String, createdAt: Int64, droppedFields: [String] = []
     ) {
         self.requestID = requestID
         self.userID = userID
@@ -81,6 +84,7 @@ public struct RequestRecord: Sendable, Hashable {
         self.isStream = isStream
         self.attempts = attempts
         self.attemptList = attemptList
+        self.droppedFields = droppedFields
         self.generationID = generationID
         self.latencyMilliseconds = latencyMilliseconds
         self.firstTokenMilliseconds = firstTokenMilliseconds

@@ -60,6 +60,8 @@ public struct Channel: Sendable, Hashable, Identifiable {
     /// account of its own.
     public var account: String?
     public var probe: Probe?
+    /// How requests are converted for it; nil = as the gateway says. A key's own choice wins.
+    public var conversion: ConversionMode?
 
     public init(
         id: Int64, name: String, provider: ProviderSpec, keys: [Secret], models: [Model], weight: UInt32 = 100,

@@ -55,7 +55,7 @@ struct ChannelHandlers: Sendable {
             .init("priority", .integer(channel.priority)),
             .init("groups", .array(channel.groups.sorted().map { .string($0) })),
             .init("models", .array(channel.models.map { .string($0.pattern) })), .init("keys", .integer(channel.keys.count)),
-            .init("account", .optional(channel.account)),
+            .init("account", .optional(channel.account)), .init("conversion", .optional(channel.conversion?.rawValue)),
         ]
         let limits = channel.limits
         let bounds: [JSONValue.Member] = [

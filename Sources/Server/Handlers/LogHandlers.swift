@@ -94,6 +94,7 @@ struct LogHandlers: Sendable {
             .init("status", .integer(record.status)), .init("error_code", .optional(record.errorCode)),
             .init("is_stream", .boolean(record.isStream)), .init("attempts", .integer(record.attempts)),
             .init("attempt_list", attempts(record)),
+            .init("dropped_fields", .array(record.droppedFields.map { .string($0) })),
             .init("generation_id", .optional(record.generationID)), .init("latency_ms", .integer(record.latencyMilliseconds)),
             .init("first_token_ms", .integer(record.firstTokenMilliseconds)), .init("client_ip", .string(record.clientIP)),
             .init("created_at", .integer(record.createdAt)),

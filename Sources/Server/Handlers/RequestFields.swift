@@ -57,6 +57,17 @@ struct RequestFields {
         return text
     }
 
+    /// One of the values of a type; nil when the field is absent or null.
+    func choice<Value: RawRepresentable & CaseIterable>(
+        _ name: String, _ type: Value.Type
+    ) throws -> Value? where Value.RawValue == String {
+        guard let given = self[name], !given.isNull else { return nil }
+        guard let value = given.stringValue.flatMap(Value.init) else {
+            throw wrong(name, "one of " + type.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return value
+    }
+
     func requiredString(_ name: String) throws -> String {
         guard let text = try string(name), !text.isEmpty else { throw wrong(name, "a non-empty string") }
         return text

@@ -42,6 +42,7 @@ struct TokenHandlers: Sendable {
         }
         token.models = try models(fields) ?? []
         token.limits = try limits(fields, of: token, by: user) ?? "{}"
+        token.conversion = try fields.choice("conversion", ConversionMode.self)
         let prepared = token
         let audit = try context.audit("token.create", at: clock.unixSeconds)
         let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
@@ -66,6 +67,11 @@ struct TokenHandlers: Sendable {
             change.expiresAt = .some(expiry)
         }
         change.models = try models(fields)
+        if fields.isNull("conversion") {
+            change.conversion = .some(nil)
+        } else if let mode = try fields.choice("conversion", ConversionMode.self) {
+            change.conversion = mode
+        }
         change.limits = try limits(fields, of: token, by: try context.user())
         // The owner's limits and the administrators' limits are stored in one text: a concurrent change of one must not overwrite the
         // other.
@@ -126,6 +132,7 @@ struct TokenHandlers: Sendable {
             .init("key_prefix", .string(token.keyPrefix)), .init("status", .integer(token.status.rawValue)),
             .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
             .init("limits", limits?.effective ?? .null), .init("admin_limits", limits?.admin?.json ?? .null),
+            .init("conversion", .optional(token.conversion?.rawValue)),
             .init("created_at", .integer(token.createdAt)), .init("accessed_at", .integer(token.accessedAt)),
         ])
     }

@@ -39,6 +39,9 @@ enum OperationDescriptions {
             APIField("status", .count, "HTTP status as the client saw it."),
             APIField("error_code", .string, "Null = all went well.").orNull, APIField("is_stream", .boolean, "Whether it was streamed."),
             APIField("attempts", .count, "Calls to vendors."), APIField("attempt_list", .list(.shape(attempt)), "Each of them."),
+            APIField(
+                "dropped_fields", .list(.string),
+                "Names of the fields that a conversion left out of the request, and of the vendors' tools that have no price."),
             APIField("generation_id", .string, "The vendor's name for the answer.").orNull,
             APIField("latency_ms", .count, "Milliseconds to the last byte."),
             APIField("first_token_ms", .count, "Milliseconds to the first content.").orNull,
@@ -118,6 +121,10 @@ enum OperationDescriptions {
                             APIField("groups", .list(.string), "Whose it is."),
                             APIField("models", .list(.string), "Names and patterns."), APIField("keys", .count, "Number of its keys."),
                             APIField("account", .string, "Whose money its keys share.").orNull,
+                            APIField(
+                                "conversion", .choice(ConversionMode.allCases.map(\.rawValue)),
+                                "How its requests are converted; null = as the gateway says."
+                            ).orNull,
                             APIField(
                                 "limits",
                                 .object([

@@ -61,6 +61,12 @@ enum UserDescriptions {
 
 /// API keys.
 enum TokenDescriptions {
+    private static let modes = APIField.Kind.choice(ConversionMode.allCases.map(\.rawValue))
+    private static let conversion = APIField(
+        "conversion", modes,
+        "`strict` refuses the fields that a conversion would leave out. It goes before the channel's and the gateway's setting."
+    ).optional.orNull
+
     private static let fields: [APIField] = [
         .id("key"), APIField("name", .string, "For people."), APIField("user_id", .id, "Whose it is."),
         APIField("key_prefix", .string, "The first characters of the key."),
@@ -72,6 +78,7 @@ enum TokenDescriptions {
             "Those in force: the tighter of the owner's and the administrators'. Null where they cannot be read; the key is refused then."
         ).orNull,
         APIField("admin_limits", .shape(.keyLimits), "The administrators' part, which the owner cannot raise; null = none.").orNull,
+        APIField("conversion", modes, "How requests with the key are converted; null = as the channel or the gateway says.").orNull,
         .createdAt, APIField("accessed_at", .time, "Last use, to about a quarter of a minute; null = not used yet.").orNull,
     ]
     static let key = APIShape(name: "Key", meaning: "An API key (`sk-…`), without the key itself.", fields: fields)
@@ -97,6 +104,7 @@ enum TokenDescriptions {
         id: "createKey", chapter: .keys, summary: "Makes an API key of the caller.",
         body: .json([
             name, expiry, models, APIField("limits", .shape(.keyLimits), "Limits of the key, beside those of its user.").optional,
+            conversion,
         ]), answer: .data(.shape(newKey)), errors: [(409, "the user has 1000 keys")],
         example: .init(body: ["name": "laptop", "models": ["demo/*"], "limits": ["rpm": .number("60")]]))
 
@@ -111,6 +119,7 @@ enum TokenDescriptions {
         body: .json([
             name.optional, APIField("status", UserDescriptions.statuses, "Disabled keys are refused.").optional, expiry, models,
             APIField("limits", .shape(.keyLimits), "Replaces the caller's part of the limits; `{}` takes it away.").optional,
+            conversion,
         ]), answer: .data(.shape(key)),
         errors: [
             (403, "an admin has set a tighter limit, or the owner's role is not below the caller's"), notFound,

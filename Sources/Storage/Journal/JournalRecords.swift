@@ -94,6 +94,9 @@ extension RecordBuffer {
         integer(record.uncharged.nanos)
         integer(record.ceiling?.nanos)
         integer(record.ratio?.millionths)
+        // From version 4 on.
+        unsigned(UInt64(record.droppedFields.count))
+        for name in record.droppedFields { text(name) }
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -187,7 +190,7 @@ extension HoldRecord {
 }
 
 extension RequestRecord {
-    static let journalVersion: UInt8 = 3
+    static let journalVersion: UInt8 = 4
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .settle, upTo: Self.journalVersion)
@@ -209,6 +212,8 @@ extension RequestRecord {
         uncharged = NanoUSD(nanos: try reader.integer())
         ceiling = try reader.integerOrNil().map { NanoUSD(nanos: $0) }
         ratio = try reader.integerOrNil().map { PriceRatio(millionths: $0) }
+        guard reader.version >= 4 else { return }
+        for _ in 0..<(try reader.unsigned()) { droppedFields.append(try reader.text()) }
     }
 }
 

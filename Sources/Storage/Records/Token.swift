@@ -1,3 +1,5 @@
+public import RouterCore
+
 public enum TokenStatus: Int, Sendable, Hashable, CaseIterable {
     case enabled = 1
     case disabled = 2
@@ -19,13 +21,15 @@ public struct Token: Sendable, Hashable {
     public var models: [String]
     /// JSON object text of further limits, as given by the client and validated by the Server; `{}` = none.
     public var limits: String
+    /// How requests with it are converted; nil = as the channel or the gateway says.
+    public var conversion: ConversionMode?
     public var createdAt: Int64
     public var accessedAt: Int64?
 
     public init(
         id: Int64 = 0, userID: Int64, keyHash: [UInt8], keyPrefix: String, name: String,
         status: TokenStatus = .enabled, expiresAt: Int64? = nil, models: [String] = [], limits: String = "{}",
-        createdAt: Int64, accessedAt: Int64? = nil
+        conversion: ConversionMode? = nil, createdAt: Int64, accessedAt: Int64? = nil
     ) {
         self.id = id
         self.userID = userID
@@ -36,6 +40,7 @@ public struct Token: Sendable, Hashable {
         self.expiresAt = expiresAt
         self.models = models
         self.limits = limits
+        self.conversion = conversion
         self.createdAt = createdAt
         self.accessedAt = accessedAt
     }

@@ -1,3 +1,5 @@
+public import RouterCore
+
 /// Fields to change; nil = leave.
 public struct TokenChange: Sendable {
     public var name: String?
@@ -6,6 +8,8 @@ public struct TokenChange: Sendable {
     public var expiresAt: Int64??
     public var models: [String]?
     public var limits: String?
+    /// `.some(nil)` takes the key's own choice away.
+    public var conversion: ConversionMode??
     /// The limits that the new ones were made from; the change is refused (``StoreError/conflict(_:)``) when others are
     /// stored by now. nil = whatever is there is replaced.
     public var limitsBefore: String?

@@ -11,6 +11,7 @@ enum RecordColumns {
         "charge_nanos", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "upstream_cost_nanos", "usage_source",
         "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
+        "dropped_fields",
     ]
     static let list = names.joined(separator: ", ")
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -31,6 +32,7 @@ enum RecordColumns {
     /// In the order of ``names``.
     static func values(_ record: RequestRecord) -> [SQLValue] {
         let usage = record.usage
+        let dropped = record.droppedFields.isEmpty ? nil : JSONList.text(record.droppedFields)
         let attempts = record.attemptList.isEmpty ? nil : record.attemptList.json.text
         return [
             .text(record.requestID.description), .integer(record.userID), SQLValue(record.tokenID), SQLValue(record.channelID),
@@ -44,7 +46,7 @@ enum RecordColumns {
             .text(record.outcome.rawValue), .integer(Int64(record.status)), SQLValue(record.errorCode),
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), SQLValue(attempts), SQLValue(record.generationID),
             .integer(record.latencyMilliseconds), SQLValue(record.firstTokenMilliseconds), .text(record.clientIP),
-            .integer(record.createdAt),
+            .integer(record.createdAt), SQLValue(dropped),
         ]
     }
 
@@ -69,7 +71,9 @@ enum RecordColumns {
             isStream: try row.flag("is_stream"), attempts: Int(try row.int("attempts")),
             attemptList: attempts.map { [AttemptRecord]($0) } ?? [], generationID: try row.textOrNil("generation_id"),
             latencyMilliseconds: try row.int("latency_ms"), firstTokenMilliseconds: try row.intOrNil("first_token_ms"),
-            clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"))
+            clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"),
+            // Journals of an older program lack it.
+            droppedFields: try row.textOrNil("dropped_fields").map(JSONList.strings) ?? [])
     }
 
     private static func usage(_ row: some ColumnReader) throws -> Usage {

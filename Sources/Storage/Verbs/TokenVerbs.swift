@@ -35,12 +35,13 @@ extension SQLSession {
         let row = try unique("key_hash") {
             try first(
                 """
-                INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING \(Columns.token)
+                INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at,
+                    conversion)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING \(Columns.token)
                 """,
                 [
                     token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
-                    JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt,
+                    JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt, token.conversion?.rawValue,
                 ])
         }
         guard let row else { throw StoreError.notFound }
@@ -78,6 +79,11 @@ extension SQLSession {
         }
         assignments.set("models", change.models.map(JSONList.text))
         assignments.set("limits", change.limits)
+        switch change.conversion {
+        case .some(.some(let mode)): assignments.set("conversion", mode.rawValue)
+        case .some(.none): assignments.setNull("conversion")
+        case .none: break
+        }
         try assignments.update("tokens", id: id, self)
         guard let token = try token(id: id) else { throw StoreError.notFound }
         try insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))))
