@@ -26,7 +26,8 @@ package struct DataPlane: Sendable {
 
     package init(
         clock: ServerClock, snapshots: SnapshotHolder, keys: KeyDirectory, limits: RequestLimits, meter: Meter, settler: Settler,
-        health: HealthRegistry, transport: any UpstreamTransport, vocabulary: Vocabulary, metrics: GatewayMetrics, logger: Logger
+        health: HealthRegistry, transport: any UpstreamTransport, vocabulary: Vocabulary, responses: ResponseKeeper,
+        metrics: GatewayMetrics, logger: Logger
     ) {
         self.clock = clock
         self.snapshots = snapshots
@@ -43,7 +44,8 @@ package struct DataPlane: Sendable {
             attempts: AttemptServices(clock: clock, health: health, transport: transport, metrics: metrics, logger: logger),
             settlements: SettlementServices(
                 clock: clock, health: health, meter: meter, settler: settler, vocabulary: vocabulary, metrics: metrics, drains: drains,
-                logger: logger))
+                logger: logger),
+            responses: responses)
     }
 
     /// Makes the front door of one port.

@@ -2,7 +2,7 @@ import Crypto
 
 /// The SHA-256 of a key, as four words: nothing is allocated to look one up.
 package struct KeyHash: Hashable {
-    private var words: (UInt64, UInt64, UInt64, UInt64)
+    fileprivate var words: (UInt64, UInt64, UInt64, UInt64)
 
     package init(_ bytes: [UInt8]) {
         func word(_ place: Int) -> UInt64 { bytes.dropFirst(place * 8).prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
@@ -22,4 +22,14 @@ package struct KeyHash: Hashable {
     package static func == (left: KeyHash, right: KeyHash) -> Bool { left.words == right.words }
     /// Any part of a SHA-256 is as good as the whole.
     package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
+extension KeyHash {
+    /// 128 of its bits in hexadecimal digits: enough to recognise a key, and of no use to anybody who wants it.
+    package var fingerprint: String {
+        [words.0, words.1].map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }.joined()
+    }
 }

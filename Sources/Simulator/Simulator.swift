@@ -33,6 +33,7 @@ public final class Simulator: Sendable {
     public let record: BillingRecord
     public let script = Script()
     public let listedModels = ListedModels()
+    public let responses = SimulatedResponses()
     private let state = Mutex(State())
     private let counters = Mutex(SimulatorStatistics())
 
@@ -107,6 +108,7 @@ public final class Simulator: Sendable {
         record.clear()
         script.clear()
         listedModels.set(nil)
+        responses.clear()
         counters.withLock { statistics in
             statistics.requests = [:]
             statistics.clientsGone = 0

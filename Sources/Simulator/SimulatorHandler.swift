@@ -71,6 +71,9 @@ final class SimulatorHandler: ChannelInboundHandler {
             return send(context, head, .ok, FastAnswer.body(isStream: FastAnswer.asksForStream(body)), FastAnswer.headers(body))
         }
         if head.method == .POST, let route = SimulatedFamily.route(path) { return answer(context, head, route) }
+        if let route = Self.responsesPath(path) {
+            return responses(context, head, route.rest, isStateful: route.isStateful, query: query)
+        }
         let isOpenRouter = path.hasPrefix("/api/v1/")
         let tail =
             isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path

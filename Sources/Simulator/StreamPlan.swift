@@ -34,6 +34,8 @@ struct StreamPlan: Sendable {
         }
     }
 
+    init(steps: [Step]) { self.steps = steps }
+
     init(shapes: Shapes, wantsUsage: Bool, defaultPace: Duration) {
         var builder = Builder(shapes: shapes, wantsUsage: wantsUsage, defaultPace: defaultPace)
         builder.build()

@@ -62,7 +62,7 @@ public enum PrivateFiles {
     private static let names: Set<String> = ["initial_root_password", "session_secret"]
 
     private static func isOurs(_ name: String) -> Bool {
-        name.hasPrefix("journal") || name.hasPrefix("apirouter.db") || names.contains(name)
+        name.hasPrefix("journal") || name.hasPrefix("apirouter.db") || name.hasPrefix("responses.sqlite") || names.contains(name)
     }
 
     private static func mend(_ path: String, isDirectory: Bool) -> String? {

@@ -91,7 +91,6 @@ private let losses: [LossCase] = [
     LossCase(
         .chat, #""messages":[{"role":"tool","tool_call_id":"t","content":"x"}]"#, "tool_call_id", [.gemini], .no),
     LossCase(.responses, #""previous_response_id":"r""#, "previous_response_id", [.openai, .gemini], .no),
-    LossCase(.responses, #""store":true"#, "store", [.openai, .gemini], .no),
     LossCase(.messages, #""max_tokens":null"#, "max_tokens", [.openai, .gemini], .no),
     LossCase(.messages, #""messages":[{"role":"tool","content":"x"}]"#, "messages[0].role", [.openai, .gemini], .no),
 ]

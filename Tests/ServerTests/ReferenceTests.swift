@@ -118,7 +118,14 @@ import Testing
                 token: TestGateway.rootKey)
             let charge = try #require(chat.headers[HTTPField.Name("X-Request-Id")!])
             try await gateway.gateway.parts.poster.drainOnce()
-            world.drawn = [("0123456789abcdef", session), ("00000000-0000-0000-0000-000000000000", charge)]
+            let response = try await call(.post, "/v1/responses", #"{"model":"demo/echo","input":"hi"}"#, token: TestGateway.rootKey)
+            let conversation = try await call(
+                .post, "/v1/conversations", #"{"items":[{"id":"msg_example","role":"user","content":"hi"}]}"#, token: TestGateway.rootKey)
+            world.drawn = [
+                ("0123456789abcdef", session), ("00000000-0000-0000-0000-000000000000", charge),
+                ("resp_example", try #require(response.json["id"]?.stringValue)),
+                ("conv_example", try #require(conversation.json["id"]?.stringValue)),
+            ]
             try await body(world)
         }
     }
@@ -149,7 +156,8 @@ import Testing
                 let description = route.description
                 let answer = try await world.call(route, body: description.example.body)
                 let label = "\(route.method) \(route.path)"
-                #expect(answer.status == 200, "\(label): \(answer.json.text)")
+                #expect(answer.status == description.example.status, "\(label): \(answer.json.text)")
+                if answer.status != 200 { continue }
                 switch description.answer {
                 case .raw: break
                 case .json(let kind): #expect(Shape.problems(answer.json, kind) == [], "\(label)")

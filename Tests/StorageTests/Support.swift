@@ -138,3 +138,6 @@ func progress(_ id: Int, _ tokens: Int64) -> ProgressRecord {
         requestID: RequestID(bits: UInt128(id)), channelID: 3, provider: "vendor", model: "openai/gpt-4o", upstreamModel: "gpt-4o",
         generationID: "gen-\(id)", promptTokens: 12, completionTokens: tokens, charge: NanoUSD(nanos: tokens * 10), pricingVersion: 4)
 }
+
+/// A connection to any SQLite file, for what the stores have no verb for.
+func rawDatabase(_ path: String) throws -> DatabaseQueue { try DatabaseQueue(path: path) }

@@ -14,6 +14,8 @@ struct DialectContext: Sendable {
     var startedAt: Int64 = 0
     /// For answers without an id.
     var answerID = ""
+    /// The gateway keeps the answer, under an id of its own.
+    var kept: KeptAnswer?
     /// The client asked for the model's thoughts (Gemini's `includeThoughts`; the other dialects always show them).
     var showsThoughts = false
     /// Tools that the client knows under other names than the vendor (Responses only).
@@ -26,12 +28,14 @@ struct DialectContext: Sendable {
         wantsUsage = call.envelope.wantsStreamUsage
         startedAt = call.startedAt
         answerID = call.answerID
+        kept = call.kept
         tools = ResponsesTools(call.envelope)
         showsThoughts = call.envelope.endpoint.dialect.client.showsThoughts(call.envelope.body)
     }
 
-    /// The vendor's own name for what it served, unless the channel renames.
-    func id(_ given: String) -> String { given.isEmpty ? answerID : given }
+    /// The vendor's own id, unless there is none or the gateway keeps the answer: not every vendor's ids are unique.
+    func id(_ given: String) -> String { given.isEmpty || kept != nil ? answerID : given }
 
+    /// The vendor's own name for what it served, unless the channel renames.
     func shown(_ served: String) -> String { isRenamed || served.isEmpty ? model : served }
 }

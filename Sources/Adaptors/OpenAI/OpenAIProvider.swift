@@ -85,11 +85,42 @@ public struct OpenAIProvider: Provider {
     }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? {
+        if case .response(let id, let verb) = side { return call(verb, id: id, baseURL: baseURL, key: key) }
         let ownPath = side == .listModels ? spec.endpoints[.models].flatMap { $0 } : nil
         guard let path = ownPath ?? variant.path(of: side) else { return nil }
         var headers = HTTPFields()
         headers[.accept] = "application/json"
         let request = UpstreamRequest(method: .get, url: (baseURL ?? spec.baseURL) + path, headers: headers)
+        return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
+    }
+
+    /// https://platform.openai.com/docs/api-reference/responses/get, and so on.
+    private func call(_ verb: ResponseCall, id: String, baseURL: String?, key: Secret?) -> UpstreamRequest? {
+        guard spec.keepsResponses, let served = spec.endpoints[.responses], let path = served ?? paths[.responses],
+            ResponseStateFields.isID(id)
+        else { return nil }
+        // A path of the file may name a version of the API behind a question mark.
+        let parts = path.split(separator: "?", maxSplits: 1)
+        var queries = parts.dropFirst().map(String.init)
+        var url = (baseURL ?? spec.baseURL) + parts[0] + "/" + id
+        var method = HTTPRequest.Method.get
+        switch verb {
+        case .retrieve(let query): queries.append(query)
+        case .inputItems(let query):
+            url += "/input_items"
+            queries.append(query)
+        case .delete: method = .delete
+        case .cancel:
+            url += "/cancel"
+            method = .post
+        }
+        queries.removeAll(where: \.isEmpty)
+        if !queries.isEmpty { url += "?" + queries.joined(separator: "&") }
+        var request = UpstreamRequest(method: method, url: url, headers: [.accept: "application/json"])
+        if method == .post {
+            request.headers[.contentType] = "application/json"
+            request.body = ByteBuffer(staticString: "{}")
+        }
         return try? Preparation(spec: spec).prepared(request, key: key, extraHeaders: [])
     }
 

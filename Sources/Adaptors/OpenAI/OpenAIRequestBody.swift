@@ -59,6 +59,8 @@ struct OpenAIRequestBody {
         if call.upstreamModel != envelope.model, !envelope.endpoint.dialect.namesModelInPath {
             set("model", JSONValue.string(call.upstreamModel).text)
         }
+        // What the gateway keeps itself, a vendor that keeps nothing would refuse to keep.
+        if envelope.endpoint == .responses, !call.channel.provider.keepsResponses, has("store") { set("store", "false") }
         // We need the usage of every stream for the books.
         if envelope.isStream, envelope.endpoint.hasStreamOptions, usage.streamUsageOption != false {
             askForUsage()

@@ -38,6 +38,7 @@ struct OpenAIVariant: Sendable {
         switch side {
         case .listModels: return paths[.models]
         case .activity: return activityPath
+        case .response: return nil
         case .generation(let id):
             guard OpenAIDialect.isGenerationID(id) else { return nil }
             return generationPath.map { $0 + id }

@@ -174,14 +174,17 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         var details = JSONValue.null
         if status == "incomplete" { details = ["reason": finish == .length ? "max_output_tokens" : "content_filter"] }
         let isRunning = status == "in_progress"
-        return [
+        let response: JSONValue = [
             "id": .string(answer.id.hasPrefix("resp_") ? answer.id : "resp_" + answer.id), "object": "response",
             "created_at": .integer(answer.created ?? context.startedAt), "status": .string(status), "error": .null,
             "incomplete_details": details, "instructions": .null, "metadata": [:], "model": .string(context.shown(answer.model)),
-            "output": .array(isRunning ? [] : items.map { $0.json() }), "parallel_tool_calls": true, "previous_response_id": .null,
-            "store": false, "temperature": .null, "tool_choice": "auto", "tools": [], "top_p": .null,
+            "output": .array(isRunning ? [] : items.map { $0.json() }), "parallel_tool_calls": true,
+            "previous_response_id": .optional(context.kept?.previousResponseID), "store": .boolean(context.kept != nil),
+            "temperature": .null, "tool_choice": "auto", "tools": [], "top_p": .null,
             "usage": isRunning ? .null : answer.usage.map { UsageShape.responses($0, context.quote) } ?? .null,
         ]
+        guard let id = context.kept?.conversationID else { return response }
+        return ResponseItems.setting([.init("conversation", ["id": .string(id)])], in: response)
     }
 
     // MARK: Stream

@@ -1,6 +1,6 @@
 import RouterCore
 
-/// OpenAI's Responses as a client sends them, stateless (https://platform.openai.com/docs/api-reference/responses/create).
+/// OpenAI's Responses as a client sends them; state has become input before (https://platform.openai.com/docs/api-reference/responses/create).
 enum ResponsesRequestReader {
     static func read(_ fields: inout Fields, noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         var result = Conversation()
@@ -40,11 +40,10 @@ enum ResponsesRequestReader {
         result.user = try fields.text("user")
         if let pseudonym = try fields.text("safety_identifier"), result.user == nil { result.user = pseudonym }
         if fields.take("previous_response_id") != nil {
-            throw .malformedField("previous_response_id", "is not supported: this gateway keeps no responses; send the whole input")
+            throw .malformedField("previous_response_id", "is not known to the vendor of this model; send the whole input")
         }
-        if try fields.flag("store") == true {
-            throw .malformedField("store", "must be false: this gateway keeps no responses")
-        }
+        // Kept by the gateway, if at all: the vendor has no part in it.
+        _ = try fields.flag("store")
         fields.skip("background", when: false)
         fields.skip("truncation", when: "disabled")
         fields.skip("service_tier", when: "auto", "default")

@@ -44,6 +44,7 @@ struct GatewayFile: Sendable {
         .section("routing", \.routing, RoutingKeys.section), .section("metering", \.configuration.metering, MeteringKeys.section),
         .section("journal", \.configuration.journal, JournalKeys.section), groups,
         .section("log", \.configuration.log, LogKeys.section), .section("models", \.configuration.models, ModelsKeys.section),
+        .section("responses", \.configuration.responses, ResponsesKeys.section),
     ])
 
     /// The table of docs/configuration.md.

@@ -9,7 +9,7 @@ enum ProviderFile {
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
             "name", "display_name", "adaptor", "base_url", "key_env", "auth", "headers", "endpoints", "request", "usage",
-            "errors", "billing", "models", "default_price", "keys_share_account",
+            "errors", "billing", "models", "default_price", "keys_share_account", "responses",
         ]
         guard let root = cursor.object(keys) else { return nil }
         let name = root.require("name")?.string("the file's name without .yaml")
@@ -30,6 +30,7 @@ enum ProviderFile {
         }
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
+        if let state = root["responses"]?.object(["stateful"]) { spec.keepsResponses = state["stateful"]?.boolean() ?? false }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
         // A server whose models are all free is the operator's own.
         let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }

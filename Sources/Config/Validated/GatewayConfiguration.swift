@@ -126,6 +126,18 @@ public struct GatewayConfiguration: Sendable {
         public var moderation = "omni-moderation-latest"
     }
 
+    /// Responses that can be asked for again.
+    public struct Responses: Sendable {
+        /// Whether any are kept.
+        public var isStored = true
+        public var keep = Duration.seconds(7 * 86_400)
+        /// Bytes of all users, and of each.
+        public var maxBytes: Int64 = 1 << 30
+        public var maxBytesPerUser: Int64 = 64 << 20
+
+        public var limits: ResponseStoreLimits { ResponseStoreLimits(total: maxBytes, perUser: maxBytesPerUser) }
+    }
+
     /// Settings that only come from the environment.
     public struct Bootstrap: Sendable {
         public var rootPassword: Secret?
@@ -145,6 +157,7 @@ public struct GatewayConfiguration: Sendable {
     public var groupLimits: [String: RateLimits] = [:]
     public var log = Log()
     public var models = Models()
+    public var responses = Responses()
     public var bootstrap = Bootstrap()
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])

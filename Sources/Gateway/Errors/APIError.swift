@@ -52,6 +52,40 @@ package struct APIError: Error {
             message: "The model '\(model)' does not exist or you do not have access to it; GET /v1/models lists those that you have.")
     }
 
+    /// Unknown, expired, deleted, or another user's: always the same words.
+    package static func responseNotFound(_ id: String, param: String? = nil) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error", code: param == nil ? nil : "previous_response_not_found", param: param,
+            message: "Response with id '\(id.prefix(ResponseStateFields.maximumID))' not found.")
+    }
+
+    package static func conversationNotFound(_ id: String) -> APIError {
+        APIError(
+            status: .notFound, type: "invalid_request_error",
+            message: "Conversation with id '\(id.prefix(ResponseStateFields.maximumID))' not found.")
+    }
+
+    /// The channel is gone, or its key.
+    package static func responseOutOfReach(_ id: String) -> APIError {
+        APIError(
+            status: .gone, type: "invalid_request_error", code: "response_out_of_reach",
+            message: """
+                Response '\(id)' is kept by a vendor under an account that this gateway uses no more; send the whole input instead.
+                """)
+    }
+
+    /// `x-should-retry` keeps OpenAI's own clients from trying again at once.
+    package static func responseStoreFull(_ limits: ResponseStoreLimits) -> APIError {
+        var headers = HTTPFields()
+        if let name = HTTPField.Name("x-should-retry") { headers[name] = "false" }
+        return APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "response_store_full", param: "store",
+            message: """
+                There is no room for further stored responses (\(limits.perUser) bytes for each user, \(limits.total) in all): delete some, \
+                wait until they expire, or send "store": false.
+                """, headers: headers)
+    }
+
     /// The client's own `provider` preferences exclude every channel.
     package static func noChannelAllowed(_ model: String, _ reason: String) -> APIError {
         APIError(

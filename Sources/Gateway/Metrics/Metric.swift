@@ -25,6 +25,9 @@ package enum Metric: String, Sendable, CaseIterable {
     case poisonRecords = "apirouter_poison_records"
     case journalBytes = "apirouter_journal_bytes"
     case retriesRefused = "apirouter_retries_refused"
+    case storedResponses = "apirouter_stored_responses"
+    case responseBytes = "apirouter_response_bytes"
+    case responsesWaiting = "apirouter_responses_waiting"
     case channelUp = "apirouter_channel_up"
     case channelInFlight = "apirouter_channel_in_flight"
     case channelCooling = "apirouter_channel_cooling"
@@ -65,6 +68,7 @@ package enum Metric: String, Sendable, CaseIterable {
         static let channel = Label(name: "channel", values: "id from channels.yaml")
         static let result = Label(name: "result", values: "`ok`, or the kind of failure ([routing.md](routing.md))")
         static let outcome = Label(name: "outcome", values: "`completed`, `truncated`, `client_gone`, `failed`, `recovered`")
+        static let fate = Label(name: "fate", values: "`kept`, `refused` (no room), `lost` (the disk was too slow)")
         static let end = Label(name: "end", values: "`answer`, `time`, `room`")
     }
 
@@ -96,6 +100,9 @@ package enum Metric: String, Sendable, CaseIterable {
         case .poisonRecords: .init(.gauge, "records", "Records that the ledger refused since the start.")
         case .journalBytes: .init(.gauge, "bytes", "Bytes that the journal's records take up.")
         case .retriesRefused: .init(.gauge, "retries", "Retries that the retry budget did not allow.")
+        case .storedResponses: .init(.gauge, "responses", by: [.fate], "Answers to be kept since the start, by what became of them.")
+        case .responseBytes: .init(.gauge, "bytes", "Bytes that stored responses take up, as far as this gateway knows.")
+        case .responsesWaiting: .init(.gauge, "responses", "Stored responses that have not been written yet.")
         case .channelUp: .init(.gauge, "0 or 1", by: [.channel], "1 while the channel takes requests (by its file and by operators).")
         case .channelInFlight: .init(.gauge, "calls", by: [.channel], "Upstream calls under way.")
         case .channelCooling:

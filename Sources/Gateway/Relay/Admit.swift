@@ -19,8 +19,11 @@ struct Admit: Sendable {
         let extras =
             strict == nil
             ? try Extras(accepted, question.envelope, &priced) : try Extras(strict: accepted, question.envelope, &priced)
+        var envelope = extras.envelope ?? question.envelope
+        // What a vendor has kept of the conversation is read again, and billed.
+        if let carried = question.planned.state?.carriedTokens, carried > 0 { envelope = envelope.carrying(tokens: carried) }
         let bound = HoldBound(
-            candidates: priced, envelope: extras.envelope ?? question.envelope, metering: metering, strict: strict,
+            candidates: priced, envelope: envelope, metering: metering, strict: strict,
             searches: extras.searches)
         guard strict != nil, question.envelope.endpoint.hasOutputBound else {
             let admission = try flat(accepted, question.planned, bound, extras)

@@ -11,7 +11,7 @@ struct Plan: Sendable {
     /// Candidates beyond the permitted attempts: channels may fill up or cool down between the plan and the attempt.
     private static let spareCandidates = 3
 
-    func run(_ accepted: Accepted, _ envelope: RequestEnvelope) throws -> Planned {
+    func run(_ accepted: Accepted, _ envelope: RequestEnvelope, _ state: ResponseState? = nil) throws -> Planned {
         guard accepted.principal.allows(model: envelope.model) else { throw APIError.modelNotAllowed(envelope.model) }
         let routes = accepted.snapshot.configuration.routes
         let preferences = try preferences(envelope, routes)
@@ -23,7 +23,8 @@ struct Plan: Sendable {
         }
         // A large announced output is unlikely and is not reserved in full: the actual usage is counted at the end.
         let metering = accepted.snapshot.configuration.metering
-        let tokens = envelope.prompt.tokens + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
+        let tokens =
+            envelope.prompt.tokens + (state?.carriedTokens ?? 0) + min(envelope.maxOutputTokens ?? 0, metering.defaultHoldOutputTokens)
         var candidates: [RouteCandidate] = []
         var lastResorts: [RouteCandidate] = []
         var first: RoutePlan?
@@ -33,15 +34,24 @@ struct Plan: Sendable {
                 model: model, group: accepted.principal.group, endpoint: accepted.endpoint, preferences: preferences,
                 tokens: tokens, limit: policy.maxAttempts + Self.spareCandidates)
             query.affinity = affinity(accepted, envelope, policy)
+            query.pin = state?.pin
             let plan = health.plan(query, routes, facts)
             if first == nil { first = plan }
             if plan.isLastResort { lastResorts += plan.candidates } else { candidates += plan.candidates }
         }
-        guard let first else { throw APIError.modelNotFound(envelope.model) }
+        guard var first else { throw APIError.modelNotFound(envelope.model) }
         // A channel that is cooling down is asked only when the client's other models have no healthy channel either.
         if candidates.isEmpty { candidates = lastResorts }
-        if candidates.isEmpty { throw refusal(first, envelope.model, accepted.endpoint) }
-        return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens)
+        if candidates.isEmpty {
+            if state?.pin != nil { first.dropped.removeAll { $0.reason == .notTheHolder } }
+            if state?.pin != nil, first.dropped.isEmpty, first.isModelKnown {
+                throw APIError.badRequest(
+                    "'previous_response_id' is kept by a vendor that does not serve '\(envelope.model)' here; send the whole input",
+                    param: "previous_response_id")
+            }
+            throw refusal(first, envelope.model, accepted.endpoint)
+        }
+        return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens, state: state)
     }
 
     private func preferences(_ envelope: RequestEnvelope, _ routes: RouteTable) throws -> ClientPreferences? {

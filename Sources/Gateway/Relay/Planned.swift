@@ -7,4 +7,6 @@ struct Planned: Sendable {
     var preferences: ClientPreferences?
     /// Tokens that one attempt counts against a channel's tokens per minute.
     var tokens: Int64
+    /// For Responses; nil where no state is concerned.
+    var state: ResponseState?
 }

@@ -20,6 +20,7 @@ struct Relay: Sendable {
     func send(_ answer: WholeAnswer) async throws -> ClientAnswer {
         let isGone = settlement.admission.accepted.presence.isGone
         try await settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+        settlement.keepResponse(.whole(answer.body))
         var headers = limitHeaders
         headers[.contentType] = answer.contentType ?? "application/json"
         return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
@@ -75,6 +76,7 @@ struct Relay: Sendable {
             case .whole(let answer):
                 // The vendor ignored that a stream was requested: its answer is the only event.
                 try await relay.settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+                settlement.keepResponse(.whole(answer.body))
                 if !isGone { try await client.write(Self.event(answer.body)) }
                 client.finish()
             case nil:

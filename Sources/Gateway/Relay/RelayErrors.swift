@@ -1,11 +1,11 @@
 import Adaptors
 import HTTPTypes
 import NIOCore
-import RouterCore
+package import RouterCore
 
 /// Translates upstream failures (the table in docs/routing.md) into what a client sees, as a response or inside a stream, in the shape of
 /// its dialect.
-enum RelayErrors {
+package enum RelayErrors {
     static func answer(_ failure: UpstreamFailure, to request: ClientRequest) -> ClientAnswer {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
             // The client's own request is at fault: the vendor's message is the most helpful.
@@ -18,6 +18,14 @@ enum RelayErrors {
                     requestID: request.requestID.description))
         }
         return apiError(failure).answer(request.endpoint.dialect, request.requestID, request.errorStyle)
+    }
+
+    /// The failure of a call to a vendor, for a client who has asked for nothing else.
+    package static func error(_ failure: UpstreamFailure) -> APIError {
+        guard let error = failure.clientError, let status = failure.status, (400..<500).contains(status) else { return apiError(failure) }
+        return APIError(
+            status: HTTPResponse.Status(code: status), type: error.type, code: error.code, param: error.param,
+            message: error.message)
     }
 
     static func apiError(_ failure: UpstreamFailure) -> APIError {

@@ -19,18 +19,23 @@ final class RelayPipeline: Sendable {
     private let admit: Admit
     private let attempts: AttemptServices
     private let settlements: SettlementServices
+    private let responses: ResponseKeeper
 
-    init(limits: RequestLimits, plan: Plan, admit: Admit, attempts: AttemptServices, settlements: SettlementServices) {
+    init(
+        limits: RequestLimits, plan: Plan, admit: Admit, attempts: AttemptServices, settlements: SettlementServices,
+        responses: ResponseKeeper
+    ) {
         self.limits = limits
         self.plan = plan
         self.admit = admit
         self.attempts = attempts
         self.settlements = settlements
+        self.responses = responses
     }
 
     /// - Parameter executor: where the call and everything that it starts run.
     func respond(_ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?) async throws -> ClientAnswer {
-        let question = try read(accepted, body)
+        let question = accepted.endpoint == .responses ? try await readStateful(accepted, body) : try read(accepted, body)
         let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
         let admission = try await admit.run(accepted, question)
 
@@ -91,6 +96,14 @@ final class RelayPipeline: Sendable {
         let envelope = try Read(moderationModel: moderationModel).run(
             body, contentType: request.header("content-type"), endpoint: accepted.endpoint, target: request.target)
         return PlannedRequest(envelope: envelope, planned: try plan.run(accepted, envelope))
+    }
+
+    /// The same for Responses, which may refer to earlier ones.
+    @inline(never)
+    private func readStateful(_ accepted: Accepted, _ body: ByteBuffer) async throws -> PlannedRequest {
+        let envelope = try Read().run(body, contentType: nil, endpoint: .responses, target: nil)
+        let (prepared, state) = try await StatefulRequest(keeper: responses, accepted: accepted).prepared(envelope)
+        return PlannedRequest(envelope: prepared, planned: try plan.run(accepted, prepared, state))
     }
 
     /// Answers a request to count tokens. No vendor is asked.

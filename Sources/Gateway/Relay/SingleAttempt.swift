@@ -43,6 +43,7 @@ struct SingleAttempt: Sendable {
             hostPreferences: admission.planned.preferences?.forwarded ?? .asGiven, startedAt: admission.accepted.createdAt)
         call.answerID = admission.accepted.requestID.description
         call.betas = admission.extras.betas
+        call.kept = admission.planned.state?.kept(candidate.route.channel)
         let accepted = admission.accepted
         let conversion =
             accepted.principal.conversion ?? candidate.route.channel.conversion

@@ -123,10 +123,12 @@ final class StreamRun {
         tellHealth(failure)
         guard let failure else {
             try await settlement.end(Settlement.End(outcome: isGone ? .clientGone : .completed, status: 200, failure: nil))
+            settlement.keepResponse(.lastEvent(decoder.trailer))
             return isGone ? ByteBuffer() : decoder.trailer
         }
         let outcome: RequestRecord.Outcome = isGone ? .clientGone : .truncated
         try await settlement.end(Settlement.End(outcome: outcome, status: 200, failure: failure))
+        settlement.keepResponse(.nothing)
         // Binary data has no place for an error message; closing the connection is the signal.
         if !isGone, answer.contentType == nil {
             try await client.write(RelayErrors.event(failure, to: settlement.admission.accepted.request))

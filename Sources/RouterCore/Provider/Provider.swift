@@ -53,6 +53,17 @@ public enum SideCall: Sendable, Hashable {
     case generation(id: String)
     /// What the account has cost, day by day.
     case activity
+    /// A response that the vendor keeps.
+    case response(id: String, ResponseCall)
+}
+
+/// What can be asked of a vendor about a response that it keeps (https://platform.openai.com/docs/api-reference/responses).
+public enum ResponseCall: Sendable, Hashable {
+    /// - Parameter query: as the client sent it, without its question mark.
+    case retrieve(query: String)
+    case inputItems(query: String)
+    case delete
+    case cancel
 }
 
 extension Provider {
@@ -100,6 +111,8 @@ public struct UpstreamCall: Sendable {
     /// Names of Anthropic's betas that a Messages client asked for (`anthropic-beta`): the one header of a client that may go on, and only
     /// to a vendor of that dialect.
     public var betas = ""
+    /// The gateway keeps the answer: it has the id that the gateway gives it, and tells what it continues. nil = it does not.
+    public var kept: KeptAnswer?
     /// A conversion leaves out what steers the vendor's upkeep alone (``ConversionMode/lenient``), instead of refusing it.
     public var isLenient = true
 
@@ -119,6 +132,17 @@ public struct UpstreamCall: Sendable {
 
     /// Where the channel points.
     public var baseURL: String { channel.baseURL ?? channel.provider.baseURL }
+}
+
+/// What an answer says of the state that the gateway keeps.
+public struct KeptAnswer: Sendable, Hashable {
+    public var previousResponseID: String?
+    public var conversationID: String?
+
+    public init(previousResponseID: String? = nil, conversationID: String? = nil) {
+        self.previousResponseID = previousResponseID
+        self.conversationID = conversationID
+    }
 }
 
 /// A whole answer, translated.

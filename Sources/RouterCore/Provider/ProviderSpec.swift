@@ -21,6 +21,8 @@ public struct ProviderSpec: Sendable, Hashable {
     public var models: [ProviderModel]
     /// For models that the file does not list (a local server); nil = they have no price.
     public var defaultPrice: ModelPrice?
+    /// The vendor's Responses keep state: what it has answered can be retrieved, continued and deleted there, by the account that made it.
+    public var keepsResponses = false
     /// All keys belong to one account, so that a full quota or an empty balance met with one of them holds for all.
     public var keysShareAccount: Bool
 
@@ -59,6 +61,11 @@ public struct StaticHeader: Sendable, Hashable {
         self.name = name
         self.value = value
     }
+}
+
+extension ProviderSpec {
+    /// Responses go to the vendor as they are, and it keeps them.
+    public var holdsResponses: Bool { keepsResponses && endpoints[.responses] != nil }
 }
 
 /// How the credential travels.

@@ -170,6 +170,7 @@ public struct AttemptSequence: Sendable {
                 soonest = min(soonest ?? from, from)
                 continue
             }
+            if candidate.isPinned, key != candidate.keyIndex { continue }
             candidate.keyIndex = key
             if let step = begin(position, candidate, &health, now, asLastResort: true) { return step }
         }
@@ -188,7 +189,7 @@ public struct AttemptSequence: Sendable {
         guard let failed = failures.last, failed.failure.retry == .otherKey else { return nil }
         var candidate = candidates[failed.position]
         let tried = Set(failures.filter { $0.position == failed.position }.map(\.keyIndex))
-        guard candidate.channel.keys.count > tried.count else { return nil }
+        guard !candidate.isPinned, candidate.channel.keys.count > tried.count else { return nil }
         let pick = health.pick(
             candidate.channel, model: candidate.upstreamModel, affinity: nil, excluding: tried, now: now, rng: &rng)
         guard case .key(let index) = pick else { return nil }
@@ -207,7 +208,7 @@ public struct AttemptSequence: Sendable {
             if isPointless(candidate) { continue }
             if let step = begin(position, candidate, &health, now) { return step }
             // The key that was planned may have been lost since; the channel has perhaps another one.
-            guard candidate.channel.keys.count > 1 else { continue }
+            guard candidate.channel.keys.count > 1, !candidate.isPinned else { continue }
             var other = candidate
             let pick = health.pick(
                 candidate.channel, model: candidate.upstreamModel, affinity: nil, excluding: [candidate.keyIndex], now: now, rng: &rng)

@@ -10,6 +10,8 @@ public struct RouteQuery: Sendable {
     public var tokens: Int64
     /// How many candidates are wanted; the first ones are the same for every number.
     public var limit: Int
+    /// The only channel and key that can serve the request.
+    public var pin: RoutePin?
     /// Also names the channels that do not serve the model at all, for the explanation.
     public var explainsAll: Bool
 
@@ -26,6 +28,18 @@ public struct RouteQuery: Sendable {
         self.tokens = tokens
         self.limit = limit
         self.explainsAll = explainsAll
+    }
+}
+
+/// A channel with one of its keys: a vendor's account that keeps something which a request refers to.
+public struct RoutePin: Sendable, Hashable {
+    public var channelID: Int64
+    /// Index into `channel.keys`; -1 for a channel without keys.
+    public var keyIndex: Int
+
+    public init(channelID: Int64, keyIndex: Int) {
+        self.channelID = channelID
+        self.keyIndex = keyIndex
     }
 }
 
@@ -61,6 +75,8 @@ public struct RouteCandidate: Sendable, Hashable {
     public var timeouts: AttemptTimeouts
     /// The call must not travel on a connection that was kept from an earlier one.
     public var needsNewConnection = false
+    /// No other key of the channel will do (``RouteQuery/pin``).
+    public var isPinned = false
 
     public init(
         channel: SharedChannel, keyIndex: Int, model: String, upstreamModel: String,
@@ -86,6 +102,8 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     case notServed
     case wrongGroup
     case endpointUnsupported
+    /// The request continues what another channel's vendor keeps.
+    case notTheHolder
     case notAmongClientsOnly
     case ignoredByClient
     /// The client allows no fallbacks, and this would be one.
@@ -107,6 +125,7 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
         case .notServed: "does not serve the model"
         case .wrongGroup: "not open to the group"
         case .endpointUnsupported: "does not serve the endpoint"
+        case .notTheHolder: "does not keep the response that the request continues"
         case .notAmongClientsOnly: "not among the client's provider.only"
         case .ignoredByClient: "in the client's provider.ignore"
         case .fallbackNotAllowed: "the client allows no fallbacks"

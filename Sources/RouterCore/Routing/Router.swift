@@ -48,11 +48,14 @@ public enum Router {
                     index: entry.channel, keyIndex: key, place: place, id: summary.id, weight: summary.weight,
                     priority: summary.priority)
             }
-            if summary.keys <= 1, health.hasNoRecords {
+            if summary.keys <= 1, health.hasNoRecords, query.pin == nil {
                 usable.append(peer(summary.keys - 1))
                 continue
             }
-            switch health.pick(table.channels[entry.channel], model: entry.upstream, affinity: affinity, now: now, rng: &rng) {
+            let others = query.pin.map { pin in Set((0..<summary.keys).filter { $0 != pin.keyIndex }) } ?? []
+            let pick = health.pick(
+                table.channels[entry.channel], model: entry.upstream, affinity: affinity, excluding: others, now: now, rng: &rng)
+            switch pick {
             case .key(let key): usable.append(peer(key))
             case .cooling(let until):
                 cooling.append(peer(-1))
@@ -76,6 +79,7 @@ public enum Router {
                 peers = respect(preferences, peers, table, facts) { drop($0.index, .fallbackNotAllowed) }
             }
         }
+        if let pin = query.pin { peers.removeAll { $0.keyIndex != pin.keyIndex } }
         if query.explainsAll { dropped += others(table, serving) }
         let soonest = peers.isEmpty ? dropped.compactMap(\.reason.until).min() : nil
         return RoutePlan(
@@ -115,9 +119,11 @@ public enum Router {
         _ peer: Peer, _ serving: RouteTable.Serving, _ query: RouteQuery, _ policy: RoutePolicy, _ table: RouteTable
     ) -> RouteCandidate {
         let channel = table.shared[peer.index]
-        return RouteCandidate(
+        var candidate = RouteCandidate(
             channel: channel, keyIndex: peer.keyIndex, model: query.model, upstreamModel: serving.upstream,
             timeouts: serving.timeouts.applied(to: channel.value.timeouts.applied(to: policy.timeouts)))
+        candidate.isPinned = query.pin != nil
+        return candidate
     }
 
     /// `provider.order` first, in its order; the rest behind it, unless the client allows no fallbacks.
@@ -175,6 +181,7 @@ private struct Filter {
     /// The first reason against a channel; nil when only its keys remain to be looked at.
     mutating func objection(_ entry: RouteTable.Serving) -> DropReason? {
         let summary = table.summaries[entry.channel]
+        if let pin = query.pin, pin.channelID != summary.id { return .notTheHolder }
         guard summary.isEnabled else { return .disabled(table.channels[entry.channel].disabledReason) }
         if health.hasSwitches, let reason = HealthTable.closedReason(health.operatorSwitch(summary.id)) { return reason }
         guard isOpen[summary.groups] else { return .wrongGroup }

@@ -197,7 +197,7 @@ public struct RequestEnvelope: Sendable {
     private static let more: Set<String> = [
         "messages", "input", "prompt", "best_of", "tools", "tool_choice", "plugins", "web_search_options", "search_parameters",
         "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images",
-        "response_format", "stream_format",
+        "response_format", "stream_format", "store", "previous_response_id", "conversation", "background",
     ]
 
     /// Maximum length of a spelling of these names: twelve bytes per letter, as two escapes.

@@ -33,13 +33,15 @@ extension GatewayProgram {
         let clock = options.clock
         let passwords = PasswordTries(throttle: parts.doors.throttle, clock: clock)
         let users = UserHandlers(
-            store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, check: check, clock: clock)
+            store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, responses: parts.responses,
+            check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
             channels: channelHandlers(),
+            conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             gemini: gemini,
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
@@ -52,6 +54,8 @@ extension GatewayProgram {
                 passwords: passwords, clock: clock),
             pricing: PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock),
             reference: ReferenceHandlers(),
+            responses: ResponseHandlers(
+                keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: clock),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
             status: StatusHandlers(
                 snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
@@ -67,7 +71,9 @@ extension GatewayProgram {
     }
 
     private func gauges(_ channels: ChannelHandlers) -> GatewayGauges {
-        GatewayGauges(plane: parts.plane, meter: parts.meter, poster: parts.poster, health: parts.health, channels: channels)
+        GatewayGauges(
+            plane: parts.plane, meter: parts.meter, poster: parts.poster, health: parts.health, responses: parts.responses,
+            channels: channels)
     }
 
     /// Passes the metrics to the program's metrics backend; nil where there is none.

@@ -52,6 +52,7 @@ public struct GatewayProgram: Sendable {
         var tokenLookups = TokenLookups()
         var logins: LoginRecords
         var vocabulary: Vocabulary
+        var responses: ResponseKeeper
         var reloader: ConfigurationReloader
         var transport: UpstreamSwitch
         /// For calls that do not belong to a client's request.
@@ -119,16 +120,18 @@ public struct GatewayProgram: Sendable {
         let limits = RequestLimits(clock: options.clock, gateway: TokenSecrets.random(22))
         let settler = Settler(meter: meter, logger: logger)
         let vocabulary = Vocabulary(path: Vocabulary.locate(options.environment))
+        let responses = try await openResponses(configuration, store, options.clock, logger)
         let plane = DataPlane(
             clock: options.clock, snapshots: snapshots, keys: keys, limits: limits, meter: meter, settler: settler, health: health,
-            transport: transport, vocabulary: vocabulary,
+            transport: transport, vocabulary: vocabulary, responses: responses,
             metrics: GatewayMetrics(overheadObserver: MetricsPublisher.backend.map(MetricsPublisher.overheadObserver)), logger: logger)
         await LimitKeeper(limits: limits, store: store, clock: options.clock, logger: logger).begin()
         return GatewayProgram(
             parts: Parts(
                 store: store, journal: journal, meter: meter, settler: settler, poster: poster, snapshots: snapshots, health: health,
                 keys: keys, limits: limits, doors: doors,
-                logins: LoginRecords(store: store, clock: options.clock, logger: logger), vocabulary: vocabulary, reloader: reloader,
+                logins: LoginRecords(store: store, clock: options.clock, logger: logger), vocabulary: vocabulary, responses: responses,
+                reloader: reloader,
                 transport: transport, vendors: VendorClient(transport: transport.sideCalls), plane: plane, simulator: simulator),
             configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
     }
@@ -150,6 +153,18 @@ public struct GatewayProgram: Sendable {
         return (store, journal)
     }
 
+    /// Opens the store of responses, where there is to be one: beside a ledger that is a file, else in the ledger's database.
+    private static func openResponses(
+        _ configuration: GatewayConfiguration, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+    ) async throws -> ResponseKeeper {
+        let keeper = ResponseKeeper(
+            store: configuration.responses.isStored ? try await StoreOpening.openResponses(configuration.storage, store) : nil,
+            clock: clock, logger: logger)
+        // What there is counts towards the bounds from the first request on.
+        try await keeper.sweep()
+        return keeper
+    }
+
     /// Starts the demo upstream, if an enabled channel points to it.
     private static func startDemo(_ configuration: GatewayConfiguration) async throws -> Simulator? {
         guard GatewaySnapshot.needsBuiltin(configuration) else { return nil }
@@ -164,7 +179,8 @@ public struct GatewayProgram: Sendable {
         let (parts, clock, logger) = (parts, options.clock, logger)
         // Stopped in reverse order.
         var members: [any Service] = [
-            StoreService(store: parts.store, journal: parts.journal, simulator: parts.simulator),
+            StoreService(store: parts.store, journal: parts.journal, responses: parts.responses, simulator: parts.simulator),
+            ResponseWriter(keeper: parts.responses, snapshots: parts.snapshots, logger: logger),
             LeaseKeeper(recovery: Recovery(meter: parts.meter, poster: parts.poster, logger: logger), logger: logger),
             parts.poster,
             parts.settler,

@@ -20,12 +20,14 @@ import UnixSignals
 struct StoreService: Service {
     let store: any Store
     let journal: any Journal
+    let responses: ResponseKeeper
     let simulator: Simulator?
 
     func run() async throws {
         try? await gracefulShutdown()
         try await simulator?.stop()
         try await journal.close()
+        try await responses.close()
         try await store.close()
     }
 }

@@ -3,6 +3,21 @@ public import Storage
 
 /// Opens the store that a configuration specifies. Also used by the command line.
 public enum StoreOpening {
+    /// Opens the store of responses: `responses.sqlite` beside a ledger that is a file, else tables of the ledger's database.
+    /// - Throws: ``StoreError``.
+    static func openResponses(_ url: GatewayConfiguration.StorageURL, _ ledger: any Store) async throws -> (any ResponseStore)? {
+        switch url {
+        case .sqlite(let path): return try await SQLiteResponses.open(path: responsesPath(ledger: path))
+        case .postgres: return (ledger as? any SQLStore).map(SQLResponseStore.init(sharing:))
+        }
+    }
+
+    /// - Parameter path: of the ledger.
+    static func responsesPath(ledger path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "responses.sqlite" }
+        return path[...slash] + "responses.sqlite"
+    }
+
     /// Opens the store and applies pending migrations.
     /// - Parameters:
     ///   - environment: for `APIROUTER_SQL_DIR`.

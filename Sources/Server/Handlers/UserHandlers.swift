@@ -13,6 +13,7 @@ struct UserHandlers: Sendable {
     let keys: KeyDirectory
     let keyChanges: AsyncGate
     let snapshots: SnapshotHolder
+    let responses: ResponseKeeper
     let check: SessionCheck
     let clock: ServerClock
 
@@ -124,6 +125,8 @@ struct UserHandlers: Sendable {
             try await storing("user") { try await store.deleteUser(id: id, audit: audit) }
             keys.remove(userID: id)
         }
+        // They expire in any case.
+        try? await responses.deleteAll(userID: id)
         return Envelope.ok(.null)
     }
 

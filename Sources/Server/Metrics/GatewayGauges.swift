@@ -10,10 +10,12 @@ struct GatewayGauges: Sendable {
     let meter: Meter
     let poster: Poster
     let health: HealthRegistry
+    let responses: ResponseKeeper
     let channels: ChannelHandlers
 
     func readings() -> [MetricReading] {
         let drains = plane.drains.statistics
+        let stored = responses.counts
         return [
             MetricReading(.openHolds, Int64(meter.openHolds)),
             MetricReading(.clientConnections, Int64(plane.connections.value)),
@@ -29,6 +31,10 @@ struct GatewayGauges: Sendable {
             MetricReading(.poisonRecords, poster.setAsideCount),
             MetricReading(.journalBytes, meter.journalBytes),
             MetricReading(.retriesRefused, health.refusedRetries),
+            MetricReading(
+                .storedResponses, counts: [(["kept"], stored.kept), (["refused"], stored.refused), (["lost"], stored.lost)]),
+            MetricReading(.responseBytes, responses.bytes),
+            MetricReading(.responsesWaiting, Int64(responses.waiting)),
         ] + channels.gauges()
     }
 }

@@ -7,6 +7,7 @@ struct RouteDescription: Sendable {
     /// A chapter of docs/api.md, and a tag of the OpenAPI document.
     enum Chapter: String, Sendable, CaseIterable {
         case calls = "Model calls"
+        case responses = "Stored responses and conversations"
         case lists = "Lists of models"
         case login = "Login and one's own account"
         case users = "Users"
@@ -43,6 +44,8 @@ struct RouteDescription: Sendable {
         /// With the query. nil = the route's own path.
         var path: String?
         var body: JSONValue?
+        /// Where no call can do more than be refused.
+        var status = 200
     }
 
     /// The operation id in the OpenAPI document, for generated clients; unique except for prefixes.

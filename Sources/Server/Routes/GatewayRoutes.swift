@@ -8,7 +8,7 @@ enum GatewayRoutes {
 
     /// The OpenAI-compatible area; also under `/api/v1`, which OpenRouter's clients use.
     private static func models(_ prefix: String) -> [Route] {
-        ModelCallRoute.all(under: prefix).map(Route.init) + [
+        ModelCallRoute.all(under: prefix).map(Route.init) + responses(prefix) + [
             Route(.get, "\(prefix)/models", .apiKey, ModelDescriptions.list, \.models, ModelsHandlers.list),
             Route(.get, "\(prefix)/models/**", .apiKey, ModelDescriptions.one, \.models, ModelsHandlers.one),
         ]

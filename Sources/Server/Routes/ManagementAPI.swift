@@ -4,6 +4,7 @@ struct ManagementAPI: Sendable {
     let balance: BalanceHandlers
     let catalogue: CatalogueHandlers
     let channels: ChannelHandlers
+    let conversations: ConversationHandlers
     let gemini: GeminiHandlers
     let ledger: LedgerHandlers
     let login: LoginHandlers
@@ -12,6 +13,7 @@ struct ManagementAPI: Sendable {
     let ownAccount: SelfHandlers
     let pricing: PricingHandlers
     let reference: ReferenceHandlers
+    let responses: ResponseHandlers
     let routes: RouteHandlers
     let status: StatusHandlers
     let tokens: TokenHandlers

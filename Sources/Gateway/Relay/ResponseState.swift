@@ -1,0 +1,122 @@
+import Adaptors
+import Config
+import GatewayState
+import NIOCore
+import RouterCore
+
+/// What a Responses request has to do with state that outlives it: what it continues, and whether its answer is kept.
+final class ResponseState: Sendable {
+    let keeper: ResponseKeeper
+    /// The answer is kept.
+    let isKept: Bool
+    let previousResponseID: String?
+    /// The conversation that the request continues, as it was.
+    let conversation: StoredResponse?
+    /// Where the response is that the request continues, when its vendor keeps it.
+    let pin: RoutePin?
+    /// Tokens that the vendor reads besides those in the request.
+    let carriedTokens: Int64
+    /// The items of earlier turns.
+    private let earlier: [JSONValue]
+    /// The `input` of the request, as it came; nil = it has none, or the vendor has what comes before it.
+    private let input: ByteBuffer?
+    /// Makes the ids of its items unique.
+    private let base: String
+
+    init(
+        keeper: ResponseKeeper, isKept: Bool, previousResponseID: String? = nil, conversation: StoredResponse? = nil, pin: RoutePin? = nil,
+        carriedTokens: Int64 = 0, earlier: [JSONValue] = [], input: ByteBuffer? = nil, base: String = ""
+    ) {
+        self.keeper = keeper
+        self.isKept = isKept
+        self.previousResponseID = previousResponseID
+        self.conversation = conversation
+        self.pin = pin
+        self.carriedTokens = carriedTokens
+        self.earlier = earlier
+        self.input = input
+        self.base = base
+    }
+
+    /// All input as it is listed later. Not made before it is needed: a vendor may turn out to keep it itself.
+    func items() -> [JSONValue] {
+        earlier + ResponseItems.listed(input.flatMap { try? JSONValue(parsing: $0) }, base: base)
+    }
+
+    /// What the answer of a channel says of state; nil when the gateway does not keep it.
+    func kept(_ channel: RouterCore.Channel) -> KeptAnswer? {
+        guard isKept, !channel.provider.holdsResponses else { return nil }
+        return KeptAnswer(previousResponseID: previousResponseID, conversationID: conversation?.key.id)
+    }
+}
+
+/// The end of an answer, as far as stored responses need it.
+enum AnsweredResponse {
+    case whole(ByteBuffer)
+    /// The last event of a stream.
+    case lastEvent(ByteBuffer)
+    /// The stream broke.
+    case nothing
+}
+
+extension Settlement {
+    /// Remembers the answer, before its last byte is sent: who continues it at once finds it. Never waits and never fails.
+    func keepResponse(_ answer: AnsweredResponse) {
+        guard let response = admission.planned.state else { return }
+        guard response.isKept || response.conversation != nil else { return }
+        let state = snapshot
+        guard let candidate = state.candidate else { return }
+        keep(answer, response, candidate.route, state.progress)
+    }
+
+    @inline(never)
+    private func keep(_ answer: AnsweredResponse, _ state: ResponseState, _ route: RouteCandidate, _ progress: AnswerProgress) {
+        let accepted = admission.accepted
+        let settings = accepted.snapshot.configuration.responses
+        let isHeldByVendor = route.channel.provider.holdsResponses
+        var stored = StoredResponse(
+            key: .init(userID: accepted.principal.userID, id: progress.generationID ?? ""), holder: isHeldByVendor ? .vendor : .gateway,
+            model: route.model, upstreamModel: route.upstreamModel, channelID: route.channel.id,
+            keyFingerprint: route.key.map { KeyHash(of: $0.reveal()).fingerprint } ?? "",
+            contextTokens: progress.usage.map { $0.promptTokens + $0.completionTokens } ?? 0, createdAt: accepted.createdAt,
+            expiresAt: accepted.createdAt + settings.keep.components.seconds)
+        let tree = isHeldByVendor && state.conversation == nil ? nil : Self.response(answer)
+        if let tree, let conversation = state.conversation { append(tree, conversation, state, settings) }
+        guard state.isKept else { return }
+        if !isHeldByVendor {
+            guard let tree, let id = tree["id"]?.stringValue else { return }
+            stored.key.id = id
+            stored.items = Array(ResponseItems.bytes(state.items()).readableBytesView)
+            stored.body = Array(Self.shown(tree, state).text.utf8)
+        }
+        guard ResponseStateFields.isID(stored.key.id) else { return }
+        state.keeper.keep(stored, settings)
+    }
+
+    private static func response(_ answer: AnsweredResponse) -> JSONValue? {
+        switch answer {
+        case .whole(let body): try? JSONValue(parsing: body)
+        case .lastEvent(let event): ResponseItems.response(inEvent: event)
+        case .nothing: nil
+        }
+    }
+
+    /// The vendor did not know that the answer is kept, nor what it continues.
+    private static func shown(_ response: JSONValue, _ state: ResponseState) -> JSONValue {
+        var changes: [JSONValue.Member] = [.init("store", true)]
+        if let id = state.previousResponseID { changes.append(.init("previous_response_id", .string(id))) }
+        if let id = state.conversation?.key.id { changes.append(.init("conversation", ["id": .string(id)])) }
+        return ResponseItems.setting(changes, in: response)
+    }
+
+    /// The conversation has the input and the answer in it from now on.
+    private func append(
+        _ response: JSONValue, _ conversation: StoredResponse, _ state: ResponseState, _ settings: GatewayConfiguration.Responses
+    ) {
+        var grown = conversation
+        let items = state.items() + (response["output"]?.arrayValue ?? [])
+        grown.items = Array(ResponseItems.bytes(items).readableBytesView)
+        grown.expiresAt = admission.accepted.createdAt + settings.keep.components.seconds
+        state.keeper.keep(grown, settings)
+    }
+}

@@ -1,0 +1,152 @@
+import Adaptors
+import Config
+import GatewayState
+import NIOCore
+import RouterCore
+
+/// Finds what a Responses request refers to, before its plan: what the gateway keeps becomes part of its input, and what a vendor keeps
+/// decides where it goes.
+struct StatefulRequest {
+    let keeper: ResponseKeeper
+    let accepted: Accepted
+
+    private var settings: GatewayConfiguration.Responses { accepted.snapshot.configuration.responses }
+    private var userID: Int64 { accepted.principal.userID }
+
+    /// - Returns: the request that goes on, and its state; nil = it has none.
+    /// - Throws: ``APIError``.
+    func prepared(_ envelope: RequestEnvelope) async throws -> (envelope: RequestEnvelope, state: ResponseState?) {
+        let fields = try fields(envelope)
+        guard keeper.isOn(settings) else {
+            try refuseState(fields)
+            return (envelope, nil)
+        }
+        if let id = fields.previousResponseID { return try await continuing(id, envelope, fields) }
+        if let id = fields.conversationID { return try await conversing(id, envelope, fields) }
+        let room = Int64(envelope.body.readableBytes)
+        guard try isKept(fields, bytes: room) else { return (envelope, nil) }
+        let state = ResponseState(keeper: keeper, isKept: true, input: input(envelope), base: accepted.requestID.description)
+        return (envelope, state)
+    }
+
+    private func fields(_ envelope: RequestEnvelope) throws -> ResponseStateFields {
+        let fields: ResponseStateFields
+        do throws(RequestEnvelope.Rejection) {
+            fields = try envelope.stateFields()
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+        if fields.hasPrompt {
+            throw APIError.badRequest(
+                """
+                'prompt' is not supported: prompts stored at a vendor belong to the gateway's account there, and what they cost cannot be \
+                held; send their text in 'instructions' and 'input'
+                """, param: "prompt")
+        }
+        if fields.previousResponseID != nil, fields.conversationID != nil {
+            throw APIError.badRequest("'previous_response_id' and 'conversation' cannot be used together", param: "conversation")
+        }
+        return fields
+    }
+
+    /// Nothing is kept here: a request that relies on it must know.
+    private func refuseState(_ fields: ResponseStateFields) throws {
+        func refuse(_ name: String, _ rest: String) -> APIError {
+            .badRequest("'\(name)' \(rest): this gateway keeps no responses (responses.store is off); send the whole input", param: name)
+        }
+        if fields.previousResponseID != nil { throw refuse("previous_response_id", "is not supported") }
+        if fields.conversationID != nil { throw refuse("conversation", "is not supported") }
+        if fields.store == true { throw refuse("store", "must be false") }
+    }
+
+    /// Whether the answer is kept. A full store serves requests that did not ask for it.
+    private func isKept(_ fields: ResponseStateFields, bytes: Int64) throws -> Bool {
+        guard fields.store != false else { return false }
+        if keeper.hasRoom(userID, bytes: bytes, settings) { return true }
+        guard fields.store == nil else { throw APIError.responseStoreFull(settings.limits) }
+        return false
+    }
+
+    private func find(_ id: String) async throws -> StoredResponse? {
+        do {
+            return try await keeper.find(id, userID: userID)
+        } catch {
+            throw APIError.unavailable("The stored responses cannot be read at the moment; try again.")
+        }
+    }
+
+    private func continuing(
+        _ id: String, _ envelope: RequestEnvelope, _ fields: ResponseStateFields
+    ) async throws -> (envelope: RequestEnvelope, state: ResponseState?) {
+        guard let previous = try await find(id), previous.kind == .response else {
+            throw APIError.responseNotFound(id, param: "previous_response_id")
+        }
+        switch previous.holder {
+        case .vendor:
+            let pin = try pin(previous)
+            let isKept = try isKept(fields, bytes: 0)
+            let state = ResponseState(
+                keeper: keeper, isKept: isKept, previousResponseID: id, pin: pin, carriedTokens: previous.contextTokens)
+            return (envelope, state)
+        case .gateway:
+            let output = (try? JSONValue(parsing: ByteBuffer(bytes: previous.body)))?["output"]?.arrayValue ?? []
+            let earlier = ResponseItems.read(previous.items) + output
+            let longer = try expanded(envelope, with: earlier)
+            let state = ResponseState(
+                keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), previousResponseID: id,
+                earlier: earlier, input: input(envelope), base: accepted.requestID.description)
+            return (longer, state)
+        }
+    }
+
+    private func conversing(
+        _ id: String, _ envelope: RequestEnvelope, _ fields: ResponseStateFields
+    ) async throws -> (envelope: RequestEnvelope, state: ResponseState?) {
+        guard let conversation = try await find(id), conversation.kind == .conversation else { throw APIError.conversationNotFound(id) }
+        let earlier = ResponseItems.read(conversation.items)
+        let longer = try expanded(envelope, with: earlier)
+        let state = ResponseState(
+            keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), conversation: conversation,
+            earlier: earlier, input: input(envelope), base: accepted.requestID.description)
+        return (longer, state)
+    }
+
+    /// The channel and the key with which the earlier response was made.
+    private func pin(_ response: StoredResponse) throws -> RoutePin {
+        let channel = accepted.snapshot.configuration.routes.channel(id: response.channelID)
+        guard let channel, channel.isEnabled, channel.provider.holdsResponses,
+            let pin = RoutePin(channel, keyFingerprint: response.keyFingerprint)
+        else { throw APIError.responseOutOfReach(response.key.id) }
+        return pin
+    }
+
+    // MARK: Input
+
+    private func input(_ envelope: RequestEnvelope) -> ByteBuffer? {
+        guard let member = envelope.member("input") else { return nil }
+        return envelope.body.getSlice(at: envelope.body.readerIndex + member.value.lowerBound, length: member.value.count)
+    }
+
+    /// The request with earlier items before its own.
+    private func expanded(_ envelope: RequestEnvelope, with earlier: [JSONValue]) throws -> RequestEnvelope {
+        let own: JSONValue?
+        do throws(JSONScanError) {
+            own = try input(envelope).map { slice throws(JSONScanError) in try JSONValue(parsing: slice) }
+        } catch {
+            throw APIError.badRequest("'input' cannot be read: \(error)", param: "input")
+        }
+        let items = ResponseItems.resent(earlier + ResponseItems.listed(own, base: accepted.requestID.description))
+        let bytes = ResponseItems.bytes(items)
+        let limit = accepted.snapshot.configuration.server.maxBodyBytes
+        guard bytes.readableBytes + envelope.body.readableBytes <= limit else {
+            throw APIError.badRequest(
+                "the input with what it continues has more than \(limit) bytes, which is the limit of a request (server.max_body_bytes)",
+                param: "input")
+        }
+        do throws(RequestEnvelope.Rejection) {
+            return try envelope.withInput(bytes)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import NIOCore
+import RouterCore
+import Synchronization
+
+/// The responses that the simulated vendor keeps for each key, as OpenAI keeps them for each account
+/// (https://platform.openai.com/docs/api-reference/responses).
+public final class SimulatedResponses: Sendable {
+    struct Kept: Sendable {
+        var key: String
+        var body: JSONValue
+        /// All items that the model has read.
+        var items: [JSONValue]
+    }
+
+    private let kept = Mutex<[String: Kept]>([:])
+
+    /// Ids of everything that is kept.
+    public var ids: Set<String> { kept.withLock { Set($0.keys) } }
+
+    func keep(_ id: String, _ response: Kept) { kept.withLock { $0[id] = response } }
+
+    /// - Returns: nil for an id that is unknown, or another key's.
+    func find(_ id: String, key: String) -> Kept? {
+        kept.withLock { kept in
+            guard let found = kept[id], found.key == key else { return nil }
+            return found
+        }
+    }
+
+    func remove(_ id: String) { kept.withLock { $0[id] = nil } }
+    func clear() { kept.withLock { $0 = [:] } }
+}
+
+/// One turn in the Responses format around the answer of the echo model.
+struct ResponsesTurn: Sendable {
+    let id: String
+    let model: String
+    let request: JSONValue
+    let answer: EchoAnswer
+    let controls: Controls
+    /// Items of earlier turns and of this one.
+    let items: [JSONValue]
+
+    init(id: String, model: String, request: JSONValue, earlier: [JSONValue], controls: Controls) {
+        self.id = id
+        self.model = model
+        self.request = request
+        self.controls = controls
+        items = earlier + Self.listed(request["input"], id)
+        answer = EchoAnswer(request: Self.canonical(request, items), model: model, endpoint: .chat, controls: controls)
+    }
+
+    private static func listed(_ input: JSONValue?, _ id: String) -> [JSONValue] {
+        if let text = input?.stringValue {
+            return [
+                [
+                    "id": .string("msg_\(id)_in"), "type": "message", "role": "user", "status": "completed",
+                    "content": [["type": "input_text", "text": .string(text)]],
+                ]
+            ]
+        }
+        return (input?.arrayValue ?? []).enumerated().map { index, item in
+            guard case .object(var members) = item, item["id"] == nil else { return item }
+            members.insert(.init("id", .string("item_\(id)_\(index)")), at: 0)
+            return .object(members)
+        }
+    }
+
+    /// The turn in the form that the echo model reads: chat's messages and tools.
+    private static func canonical(_ request: JSONValue, _ items: [JSONValue]) -> JSONValue {
+        var messages: [JSONValue] = []
+        if let text = request["instructions"]?.stringValue { messages.append(["role": "system", "content": .string(text)]) }
+        for item in items {
+            switch item["type"]?.stringValue ?? "message" {
+            case "message": messages.append(["role": item["role"] ?? "user", "content": .string(text(item["content"]))])
+            case "function_call_output": messages.append(["role": "tool", "content": .string(text(item["output"]))])
+            default: break
+            }
+        }
+        var members: [JSONValue.Member] = [.init("messages", .array(messages))]
+        let tools = (request["tools"]?.arrayValue ?? []).filter { $0["type"] == "function" }
+        let isAnswered = items.last?["type"] == "function_call_output"
+        if !tools.isEmpty, !isAnswered {
+            members.append(.init("tools", .array(tools.map { ["type": "function", "function": $0] })))
+        }
+        if let limit = request["max_output_tokens"], !limit.isNull { members.append(.init("max_tokens", limit)) }
+        return .object(members)
+    }
+
+    private static func text(_ content: JSONValue?) -> String {
+        if let text = content?.stringValue { return text }
+        return (content?.arrayValue ?? []).compactMap { $0["text"]?.stringValue }.joined()
+    }
+
+    // MARK: The object
+
+    var completionTokens: Int64 { controls.count("completion_tokens") ?? Int64(answer.pieces.count) }
+
+    private var item: JSONValue {
+        if case .tool(let name) = answer.content {
+            return [
+                "id": .string("fc_\(id)"), "type": "function_call", "status": "completed", "call_id": .string("call_\(id)"),
+                "name": .string(name), "arguments": .string(answer.text),
+            ]
+        }
+        return [
+            "id": .string("msg_\(id)"), "type": "message", "status": "completed", "role": "assistant",
+            "content": [["type": "output_text", "text": .string(answer.text), "annotations": [], "logprobs": []]],
+        ]
+    }
+
+    func body(isRunning: Bool = false) -> JSONValue {
+        let cached = controls.count("cached_tokens") ?? 0
+        let usage: JSONValue = [
+            "input_tokens": .integer(answer.promptTokens), "input_tokens_details": ["cached_tokens": .integer(cached)],
+            "output_tokens": .integer(completionTokens), "output_tokens_details": ["reasoning_tokens": .integer(0)],
+            "total_tokens": .integer(answer.promptTokens + completionTokens),
+        ]
+        return [
+            "id": .string(id), "object": "response", "created_at": .integer(1_700_000_000),
+            "status": isRunning ? "in_progress" : "completed", "error": .null, "incomplete_details": .null, "instructions": .null,
+            "metadata": [:], "model": .string(model), "output": isRunning ? [] : [item], "parallel_tool_calls": true,
+            "previous_response_id": request["previous_response_id"] ?? .null, "store": request["store"] ?? true, "temperature": .null,
+            "tool_choice": "auto", "tools": [], "top_p": .null, "usage": isRunning || controls.has("no_usage") ? .null : usage,
+        ]
+    }
+
+    var output: [JSONValue] { [item] }
+
+    // MARK: The stream
+
+    func plan(defaultPace: Duration) -> StreamPlan {
+        var steps: [StreamPlan.Step] = []
+        var sequence = 0
+        func event(_ type: String, _ members: [JSONValue.Member], tokens: Int64 = 0) {
+            let json = JSONValue.object([.init("type", .string(type)), .init("sequence_number", .integer(sequence))] + members)
+            sequence += 1
+            steps.append(.send(.init(string: "event: \(type)\ndata: \(json.text)\n\n"), tokens: tokens))
+        }
+        let place: [JSONValue.Member] = [.init("item_id", item["id"] ?? .null), .init("output_index", .integer(0))]
+        let text: [JSONValue.Member] = [.init("content_index", .integer(0))]
+        var isTool = false
+        if case .tool = answer.content { isTool = true }
+        event("response.created", [.init("response", body(isRunning: true))])
+        event("response.output_item.added", [.init("output_index", .integer(0)), .init("item", item)])
+        let pace = controls.duration("pace") ?? defaultPace
+        for (number, piece) in answer.pieces.enumerated() {
+            if controls.number("close_after") == number { return StreamPlan(steps: steps + [.close]) }
+            if number > 0, pace > .zero { steps.append(.pause(pace)) }
+            let delta = JSONValue.Member("delta", .string(piece))
+            if isTool {
+                event("response.function_call_arguments.delta", place + [delta], tokens: 1)
+            } else {
+                event("response.output_text.delta", place + text + [delta, .init("logprobs", [])], tokens: 1)
+            }
+        }
+        event("response.output_item.done", [.init("output_index", .integer(0)), .init("item", item)])
+        event("response.completed", [.init("response", body())])
+        return StreamPlan(steps: steps + [.usageSent, .end])
+    }
+}
