@@ -96,7 +96,7 @@ public struct OpenAIProvider: Provider {
 
     /// https://platform.openai.com/docs/api-reference/responses/get, and so on.
     private func call(_ verb: ResponseCall, id: String, baseURL: String?, key: Secret?) -> UpstreamRequest? {
-        guard spec.keepsResponses, let served = spec.endpoints[.responses], let path = served ?? paths[.responses],
+        guard spec.holdsResponses, let served = spec.endpoints[.responses], let path = served ?? paths[.responses],
             ResponseStateFields.isID(id)
         else { return nil }
         // A path of the file may name a version of the API behind a question mark.

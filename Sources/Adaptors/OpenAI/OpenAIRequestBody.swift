@@ -75,7 +75,9 @@ struct OpenAIRequestBody {
                 }
             }
         }
-        fields.removeAll { rules.drop.contains($0.name) }
+        // Many vendors know no `store` in chat; where responses are kept, leaving it out would mean true.
+        let keeps = envelope.endpoint == .responses && call.channel.provider.keepsResponses
+        fields.removeAll { rules.drop.contains($0.name) && !(keeps && $0.name == "store") }
         for field in rules.defaults where !has(field.name) { set(field.name, field.json) }
         for field in rules.set { set(field.name, field.json) }
     }

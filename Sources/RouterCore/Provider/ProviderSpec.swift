@@ -64,8 +64,10 @@ public struct StaticHeader: Sendable, Hashable {
 }
 
 extension ProviderSpec {
-    /// Responses go to the vendor as they are, and it keeps them.
-    public var holdsResponses: Bool { keepsResponses && endpoints[.responses] != nil }
+    /// Responses go to the vendor as they are, and it keeps them, unless the file forbids that.
+    public var holdsResponses: Bool {
+        keepsResponses && endpoints[.responses] != nil && !request.set.contains { $0.name == "store" && $0.json == "false" }
+    }
 }
 
 /// How the credential travels.

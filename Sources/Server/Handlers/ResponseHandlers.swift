@@ -72,8 +72,11 @@ struct ResponseHandlers: Sendable {
         switch await vendors.call(verb, response, now: clock.unixSeconds) {
         case .answer(let body): return Self.json(body)
         case .unknown:
-            // Deleted or expired there: it is not asked for again.
-            _ = try await keeping { try await keeper.delete(response.key.id, userID: response.key.userID) }
+            // Deleted or expired there, and not asked for again. A vendor may lack the other calls.
+            switch verb {
+            case .retrieve, .delete: _ = try await keeping { try await keeper.delete(response.key.id, userID: response.key.userID) }
+            case .inputItems, .cancel: break
+            }
             throw APIError.responseNotFound(response.key.id)
         case .outOfReach: throw APIError.responseOutOfReach(response.key.id)
         case .failed(let failure): throw RelayErrors.error(failure)

@@ -59,8 +59,14 @@ enum ModelDescriptions {
         switch endpoint {
         case .responses:
             call(
-                "createResponse", "A turn of a conversation, in OpenAI's Responses; nothing is stored.", openAI + "responses/create",
-                [model, APIField("input", .any, "Text, or a list of items."), stream] + routing, streamed,
+                "createResponse", "A turn of a conversation, in OpenAI's Responses ([responses.md](responses.md)).",
+                openAI + "responses/create",
+                [
+                    model, APIField("input", .any, "Text, or a list of items.").optional, stream,
+                    APIField("store", .boolean, "False = the response is not stored.").optional,
+                    APIField("previous_response_id", .text(256), "The response that this one continues.").optional,
+                    APIField("conversation", .any, "Id of the conversation that it belongs to, or an object with it.").optional,
+                ] + routing, streamed,
                 ["model": "demo/echo", "input": "Hello"])
         case .messages:
             call(
