@@ -18,6 +18,7 @@ extension SimulatorHandler {
     ) {
         let key = head.headers.first(name: "authorization").map { String($0.dropFirst("Bearer ".count)) } ?? ""
         if head.method == .POST, rest.isEmpty { return createResponse(context, head, key, isStateful: isStateful) }
+        if head.method == .POST, rest == ["compact"], isStateful { return compact(context, head, key) }
         guard isStateful, let id = rest.first.map(String.init), let kept = simulator.responses.find(id, key: key) else {
             return notFound(context, head, "Response with id '\(rest.first ?? "")' not found.")
         }
@@ -49,6 +50,44 @@ extension SimulatorHandler {
         json(
             context, head, status,
             ["error": ["message": .string(message), "type": "invalid_request_error", "param": .null, "code": .null]])
+    }
+
+    /// The user's messages, and one item that stands for all the rest.
+    private func compact(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ key: String) {
+        guard let request = try? JSONValue(parsing: body), let model = request["model"]?.stringValue else {
+            return refuse(context, head, .badRequest, "the body is not a JSON object with a model")
+        }
+        var earlier: [JSONValue] = []
+        if let previous = request["previous_response_id"]?.stringValue {
+            guard let kept = simulator.responses.find(previous, key: key) else {
+                return notFound(context, head, "Previous response with id '\(previous)' not found.")
+            }
+            earlier = kept.items + (kept.body["output"]?.arrayValue ?? [])
+        }
+        let id = "resp_\(simulator.record.count + 1)_\(UInt32.random(in: 0 ... .max))"
+        let turn = ResponsesTurn(id: id, model: model, request: request, earlier: earlier, controls: Controls())
+        let asked = turn.items.filter { $0["role"] == "user" }
+        var row = BillingRow()
+        row.generationID = id
+        row.key = String(key.suffix(4))
+        row.model = model
+        row.endpoint = "compact"
+        row.promptTokens = turn.answer.promptTokens
+        row.completionTokens = 7
+        row.usageSent = true
+        row.outcome = "completed"
+        simulator.record.append(row)
+        json(
+            context, head, .ok,
+            [
+                "id": .string(id), "object": "response.compaction", "created_at": .integer(1_700_000_000),
+                "output": .array(asked + [["id": .string("cmp_\(id)"), "type": "compaction", "encrypted_content": "short"]]),
+                "usage": [
+                    "input_tokens": .integer(row.promptTokens), "input_tokens_details": ["cached_tokens": .integer(0)],
+                    "output_tokens": .integer(7), "output_tokens_details": ["reasoning_tokens": .integer(0)],
+                    "total_tokens": .integer(row.promptTokens + 7),
+                ],
+            ])
     }
 
     private func createResponse(_ context: ChannelHandlerContext, _ head: HTTPRequestHead, _ key: String, isStateful: Bool) {

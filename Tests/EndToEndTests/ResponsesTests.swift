@@ -16,7 +16,7 @@ import Testing
         let world = try await World.make(sections: sections, start: false, environment: environment)
         let base = "http://127.0.0.1:\(world.simulator.port)"
         let files = [
-            ("held", "openai", "/v1", "endpoints: { chat: true, responses: true }\nresponses: { stateful: true }", "bearer"),
+            ("held", "openai", "/v1", "endpoints: { chat: true, responses: true, compact: true }\nresponses: { stateful: true }", "bearer"),
             ("native", "openai", "/stateless/v1", "endpoints: { responses: true }", "bearer"), ("chat", "openai", "/v1", "", "bearer"),
             ("anthropic", "anthropic", "/anthropic/v1", "", "header, name: x-api-key"),
             ("gemini", "gemini", "/gemini/v1beta", "", "header, name: x-goog-api-key"),
@@ -143,7 +143,7 @@ import Testing
     @Test(.timeLimit(.minutes(5))) func `what a vendor has kept counts for the hold`() async throws {
         try await withVendors { world in
             let user = try await world.admin.makeUser("nearly-broke", usd: "0.01")
-            let long = (0..<2_000).map { "w\($0)" }.joined(separator: " ")
+            let long = String(repeating: "word ", count: 2_000)
             let first = try await respond(world, "held", key: user.key, text: long, [.init("max_output_tokens", .integer(1))])
             let second = try await respond(
                 world, "held", key: user.key, text: "x",

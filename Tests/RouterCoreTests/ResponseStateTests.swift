@@ -50,8 +50,9 @@ import Testing
     }
 
     @Test func `what the vendor has kept counts as prompt`() throws {
-        let plain = try envelope(#"{"model":"m","input":"hello"}"#)
+        let plain = try envelope(#"{"model":"m","input":"hello","previous_response_id":"resp_1"}"#)
         let carrying = plain.carrying(tokens: 1_000)
+        #expect(plain.prompt.references == 1 && carrying.prompt.references == 0)
         #expect(carrying.prompt.tokens == plain.prompt.tokens + 1_000 && carrying.prompt.upperBound == plain.prompt.upperBound + 1_000)
     }
 

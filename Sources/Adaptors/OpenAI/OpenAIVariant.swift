@@ -8,7 +8,7 @@ struct OpenAIVariant: Sendable {
     /// Paths behind the base URL, with `{model}` where the model's name belongs.
     var paths: [Endpoint: String] = [
         .chat: "/chat/completions", .completions: "/completions", .embeddings: "/embeddings", .models: "/models",
-        .responses: "/responses", .images: "/images/generations", .speech: "/audio/speech",
+        .responses: "/responses", .compact: "/responses/compact", .images: "/images/generations", .speech: "/audio/speech",
         .transcriptions: "/audio/transcriptions", .moderations: "/moderations", .rerank: "/rerank",
     ]
     var dialect = OpenAIDialect.plain

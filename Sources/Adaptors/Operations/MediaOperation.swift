@@ -1,7 +1,7 @@
 import NIOCore
 import RouterCore
 
-/// How answers are read that are not written token by token: pictures, sound, moderation, ranking.
+/// How answers are read that are not written token by token: pictures, sound, moderation, ranking, conversations made shorter.
 protocol MediaOperation: Sendable {
     /// How much came, and that it is an answer at all: one that lacks its main part is the host's failure, not something to pay for.
     /// - Parameter root: where the answer's object begins.
@@ -45,6 +45,7 @@ extension Endpoint {
         case .transcriptions: TranscriptionsOperation.self
         case .moderations: ModerationsOperation.self
         case .rerank: RerankOperation.self
+        case .compact: CompactOperation.self
         case .chat, .completions, .embeddings, .models, .responses, .messages, .gemini: nil
         }
     }

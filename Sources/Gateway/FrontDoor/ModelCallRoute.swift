@@ -18,6 +18,7 @@ package struct ModelCallRoute: Sendable {
             route("/completions", .completions),
             route("/embeddings", .embeddings),
             route("/responses", .responses),
+            route("/responses/compact", .compact),
             route("/messages", .messages),
             route("/messages/count_tokens", .messages, isCount: true),
             route("/images/generations", .images),

@@ -35,7 +35,7 @@ final class RelayPipeline: Sendable {
 
     /// - Parameter executor: where the call and everything that it starts run.
     func respond(_ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?) async throws -> ClientAnswer {
-        let question = accepted.endpoint == .responses ? try await readStateful(accepted, body) : try read(accepted, body)
+        let question = accepted.endpoint.dialect == .responses ? try await readStateful(accepted, body) : try read(accepted, body)
         let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
         let admission = try await admit.run(accepted, question)
 
@@ -101,7 +101,7 @@ final class RelayPipeline: Sendable {
     /// The same for Responses, which may refer to earlier ones.
     @inline(never)
     private func readStateful(_ accepted: Accepted, _ body: ByteBuffer) async throws -> PlannedRequest {
-        let envelope = try Read().run(body, contentType: nil, endpoint: .responses, target: nil)
+        let envelope = try Read().run(body, endpoint: accepted.endpoint)
         let (prepared, state) = try await StatefulRequest(keeper: responses, accepted: accepted).prepared(envelope)
         return PlannedRequest(envelope: prepared, planned: try plan.run(accepted, prepared, state))
     }

@@ -61,7 +61,7 @@ struct StatefulRequest {
 
     /// Whether the answer is kept. A full store serves requests that did not ask for it.
     private func isKept(_ fields: ResponseStateFields, bytes: Int64) throws -> Bool {
-        guard fields.store != false else { return false }
+        guard fields.store != false, accepted.endpoint == .responses else { return false }
         if keeper.hasRoom(userID, bytes: bytes, settings) { return true }
         guard fields.store == nil else { throw APIError.responseStoreFull(settings.limits) }
         return false

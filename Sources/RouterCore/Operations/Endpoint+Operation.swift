@@ -10,6 +10,7 @@ extension Endpoint {
         case .speech: SpeechOperation.self
         case .transcriptions: TranscriptionsOperation.self
         case .moderations: ModerationsOperation.self
+        case .compact: CompactOperation.self
         case .rerank: RerankOperation.self
         }
     }
@@ -17,7 +18,7 @@ extension Endpoint {
     /// The dialect that the client speaks at this endpoint.
     public var dialect: Dialect {
         switch self {
-        case .responses: .responses
+        case .responses, .compact: .responses
         case .messages: .messages
         case .gemini: .gemini
         case .chat, .completions, .embeddings, .models, .images, .speech, .transcriptions, .moderations, .rerank: .chat

@@ -4,8 +4,10 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     case completions
     case embeddings
     case models
-    /// OpenAI's Responses, stateless.
+    /// OpenAI's Responses.
     case responses
+    /// A conversation made shorter by its vendor, in the Responses dialect (`/responses/compact`).
+    case compact
     /// Anthropic's Messages.
     case messages
     /// Google's generateContent: the model and whether it streams stand in the path.
@@ -27,6 +29,6 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     /// channel can convert.
     public func isServed(within bound: Set<Endpoint>?) -> Bool {
         guard let bound, !bound.contains(self) else { return true }
-        return isConversation && bound.contains(where: \.isConversation)
+        return (isConversation || self == .compact) && bound.contains(where: \.isConversation)
     }
 }

@@ -92,6 +92,8 @@ extension RequestEnvelope {
         var copy = self
         copy.prompt.tokens += tokens
         copy.prompt.upperBound += tokens
+        // The id was taken for something of unknown length.
+        copy.prompt.references = max(0, copy.prompt.references - 1)
         return copy
     }
 }

@@ -52,12 +52,6 @@ struct ResponseHandlers: Sendable {
         throw APIError.badRequest("Response '\(response.key.id)' was not made in the background, so it cannot be cancelled.", param: nil)
     }
 
-    /// `POST /v1/responses/compact`
-    func compact(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        throw APIError.badRequest(
-            "This gateway does not compact conversations: send the whole input, or continue with 'previous_response_id'.", param: nil)
-    }
-
     // MARK: Parts
 
     private func find(_ context: GatewayContext) async throws -> StoredResponse {

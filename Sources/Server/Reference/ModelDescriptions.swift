@@ -51,7 +51,7 @@ enum ModelDescriptions {
     static func relay(_ endpoint: Endpoint) -> RouteDescription {
         switch endpoint {
         case .chat, .completions, .responses, .messages, .gemini: conversation(endpoint)
-        case .embeddings, .images, .speech, .transcriptions, .moderations, .rerank, .models: other(endpoint)
+        case .compact, .embeddings, .images, .speech, .transcriptions, .moderations, .rerank, .models: other(endpoint)
         }
     }
 
@@ -92,6 +92,13 @@ enum ModelDescriptions {
     private static func other(_ endpoint: Endpoint) -> RouteDescription {
         let json = Answer.raw(["application/json"], "As the vendor's description has it; `usage.cost` is what was charged, USD.")
         switch endpoint {
+        case .compact:
+            return call(
+                "compactResponse", "A conversation made shorter, by a vendor that does so.", openAI + "responses/compact",
+                [
+                    model, APIField("input", .any, "Text, or a list of items.").optional,
+                    APIField("previous_response_id", .text(256), "The response whose conversation it is.").optional,
+                ] + routing, json, ["model": "openai/gpt-5", "input": "Hello"])
         case .embeddings:
             return call(
                 "createEmbedding", "Vectors of texts.", openAI + "embeddings/create",

@@ -66,11 +66,6 @@ enum ResponseDescriptions {
         errors: [notFound, (400, "the response was not made in the background")] + outOfReach,
         example: .init(path: "/v1/responses/resp_example/cancel", status: 400))
 
-    static let compact = RouteDescription(
-        id: "compactResponse", chapter: .responses, summary: "Not served: conversations are not compacted here.",
-        reference: openAI + "responses/compact", answer: .json(.any), errors: [(400, "always")],
-        example: .init(path: "/v1/responses/compact", status: 400))
-
     // MARK: Conversations
 
     private static let metadata = APIField("metadata", .any, "An object of at most 16 texts of at most 512 bytes.")

@@ -8,7 +8,6 @@ extension GatewayRoutes {
         let conversation = "\(prefix)/conversations/{id}"
         typealias Texts = ResponseDescriptions
         return [
-            Route(.post, "\(prefix)/responses/compact", .apiKey, body: .modelCall, Texts.compact, \.responses, ResponseHandlers.compact),
             Route(.get, response, .apiKey, Texts.one, \.responses, ResponseHandlers.one),
             Route(.delete, response, .apiKey, Texts.delete, \.responses, ResponseHandlers.delete),
             Route(.post, "\(response)/cancel", .apiKey, Texts.cancel, \.responses, ResponseHandlers.cancel),

@@ -176,6 +176,10 @@ if phase == "first":
     refused("two states", lambda: client.responses.create(model="chat", input="x", previous_response_id=begun.id, conversation="conv_1"), 400)
     refused("a prompt", lambda: client.responses.create(model="chat", prompt={"id": "pmpt_1"}), 400, "'prompt'")
     refused("background", lambda: client.responses.create(model="held", input="x", background=True), 400, "background")
+    shorter = client.responses.compact(model="held", input="one two three", previous_response_id=after.id)
+    check("compacted", [item.type for item in shorter.output][-1] == "compaction" and shorter.usage.input_tokens == 3 + 10 + 3, shorter)
+    refused("nothing is compacted elsewhere", lambda: client.responses.compact(model="chat", input="x"), 400, "compact")
+    refused("a stranger's is not compacted", lambda: stranger.responses.compact(model="held", previous_response_id=after.id), 404, "not found")
     with open(state_file, "w", encoding="utf-8") as file:
         json.dump(known, file)
 else:
