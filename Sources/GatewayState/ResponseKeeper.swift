@@ -72,16 +72,18 @@ package final class ResponseKeeper: Sendable {
     }
 
     /// Takes a response; from now on it is found. Never waits.
+    /// - Parameter replaced: an older state of the same, whose room it takes.
     /// - Returns: false when there is no room for it.
     @discardableResult
-    package func keep(_ response: StoredResponse, _ settings: GatewayConfiguration.Responses) -> Bool {
+    package func keep(
+        _ response: StoredResponse, replacing replaced: StoredResponse? = nil, _ settings: GatewayConfiguration.Responses
+    ) -> Bool {
         let isKept = state.withLock { state in
             let size = response.bytes
             let old = state.waiting[response.key]?.bytes ?? 0
             let user = response.key.userID
-            guard (state.bytes[0] ?? 0) + size - old <= settings.maxBytes,
-                (state.bytes[user] ?? 0) + size - old <= settings.maxBytesPerUser
-            else {
+            let more = size - (old > 0 ? old : replaced?.bytes ?? 0)
+            guard (state.bytes[0] ?? 0) + more <= settings.maxBytes, (state.bytes[user] ?? 0) + more <= settings.maxBytesPerUser else {
                 state.counts.refused += 1
                 return false
             }
@@ -91,7 +93,7 @@ package final class ResponseKeeper: Sendable {
             }
             if state.waiting.updateValue(response, forKey: response.key) == nil { state.order.append(response.key) }
             state.waitingBytes += size - old
-            Self.add(size - old, user, &state)
+            Self.add(more, user, &state)
             return true
         }
         if isKept { signal.yield() }
@@ -118,7 +120,9 @@ package final class ResponseKeeper: Sendable {
         let key = StoredResponse.Key(userID: userID, id: id)
         return try await gate.run {
             let wasWaiting = forget([key])
-            return try await store.delete(key) || wasWaiting
+            let wasStored = try await store.delete(key)
+            try await count([userID], store)
+            return wasStored || wasWaiting
         }
     }
 
@@ -128,6 +132,7 @@ package final class ResponseKeeper: Sendable {
         try await gate.run {
             _ = forget(state.withLock { $0.order.filter { $0.userID == userID } })
             try await store.deleteResponses(userID: userID)
+            try await count([userID], store)
         }
     }
 
@@ -191,10 +196,25 @@ package final class ResponseKeeper: Sendable {
                     continue
                 }
                 state.counts.refused += 1
-                Self.add(-response.bytes, response.key.userID, &state)
             }
         }
+        // What was replaced counts no more, and what other gateways have written does.
+        try await count(Set(group.map(\.key.userID)), store)
         return false
+    }
+
+    /// Looks how much there is of these users; nil = of everybody.
+    private func count(_ users: Set<Int64>?, _ store: any ResponseStore) async throws {
+        let stored = try await store.responseBytes(of: users)
+        state.withLock { state in
+            var waiting: [Int64: Int64] = [0: state.waitingBytes]
+            for response in state.waiting.values { waiting[response.key.userID, default: 0] += response.bytes }
+            guard let users else {
+                state.bytes = stored.merging(waiting) { $0 + $1 }
+                return
+            }
+            for id in users.union([0]) { state.bytes[id] = (stored[id] ?? 0) + (waiting[id] ?? 0) }
+        }
     }
 
     /// Deletes what has expired, and looks how much is left. - Throws: ``StoreError``.
@@ -202,13 +222,7 @@ package final class ResponseKeeper: Sendable {
         guard let store else { return }
         let now = clock.unixSeconds
         while try await gate.run({ try await store.deleteExpired(now: now, limit: Self.sweepSize) }) == Self.sweepSize {}
-        try await gate.run {
-            let bytes = try await store.responseBytes()
-            state.withLock { state in
-                state.bytes = bytes
-                for response in state.waiting.values { Self.add(response.bytes, response.key.userID, &state) }
-            }
-        }
+        try await gate.run { try await count(nil, store) }
     }
 
     /// Why writing failed since the last call; nil when it did not.

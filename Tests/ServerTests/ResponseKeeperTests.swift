@@ -34,11 +34,11 @@ import Testing
         func delete(_ key: StoredResponse.Key) async throws -> Bool { try run { $0.rows.removeValue(forKey: key) != nil } }
         func deleteResponses(userID: Int64) async throws { try run { state in state.rows = state.rows.filter { $0.key.userID != userID } } }
         func deleteExpired(now: Int64, limit: Int) async throws -> Int { 0 }
-        func responseBytes() async throws -> [Int64: Int64] {
+        func responseBytes(of users: Set<Int64>?) async throws -> [Int64: Int64] {
             try run { state in
                 var bytes: [Int64: Int64] = [:]
                 for row in state.rows.values { for id in [0, row.key.userID] { bytes[id, default: 0] += row.bytes } }
-                return bytes
+                return users.map { users in bytes.filter { $0.key == 0 || users.contains($0.key) } } ?? bytes
             }
         }
         func close() async throws {}
@@ -116,12 +116,16 @@ import Testing
         #expect(keeper.keep(response("b"), settings))
         #expect(keeper.keep(response("d", user: 2), settings) && !keeper.keep(response("e", user: 2), settings))
         #expect(keeper.counts.refused == 2)
-        // The store is asked again how much there is, and what waits still counts.
+        // What is written counts once, however often it was replaced, and what is deleted makes room at once.
         #expect(await keeper.write(settings.limits))
-        try await keeper.sweep()
         #expect(keeper.bytes == 3 * size)
+        #expect(!keeper.keep(response("b", size: 5), settings))
+        #expect(keeper.keep(response("b", size: 5), replacing: response("b"), settings))
+        #expect(await keeper.write(settings.limits))
+        #expect(keeper.bytes == 3 * size - 5)
+        #expect(try await keeper.delete("a", userID: 1))
+        #expect(keeper.hasRoom(1, bytes: size, settings))
         try await keeper.deleteAll(userID: 1)
-        try await keeper.sweep()
         #expect(keeper.bytes == size && keeper.hasRoom(1, bytes: 2 * size, settings))
     }
 

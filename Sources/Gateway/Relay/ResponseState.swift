@@ -117,6 +117,6 @@ extension Settlement {
         let items = state.items() + (response["output"]?.arrayValue ?? [])
         grown.items = Array(ResponseItems.bytes(items).readableBytesView)
         grown.expiresAt = admission.accepted.createdAt + settings.keep.components.seconds
-        state.keeper.keep(grown, settings)
+        state.keeper.keep(grown, replacing: conversation, settings)
     }
 }

@@ -40,9 +40,10 @@ struct ConversationHandlers: Sendable {
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await Self.body(request)
         guard body["metadata"] != nil else { throw APIError.badRequest("'metadata' is missing", param: "metadata") }
-        var conversation = try await find(context)
+        let before = try await find(context)
+        var conversation = before
         conversation.body = Self.object(conversation.key.id, try Self.metadata(body), conversation.createdAt)
-        try keep(conversation)
+        try keep(conversation, replacing: before)
         return Self.shown(conversation)
     }
 
@@ -61,9 +62,10 @@ struct ConversationHandlers: Sendable {
 
     func addItems(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let new = try Self.items(try await Self.body(request), context, isRequired: true)
-        var conversation = try await find(context)
+        let before = try await find(context)
+        var conversation = before
         conversation.items = Self.bytes(ResponseItems.read(conversation.items) + new)
-        try keep(conversation)
+        try keep(conversation, replacing: before)
         return ModelsHandlers.answer([
             "object": "list", "data": .array(new), "first_id": new.first?["id"] ?? "", "last_id": new.last?["id"] ?? "", "has_more": false,
         ])
@@ -75,10 +77,12 @@ struct ConversationHandlers: Sendable {
     }
 
     func deleteItem(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var (conversation, items, place) = try await item(context)
+        let (before, all, place) = try await item(context)
+        var items = all
         items.remove(at: place)
+        var conversation = before
         conversation.items = Self.bytes(items)
-        try keep(conversation)
+        try keep(conversation, replacing: before)
         return Self.shown(conversation)
     }
 
@@ -104,9 +108,9 @@ struct ConversationHandlers: Sendable {
         return (conversation, items, place)
     }
 
-    private func keep(_ conversation: StoredResponse) throws {
+    private func keep(_ conversation: StoredResponse, replacing before: StoredResponse? = nil) throws {
         let settings = snapshots.snapshot.configuration.responses
-        guard keeper.keep(conversation, settings) else { throw APIError.responseStoreFull(settings.limits) }
+        guard keeper.keep(conversation, replacing: before, settings) else { throw APIError.responseStoreFull(settings.limits) }
     }
 
     private static func shown(_ conversation: StoredResponse) -> Response { ResponseHandlers.json(ByteBuffer(bytes: conversation.body)) }

@@ -14,6 +14,7 @@ public protocol ResponseStore: Sendable {
     /// Deletes what has expired, at most so many. - Returns: how many.
     func deleteExpired(now: Int64, limit: Int) async throws -> Int
     /// Bytes in use, by user; those of all users together under 0.
-    func responseBytes() async throws -> [Int64: Int64]
+    /// - Parameter users: nil = everybody.
+    func responseBytes(of users: Set<Int64>?) async throws -> [Int64: Int64]
     func close() async throws
 }

@@ -49,8 +49,11 @@ public struct SQLResponseStore: ResponseStore {
         }
     }
 
-    public func responseBytes() async throws -> [Int64: Int64] {
+    public func responseBytes(of users: Set<Int64>?) async throws -> [Int64: Int64] {
         try await database.read { session in
+            if let users {
+                return Dictionary(try users.union([0]).map { ($0, try session.responseBytes($0)) }) { first, _ in first }
+            }
             let rows = try session.rows("SELECT user_id, bytes FROM response_usage WHERE bytes > 0")
             return Dictionary(try rows.map { (try $0.int("user_id"), try $0.int("bytes")) }) { first, _ in first }
         }
