@@ -60,8 +60,12 @@ struct ResponsesTurn: Sendable {
             ]
         }
         return (input?.arrayValue ?? []).enumerated().map { index, item in
-            guard case .object(var members) = item, item["id"] == nil else { return item }
-            members.insert(.init("id", .string("item_\(id)_\(index)")), at: 0)
+            guard case .object(var members) = item else { return item }
+            if item["id"] == nil { members.insert(.init("id", .string("item_\(id)_\(index)")), at: 0) }
+            if item["type"] == nil { members.append(.init("type", "message")) }
+            if let text = item["content"]?.stringValue, let place = members.firstIndex(where: { $0.name == "content" }) {
+                members[place].value = [["type": "input_text", "text": .string(text)]]
+            }
             return .object(members)
         }
     }

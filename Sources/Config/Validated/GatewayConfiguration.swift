@@ -135,6 +135,8 @@ public struct GatewayConfiguration: Sendable {
         public var maxBytes: Int64 = 1 << 30
         public var maxBytesPerUser: Int64 = 64 << 20
 
+        public init() {}
+
         public var limits: ResponseStoreLimits { ResponseStoreLimits(total: maxBytes, perUser: maxBytesPerUser) }
     }
 
