@@ -12,6 +12,8 @@ struct StatefulRequest {
 
     private var settings: GatewayConfiguration.Responses { accepted.snapshot.configuration.responses }
     private var userID: Int64 { accepted.principal.userID }
+    /// Makes the ids of input items unique; those of the answer's items are made of the request's id as well.
+    private var base: String { "\(accepted.requestID)_in" }
 
     /// - Returns: the request that goes on, and its state; nil = it has none.
     /// - Throws: ``APIError``.
@@ -25,7 +27,7 @@ struct StatefulRequest {
         if let id = fields.conversationID { return try await conversing(id, envelope, fields) }
         let room = Int64(envelope.body.readableBytes)
         guard try isKept(fields, bytes: room) else { return (envelope, nil) }
-        let state = ResponseState(keeper: keeper, isKept: true, input: input(envelope), base: accepted.requestID.description)
+        let state = ResponseState(keeper: keeper, isKept: true, input: input(envelope), base: base)
         return (envelope, state)
     }
 
@@ -94,7 +96,7 @@ struct StatefulRequest {
             let longer = try expanded(envelope, with: earlier)
             let state = ResponseState(
                 keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), previousResponseID: id,
-                earlier: earlier, input: input(envelope), base: accepted.requestID.description)
+                earlier: earlier, input: input(envelope), base: base)
             return (longer, state)
         }
     }
@@ -107,7 +109,7 @@ struct StatefulRequest {
         let longer = try expanded(envelope, with: earlier)
         let state = ResponseState(
             keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), conversation: conversation,
-            earlier: earlier, input: input(envelope), base: accepted.requestID.description)
+            earlier: earlier, input: input(envelope), base: base)
         return (longer, state)
     }
 
@@ -135,7 +137,7 @@ struct StatefulRequest {
         } catch {
             throw APIError.badRequest("'input' cannot be read: \(error)", param: "input")
         }
-        let items = ResponseItems.resent(earlier + ResponseItems.listed(own, base: accepted.requestID.description))
+        let items = ResponseItems.resent(earlier + ResponseItems.listed(own, base: base))
         let bytes = ResponseItems.bytes(items)
         let limit = accepted.snapshot.configuration.server.maxBodyBytes
         guard bytes.readableBytes + envelope.body.readableBytes <= limit else {

@@ -129,18 +129,19 @@ def pages(model):
 
 
 def conversations(model):
-    made = client.conversations.create(metadata={"topic": "x"}, items=[{"type": "message", "role": "user", "content": "alpha beta"}])
+    made = client.conversations.create(metadata={"topic": "x"}, items=[
+        {"type": "message", "role": "user", "content": "alpha beta"}, {"type": "message", "role": "assistant", "content": "fine"}])
     check(f"{model}: conversation", made.id.startswith("conv_") and made.metadata == {"topic": "x"}, made)
     one = client.responses.create(model=model, input="gamma", conversation=made.id)
-    check(f"{model}: in a conversation", one.output_text == "gamma" and one.usage.input_tokens == 6, one)
+    check(f"{model}: in a conversation", one.output_text == "gamma" and one.usage.input_tokens == 7, one)
     two = streamed(model=model, input="delta", conversation={"id": made.id})
-    check(f"{model}: it grows", two.usage.input_tokens == 8, two)
+    check(f"{model}: it grows", two.usage.input_tokens == 9, two)
     items = list(client.conversations.items.list(made.id, order="asc"))
-    check(f"{model}: its items", [item.content[0].text for item in items] == ["alpha beta", "gamma", "gamma", "delta", "delta"], items)
+    check(f"{model}: its items", [item.content[0].text for item in items] == ["alpha beta", "fine", "gamma", "gamma", "delta", "delta"], items)
     added = client.conversations.items.create(made.id, items=[{"type": "message", "role": "user", "content": "epsilon"}])
     check(f"{model}: an item more", client.conversations.items.retrieve(added.data[0].id, conversation_id=made.id).id == added.data[0].id)
     client.conversations.items.delete(added.data[0].id, conversation_id=made.id)
-    check(f"{model}: an item less", len(list(client.conversations.items.list(made.id))) == 5)
+    check(f"{model}: an item less", len(list(client.conversations.items.list(made.id))) == 6)
     check(f"{model}: metadata", client.conversations.update(made.id, metadata={"a": "b"}).metadata == {"a": "b"})
     check(f"{model}: metadata kept", client.conversations.retrieve(made.id).metadata == {"a": "b"})
     for number, call in enumerate([
