@@ -9,7 +9,7 @@ import Synchronization
 /// neither a slow nor a failing disk keeps an answer waiting. The service that writes calls ``write()`` and ``sweep()``.
 package final class ResponseKeeper: Sendable {
     private struct State {
-        /// What has not been written yet.
+        /// Responses that have not been written yet.
         var waiting: [StoredResponse.Key: StoredResponse] = [:]
         /// In the order in which it came; may name what is there no more.
         var order: [StoredResponse.Key] = []
@@ -198,7 +198,7 @@ package final class ResponseKeeper: Sendable {
                 state.counts.refused += 1
             }
         }
-        // What was replaced counts no more, and what other gateways have written does.
+        // An older state that was replaced counts no more, and responses of other gateways do.
         try await count(Set(group.map(\.key.userID)), store)
         return false
     }
@@ -225,7 +225,7 @@ package final class ResponseKeeper: Sendable {
         try await gate.run { try await count(nil, store) }
     }
 
-    /// Why writing failed since the last call; nil when it did not.
+    /// The reason why writing has failed since the last call; nil when it has not.
     package func takeProblem() -> String? {
         state.withLock { state in
             defer { state.problem = nil }

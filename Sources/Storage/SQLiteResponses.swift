@@ -42,7 +42,7 @@ public enum SQLiteResponses {
         configuration.label = "responses"
         configuration.busyMode = .timeout(10)
         configuration.maximumReaderCount = 4
-        // What a user has deleted must not linger in free pages.
+        // Texts that a user has deleted must not linger in free pages.
         configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA secure_delete = ON") }
         let prepared = configuration
         return try await mapped {

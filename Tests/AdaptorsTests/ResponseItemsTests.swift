@@ -58,10 +58,12 @@ import Testing
 
     // MARK: Vendors
 
-    private func request(_ json: String, keeps: Bool) throws -> JSONValue {
-        var spec = Fixture.spec(endpoints: [.chat: nil, .responses: nil])
+    private func request(_ json: String, keeps: Bool, isKept: Bool = false) throws -> JSONValue {
+        var spec = Fixture.spec(endpoints: [.chat: nil, .responses: nil], request: RequestRules(drop: ["store"]))
         spec.keepsResponses = keeps
-        let call = try Fixture.call(json, spec: spec, endpoint: .responses)
+        if !keeps { spec.request = RequestRules() }
+        var call = try Fixture.call(json, spec: spec, endpoint: .responses)
+        if isKept { call.kept = KeptAnswer() }
         return try JSONValue(parsing: #require(Fixture.provider(spec).request(for: call).body))
     }
 
@@ -72,6 +74,12 @@ import Testing
         let silent = #"{"model":"m","input":"x"}"#
         #expect(try request(silent, keeps: true)["store"] == nil)
         #expect(try request(silent, keeps: false)["store"] == nil)
+        // A file that drops the field from chat must not turn this into the default.
+        #expect(try request(#"{"model":"m","input":"x","store":false}"#, keeps: true)["store"] == false)
+        // The gateway keeps it although the vendor could.
+        #expect(try request(stored, keeps: true, isKept: true)["store"] == false)
+        #expect(try request(silent, keeps: true, isKept: true)["store"] == false)
+        #expect(try request(silent, keeps: false, isKept: true)["store"] == nil)
     }
 
     @Test func `a kept response is asked for where it is`() throws {

@@ -154,6 +154,21 @@ import Testing
         }
     }
 
+    /// Nothing lies with a vendor then: the whole input is in each request, and has a bound.
+    @Test(.timeLimit(.minutes(5))) func `with strict admission the gateway keeps all responses itself`() async throws {
+        try await withVendors(sections: "metering: { admission: strict }") { world in
+            for model in Self.models {
+                let limit: [JSONValue.Member] = [.init("max_output_tokens", .integer(50))]
+                let first = try id(try await respond(world, model, limit))
+                let second = try await respond(world, model, text: "d", limit + [.init("previous_response_id", .string(first))])
+                // Three tokens, three words, three words of the answer, and one.
+                #expect(try second.json["usage"]?["input_tokens"]?.integerValue == 10, "\(model): \(second.text)")
+                #expect(try await get(world, try id(second)).status == 200)
+            }
+            #expect(world.simulator.responses.ids.isEmpty)
+        }
+    }
+
     // MARK: Bounds and switches
 
     @Test(.timeLimit(.minutes(5))) func `a full store refuses who asks for it and serves everybody else`() async throws {

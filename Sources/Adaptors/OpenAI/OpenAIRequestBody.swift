@@ -59,8 +59,11 @@ struct OpenAIRequestBody {
         if call.upstreamModel != envelope.model, !envelope.endpoint.dialect.namesModelInPath {
             set("model", JSONValue.string(call.upstreamModel).text)
         }
-        // What the gateway keeps itself, a vendor that keeps nothing would refuse to keep.
-        if envelope.endpoint == .responses, !call.channel.provider.keepsResponses, has("store") { set("store", "false") }
+        // A vendor is not asked to keep what the gateway keeps, or what it never keeps.
+        if envelope.endpoint == .responses {
+            let keeps = call.channel.provider.keepsResponses
+            if has("store") ? call.kept != nil || !keeps : call.kept != nil && keeps { set("store", "false") }
+        }
         // We need the usage of every stream for the books.
         if envelope.isStream, envelope.endpoint.hasStreamOptions, usage.streamUsageOption != false {
             askForUsage()

@@ -20,7 +20,7 @@ struct Admit: Sendable {
             strict == nil
             ? try Extras(accepted, question.envelope, &priced) : try Extras(strict: accepted, question.envelope, &priced)
         var envelope = extras.envelope ?? question.envelope
-        // What a vendor has kept of the conversation is read again, and billed.
+        // The part of the conversation that a vendor has kept is read again, and billed.
         if let carried = question.planned.state?.carriedTokens, carried > 0 { envelope = envelope.carrying(tokens: carried) }
         let bound = HoldBound(
             candidates: priced, envelope: envelope, metering: metering, strict: strict,

@@ -4,11 +4,13 @@ import GatewayState
 import NIOCore
 import RouterCore
 
-/// What a Responses request has to do with state that outlives it: what it continues, and whether its answer is kept.
+/// The state that a Responses request is concerned with beyond its own life: what it continues, and whether its answer is kept.
 final class ResponseState: Sendable {
     let keeper: ResponseKeeper
     /// The answer is kept.
     let isKept: Bool
+    /// Vendors that keep responses may keep this one. Strict admission could not bound what continues it.
+    private let vendorsKeep: Bool
     let previousResponseID: String?
     /// The conversation that the request continues, as it was.
     let conversation: StoredResponse?
@@ -24,11 +26,13 @@ final class ResponseState: Sendable {
     private let base: String
 
     init(
-        keeper: ResponseKeeper, isKept: Bool, previousResponseID: String? = nil, conversation: StoredResponse? = nil, pin: RoutePin? = nil,
+        keeper: ResponseKeeper, isKept: Bool, vendorsKeep: Bool, previousResponseID: String? = nil, conversation: StoredResponse? = nil,
+        pin: RoutePin? = nil,
         carriedTokens: Int64 = 0, earlier: [JSONValue] = [], input: ByteBuffer? = nil, base: String = ""
     ) {
         self.keeper = keeper
         self.isKept = isKept
+        self.vendorsKeep = vendorsKeep
         self.previousResponseID = previousResponseID
         self.conversation = conversation
         self.pin = pin
@@ -43,9 +47,12 @@ final class ResponseState: Sendable {
         earlier + ResponseItems.listed(input.flatMap { try? JSONValue(parsing: $0) }, base: base)
     }
 
-    /// What the answer of a channel says of state; nil when the gateway does not keep it.
+    /// Whether the vendor of a channel keeps the answer itself.
+    func isHeldByVendor(_ channel: RouterCore.Channel) -> Bool { vendorsKeep && channel.provider.holdsResponses }
+
+    /// The state that the answer of a channel tells of; nil when the gateway does not keep it.
     func kept(_ channel: RouterCore.Channel) -> KeptAnswer? {
-        guard isKept, !channel.provider.holdsResponses else { return nil }
+        guard isKept, !isHeldByVendor(channel) else { return nil }
         return KeptAnswer(previousResponseID: previousResponseID, conversationID: conversation?.key.id)
     }
 }
@@ -73,7 +80,7 @@ extension Settlement {
     private func keep(_ answer: AnsweredResponse, _ state: ResponseState, _ route: RouteCandidate, _ progress: AnswerProgress) {
         let accepted = admission.accepted
         let settings = accepted.snapshot.configuration.responses
-        let isHeldByVendor = route.channel.provider.holdsResponses
+        let isHeldByVendor = state.isHeldByVendor(route.channel)
         var stored = StoredResponse(
             key: .init(userID: accepted.principal.userID, id: progress.generationID ?? ""), holder: isHeldByVendor ? .vendor : .gateway,
             model: route.model, upstreamModel: route.upstreamModel, channelID: route.channel.id,

@@ -12,6 +12,7 @@ struct StatefulRequest {
 
     private var settings: GatewayConfiguration.Responses { accepted.snapshot.configuration.responses }
     private var userID: Int64 { accepted.principal.userID }
+    private var vendorsKeep: Bool { accepted.snapshot.configuration.metering.admission != .strict }
     /// Makes the ids of input items unique; those of the answer's items are made of the request's id as well.
     private var base: String { "\(accepted.requestID)_in" }
 
@@ -27,7 +28,8 @@ struct StatefulRequest {
         if let id = fields.conversationID { return try await conversing(id, envelope, fields) }
         let room = Int64(envelope.body.readableBytes)
         guard try isKept(fields, bytes: room) else { return (envelope, nil) }
-        let state = ResponseState(keeper: keeper, isKept: true, input: input(envelope), base: base)
+        let state = ResponseState(
+            keeper: keeper, isKept: true, vendorsKeep: vendorsKeep, input: input(envelope), base: base)
         return (envelope, state)
     }
 
@@ -88,14 +90,16 @@ struct StatefulRequest {
             let pin = try pin(previous)
             let isKept = try isKept(fields, bytes: 0)
             let state = ResponseState(
-                keeper: keeper, isKept: isKept, previousResponseID: id, pin: pin, carriedTokens: previous.contextTokens)
+                keeper: keeper, isKept: isKept, vendorsKeep: vendorsKeep, previousResponseID: id, pin: pin,
+                carriedTokens: previous.contextTokens)
             return (envelope, state)
         case .gateway:
             let output = (try? JSONValue(parsing: ByteBuffer(bytes: previous.body)))?["output"]?.arrayValue ?? []
             let earlier = ResponseItems.read(previous.items) + output
             let longer = try expanded(envelope, with: earlier)
             let state = ResponseState(
-                keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), previousResponseID: id,
+                keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), vendorsKeep: vendorsKeep,
+                previousResponseID: id,
                 earlier: earlier, input: input(envelope), base: base)
             return (longer, state)
         }
@@ -108,7 +112,8 @@ struct StatefulRequest {
         let earlier = ResponseItems.read(conversation.items)
         let longer = try expanded(envelope, with: earlier)
         let state = ResponseState(
-            keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), conversation: conversation,
+            keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), vendorsKeep: vendorsKeep,
+            conversation: conversation,
             earlier: earlier, input: input(envelope), base: base)
         return (longer, state)
     }

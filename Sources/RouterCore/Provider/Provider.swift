@@ -57,7 +57,7 @@ public enum SideCall: Sendable, Hashable {
     case response(id: String, ResponseCall)
 }
 
-/// What can be asked of a vendor about a response that it keeps (https://platform.openai.com/docs/api-reference/responses).
+/// A call to a vendor about a response that it keeps (https://platform.openai.com/docs/api-reference/responses).
 public enum ResponseCall: Sendable, Hashable {
     /// - Parameter query: as the client sent it, without its question mark.
     case retrieve(query: String)
@@ -134,7 +134,7 @@ public struct UpstreamCall: Sendable {
     public var baseURL: String { channel.baseURL ?? channel.provider.baseURL }
 }
 
-/// What an answer says of the state that the gateway keeps.
+/// The state that an answer tells of because the gateway keeps it.
 public struct KeptAnswer: Sendable, Hashable {
     public var previousResponseID: String?
     public var conversationID: String?

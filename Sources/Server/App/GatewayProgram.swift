@@ -160,7 +160,7 @@ public struct GatewayProgram: Sendable {
         let keeper = ResponseKeeper(
             store: configuration.responses.isStored ? try await StoreOpening.openResponses(configuration.storage, store) : nil,
             clock: clock, logger: logger)
-        // What there is counts towards the bounds from the first request on.
+        // Responses of earlier starts count towards the bounds from the first request on.
         try await keeper.sweep()
         return keeper
     }

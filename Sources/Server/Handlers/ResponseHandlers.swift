@@ -34,7 +34,7 @@ struct ResponseHandlers: Sendable {
         let response = try await find(context)
         let user = response.key.userID
         if response.holder == .vendor {
-            // What the vendor has not deleted must stay within reach.
+            // A response that the vendor has not deleted must stay within reach.
             let answer = try await ask(.delete, response)
             _ = try await keeping { try await keeper.delete(response.key.id, userID: user) }
             return answer
