@@ -3,7 +3,7 @@ SHELL := /bin/bash
 SWIFT ?= swift
 PYTHON ?= python3
 # The official SDKs are clients in the end-to-end tests.
-SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1
+SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1 openrouter==1.3.84
 # What looks at the OpenAPI document there.
 VALIDATOR ?= openapi-spec-validator==0.9.0
 # What Scripts/import-models.py reads the provider files with.

@@ -58,6 +58,7 @@ package struct Catalogue: Sendable, Hashable {
                 for (name, list) in [("takes", model.inputModalities), ("gives", model.outputModalities)] where !list.isEmpty {
                     members.append(.init(name, .array(list.map { .string($0) })))
                 }
+                if !model.facts.isEmpty { members.append(.init("facts", model.facts.json)) }
                 return .object(members)
             }
         ).text
@@ -71,7 +72,8 @@ package struct Catalogue: Sendable, Hashable {
             func texts(_ name: String) -> [String] { entry[name]?.arrayValue?.compactMap(\.stringValue) ?? [] }
             let model = ListedModel(
                 id: id, displayName: entry["name"]?.stringValue, contextLength: entry["context"]?.integerValue,
-                maxOutputTokens: entry["output"]?.integerValue, inputModalities: texts("takes"), outputModalities: texts("gives"))
+                maxOutputTokens: entry["output"]?.integerValue, inputModalities: texts("takes"), outputModalities: texts("gives"),
+                facts: entry["facts"].map(ModelFacts.init) ?? ModelFacts())
             return Entry(model: model, hasPrice: entry["priced"]?.boolValue == true)
         }
     }

@@ -104,7 +104,7 @@ package final class KeyDirectory: Sendable {
             userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
             addresses: limits.own.addresses, adminAddresses: limits.admin?.addresses ?? [],
             budgets: limits.budgetLimits(key) + ownerLimits.budgetLimits(user), rules: rules.filter { !$0.limits.isEmpty },
-            conversion: entry.token.conversion)
+            conversion: entry.token.conversion, isManagement: entry.token.isManagement)
         if state.found.count >= maximumFound { state.found = [:] }
         state.found[hash] = Found(principal: principal, expiresAt: entry.token.expiresAt)
         state.touched[entry.token.id] = now

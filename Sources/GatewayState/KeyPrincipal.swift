@@ -17,6 +17,8 @@ package struct KeyPrincipal: Sendable {
     package var rules: [LimitRule] = []
     /// The key's own choice.
     package var conversion: ConversionMode?
+    /// It manages its user's keys, and makes no model calls.
+    package var isManagement = false
 
     package func allows(model: String) -> Bool {
         models.isEmpty

@@ -1,6 +1,6 @@
 /// Bytes as lowercase hexadecimal digits.
-enum Hex {
-    static func text(_ bytes: [UInt8]) -> String {
+package enum Hex {
+    package static func text(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
         text.reserveCapacity(bytes.count * 2)
@@ -12,7 +12,7 @@ enum Hex {
     }
 
     /// - Returns: nil for a text that is not such digits.
-    static func bytes(_ text: String) -> [UInt8]? {
+    package static func bytes(_ text: String) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []

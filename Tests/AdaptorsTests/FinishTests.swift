@@ -61,6 +61,34 @@ private let finishes: [FinishCase] = [
         #expect(try decode(sample.answer, sample.family, .responses)["status"]?.stringValue == sample.responses)
     }
 
+    /// The log keeps it, whatever the family and whether it streams.
+    @Test(arguments: [
+        ("stop", AnswerFinish.stop), ("length", .length), ("tool_calls", .toolCalls), ("function_call", .toolCalls),
+        ("content_filter", .contentFilter), ("eos_token", .stop),
+    ])
+    func `the end of an answer is known by a common word`(_ word: String, _ expected: AnswerFinish) throws {
+        let spec = Fixture.spec(.openai)
+        let json = "{\"id\":\"i\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},\"finish_reason\":\"\(word)\"}]}"
+        let call = try Fixture.call(#"{"model":"m"}"#, spec: spec)
+        #expect(try Fixture.provider(spec).decode(ByteBuffer(string: json), for: call).progress.finish == expected)
+        let open = "{\"id\":\"i\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},\"finish_reason\":null}]}"
+        #expect(try Fixture.provider(spec).decode(ByteBuffer(string: open), for: call).progress.finish == nil)
+        let streamed = try Fixture.call(#"{"model":"m","stream":true}"#, spec: spec)
+        var decoder = Fixture.provider(spec).streamDecoder(for: streamed)
+        var out = ByteBuffer()
+        let chunk = "data: {\"id\":\"i\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n"
+        try decoder.push(ByteBuffer(string: chunk), into: &out)
+        #expect(decoder.progress.finish == nil)
+        try decoder.push(ByteBuffer(string: chunk.replacingOnce("null", "\"\(word)\"")), into: &out)
+        #expect(decoder.progress.finish == expected)
+    }
+
+    @Test(arguments: Matrix.families) func `each family's stream tells how it ended`(_ family: AdaptorID) throws {
+        let bytes = Array(try Golden.input("stream.\(family).sse").utf8)
+        let call = try Fixture.call(#"{"model":"m","stream":true}"#, spec: Fixture.spec(family))
+        #expect(StreamOutcome([bytes], call: call).progress.finish != nil)
+    }
+
     @Test func `a refusal is said in each dialect`() throws {
         let json = #"{"id":"i","choices":[{"index":0,"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}"#
         let messages = try decode(json, .openai, .messages)

@@ -39,12 +39,29 @@ import Testing
         #expect(glm.inputModalities == ["text"] && glm.outputModalities == ["text"] && glm.rounded.isEmpty)
         // A zero beside a real price is "not priced apart": reasoning costs what output costs.
         #expect(glm.price == ModelPrice(rates: .init(input: FemtoUSD(femtos: 400_000_000), output: FemtoUSD(femtos: 1_500_000_000))))
+        #expect(glm.facts.canonicalSlug == "z-ai/glm-4.7-20251222" && glm.facts.created == 1_766_378_014)
+        #expect(glm.facts.modality == "text->text" && glm.facts.isModerated == false && glm.facts.tokenizer == nil)
         let full = models[1]
+        #expect(full.facts.isEmpty)
         let rates = try #require(full.price?.rates)
         #expect(full.contextLength == 1_000 && full.maxOutputTokens == nil && full.inputModalities == ["text", "image", "audio"])
         #expect(rates.cacheRead?.usdText == "0.0000003" && rates.cacheWrite5m?.usdText == "0.00000375" && rates.cacheWrite1h == nil)
         #expect(rates.reasoning?.usdText == "0.00002" && rates.audioInput?.usdText == "0.000001")
         #expect(full.price?.image.usdText == "0.0048" && full.price?.request.usdText == "0.005" && full.price?.search.usdText == "0.01")
+    }
+
+    @Test func `OpenRouter's list tells what a model takes, within bounds`() throws {
+        let long = String(repeating: "x", count: 300)
+        let list = """
+            {"data":[{"id":"a/b","hugging_face_id":"","knowledge_cutoff":"2026-03-01","expiration_date":null,"canonical_slug":"\(long)",
+            "architecture":{"tokenizer":"GPT","instruct_type":"chatml","modality":7},"supported_parameters":["tools","\(long)",3,"seed"],
+            "default_parameters":{"temperature":0.7,"top_p":null,"top_k":"many","other":1},"top_provider":{"is_moderated":true}}]}
+            """
+        let facts = try #require(try read(.openrouter, list)?.first?.facts)
+        #expect(facts.huggingFaceID == nil && facts.canonicalSlug == nil && facts.modality == nil && facts.expirationDate == nil)
+        #expect(facts.knowledgeCutoff == "2026-03-01" && facts.tokenizer == "GPT" && facts.instructType == "chatml")
+        #expect(facts.supportedParameters == ["tools", "seed"] && facts.isModerated == true)
+        #expect(JSONValue.object(facts.defaultParameters).text == #"{"temperature":0.7,"top_p":null}"#)
     }
 
     /// The example of https://learn.microsoft.com/en-us/rest/api/azureopenai/models/list, with a model that only fine-tuning takes and

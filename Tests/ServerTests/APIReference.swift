@@ -43,7 +43,8 @@ enum APIReference {
         decimals, not as binary floating point. Where a request takes an amount or a price, the same as text will do. Times are Unix seconds. In a request, null is the same as leaving an
         optional field out, unless it says otherwise.
 
-        In the examples `$KEY` is an API key and `$TOKEN` a management token.
+        In the examples `$KEY` is an API key, `$TOKEN` a management token and `$MANAGEMENT_KEY` a management key
+        ([openrouter.md](openrouter.md#management-keys)).
 
         ## Errors of every call
 
@@ -188,7 +189,8 @@ enum APIReference {
         words.append(path.contains("?") ? "'\(url)'" : url)
         switch route.access {
         case .open: break
-        case .apiKey: words.append("-H \"Authorization: Bearer $KEY\"")
+        case .apiKey, .anyKey: words.append("-H \"Authorization: Bearer $KEY\"")
+        case .managementKey: words.append("-H \"Authorization: Bearer $MANAGEMENT_KEY\"")
         case .user, .admin, .root: words.append("-H \"Authorization: Bearer $TOKEN\"")
         }
         if description.body.isForm { words.append("-F model=openai/whisper-1 -F file=@speech.mp3") }

@@ -69,6 +69,7 @@ extension TestClientProtocol {
 @Suite(.serialized, .timeLimit(.minutes(10))) struct AccessTests {
     private func path(_ route: Route) -> String {
         route.path.replacingOccurrences(of: "{id}", with: "1").replacingOccurrences(of: "**", with: "a/b")
+            .replacingOccurrences(of: "{hash}", with: String(repeating: "0", count: 64))
     }
 
     @Test func `every route refuses who may not call it`() async throws {
@@ -78,6 +79,9 @@ extension TestClientProtocol {
             #expect(created.status == 200, "\(created.json.text)")
             let login = try await client.call(.post, "/api/user/login", body: #"{"username":"plain","password":"password-1"}"#)
             let user = try #require(login.json["data"]?["access_token"]?.stringValue)
+            let made = try await client.call(
+                .post, "/api/token", token: TestGateway.adminToken, body: #"{"name":"manager","management":true}"#)
+            let manager = try #require(made.json["data"]?["key"]?.stringValue)
             for route in GatewayRoutes.all where !["/api/user/logout", "/metrics"].contains(route.path) {
                 let anonymous = try await client.call(route.method, path(route), body: "{}")
                 let wrong = try await client.call(route.method, path(route), token: "sk-wrong", body: "{}")
@@ -85,7 +89,7 @@ extension TestClientProtocol {
                 #expect(anonymous.headers[HTTPField.Name("X-Request-Id")!] != nil, "\(label)")
                 switch route.access {
                 case .open: #expect(anonymous.status != 401, "\(label)")
-                case .apiKey:
+                case .apiKey, .managementKey, .anyKey:
                     #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")
                     // Messages clients know types, not codes, and Google's a status.
                     let error = wrong.json["error"]
@@ -94,6 +98,13 @@ extension TestClientProtocol {
                             || error?["status"]?.stringValue == "UNAUTHENTICATED"
                             || (error?["code"]?.integerValue == 401 && route.path.hasPrefix("/api/v1/")), "\(label)")
                     #expect(try await client.call(route.method, path(route), token: user, body: "{}").status == 401, "\(label)")
+                    if route.access == .managementKey {
+                        let plain = try await client.call(route.method, path(route), token: TestGateway.rootKey, body: "{}")
+                        #expect(plain.status == 403 && plain.json.text.contains("management_key_required"), "\(label): \(plain.json.text)")
+                    } else if route.access == .apiKey {
+                        let refused = try await client.call(route.method, path(route), token: manager, body: "{}")
+                        #expect(refused.status == 403, "\(label): \(refused.json.text)")
+                    }
                 case .user: #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")
                 case .admin, .root:
                     #expect(anonymous.status == 401 && wrong.status == 401, "\(label)")

@@ -103,6 +103,7 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.createToken(token, audit: audit) }
     }
     func token(id: Int64) async throws -> Token? { try await faults.guarding { try await store.token(id: id) } }
+    func token(keyHash: [UInt8]) async throws -> Token? { try await faults.guarding { try await store.token(keyHash: keyHash) } }
     func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
         try await faults.guarding { try await store.tokens(userID: userID, page) }
     }
@@ -135,6 +136,9 @@ struct FaultyStore: Store {
     }
     func chargedUser(reference: String) async throws -> Int64? {
         try await faults.guarding { try await store.chargedUser(reference: reference) }
+    }
+    func spent(userID: Int64) async throws -> (balance: NanoUSD, charged: NanoUSD)? {
+        try await faults.guarding { try await store.spent(userID: userID) }
     }
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
         try await faults.guarding { try await store.entries(userID: userID, kind: kind, page) }
@@ -199,6 +203,9 @@ struct FaultyStore: Store {
     func margins(in range: Range<Int64>) async throws -> [MarginRow] { try await faults.guarding { try await store.margins(in: range) } }
     func upstreamCosts(provider: String, in range: Range<Int64>) async throws -> [DailyCost] {
         try await faults.guarding { try await store.upstreamCosts(provider: provider, in: range) }
+    }
+    func log(answerID: String, userID: Int64) async throws -> LogRow? {
+        try await faults.guarding { try await store.log(answerID: answerID, userID: userID) }
     }
     func logs(_ query: LogQuery) async throws -> Page<LogRow> { try await faults.guarding { try await store.logs(query) } }
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics {

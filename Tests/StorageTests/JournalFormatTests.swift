@@ -27,6 +27,7 @@ struct JournalFormatTests {
         records[1].attemptList = []
         (records[1].tokenID, records[1].channelID, records[1].errorCode) = (nil, nil, nil)
         (records[1].generationID, records[1].firstTokenMilliseconds) = (nil, nil)
+        (records[1].answerID, records[1].finish) = (nil, nil)
         (records[1].uncharged, records[1].ceiling, records[1].ratio) = (.zero, nil, nil)
         (records[1].userID, records[1].latencyMilliseconds, records[1].createdAt) = (.min, .max, -1)
         (records[1].model, records[1].upstreamModel, records[1].isStream) = ("", "模型 \u{0} 🧮", false)
@@ -46,8 +47,12 @@ struct JournalFormatTests {
         var record = record(1, user: 1, charge: 1)
         record.usage.serviceTier = nil
         (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
+        (record.answerID, record.finish) = (nil, nil)
         var body = try body(.settle) { $0.settle(record, sequence: 3) }
         // The kind stands first, then the version; each of the fields takes one byte at the end when it is zero or absent.
+        body[1] = 3
+        body.removeLast(2)
+        #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         body[1] = 2
         body.removeLast(3)
         #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
@@ -74,7 +79,7 @@ struct JournalFormatTests {
         // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill
         // in the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
-        #expect(fields(record(1, user: 1, charge: 1)) == 27)
+        #expect(fields(record(1, user: 1, charge: 1)) == 29)
         #expect(fields(record(1, user: 1, charge: 1).usage) == 15)
         #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
         #expect(fields(hold(1)) == 14)

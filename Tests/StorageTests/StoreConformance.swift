@@ -105,6 +105,8 @@ struct StoreConformance {
             models: ["openai/gpt-4o", "a \"quoted\" one"], limits: #"{"rpm":5}"#, createdAt: 100)
         wanted.id = try await store.createToken(wanted).id
         #expect(try await store.token(id: wanted.id) == wanted)
+        #expect(try await store.token(keyHash: wanted.keyHash) == wanted)
+        #expect(try await store.token(keyHash: [UInt8](repeating: 8, count: 32)) == nil)
         await #expect(throws: StoreError.duplicate("key_hash")) { try await store.createToken(wanted) }
         var change = TokenChange()
         change.expiresAt = .some(nil)
@@ -176,6 +178,59 @@ struct StoreConformance {
             try await store.setPrice(read[1], now: 81)
         }
         #expect(try await store.setPrice(changed, now: 82).version > changed.version)
+    }
+
+    @Test(arguments: StoreFactory.all) func `a management key is known as one`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await store.createUser(newUser("ada"))
+        for isManagement in [true, false] {
+            let token = Token(
+                userID: user.id, keyHash: [UInt8](repeating: isManagement ? 1 : 2, count: 32), keyPrefix: "sk-", name: "k", createdAt: 1,
+                isManagement: isManagement)
+            let made = try await store.createToken(token)
+            #expect(made.isManagement == isManagement)
+            var change = TokenChange()
+            change.name = "other"
+            #expect(try await store.changeToken(id: made.id, change).isManagement == isManagement)
+            #expect(try await store.token(keyHash: token.keyHash)?.isManagement == isManagement)
+        }
+        #expect(try await store.allTokens().map(\.isManagement) == [true, false])
+    }
+
+    @Test(arguments: StoreFactory.all)
+    func `a request is found by the ids of its answer, by its own user only, and the newest wins`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let (ada, bob) = (try await store.createUser(newUser("ada")).id, try await store.createUser(newUser("bob")).id)
+        var records = [record(1, user: ada, charge: 1), record(2, user: ada, charge: 2), record(3, user: bob, charge: 3)]
+        (records[0].generationID, records[0].answerID) = ("gen-1", "msg-1")
+        (records[1].generationID, records[1].answerID) = ("gen-1", nil)
+        (records[2].generationID, records[2].answerID) = ("gen-2", "msg-2")
+        records[1].finish = nil
+        _ = try await store.post(records)
+        func found(_ id: String, _ user: Int64) async throws -> RequestRecord? { try await store.log(answerID: id, userID: user)?.record }
+        #expect(try await found("gen-1", ada) == records[1])
+        #expect(try await found("msg-1", ada) == records[0])
+        for id in ["gen-2", "msg-2"] {
+            #expect(try await found(id, bob) == records[2])
+            #expect(try await found(id, ada) == nil)
+        }
+        #expect(try await found("gen-1", bob) == nil)
+        #expect(try await found("", ada) == nil)
+    }
+
+    @Test(arguments: StoreFactory.all)
+    func `what an account was charged and its balance are read together`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await store.createUser(newUser("ada")).id
+        #expect(try await store.spent(userID: user + 1) == nil)
+        let fresh = try #require(try await store.spent(userID: user))
+        #expect(fresh == (.zero, .zero))
+        _ = try await store.post(credit(user, 1_000, "r1"))
+        _ = try await store.post([record(1, user: user, charge: 30), record(2, user: user, charge: 12), record(3, user: user, charge: nil)])
+        _ = try await store.post(credit(user, -8, "a1", .adjustment))
+        let now = try #require(try await store.spent(userID: user))
+        #expect(now == (NanoUSD(nanos: 950), NanoUSD(nanos: 42)))
+        #expect(try await store.user(id: user)?.balance == now.balance)
     }
 
     // MARK: Ledger

@@ -87,7 +87,7 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
                 upstreamCost: NanoUSD(nanos: 9)),
             AttemptRecord(channelID: 4, upstreamModel: "m", status: 200, milliseconds: 40),
         ],
-        generationID: "gen-1",
+        generationID: "gen-1", answerID: "msg-1", finish: .toolCalls,
         latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt,
         droppedFields: ["tools.web_search", "context_management"])
 }

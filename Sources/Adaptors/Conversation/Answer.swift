@@ -34,15 +34,17 @@ enum FinishReason: Sendable, Hashable {
     /// The vendor paused a long turn; the client is to send it back and go on.
     case pause
 
-    /// OpenAI's `finish_reason`.
-    var chat: String {
+    var normalized: AnswerFinish {
         switch self {
-        case .stop, .pause: "stop"
-        case .length: "length"
-        case .toolCalls: "tool_calls"
-        case .contentFilter, .refusal: "content_filter"
+        case .stop, .pause: .stop
+        case .length: .length
+        case .toolCalls: .toolCalls
+        case .contentFilter, .refusal: .contentFilter
         }
     }
+
+    /// OpenAI's `finish_reason`.
+    var chat: String { normalized.rawValue }
 
     /// Anthropic's `stop_reason`.
     func messages(stopSequence: String?) -> String {
@@ -130,7 +132,9 @@ extension AnswerProgress {
             delivered(name)
         case .redactedThinking: hasContent = true
         case .usage(let usage): self.usage = usage
-        case .finish: hasFinishReason = true
+        case .finish(let reason, _):
+            hasFinishReason = true
+            finish = reason.normalized
         case .signature, .logprobs, .citation, .end: break
         }
     }
@@ -151,7 +155,7 @@ extension AnswerProgress {
                 default: hasContent = true
                 }
             }
-            if choice.finish != nil { hasFinishReason = true }
+            if let reason = choice.finish { absorb(AnswerEvent(.finish(reason, stopSequence: nil))) }
         }
         if let usage = answer.usage { self.usage = usage }
     }

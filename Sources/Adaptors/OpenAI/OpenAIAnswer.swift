@@ -88,7 +88,10 @@ extension BodySplice {
 extension AnswerProgress {
     mutating func absorb(_ facts: OpenAIFacts, _ bytes: Span<UInt8>, usage: Usage?) {
         if facts.hasContent { hasContent = true }
-        if facts.hasFinishReason { hasFinishReason = true }
+        if let reason = facts.finish {
+            hasFinishReason = true
+            finish = reason
+        }
         delivered = facts.text
         deliveredThoughts += facts.thoughts
         if let usage { self.usage = usage }

@@ -10,7 +10,9 @@ struct OpenAIFacts {
     var serviceTier: JSONMember?
     var data: JSONMember?
     var hasContent = false
-    var hasFinishReason = false
+    /// The `finish_reason` of the last choice that has one.
+    private(set) var finish: AnswerFinish?
+    var hasFinishReason: Bool { finish != nil }
     var choiceError: JSONMember?
     /// `finish_reason: "error"`.
     var endedInError = false
@@ -132,7 +134,7 @@ struct OpenAIFacts {
             if JSONScanner.equals(bytes, member.value, "\"error\"") {
                 endedInError = true
             } else if member.value.count > 2 {
-                hasFinishReason = true
+                finish = Self.finish(bytes, member.value)
             }
         } else if JSONText.isKey(member, "text", bytes) {
             written(member, bytes)
@@ -141,6 +143,15 @@ struct OpenAIFacts {
         } else if hasEscapes, member.kind == .object, JSONText.isKey(member, "delta", bytes) || JSONText.isKey(member, "message", bytes) {
             _ = try readMessage(bytes, at: member.value.lowerBound, depth: members.valueDepth)
         }
+    }
+
+    /// A word that nobody has agreed on is a regular end. - Parameter value: the JSON string.
+    private static func finish(_ bytes: Span<UInt8>, _ value: Range<Int>) -> AnswerFinish {
+        func isWord(_ word: StaticString) -> Bool { JSONScanner.equals(bytes, value, word) }
+        if isWord("\"stop\"") { return .stop }
+        if isWord("\"length\"") { return .length }
+        if isWord("\"tool_calls\"") || isWord("\"function_call\"") { return .toolCalls }
+        return isWord("\"content_filter\"") ? .contentFilter : .stop
     }
 
     /// - Returns: the place behind the object.

@@ -13,12 +13,44 @@ enum OpenRouterList {
                 contextLength: ModelList.tokens(entry["context_length"]) ?? ModelList.tokens(top?["context_length"]),
                 maxOutputTokens: ModelList.tokens(top?["max_completion_tokens"]),
                 inputModalities: texts(entry["architecture"]?["input_modalities"]),
-                outputModalities: texts(entry["architecture"]?["output_modalities"]))
+                outputModalities: texts(entry["architecture"]?["output_modalities"]), facts: facts(entry))
             var prices = OpenRouterPrices(entry["pricing"])
             model.price = prices.price()
             model.rounded = prices.rounded
             return model
         }
+    }
+
+    private static func facts(_ entry: JSONValue) -> ModelFacts {
+        let architecture = entry["architecture"]
+        var facts = ModelFacts()
+        facts.canonicalSlug = short(entry["canonical_slug"])
+        facts.huggingFaceID = short(entry["hugging_face_id"])
+        facts.created = entry["created"]?.integerValue
+        facts.modality = short(architecture?["modality"])
+        facts.tokenizer = short(architecture?["tokenizer"])
+        facts.instructType = short(architecture?["instruct_type"])
+        facts.isModerated = entry["top_provider"]?["is_moderated"]?.boolValue
+        facts.supportedParameters = Array(texts(entry["supported_parameters"]).filter { $0.utf8.count <= 64 }.prefix(64))
+        facts.defaultParameters = samplers.compactMap { name in
+            guard let value = entry["default_parameters"]?[name], value.isNull || value.numberText.map({ $0.utf8.count <= 32 }) == true
+            else {
+                return nil
+            }
+            return JSONValue.Member(name, value)
+        }
+        facts.knowledgeCutoff = short(entry["knowledge_cutoff"])
+        facts.expirationDate = short(entry["expiration_date"])
+        return facts
+    }
+
+    /// https://openrouter.ai/docs/client-sdks/python/components/defaultparameters
+    private static let samplers = ["temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "repetition_penalty"]
+
+    /// Bounds what is kept of each model; an empty text says nothing.
+    private static func short(_ value: JSONValue?) -> String? {
+        guard let text = value?.stringValue, !text.isEmpty, text.utf8.count <= 256 else { return nil }
+        return text
     }
 
     private static func texts(_ value: JSONValue?) -> [String] { (value?.arrayValue ?? []).compactMap(\.stringValue) }

@@ -29,6 +29,19 @@ struct ResponsesAnswerReader: AnswerEventReader {
         Int64((output?.arrayValue ?? []).count { $0["type"] == "web_search_call" && ($0["action"]?["type"] ?? "search") == "search" })
     }
 
+    /// https://platform.openai.com/docs/api-reference/responses/object: a response names a reason only where it is incomplete.
+    private static func finish(_ response: JSONValue) -> FinishReason {
+        switch response["incomplete_details"]?["reason"]?.stringValue {
+        case nil:
+            let calls = (response["output"]?.arrayValue ?? []).contains {
+                $0["type"] == "function_call" || $0["type"] == "custom_tool_call"
+            }
+            return calls ? .toolCalls : .stop
+        case "content_filter"?: return .contentFilter
+        default: return .length
+        }
+    }
+
     static func progress(_ tree: JSONValue) -> AnswerProgress {
         var progress = AnswerProgress()
         progress.absorb(AnswerEvent(.start(id: tree["id"]?.stringValue ?? "", model: tree["model"]?.stringValue ?? "", created: nil)))
@@ -40,6 +53,7 @@ struct ResponsesAnswerReader: AnswerEventReader {
             }
         }
         progress.hasFinishReason = tree["status"] == "completed" || tree["status"] == "incomplete"
+        if progress.hasFinishReason { progress.finish = finish(tree).normalized }
         progress.usage = usage(tree)
         progress.isDone = true
         return progress
@@ -66,8 +80,7 @@ struct ResponsesAnswerReader: AnswerEventReader {
             calls += 1
         case "response.completed", "response.incomplete":
             if let usage = Self.usage(json["response"]) { events.append(AnswerEvent(.usage(usage))) }
-            let reason = json["response"]?["incomplete_details"]?["reason"]?.stringValue
-            events.append(AnswerEvent(.finish(reason == nil ? .stop : .length, stopSequence: nil)))
+            events.append(AnswerEvent(.finish(Self.finish(json["response"] ?? .null), stopSequence: nil)))
             events.append(AnswerEvent(.end))
         default: break
         }

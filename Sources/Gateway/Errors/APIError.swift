@@ -42,6 +42,19 @@ package struct APIError: Error {
             message: "This API key may not be used from \(address).")
     }
 
+    /// A key that manages keys was used for something else.
+    package static func managementKey() -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "management_key",
+            message: "This is a management key: it manages API keys at /api/v1/keys and makes no model calls.")
+    }
+
+    package static func managementKeyRequired() -> APIError {
+        APIError(
+            status: .forbidden, type: "permission_error", code: "management_key_required",
+            message: "This call takes a management key: a user makes one with POST /api/token {\"name\": …, \"management\": true}.")
+    }
+
     package static func badRequest(_ message: String, param: String?) -> APIError {
         APIError(status: .badRequest, type: "invalid_request_error", param: param, message: message)
     }

@@ -5,6 +5,15 @@ import RouterCore
 
 /// Looks up, in memory, the API key that a request presents.
 package struct KeyCheck: Sendable {
+    /// The kinds of keys that a call takes.
+    package enum Use: Sendable {
+        /// Those that call models; a management key is refused.
+        case modelCalls
+        /// Management keys only.
+        case management
+        case either
+    }
+
     private let keys: KeyDirectory
     private let clock: ServerClock
     private let logger: Logger
@@ -18,8 +27,9 @@ package struct KeyCheck: Sendable {
     /// - Parameters:
     ///   - presented: the key that ``PresentedKey`` found.
     ///   - clientIP: the client's address, as far as it can be trusted.
+    ///   - use: which keys are taken.
     /// - Throws: ``APIError`` 401 or 403.
-    package func principal(presented: String?, clientIP: String) throws -> KeyPrincipal {
+    package func principal(presented: String?, clientIP: String, for use: Use = .modelCalls) throws -> KeyPrincipal {
         switch keys.lookup(presentedKey: presented, now: clock.unixSeconds) {
         case .failure(.limitsUnreadable(let scope, let problem)):
             logger.error(
@@ -29,6 +39,11 @@ package struct KeyCheck: Sendable {
         case .failure(let refusal): throw APIError.invalidKey(refusal.message)
         case .success(let principal):
             guard principal.allows(address: clientIP) else { throw APIError.addressNotAllowed(clientIP) }
+            switch use {
+            case .modelCalls where principal.isManagement: throw APIError.managementKey()
+            case .management where !principal.isManagement: throw APIError.managementKeyRequired()
+            case .modelCalls, .management, .either: break
+            }
             return principal
         }
     }

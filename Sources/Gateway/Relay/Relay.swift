@@ -23,7 +23,9 @@ struct Relay: Sendable {
         settlement.keepResponse(.whole(answer.body))
         var headers = limitHeaders
         headers[.contentType] = answer.contentType ?? "application/json"
-        return ClientAnswer(status: .ok, headers: headers, bytes: answer.body)
+        let isOpenRouters = endpoint == .chat && settlement.admission.accepted.request.errorStyle == .openRouter
+        let body = isOpenRouters ? OpenRouterAnswer.completed(answer.body) : answer.body
+        return ClientAnswer(status: .ok, headers: headers, bytes: body)
     }
 
     /// Every candidate failed, or the client's request is at fault: the hold is voided, and the client gets a clear error.

@@ -28,9 +28,29 @@ final class Settlement: Sendable {
         var upstreamWait = Duration.zero
         /// The fields that a conversion has left out of the request for the current attempt, or the last one.
         var droppedFields: [String] = []
+        /// The id in the answer's body, where the vendor's header has another one.
+        private(set) var answerID: String?
         fileprivate(set) var hasEnded = false
         /// When the request's progress was last written to the journal.
         fileprivate var notedAt: MonotonicInstant?
+
+        /// Takes what a decoder knows of the answer; the generation id of the vendor's header stays.
+        mutating func take(_ progress: AnswerProgress) {
+            let generationID = self.progress.generationID
+            self.progress = progress
+            guard let generationID else { return }
+            self.progress.generationID = generationID
+            if let id = progress.generationID, id != generationID { answerID = id }
+        }
+
+        fileprivate mutating func begin(_ candidate: PricedCandidate, _ ticket: AttemptTicket) {
+            self.candidate = candidate
+            progress = AnswerProgress()
+            self.ticket = ticket
+            attemptStartedAt = ticket.startedAt
+            droppedFields = []
+            answerID = nil
+        }
     }
 
     /// How often the progress of a running stream is written to the journal, and the delay before the first time: most streams are over by
@@ -81,13 +101,7 @@ final class Settlement: Sendable {
     // MARK: Attempts
 
     func begin(_ candidate: PricedCandidate, _ ticket: AttemptTicket) {
-        state.withLock { state in
-            state.candidate = candidate
-            state.progress = AnswerProgress()
-            state.ticket = ticket
-            state.attemptStartedAt = ticket.startedAt
-            state.droppedFields = []
-        }
+        state.withLock { $0.begin(candidate, ticket) }
         leaving.begin(candidate)
     }
 
@@ -118,9 +132,7 @@ final class Settlement: Sendable {
     func commit(_ progress: AnswerProgress) {
         let now = services.clock.monotonic
         let ticket = state.withLock { state in
-            let generationID = state.progress.generationID
-            state.progress = progress
-            if let generationID { state.progress.generationID = generationID }
+            state.take(progress)
             state.isCommitted = true
             state.firstContentAt = now
             if let ticket = state.ticket {
@@ -302,7 +314,7 @@ extension Settlement {
             isStream: admission.envelope.isStream, attempts: state.attempts.count,
             // A single successful call is described by the row itself.
             attemptList: state.attempts.count == 1 && state.attempts[0].kind == nil ? [] : state.attempts,
-            generationID: state.progress.generationID,
+            generationID: state.progress.generationID, answerID: state.answerID, finish: state.progress.finish,
             latencyMilliseconds: milliseconds(accepted.receivedAt, now),
             firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
             clientIP: accepted.clientIP, createdAt: accepted.createdAt,

@@ -114,9 +114,7 @@ final class StreamRun {
         let progress = decoder.progress
         let wait = upstreamWait
         settlement.update { state in
-            let generationID = state.progress.generationID
-            state.progress = progress
-            if let generationID { state.progress.generationID = generationID }
+            state.take(progress)
             state.upstreamWait += wait
         }
         let isGone = clientIsGone || presence.isGone

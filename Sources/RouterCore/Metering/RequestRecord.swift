@@ -48,6 +48,9 @@ public struct RequestRecord: Sendable, Hashable {
     public var droppedFields: [String]
     /// The vendor's own id of the generation (`X-Generation-Id`), the handle for reconciliation.
     public var generationID: String?
+    /// The id in the answer's body, where it is not ``generationID``: the vendor's header told another one.
+    public var answerID: String?
+    public var finish: AnswerFinish?
     /// Milliseconds from accept to the last byte, and to the first content.
     public var latencyMilliseconds: Int64
     public var firstTokenMilliseconds: Int64?
@@ -60,7 +63,8 @@ public struct RequestRecord: Sendable, Hashable {
         upstreamModel: String, endpoint: Endpoint, usage: Usage, usageSource: UsageSource, charge: NanoUSD?,
         uncharged: NanoUSD = .zero, ceiling: NanoUSD? = nil, ratio: PriceRatio? = nil, pricingVersion: Int64, outcome: Outcome, status: Int,
         errorCode: String? = nil, isStream: Bool, attempts: Int,
-        attemptList: [AttemptRecord] = [], generationID: String? = nil, latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
+        attemptList: [AttemptRecord] = [], generationID: String? = nil, answerID: String? = nil, finish: AnswerFinish? = nil,
+        latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
         clientIP: String, createdAt: Int64, droppedFields: [String] = []
     ) {
         self.requestID = requestID
@@ -86,6 +90,8 @@ public struct RequestRecord: Sendable, Hashable {
         self.attemptList = attemptList
         self.droppedFields = droppedFields
         self.generationID = generationID
+        self.answerID = answerID
+        self.finish = finish
         self.latencyMilliseconds = latencyMilliseconds
         self.firstTokenMilliseconds = firstTokenMilliseconds
         self.clientIP = clientIP

@@ -14,11 +14,12 @@ public struct ListedModel: Sendable, Hashable {
     /// What it takes and gives, in OpenRouter's words: `text`, `image`, `audio`, `file`, `video`, `embeddings`.
     public var inputModalities: [String]
     public var outputModalities: [String]
+    public var facts: ModelFacts
 
     public init(
         id: String, displayName: String? = nil, description: String? = nil, contextLength: Int64? = nil,
         maxOutputTokens: Int64? = nil, price: ModelPrice? = nil, rounded: [String] = [], inputModalities: [String] = [],
-        outputModalities: [String] = []
+        outputModalities: [String] = [], facts: ModelFacts = ModelFacts()
     ) {
         self.id = id
         self.displayName = displayName
@@ -29,5 +30,6 @@ public struct ListedModel: Sendable, Hashable {
         self.rounded = rounded
         self.inputModalities = inputModalities
         self.outputModalities = outputModalities
+        self.facts = facts
     }
 }

@@ -174,6 +174,8 @@ public struct AnswerProgress: Sendable, Hashable {
     public var isUsageEstimated = false
     /// Some choice ended regularly.
     public var hasFinishReason = false
+    /// That reason, where it is known; of several choices, the last one's.
+    public var finish: AnswerFinish?
     /// The end marker of the stream came.
     public var isDone = false
     /// Text delivered, for a count of our own when no usage comes. An adaptor feeds it with what the model wrote, as it comes.

@@ -36,9 +36,11 @@ extension GatewayProgram {
             store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, responses: parts.responses,
             check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
+        let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
+            billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
             channels: channelHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
@@ -48,7 +50,7 @@ extension GatewayProgram {
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
                 tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, clock: clock),
             logs: LogHandlers(store: parts.store),
-            models: ModelsHandlers(snapshots: parts.snapshots, gemini: gemini),
+            models: models,
             ownAccount: SelfHandlers(
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
                 passwords: passwords, clock: clock),
@@ -56,6 +58,11 @@ extension GatewayProgram {
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: clock),
+            routerAccount: RouterAccountHandlers(
+                store: parts.store, snapshots: parts.snapshots, meter: parts.meter, clock: clock),
+            routerKeys: RouterKeyHandlers(
+                store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, meter: parts.meter, clock: clock),
+            routerModels: RouterModelsHandlers(snapshots: parts.snapshots, models: models, clock: clock),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
             status: StatusHandlers(
                 snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,

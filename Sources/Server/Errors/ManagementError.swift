@@ -34,6 +34,20 @@ struct ManagementError: Error, HTTPResponseError {
     }
 }
 
+extension APIError {
+    /// The same error for clients of the model area, whose calls share parts with the management API.
+    init(_ error: ManagementError) {
+        let kind =
+            switch error.status.code {
+            case 401: "authentication_error"
+            case 403: "permission_error"
+            case 500...: "api_error"
+            default: "invalid_request_error"
+            }
+        self.init(status: error.status, type: kind, message: error.message, headers: error.headers)
+    }
+}
+
 extension ManagementError {
     /// Reads limits from a request, or throws the error that names their problem.
     static func checkingLimits<Value>(_ limits: () throws(LimitProblem) -> Value) throws(ManagementError) -> Value {

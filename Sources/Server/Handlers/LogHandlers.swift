@@ -95,7 +95,9 @@ struct LogHandlers: Sendable {
             .init("is_stream", .boolean(record.isStream)), .init("attempts", .integer(record.attempts)),
             .init("attempt_list", attempts(record)),
             .init("dropped_fields", .array(record.droppedFields.map { .string($0) })),
-            .init("generation_id", .optional(record.generationID)), .init("latency_ms", .integer(record.latencyMilliseconds)),
+            .init("generation_id", .optional(record.generationID)), .init("answer_id", .optional(record.answerID)),
+            .init("finish_reason", .optional(record.finish?.rawValue)),
+            .init("latency_ms", .integer(record.latencyMilliseconds)),
             .init("first_token_ms", .integer(record.firstTokenMilliseconds)), .init("client_ip", .string(record.clientIP)),
             .init("created_at", .integer(record.createdAt)),
         ]

@@ -18,7 +18,7 @@ struct ModelsHandlers: Sendable {
         if request.speaksGoogle { return try await gemini.list(request, context) }
         let principal = try Self.principal(context)
         let names = snapshots.snapshot.models(usableBy: principal)
-        if isAnthropic(request) {
+        if Self.isAnthropic(request) {
             let (page, hasMore) = try page(of: names, QueryFields(request, ModelDescriptions.list))
             return Self.answer([
                 "data": .array(page.map { anthropic($0) }), "has_more": .boolean(hasMore), "first_id": .optional(page.first),
@@ -60,7 +60,7 @@ struct ModelsHandlers: Sendable {
         let principal = try Self.principal(context)
         let name = Self.name(context)
         guard snapshots.snapshot.models(usableBy: principal).contains(name) else { throw APIError.modelNotFound(name) }
-        return Self.answer(isAnthropic(request) ? anthropic(name) : json(name))
+        return Self.answer(Self.isAnthropic(request) ? anthropic(name) : json(name))
     }
 
     /// The text after `models/` in the path: names with a slash may be percent-encoded or not.
@@ -71,8 +71,8 @@ struct ModelsHandlers: Sendable {
 
     private static let versionHeader = HTTPField.Name("anthropic-version")
 
-    private func isAnthropic(_ request: Request) -> Bool {
-        Self.versionHeader.map { request.headers[$0] != nil } ?? false
+    static func isAnthropic(_ request: Request) -> Bool {
+        versionHeader.map { request.headers[$0] != nil } ?? false
     }
 
     /// https://docs.anthropic.com/en/api/models-list. An unknown creation time is the epoch, as that page specifies.
@@ -110,11 +110,11 @@ struct ModelsHandlers: Sendable {
         return .object(members)
     }
 
-    static func answer(_ value: JSONValue) -> Response {
+    static func answer(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
         var buffer = ByteBuffer()
         value.write(to: &buffer)
         var headers = HTTPFields()
         headers[.contentType] = "application/json"
-        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: buffer))
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: buffer))
     }
 }

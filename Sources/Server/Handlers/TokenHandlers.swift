@@ -12,7 +12,7 @@ struct TokenHandlers: Sendable {
     let keyChanges: AsyncGate
     let clock: ServerClock
 
-    private static let maximumTokens: Int64 = 1_000
+    static let maximumTokens: Int64 = 1_000
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
@@ -43,6 +43,8 @@ struct TokenHandlers: Sendable {
         token.models = try models(fields) ?? []
         token.limits = try limits(fields, of: token, by: user) ?? "{}"
         token.conversion = try fields.choice("conversion", ConversionMode.self)
+        token.isManagement = try fields.boolean("management") ?? false
+        if token.isManagement { try checkManagement(token, fields) }
         let prepared = token
         let audit = try context.audit("token.create", at: clock.unixSeconds)
         let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
@@ -50,6 +52,17 @@ struct TokenHandlers: Sendable {
         guard case .object(var members) = json(created) else { throw ManagementError(.internalServerError, "") }
         members.insert(.init("key", .string(key)), at: 2)
         return Envelope.ok(.object(members))
+    }
+
+    /// A management key calls no models: limits of what it may spend would say something that is not so.
+    private func checkManagement(_ token: Token, _ fields: RequestFields) throws {
+        guard token.models.isEmpty else { throw fields.wrong("models", "left out for a management key, which makes no model calls") }
+        let limits = try ManagementError.checkingLimits { () throws(LimitProblem) in
+            try StoredLimits(stored: token.limits, allowsAddresses: true)
+        }
+        guard limits.own.budgets.isEmpty, limits.own.rates.isEmpty else {
+            throw fields.wrong("limits", "'allowed_ips' only for a management key, which makes no model calls")
+        }
     }
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -129,7 +142,8 @@ struct TokenHandlers: Sendable {
         let limits = try? StoredLimits(stored: token.limits, allowsAddresses: true)
         return .object([
             .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),
-            .init("key_prefix", .string(token.keyPrefix)), .init("status", .integer(token.status.rawValue)),
+            .init("key_prefix", .string(token.keyPrefix)), .init("management", .boolean(token.isManagement)),
+            .init("status", .integer(token.status.rawValue)),
             .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
             .init("limits", limits?.effective ?? .null), .init("admin_limits", limits?.admin?.json ?? .null),
             .init("conversion", .optional(token.conversion?.rawValue)),

@@ -13,11 +13,17 @@ struct AccessCheck: Sendable {
     func principal(_ request: Request, _ context: GatewayContext, _ access: RouteAccess) async throws -> Principal {
         switch access {
         case .open: return .anonymous
-        case .apiKey: return .key(try keys.principal(presented: Self.presentedKey(request), clientIP: context.clientIP))
+        case .apiKey: return try key(request, context, for: .modelCalls)
+        case .managementKey: return try key(request, context, for: .management)
+        case .anyKey: return try key(request, context, for: .either)
         case .user: return .user(try await user(request, context, atLeast: .user))
         case .admin: return .user(try await user(request, context, atLeast: .admin))
         case .root: return .user(try await user(request, context, atLeast: .root))
         }
+    }
+
+    private func key(_ request: Request, _ context: GatewayContext, for use: KeyCheck.Use) throws -> Principal {
+        .key(try keys.principal(presented: Self.presentedKey(request), clientIP: context.clientIP, for: use))
     }
 
     private static func presentedKey(_ request: Request) -> String? {

@@ -54,7 +54,9 @@ struct OuterMiddleware: RouterMiddleware {
         func shaped(_ error: APIError) -> Response {
             error.response(request.area.dialect, context.requestID, DialectError.Style(path: path))
         }
-        if let error = error as? ManagementError { return error.response() }
+        if let error = error as? ManagementError {
+            return RequestArea.isOfModels(path) ? shaped(APIError(error)) : error.response()
+        }
         if let error = error as? HTTPError, error.status == .notFound { return notFound(request, shaped) }
         let known = APIError(behind: error, requestID: context.requestID, logger: logger)
         if RequestArea.isOfModels(path) || error is APIError { return shaped(known) }

@@ -98,6 +98,9 @@ enum OpenAPIDocument {
 
     private static func operationID(_ description: RouteDescription, _ path: String) -> String {
         let method = description.methods.first { path.hasSuffix(":" + $0) }
+        // Further addresses of a call.
+        if path.hasPrefix("/dashboard/") { return description.id + "WithoutVersion" }
+        if path.hasPrefix("/api/v1/auth/") { return description.id + "ForOpenRouterAuth" }
         if path.hasPrefix("/api/v1/") { return description.id + "ForOpenRouter" }
         return (method ?? description.id) + (method != nil && path.hasPrefix("/v1/") ? "V1" : "")
     }
@@ -131,6 +134,7 @@ enum OpenAPIDocument {
         case .apiKey:
             let isGoogles = route.path.hasPrefix("/v1beta/") || route.path.hasPrefix("/v1/models")
             return .array([one("apiKey"), one("anthropicKey")] + (isGoogles ? [one("googleKey")] : []))
+        case .managementKey, .anyKey: return .array([one("apiKey"), one("anthropicKey")])
         case .user, .admin, .root: return [one("managementToken"), one("session")]
         }
     }
@@ -139,7 +143,7 @@ enum OpenAPIDocument {
 
     private static func responses(_ route: Route, _ path: String) -> JSONValue {
         let description = route.description
-        var members: [JSONValue.Member] = [.init("200", success(description.answer))]
+        var members: [JSONValue.Member] = [.init(String(description.status), success(description.answer))]
         let isModelArea = path.hasPrefix("/v1") || path.hasPrefix("/api/v1/")
         for status in Set(route.failures.map(\.status)).sorted() {
             let when = route.failures.filter { $0.status == status }.map(\.when).joined(separator: "; or ")
@@ -221,6 +225,8 @@ extension RouteAccess {
         switch self {
         case .open: "Everybody may call this."
         case .apiKey: "Takes an API key."
+        case .managementKey: "Takes a management key."
+        case .anyKey: "Takes an API key or a management key."
         case .user: "For every user who is logged in."
         case .admin: "For admins and root."
         case .root: "For root."

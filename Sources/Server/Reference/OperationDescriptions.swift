@@ -43,6 +43,8 @@ enum OperationDescriptions {
                 "dropped_fields", .list(.string),
                 "Names of the fields that a conversion left out of the request, and of the vendors' tools that have no price."),
             APIField("generation_id", .string, "The vendor's name for the answer.").orNull,
+            APIField("answer_id", .string, "The name in the answer's body, where it is another one.").orNull,
+            APIField("finish_reason", .string, "`stop`, `length`, `tool_calls` or `content_filter`; null where there was none.").orNull,
             APIField("latency_ms", .count, "Milliseconds to the last byte."),
             APIField("first_token_ms", .count, "Milliseconds to the first content.").orNull,
             APIField("client_ip", .string, "The client's address."), .createdAt,

@@ -12,6 +12,7 @@ struct RouteDescription: Sendable {
         case login = "Login and one's own account"
         case users = "Users"
         case keys = "API keys"
+        case openRouter = "OpenRouter's calls"
         case money = "Money"
         case prices = "Models and prices"
         case logs = "Logs"
@@ -63,6 +64,8 @@ struct RouteDescription: Sendable {
     var headers: [APIField] = []
     var body = Body.none
     var answer: Answer
+    /// The status of a success.
+    var status = 200
     /// Errors of this route, in addition to those that its access and its body imply (``Route/failures``).
     var errors: [(status: Int, when: String)] = []
     /// The body of a 503, where it differs from the usual error body.
@@ -82,6 +85,12 @@ extension Route {
         switch access {
         case .open: break
         case .apiKey:
+            all.append((401, "no API key, or one that is unknown, disabled or expired"))
+            all.append((403, "a management key, or the key may not be used from this address, or its stored limits cannot be read"))
+        case .managementKey:
+            all.append((401, "no API key, or one that is unknown, disabled or expired"))
+            all.append((403, "the key is no management key, or may not be used from this address"))
+        case .anyKey:
             all.append((401, "no API key, or one that is unknown, disabled or expired"))
             all.append((403, "the key may not be used from this address, or its stored limits cannot be read"))
         case .user: all.append((401, "not logged in"))

@@ -70,6 +70,7 @@ enum TokenDescriptions {
     private static let fields: [APIField] = [
         .id("key"), APIField("name", .string, "For people."), APIField("user_id", .id, "Whose it is."),
         APIField("key_prefix", .string, "The first characters of the key."),
+        APIField("management", .boolean, "Whether it manages keys at `/api/v1/keys`; such a key makes no model calls."),
         APIField("status", UserDescriptions.statuses, "Disabled keys are refused."),
         APIField("expires_at", .time, "Null = never.").orNull,
         APIField("models", .list(.string), "Names that the key may use, also with `*` at the end; empty = all."),
@@ -105,6 +106,10 @@ enum TokenDescriptions {
         body: .json([
             name, expiry, models, APIField("limits", .shape(.keyLimits), "Limits of the key, beside those of its user.").optional,
             conversion,
+            APIField(
+                "management", .boolean,
+                "True = a management key, which has no limits but `allowed_ips`, and may not be changed into another."
+            ).optional,
         ]), answer: .data(.shape(newKey)), errors: [(409, "the user has 1000 keys")],
         example: .init(body: ["name": "laptop", "models": ["demo/*"], "limits": ["rpm": .number("60")]]))
 

@@ -4,15 +4,39 @@ import RouterCore
 
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
-    static let all: [Route] = models("/v1") + models("/api/v1") + google + users + money + operations
+    static let all: [Route] = openAI + openRouter + google + users + money + operations
 
-    /// The OpenAI-compatible area; also under `/api/v1`, which OpenRouter's clients use.
-    private static func models(_ prefix: String) -> [Route] {
-        ModelCallRoute.all(under: prefix).map(Route.init) + responses(prefix) + [
-            Route(.get, "\(prefix)/models", .apiKey, ModelDescriptions.list, \.models, ModelsHandlers.list),
-            Route(.get, "\(prefix)/models/**", .apiKey, ModelDescriptions.one, \.models, ModelsHandlers.one),
+    private static let openAI =
+        ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + [
+            Route(.get, "/v1/models", .apiKey, ModelDescriptions.list, \.models, ModelsHandlers.list),
+            Route(.get, "/v1/models/**", .apiKey, ModelDescriptions.one, \.models, ModelsHandlers.one),
         ]
-    }
+
+    /// The same calls for OpenRouter's clients, and what else their SDK asks for.
+    private static let openRouter =
+        ModelCallRoute.all(under: "/api/v1").map(Route.init) + responses("/api/v1") + [
+            Route(.get, "/api/v1/models", .anyKey, RouterModelDescriptions.list, \.routerModels, RouterModelsHandlers.list),
+            Route(.get, "/api/v1/models/count", .anyKey, RouterModelDescriptions.count, \.routerModels, RouterModelsHandlers.count),
+            Route(
+                .get, "/api/v1/models/user", .anyKey, RouterModelDescriptions.listUsable, \.routerModels, RouterModelsHandlers.listUsable),
+            Route(.get, "/api/v1/models/**", .anyKey, RouterModelDescriptions.below, \.routerModels, RouterModelsHandlers.below),
+            Route(.get, "/api/v1/model/**", .anyKey, RouterModelDescriptions.one, \.routerModels, RouterModelsHandlers.one),
+            Route(
+                .get, "/api/v1/embeddings/models", .anyKey, RouterModelDescriptions.embeddings, \.routerModels,
+                RouterModelsHandlers.listEmbeddings),
+            Route(.get, "/api/v1/providers", .anyKey, RouterModelDescriptions.providers, \.routerModels, RouterModelsHandlers.providers),
+            Route(.get, "/api/v1/key", .anyKey, RouterAccountDescriptions.currentKey, \.routerAccount, RouterAccountHandlers.key),
+            Route(.get, "/api/v1/auth/key", .anyKey, RouterAccountDescriptions.currentKey, \.routerAccount, RouterAccountHandlers.key),
+            Route(.get, "/api/v1/credits", .anyKey, RouterAccountDescriptions.credits, \.routerAccount, RouterAccountHandlers.credits),
+            Route(
+                .get, "/api/v1/generation", .anyKey, RouterAccountDescriptions.generation, \.routerAccount,
+                RouterAccountHandlers.generation),
+            Route(.get, "/api/v1/keys", .managementKey, RouterKeyDescriptions.list, \.routerKeys, RouterKeyHandlers.list),
+            Route(.post, "/api/v1/keys", .managementKey, RouterKeyDescriptions.create, \.routerKeys, RouterKeyHandlers.create),
+            Route(.get, "/api/v1/keys/{hash}", .managementKey, RouterKeyDescriptions.get, \.routerKeys, RouterKeyHandlers.one),
+            Route(.patch, "/api/v1/keys/{hash}", .managementKey, RouterKeyDescriptions.change, \.routerKeys, RouterKeyHandlers.change),
+            Route(.delete, "/api/v1/keys/{hash}", .managementKey, RouterKeyDescriptions.delete, \.routerKeys, RouterKeyHandlers.delete),
+        ]
 
     /// Google's area, at the paths that its clients use. The front door serves every existing POST method: the model and the method are
     /// part of the path.
@@ -43,21 +67,29 @@ enum GatewayRoutes {
         Route(.delete, "/api/token/{id}", .user, TokenDescriptions.delete, \.tokens, TokenHandlers.delete),
     ]
 
-    private static let money: [Route] = [
-        Route(.get, "/api/balance", .user, MoneyDescriptions.balance, \.balance, BalanceHandlers.balance),
-        Route(.get, "/api/balance/transactions", .user, MoneyDescriptions.transactions, \.balance, BalanceHandlers.transactions),
-        Route(.post, "/api/balance/admin/add", .admin, MoneyDescriptions.add, \.balance, BalanceHandlers.add),
-        Route(.post, "/api/balance/admin/refund", .admin, MoneyDescriptions.refund, \.balance, BalanceHandlers.refund),
-        Route(.get, "/api/ledger/unreconciled", .admin, MoneyDescriptions.unreconciled, \.ledger, LedgerHandlers.unreconciled),
-        Route(.get, "/api/ledger/margin", .admin, MoneyDescriptions.margin, \.ledger, LedgerHandlers.margin),
-        Route(.get, "/api/models", .open, PriceDescriptions.catalogue, \.catalogue, CatalogueHandlers.list),
-        Route(.get, "/api/models/pricing", .open, PriceDescriptions.list, \.pricing, PricingHandlers.list),
-        Route(.get, "/api/models/pricing/**", .open, PriceDescriptions.one, \.pricing, PricingHandlers.one),
-        Route(.put, "/api/models/pricing", .admin, PriceDescriptions.change, \.pricing, PricingHandlers.change),
-        Route(.get, "/api/log", .admin, OperationDescriptions.log, \.logs, LogHandlers.all),
-        Route(.get, "/api/log/self", .user, OperationDescriptions.ownLog, \.logs, LogHandlers.own),
-        Route(.get, "/api/log/stat", .user, OperationDescriptions.statistics, \.logs, LogHandlers.statistics),
-    ]
+    private static let money: [Route] =
+        ["/v1/dashboard", "/dashboard"].flatMap { prefix in
+            [
+                Route(
+                    .get, "\(prefix)/billing/subscription", .apiKey, RouterAccountDescriptions.subscription, \.billing,
+                    BillingHandlers.subscription),
+                Route(.get, "\(prefix)/billing/usage", .apiKey, RouterAccountDescriptions.billingUsage, \.billing, BillingHandlers.usage),
+            ]
+        } + [
+            Route(.get, "/api/balance", .user, MoneyDescriptions.balance, \.balance, BalanceHandlers.balance),
+            Route(.get, "/api/balance/transactions", .user, MoneyDescriptions.transactions, \.balance, BalanceHandlers.transactions),
+            Route(.post, "/api/balance/admin/add", .admin, MoneyDescriptions.add, \.balance, BalanceHandlers.add),
+            Route(.post, "/api/balance/admin/refund", .admin, MoneyDescriptions.refund, \.balance, BalanceHandlers.refund),
+            Route(.get, "/api/ledger/unreconciled", .admin, MoneyDescriptions.unreconciled, \.ledger, LedgerHandlers.unreconciled),
+            Route(.get, "/api/ledger/margin", .admin, MoneyDescriptions.margin, \.ledger, LedgerHandlers.margin),
+            Route(.get, "/api/models", .open, PriceDescriptions.catalogue, \.catalogue, CatalogueHandlers.list),
+            Route(.get, "/api/models/pricing", .open, PriceDescriptions.list, \.pricing, PricingHandlers.list),
+            Route(.get, "/api/models/pricing/**", .open, PriceDescriptions.one, \.pricing, PricingHandlers.one),
+            Route(.put, "/api/models/pricing", .admin, PriceDescriptions.change, \.pricing, PricingHandlers.change),
+            Route(.get, "/api/log", .admin, OperationDescriptions.log, \.logs, LogHandlers.all),
+            Route(.get, "/api/log/self", .user, OperationDescriptions.ownLog, \.logs, LogHandlers.own),
+            Route(.get, "/api/log/stat", .user, OperationDescriptions.statistics, \.logs, LogHandlers.statistics),
+        ]
 
     private static let operations: [Route] = [
         Route(.get, "/api/channel", .admin, OperationDescriptions.channels, \.channels, ChannelHandlers.list),

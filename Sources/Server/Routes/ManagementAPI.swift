@@ -2,6 +2,7 @@
 struct ManagementAPI: Sendable {
     let audit: AuditHandlers
     let balance: BalanceHandlers
+    let billing: BillingHandlers
     let catalogue: CatalogueHandlers
     let channels: ChannelHandlers
     let conversations: ConversationHandlers
@@ -14,6 +15,9 @@ struct ManagementAPI: Sendable {
     let pricing: PricingHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers
+    let routerAccount: RouterAccountHandlers
+    let routerKeys: RouterKeyHandlers
+    let routerModels: RouterModelsHandlers
     let routes: RouteHandlers
     let status: StatusHandlers
     let tokens: TokenHandlers

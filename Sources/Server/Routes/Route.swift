@@ -6,8 +6,12 @@ import Hummingbird
 enum RouteAccess: Sendable {
     /// Everyone, without authentication.
     case open
-    /// An API key (`sk-…`).
+    /// An API key (`sk-…`) for model calls.
     case apiKey
+    /// An API key that manages keys.
+    case managementKey
+    /// An API key of either kind.
+    case anyKey
     /// A management token or the session cookie of a user with at least this role.
     case user, admin, root
 }

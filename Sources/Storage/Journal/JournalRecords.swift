@@ -97,6 +97,8 @@ extension RecordBuffer {
         // From version 4 on.
         unsigned(UInt64(record.droppedFields.count))
         for name in record.droppedFields { text(name) }
+        text(record.answerID)
+        text(record.finish?.rawValue)
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -214,6 +216,8 @@ extension RequestRecord {
         ratio = try reader.integerOrNil().map { PriceRatio(millionths: $0) }
         guard reader.version >= 4 else { return }
         for _ in 0..<(try reader.unsigned()) { droppedFields.append(try reader.text()) }
+        answerID = try reader.textOrNil()
+        finish = try reader.flag() ? try reader.value(AnswerFinish.self, "end of an answer") : nil
     }
 }
 

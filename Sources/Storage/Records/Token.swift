@@ -25,11 +25,13 @@ public struct Token: Sendable, Hashable {
     public var conversion: ConversionMode?
     public var createdAt: Int64
     public var accessedAt: Int64?
+    /// It manages its user's keys, and makes no model calls.
+    public var isManagement: Bool
 
     public init(
         id: Int64 = 0, userID: Int64, keyHash: [UInt8], keyPrefix: String, name: String,
         status: TokenStatus = .enabled, expiresAt: Int64? = nil, models: [String] = [], limits: String = "{}",
-        conversion: ConversionMode? = nil, createdAt: Int64, accessedAt: Int64? = nil
+        conversion: ConversionMode? = nil, createdAt: Int64, accessedAt: Int64? = nil, isManagement: Bool = false
     ) {
         self.id = id
         self.userID = userID
@@ -43,5 +45,6 @@ public struct Token: Sendable, Hashable {
         self.conversion = conversion
         self.createdAt = createdAt
         self.accessedAt = accessedAt
+        self.isManagement = isManagement
     }
 }

@@ -23,6 +23,9 @@ public protocol Ledger: Sendable {
     /// Whose request a charge was for; nil when there is no such charge.
     func chargedUser(reference: String) async throws -> Int64?
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry>
+    /// The balance of an account and the sum of all that its requests were charged, corrections and refunds aside, at one moment; nil for
+    /// an unknown user.
+    func spent(userID: Int64) async throws -> (balance: NanoUSD, charged: NanoUSD)?
     /// The row of a (kind, referenceID), if there is one.
     func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry?
     /// Rows of all users in the order of their ids, for exports.

@@ -3,6 +3,8 @@ public protocol TokenStore: Sendable {
     /// Stores and returns with its id. - Throws: ``StoreError/duplicate(_:)``.
     func createToken(_ token: Token, audit: AuditEntry) async throws -> Token
     func token(id: Int64) async throws -> Token?
+    /// By the SHA-256 of the key.
+    func token(keyHash: [UInt8]) async throws -> Token?
     func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token>
     func allTokens() async throws -> [Token]
     func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token

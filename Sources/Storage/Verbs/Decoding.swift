@@ -4,7 +4,9 @@ import RouterCore
 /// The columns that values are read from, in place of `*`, which would also read what is there for people only.
 enum Columns {
     static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at"
-    static let token = "id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at"
+    static let token = """
+        id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at, is_management
+        """
     static let accessToken = "hash, user_id, created_at, used_at, expires_at, client_ip, user_agent"
     static let entry = "id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at"
     static let log = "id, " + RecordColumns.list
@@ -45,7 +47,7 @@ enum Decoding {
             models: JSONList.strings(try row.text("models")), limits: try row.text("limits"),
             // A choice that this program does not know is taken for the stricter one.
             conversion: try row.textOrNil("conversion").map { ConversionMode(rawValue: $0) ?? .strict },
-            createdAt: try row.int("created_at"), accessedAt: try row.intOrNil("accessed_at"))
+            createdAt: try row.int("created_at"), accessedAt: try row.intOrNil("accessed_at"), isManagement: try row.flag("is_management"))
     }
 
     static func entry(_ row: some ColumnReader) throws -> LedgerEntry {

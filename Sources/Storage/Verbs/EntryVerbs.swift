@@ -1,3 +1,5 @@
+public import RouterCore
+
 extension SQLStore {
     public func chargedUser(reference: String) async throws -> Int64? {
         try await database.read { try $0.chargedUser(reference: reference) }
@@ -5,6 +7,10 @@ extension SQLStore {
 
     public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
         try await database.read { try $0.entries(userID: userID, kind: kind, page) }
+    }
+
+    public func spent(userID: Int64) async throws -> (balance: NanoUSD, charged: NanoUSD)? {
+        try await database.read { try $0.spent(userID: userID) }
     }
 
     public func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry? {
@@ -26,6 +32,16 @@ extension SQLSession {
         conditions.add("user_id =", userID)
         conditions.add("type =", kind?.rawValue)
         return try self.page(Columns.entry, of: "balance_transactions", where: conditions, page) { try Decoding.entry($0) }
+    }
+
+    func spent(userID: Int64) throws -> (balance: NanoUSD, charged: NanoUSD)? {
+        let counter = BudgetScope.user(userID).description
+        let row = try first(
+            """
+            SELECT u.balance_nanos AS balance, coalesce(b.spent_nanos, 0) AS charged
+            FROM users u LEFT JOIN budget_usage b ON b.subject = ?2 AND b."window" = 0 WHERE u.id = ?1
+            """, [userID, counter])
+        return try row.map { (NanoUSD(nanos: try $0.int("balance")), NanoUSD(nanos: try $0.int("charged"))) }
     }
 
     func entry(kind: TransactionKind, referenceID: String) throws -> LedgerEntry? {

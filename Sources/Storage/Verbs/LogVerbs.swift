@@ -3,6 +3,10 @@ public import RouterCore
 extension SQLStore {
     public func logs(_ query: LogQuery) async throws -> Page<LogRow> { try await database.read { try $0.logs(query) } }
 
+    public func log(answerID: String, userID: Int64) async throws -> LogRow? {
+        try await database.read { try $0.log(answerID: answerID, userID: userID) }
+    }
+
     public func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
         try await database.read { try $0.logStatistics(query) }
     }
@@ -32,6 +36,16 @@ extension SQLSession {
         try page(Columns.log, of: "logs", where: Conditions(query), query.page) { row in
             LogRow(id: try row.int("id"), record: try RecordColumns.record(row))
         }
+    }
+
+    func log(answerID: String, userID: Int64) throws -> LogRow? {
+        // One column after the other: each has an index, which a condition with OR would leave unused.
+        for column in ["generation_id", "answer_id"] {
+            let row = try first(
+                "SELECT \(Columns.log) FROM logs WHERE \(column) = ?1 AND user_id = ?2 ORDER BY id DESC LIMIT 1", [answerID, userID])
+            if let row { return LogRow(id: try row.int("id"), record: try RecordColumns.record(row)) }
+        }
+        return nil
     }
 
     func logStatistics(_ query: LogQuery) throws -> LogStatistics {

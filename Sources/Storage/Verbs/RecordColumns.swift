@@ -10,7 +10,8 @@ enum RecordColumns {
         "requests", "service_tier",
         "charge_nanos", "uncharged_nanos", "ceiling_nanos", "price_ratio_millionths", "upstream_cost_nanos", "usage_source",
         "pricing_version", "outcome", "status", "error_code",
-        "is_stream", "attempts", "attempt_list", "generation_id", "latency_ms", "first_token_ms", "client_ip", "created_at",
+        "is_stream", "attempts", "attempt_list", "generation_id", "answer_id", "finish_reason", "latency_ms", "first_token_ms", "client_ip",
+        "created_at",
         "dropped_fields",
     ]
     static let list = names.joined(separator: ", ")
@@ -45,6 +46,7 @@ enum RecordColumns {
             SQLValue(usage.upstreamCost?.roundedToNano.nanos), .text(record.usageSource.rawValue), .integer(record.pricingVersion),
             .text(record.outcome.rawValue), .integer(Int64(record.status)), SQLValue(record.errorCode),
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), SQLValue(attempts), SQLValue(record.generationID),
+            SQLValue(record.answerID), SQLValue(record.finish?.rawValue),
             .integer(record.latencyMilliseconds), SQLValue(record.firstTokenMilliseconds), .text(record.clientIP),
             .integer(record.createdAt), SQLValue(dropped),
         ]
@@ -62,7 +64,7 @@ enum RecordColumns {
             channelID: try row.intOrNil("channel_id"), provider: try row.text("provider"), model: try row.text("model_name"),
             upstreamModel: try row.text("upstream_model"), endpoint: endpoint, usage: try usage(row), usageSource: source,
             charge: try row.intOrNil("charge_nanos").map { NanoUSD(nanos: $0) },
-            // Older journals lack these three.
+            // Older journals lack these three, and the answer's id and end.
             uncharged: NanoUSD(nanos: try row.intOrNil("uncharged_nanos") ?? 0),
             ceiling: try row.intOrNil("ceiling_nanos").map { NanoUSD(nanos: $0) },
             ratio: try row.intOrNil("price_ratio_millionths").map { PriceRatio(millionths: $0) },
@@ -70,6 +72,7 @@ enum RecordColumns {
             outcome: outcome, status: Int(try row.int("status")), errorCode: try row.textOrNil("error_code"),
             isStream: try row.flag("is_stream"), attempts: Int(try row.int("attempts")),
             attemptList: attempts.map { [AttemptRecord]($0) } ?? [], generationID: try row.textOrNil("generation_id"),
+            answerID: try row.textOrNil("answer_id"), finish: try row.textOrNil("finish_reason").flatMap { AnswerFinish(rawValue: $0) },
             latencyMilliseconds: try row.int("latency_ms"), firstTokenMilliseconds: try row.intOrNil("first_token_ms"),
             clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"),
             // Journals of an older program lack it.

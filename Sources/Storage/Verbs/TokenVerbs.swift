@@ -7,6 +7,8 @@ extension SQLStore {
 
     public func token(id: Int64) async throws -> Token? { try await database.read { try $0.token(id: id) } }
 
+    public func token(keyHash: [UInt8]) async throws -> Token? { try await database.read { try $0.token(keyHash: keyHash) } }
+
     public func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
         try await database.read { try $0.tokens(userID: userID, page) }
     }
@@ -36,12 +38,13 @@ extension SQLSession {
             try first(
                 """
                 INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at,
-                    conversion)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING \(Columns.token)
+                    conversion, is_management)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING \(Columns.token)
                 """,
                 [
                     token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
                     JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt, token.conversion?.rawValue,
+                    token.isManagement,
                 ])
         }
         guard let row else { throw StoreError.notFound }
@@ -50,6 +53,10 @@ extension SQLSession {
 
     func token(id: Int64) throws -> Token? {
         try first("SELECT \(Columns.token) FROM tokens WHERE id = ?1", [id]).map { try Decoding.token($0) }
+    }
+
+    func token(keyHash: [UInt8]) throws -> Token? {
+        try first("SELECT \(Columns.token) FROM tokens WHERE key_hash = ?1", [keyHash]).map { try Decoding.token($0) }
     }
 
     func tokens(userID: Int64?, _ page: PageRequest) throws -> Page<Token> {
