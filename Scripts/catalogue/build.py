@@ -148,7 +148,7 @@ class Vendor:
             "description": before.get("description"),
             "context_length": (litellm.context(entry) if entry else model.context) or before.get("context_length"),
             "max_output_tokens": (litellm.output(entry) if entry else None) or before.get("max_output_tokens"),
-            "endpoints": chat if endpoint == "chat" else [endpoint],
+            "endpoints": chat if endpoint == "chat" else [name for name in litellm.endpoints(entry) if name in self.served],
             "reasoning": self.thinks(ident, entry) or before.get("reasoning"),
             "price": prices.inline(price) if price and hand.get("price") != "none" else None,
             **{key: value for key, value in hand.items() if key != "price"},

@@ -29,6 +29,12 @@ def endpoint(entry: dict) -> str | None:
     return ENDPOINTS.get(entry.get("mode"))
 
 
+def endpoints(entry: dict) -> list:
+    """The same with what else it answers on."""
+    more = ["image_edits"] if "/v1/images/edits" in (entry.get("supported_endpoints") or []) else []
+    return [endpoint(entry), *more]
+
+
 def context(entry: dict) -> int | None:
     return whole(entry.get("max_input_tokens")) or whole(entry.get("max_tokens"))
 
@@ -110,8 +116,13 @@ def unit(entry: dict, into: Price) -> None:
 
 
 def picture(entry: dict, into: Price) -> None:
-    """The tokens that such a model writes are those of pictures; the words beside them have another price, which a row cannot say."""
+    """The tokens that such a model writes are those of pictures; the words beside them have another price, which a row cannot say.
+
+    Of the tokens that it reads, those of pictures that it edits have a price of their own.
+    """
     if entry.get("output_cost_per_image_token") is not None:
+        if entry.get("input_cost_per_image_token"):
+            into.units["image_input"] = per_million(entry["input_cost_per_image_token"])
         into.rates.base["output"] = per_million(entry["output_cost_per_image_token"])
         for name, suffix in SERVICES.items():
             if name in into.services or entry.get("output_cost_per_image_token" + suffix) is not None:

@@ -7,7 +7,7 @@ MILLION = Decimal(1_000_000)
 ROUNDING = Decimal("0.005")
 # The order in which a row names its rates.
 RATES = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output")
-UNITS = ("character", "image", "request", "search", "audio_second")
+UNITS = ("character", "image_input", "image", "request", "search", "audio_second")
 # Rates that follow the output's where a list does not tell them for a tier; the others follow the input's.
 OUTPUTS = ("reasoning", "audio_output")
 

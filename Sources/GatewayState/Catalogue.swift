@@ -45,6 +45,9 @@ package struct Catalogue: Sendable, Hashable {
 
     package func entry(_ provider: String, _ model: String) -> Entry? { vendors[provider]?[model] }
 
+    /// The vendor's names of what its list had; empty where no list was read.
+    package func models(of provider: String) -> Set<String> { Set((vendors[provider] ?? [:]).keys) }
+
     // MARK: As text
 
     package static func encode(_ entries: [String: Entry]) -> String {

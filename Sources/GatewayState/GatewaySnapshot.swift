@@ -1,6 +1,7 @@
 import Adaptors
 package import Config
 package import RouterCore
+import Storage
 import Synchronization
 
 /// One validated configuration with the adaptors made from it and the prices that hold with it. Immutable: a request takes one at its start
@@ -60,6 +61,14 @@ package final class GatewaySnapshot: Sendable {
         RouteFacts(
             endpoints: { self.capabilities(of: $0) },
             passesPreferencesOn: { self.provider(of: $0)?.passesPreferencesOn ?? false })
+    }
+
+    /// Whether a vendor's list names a model that an enabled channel of this group would serve if it had a price.
+    package func isListedUnpriced(_ model: String, group: String) -> Bool {
+        configuration.routes.channels.contains { channel in
+            channel.isEnabled && channel.groups.contains(group) && channel.takesAny(model)
+                && catalogue.entry(channel.provider.name, model) != nil && prices.row(model)?.isActive != true
+        }
     }
 
     package func ratio(ofGroup group: String) -> PriceRatio { configuration.groups[group] ?? .one }

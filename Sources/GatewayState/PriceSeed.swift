@@ -52,6 +52,7 @@ extension PricingRow {
             // the base prices do.
             if price.tiers.isEmpty { price.tiers = row.price.tiers }
             price.serviceTiers = row.price.serviceTiers
+            price.pictures = price.pictures ?? row.price.pictures
             price.rates.cacheWrite1h = price.rates.cacheWrite1h ?? row.price.rates.cacheWrite1h
             price.rates.audioOutput = price.rates.audioOutput ?? row.price.rates.audioOutput
         }

@@ -14,6 +14,9 @@ package struct PriceTable: Sendable {
 
     package func row(_ model: String) -> PricingRow? { rows[model] }
 
+    /// The version of the newest row; 0 for an empty table.
+    package var latestVersion: Int64 { rows.values.reduce(0) { max($0, $1.version) } }
+
     /// Sorted by name.
     package var all: [PricingRow] { rows.values.sorted { $0.modelName < $1.modelName } }
 

@@ -26,6 +26,11 @@ public struct BillingRow: Sendable, Hashable {
     public var characters: Int64 = 0
     public var audioMilliseconds: Int64 = 0
     public var searches: Int64 = 0
+    /// The part of `promptTokens` that pictures to be edited were.
+    public var imageTokens: Int64 = 0
+    /// `size` and `quality` of a request for images, as it named them.
+    public var size: String?
+    public var quality: String?
     /// Whether the usage object was sent.
     public var usageSent = false
     /// `completed`, `client_gone`, or the name of the fault.
@@ -44,6 +49,7 @@ public struct BillingRow: Sendable, Hashable {
             .init("reasoning_tokens", .integer(reasoningTokens)), .init("usage_sent", .boolean(usageSent)),
             .init("images", .integer(images)), .init("characters", .integer(characters)),
             .init("audio_milliseconds", .integer(audioMilliseconds)), .init("searches", .integer(searches)),
+            .init("image_tokens", .integer(imageTokens)), .init("size", .optional(size)), .init("quality", .optional(quality)),
             .init("outcome", .string(outcome)), .init("cost", .optional(cost)), .init("request_id", .optional(requestID)),
         ])
     }

@@ -185,9 +185,14 @@ struct FamilyShapes: Sendable {
         if let tool {
             parts.append(["functionCall": ["name": .string(tool), "args": arguments]])
         } else {
-            parts.append(["text": .string(answer.text)])
+            parts += [picture, ["text": .string(answer.text)]].compactMap { $0 }
         }
         return parts
+    }
+
+    /// The picture that `picture=TEXT` puts into Gemini's answer; the text is its base64.
+    private var picture: JSONValue? {
+        controls.text("picture").map { ["inlineData": ["mimeType": "image/png", "data": .string($0)]] }
     }
 
     private func gemini(parts: [[JSONValue]], finish: String?, _ completion: Int64?) -> JSONValue {
@@ -289,6 +294,7 @@ struct FamilyShapes: Sendable {
         if tool != nil {
             pieces.append(event(gemini(parts: [geminiParts.suffix(1)], finish: nil, nil), named: false))
         } else {
+            if let picture { pieces.append(event(gemini(parts: [[picture]], finish: nil, nil), named: false)) }
             pieces += answer.pieces.map { event(gemini(parts: [[["text": .string($0)]]], finish: nil, nil), named: false) }
         }
         let tail = [event(gemini(parts: [[["text": ""]]], finish: isCut ? "MAX_TOKENS" : "STOP", completionTokens), named: false)]

@@ -11,16 +11,23 @@ struct MediaAnswer: Sendable {
 
     static func answers(_ endpoint: Endpoint) -> Bool {
         switch endpoint {
-        case .images, .speech, .transcriptions, .moderations, .rerank: true
+        case .images, .imageEdits, .speech, .transcriptions, .translations, .moderations, .rerank: true
         default: false
         }
     }
 
     // MARK: Counts
 
-    var images: Int64 { endpoint == .images ? max(1, request["n"]?.integerValue ?? 1) : 0 }
+    private var makesPictures: Bool { endpoint == .images || endpoint == .imageEdits }
+    private var hears: Bool { endpoint == .transcriptions || endpoint == .translations }
+
+    var images: Int64 { makesPictures ? max(1, number("n") ?? 1) : 0 }
     var characters: Int64 { endpoint == .speech ? Int64((request["input"]?.stringValue ?? "").unicodeScalars.count) : 0 }
     var isStream: Bool { request["stream"]?.boolValue == true || request["stream_format"]?.stringValue == "sse" }
+    /// A number of a body or of a form, which has texts only.
+    private func number(_ name: String) -> Int64? { request[name]?.integerValue ?? request[name]?.stringValue.flatMap { Int64($0) } }
+    /// Tokens of the pictures that are to be edited.
+    private var imageTokens: Int64 { endpoint == .imageEdits && hasTokens ? min(controls.count("image_tokens") ?? 0, promptTokens) : 0 }
     private var documents: Int { request["documents"]?.arrayValue?.count ?? 0 }
     private var outputTokens: Int64 { controls.count("completion_tokens") ?? 10 }
     /// Whether the answer is billed by tokens, as with newer models.
@@ -30,7 +37,7 @@ struct MediaAnswer: Sendable {
     private var seconds: String { controls.text("seconds") ?? "8.47" }
 
     private var milliseconds: Int64 {
-        guard endpoint == .transcriptions, !hasTokens else { return 0 }
+        guard hears, !hasTokens else { return 0 }
         let parts = seconds.split(separator: ".")
         let fraction = parts.count > 1 ? String(parts[1].prefix(3)) : ""
         return (Int64(parts[0]) ?? 0) * 1_000 + (Int64(fraction + String(repeating: "0", count: 3 - fraction.count)) ?? 0)
@@ -44,6 +51,9 @@ struct MediaAnswer: Sendable {
         row.promptTokens = hasTokens ? promptTokens : 0
         row.completionTokens = hasTokens ? outputTokens : 0
         row.usageSent = !controls.has("no_usage")
+        row.imageTokens = imageTokens
+        row.size = request["size"]?.stringValue
+        row.quality = request["quality"]?.stringValue
     }
 
     private var searchUnits: Int64 { controls.count("search_units") ?? Int64((documents + 99) / 100) }
@@ -51,16 +61,25 @@ struct MediaAnswer: Sendable {
     private var usage: JSONValue.Member? {
         guard !controls.has("no_usage") else { return nil }
         guard hasTokens else {
-            return endpoint == .transcriptions ? .init("usage", ["type": "duration", "seconds": .number(seconds)]) : nil
+            return hears ? .init("usage", ["type": "duration", "seconds": .number(seconds)]) : nil
         }
-        let audio = endpoint == .transcriptions ? controls.count("audio_tokens") ?? 0 : 0
+        let audio = hears ? controls.count("audio_tokens") ?? 0 : 0
         return .init(
             "usage",
             .object([
                 .init("type", "tokens"), .init("input_tokens", .integer(promptTokens)), .init("output_tokens", .integer(outputTokens)),
                 .init("total_tokens", .integer(promptTokens + outputTokens)),
-                .init("input_token_details", ["text_tokens": .integer(promptTokens - audio), "audio_tokens": .integer(audio)]),
+                details(audio),
             ]))
+    }
+
+    /// OpenAI writes the name of images' details in the plural.
+    private func details(_ audio: Int64) -> JSONValue.Member {
+        guard makesPictures else {
+            return .init("input_token_details", ["text_tokens": .integer(promptTokens - audio), "audio_tokens": .integer(audio)])
+        }
+        return .init(
+            "input_tokens_details", ["text_tokens": .integer(promptTokens - imageTokens), "image_tokens": .integer(imageTokens)])
     }
 
     // MARK: Whole
@@ -69,9 +88,9 @@ struct MediaAnswer: Sendable {
     func whole() -> (type: String, body: ByteBuffer)? {
         var members: [JSONValue.Member] = []
         switch endpoint {
-        case .images:
+        case .images, .imageEdits:
             members = [.init("created", .number("1700000000")), .init("data", .array((0..<images).map { picture($0) }))]
-        case .transcriptions:
+        case .transcriptions, .translations:
             let format = request["response_format"]?.stringValue ?? "json"
             if ["text", "srt", "vtt"].contains(format) { return ("text/plain; charset=utf-8", ByteBuffer(string: words.joined() + "\n")) }
             if format == "verbose_json" {
@@ -138,15 +157,15 @@ struct MediaAnswer: Sendable {
         case .speech:
             events = ["AAAA", "BBBB"].map { ["type": "speech.audio.delta", "audio": .string($0)] }
             events.append(finished("speech.audio.done"))
-        case .transcriptions:
+        case .transcriptions, .translations:
             events = words.map { ["type": "transcript.text.delta", "delta": .string($0)] }
             events.append(finished("transcript.text.done", [.init("text", .string(words.joined()))]))
         default:
-            let previews = request["partial_images"]?.integerValue ?? 0
-            events = (0..<previews).map {
-                ["type": "image_generation.partial_image", "partial_image_index": .integer($0), "b64_json": "QUJD"]
+            let kind = endpoint == .imageEdits ? "image_edit" : "image_generation"
+            events = (0..<(number("partial_images") ?? 0)).map {
+                ["type": .string("\(kind).partial_image"), "partial_image_index": .integer($0), "b64_json": "QUJD"]
             }
-            events.append(finished("image_generation.completed", [.init("b64_json", "QUJDQUJD")]))
+            events.append(finished("\(kind).completed", [.init("b64_json", "QUJDQUJD")]))
         }
         return events.map { ByteBuffer(string: "data: \($0.text)\n\n") }
     }

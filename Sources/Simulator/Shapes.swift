@@ -85,8 +85,19 @@ struct Shapes: Sendable {
         var members: [JSONValue.Member] = [.init("role", "assistant"), .init("content", .string(answer.text))]
         if !answer.reasoning.isEmpty { members.append(.init("reasoning", .string(answer.reasoning.joined()))) }
         members.append(.init("refusal", .null))
+        if let picture { members.append(.init("images", [picture])) }
         return .object(members)
     }
+
+    /// The picture that `picture=TEXT` puts into an answer; the text is its base64.
+    private var picture: JSONValue? {
+        controls.text("picture").map {
+            ["type": "image_url", "image_url": ["url": .string("data:image/png;base64,\($0)")], "index": .number("0")]
+        }
+    }
+
+    /// The chunk that carries the picture, before the words.
+    func pictureChunk(index: Int) -> JSONValue? { picture.map { chunk(delta: ["content": "", "images": [$0]], index: index) } }
 
     private func call(name: String?, arguments: String, withIndex: Bool) -> JSONValue {
         var members: [JSONValue.Member] = []

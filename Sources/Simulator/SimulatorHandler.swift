@@ -82,6 +82,8 @@ final class SimulatorHandler: ChannelInboundHandler {
         case (.POST, "/completions"): answer(context, head, .completions, isOpenRouter)
         case (.POST, "/embeddings"): answer(context, head, .embeddings, isOpenRouter)
         case (.POST, "/images/generations"): answer(context, head, .images, isOpenRouter)
+        case (.POST, "/images/edits"): answer(context, head, .imageEdits, isOpenRouter)
+        case (.POST, "/audio/translations"): answer(context, head, .translations, isOpenRouter)
         case (.POST, "/audio/speech"): answer(context, head, .speech, isOpenRouter)
         case (.POST, "/audio/transcriptions"): answer(context, head, .transcriptions, isOpenRouter)
         case (.POST, "/moderations"): answer(context, head, .moderations, isOpenRouter)

@@ -117,6 +117,9 @@ private struct Builder {
             let chunk = shapes.chunk(delta: ["reasoning": .string(thought)], usage: runningUsage)
             guard content(Self.frame(text(of: chunk), controls)) else { return }
         }
+        for index in 0..<shapes.answer.choices {
+            if let picture = shapes.pictureChunk(index: index) { event(picture) }
+        }
         for (number, piece) in shapes.answer.pieces.enumerated() {
             for index in 0..<shapes.answer.choices {
                 guard content(frame(of: piece, number: number, index: index)) else { return }

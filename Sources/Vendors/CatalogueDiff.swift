@@ -23,8 +23,8 @@ public struct CatalogueDiff: Sendable, Hashable {
     public var changed: [Change] = []
     /// Rows that an admin has edited and the list says otherwise: left alone.
     public var kept: [Change] = []
-    /// Rows with a price that the list calls free all of a sudden: kept, until somebody says that it is true.
-    public var zeroed: [Note] = []
+    /// Rows whose price the list lets fall too far to be believed: kept, until an admin says that it is true. The row is that of the list.
+    public var held: [Change] = []
     /// Rows of this provider that the list does not name any more: reported, never deleted, because requests of the past point to them.
     public var gone: [String] = []
     /// Models without a price here and in the list: an admin has to set one.
@@ -43,19 +43,25 @@ public struct CatalogueDiff: Sendable, Hashable {
     /// - Parameters:
     ///   - rows: the price table.
     ///   - others: other providers that enabled channels use: a model that one of them prices stays theirs.
-    ///   - acceptsZero: a list may make a model free that had a price.
+    ///   - acceptsFalls: a list may make a model free that had a price, or ten times cheaper.
+    ///   - isOwnList: of the vendor itself, which may call a new model free. A list that others make may not.
     static func between(
-        provider: String, listed: [ListedModel], rows: [PricingRow], others: Set<String>, acceptsZero: Bool = false
+        provider: String, listed: [ListedModel], rows: [PricingRow], others: Set<String>, acceptsFalls: Bool = false,
+        isOwnList: Bool = true
     ) -> CatalogueDiff {
         var diff = CatalogueDiff()
         let known = Dictionary(rows.map { ($0.modelName, $0) }) { first, _ in first }
         for model in listed.sorted(by: { $0.id < $1.id }) where ModelName.problem(model.id) == nil {
             guard let row = known[model.id] else {
-                diff.add(model, provider)
+                diff.add(model, provider, trustsFree: isOwnList || acceptsFalls)
                 continue
             }
-            if !acceptsZero, !row.isEdited, row.provider == provider, row.price.isCharged, let price = model.price, !price.isCharged {
-                diff.zeroed.append(Note(model: model.id, text: Self.perMillion(row)))
+            if !acceptsFalls, !row.isEdited, row.provider == provider, let price = model.price,
+                PriceFall.isTooFar(from: row.price, to: price)
+            {
+                var new = row.with(model)
+                new.provider = provider
+                diff.held.append(Change(row: new, fields: Self.fields(row, new)))
                 // Its price stays the sync's, as far as it was.
                 diff.priced.insert(model.id)
                 continue
@@ -67,12 +73,17 @@ public struct CatalogueDiff: Sendable, Hashable {
         return diff
     }
 
-    private mutating func add(_ model: ListedModel, _ provider: String) {
+    private mutating func add(_ model: ListedModel, _ provider: String, trustsFree: Bool) {
         guard let price = model.price else {
             unpriced.append(model.id)
             return
         }
-        new.append(PricingRow(modelName: model.id, displayName: model.id, provider: provider, price: price).with(model))
+        let row = PricingRow(modelName: model.id, displayName: model.id, provider: provider, price: price).with(model)
+        guard trustsFree || price.isCharged else {
+            held.append(Change(row: row, fields: ["new and free"]))
+            return
+        }
+        new.append(row)
         priced.insert(model.id)
         note(model)
     }
@@ -102,6 +113,10 @@ public struct CatalogueDiff: Sendable, Hashable {
         if !model.rounded.isEmpty { rounded.append(Note(model: model.id, text: model.rounded.joined(separator: ", "))) }
     }
 
+    func heldEntries(_ source: HeldPrices.Source) -> [HeldPrices.Entry] {
+        held.map { HeldPrices.Entry(source: source, row: $0.row, changes: $0.fields.joined(separator: "; ")) }
+    }
+
     // MARK: In words
 
     static func fields(_ old: PricingRow, _ new: PricingRow) -> [String] {
@@ -119,6 +134,9 @@ public struct CatalogueDiff: Sendable, Hashable {
             ("reasoning", perMillion(rates.reasoning)), ("audio_input", perMillion(rates.audioInput)),
             ("audio_output", perMillion(rates.audioOutput)), ("image", row.price.image.usdText),
             ("request", row.price.request.usdText), ("search", row.price.search.usdText),
+            ("character", row.price.character.usdPerMillionText), ("audio_second", row.price.audioSecond.usdText),
+            ("image_input", perMillion(row.price.pictures?.input)),
+            ("image_sizes", PictureColumn.json(row.price.pictures?.sizes ?? []).text),
             ("tiers", PriceTiers.json(row.price.tiers).text), ("service_tiers", PriceTiers.json(row.price.serviceTiers).text),
             ("context_length", tokens(row.contextLength)),
             ("max_output_tokens", tokens(row.maxOutputTokens)), ("display_name", row.displayName),
@@ -135,21 +153,23 @@ public struct CatalogueDiff: Sendable, Hashable {
     public var summary: String {
         var parts = ["\(new.count) new", "\(changed.count) changed", "\(gone.count) gone", "\(same) as they are"]
         if !kept.isEmpty { parts.append("\(kept.count) kept as an admin has set them") }
-        if !zeroed.isEmpty { parts.append("\(zeroed.count) suddenly free and kept as they are") }
+        if !held.isEmpty { parts.append("\(held.count) held back until an admin accepts them") }
         if !elsewhere.isEmpty { parts.append("\(elsewhere.count) priced by another provider") }
         if !unpriced.isEmpty { parts.append("\(unpriced.count) without a price") }
         return parts.joined(separator: ", ")
     }
 
     /// One line a model, each with its sign: `+` new, `~` changed, `=` kept, `-` gone, `?` without a price, `0`
-    /// suddenly free, `!` rounded.
+    /// held back because it fell too far, `!` rounded.
     public var lines: [String] {
         var lines = new.map { "+ \($0.modelName): \(Self.perMillion($0))" }
         lines += changed.map { "~ \($0.row.modelName): \($0.fields.joined(separator: "; "))" }
         lines += kept.map { "= \($0.row.modelName): an admin has set it; the list says \($0.fields.joined(separator: "; "))" }
         lines += gone.map { "- \($0): no longer listed" }
         lines += unpriced.map { "? \($0): the list has no price" }
-        lines += zeroed.map { "0 \($0.model): the list calls it free, the price stays \($0.text) (--accept-zero takes it)" }
+        lines += held.map {
+            "0 \($0.row.modelName): \($0.fields.joined(separator: "; ")); held back (apirouter models accept \($0.row.modelName) takes it)"
+        }
         lines += rounded.map { "! \($0.model): rounded to 10^-15 USD: \($0.text)" }
         return lines
     }

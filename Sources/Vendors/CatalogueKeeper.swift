@@ -6,8 +6,9 @@ import RouterCore
 import ServiceLifecycle
 package import Storage
 
-/// Syncs the price table with vendors' lists on a schedule (`models.sync_interval`). When the last sync was is kept in the store, so that a
-/// restart does not repeat it and gateways that share a ledger take turns instead of all asking.
+/// Syncs the price table with vendors' lists and the price list on a schedule (`models.sync_interval`, `catalogue.refresh` of a provider
+/// file). When the last sync of a list was is kept in the store, so that a restart does not repeat it and gateways that share a ledger take
+/// turns instead of all asking.
 package struct CatalogueKeeper: Service {
     private let snapshots: SnapshotHolder
     private let store: any PricingStore & AdminStore
@@ -29,7 +30,8 @@ package struct CatalogueKeeper: Service {
         self.takeUp = takeUp
     }
 
-    package static let setting = "catalogue_synced_at"
+    private static let vendorSetting = "catalogue_synced_at."
+    private static let priceListSetting = "price_list_synced_at"
     /// How often it is looked whether the time has come: the interval may change with a reload, and another gateway may have been faster.
     private static let tick = Duration.seconds(30)
 
@@ -43,20 +45,37 @@ package struct CatalogueKeeper: Service {
     }
 
     private func round() async {
-        guard let interval = snapshots.snapshot.configuration.models.syncInterval else { return }
+        let snapshot = snapshots.snapshot
+        let configuration = snapshot.configuration
         do {
             let now = clock.unixSeconds
-            let last = try await store.setting(Self.setting).flatMap { Int64($0) } ?? 0
-            // A time that lies ahead was written by a clock that was wrong.
-            guard last > now || now - last >= interval.components.seconds else { return }
-            // Before the calls: who comes next sees that somebody is at it, and a vendor that fails is asked again at the next turn only.
-            try await store.setSetting(Self.setting, String(now))
-            let sync = CatalogueSync(snapshot: snapshots.snapshot, store: store, client: client)
-            for outcome in try await sync.run(provider: nil, isDryRun: false, now: now) where !outcome.hasNoList { log(outcome) }
+            var due: Set<String> = []
+            for provider in Set(configuration.routes.channels.filter(\.isEnabled).map(\.provider)) {
+                let setting = Self.vendorSetting + provider.name
+                if try await claim(setting, every: configuration.refreshInterval(of: provider), now) { due.insert(provider.name) }
+            }
+            // New models of a vendor want prices at once.
+            let isPriceListDue = try await claim(Self.priceListSetting, every: configuration.priceListInterval, now)
+            guard isPriceListDue || !due.isEmpty else { return }
+            let sync = CatalogueSync(snapshot: snapshot, store: store, client: client)
+            var outcomes = try await sync.vendors(due, isDryRun: false, now: now)
+            if configuration.priceListInterval != nil { outcomes += try await sync.priceList(only: nil, isDryRun: false, now: now) }
+            for outcome in outcomes where !outcome.hasNoList { log(outcome) }
             try await takeUp()
         } catch {
             logger.warning("models could not be synced", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Whether a list is due; it is marked as read before it is, so that who comes next sees that somebody is at it, and a vendor that fails
+    /// is asked again at the next turn only.
+    private func claim(_ setting: String, every interval: Duration?, _ now: Int64) async throws -> Bool {
+        guard let interval else { return false }
+        let last = try await store.setting(setting).flatMap { Int64($0) } ?? 0
+        // A time that lies ahead was written by a clock that was wrong.
+        guard last > now || now - last >= interval.components.seconds else { return false }
+        try await store.setSetting(setting, String(now))
+        return true
     }
 
     private func log(_ outcome: CatalogueSync.Outcome) {
@@ -66,6 +85,13 @@ package struct CatalogueKeeper: Service {
         }
         logger.notice(
             "models synced", metadata: ["provider": "\(outcome.provider)", "result": "\(outcome.diff.summary)"])
+        for held in outcome.diff.held {
+            logger.warning(
+                "a price fell too far to be believed; it is held back until an admin accepts it (apirouter models accept)",
+                metadata: [
+                    "provider": "\(outcome.provider)", "model": "\(held.row.modelName)", "change": "\(held.fields.joined(separator: "; "))",
+                ])
+        }
         for line in outcome.diff.lines { logger.info("models synced: \(line)", metadata: ["provider": "\(outcome.provider)"]) }
     }
 }

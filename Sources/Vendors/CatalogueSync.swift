@@ -5,7 +5,8 @@ import RouterCore
 public import Storage
 import Transport
 
-/// Refreshes the price table from vendors' own lists of models: asks each provider that an enabled channel uses, compares, writes.
+/// Refreshes the price table from vendors' own lists of models and from the price list: asks each provider that an enabled channel uses,
+/// compares, writes.
 public struct CatalogueSync: Sendable {
     public struct Problem: Error, Sendable {
         public var message: String
@@ -26,8 +27,8 @@ public struct CatalogueSync: Sendable {
     private let snapshot: GatewaySnapshot
     private let store: any PricingStore & AdminStore
     private let client: VendorClient
-    /// Whether a list may make a model free that had a price.
-    private var acceptsZero = false
+    /// Whether a list may make a model free that had a price, or ten times cheaper.
+    private var acceptsFalls = false
     /// Whether somebody has asked for it, so that it goes on record; the schedule is the gateway's own doing.
     private var isAsked = false
 
@@ -46,12 +47,12 @@ public struct CatalogueSync: Sendable {
     ///   - now: Unix seconds, of the new versions.
     /// - Throws: ``Problem`` when no enabled channel uses the provider, ``StoreError``.
     public static func once(
-        _ configuration: GatewayConfiguration, store: any PricingStore & AdminStore, provider: String?, isDryRun: Bool, acceptsZero: Bool,
+        _ configuration: GatewayConfiguration, store: any PricingStore & AdminStore, provider: String?, isDryRun: Bool, acceptsFalls: Bool,
         now: Int64
     ) async throws -> [Outcome] {
         let transport = try CurlTransport()
         var sync = CatalogueSync(snapshot: GatewaySnapshot(configuration), store: store, client: VendorClient(transport: transport))
-        sync.acceptsZero = acceptsZero
+        sync.acceptsFalls = acceptsFalls
         sync.isAsked = true
         do {
             let outcomes = try await sync.run(provider: provider, isDryRun: isDryRun, now: now)
@@ -74,19 +75,39 @@ public struct CatalogueSync: Sendable {
         return known == 0 ? nil : known
     }
 
-    /// One provider after the other, by name, so that of two which list the same model the first one prices it.
+    /// The enabled channels by provider.
+    private var channels: [String: [RouterCore.Channel]] {
+        Dictionary(grouping: snapshot.configuration.routes.channels.filter(\.isEnabled)) { $0.provider.name }
+    }
+
+    /// All lists of one provider, or of all: the vendors' and the price list.
     func run(provider only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
-        let enabled = snapshot.configuration.routes.channels.filter(\.isEnabled)
-        let channels = Dictionary(grouping: enabled) { $0.provider.name }
         let used = channels.keys.sorted()
-        if let only, channels[only] == nil {
+        if let only, !used.contains(only) {
             throw Problem(message: "no enabled channel uses the provider '\(only)'; those in use: \(used.joined(separator: ", "))")
         }
+        let outcomes = try await vendors(Set(only.map { [$0] } ?? used), isDryRun: isDryRun, now: now)
+        return outcomes + (try await priceList(only: only, isDryRun: isDryRun, now: now))
+    }
+
+    /// Vendors' own lists, one provider after the other, by name, so that of two which list the same model the first one prices it.
+    func vendors(_ providers: Set<String>, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
+        let channels = channels
+        let used = Set(channels.keys)
         var outcomes: [Outcome] = []
-        for name in used where only == nil || name == only {
-            outcomes.append(try await sync(name, channels[name] ?? [], others: Set(used).subtracting([name]), isDryRun, now))
+        for name in used.intersection(providers).sorted() {
+            outcomes.append(try await sync(name, channels[name] ?? [], others: used.subtracting([name]), isDryRun, now))
         }
         return outcomes
+    }
+
+    /// What those lists and the files leave without a price; read after them.
+    func priceList(only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
+        // What the lists have just said.
+        let catalogue = try await Catalogue.load(store, snapshot.configuration)
+        let current = GatewaySnapshot(snapshot.configuration, builtinBaseURL: nil, catalogue: catalogue, prices: snapshot.prices)
+        let sync = PriceListSync(snapshot: current, store: store, client: client, acceptsFalls: acceptsFalls, isAsked: isAsked)
+        return try await sync.run(channels, only: only, isDryRun: isDryRun, now: now)
     }
 
     private func sync(
@@ -109,11 +130,12 @@ public struct CatalogueSync: Sendable {
         }
         let diff = CatalogueDiff.between(
             provider: outcome.provider, listed: listed, rows: try await store.allPrices(), others: others,
-            acceptsZero: acceptsZero)
+            acceptsFalls: acceptsFalls)
         outcome.diff = diff
         guard !isDryRun else { return outcome }
         let audit = AuditEntry(actorID: nil, action: "models.sync", detail: [.init("provider", .string(provider))], at: now)
         outcome.written = try await store.seedPrices(diff.rows, now: now, audit: isAsked ? audit : nil)
+        try await HeldPrices.replace(.vendor, of: provider, by: diff.heldEntries(.vendor), in: store)
         var catalogue = Catalogue()
         let foreign = Set(diff.elsewhere.map(\.model))
         catalogue.set(

@@ -5,27 +5,31 @@ import Vendors
 
 struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "models", abstract: "Models and their prices.", subcommands: [Sync.self, Forget.self])
+        commandName: "models", abstract: "Models and their prices.",
+        subcommands: [Sync.self, Price.self, Held.self, Accept.self, Forget.self])
 
     struct Sync: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Refresh prices and limits from vendors' own lists of models; exit code 1 when one could not be asked.",
+            abstract: "Refresh prices and limits from vendors' own lists and the price list; exit code 1 when one could not be asked.",
             discussion: """
                 Prints one line a model: + new, ~ changed, = kept as an admin has set it, - no longer listed, ? without a price, \
-                0 suddenly free and kept, ! rounded. Prices are USD per million tokens. A running gateway on SQLite takes them up with the next reload (SIGHUP), gateways on \
-                PostgreSQL at once.
+                0 held back because the price fell to a tenth or to nothing, ! rounded. Prices are USD per million tokens. A running gateway \
+                takes them up within seconds.
                 """)
 
         @OptionGroup var common: ConfigOption
         @Option(help: "Only this provider. Default: all that enabled channels use.") var provider: String?
         @Flag(help: "Print what would change, and change nothing.") var dryRun = false
-        @Flag(help: "Believe a list that calls a model free which has a price here.") var acceptZero = false
+        @Flag(
+            name: [.customLong("accept-falls"), .customLong("accept-zero")],
+            help: "Believe lists that make a model free or ten times cheaper.")
+        var acceptFalls = false
 
         func run() async throws {
             let outcomes = try await common.withStore { store, configuration in
                 do {
                     return try await CatalogueSync.once(
-                        configuration, store: store, provider: provider, isDryRun: dryRun, acceptsZero: acceptZero,
+                        configuration, store: store, provider: provider, isDryRun: dryRun, acceptsFalls: acceptFalls,
                         now: Int64(Date().timeIntervalSince1970))
                 } catch let problem as CatalogueSync.Problem {
                     throw ValidationError(problem.message)

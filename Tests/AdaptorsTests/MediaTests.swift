@@ -164,6 +164,9 @@ import Testing
         let call = try sound(price: bySecond)
         // 9 s × 0.0001
         #expect(try transcript(#"{"text":"hi","usage":{"type":"duration","seconds":9}}"#, call).nanos == 900_000)
+        // Mistral's, beside tokens that cost nothing.
+        let tokens = #"{"text":"hi","usage":{"prompt_audio_seconds":203,"prompt_tokens":4,"total_tokens":3264,"completion_tokens":635}}"#
+        #expect(try transcript(tokens, call).nanos == 20_300_000)
         // 8.470000267… s is 8,470 ms
         let verbose = try transcript(#"{"task":"transcribe","duration":8.470000267028809,"text":"hi"}"#, call)
         #expect(verbose.usage.audioMilliseconds == 8_470 && verbose.nanos == 847_000 && !verbose.isEstimated)
@@ -207,6 +210,35 @@ import Testing
         #expect(result.trailer.contains("\"cost\":0.00015}"))
         let cut = StreamOutcome(String(events.prefix(60)), call: call)
         #expect(cut.failure == .truncated && cut.progress.isUsageEstimated)
+    }
+
+    @Test func `the picture that is edited is charged at its own price, as far as the vendor tells it apart`() throws {
+        var price = byToken
+        price.pictures = PicturePrices(input: perMillion("10"))
+        let boundary = "XyZ"
+        func part(_ head: String, _ value: String) -> String {
+            "--\(boundary)\r\nContent-Disposition: form-data; \(head)\r\n\r\n\(value)\r\n"
+        }
+        let form = part("name=model", "m") + part("name=image; filename=a.png", "x") + part("name=prompt", "a hat") + "--\(boundary)--\r\n"
+        let envelope = try RequestEnvelope(
+            form: ByteBuffer(string: form), contentType: "multipart/form-data; boundary=\(boundary)", endpoint: .imageEdits)
+        var call = try Fixture.call(picture, spec: spec(), endpoint: .images, price: price)
+        call.envelope = envelope
+        func usage(_ usage: String) throws -> (usage: Usage, nanos: Int64) {
+            let answer = try Fixture.provider(call.channel.provider)
+                .decode(ByteBuffer(string: #"{"data":[{"b64_json":"QUJD"}]\#(usage)}"#), for: call)
+            return (try #require(answer.progress.usage), try nanos(answer, price))
+        }
+        // 13 × 5 + 323 × 10 + 272 × 40 per million
+        let told = try usage(
+            #","usage":{"input_tokens":336,"output_tokens":272,"input_tokens_details":{"text_tokens":13,"image_tokens":323}}"#)
+        #expect(told.nanos == 14_175_000 && told.usage.imageInput == 323 && told.usage.promptTokens == 336)
+        // More than there is cannot be true.
+        #expect(try usage(#","usage":{"input_tokens":3,"output_tokens":0,"input_tokens_details":{"image_tokens":9}}"#).nanos == 30_000)
+        #expect(try usage(#","usage":{"input_tokens":3,"output_tokens":0}"#).nanos == 15_000)
+        // Our own count: 2 tokens of words, those of a picture at high fidelity, and one image of unknown size.
+        let own = try usage("")
+        #expect(own.nanos == 2 * 5_000 + (323 + 6_240) * 10_000 + 6_240 * 40_000)
     }
 
     @Test func `a streamed picture counts its previews until it is complete`() throws {

@@ -101,7 +101,7 @@ import Testing
         #expect(try price("cohere", "command-r7b-12-2024").rates.input.usdPerMillionText == "0.0375")
     }
 
-    @Test(arguments: [("24h", 86_400), ("0s", nil), (nil, nil)] as [(String?, Int?)])
+    @Test(arguments: [("24h", 86_400), ("0s", 0), (nil, nil)] as [(String?, Int?)])
     func `a sync is scheduled only where the configuration says so`(text: String?, seconds: Int?) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("providers"), withIntermediateDirectories: true)

@@ -19,6 +19,10 @@ import Testing
         "claude-3.7-sonnet:thinking", "sonar-reasoning-pro",
         "hunyuan-t1-latest", "ernie-x1.1-preview", "step-3.7-flash", "doubao-seed-1-6-251015", "skywork/r1v4-lite",
         "nvidia/Llama-3.3-Nemotron-Super-49B-v1.5",
+        "gpt-6-sol", "openai/gpt-6.1-luna", "claude-opus-5", "claude-sonnet-5-5", "anthropic/claude-opus-5.5", "claude-fable-5-1",
+        "us.anthropic.claude-haiku-5-5-20260901-v1:0", "claude-mythos-preview", "gemini-4-hydrogen", "grok-6",
+        "deepseek-ai/DeepSeek-V4-Pro",
+        "qwen4-72b", "kimi-k2.7-code", "MiniMaxAI/MiniMax-M4", "glm-6",
     ]
     private static let others = [
         "gpt-4o", "gpt-4.1-mini", "chatgpt-4o-latest", "gpt-5-chat", "gpt-5-chat-latest", "gpt-image-1",
@@ -26,7 +30,8 @@ import Testing
         "deepseek-ai/DeepSeek-V3.1", "Qwen/Qwen3-235B-A22B-Instruct-2507", "qwen3-coder-480b-a35b-instruct",
         "qwen3-max", "qwen-plus", "qwen3-embedding-8b",
         "grok-2", "grok-3", "grok-4-fast-non-reasoning", "grok-4-1-fast-non-reasoning-latest", "gemini-2.0-flash",
-        "claude-opus-4-5", "claude-3-5-haiku",
+        "claude-opus-4-5", "claude-3-5-haiku", "claude-sonnet-4-20250514", "us.anthropic.claude-opus-4-8-v1:0", "gpt-6-chat-latest",
+        "gpt-image-2.6-flare",
         "mistral-large-latest", "llama-3.3-70b-versatile", "kimi-k2-0905-preview", "moonshot-v1-128k",
         "glm-4-32b-0414-128k", "command-a-03-2025",
         "nvidia/Llama-3.1-Nemotron-70B-Instruct", "sonar-pro", "hunyuan-lite", "step-1o-turbo-vision", "step-2-mini",

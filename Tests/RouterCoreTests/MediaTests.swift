@@ -76,6 +76,69 @@ import Testing
         #expect(throws: RequestEnvelope.Rejection(message, param: param)) { try envelope(parts) }
     }
 
+    private func edit(_ parts: [(String, String)]) throws -> RequestEnvelope {
+        try RequestEnvelope(form: form([("name=model", "m")] + parts), contentType: type, endpoint: .imageEdits)
+    }
+
+    @Test func `a form with pictures to edit is read`() throws {
+        let request = try edit([
+            ("name=\"image[]\"; filename=a", "x"), ("name=\"image[]\"; filename=b", "y"), ("name=mask; filename=c", "z"),
+            ("name=prompt", "a hat!"), ("name=n", "3"), ("name=size", "1024x1536"), ("name=quality", "low"), ("name=partial_images", "2"),
+            ("name=input_fidelity", "low"), ("name=stream", "true"),
+        ])
+        #expect(request.choices == 3 && request.isStream && request.media.size == "1024x1536" && request.media.quality == "low")
+        #expect(request.media.partialImages == 2 && request.media.pictureTokens == 2 * MediaEstimate.pictureTokens)
+        #expect(request.prompt.tokens == 2 * MediaEstimate.pictureTokens + 2)
+        var price = ModelPrice(rates: .init(input: FemtoUSD(femtos: 5), output: FemtoUSD(femtos: 40)))
+        price.pictures = PicturePrices(input: FemtoUSD(femtos: 10))
+        let usage = request.estimatedUsage(AnswerProgress(), price: price, share: AnswerShare(images: 3))
+        #expect(usage.imageInput == request.media.pictureTokens && usage.uncachedInput == 2 && usage.output == 3 * 408)
+        #expect(usage.promptTokens == request.prompt.tokens)
+        let plain = try edit([("name=image; filename=a", "x"), ("name=prompt", "p"), ("name=n", "")])
+        #expect(plain.choices == 1 && plain.media.pictureTokens == MediaEstimate.pictureTokens + MediaEstimate.fidelityTokens)
+    }
+
+    @Test(
+        arguments: [
+            ([("name=prompt", "p")], "you must provide an image to edit", "image"),
+            ([("name=image; filename=a", "x")], "you must provide a prompt", "prompt"),
+            ([("name=image", "x"), ("name=prompt", "p")], "'image' must be a file with a filename, not a plain field", "image"),
+            ([("name=image; filename=a", ""), ("name=prompt", "p")], "the uploaded file of 'image' is empty", "image"),
+            (
+                [("name=image; filename=a", "x"), ("name=mask", "m"), ("name=prompt", "p")],
+                "'mask' must be a file with a filename, not a plain field", "mask"
+            ),
+            ([("name=image; filename=a", "x"), ("name=prompt", "p"), ("name=n", "0")], "'n' must be a whole number from 1 to 100", "n"),
+            ([("name=image; filename=a", "x"), ("name=prompt", "p"), ("name=n", "2.5")], "'n' must be a whole number from 1 to 100", "n"),
+            ([("name=image; filename=a", "x"), ("name=prompt", "p"), ("name=prompt", "q")], "field 'prompt' is given twice", "prompt"),
+            (
+                Array(repeating: ("name=\"image[]\"; filename=a", "x"), count: 17) + [("name=prompt", "p")],
+                "at most 16 images can be edited at a time", "image"
+            ),
+        ] as [([(String, String)], String, String)])
+    func `a form with pictures that cannot be served is refused in words`(_ parts: [(String, String)], _ message: String, _ param: String) {
+        #expect(throws: RequestEnvelope.Rejection(message, param: param)) { try edit(parts) }
+    }
+
+    @Test(
+        arguments: [
+            (nil, nil, 4), ("1024x1024", nil, 4), ("1792x1024", nil, 8), (nil, "hd", 9), (nil, "standard", 5), ("1792x1024", "hd", 12),
+            ("1024x1024", "hd", 9), ("1792x1024", "standard", 8), ("auto", nil, 12), (nil, "auto", 12), ("1x1", "hd", 12),
+            ("1792x1024", "low", 12),
+        ] as [(String?, String?, Int64)])
+    func `an image costs what its size and quality do, and never less than an unknown one could`(
+        _ size: String?, _ quality: String?, _ expected: Int64
+    ) {
+        let pictures = PicturePrices(sizes: [
+            .init(size: "1024x1024", quality: nil, price: FemtoUSD(femtos: 4)),
+            .init(size: "1792x1024", quality: nil, price: FemtoUSD(femtos: 8)),
+            .init(size: nil, quality: "standard", price: FemtoUSD(femtos: 5)), .init(size: nil, quality: "hd", price: FemtoUSD(femtos: 9)),
+            .init(size: "1792x1024", quality: "hd", price: FemtoUSD(femtos: 12)),
+        ])
+        let price = ModelPrice(rates: .init(input: .zero, output: .zero), image: FemtoUSD(femtos: 4), pictures: pictures)
+        #expect(price.ofPicture(size: size, quality: quality).image.femtos == expected && price.isCharged)
+    }
+
     private func words(_ error: any Error) -> String { (error as? RequestEnvelope.Rejection)?.message ?? "" }
 
     @Test(arguments: [#"name="x"; name="model""#, #"name=x; name*=utf-8''model"#, "name=x\r\nContent-Disposition: form-data; name=model"])

@@ -165,6 +165,13 @@ class PriceTests(unittest.TestCase):
         self.assertEqual(litellm.price(entry, None).units, {"audio_second": Decimal("0.0001")})
         self.assertEqual(litellm.price({**entry, "input_cost_per_token": "1e-6", "output_cost_per_token": "2e-6"}, None).units, {})
 
+    def test_pictures_that_are_edited_have_a_price_and_an_endpoint_of_their_own(self):
+        entry = {"mode": "image_generation", "input_cost_per_token": "5e-6", "input_cost_per_image_token": "8e-6",
+                 "output_cost_per_image_token": "3e-5", "supported_endpoints": ["/v1/images/generations", "/v1/images/edits"]}
+        self.assertEqual(prices.inline(prices.completed(litellm.price(entry, None))), '{ input: "5", output: "30", image_input: "8" }')
+        self.assertEqual(litellm.endpoints(entry), ["images", "image_edits"])
+        self.assertEqual(litellm.endpoints({"mode": "image_generation"}), ["images"])
+
     def test_a_search_is_charged_by_one_figure_or_not_at_all(self):
         entry = {"mode": "chat", "input_cost_per_token": "1e-6", "output_cost_per_token": "2e-6"}
         same = {**entry, "search_context_cost_per_query": dict.fromkeys(("search_context_size_low", "search_context_size_high"), "0.01")}

@@ -174,11 +174,14 @@ import Testing
             ListedModel(id: "m", price: .free), ListedModel(id: "f", price: .free), ListedModel(id: "new", price: .free),
         ]
         let kept = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [])
-        #expect(kept.zeroed.map(\.model) == ["m"] && kept.rows.map(\.modelName) == ["new"] && kept.same == 1)
-        #expect(kept.lines.contains("0 m: the list calls it free, the price stays input 1, output 2 (--accept-zero takes it)"))
-        #expect(kept.summary.contains("1 suddenly free and kept as they are"))
-        let taken = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [], acceptsZero: true)
-        #expect(taken.zeroed.isEmpty && taken.changed.map(\.row.modelName) == ["m"])
+        #expect(kept.held.map(\.row.modelName) == ["m"] && kept.rows.map(\.modelName) == ["new"] && kept.same == 1)
+        #expect(kept.lines.contains("0 m: input 1 → 0; output 2 → 0; held back (apirouter models accept m takes it)"))
+        #expect(kept.summary.contains("1 held back until an admin accepts them"))
+        let taken = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [], acceptsFalls: true)
+        #expect(taken.held.isEmpty && taken.changed.map(\.row.modelName) == ["m"])
+        // A list that others make calls what it does not know free.
+        let foreign = CatalogueDiff.between(provider: "v", listed: listed, rows: rows, others: [], isOwnList: false)
+        #expect(foreign.held.map(\.row.modelName) == ["m", "new"] && foreign.rows.isEmpty)
     }
 
     @Test func `what lists cannot tell is kept while the base prices hold`() throws {

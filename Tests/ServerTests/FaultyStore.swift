@@ -117,6 +117,7 @@ struct FaultyStore: Store {
     func touchTokens(_ accessed: [Int64: Int64]) async throws { try await faults.guarding { try await store.touchTokens(accessed) } }
 
     func allPrices() async throws -> [PricingRow] { try await faults.guarding { try await store.allPrices() } }
+    func latestPriceVersion() async throws -> Int64 { try await faults.guarding { try await store.latestPriceVersion() } }
     func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int {
         try await faults.guarding { try await store.seedPrices(rows, now: now, audit: audit) }
     }

@@ -1,10 +1,12 @@
 import Config
 import Foundation
+import GatewayState
 import HTTPTypes
 import HummingbirdTesting
 import Metering
 import NIOCore
 import RouterCore
+import Storage
 import Testing
 
 @testable import Server
@@ -132,6 +134,10 @@ import Testing
                 ("resp_example", try #require(response.json["id"]?.stringValue)),
                 ("conv_example", try #require(conversation.json["id"]?.stringValue)),
             ]
+            let held = HeldPrices.Entry(
+                source: .vendor, row: PricingRow(modelName: "demo/held", displayName: "Held", provider: "demo", price: .free),
+                changes: "input 3 → 0")
+            try await HeldPrices.replace(.vendor, of: "demo", by: [held], in: gateway.gateway.parts.store)
             try await body(world)
         }
     }

@@ -46,12 +46,13 @@ struct JournalFormatTests {
     @Test func `records of earlier versions get the defaults of what they lack`() throws {
         var record = record(1, user: 1, charge: 1)
         record.usage.serviceTier = nil
+        record.usage.imageInput = 0
         (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
-        (record.answerID, record.finish) = (nil, nil)
+        (record.answerID, record.finish, record.droppedFields) = (nil, nil, [])
         var body = try body(.settle) { $0.settle(record, sequence: 3) }
         // The kind stands first, then the version; each of the fields takes one byte at the end when it is zero or absent.
         body[1] = 3
-        body.removeLast(2)
+        body.removeLast(4)
         #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         body[1] = 2
         body.removeLast(3)
@@ -80,7 +81,7 @@ struct JournalFormatTests {
         // in the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
         #expect(fields(record(1, user: 1, charge: 1)) == 29)
-        #expect(fields(record(1, user: 1, charge: 1).usage) == 15)
+        #expect(fields(record(1, user: 1, charge: 1).usage) == 16)
         #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
         #expect(fields(hold(1)) == 14)
         #expect(fields(progress(1, 1)) == 10)

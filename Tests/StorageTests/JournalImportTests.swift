@@ -162,7 +162,7 @@ struct JournalImportTests {
         let journal = try openJournal(folder)
         var expected = Self.old(record(9, user: 1, charge: 9))
         (expected.generationID, expected.attemptList) = (nil, [])
-        (expected.usage.characters, expected.usage.audioMilliseconds) = (0, 0)
+        (expected.usage.characters, expected.usage.audioMilliseconds, expected.usage.imageInput) = (0, 0, 0)
         #expect(try await journal.settled(limit: 1) == [expected])
         try await journal.close()
 

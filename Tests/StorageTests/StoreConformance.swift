@@ -142,7 +142,13 @@ struct StoreConformance {
                 .init(name: "priority", rates: dear), .init(name: "flex", rates: rates, tiers: [.init(abovePromptTokens: 9, rates: dear)]),
             ],
             image: FemtoUSD(femtos: 8), request: FemtoUSD(femtos: 9), search: FemtoUSD(femtos: 10), character: FemtoUSD(femtos: 15_000_000),
-            audioSecond: FemtoUSD(femtos: 11))
+            audioSecond: FemtoUSD(femtos: 11),
+            pictures: PicturePrices(
+                input: FemtoUSD(femtos: 12),
+                sizes: [
+                    .init(size: "1024x1024", quality: nil, price: FemtoUSD(femtos: 13)),
+                    .init(size: nil, quality: "h\"d", price: FemtoUSD(femtos: .max)),
+                ]))
         let rows = [
             PricingRow(modelName: "a", displayName: "A", provider: "p", contextLength: 10, price: price),
             PricingRow(modelName: "b", maxOutputTokens: 3, price: .upstreamCost, isActive: false),

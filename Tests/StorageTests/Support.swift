@@ -70,7 +70,7 @@ func credit(_ user: Int64, _ nanos: Int64, _ reference: String, _ kind: Transact
 
 /// A finished request with a different value in each of its fields.
 func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> RequestRecord {
-    RequestRecord(
+    var record = RequestRecord(
         requestID: RequestID(bits: UInt128(id)), userID: user, tokenID: 7, channelID: 8, provider: "vendor",
         model: "openai/gpt-4o", upstreamModel: "gpt-4o-2024", endpoint: .chat,
         usage: Usage(
@@ -90,6 +90,8 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
         generationID: "gen-1", answerID: "msg-1", finish: .toolCalls,
         latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt,
         droppedFields: ["tools.web_search", "context_management"])
+    record.usage.imageInput = 16
+    return record
 }
 
 func hold(_ id: Int, user: Int64 = 1, model: String = "openai/gpt-4o") -> HoldRecord {

@@ -46,6 +46,7 @@ struct MessagesAnswerWriter: AnswerEventWriter {
                 content.append([
                     "type": "tool_use", "id": .string(call.id), "name": .string(call.name), "input": call.value ?? .object([]),
                 ])
+            case .image(let media, _, _): content.append(["type": "text", "text": .string(Self.words(media))])
             default: break
             }
         }
@@ -71,6 +72,14 @@ struct MessagesAnswerWriter: AnswerEventWriter {
             block.add("text", .string(words))
             if !sources.isEmpty { block.add("citations", .array(sources.map { CitationShape.messages($0, words: words) })) }
             return block.value
+        }
+    }
+
+    /// Messages has no pictures in an answer: the client is told where it is, or that it is not there.
+    private static func words(_ media: Conversation.Media) -> String {
+        switch media {
+        case .url(let url), .file(let url): url
+        case .base64(let type, let data): "[\(type) of \(data.utf8.count / 4 * 3) bytes, which this format cannot carry]"
         }
     }
 
@@ -108,6 +117,14 @@ struct MessagesAnswerWriter: AnswerEventWriter {
         case .redactedThinking(let data):
             begin(["type": "redacted_thinking", "data": .string(data)], &out)
             open = .thinking
+            close(&out)
+        case .image(let media):
+            // A block of its own: citations count the words of the others.
+            close(&out)
+            begin(["type": "text", "text": ""], &out)
+            open = .text
+            let delta: JSONValue = ["type": "text_delta", "text": .string(Self.words(media))]
+            emit("content_block_delta", [.init("index", .integer(count - 1)), .init("delta", delta)], &out)
             close(&out)
         case .toolBegin(let index, let id, let name):
             begin(["type": "tool_use", "id": .string(id), "name": .string(name), "input": [:]], &out)

@@ -13,6 +13,10 @@ enum AzureOpenAI {
         paths: [
             .chat: path("chat/completions"), .completions: path("completions"), .embeddings: path("embeddings"),
             .images: path("images/generations"), .speech: path("audio/speech"), .transcriptions: path("audio/transcriptions"),
+            .imageEdits: path("images/edits"), .translations: path("audio/translations"),
+            // The version 1 API names the deployment in the body
+            // (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/responses).
+            .responses: "/openai/v1/responses",
             .models: "/openai/models?api-version=\(version)",
         ],
         readModels: models)

@@ -36,6 +36,7 @@ struct ChatAnswerReader: AnswerEventReader {
                 result.parts += thoughts
             }
             if let text = message["content"]?.stringValue, !text.isEmpty { result.parts.append(.text(text, cache: nil)) }
+            result.parts += ChatImages.read(message).map { .image($0, detail: nil, cache: nil) }
             if let text = message["refusal"]?.stringValue, !text.isEmpty { result.parts.append(.refusal(text)) }
             for (index, call) in (message["tool_calls"]?.arrayValue ?? []).enumerated() {
                 result.parts.append(
@@ -86,6 +87,7 @@ struct ChatAnswerReader: AnswerEventReader {
             events.append(AnswerEvent(.text(text), choice: choice))
             lengths[choice, default: 0] += text.unicodeScalars.count
         }
+        for media in ChatImages.read(delta) { events.append(AnswerEvent(.image(media), choice: choice)) }
         for annotation in delta["annotations"]?.arrayValue?.prefix(Citation.maximum) ?? [] {
             // Some vendors tell them before the words.
             let bounds = 0..<max(lengths[choice] ?? 0, CitationShape.end(annotation))
@@ -127,6 +129,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
     private var model = ""
     private var thoughts: [Int: Int64] = [:]
     private var lastUsage: Usage?
+    private var images: [Int: Int] = [:]
 
     init(context: DialectContext) { self.context = context }
 
@@ -156,9 +159,11 @@ struct ChatAnswerWriter: AnswerEventWriter {
         var thinking = ""
         var details: [JSONValue] = []
         var calls: [JSONValue] = []
+        var images: [JSONValue] = []
         for part in choice.parts {
             switch part {
             case .text(let text, _): texts += text
+            case .image(let media, _, _): images.append(ChatImages.entry(media, index: images.count))
             case .refusal(let text): refusal = (refusal ?? "") + text
             case .thinking(let block):
                 thinking += block.text
@@ -173,6 +178,7 @@ struct ChatAnswerWriter: AnswerEventWriter {
         message.add("refusal", .optional(refusal))
         if !thinking.isEmpty { message.add("reasoning_content", .string(thinking)) }
         if !details.isEmpty { message.add("reasoning_details", .array(details)) }
+        if !images.isEmpty { message.add("images", .array(images)) }
         if !calls.isEmpty { message.add("tool_calls", .array(calls)) }
         if !choice.citations.isEmpty { message.add("annotations", .array(choice.citations.map(CitationShape.chat))) }
         return message.value
@@ -198,6 +204,10 @@ struct ChatAnswerWriter: AnswerEventWriter {
                 ], into: &out)
         case .signature(let signature): detail(event.choice, Thinking(signature: signature), into: &out)
         case .redactedThinking(let data): detail(event.choice, Thinking(redacted: data), into: &out)
+        case .image(let media):
+            let index = images[event.choice] ?? 0
+            images[event.choice] = index + 1
+            chunk(event.choice, ["images": [ChatImages.entry(media, index: index)]], into: &out)
         case .toolBegin(let index, let id, let name):
             let call: JSONValue = [
                 "index": .integer(index), "id": .string(id), "type": "function",

@@ -82,6 +82,7 @@ enum ChatRequestReader {
         var parts: [Conversation.Part] = []
         if role == .assistant { parts += try thinking(&fields) }
         parts += try content(&fields)
+        if role == .assistant { parts += try images(&fields) }
         if role == .tool {
             let id = try fields.requiredText("tool_call_id")
             try fields.done()
@@ -93,6 +94,22 @@ enum ChatRequestReader {
         }
         try fields.done()
         return Conversation.Message(role: role, parts: parts, name: name)
+    }
+
+    /// Pictures of an answer that a client gives back.
+    private static func images(_ fields: inout Fields) throws(UpstreamFailure) -> [Conversation.Part] {
+        let path = fields.path("images")
+        var parts: [Conversation.Part] = []
+        for (index, element) in (try fields.array("images") ?? []).enumerated() {
+            var entry = try Fields(element, at: "\(path)[\(index)]")
+            entry.skip("type", when: "image_url")
+            entry.skip("index")
+            guard var image = try entry.object("image_url") else { throw .malformedField(entry.path("image_url"), "is missing") }
+            parts.append(.image(DataURL.media(try image.requiredText("url")), detail: nil, cache: nil))
+            try image.done()
+            try entry.done()
+        }
+        return parts
     }
 
     private static func toolCall(_ given: Fields) throws(UpstreamFailure) -> ToolCall {

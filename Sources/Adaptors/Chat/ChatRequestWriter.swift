@@ -79,8 +79,12 @@ struct ChatRequestWriter {
         var content: [JSONValue] = []
         var calls: [JSONValue] = []
         var details: [JSONValue] = []
+        var images: [JSONValue] = []
         for part in message.parts {
             switch part {
+            // What the model has drawn itself stands beside its words.
+            case .image(let media, _, _) where message.role == .assistant && dialect.readsAnswerImages:
+                images.append(ChatImages.entry(media, index: images.count))
             case .toolCall(let call): calls.append(Self.toolCall(call))
             // Thoughts of other vendors' models are of no use to this one, unless it is an aggregator that keeps them.
             case .thinking(let thinking): details += ChatDetails.entries(thinking, index: Int64(details.count))
@@ -89,6 +93,7 @@ struct ChatRequestWriter {
         }
         object.add("content", Self.content(content, isAssistant: message.role == .assistant))
         if dialect.readsReasoningDetails, !details.isEmpty { object.add("reasoning_details", .array(details)) }
+        if !images.isEmpty { object.add("images", .array(images)) }
         if !calls.isEmpty { object.add("tool_calls", .array(calls)) }
         out.append(object.value)
     }

@@ -102,6 +102,8 @@ struct AnswerEvent: Sendable, Hashable {
         /// Ends the thinking before it.
         case signature(String)
         case redactedThinking(String)
+        /// A picture, whole.
+        case image(Conversation.Media)
         /// `index` counts the tool calls of the choice from 0.
         case toolBegin(index: Int, id: String, name: String)
         case toolArguments(index: Int, String)
@@ -130,7 +132,7 @@ extension AnswerProgress {
         case .toolBegin(_, _, let name):
             hasContent = true
             delivered(name)
-        case .redactedThinking: hasContent = true
+        case .redactedThinking, .image: hasContent = true
         case .usage(let usage): self.usage = usage
         case .finish(let reason, _):
             hasFinishReason = true

@@ -78,6 +78,9 @@ struct GeminiAnswerReader: AnswerEventReader {
                     if let signature { Self.sign(&choice.parts, signature) }
                     if !text.isEmpty { choice.parts.append(.text(text, cache: nil)) }
                     ruler.append(text)
+                } else if let media = Self.picture(part) {
+                    if let signature { Self.sign(&choice.parts, signature) }
+                    choice.parts.append(.image(media, detail: nil, cache: nil))
                 }
             }
             choice.citations = GeminiGrounding.citations(candidate, ruler)
@@ -85,6 +88,14 @@ struct GeminiAnswerReader: AnswerEventReader {
             answer.choices.append(choice)
         }
         return answer
+    }
+
+    /// A picture of the answer (https://ai.google.dev/gemini-api/docs/image-generation); those that belong to a thought are drafts.
+    private static func picture(_ part: JSONValue) -> Conversation.Media? {
+        guard part["thought"] != true, let data = part["inlineData"] ?? part["inline_data"],
+            let type = (data["mimeType"] ?? data["mime_type"])?.stringValue, type.hasPrefix("image/"), let text = data["data"]?.stringValue
+        else { return nil }
+        return .base64(type: type, data: text)
     }
 
     /// A signature goes with the thought before it; without one it is a thought of its own, without words.
@@ -171,6 +182,8 @@ struct GeminiAnswerReader: AnswerEventReader {
             let call = Self.call(call, answerID: id, choice: choice, index: index)
             events.append(AnswerEvent(.toolBegin(index: index, id: call.id, name: call.name), choice: choice))
             events.append(AnswerEvent(.toolArguments(index: index, call.arguments), choice: choice))
+        } else if let media = Self.picture(part) {
+            events.append(AnswerEvent(.image(media), choice: choice))
         } else if !isThought, !text.isEmpty {
             events.append(AnswerEvent(.text(text), choice: choice))
             rulers[choice, default: TextRuler()].append(text)

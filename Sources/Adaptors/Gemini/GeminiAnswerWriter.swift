@@ -49,6 +49,7 @@ struct GeminiAnswerWriter: AnswerEventWriter {
                     if thinking.signature != nil || thinking.redacted != nil { state.signed.append(thinking) }
                     if context.showsThoughts, !thinking.text.isEmpty { parts.append(Self.thought(thinking.text)) }
                 case .toolCall(let call): parts.append(Self.call(call, &state))
+                case .image(let media, _, _): parts.append(Self.image(media, &state))
                 default: break
                 }
             }
@@ -71,6 +72,17 @@ struct GeminiAnswerWriter: AnswerEventWriter {
     private static func call(_ call: ToolCall, _ state: inout Choice) -> JSONValue {
         var part = ObjectBuilder()
         part.add("functionCall", ["id": .string(call.id), "name": .string(call.name), "args": call.value ?? .object([])])
+        part.add("thoughtSignature", text: state.signature())
+        return part.value
+    }
+
+    private static func image(_ media: Conversation.Media, _ state: inout Choice) -> JSONValue {
+        var part = ObjectBuilder()
+        switch media {
+        case .base64(let type, let data): part.add("inlineData", ["mimeType": .string(type), "data": .string(data)])
+        case .url(let url), .file(let url):
+            part.add("fileData", ["mimeType": .string(DataURL.type(ofURL: url) ?? "image/png"), "fileUri": .string(url)])
+        }
         part.add("thoughtSignature", text: state.signature())
         return part.value
     }
@@ -133,6 +145,9 @@ struct GeminiAnswerWriter: AnswerEventWriter {
         case .redactedThinking(let data):
             state.signed.append(Thinking(redacted: data))
             heldBytes += data.utf8.count
+        case .image(let media):
+            state.thought = ""
+            chunk([Self.image(media, &state)], event.choice, into: &out)
         case .toolBegin(let index, let id, let name):
             state.thought = ""
             while state.calls.count <= index { state.calls.append(ToolCall(id: "", name: "", arguments: "")) }

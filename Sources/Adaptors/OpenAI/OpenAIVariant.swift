@@ -8,8 +8,9 @@ struct OpenAIVariant: Sendable {
     /// Paths behind the base URL, with `{model}` where the model's name belongs.
     var paths: [Endpoint: String] = [
         .chat: "/chat/completions", .completions: "/completions", .embeddings: "/embeddings", .models: "/models",
-        .responses: "/responses", .compact: "/responses/compact", .images: "/images/generations", .speech: "/audio/speech",
-        .transcriptions: "/audio/transcriptions", .moderations: "/moderations", .rerank: "/rerank",
+        .responses: "/responses", .compact: "/responses/compact", .images: "/images/generations", .imageEdits: "/images/edits",
+        .speech: "/audio/speech",
+        .transcriptions: "/audio/transcriptions", .translations: "/audio/translations", .moderations: "/moderations", .rerank: "/rerank",
     ]
     var dialect = OpenAIDialect.plain
     /// ``Provider/passesPreferencesOn``
@@ -79,6 +80,8 @@ struct OpenAIDialect: Sendable, Hashable {
     var readsReasoningDetails = false
     var readsCacheControl = false
     var readsFileURLs = false
+    /// `images` of an assistant's message, as its answers have them.
+    var readsAnswerImages = false
 
     static let plain = OpenAIDialect()
     /// For bodies of another dialect, where no field is the gateway's.

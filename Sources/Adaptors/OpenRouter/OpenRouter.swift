@@ -16,7 +16,7 @@ enum OpenRouter {
             // `models` stays here, because its fallbacks are planned over our own channels.
             gatewayFields: ["models"],
             boundsHostPrices: true, forbiddenMayBeModeration: true, readsRateLimitReset: true, readsTopK: true,
-            readsReasoningDetails: true, readsCacheControl: true, readsFileURLs: true),
+            readsReasoningDetails: true, readsCacheControl: true, readsFileURLs: true, readsAnswerImages: true),
         passesPreferencesOn: true, generationHeader: HTTPField.Name("X-Generation-Id"), generationPath: "/generation?id=",
         activityPath: "/activity", readModels: OpenRouterList.models, readGeneration: generation, readActivity: activity)
 

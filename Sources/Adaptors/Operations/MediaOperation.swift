@@ -41,8 +41,9 @@ extension Endpoint {
     var media: (any MediaOperation.Type)? {
         switch self {
         case .images: ImagesOperation.self
+        case .imageEdits: ImageEditsOperation.self
         case .speech: SpeechOperation.self
-        case .transcriptions: TranscriptionsOperation.self
+        case .transcriptions, .translations: TranscriptionsOperation.self
         case .moderations: ModerationsOperation.self
         case .rerank: RerankOperation.self
         case .compact: CompactOperation.self

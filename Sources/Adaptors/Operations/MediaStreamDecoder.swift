@@ -8,6 +8,9 @@ struct MediaStreamDecoder: EventStreamDecoder {
     /// A picture of the largest size in base64.
     static let maximumEventBytes = 32 * 1024 * 1024
 
+    /// The last one at Mistral is `transcription.done`.
+    private static let ends: Set<String> = ["transcript.text.done", "transcription.done", "speech.audio.done"]
+
     private(set) var progress = AnswerProgress()
     private(set) var trailer = ByteBuffer()
     var parser = SSEParser()
@@ -54,7 +57,7 @@ struct MediaStreamDecoder: EventStreamDecoder {
         JSONScanner.skipWhitespace(bytes, &root)
         let type = JSONPath.member("type", of: root, bytes).flatMap { json.value(of: $0)?.stringValue } ?? ""
         progress.hasContent = true
-        guard type.hasSuffix(".completed") || type == "transcript.text.done" || type == "speech.audio.done" else {
+        guard type.hasSuffix(".completed") || Self.ends.contains(type) else {
             note(type, bytes, root: root)
             return .forward
         }

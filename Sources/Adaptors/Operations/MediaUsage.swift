@@ -41,6 +41,7 @@ struct MediaUsage {
         if !addTokens(told.usage, told.meta, to: &reading.usage), price.isTokenPriced {
             reading.usage.uncachedInput = own.uncachedInput
             reading.usage.audioInput = own.audioInput
+            reading.usage.imageInput = own.imageInput
             reading.usage.output = own.output
             reading.usage.audioOutput = own.audioOutput
             reading.isEstimated = true
@@ -65,7 +66,11 @@ struct MediaUsage {
         let audio = min(Self.count(details?["audio_tokens"]) ?? 0, input)
         usage.audioInput = audio
         usage.cacheRead = min(Self.count(details?["cached_tokens"]) ?? 0, input - audio)
-        usage.uncachedInput = input - audio - usage.cacheRead
+        // A picture has a price of its own only where one is edited.
+        if envelope.media.pictureTokens > 0 {
+            usage.imageInput = min(Self.count(details?["image_tokens"]) ?? 0, input - audio - usage.cacheRead)
+        }
+        usage.uncachedInput = input - audio - usage.cacheRead - usage.imageInput
         if envelope.endpoint.media?.writesSound == true { usage.audioOutput = output } else { usage.output = output }
         return true
     }

@@ -11,7 +11,9 @@ extension TranscriptionsOperation: MediaOperation {
     }
 
     static func complete(_ reading: inout MediaUsage.Reading, from told: MediaUsage.Told, own: Usage, price: ModelPrice) {
-        if let known = MediaUsage.milliseconds(told.usage?["seconds"]) ?? told.milliseconds {
+        // Mistral's `prompt_audio_seconds` (https://docs.mistral.ai/api/endpoint/audio/transcriptions).
+        let seconds = told.usage?["seconds"] ?? told.usage?["prompt_audio_seconds"]
+        if let known = MediaUsage.milliseconds(seconds) ?? told.milliseconds {
             reading.usage.audioMilliseconds = known
         } else if price.audioSecond > .zero {
             reading.usage.audioMilliseconds = own.audioMilliseconds

@@ -26,7 +26,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
 
     /// One item of `output`.
     private struct Item {
-        enum Kind: Hashable { case message, refusal, reasoning, call, custom, shell }
+        enum Kind: Hashable { case message, refusal, reasoning, call, custom, shell, image }
         var kind: Kind
         var id: String
         var text = ""
@@ -83,6 +83,10 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 object.add("type", "reasoning")
                 object.add("summary", isNew || text.isEmpty ? [] : [["type": "summary_text", "text": .string(text)]])
                 object.add("encrypted_content", text: encrypted)
+            case .image:
+                object.add("type", "image_generation_call")
+                object.add("status", isNew ? "in_progress" : "completed")
+                object.add("result", isNew ? .null : .string(text))
             case .custom:
                 object.add("type", "custom_tool_call")
                 object.add("status", isNew ? "in_progress" : "completed")
@@ -115,6 +119,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             case .call: "fc"
             case .custom: "ctc"
             case .shell: "lsh"
+            case .image: "ig"
             }
         return "\(prefix)_\(answer.id)_\(index)"
     }
@@ -149,6 +154,9 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 item.kind = .reasoning
                 item.text = thinking.text
                 item.encrypted = ResponsesReasoning.encrypted(thinking)
+            case .image(let media, _, _):
+                item.kind = .image
+                item.text = Self.base64(media)
             case .toolCall(let call):
                 item.call(call.id, context.tools.names[call.name] ?? .init(name: call.name))
                 item.text = call.arguments
@@ -166,6 +174,14 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
         }
         copy.finish = choice.finish
         return copy.response(status: copy.status)
+    }
+
+    /// The result of an `image_generation_call` is base64; where the vendor gave an address, it stands in its place.
+    private static func base64(_ media: Conversation.Media) -> String {
+        switch media {
+        case .base64(_, let data): data
+        case .url(let url), .file(let url): url
+        }
     }
 
     private var status: String { finish == .length || finish == .contentFilter ? "incomplete" : "completed" }
@@ -208,6 +224,11 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
             item.encrypted = ResponsesReasoning.encrypted(Thinking(redacted: data))
             heldBytes += data.utf8.count
             begin(item, &out)
+            closeAll(&out)
+        case .image(let media):
+            let text = Self.base64(media)
+            begin(Item(kind: .image, id: "", text: text), &out)
+            heldBytes += text.utf8.count
             closeAll(&out)
         case .toolBegin(let index, let id, let name):
             var item = Item(kind: .call, id: "")
@@ -341,7 +362,7 @@ struct ResponsesAnswerWriter: AnswerEventWriter {
                 place + [
                     .init("summary_index", .integer(0)), .init("part", ["type": "summary_text", "text": .string(item.text)]),
                 ], &out)
-        case .reasoning, .shell: break
+        case .reasoning, .shell, .image: break
         case .custom:
             let input = JSONValue.string(ResponsesTools.inputText(item.text))
             emit("response.custom_tool_call_input.delta", place + [.init("delta", input)], &out)

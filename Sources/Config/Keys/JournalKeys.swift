@@ -27,20 +27,40 @@ enum JournalKeys {
 
 /// `models:` of gateway.yaml.
 enum ModelsKeys {
-    private static let interval = DurationBounds(lower: .seconds(60), upper: DurationBounds.year, zero: "never")
+    static let interval = DurationBounds(lower: .seconds(60), upper: DurationBounds.year, zero: "never")
 
     static let section = ConfigSection<GatewayConfiguration.Models>([
         .value(
-            "sync_interval", \.syncInterval, type: interval.type, standard: { $0.map { DurationText.text($0) } ?? "0s" },
+            "sync_interval", \.syncInterval, type: interval.type, standard: { $0.map { DurationText.text($0) } ?? "each provider file's" },
             """
-            how often prices and limits are refreshed from vendors' lists; without it only by `apirouter models sync`, see \
-            [providers.md](providers.md)
+            how often prices and limits are refreshed from the lists of all vendors in use; without it as often as each provider file says \
+            (OpenRouter's: daily), with a price list daily, see [providers.md](providers.md#prices-and-models-from-the-vendor)
             """
-        ) { cursor -> Duration?? in interval.read(cursor).map { $0 == .zero ? nil : $0 } },
+        ) { cursor -> Duration?? in interval.read(cursor).map { .some($0) } },
+        .value(
+            "price_list", \.priceList, type: "URL, http or https", standard: { $0 ?? "none" },
+            """
+            a list of prices in LiteLLM's form (`model_prices_and_context_window.json`) for models that neither a file nor a vendor's list \
+            nor an admin has priced, see [providers.md](providers.md#a-public-price-list)
+            """
+        ) { cursor -> String?? in priceListURL(cursor).map { .some($0) } },
         .value("moderation", \.moderation, type: "name of a model", standard: { $0 }, "what `/v1/moderations` without `model` means") {
             CommonSections.modelName($0)
         },
     ])
+
+    private static func priceListURL(_ cursor: YAMLCursor) -> String? {
+        let expected = "an absolute http:// or https:// URL without user and fragment"
+        guard let text = cursor.string(expected) else { return nil }
+        let rest = text.hasPrefix("https://") ? text.dropFirst(8) : text.hasPrefix("http://") ? text.dropFirst(7) : ""
+        let host = rest.prefix { $0 != "/" && $0 != "?" }
+        let isBad = text.utf8.contains { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: "\\") }
+        guard !host.isEmpty, !host.contains("@"), !text.contains("#"), !isBad, text.utf8.count <= 2_048 else {
+            cursor.mismatch(expected)
+            return nil
+        }
+        return text
+    }
 }
 
 /// `log:` of gateway.yaml.
@@ -65,11 +85,11 @@ enum GroupKeys {
         var limits = RateLimits()
     }
 
-    private static let expected = "a mapping from group names to { ratio: \"1.0\", limits: { rpm: 60 } }"
+    private static let expected = "a mapping from group names to { ratio: 1.0, limits: { rpm: 60 } }"
 
     private static let section = ConfigSection<Group>([
         .value(
-            "ratio", \.ratio, type: "number in quotes, 0 to 1000000", standard: { _ in "\"1.0\"" },
+            "ratio", \.ratio, type: "number, 0 to 1000000", standard: { _ in "1" },
             "factor on prices for users of the group",
             read: ratio),
         .value(
@@ -100,9 +120,10 @@ enum GroupKeys {
     }
 
     @Sendable private static func ratio(_ cursor: YAMLCursor) -> PriceRatio? {
-        guard let text = cursor.string("a ratio as quoted text, such as \"1.0\"") else { return nil }
+        let expected = "a number from 0 to 1000000 with at most six decimals"
+        guard let text = cursor.decimal(expected) else { return nil }
         guard let value = try? PriceRatio(text: text) else {
-            cursor.mismatch("a number from 0 to 1000000 with at most six decimals")
+            cursor.mismatch(expected)
             return nil
         }
         return value

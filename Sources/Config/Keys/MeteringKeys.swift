@@ -16,7 +16,7 @@ enum MeteringKeys {
             its figures; see [ledger.md](ledger.md), "Leaving early"
             """),
         .value(
-            "upstream_cost_hold", \.upstreamCostHold, type: "USD in quotes, 0 to 1000", standard: { "\"\($0.usdText)\"" },
+            "upstream_cost_hold", \.upstreamCostHold, type: "USD, 0 to 1000", standard: { $0.usdText },
             "held for models charged by the vendor's reported cost", read: hold),
         .duration(
             "balance_wait", \.balanceWait, within: .init(zero: "never"),
@@ -50,9 +50,10 @@ enum MeteringKeys {
     ])
 
     @Sendable private static func hold(_ cursor: YAMLCursor) -> NanoUSD? {
-        guard let text = cursor.string("USD as quoted text, such as \"0.50\"") else { return nil }
+        let expected = "USD from 0 to 1000 with at most nine decimals"
+        guard let text = cursor.decimal(expected) else { return nil }
         guard let amount = try? NanoUSD(usd: text), !amount.isNegative, amount.nanos <= 1_000_000_000_000 else {
-            cursor.mismatch("USD from 0 to 1000 with at most nine decimals")
+            cursor.mismatch(expected)
             return nil
         }
         return amount

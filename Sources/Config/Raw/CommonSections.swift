@@ -72,8 +72,8 @@ enum CommonSections {
     }
 }
 
-/// `price:` of provider files, as quoted text: USD per million tokens and per million characters (as in price lists), USD per image,
-/// request, search and second of audio.
+/// `price:` of provider files: USD per million tokens and per million characters (as in price lists), USD per image, request, search and
+/// second of audio. The text of the number is read, with or without quotes, and never becomes floating point.
 enum PriceSection {
     private static let perMillion = [
         "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output",
@@ -88,7 +88,10 @@ enum PriceSection {
             }
             return .upstreamCost
         }
-        guard let object = cursor.object(perMillion + perUnit + ["character", "tiers", "service_tiers"]) else { return nil }
+        guard
+            let object = cursor.object(
+                perMillion + perUnit + ["character", "image_input", "image_sizes", "tiers", "service_tiers"])
+        else { return nil }
         guard let rates = rates(object) else { return nil }
         func each(_ name: String) -> FemtoUSD? { object[name].flatMap { amount($0, .one) } }
         var price = ModelPrice(rates: rates)
@@ -97,6 +100,7 @@ enum PriceSection {
         if let search = each("search") { price.search = search }
         if let second = each("audio_second") { price.audioSecond = second }
         if let character = object["character"].flatMap({ amount($0, .millionCharacters) }) { price.character = character }
+        price.pictures = pictures(object)
         price.tiers = tiers(object)
         if let services = object["service_tiers"]?.entries("a mapping from service tiers to prices") {
             price.serviceTiers = services.compactMap(serviceTier).sorted { $0.name < $1.name }
@@ -107,6 +111,24 @@ enum PriceSection {
     private static func serviceTier(_ name: String, _ cursor: YAMLCursor) -> ModelPrice.ServiceTier? {
         guard let object = cursor.object(perMillion + ["tiers"]), let rates = rates(object) else { return nil }
         return ModelPrice.ServiceTier(name: name, rates: rates, tiers: tiers(object))
+    }
+
+    /// `image_input`, and `image_sizes: [{ size, quality, price }]`.
+    private static func pictures(_ object: YAMLObject) -> PicturePrices? {
+        let input = object["image_input"].flatMap { amount($0, .millionTokens) }
+        let list = object["image_sizes"]?.list("a list of { size, quality, price }") ?? []
+        if list.count > PicturePrices.maximumSizes {
+            object["image_sizes"]?.error("more than \(PicturePrices.maximumSizes) entries")
+        }
+        let sizes = list.compactMap { entry -> PicturePrices.Size? in
+            guard let object = entry.object(["size", "quality", "price"]), let price = object.require("price").flatMap({ amount($0, .one) })
+            else { return nil }
+            let size = object["size"]?.string("a size such as 1024x1024")
+            let quality = object["quality"]?.string("a quality such as hd")
+            if size == nil, quality == nil { entry.error("an entry needs size or quality, or both") }
+            return PicturePrices.Size(size: size, quality: quality, price: price)
+        }
+        return input == nil && sizes.isEmpty ? nil : PicturePrices(input: input, sizes: sizes)
     }
 
     private static func tiers(_ object: YAMLObject) -> [ModelPrice.Tier] {
@@ -141,7 +163,7 @@ enum PriceSection {
 
     private static func amount(_ cursor: YAMLCursor, _ per: Unit) -> FemtoUSD? {
         let unit = per.rawValue
-        guard let text = cursor.string("\(unit) as quoted text, such as \"0.28\"") else { return nil }
+        guard let text = cursor.decimal("\(unit), such as 0.28") else { return nil }
         do throws(MoneyError) {
             let parsed = per == .one ? try FemtoUSD.parse(usdPerUnit: text) : try FemtoUSD.parse(usdPerMillion: text)
             if !parsed.isExact { cursor.warning("\"\(text)\" is finer than 10^-15 USD per unit and was rounded") }

@@ -9,7 +9,7 @@ enum ProviderFile {
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
             "name", "display_name", "adaptor", "base_url", "key_env", "auth", "headers", "endpoints", "request", "usage",
-            "errors", "billing", "models", "default_price", "keys_share_account", "responses",
+            "errors", "billing", "models", "default_price", "keys_share_account", "catalogue", "responses",
         ]
         guard let root = cursor.object(keys) else { return nil }
         let name = root.require("name")?.string("the file's name without .yaml")
@@ -31,6 +31,7 @@ enum ProviderFile {
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
         if let state = root["responses"]?.object(["stateful"]) { spec.keepsResponses = state["stateful"]?.boolean() ?? false }
+        if let catalogue = root["catalogue"] { spec.catalogue = readCatalogue(catalogue) }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
         // A server whose models are all free is the operator's own.
         let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }
@@ -123,6 +124,16 @@ enum ProviderFile {
         rules.cachedInsidePrompt = object["cached_inside_prompt"]?.boolean()
         rules.reasoningInsideCompletion = object["reasoning_inside_completion"]?.boolean()
         rules.streamUsageOption = object["stream_option"]?.boolean()
+        return rules
+    }
+
+    private static func readCatalogue(_ cursor: YAMLCursor) -> CatalogueRules {
+        var rules = CatalogueRules()
+        guard let object = cursor.object(["refresh", "price_list"]) else { return rules }
+        if let refresh = object["refresh"].flatMap(ModelsKeys.interval.read), refresh > .zero { rules.refresh = refresh }
+        if let names = object["price_list"]?.list("a list of the vendor's names in LiteLLM's price list") {
+            rules.priceListNames = names.compactMap { $0.string("a value of litellm_provider") }
+        }
         return rules
     }
 

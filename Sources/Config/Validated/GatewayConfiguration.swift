@@ -120,8 +120,10 @@ public struct GatewayConfiguration: Sendable {
     }
 
     public struct Models: Sendable {
-        /// How often prices and limits are refreshed from vendors' lists; nil = only by command.
+        /// How often prices and limits are refreshed from vendors' lists; zero = only by command, nil = as each provider file says.
         public var syncInterval: Duration?
+        /// URL of a price list in LiteLLM's form.
+        public var priceList: String?
         /// The model of a moderation request that names none.
         public var moderation = "omni-moderation-latest"
     }
@@ -168,4 +170,17 @@ public struct GatewayConfiguration: Sendable {
     public var watchedPaths: [String] = []
 
     init() {}
+
+    /// How often a vendor's list of models is read; nil = only by command. With a price list every list is read: it says which models there
+    /// are to be priced.
+    public func refreshInterval(of provider: ProviderSpec) -> Duration? {
+        let interval = models.syncInterval ?? provider.catalogue.refresh ?? priceListInterval
+        return interval == .zero ? nil : interval
+    }
+
+    /// How often the price list is read; nil = only by command, or there is none.
+    public var priceListInterval: Duration? {
+        guard models.priceList != nil, models.syncInterval != .zero else { return nil }
+        return models.syncInterval ?? .seconds(86_400)
+    }
 }

@@ -183,10 +183,24 @@ package struct APIError: Error {
             message: "The stored limits of this \(whose) cannot be read, so it is not served; an administrator has to set them again.")
     }
 
-    package static func priceMissing(_ model: String) -> APIError {
+    /// - Parameter endpoint: what was asked for, which says in which unit such models are priced.
+    package static func priceMissing(_ model: String, _ endpoint: Endpoint) -> APIError {
         APIError(
             status: .badRequest, type: "invalid_request_error", code: "model_price_missing", param: "model",
-            message: "The model '\(model)' has no price, so it cannot be charged; an admin can set one with PUT /api/models/pricing.")
+            message:
+                "The model '\(model)' has no price, so it cannot be charged. An admin sets one with: "
+                + "apirouter models price \(priceOptions(endpoint)) \(ShellWord.quoted(model)) (or with PUT /api/models/pricing).")
+    }
+
+    private static func priceOptions(_ endpoint: Endpoint) -> String {
+        switch endpoint {
+        case .images, .imageEdits: "--image USD"
+        case .speech: "--character USD_PER_MILLION"
+        case .transcriptions, .translations: "--audio-second USD"
+        case .rerank: "--search USD"
+        case .embeddings, .moderations: "--input USD_PER_MILLION"
+        case .chat, .completions, .models, .responses, .messages, .gemini: "--input USD_PER_MILLION --output USD_PER_MILLION"
+        }
     }
 
     package static func upstream(status: HTTPResponse.Status, message: String, retryAfter: Duration?) -> APIError {

@@ -22,8 +22,10 @@ package struct ModelCallRoute: Sendable {
             route("/messages", .messages),
             route("/messages/count_tokens", .messages, isCount: true),
             route("/images/generations", .images),
+            route("/images/edits", .imageEdits),
             route("/audio/speech", .speech),
             route("/audio/transcriptions", .transcriptions),
+            route("/audio/translations", .translations),
             route("/moderations", .moderations),
             route("/rerank", .rerank),
         ]

@@ -13,7 +13,7 @@ struct Admit: Sendable {
 
     func run(_ accepted: Accepted, _ question: PlannedRequest) async throws -> Admission {
         var priced = priced(accepted, question)
-        guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model) }
+        guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model, question.envelope.endpoint) }
         let metering = accepted.snapshot.configuration.metering
         let strict = metering.admission == .strict ? try Self.strictBound(question.envelope, metering, &priced) : nil
         let extras =
@@ -38,14 +38,16 @@ struct Admit: Sendable {
     private static func strictBound(
         _ envelope: RequestEnvelope, _ metering: GatewayConfiguration.Metering, _ priced: inout [PricedCandidate]
     ) throws -> StrictBound {
-        // The audio made from a text has no bound in tokens: instructions may slow the voice down.
+        // The audio made from a text has no bound in tokens: instructions may slow the voice down. Nor have pictures that are to be edited.
         priced.removeAll {
             $0.quote.price.basis == .upstreamCost || !envelope.endpoint.boundsTokens && $0.quote.price.isTokenPriced
         }
         do throws(RequestEnvelope.Rejection) {
             guard !priced.isEmpty else {
                 throw StrictBound.rejection(
-                    "model", "names a model that is charged by what the vendor reports afterwards (its own cost, or tokens of a voice)")
+                    "model",
+                    "names a model that is charged by what the vendor reports afterwards (its own cost, or tokens of a voice or of pictures)"
+                )
             }
             return try StrictBound(envelope, allowing: metering.strictFields)
         } catch {
@@ -59,6 +61,9 @@ struct Admit: Sendable {
                 candidate.channel, model: candidate.model, upstream: candidate.upstreamModel, group: accepted.principal.group
             ).map { offer in
                 var quote = offer.quote
+                if quote.price.pictures != nil {
+                    quote.price = quote.price.ofPicture(size: question.envelope.media.size, quality: question.envelope.media.quality)
+                }
                 quote.askedTier = candidate.channel.provider.request.serviceTier(asked: question.envelope.serviceTier)
                 return PricedCandidate(
                     route: candidate, quote: quote, maxOutputTokens: offer.maxOutputTokens, contextLength: offer.contextLength)

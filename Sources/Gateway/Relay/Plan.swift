@@ -49,7 +49,9 @@ struct Plan: Sendable {
                     "'previous_response_id' is kept by a vendor that does not serve '\(envelope.model)' here; send the whole input",
                     param: "previous_response_id")
             }
-            throw refusal(first, envelope.model, accepted.endpoint)
+            let isUnpriced = !first.isModelKnown && accepted.snapshot.isListedUnpriced(envelope.model, group: accepted.principal.group)
+            throw isUnpriced
+                ? APIError.priceMissing(envelope.model, accepted.endpoint) : refusal(first, envelope.model, accepted.endpoint)
         }
         return Planned(candidates: candidates, policy: first.policy, preferences: preferences, tokens: tokens, state: state)
     }

@@ -63,6 +63,7 @@ extension PriceQuote {
             try sum.add(usage.cacheWrite5m, rates.cacheWrite5m ?? rates.input)
             try sum.add(usage.cacheWrite1h, rates.cacheWrite1h ?? rates.cacheWrite5m ?? rates.input)
             try sum.add(usage.audioInput, rates.audioInput ?? rates.input)
+            if usage.imageInput != 0 { try sum.add(usage.imageInput, price.pictures?.input ?? rates.input) }
             try sum.add(usage.output - usage.reasoning, rates.output)
             try sum.add(usage.reasoning, rates.reasoning ?? rates.output)
             try sum.add(usage.audioOutput, rates.audioOutput ?? rates.output)
@@ -97,6 +98,7 @@ extension PriceQuote {
             dearestInput = max(dearestInput, rates.dearestInput)
             dearestOutput = max(dearestOutput, rates.dearestOutput)
         }
+        if let pictures = price.pictures?.input { dearestInput = max(dearestInput, pictures) }
         var sum = ExactSum()
         try sum.add(bound.promptTokens, dearestInput)
         let (output, overflowed) = bound.outputTokens.multipliedReportingOverflow(by: bound.choices)

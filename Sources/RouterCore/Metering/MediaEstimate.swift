@@ -16,6 +16,11 @@ public enum MediaEstimate {
     /// Tokens of one preview of an image (same guide).
     public static let partialImageTokens: Int64 = 100
 
+    /// Tokens of a picture that is to be edited: 65 and 129 for each of its tiles, of which a picture of usual proportions has two, and as
+    /// many more as a portrait has at high fidelity (https://platform.openai.com/docs/guides/images-vision, calculating costs).
+    public static let pictureTokens: Int64 = 323
+    public static let fidelityTokens: Int64 = 6_240
+
     /// Audio input tokens: one for each tenth of a second (https://platform.openai.com/docs/guides/realtime-costs).
     public static func audioTokens(milliseconds: Int64) -> Int64 { milliseconds / 100 + (milliseconds % 100 > 0 ? 1 : 0) }
 

@@ -75,11 +75,15 @@ public struct ModelPrice: Sendable, Hashable {
     public var character: FemtoUSD
     /// USD per second of transcribed audio; charged by the millisecond.
     public var audioSecond: FemtoUSD
+    /// Pictures in the prompt, and images by size and quality; nil for almost every model.
+    public var pictures: PicturePrices?
 
     public init(
         basis: Basis = .metered, rates: Rates, tiers: [Tier] = [], serviceTiers: [ServiceTier] = [], image: FemtoUSD = .zero,
-        request: FemtoUSD = .zero, search: FemtoUSD = .zero, character: FemtoUSD = .zero, audioSecond: FemtoUSD = .zero
+        request: FemtoUSD = .zero, search: FemtoUSD = .zero, character: FemtoUSD = .zero, audioSecond: FemtoUSD = .zero,
+        pictures: PicturePrices? = nil
     ) {
+        self.pictures = pictures
         self.basis = basis
         self.rates = rates
         self.tiers = tiers.sorted { $0.abovePromptTokens < $1.abovePromptTokens }
@@ -99,6 +103,7 @@ public struct ModelPrice: Sendable, Hashable {
     /// Whether anything has a price, or the vendor's reported cost is charged.
     public var isCharged: Bool {
         basis == .upstreamCost || isTokenPriced || [image, request, search, character, audioSecond].contains { $0 > .zero }
+            || pictures?.sizes.contains { $0.price > .zero } == true
     }
 
     /// Whether a web search has a price, or nothing at all is charged.
@@ -106,6 +111,14 @@ public struct ModelPrice: Sendable, Hashable {
 
     public static let free = ModelPrice(rates: Rates(input: .zero, output: .zero))
     public static let upstreamCost = ModelPrice(basis: .upstreamCost, rates: Rates(input: .zero, output: .zero))
+
+    /// The price with that of an image of this size and quality; nil = the vendor's default.
+    public func ofPicture(size: String?, quality: String?) -> ModelPrice {
+        guard let pictures, !pictures.sizes.isEmpty else { return self }
+        var price = self
+        price.image = pictures.price(size: size, quality: quality, usual: image)
+        return price
+    }
 
     /// The rates for a prompt of this size. - Parameter serviceTier: the tier that served it; nil = the usual one.
     public func rates(promptTokens: Int64, serviceTier: String? = nil) -> Rates {

@@ -1,9 +1,10 @@
 /// The consumption of one answer, normalised so that no unit is counted twice.
 ///
 /// Vendors disagree on what `prompt_tokens` contains (OpenAI includes cached tokens, Anthropic does not); adaptors convert the figures.
-/// Here `uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h` is the whole prompt, apart from audio.
+/// Here `uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h` is the whole prompt, apart from audio and from pictures that a vendor
+/// counts by themselves.
 public struct Usage: Sendable, Hashable {
-    /// Prompt tokens read at the full price, text and images; audio is counted separately.
+    /// Prompt tokens read at the full price, text and, where the vendor does not tell them apart, images; audio is counted separately.
     public var uncachedInput: Int64
     public var cacheRead: Int64
     public var cacheWrite5m: Int64
@@ -14,6 +15,8 @@ public struct Usage: Sendable, Hashable {
     public var reasoning: Int64
     public var audioInput: Int64
     public var audioOutput: Int64
+    /// Prompt tokens of pictures that are to be edited, where the vendor tells them apart.
+    public var imageInput: Int64 = 0
     /// Images that the vendor counted: made by an image model, or read where it bills them separately.
     public var images: Int64
     /// Web searches, or search units of a reranker.
@@ -53,7 +56,7 @@ public struct Usage: Sendable, Hashable {
     }
 
     /// All tokens of the prompt: the figure that price tiers depend on.
-    public var promptTokens: Int64 { uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h + audioInput }
+    public var promptTokens: Int64 { uncachedInput + cacheRead + cacheWrite5m + cacheWrite1h + audioInput + imageInput }
     /// All tokens of the completion.
     public var completionTokens: Int64 { output + audioOutput }
 }

@@ -7,8 +7,9 @@ extension Endpoint {
         case .embeddings: EmbeddingsOperation.self
         case .models: ListOperation.self
         case .images: ImagesOperation.self
+        case .imageEdits: ImageEditsOperation.self
         case .speech: SpeechOperation.self
-        case .transcriptions: TranscriptionsOperation.self
+        case .transcriptions, .translations: TranscriptionsOperation.self
         case .moderations: ModerationsOperation.self
         case .compact: CompactOperation.self
         case .rerank: RerankOperation.self
@@ -21,7 +22,9 @@ extension Endpoint {
         case .responses, .compact: .responses
         case .messages: .messages
         case .gemini: .gemini
-        case .chat, .completions, .embeddings, .models, .images, .speech, .transcriptions, .moderations, .rerank: .chat
+        case .chat, .completions, .embeddings, .models, .images, .imageEdits, .speech, .transcriptions, .translations, .moderations,
+            .rerank:
+            .chat
         }
     }
 

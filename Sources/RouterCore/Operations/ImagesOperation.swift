@@ -5,7 +5,8 @@ public enum ImagesOperation: Operation {
     static var isBilledToTheEnd: Bool { true }
 
     static func read(_ request: inout RequestEnvelope, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection) {
-        request.media.size = request.optionalText("size", bytes)
+        // xAI's word for it is another (https://docs.x.ai/developers/rest-api-reference/inference/images).
+        request.media.size = request.optionalText("size", bytes) ?? request.optionalText("resolution", bytes)
         request.media.quality = request.optionalText("quality", bytes)
         if let member = request.member("partial_images"), member.kind == .number {
             request.media.partialImages = min(max(0, JSONText.integer(bytes, member.value) ?? 0), 100)
@@ -20,7 +21,7 @@ public enum ImagesOperation: Operation {
             StrictFields.named(
                 [
                     "prompt", "size", "quality", "response_format", "style", "background", "moderation", "output_format",
-                    "output_compression", "partial_images", "seed", "negative_prompt",
+                    "output_compression", "partial_images", "seed", "negative_prompt", "resolution",
                 ], .scalar)))
 
     static func complete(_ bound: inout UsageBound, of request: RequestEnvelope, isStrict: Bool) {

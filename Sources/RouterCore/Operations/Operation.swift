@@ -24,6 +24,15 @@ protocol Operation: Sendable {
     /// Reads what the price depends on beyond the fields that all requests share.
     static func read(_ request: inout RequestEnvelope, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection)
 
+    /// The same for a request that is a form (``takesForm``).
+    static func read(_ form: MultipartForm, _ request: inout RequestEnvelope) throws(RequestEnvelope.Rejection)
+
+    /// The fields of a form that strict admission takes.
+    static var strictFields: Set<String> { get }
+
+    /// Checks what a form's price depends on beside its fields, for strict admission.
+    static func checkStrict(_ form: MultipartForm, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection)
+
     /// The requests that strict admission takes.
     static func strictShape(_ dialect: Dialect) -> StrictRequestShape
 
@@ -51,6 +60,12 @@ extension Operation {
     static var smallestRequest: [JSONValue.Member]? { nil }
 
     static func read(_ request: inout RequestEnvelope, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection) {}
+
+    static func read(_ form: MultipartForm, _ request: inout RequestEnvelope) throws(RequestEnvelope.Rejection) {}
+
+    static var strictFields: Set<String> { [] }
+
+    static func checkStrict(_ form: MultipartForm, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection) {}
 
     static func complete(_ bound: inout UsageBound, of request: RequestEnvelope, isStrict: Bool) {}
 

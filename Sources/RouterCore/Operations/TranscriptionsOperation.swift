@@ -1,10 +1,47 @@
 import NIOCore
 
-/// Sound to words: the request is a form with a file
-/// (`/audio/transcriptions`, https://platform.openai.com/docs/api-reference/audio/createTranscription).
+/// Sound to words, in its own language or in English: the request is a form with a file
+/// (`/audio/transcriptions`, https://platform.openai.com/docs/api-reference/audio/createTranscription, and
+/// `/audio/translations`, …/createTranslation).
 public enum TranscriptionsOperation: Operation {
     static var takesForm: Bool { true }
     static var mayAnswerInText: Bool { true }
+
+    static func read(_ form: MultipartForm, _ request: inout RequestEnvelope) throws(RequestEnvelope.Rejection) {
+        let body = request.body
+        request.media.format = try request.field("response_format", form)
+        let files = form.all("file")
+        guard let file = files.first else {
+            throw RequestEnvelope.Rejection(
+                "you must provide a file to \(request.endpoint == .translations ? "translate" : "transcribe")", param: "file")
+        }
+        guard files.count == 1 else { throw RequestEnvelope.Rejection("field 'file' is given twice", param: "file") }
+        guard file.fileName != nil else {
+            throw RequestEnvelope.Rejection("'file' must be a file with a filename, not a plain field", param: "file")
+        }
+        let start = body.readerIndex + file.value.lowerBound
+        guard !file.value.isEmpty, let head = body.getSlice(at: start, length: min(file.value.count, 64)) else {
+            throw RequestEnvelope.Rejection("the uploaded file is empty", param: "file")
+        }
+        let audio = AudioLength(bytes: Int64(file.value.count), head: head)
+        request.media.audio = audio
+        let words = Int64(form.all("prompt").reduce(0) { $0 + $1.value.count })
+        request.prompt.tokens = (words + 3) / 4 + MediaEstimate.audioTokens(milliseconds: audio.milliseconds)
+        request.prompt.upperBound = words + MediaEstimate.audioTokens(milliseconds: audio.upperBound)
+    }
+
+    static let strictFields: Set<String> = [
+        "model", "file", "language", "prompt", "response_format", "temperature", "timestamp_granularities[]", "stream",
+        "chunking_strategy", "include[]",
+    ]
+
+    static func checkStrict(_ form: MultipartForm, _ bytes: Span<UInt8>) throws(RequestEnvelope.Rejection) {
+        guard let file = form.all("file").first, StrictAudio.isBounded(bytes, file.value) else {
+            throw RequestEnvelope.Rejection(
+                "'file' is sound whose length cannot be told from its size, so strict admission (metering.admission: strict) refuses it: "
+                    + "send uncompressed WAV or MP3; standard admission would take it", param: "file")
+        }
+    }
 
     /// Forms are read by ``StrictBound`` itself.
     static func strictShape(_ dialect: Dialect) -> StrictRequestShape { StrictRequestShape(body: [:]) }

@@ -14,10 +14,14 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     case gemini
     /// Pictures from words (`/images/generations`).
     case images
+    /// Pictures from pictures and words: the request is a form with files (`/images/edits`).
+    case imageEdits = "image_edits"
     /// Words to sound: the answer is binary audio (`/audio/speech`).
     case speech
     /// Sound to words: the request is a form with a file (`/audio/transcriptions`).
     case transcriptions
+    /// Sound to English words: the request is a form with a file (`/audio/translations`).
+    case translations
     case moderations
     /// Documents ordered by relevance (Cohere's and Jina's shape).
     case rerank
@@ -26,9 +30,10 @@ public enum Endpoint: String, Sendable, Hashable, CaseIterable {
     public var isConversation: Bool { self == .chat || self == .responses || self == .messages || self == .gemini }
 
     /// Whether a model that is bound to these endpoints (nil: to none) answers here: one that converses does so in every dialect that its
-    /// channel can convert.
+    /// channel can convert. Nothing is converted to Responses, so a model that has only those has no other dialect.
     public func isServed(within bound: Set<Endpoint>?) -> Bool {
         guard let bound, !bound.contains(self) else { return true }
-        return (isConversation || self == .compact) && bound.contains(where: \.isConversation)
+        if self == .compact { return bound.contains(where: \.isConversation) }
+        return isConversation && bound.contains { $0.isConversation && $0 != .responses }
     }
 }

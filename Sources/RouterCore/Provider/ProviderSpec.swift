@@ -25,6 +25,7 @@ public struct ProviderSpec: Sendable, Hashable {
     public var keepsResponses = false
     /// All keys belong to one account, so that a full quota or an empty balance met with one of them holds for all.
     public var keysShareAccount: Bool
+    public var catalogue: CatalogueRules
 
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
@@ -34,7 +35,7 @@ public struct ProviderSpec: Sendable, Hashable {
         ],
         request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
         billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil,
-        keysShareAccount: Bool = false
+        keysShareAccount: Bool = false, catalogue: CatalogueRules = CatalogueRules()
     ) {
         self.name = name
         self.displayName = displayName ?? name
@@ -51,6 +52,7 @@ public struct ProviderSpec: Sendable, Hashable {
         self.models = models
         self.defaultPrice = defaultPrice
         self.keysShareAccount = keysShareAccount
+        self.catalogue = catalogue
     }
 }
 
@@ -177,6 +179,19 @@ public struct BillingTraits: Sendable, Hashable {
         self.cancelStopsBilling = cancelStopsBilling
         self.isFree = isFree
         self.thinkingBeyondLimit = thinkingBeyondLimit
+    }
+}
+
+/// How the models of a vendor are renewed at run time.
+public struct CatalogueRules: Sendable, Hashable {
+    /// How often the vendor's own list is read while an enabled channel uses the vendor; nil = the gateway's setting alone decides.
+    public var refresh: Duration?
+    /// What the vendor is called in LiteLLM's price list (`litellm_provider`); nil = as here, empty = the list says nothing of it.
+    public var priceListNames: [String]?
+
+    public init(refresh: Duration? = nil, priceListNames: [String]? = nil) {
+        self.refresh = refresh
+        self.priceListNames = priceListNames
     }
 }
 

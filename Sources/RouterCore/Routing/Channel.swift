@@ -93,6 +93,11 @@ public struct Channel: Sendable, Hashable, Identifiable {
     /// pattern serves only what the provider lists, unless the provider lists no models at all.
     public func upstreamModel(for model: String) -> String? { match(model, listed: nil)?.upstream }
 
+    /// Whether a pattern of this channel covers the name, whatever the provider lists.
+    public func takesAny(_ model: String) -> Bool {
+        models.contains { $0.upstream == nil && $0.pattern.contains("*") && Self.matches($0.pattern, model) }
+    }
+
     func match(_ model: String, listed: Set<String>?) -> (upstream: String, timeouts: TimeoutOverrides)? {
         // A star in the name that is asked for has no meaning: such a name is matched like any other.
         let star = UInt8(ascii: "*")

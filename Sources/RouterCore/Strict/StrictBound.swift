@@ -60,21 +60,14 @@ public struct StrictBound: Sendable, Hashable {
             images: walk.images, prompts: walk.prompts)
     }
 
-    private static let formFields: Set<String> = [
-        "model", "file", "language", "prompt", "response_format", "temperature", "timestamp_granularities[]", "stream",
-        "chunking_strategy", "include[]",
-    ]
-
     private static func form(
         _ form: MultipartForm, _ envelope: RequestEnvelope, _ fields: Set<String>
     ) throws(RequestEnvelope.Rejection) -> StrictBound {
-        for part in form.parts where !formFields.contains(part.name) && !fields.contains(part.name) { throw rejection(part.name, .unknown) }
-        let bytes = envelope.body.readableBytesUInt8Span
-        guard let file = form.all("file").first, StrictAudio.isBounded(bytes, file.value) else {
-            throw RequestEnvelope.Rejection(
-                "'file' is sound whose length cannot be told from its size, so strict admission (metering.admission: strict) refuses it: "
-                    + "send uncompressed WAV or MP3; standard admission would take it", param: "file")
+        let operation = envelope.endpoint.operation
+        for part in form.parts where !operation.strictFields.contains(part.name) && !fields.contains(part.name) {
+            throw rejection(part.name, .unknown)
         }
+        try operation.checkStrict(form, envelope.body.readableBytesUInt8Span)
         return StrictBound(promptTokens: envelope.prompt.upperBound)
     }
 

@@ -2,7 +2,7 @@
 public struct MediaRequest: Sendable {
     /// The fields of a form, when the request is a form.
     public var form: MultipartForm?
-    /// `response_format`: the format that a transcription is requested in.
+    /// `response_format`: the format that a transcription or a translation is requested in.
     public var format: String?
     /// Characters to be spoken, as Unicode scalars, which is how vendors count them.
     public var characters: Int64 = 0
@@ -18,6 +18,8 @@ public struct MediaRequest: Sendable {
     /// Requested size of an image, if the client gave one.
     public var size: String?
     public var quality: String?
+    /// Tokens of the pictures that are to be edited, by our estimate.
+    public var pictureTokens: Int64 = 0
     /// Previews per image, which cost additional tokens.
     public var partialImages: Int64 = 0
 

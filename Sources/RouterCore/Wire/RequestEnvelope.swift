@@ -196,7 +196,7 @@ public struct RequestEnvelope: Sendable {
     /// More such names, which are looked up where they are needed.
     private static let more: Set<String> = [
         "messages", "input", "prompt", "best_of", "tools", "tool_choice", "plugins", "web_search_options", "search_parameters",
-        "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "partial_images",
+        "enable_search", "speed", "inference_geo", "container", "documents", "query", "size", "quality", "resolution", "partial_images",
         "response_format", "stream_format", "store", "previous_response_id", "conversation", "background",
     ]
 

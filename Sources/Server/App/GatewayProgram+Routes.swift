@@ -37,6 +37,7 @@ extension GatewayProgram {
             check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
+        let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
@@ -45,6 +46,8 @@ extension GatewayProgram {
             channels: channelHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             gemini: gemini,
+            heldPrices: HeldPriceHandlers(
+                snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, pricing: pricing, clock: clock),
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
@@ -54,7 +57,7 @@ extension GatewayProgram {
             ownAccount: SelfHandlers(
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
                 passwords: passwords, clock: clock),
-            pricing: PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock),
+            pricing: pricing,
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: clock),

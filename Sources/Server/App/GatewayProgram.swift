@@ -208,6 +208,9 @@ public struct GatewayProgram: Sendable {
                 door: frontDoor(), router: router, settings: configuration.server, transport: parts.transport,
                 relays: parts.plane.relays, logger: logger),
         ]
+        if case .sqlite = configuration.storage {
+            members.append(PriceWatcher(store: parts.store, snapshots: parts.snapshots, reloader: parts.reloader, logger: logger))
+        }
         // Stopped after every service that still counts.
         if let publisher = metricsPublisher { members.insert(publisher, at: 1) }
         let group = ServiceGroup(

@@ -104,6 +104,8 @@ struct CatalogueHandlers: Sendable {
             .init("pricing_image", .usd(item.row.price.image)), .init("pricing_request", .usd(item.row.price.request)),
             .init("pricing_search", .usd(item.row.price.search)), .init("tiers", PriceTiers.json(item.row.price.tiers)),
             .init("service_tiers", PriceTiers.json(item.row.price.serviceTiers)),
+            .init("pricing_image_input", .usd(item.row.price.pictures?.input)),
+            .init("image_sizes", PictureColumn.json(item.row.price.pictures?.sizes ?? [])),
         ])
     }
 }

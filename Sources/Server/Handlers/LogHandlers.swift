@@ -84,7 +84,8 @@ struct LogHandlers: Sendable {
             .init("cache_write_tokens", .integer(usage.cacheWrite5m + usage.cacheWrite1h)),
             .init("reasoning_tokens", .integer(usage.reasoning)), .init("images", .integer(usage.images)),
             .init("searches", .integer(usage.searches)), .init("characters", .integer(usage.characters)),
-            .init("audio_milliseconds", .integer(usage.audioMilliseconds)), .init("service_tier", .optional(usage.serviceTier)),
+            .init("audio_milliseconds", .integer(usage.audioMilliseconds)),
+            .init("image_input_tokens", .integer(usage.imageInput)), .init("service_tier", .optional(usage.serviceTier)),
         ]
         members += [
             .init("cost", .usd(record.charge ?? .zero)), .init("uncharged", .usd(record.uncharged)),

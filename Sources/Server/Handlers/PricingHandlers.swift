@@ -34,6 +34,7 @@ struct PricingHandlers: Sendable {
         ("pricing_image", { $0.image = $1 ?? .zero }), ("pricing_request", { $0.request = $1 ?? .zero }),
         ("pricing_search", { $0.search = $1 ?? .zero }), ("pricing_character", { $0.character = $1 ?? .zero }),
         ("pricing_audio_second", { $0.audioSecond = $1 ?? .zero }),
+        ("pricing_image_input", { $0.pictures = PicturePrices(input: $1, sizes: $0.pictures?.sizes ?? []) }),
     ]
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -50,6 +51,8 @@ struct PricingHandlers: Sendable {
         for (field, set) in Self.prices {
             if let price = try fields.price(field) { set(&row.price, price) } else if fields.isNull(field) { set(&row.price, nil) }
         }
+        if let sizes = try imageSizes(fields) { row.price.pictures = PicturePrices(input: row.price.pictures?.input, sizes: sizes) }
+        if let pictures = row.price.pictures, pictures.input == nil, pictures.sizes.isEmpty { row.price.pictures = nil }
         if fields["pricing_input"] != nil || fields["pricing_output"] != nil {
             row.price.tiers = []
             row.price.serviceTiers = []
@@ -69,6 +72,26 @@ struct PricingHandlers: Sendable {
         }
         await reloader.priceChanged(saved)
         return Envelope.ok(json(saved))
+    }
+
+    /// `image_sizes`: nil when absent; null and an empty list take the entries away.
+    private func imageSizes(_ fields: RequestFields) throws -> [PicturePrices.Size]? {
+        guard let value = fields["image_sizes"] else { return nil }
+        if value.isNull { return [] }
+        let expected = "a list of at most \(PicturePrices.maximumSizes) objects with 'price' and 'size', 'quality' or both"
+        guard let list = value.arrayValue, list.count <= PicturePrices.maximumSizes else { throw fields.wrong("image_sizes", expected) }
+        return try list.map { entry in
+            guard case .object(let members) = entry, members.allSatisfy({ ["size", "quality", "price"].contains($0.name) }),
+                let text = entry["price"]?.numberText ?? entry["price"]?.stringValue, let price = try? FemtoUSD.parse(usdPerUnit: text),
+                price.isExact
+            else { throw fields.wrong("image_sizes", expected) }
+            let (size, quality) = (entry["size"]?.stringValue, entry["quality"]?.stringValue)
+            let texts = [size, quality].compactMap { $0 }
+            guard !texts.isEmpty, texts.allSatisfy({ (1...64).contains($0.utf8.count) && !$0.utf8.contains(0) }) else {
+                throw fields.wrong("image_sizes", expected)
+            }
+            return PicturePrices.Size(size: size, quality: quality, price: price.price)
+        }
     }
 
     private func positive(_ name: String, _ fields: RequestFields) throws -> Int64? {
@@ -94,6 +117,8 @@ struct PricingHandlers: Sendable {
             .init("pricing_search", .usd(row.price.search)), .init("pricing_character", .usd(row.price.character)),
             .init("pricing_audio_second", .usd(row.price.audioSecond)), .init("tiers", PriceTiers.json(row.price.tiers)),
             .init("service_tiers", PriceTiers.json(row.price.serviceTiers)),
+            .init("pricing_image_input", .usd(row.price.pictures?.input)),
+            .init("image_sizes", PictureColumn.json(row.price.pictures?.sizes ?? [])),
         ]
         members += [
             .init("is_active", .boolean(row.isActive)), .init("version", .integer(row.version)),

@@ -51,7 +51,8 @@ enum ModelDescriptions {
     static func relay(_ endpoint: Endpoint) -> RouteDescription {
         switch endpoint {
         case .chat, .completions, .responses, .messages, .gemini: conversation(endpoint)
-        case .compact, .embeddings, .images, .speech, .transcriptions, .moderations, .rerank, .models: other(endpoint)
+        case .compact, .embeddings, .images, .imageEdits, .speech, .transcriptions, .translations, .moderations, .rerank, .models:
+            other(endpoint)
         }
     }
 
@@ -109,6 +110,16 @@ enum ModelDescriptions {
                 "createImage", "Pictures from words.", openAI + "images/create",
                 [model, APIField("prompt", .string, "The words.")] + routing, json,
                 ["model": "openai/gpt-image-1", "prompt": "a lighthouse"])
+        case .imageEdits:
+            return call(
+                "editImage", "Pictures from pictures and words.", openAI + "images/createEdit",
+                [
+                    APIField("image", .file, "The picture; several are sent as `image[]`."),
+                    APIField("mask", .file, "Where it changes.").optional,
+                    model, APIField("prompt", .string, "The words."), stream,
+                ] + routing,
+                .raw(["application/json", sse], "The pictures; `usage.cost` is what was charged, USD."), nil,
+                mediaType: "multipart/form-data")
         case .speech:
             return call(
                 "createSpeech", "Sound from words.", openAI + "audio/createSpeech",
@@ -120,6 +131,12 @@ enum ModelDescriptions {
                 "createTranscription", "Words from sound.", openAI + "audio/createTranscription",
                 [APIField("file", .file, "The sound."), model, stream] + routing,
                 .raw(["application/json", "text/plain", sse], "The words."), nil,
+                mediaType: "multipart/form-data")
+        case .translations:
+            return call(
+                "createTranslation", "English words from sound.", openAI + "audio/createTranslation",
+                [APIField("file", .file, "The sound."), model] + routing,
+                .raw(["application/json", "text/plain"], "The words."), nil,
                 mediaType: "multipart/form-data")
         case .rerank:
             return call(

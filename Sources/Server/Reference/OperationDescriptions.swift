@@ -30,6 +30,7 @@ enum OperationDescriptions {
             APIField("reasoning_tokens", .count, "Of the answer, thought."), APIField("images", .count, "Pictures."),
             APIField("searches", .count, "Searches by the vendor."), APIField("characters", .count, "Characters of a text to be spoken."),
             APIField("audio_milliseconds", .count, "Length of sound."),
+            APIField("image_input_tokens", .count, "The part of `prompt_tokens` that pictures to be edited were."),
             APIField("service_tier", .string, "As the vendor said.").orNull, APIField("cost", .usd, "What was charged."),
             APIField("uncharged", .usd, "Usage beyond the hold, which strict admission does not charge."),
             APIField("upstream_cost", .usd, "What the vendor said that it cost.").orNull,

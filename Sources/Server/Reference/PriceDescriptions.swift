@@ -40,7 +40,18 @@ enum PriceDescriptions {
     private static let tiers: [APIField] = [
         APIField("tiers", .list(.shape(tier)), "Prices for longer prompts."),
         APIField("service_tiers", .list(.shape(serviceTier)), "Prices of other service tiers."),
+        imageInput.orNull, APIField("image_sizes", .list(.shape(imageSize)), "Prices of images by size and quality."),
     ]
+    private static let imageInput = APIField(
+        "pricing_image_input", .price, "Per token of a picture that is to be edited; null = as `pricing_input`.")
+    private static let imageSize = APIShape(
+        name: "ImageSizePrice",
+        meaning: "The price of an image of a size, a quality, or both; `pricing_image` is that of the vendor's default.",
+        fields: [
+            APIField("size", .string, "As requests write it; null = any.").orNull,
+            APIField("quality", .string, "As requests write it; null = any.").orNull,
+            APIField("price", .string, "USD per image, as exact text."),
+        ])
     private static let basis = APIField(
         "basis", .choice(["metered", "upstream_cost"]), "`upstream_cost` = charged by what the vendor reports; the prices say nothing then."
     )
@@ -99,7 +110,11 @@ enum PriceDescriptions {
             """,
         body: .json(
             [APIField("model_name", .text(256), "Public name of the model.")]
-                + (tokenPrices + unitPrices + mediaPrices).map { APIField($0.name, $0.kind, $0.meaning).optional } + [
+                + (tokenPrices + unitPrices + mediaPrices + [imageInput]).map { APIField($0.name, $0.kind, $0.meaning).optional } + [
+                    APIField(
+                        "image_sizes", .list(.any, maximum: PicturePrices.maximumSizes),
+                        "Prices of images by size and quality: `{\"size\", \"quality\", \"price\"}`; one of the first two may be left out."
+                    ).optional,
                     APIField("display_name", .text(200), "For people.").optional,
                     APIField("provider", .text(50), "Whose price it is.").optional,
                     APIField("description", .text(2_000), "For people.").optional,
@@ -108,4 +123,28 @@ enum PriceDescriptions {
                     APIField("is_active", .boolean, "False = the price does not count.").optional,
                 ]), answer: .data(.shape(price)),
         example: .init(body: ["model_name": "demo/echo", "pricing_input": .number("0.000001"), "pricing_output": "0.000002"]))
+
+    private static let heldPrice = APIShape(
+        name: "HeldPrice", meaning: "A price of a list that fell to a tenth or to nothing and waits for an admin's word.",
+        fields: [
+            APIField("model_name", .string, "Public name of the model."), APIField("provider", .string, "Whose price it would be."),
+            APIField(
+                "source", .choice(["vendor", "price_list"]), "`vendor` = the vendor's own list, `price_list` = that of `models.price_list`."
+            ),
+            APIField("changes", .string, "What would change, in USD per million tokens: `input 3 → 0.2`."), basis, tokenPrices[0],
+            tokenPrices[1],
+        ])
+
+    static let held = RouteDescription(
+        id: "listHeldPrices", chapter: .prices, summary: "Prices that lists have let fall too far to be believed.",
+        notes: """
+            A price stays as it is when a list says a tenth of it or less, and a model that a public list calls free gets no price by that. \
+            The held price is dropped when the list changes its mind.
+            """, answer: .data(.list(.shape(heldPrice))))
+
+    static let accept = RouteDescription(
+        id: "acceptHeldPrice", chapter: .prices, summary: "Accepts a held price, from the next request on.",
+        notes: "The list goes on to set the price, as if it had not been held.",
+        body: .json([APIField("model_name", .text(256), "Public name of the model.")]), answer: .data(.shape(price)),
+        errors: [(404, "no price of this model is held, or an admin has set one")], example: .init(body: ["model_name": "demo/held"]))
 }

@@ -86,6 +86,8 @@ enum GatewayRoutes {
             Route(.get, "/api/models/pricing", .open, PriceDescriptions.list, \.pricing, PricingHandlers.list),
             Route(.get, "/api/models/pricing/**", .open, PriceDescriptions.one, \.pricing, PricingHandlers.one),
             Route(.put, "/api/models/pricing", .admin, PriceDescriptions.change, \.pricing, PricingHandlers.change),
+            Route(.get, "/api/models/held", .admin, PriceDescriptions.held, \.heldPrices, HeldPriceHandlers.list),
+            Route(.post, "/api/models/held/accept", .admin, PriceDescriptions.accept, \.heldPrices, HeldPriceHandlers.accept),
             Route(.get, "/api/log", .admin, OperationDescriptions.log, \.logs, LogHandlers.all),
             Route(.get, "/api/log/self", .user, OperationDescriptions.ownLog, \.logs, LogHandlers.own),
             Route(.get, "/api/log/stat", .user, OperationDescriptions.statistics, \.logs, LogHandlers.statistics),

@@ -7,6 +7,7 @@ struct ManagementAPI: Sendable {
     let channels: ChannelHandlers
     let conversations: ConversationHandlers
     let gemini: GeminiHandlers
+    let heldPrices: HeldPriceHandlers
     let ledger: LedgerHandlers
     let login: LoginHandlers
     let logs: LogHandlers

@@ -99,6 +99,7 @@ extension RecordBuffer {
         for name in record.droppedFields { text(name) }
         text(record.answerID)
         text(record.finish?.rawValue)
+        integer(record.usage.imageInput)
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -218,6 +219,7 @@ extension RequestRecord {
         for _ in 0..<(try reader.unsigned()) { droppedFields.append(try reader.text()) }
         answerID = try reader.textOrNil()
         finish = try reader.flag() ? try reader.value(AnswerFinish.self, "end of an answer") : nil
+        usage.imageInput = try reader.integer()
     }
 }
 

@@ -3,6 +3,8 @@ public import RouterCore
 /// The price table. Each change is a new version and a row of `model_pricing_history`.
 public protocol PricingStore: Sendable {
     func allPrices() async throws -> [PricingRow]
+    /// The version of the newest row; 0 for an empty table.
+    func latestPriceVersion() async throws -> Int64
     /// Inserts what is new and updates what has changed, but never a row that an admin has edited.
     /// - Parameter audit: for what somebody has asked for; nil = the program's own doing.
     /// - Returns: how many rows were inserted or changed.

@@ -3,6 +3,8 @@ public import RouterCore
 extension SQLStore {
     public func allPrices() async throws -> [PricingRow] { try await database.read { try $0.allPrices() } }
 
+    public func latestPriceVersion() async throws -> Int64 { try await database.read { try $0.latestPriceVersion() } }
+
     public func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) async throws -> Int {
         try await database.write { try $0.seedPrices(rows, now: now, audit: audit) }
     }
@@ -19,6 +21,10 @@ extension SQLStore {
 extension SQLSession {
     func allPrices() throws -> [PricingRow] {
         try rows("SELECT * FROM model_pricing ORDER BY model_name").map { try PricingColumns.row($0) }
+    }
+
+    func latestPriceVersion() throws -> Int64 {
+        try first("SELECT coalesce(max(version), 0) AS last FROM model_pricing")?.int("last") ?? 0
     }
 
     func seedPrices(_ rows: [PricingRow], now: Int64, audit: AuditEntry?) throws -> Int {

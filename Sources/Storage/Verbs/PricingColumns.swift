@@ -19,7 +19,8 @@ enum PricingColumns {
             image: try price("pricing_image") ?? .zero,
             request: try price("pricing_request") ?? .zero, search: try price("pricing_search") ?? .zero,
             // Versions in the history from before these units existed lack them.
-            character: try price("pricing_character") ?? .zero, audioSecond: try price("pricing_audio_second") ?? .zero)
+            character: try price("pricing_character") ?? .zero, audioSecond: try price("pricing_audio_second") ?? .zero,
+            pictures: try row.textOrNil("pictures").flatMap(PictureColumn.prices))
     }
 
     static func row(_ row: some ColumnReader) throws -> PricingRow {
@@ -51,7 +52,7 @@ enum PricingColumns {
             ("pricing_image", row.price.image.usdText), ("pricing_request", row.price.request.usdText),
             ("pricing_search", row.price.search.usdText), ("pricing_character", row.price.character.usdText),
             ("pricing_audio_second", row.price.audioSecond.usdText), ("tiers", PriceTiers.text(row.price.tiers)),
-            ("service_tiers", PriceTiers.json(row.price.serviceTiers).text),
+            ("service_tiers", PriceTiers.json(row.price.serviceTiers).text), ("pictures", row.price.pictures.map(PictureColumn.text)),
         ]
     }
 
@@ -75,6 +76,23 @@ enum PricingColumns {
     }
 }
 
+extension PricingRow {
+    /// The row as text, with everything that a version has of its own.
+    public var versionText: String { PricingColumns.history(self) }
+
+    /// - Returns: nil for a text that is no ``versionText``.
+    public init?(versionText: String) {
+        guard let row = try? HistoryRow(versionText), let name = try? row.text("model_name"), !name.isEmpty,
+            let price = try? PricingColumns.price(row)
+        else { return nil }
+        func text(_ column: String) -> String { ((try? row.textOrNil(column)) ?? nil) ?? "" }
+        self.init(
+            modelName: name, displayName: text("display_name"), provider: text("provider"), description: text("description"),
+            contextLength: (try? row.intOrNil("context_length")) ?? nil, maxOutputTokens: (try? row.intOrNil("max_output_tokens")) ?? nil,
+            price: price, isActive: row.flagOrTrue("is_active"))
+    }
+}
+
 /// A version of a price as `model_pricing_history` keeps it: a JSON object of texts.
 struct HistoryRow: ColumnReader {
     private let value: JSONValue
@@ -85,4 +103,5 @@ struct HistoryRow: ColumnReader {
     func intOrNil(_ column: String) throws -> Int64? { value[column]?.stringValue.flatMap { Int64($0) } }
     func bytesOrNil(_ column: String) throws -> [UInt8]? { nil }
     func flag(_ column: String) throws -> Bool { value[column]?.stringValue == "1" }
+    func flagOrTrue(_ column: String) -> Bool { value[column]?.stringValue != "0" }
 }

@@ -12,7 +12,7 @@ enum RecordColumns {
         "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "answer_id", "finish_reason", "latency_ms", "first_token_ms", "client_ip",
         "created_at",
-        "dropped_fields",
+        "dropped_fields", "image_input_tokens",
     ]
     static let list = names.joined(separator: ", ")
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -48,7 +48,7 @@ enum RecordColumns {
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), SQLValue(attempts), SQLValue(record.generationID),
             SQLValue(record.answerID), SQLValue(record.finish?.rawValue),
             .integer(record.latencyMilliseconds), SQLValue(record.firstTokenMilliseconds), .text(record.clientIP),
-            .integer(record.createdAt), SQLValue(dropped),
+            .integer(record.createdAt), SQLValue(dropped), .integer(usage.imageInput),
         ]
     }
 
@@ -85,8 +85,10 @@ enum RecordColumns {
         let write1h = try row.int("cache_write_1h_tokens")
         let audioInput = try row.int("audio_input_tokens")
         let audioOutput = try row.int("audio_output_tokens")
-        return Usage(
-            uncachedInput: try row.int("prompt_tokens") - cached - write5m - write1h - audioInput, cacheRead: cached,
+        // Journals of an older program lack it, as they lack two units below.
+        let imageInput = try row.intOrNil("image_input_tokens") ?? 0
+        var usage = Usage(
+            uncachedInput: try row.int("prompt_tokens") - cached - write5m - write1h - audioInput - imageInput, cacheRead: cached,
             cacheWrite5m: write5m, cacheWrite1h: write1h, output: try row.int("completion_tokens") - audioOutput,
             reasoning: try row.int("reasoning_tokens"), audioInput: audioInput, audioOutput: audioOutput,
             images: try row.int("images"), searches: try row.int("searches"),
@@ -95,6 +97,8 @@ enum RecordColumns {
             requests: try row.int("requests"),
             upstreamCost: try row.intOrNil("upstream_cost_nanos").map(cost),
             serviceTier: try row.textOrNil("service_tier"))
+        usage.imageInput = imageInput
+        return usage
     }
 
     /// The column holds whole nano-dollars; the dearest ones, rounded up, are beyond the range of femto-dollars.

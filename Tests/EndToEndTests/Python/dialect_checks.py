@@ -189,6 +189,35 @@ for family in FAMILIES:
     anthropic_messages(family, f"sim-{family}")
     google_gemini(family, f"sim-{family}")
 
+# Pictures in an answer, from each family that has them.
+def scripted(model, controls):
+    urllib.request.urlopen(urllib.request.Request(
+        simulator + "/_sim/script", json.dumps({"model": model, "controls": [controls]}).encode(), {"Content-Type": "application/json"}))
+
+
+for family in ("openrouter", "openai", "gemini"):
+    model = f"sim-{family}"
+    scripted(model, "picture=QUJD")
+    answer = gemini.models.generate_content(model=model, contents=TEXT)
+    drawn = [part.inline_data for part in answer.candidates[0].content.parts if part.inline_data]
+    check(f"gemini picture from {family}", [(part.mime_type, part.data) for part in drawn] == [("image/png", b"ABC")], answer)
+    check(f"gemini picture from {family}: words", answer.text == TEXT, answer)
+    scripted(model, "picture=QUJD")
+    chunks = list(gemini.models.generate_content_stream(model=model, contents=TEXT))
+    drawn = [part.inline_data.data for chunk in chunks for part in chunk.candidates[0].content.parts or [] if part.inline_data]
+    check(f"gemini picture stream from {family}", drawn == [b"ABC"], chunks)
+    scripted(model, "picture=QUJD")
+    answer = chat.chat.completions.create(model=model, messages=[{"role": "user", "content": TEXT}])
+    images = answer.choices[0].message.model_dump()["images"]
+    check(f"chat picture from {family}", images[0]["image_url"]["url"] == "data:image/png;base64,QUJD", images)
+    scripted(model, "picture=QUJD")
+    deltas = [chunk.choices[0].delta.model_dump().get("images") for chunk in chat.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": TEXT}], stream=True) if chunk.choices]
+    check(f"chat picture stream from {family}", [images[0]["image_url"]["url"] for images in deltas if images] == ["data:image/png;base64,QUJD"], deltas)
+    scripted(model, "picture=QUJD")
+    answer = chat.responses.create(model=model, input=TEXT)
+    check(f"responses picture from {family}", [item.result for item in answer.output if item.type == "image_generation_call"] == ["QUJD"], answer)
+
 # Errors in the dialect that is spoken.
 poor = anthropic.Anthropic(base_url=base, api_key=poor_key, max_retries=0)
 wrong = anthropic.Anthropic(base_url=base, api_key="sk-wrong", max_retries=0)

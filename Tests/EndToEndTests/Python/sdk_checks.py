@@ -93,6 +93,22 @@ result = client.images.generate(
 check("images of megabytes, by tokens", len(result.data[0].b64_json) == 4000000 and result.usage.output_tokens == 10, result.usage)
 types = [event.type for event in client.images.generate(
     model="sim/image", prompt="a cat", stream=True, partial_images=2)]
+def costs(model):
+    return model.model_dump()["cost"]
+
+
+picture = ("a.png", b"x" * 5000, "image/png")
+result = client.images.edit(model="sim/image", image=picture, prompt="a hat", n=2)
+check("an edited image", len(result.data) == 2 and result.data[0].url.startswith("https://"), result)
+result = client.images.edit(
+    model="sim/edit-tokens", image=[picture, picture], mask=picture, prompt="a hat", size="1024x1024", quality="high",
+    extra_body={"sim_control": "tokens,prompt_tokens=5,image_tokens=3"})
+check("images edited, by tokens", result.usage.input_tokens_details.image_tokens == 3 and costs(result.usage) == 0.00044, result.usage)
+edits = list(client.images.edit(
+    model="sim/edit-tokens", image=picture, prompt="a hat", stream=True, partial_images=1,
+    extra_body={"sim_control": "tokens,prompt_tokens=5,image_tokens=3"}))
+check("an edit streamed", [event.type for event in edits] == ["image_edit.partial_image", "image_edit.completed"], edits)
+check("our charge of an edit", costs(edits[-1].usage) == 0.00044, edits[-1])
 check("images streamed", types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"], types)
 
 with client.audio.speech.with_streaming_response.create(
@@ -114,6 +130,11 @@ events = list(client.audio.transcriptions.create(
     model="sim/listen-tokens", file=sound, stream=True, extra_body={"sim_control": "tokens,audio_tokens=2"}))
 check("transcription streamed", events[-1].type == "transcript.text.done" and events[-1].usage.output_tokens == 10, events)
 check("transcription's words", "".join(e.delta for e in events[:-1]) == "The quick brown fox.", events)
+
+result = client.audio.translations.create(model="sim/listen", file=sound)
+check("translation", result.text == "The quick brown fox." and result.model_dump()["usage"]["cost"] == 0.000847, result)
+result = client.audio.translations.create(model="sim/listen", file=sound, response_format="text")
+check("translation as text", result == "The quick brown fox.\n", result)
 
 result = client.moderations.create(model="sim/moderate", input="hi")
 check("moderations", result.results[0].flagged is False, result)

@@ -60,9 +60,28 @@ struct World: Sendable {
             name: simmedia
             adaptor: openai
             base_url: \(baseURL)
-            endpoints: { images: true, speech: true, transcriptions: true, moderations: true, rerank: true }
+            endpoints:
+              images: true
+              image_edits: true
+              speech: true
+              transcriptions: true
+              translations: true
+              moderations: true
+              rerank: true
             models:
               - { id: sim/image-tokens, price: { input: "5", output: "40" } }
+              - { id: sim/edit-tokens, price: { input: 5, output: 40, image_input: 10 } }
+              - id: sim/image-sizes
+                price:
+                  input: 0
+                  output: 0
+                  image: 0.04
+                  image_sizes:
+                    - { size: 1024x1024, price: 0.04 }
+                    - { size: 1792x1024, price: 0.08 }
+                    - { quality: standard, price: 0.04 }
+                    - { quality: hd, price: 0.08 }
+                    - { size: 1792x1024, quality: hd, price: 0.12 }
               - { id: sim/listen-tokens, price: { input: "2.5", output: "10", audio_input: "6" } }
 
             """
