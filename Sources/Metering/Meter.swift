@@ -9,12 +9,11 @@ import Synchronization
 /// Works in memory (``AccountBook``), so that admission needs no database while the lease lasts; every hold and every end is journaled
 /// before it takes effect. Ledger operations that change a lease go through one gate, one after the other, so that the book's view of a
 /// lease is always the ledger's latest.
-/// what the ledger said last.
 package final class Meter: Sendable {
     let book = Mutex(AccountBook())
     let journal: any Journal
-    let store: any Ledger & LeaseStore & ReconciliationStore
-    private let postSignal: PostSignal
+    let store: any Ledger & LeaseStore & ReconciliationStore & LongHoldStore
+    let postSignal: PostSignal
     let clock: ServerClock
     /// Work inside the gate uses the connections that the store reserves for money; otherwise slow queries of other parts would delay
     /// everyone's leases.
@@ -29,7 +28,7 @@ package final class Meter: Sendable {
     package let membership: Membership
     package var holder: LeaseHolder { membership.holder }
     /// No metering at all (`metering.admission: off`).
-    private let isOff: Bool
+    let isOff: Bool
 
     /// Users for whom the ledger had no more money, and until when it is not asked again: a key without money that is used in a loop must
     /// not keep the ledger busy.
@@ -40,9 +39,8 @@ package final class Meter: Sendable {
     private static let recheck = Duration.milliseconds(100)
 
     package init(
-        journal: any Journal, store: any Ledger & LeaseStore & ReconciliationStore, postSignal: PostSignal, clock: ServerClock = .system,
-        leaseLifetime: Int64 = 120,
-        isOff: Bool = false
+        journal: any Journal, store: any Ledger & LeaseStore & ReconciliationStore & LongHoldStore, postSignal: PostSignal,
+        clock: ServerClock = .system, leaseLifetime: Int64 = 120, isOff: Bool = false
     ) {
         self.isOff = isOff
         self.journal = journal
@@ -159,7 +157,7 @@ package final class Meter: Sendable {
         }
     }
 
-    private func reserve(
+    func reserve(
         _ record: HoldRecord, _ floor: NanoUSD, _ limits: [BudgetLimit], until deadline: MonotonicInstant
     ) async throws {
         var failedLeases = 0
@@ -299,7 +297,7 @@ package final class Meter: Sendable {
     /// Returns the available part of a user's lease to the ledger.
     package func recall(_ userID: Int64) async throws { try await gate.run { try await giveBack(userID) } }
 
-    private func giveBack(_ userID: Int64) async throws {
+    func giveBack(_ userID: Int64) async throws {
         let amount = book.withLock { $0.takeBack(userID) }
         guard amount.isPositive else { return }
         try await store.returnLease(userID: userID, amount: amount, holder: holder, now: clock.unixSeconds)

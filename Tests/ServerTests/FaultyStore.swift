@@ -222,6 +222,32 @@ struct FaultyStore: Store {
     }
     func audit(_ entry: AuditEntry) async throws { try await faults.guarding { try await store.audit(entry) } }
     func auditRows(_ page: PageRequest) async throws -> Page<AuditRow> { try await faults.guarding { try await store.auditRows(page) } }
+
+    func openLongHold(_ hold: LongHold, holder: LeaseHolder, now: Int64) async throws -> LeaseState {
+        try await faults.guarding { try await store.openLongHold(hold, holder: holder, now: now) }
+    }
+    func bindLongHold(_ id: RequestID, objectID: String, nextAt: Int64) async throws -> Bool {
+        try await faults.guarding { try await store.bindLongHold(id, objectID: objectID, nextAt: nextAt) }
+    }
+    func setLongHoldDetail(_ id: RequestID, _ detail: String) async throws {
+        try await faults.guarding { try await store.setLongHoldDetail(id, detail) }
+    }
+    func longHold(_ id: RequestID) async throws -> LongHold? { try await faults.guarding { try await store.longHold(id) } }
+    func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold? {
+        try await faults.guarding { try await store.longHold(kind, objectID: objectID, channelID: channelID) }
+    }
+    func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD) {
+        try await faults.guarding { try await store.openLongHolds(userID: userID) }
+    }
+    func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) async throws -> [LongHold] {
+        try await faults.guarding { try await store.dueLongHolds(kind, now: now, claim: claim, limit: limit) }
+    }
+    func postponeLongHold(_ id: RequestID, nextAt: Int64, note: String) async throws {
+        try await faults.guarding { try await store.postponeLongHold(id, nextAt: nextAt, note: note) }
+    }
+    func endLongHold(_ record: RequestRecord, now: Int64) async throws -> Bool {
+        try await faults.guarding { try await store.endLongHold(record, now: now) }
+    }
 }
 
 /// The same for the journal.

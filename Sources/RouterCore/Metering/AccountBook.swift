@@ -116,6 +116,14 @@ public struct AccountBook: Sendable {
 
     public mutating func remove(_ userID: Int64) { accounts[userID] = nil }
 
+    /// The ledger may have taken this amount out of the balance and the lease, but its answer was lost. It counts as gone until the ledger
+    /// has been asked again.
+    public mutating func doubt(_ userID: Int64, _ amount: NanoUSD) {
+        guard let account = accounts[userID] else { return }
+        accounts[userID]?.balance = account.balance.minus(amount)
+        accounts[userID]?.lease = max(.zero, account.lease.minus(amount))
+    }
+
     // MARK: Budgets
 
     /// Counters that are known here and have to be refreshed.

@@ -6,6 +6,7 @@ extension LedgerSession {
         var report = LedgerReport(users: 0, entries: 0, differences: [])
         try verifySums(&report)
         try verifyLogs(&report)
+        try verifyLongHolds(&report)
         let leases = try rows(
             """
             SELECT incarnation, user_id FROM balance_leases
@@ -19,6 +20,23 @@ extension LedgerSession {
 
     /// Differences of one kind that are told.
     static var most: Int { 1_000 }
+
+    /// An open hold has its row that took the amount, and an ended one also the row that gave it back.
+    private func verifyLongHolds(_ report: inout LedgerReport) throws {
+        let wrong = try rows(
+            """
+            SELECT h.request_id, h.state FROM long_holds h WHERE h.amount_nanos > 0 AND (
+                NOT EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'adjustment'
+                    AND t.reference_id = h.request_id || ':held' AND t.user_id = h.user_id AND t.amount_nanos = -h.amount_nanos)
+                OR (h.state = 'ended') <> EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'adjustment'
+                    AND t.reference_id = h.request_id || ':released' AND t.user_id = h.user_id AND t.amount_nanos = h.amount_nanos))
+            ORDER BY h.request_id LIMIT \(Self.most)
+            """)
+        for row in wrong {
+            report.differences.append(
+                "long hold \(try row.text("request_id")): it is \(try row.text("state")), and its rows in the ledger do not say so")
+        }
+    }
 
     private func verifyLogs(_ report: inout LedgerReport) throws {
         let pairs = try rows(

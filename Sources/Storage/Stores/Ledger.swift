@@ -34,6 +34,6 @@ public protocol Ledger: Sendable {
     ///   - after: the id of the last row that was read.
     func entries(in range: Range<Int64>, after: Int64, limit: Int) async throws -> [LedgerEntry]
     /// Recomputes every balance and every `balance_after`, checks that each usage row has its log row with the same amount (corrections
-    /// included) and a price version that exists, and that no lease is negative or without its user.
+    /// included) and a price version that exists, that each long hold has its rows, and that no lease is negative or without its user.
     func verify() async throws -> LedgerReport
 }

@@ -1,5 +1,5 @@
 /// One database behind all of it.
-public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LogStore, HealthStore,
+public protocol Store: UserStore, TokenStore, PricingStore, Ledger, LeaseStore, LimitStore, ReconciliationStore, LongHoldStore, LogStore, HealthStore,
     AdminStore, ChangeFeed
 {
     /// Remarks for the operator about the state in which the database was found.

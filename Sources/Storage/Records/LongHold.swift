@@ -1,0 +1,87 @@
+public import RouterCore
+
+/// A row of `long_holds`: money that is set aside for work which a vendor does over hours or days, after the client has its answer.
+public struct LongHold: Sendable, Hashable {
+    /// Whose work it is. Each kind has one owner, which asks the vendor and ends the hold.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        case batch, response
+    }
+    public enum State: String, Sendable, Hashable {
+        case open
+        /// Charged or void, as its row of `logs` says.
+        case ended
+    }
+
+    public var requestID: RequestID
+    public var kind: Kind
+    public var userID: Int64
+    public var tokenID: Int64?
+    public var channelID: Int64
+    /// A mark of the channel's key that made the vendor's object, not the key.
+    public var keyMark: String
+    public var provider: String
+    public var model: String
+    public var upstreamModel: String
+    /// The operation that is charged.
+    public var endpoint: Endpoint
+    /// The vendor's id of the object; nil until its answer is known.
+    public var objectID: String?
+    /// What has left the balance.
+    public var amount: NanoUSD
+    /// The most that may be charged (strict admission); nil = no bound.
+    public var ceiling: NanoUSD?
+    public var ratio: PriceRatio
+    public var pricingVersion: Int64
+    /// JSON: what its owner needs to settle it.
+    public var detail: String
+    public var clientIP: String
+    public var state: State
+    public var tries: Int
+    /// Unix seconds: when its owner looks at it next.
+    public var nextAt: Int64
+    /// Unix seconds: from then on it is settled by what is known.
+    public var deadline: Int64
+    public var note: String
+    /// Unix seconds, here and below.
+    public var createdAt: Int64
+    public var endedAt: Int64?
+
+    public init(
+        requestID: RequestID, kind: Kind, userID: Int64, tokenID: Int64?, channelID: Int64, keyMark: String, provider: String,
+        model: String,
+        upstreamModel: String, endpoint: Endpoint, objectID: String? = nil, amount: NanoUSD, ceiling: NanoUSD? = nil, ratio: PriceRatio,
+        pricingVersion: Int64, detail: String = "{}", clientIP: String, state: State = .open, tries: Int = 0, nextAt: Int64,
+        deadline: Int64,
+        note: String = "", createdAt: Int64, endedAt: Int64? = nil
+    ) {
+        self.requestID = requestID
+        self.kind = kind
+        self.userID = userID
+        self.tokenID = tokenID
+        self.channelID = channelID
+        self.keyMark = keyMark
+        self.provider = provider
+        self.model = model
+        self.upstreamModel = upstreamModel
+        self.endpoint = endpoint
+        self.objectID = objectID
+        self.amount = amount
+        self.ceiling = ceiling
+        self.ratio = ratio
+        self.pricingVersion = pricingVersion
+        self.detail = detail
+        self.clientIP = clientIP
+        self.state = state
+        self.tries = tries
+        self.nextAt = nextAt
+        self.deadline = deadline
+        self.note = note
+        self.createdAt = createdAt
+        self.endedAt = endedAt
+    }
+
+    /// The reference of the ledger row that takes the amount out of the balance.
+    static func heldReference(_ id: RequestID) -> String { "\(id):held" }
+    /// The reference of the ledger row that gives it back.
+    static func releasedReference(_ id: RequestID) -> String { "\(id):released" }
+}
