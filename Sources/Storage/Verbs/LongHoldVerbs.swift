@@ -72,7 +72,7 @@ extension SQLSession {
     func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) throws -> [LongHold] {
         let due = try rows(
             """
-            SELECT * FROM long_holds WHERE state = 'open' AND kind = ?1 AND next_at <= ?2 ORDER BY next_at LIMIT ?3 \(dialect.forUpdateOfFree)
+            SELECT * FROM long_holds WHERE state = 'open' AND kind = ?1 AND next_at <= ?2 ORDER BY next_at, request_id LIMIT ?3 \(dialect.forUpdateOfFree)
             """, [kind.rawValue, now, limit]
         ).map { try Decoding.longHold($0) }
         for hold in due {
