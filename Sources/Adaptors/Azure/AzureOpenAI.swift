@@ -19,7 +19,13 @@ enum AzureOpenAI {
             .responses: "/openai/v1/responses",
             .models: "/openai/models?api-version=\(version)",
         ],
-        readModels: models)
+        batches: batches, readModels: models)
+
+    /// A line names the deployment as its model, which must be one for batches, and a path without `/v1`
+    /// (https://learn.microsoft.com/en-us/azure/ai-services/openai/how-to/batch, read on 2026-11-29).
+    private static let batches = BatchSupport(
+        files: "/openai/files?api-version=\(version)", batches: "/openai/batches?api-version=\(version)",
+        urls: [.chat: "/chat/completions", .embeddings: "/embeddings"])
 
     private static func path(_ operation: String) -> String { "/openai/deployments/{model}/\(operation)?api-version=\(version)" }
 

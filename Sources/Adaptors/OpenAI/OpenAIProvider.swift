@@ -8,7 +8,7 @@ public import RouterCore
 /// Source of the formats: https://platform.openai.com/docs/api-reference
 public struct OpenAIProvider: Provider {
     private let vendor: OpenAIVendor
-    private let variant: OpenAIVariant
+    let variant: OpenAIVariant
 
     init(spec: ProviderSpec, variant: OpenAIVariant = OpenAIVariant()) {
         vendor = OpenAIVendor(spec: spec, dialect: variant.dialect)

@@ -13,6 +13,8 @@ struct OpenAIVariant: Sendable {
         .transcriptions: "/audio/transcriptions", .translations: "/audio/translations", .moderations: "/moderations", .rerank: "/rerank",
     ]
     var dialect = OpenAIDialect.plain
+    /// Files and batches, for a provider file that says that the vendor has them.
+    var batches = BatchSupport(files: "/files", batches: "/batches", urls: BatchSupport.clientURLs)
     /// ``Provider/passesPreferencesOn``
     var passesPreferencesOn = false
     /// The header of an answer that tells the vendor's id of the generation.

@@ -45,6 +45,7 @@ struct GatewayFile: Sendable {
         .section("journal", \.configuration.journal, JournalKeys.section), groups,
         .section("log", \.configuration.log, LogKeys.section), .section("models", \.configuration.models, ModelsKeys.section),
         .section("responses", \.configuration.responses, ResponsesKeys.section),
+        .section("batches", \.configuration.batches, BatchKeys.section),
     ])
 
     /// The table of docs/configuration.md.

@@ -9,7 +9,7 @@ enum ProviderFile {
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
             "name", "display_name", "adaptor", "base_url", "key_env", "auth", "headers", "endpoints", "request", "usage",
-            "errors", "billing", "models", "default_price", "keys_share_account", "catalogue", "responses",
+            "errors", "billing", "models", "default_price", "keys_share_account", "catalogue", "responses", "batches",
         ]
         guard let root = cursor.object(keys) else { return nil }
         let name = root.require("name")?.string("the file's name without .yaml")
@@ -32,6 +32,7 @@ enum ProviderFile {
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
         if let state = root["responses"]?.object(["stateful"]) { spec.keepsResponses = state["stateful"]?.boolean() ?? false }
         if let catalogue = root["catalogue"] { spec.catalogue = readCatalogue(catalogue) }
+        if let batches = root["batches"] { spec.batches = readBatches(batches) }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }
         // A server whose models are all free is the operator's own.
         let hasPrices = spec.models.contains { $0.price != nil && $0.price != .free }
@@ -89,6 +90,38 @@ enum ProviderFile {
             }
         }
         return endpoints
+    }
+
+    /// `true`, or the paths and endpoints that differ from the family's.
+    private static func readBatches(_ cursor: YAMLCursor) -> BatchSupport? {
+        if case .scalar = cursor.node { return cursor.boolean() == true ? BatchSupport() : nil }
+        guard let object = cursor.object(["files", "batches", "endpoints"]) else { return nil }
+        var support = BatchSupport(files: object["files"].flatMap(path), batches: object["batches"].flatMap(path))
+        guard let endpoints = object["endpoints"] else { return support }
+        let known = BatchSupport.clientURLs.keys.map(\.rawValue).sorted()
+        guard let list = endpoints.object(known) else { return support }
+        var urls: [Endpoint: String] = [:]
+        for (endpoint, own) in BatchSupport.clientURLs {
+            guard let member = list[endpoint.rawValue] else { continue }
+            guard case .value(let scalar) = member.scalar("a path that begins with / or true") else { continue }
+            if scalar.isBoolean {
+                if scalar.text.lowercased() == "true" { urls[endpoint] = own }
+            } else {
+                urls[endpoint] = path(member)
+            }
+        }
+        support.urls = urls
+        return support
+    }
+
+    private static func path(_ cursor: YAMLCursor) -> String? {
+        let expected = "a path that begins with /"
+        guard let text = cursor.string(expected) else { return nil }
+        guard text.hasPrefix("/"), !text.contains(".."), !text.contains(" ") else {
+            cursor.mismatch(expected)
+            return nil
+        }
+        return text
     }
 
     private static func readRequest(_ cursor: YAMLCursor) -> RequestRules {

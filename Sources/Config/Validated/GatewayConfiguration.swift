@@ -142,6 +142,16 @@ public struct GatewayConfiguration: Sendable {
         public var limits: ResponseStoreLimits { ResponseStoreLimits(total: maxBytes, perUser: maxBytesPerUser) }
     }
 
+    public struct Batches: Sendable {
+        /// Maximum number of lines of an input file.
+        public var maxLines = 50_000
+        /// Maximum number of batches of a user that are not settled.
+        public var maxOpen = 100
+        /// How soon a vendor is asked for a new batch, and how often at most and at least later.
+        public var pollInterval = Duration.seconds(10)
+        public var maxPollInterval = Duration.seconds(300)
+    }
+
     /// Settings that only come from the environment.
     public struct Bootstrap: Sendable {
         public var rootPassword: Secret?
@@ -162,6 +172,7 @@ public struct GatewayConfiguration: Sendable {
     public var log = Log()
     public var models = Models()
     public var responses = Responses()
+    public var batches = Batches()
     public var bootstrap = Bootstrap()
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])

@@ -49,7 +49,8 @@ extension PriceQuote {
     }
 
     /// Sums all products exactly, in 10⁻²¹ USD (femto-dollars × millionths of the ratio), in 128 bits.
-    private func amount(for usage: Usage, _ tier: String?) throws(MeteringError) -> NanoUSD {
+    @inline(__always)
+    func exactSum(for usage: Usage, _ tier: String?) throws(MeteringError) -> ExactSum {
         var sum = ExactSum()
         switch price.basis {
         case .upstreamCost:
@@ -73,6 +74,12 @@ extension PriceQuote {
             try sum.add(usage.characters, price.character)
             try sum.add(thousandths: usage.audioMilliseconds, price.audioSecond)
         }
+        return sum
+    }
+
+    /// The sum after the group's factor, rounded.
+    private func amount(for usage: Usage, _ tier: String?) throws(MeteringError) -> NanoUSD {
+        let sum = try exactSum(for: usage, tier)
         let amount = try sum.times(ratio).roundedHalfUp
         guard coversReportedCost, price.basis == .metered, price.isCharged, let cost = usage.upstreamCost else { return amount }
         var reported = ExactSum()
@@ -168,6 +175,15 @@ struct ExactSum {
         if overflowed { throw .overflow }
         femtos = sum
         thousandths = rest
+    }
+
+    /// Adds another sum of the same unit, without its factor.
+    mutating func add(_ other: ExactSum) throws(MeteringError) {
+        let (rest, sum) = (thousandths + other.thousandths, femtos.addingReportingOverflow(other.femtos))
+        let (carried, overflowed) = sum.partialValue.addingReportingOverflow(rest / 1_000)
+        if sum.overflow || overflowed { throw .overflow }
+        femtos = carried
+        thousandths = rest % 1_000
     }
 
     func times(_ ratio: PriceRatio) throws(MeteringError) -> ExactSum {

@@ -36,6 +36,12 @@ public protocol Provider: Sendable {
     /// Calls beside the traffic, as data; nil where the vendor has no such thing. The Server makes them.
     func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest?
 
+    /// A call about files and batches; nil where the vendor has none, or an id is not fit for a URL.
+    func call(_ batch: BatchCall, channel: Channel, key: Secret?) -> UpstreamRequest?
+
+    /// Endpoints that a batch may call at this vendor, with the `url` of a line there; empty where the vendor has no batches.
+    var batchURLs: [Endpoint: String] { get }
+
     /// Reads the answer to ``SideCall/generation(id:)``; nil when it is no record of a generation.
     func generation(_ body: ByteBuffer) -> Usage?
 
@@ -80,6 +86,10 @@ extension Provider {
     public func generationID(_ head: UpstreamHead) -> String? { nil }
 
     public func call(_ side: SideCall, baseURL: String?, key: Secret?) -> UpstreamRequest? { nil }
+
+    public func call(_ batch: BatchCall, channel: Channel, key: Secret?) -> UpstreamRequest? { nil }
+
+    public var batchURLs: [Endpoint: String] { [:] }
 
     public func generation(_ body: ByteBuffer) -> Usage? { nil }
 

@@ -26,6 +26,8 @@ public struct ProviderSpec: Sendable, Hashable {
     /// All keys belong to one account, so that a full quota or an empty balance met with one of them holds for all.
     public var keysShareAccount: Bool
     public var catalogue: CatalogueRules
+    /// Files and batches as OpenAI has them; nil = the vendor has none.
+    public var batches: BatchSupport?
 
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,
@@ -35,7 +37,7 @@ public struct ProviderSpec: Sendable, Hashable {
         ],
         request: RequestRules = RequestRules(), usage: UsageRules = UsageRules(), errors: [ErrorRule] = [],
         billing: BillingTraits = BillingTraits(), models: [ProviderModel] = [], defaultPrice: ModelPrice? = nil,
-        keysShareAccount: Bool = false, catalogue: CatalogueRules = CatalogueRules()
+        keysShareAccount: Bool = false, catalogue: CatalogueRules = CatalogueRules(), batches: BatchSupport? = nil
     ) {
         self.name = name
         self.displayName = displayName ?? name
@@ -53,6 +55,7 @@ public struct ProviderSpec: Sendable, Hashable {
         self.defaultPrice = defaultPrice
         self.keysShareAccount = keysShareAccount
         self.catalogue = catalogue
+        self.batches = batches
     }
 }
 
