@@ -19,6 +19,7 @@ struct Controls: Sendable {
         "usage_in_error", "no_finish", "tokens", "audio_tokens", "seconds", "search_units", "image_bytes", "cut_body", "no_stream",
         "linger",
         "think", "think_tokens", "bills_whole", "text", "strict",
+        "polls", "batch_ends", "lines_done", "failing_lines", "stall_after_work", "close_after_work",
     ]
 
     init() {}

@@ -34,6 +34,7 @@ public final class Simulator: Sendable {
     public let script = Script()
     public let listedModels = ListedModels()
     public let responses = SimulatedResponses()
+    let batches = SimulatedBatches()
     private let state = Mutex(State())
     private let counters = Mutex(SimulatorStatistics())
 
@@ -107,6 +108,7 @@ public final class Simulator: Sendable {
     public func reset() {
         record.clear()
         script.clear()
+        batches.clear()
         listedModels.set(nil)
         responses.clear()
         counters.withLock { statistics in

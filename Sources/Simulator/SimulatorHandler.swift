@@ -77,6 +77,7 @@ final class SimulatorHandler: ChannelInboundHandler {
         let isOpenRouter = path.hasPrefix("/api/v1/")
         let tail =
             isOpenRouter ? String(path.dropFirst("/api/v1".count)) : path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
+        if !isOpenRouter, batches(context, head, tail, query) { return }
         switch (head.method, tail) {
         case (.POST, "/chat/completions"): answer(context, head, .chat, isOpenRouter)
         case (.POST, "/completions"): answer(context, head, .completions, isOpenRouter)
