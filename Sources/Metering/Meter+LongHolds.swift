@@ -3,8 +3,8 @@ package import RouterCore
 package import Storage
 import Synchronization
 
-/// Holds that last for days (docs/decisions/0014-long-lived-holds.md). They are in the ledger, not in the journal: a restart finds nothing to
-/// settle, and their owner ends them when the vendor is done.
+/// Holds that last for days (docs/decisions/0014-long-lived-holds.md). They are in the ledger, not in the journal: a restart finds
+/// nothing to settle, and their owner ends them when the vendor is done.
 extension Meter {
     /// Takes a hold's amount out of the balance, within the lease and the budgets. When this returns, the vendor may be called.
     ///
@@ -41,7 +41,7 @@ extension Meter {
         }
     }
 
-    /// Ends a long-lived hold: with a charge when the record has one, otherwise as void. In the ledger, with its log row, when this returns.
+    /// Ends a long-lived hold: with a charge when the record has one, otherwise as void. The ledger has it when this returns.
     /// - Parameter record: with the id, the user and the time of the hold.
     /// - Returns: false when the hold has ended before; nothing changes then.
     /// - Throws: ``StoreError``; calling again is safe.

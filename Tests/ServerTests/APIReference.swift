@@ -200,7 +200,7 @@ enum APIReference {
 }
 
 extension RouteDescription.Body {
-    fileprivate var isForm: Bool { if case .vendor(_, let type) = self { type == "multipart/form-data" } else { false } }
+    var isForm: Bool { if case .vendor(_, let type) = self { type == "multipart/form-data" } else { false } }
 }
 
 extension String {

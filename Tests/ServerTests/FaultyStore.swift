@@ -245,8 +245,31 @@ struct FaultyStore: Store {
     func postponeLongHold(_ id: RequestID, nextAt: Int64, note: String) async throws {
         try await faults.guarding { try await store.postponeLongHold(id, nextAt: nextAt, note: note) }
     }
+    func hastenLongHold(_ id: RequestID, nextAt: Int64) async throws {
+        try await faults.guarding { try await store.hastenLongHold(id, nextAt: nextAt) }
+    }
     func endLongHold(_ record: RequestRecord, now: Int64) async throws -> Bool {
         try await faults.guarding { try await store.endLongHold(record, now: now) }
+    }
+    func addVendorObject(_ object: VendorObject) async throws { try await faults.guarding { try await store.addVendorObject(object) } }
+    func vendorObject(_ kind: VendorObject.Kind, id: String, userID: Int64) async throws -> VendorObject? {
+        try await faults.guarding { try await store.vendorObject(kind, id: id, userID: userID) }
+    }
+    func vendorObjects(
+        _ kind: VendorObject.Kind, userID: Int64, purpose: String?, after: String?, limit: Int, isAscending: Bool
+    ) async throws -> [VendorObject] {
+        try await faults.guarding {
+            try await store.vendorObjects(kind, userID: userID, purpose: purpose, after: after, limit: limit, isAscending: isAscending)
+        }
+    }
+    func countVendorObjects(_ kind: VendorObject.Kind, userID: Int64) async throws -> Int64 {
+        try await faults.guarding { try await store.countVendorObjects(kind, userID: userID) }
+    }
+    func setVendorObject(_ kind: VendorObject.Kind, id: String, object: String) async throws {
+        try await faults.guarding { try await store.setVendorObject(kind, id: id, object: object) }
+    }
+    func removeVendorObject(_ kind: VendorObject.Kind, id: String) async throws {
+        try await faults.guarding { try await store.removeVendorObject(kind, id: id) }
     }
 }
 

@@ -128,10 +128,12 @@ import Testing
             let manager = try #require(made.json["data"]?["key"]?.stringValue)
             let provisioned = try await client.call(.post, "/api/v1/keys", token: manager, body: #"{"name":"of the examples"}"#)
             let hash = try #require(provisioned.json["data"]?["hash"]?.stringValue, "\(provisioned.json.text)")
+            let (file, batch) = try await TestGateway.batch(client)
             var world = World(client: client, manager: manager)
             world.drawn = [
                 (String(repeating: "0", count: 64), hash), ("0123456789abcdef", session), ("00000000-0000-0000-0000-000000000000", charge),
                 ("resp_example", try #require(response.json["id"]?.stringValue)),
+                ("file-example", file), ("batch_example", batch),
                 ("conv_example", try #require(conversation.json["id"]?.stringValue)),
             ]
             let held = HeldPrices.Entry(
@@ -146,12 +148,15 @@ import Testing
     private var routes: [Route] {
         func rank(_ route: Route) -> Int {
             if route.path == "/api/user/logout" { return 4 }
+            // Before the example of a price, which drops the tier that batches are charged at.
+            if route.path == "/v1/batches" { return 0 }
             return [.get: 0, .put: 1, .post: 2][route.method] ?? 3
         }
         var seen: Set<String> = []
         let all = GatewayRoutes.all.filter { route in
             guard case .handler = route.work else { return false }
-            return route.description.methods.isEmpty && seen.insert(route.description.id).inserted
+            // A form cannot be an example; one has been sent for the file that is there.
+            return route.description.methods.isEmpty && !route.description.body.isForm && seen.insert(route.description.id).inserted
         }
         let ordered = all.enumerated().sorted { left, right in
             let ranks = (rank(left.element), rank(right.element))

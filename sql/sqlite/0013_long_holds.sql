@@ -37,3 +37,30 @@ CREATE INDEX long_holds_due ON long_holds (state, kind, next_at);
 CREATE INDEX long_holds_by_user ON long_holds (user_id, state);
 -- Two holds of one object would charge it twice.
 CREATE UNIQUE INDEX long_holds_object ON long_holds (kind, channel_id, object_id);
+
+-- Files and batches at vendors, each with the user who made it and the channel and key that hold it.
+CREATE TABLE vendor_objects (
+    number         INTEGER PRIMARY KEY,
+    -- 'file', 'batch'
+    kind           TEXT    NOT NULL CHECK (kind IN ('file', 'batch')),
+    -- The vendor's own, which clients use as well.
+    id             TEXT    NOT NULL,
+    user_id        INTEGER NOT NULL,
+    channel_id     INTEGER NOT NULL,
+    key_mark       TEXT    NOT NULL,
+    provider       TEXT    NOT NULL,
+    model_name     TEXT    NOT NULL,
+    upstream_model TEXT    NOT NULL,
+    endpoint       TEXT    NOT NULL,
+    -- 'batch', 'batch_output'; empty for a batch.
+    purpose        TEXT    NOT NULL,
+    -- Of a batch, and of the files that it made: its hold.
+    request_id     TEXT,
+    -- JSON: what the vendor said last, as clients see it.
+    object         TEXT    NOT NULL,
+    -- JSON: of an input file, what its lines may consume.
+    detail         TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    UNIQUE (kind, id)
+) STRICT;
+CREATE INDEX vendor_objects_by_user ON vendor_objects (user_id, kind, number);

@@ -6,6 +6,8 @@ package enum BodyClass: Sendable {
     case management
     /// Bodies up to `server.max_body_bytes`, from clients with an API key.
     case modelCall
+    /// The same for files, on a route behind: the key is checked before the body is read.
+    case upload
 
     package static let loginBytes = 8 * 1024
     package static let managementBytes = 64 * 1024

@@ -44,7 +44,7 @@ package struct DoorLimits: Sendable {
 
     func bound(_ body: BodyClass, largest: Int) -> BodyBound {
         switch body {
-        case .modelCall: BodyBound(bytes: largest, free: BodyMemory.free, arrival: call)
+        case .modelCall, .upload: BodyBound(bytes: largest, free: BodyMemory.free, arrival: call)
         case .management:
             BodyBound(bytes: BodyClass.managementBytes, free: BodyMemory.freeForStrangers, arrival: management)
         case .login: BodyBound(bytes: BodyClass.loginBytes, free: BodyMemory.freeForStrangers, arrival: login)

@@ -105,6 +105,14 @@ package final class FrontDoor: Sendable {
         limits.bound(behind.bounds[Self.plain(head.uri)] ?? .management, largest: largestBody)
     }
 
+    /// The user who uploads a file to a route behind; nil for every other request.
+    /// - Throws: ``APIError`` 401 or 403: without a key, no byte of the file is read.
+    func uploader(_ head: HTTPRequestHead, _ clientIP: String) throws -> Int64? {
+        guard head.method == .POST, behind.bounds[Self.plain(head.uri)] == .upload else { return nil }
+        let key = PresentedKey.find(speaksGoogle: false, queryKey: nil) { head.headers.first(name: $0) }
+        return try acceptStep.keyCheck.principal(presented: key, clientIP: clientIP).userID
+    }
+
     /// Normalises a path as the routes behind do, for which `//api/user/login/` is `/api/user/login`.
     private static func plain(_ uri: String) -> String {
         let path = uri.prefix { $0 != "?" }
@@ -114,10 +122,11 @@ package final class FrontDoor: Sendable {
     var callBound: BodyBound { limits.bound(.modelCall, largest: largestBody) }
 
     /// Whether a body counts as a stranger's: its key is not known to have a positive balance. Called for large bodies only.
-    func isStranger(_ accepted: Accepted?) -> Bool {
-        guard let accepted else { return true }
-        if accepted.snapshot.configuration.metering.admission == .off { return false }
-        guard let account = meter.account(accepted.principal.userID) else { return true }
+    /// - Parameter uploader: the user of a request that is passed on, where its key has been checked.
+    func isStranger(_ accepted: Accepted?, uploader: Int64?) -> Bool {
+        guard let userID = accepted?.principal.userID ?? uploader else { return true }
+        if (accepted?.snapshot ?? snapshots.snapshot).configuration.metering.admission == .off { return false }
+        guard let account = meter.account(userID) else { return true }
         return account.uncommitted <= .zero
     }
 
@@ -239,6 +248,11 @@ package final class FrontDoor: Sendable {
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,
             requestID: request.requestID, clientIP: request.clientIP)
         return answer
+    }
+
+    /// The same for an error of any kind.
+    func refusal(_ error: any Error, _ head: HTTPRequestHead, _ clientIP: String) -> ClientAnswer {
+        refusal((error as? APIError) ?? .internalError(), head, clientIP)
     }
 
     /// The answer to a request that is refused before the key is known, in the error shape of its area; also logs it.

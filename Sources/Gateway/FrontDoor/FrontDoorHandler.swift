@@ -35,6 +35,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         /// Head of a request that is passed on; nil for a model call.
         var head: HTTPRequestHead?
         var bound: BodyBound
+        /// The user of an upload that is passed on.
+        var uploader: Int64?
     }
 
     enum WriteResult { case taken, full, gone }
@@ -184,6 +186,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if let crossOrigin = door.crossOrigin, let answer = crossOrigin.preflight(head) { return refuse(answer, context) }
         var accepted: Accepted?
         var bound = door.callBound
+        var uploader: Int64?
         if let call = door.call(head) {
             let presence = presence ?? ClientPresence()
             self.presence = presence
@@ -194,18 +197,21 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if let length = head.headers.first(name: "content-length").flatMap(Int.init), length > bound.bytes {
                 return refuse(door.refusal(.bodyTooLarge(bound.bytes), head, address(head)), context)
             }
+            do { uploader = try door.uploader(head, address(head)) } catch {
+                return refuse(door.refusal(error, head, address(head)), context)
+            }
         }
         if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
         }
-        state = .receiving(Incoming(accepted: accepted, head: accepted == nil ? head : nil, bound: bound), ByteBuffer())
+        state = .receiving(Incoming(accepted: accepted, head: accepted == nil ? head : nil, bound: bound, uploader: uploader), ByteBuffer())
     }
 
     /// Counts a large body. - Returns: the error when there is no room for it.
     private func excess(_ bytes: Int, _ incoming: Incoming) -> APIError? {
         if bytes > incoming.bound.bytes { return .bodyTooLarge(incoming.bound.bytes) }
         if bytes <= incoming.bound.free { return nil }
-        let share = share ?? door.bodies.share(isStranger: door.isStranger(incoming.accepted))
+        let share = share ?? door.bodies.share(isStranger: door.isStranger(incoming.accepted, uploader: incoming.uploader))
         self.share = share
         if share.grow(to: bytes, largest: door.largestBody) { return nil }
         door.metrics.refusedByLoad()

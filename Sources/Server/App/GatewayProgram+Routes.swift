@@ -36,15 +36,18 @@ extension GatewayProgram {
             store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, responses: parts.responses,
             check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
+        let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
+            batches: BatchesHandlers(desk: desk, meter: parts.meter, logger: logger),
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
             channels: channelHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
+            files: FilesHandlers(desk: desk, health: parts.health),
             gemini: gemini,
             heldPrices: HeldPriceHandlers(
                 snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, pricing: pricing, clock: clock),

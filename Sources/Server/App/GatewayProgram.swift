@@ -190,6 +190,11 @@ public struct GatewayProgram: Sendable {
             Reconciler(
                 records: VendorRecords(snapshots: parts.snapshots, client: parts.vendors), meter: parts.meter, store: parts.store,
                 clock: clock, logger: logger),
+            BatchKeeper(
+                settler: BatchSettler(
+                    snapshots: parts.snapshots, store: parts.store, meter: parts.meter, client: parts.vendors, clock: clock,
+                    logger: logger),
+                snapshots: parts.snapshots, store: parts.store, clock: clock, logger: logger),
             ChangeWatcher(
                 store: parts.store, snapshots: parts.snapshots, health: parts.health, keys: parts.keys, keyChanges: parts.keyChanges,
                 tokenLookups: parts.tokenLookups, meter: parts.meter, reloader: parts.reloader, logger: logger),

@@ -9,6 +9,7 @@ struct RouteDescription: Sendable {
         case calls = "Model calls"
         case responses = "Stored responses and conversations"
         case lists = "Lists of models"
+        case batches = "Files and batches"
         case login = "Login and one's own account"
         case users = "Users"
         case keys = "API keys"
@@ -113,7 +114,7 @@ extension Route {
         switch body {
         case .login: "\(BodyClass.loginBytes) bytes"
         case .management: "\(BodyClass.managementBytes) bytes"
-        case .modelCall: "`server.max_body_bytes`"
+        case .modelCall, .upload: "`server.max_body_bytes`"
         }
     }
 

@@ -7,14 +7,14 @@ enum GatewayRoutes {
     static let all: [Route] = openAI + openRouter + google + users + money + operations
 
     private static let openAI =
-        ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + [
+        ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + batches("/v1") + [
             Route(.get, "/v1/models", .apiKey, ModelDescriptions.list, \.models, ModelsHandlers.list),
             Route(.get, "/v1/models/**", .apiKey, ModelDescriptions.one, \.models, ModelsHandlers.one),
         ]
 
     /// The same calls for OpenRouter's clients, and what else their SDK asks for.
     private static let openRouter =
-        ModelCallRoute.all(under: "/api/v1").map(Route.init) + responses("/api/v1") + [
+        ModelCallRoute.all(under: "/api/v1").map(Route.init) + responses("/api/v1") + batches("/api/v1") + [
             Route(.get, "/api/v1/models", .anyKey, RouterModelDescriptions.list, \.routerModels, RouterModelsHandlers.list),
             Route(.get, "/api/v1/models/count", .anyKey, RouterModelDescriptions.count, \.routerModels, RouterModelsHandlers.count),
             Route(
@@ -37,6 +37,21 @@ enum GatewayRoutes {
             Route(.patch, "/api/v1/keys/{hash}", .managementKey, RouterKeyDescriptions.change, \.routerKeys, RouterKeyHandlers.change),
             Route(.delete, "/api/v1/keys/{hash}", .managementKey, RouterKeyDescriptions.delete, \.routerKeys, RouterKeyHandlers.delete),
         ]
+
+    /// The upload comes first: the size of a body is bounded by its path, whatever the method.
+    private static func batches(_ prefix: String) -> [Route] {
+        [
+            Route(.post, "\(prefix)/files", .apiKey, body: .upload, BatchDescriptions.upload, \.files, FilesHandlers.upload),
+            Route(.get, "\(prefix)/files", .apiKey, BatchDescriptions.listFiles, \.files, FilesHandlers.list),
+            Route(.get, "\(prefix)/files/{id}", .apiKey, BatchDescriptions.file, \.files, FilesHandlers.one),
+            Route(.get, "\(prefix)/files/{id}/content", .apiKey, BatchDescriptions.content, \.files, FilesHandlers.content),
+            Route(.delete, "\(prefix)/files/{id}", .apiKey, BatchDescriptions.deleteFile, \.files, FilesHandlers.delete),
+            Route(.post, "\(prefix)/batches", .apiKey, BatchDescriptions.create, \.batches, BatchesHandlers.create),
+            Route(.get, "\(prefix)/batches", .apiKey, BatchDescriptions.listBatches, \.batches, BatchesHandlers.list),
+            Route(.get, "\(prefix)/batches/{id}", .apiKey, BatchDescriptions.batch, \.batches, BatchesHandlers.one),
+            Route(.post, "\(prefix)/batches/{id}/cancel", .apiKey, BatchDescriptions.cancel, \.batches, BatchesHandlers.cancel),
+        ]
+    }
 
     /// Google's area, at the paths that its clients use. The front door serves every existing POST method: the model and the method are
     /// part of the path.

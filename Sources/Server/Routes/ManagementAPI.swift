@@ -2,10 +2,12 @@
 struct ManagementAPI: Sendable {
     let audit: AuditHandlers
     let balance: BalanceHandlers
+    let batches: BatchesHandlers
     let billing: BillingHandlers
     let catalogue: CatalogueHandlers
     let channels: ChannelHandlers
     let conversations: ConversationHandlers
+    let files: FilesHandlers
     let gemini: GeminiHandlers
     let heldPrices: HeldPriceHandlers
     let ledger: LedgerHandlers

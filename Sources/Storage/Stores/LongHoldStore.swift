@@ -1,10 +1,10 @@
 public import RouterCore
 
-/// Holds that last for days. They are rows of the ledger's database, so they survive restarts, count against the balance at every gateway, and
-/// are no concern of a gateway's journal or recovery (docs/decisions/0014-long-lived-holds.md).
+/// Holds that last for days. They are rows of the ledger's database, so they survive restarts, count against the balance at every gateway,
+/// and are no concern of a gateway's journal or recovery (docs/decisions/0014-long-lived-holds.md).
 public protocol LongHoldStore: SharedStore {
-    /// Opens a hold in one transaction: the row, the `adjustment` that takes the amount out of the balance, its part of the budgets, and the
-    /// holder's lease, which must cover the amount.
+    /// Opens a hold in one transaction: the row, the `adjustment` that takes the amount out of the balance, its part of the budgets, and
+    /// the holder's lease, which must cover the amount.
     /// - Returns: balance and lease of the user afterwards.
     /// - Throws: ``StoreError/notFound`` for an unknown user, ``StoreError/fenced`` for a life that may not spend,
     ///   ``StoreError/duplicate(_:)`` (`request_id`, `object_id`).
@@ -19,11 +19,13 @@ public protocol LongHoldStore: SharedStore {
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold?
     /// Number and sum of a user's open holds.
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD)
-    /// Open holds whose time has come, oldest first, claimed until `now + claim`, so that no other gateway looks at them meanwhile. A gateway
-    /// that dies loses its claim by time; two that look at once do no harm, because ``endLongHold(_:now:)`` works once.
+    /// Open holds whose time has come, oldest first, claimed until `now + claim`, so that no other gateway looks at them meanwhile. A
+    /// gateway that dies loses its claim by time; two that look at once do no harm, because ``endLongHold(_:now:)`` works once.
     func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) async throws -> [LongHold]
     /// The vendor is not done, or could not be asked. - Parameter nextAt: Unix seconds.
     func postponeLongHold(_ id: RequestID, nextAt: Int64, note: String) async throws
+    /// Has an open hold looked at earlier than it would be. - Parameter nextAt: Unix seconds.
+    func hastenLongHold(_ id: RequestID, nextAt: Int64) async throws
     /// Ends a hold in one transaction: the `adjustment` that gives the amount back, and all that ``Ledger/post(_:holder:)`` writes for the
     /// record: its log row, and with a charge its ledger row. A record without a charge voids the hold.
     /// - Parameter record: with the id and the user of the hold.

@@ -49,6 +49,13 @@ extension SQLStore {
         }
     }
 
+    public func hastenLongHold(_ id: RequestID, nextAt: Int64) async throws {
+        try await database.write { session in
+            try session.execute(
+                "UPDATE long_holds SET next_at = ?1 WHERE request_id = ?2 AND state = 'open' AND next_at > ?1", [nextAt, id.description])
+        }
+    }
+
     public func endLongHold(_ record: RequestRecord, now: Int64) async throws -> Bool {
         try await database.moneyWrite { try $0.endLongHold(record, now: now) }
     }
@@ -72,7 +79,8 @@ extension SQLSession {
     func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) throws -> [LongHold] {
         let due = try rows(
             """
-            SELECT * FROM long_holds WHERE state = 'open' AND kind = ?1 AND next_at <= ?2 ORDER BY next_at, request_id LIMIT ?3 \(dialect.forUpdateOfFree)
+            SELECT * FROM long_holds WHERE state = 'open' AND kind = ?1 AND next_at <= ?2 ORDER BY next_at, request_id LIMIT ?3
+            \(dialect.forUpdateOfFree)
             """, [kind.rawValue, now, limit]
         ).map { try Decoding.longHold($0) }
         for hold in due {
