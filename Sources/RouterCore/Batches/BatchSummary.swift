@@ -126,7 +126,8 @@ extension Usage {
 
     private static var counts: [WritableKeyPath<Usage, Int64>] {
         [
-            \.uncachedInput, \.cacheRead, \.cacheWrite5m, \.cacheWrite1h, \.output, \.reasoning, \.audioInput, \.audioOutput, \.images,
+            \.imageInput, \.uncachedInput, \.cacheRead, \.cacheWrite5m, \.cacheWrite1h, \.output, \.reasoning, \.audioInput, \.audioOutput,
+            \.images,
             \.searches, \.characters, \.audioMilliseconds, \.requests,
         ]
     }
