@@ -131,7 +131,8 @@ struct LedgerReplayTests {
         #expect(try kept() == first)
         time.now = 1_101
         try await use(journal, 80..<81)
-        #expect(try kept() == [])
+        // Where the file that is written to is full just now, it is a kept one, and a young one.
+        #expect(try Set(kept()).isDisjoint(with: first))
         try await journal.close()
         let without = try openJournal(folder, segmentBytes: 2_000)
         try await use(without, 81..<120)

@@ -199,7 +199,7 @@ package struct APIError: Error {
         case .transcriptions, .translations: "--audio-second USD"
         case .rerank: "--search USD"
         case .embeddings, .moderations: "--input USD_PER_MILLION"
-        case .chat, .completions, .models, .responses, .messages, .gemini: "--input USD_PER_MILLION --output USD_PER_MILLION"
+        case .chat, .completions, .models, .responses, .compact, .messages, .gemini: "--input USD_PER_MILLION --output USD_PER_MILLION"
         }
     }
 
