@@ -32,7 +32,7 @@ extension APIError {
         case .rejection(let rejection): self = .badRequest(rejection.message, param: rejection.param)
         case .modelNotAllowed(let model): self = .modelNotAllowed(model)
         case .modelNotFound(let model): self = .modelNotFound(model)
-        case .priceMissing(let model): self = .priceMissing(model)
+        case .priceMissing(let model, let endpoint): self = .priceMissing(model, endpoint)
         case .batchPriceMissing(let model): self = .batchPriceMissing(model)
         case .noBatches(let model, let url):
             self = .batchNotPossible(

@@ -63,7 +63,7 @@ struct BatchesHandlers: Sendable {
             throw APIError.internalError()
         }
         guard let offer = snapshot.offer(channel, model: file.model, upstream: file.upstreamModel, group: principal.group) else {
-            throw APIError.priceMissing(file.model)
+            throw APIError.priceMissing(file.model, file.endpoint)
         }
         guard let price = offer.quote.price.ofBatch else { throw APIError.batchPriceMissing(file.model) }
         let isStrict = snapshot.configuration.metering.admission == .strict

@@ -12,7 +12,7 @@ package struct BatchInput: Sendable {
         case modelNotFound(String)
         /// Channels serve the model, but none that has batches for this endpoint. - Parameter url: the client's.
         case noBatches(model: String, url: String)
-        case priceMissing(String)
+        case priceMissing(String, Endpoint)
         /// The model has a price, and none of the tier `batch`.
         case batchPriceMissing(String)
         /// All channels of the model are off or cooling down.
@@ -70,7 +70,7 @@ package struct BatchInput: Sendable {
         let found = try Self.candidate(model, url, endpoint, principal, snapshot, health)
         guard let provider = snapshot.provider(of: found.channel),
             let offer = snapshot.offer(found.channel, model: model, upstream: found.upstreamModel, group: principal.group)
-        else { throw .priceMissing(model) }
+        else { throw .priceMissing(model, endpoint) }
         guard let price = offer.quote.price.ofBatch else { throw .batchPriceMissing(model) }
         var quote = offer.quote
         quote.price = price

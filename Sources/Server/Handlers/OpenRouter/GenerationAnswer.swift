@@ -59,11 +59,11 @@ struct GenerationAnswer {
 
     private var apiType: String? {
         switch record.endpoint {
-        case .chat, .completions, .responses, .messages, .gemini: "completions"
+        case .chat, .completions, .responses, .compact, .messages, .gemini: "completions"
         case .embeddings: "embeddings"
-        case .images: "image"
+        case .images, .imageEdits: "image"
         case .speech: "tts"
-        case .transcriptions: "stt"
+        case .transcriptions, .translations: "stt"
         case .rerank: "rerank"
         case .moderations, .models: nil
         }

@@ -55,11 +55,12 @@ struct RouterModel: Sendable {
         switch endpoint {
         case .embeddings: ("text", "embeddings")
         case .images: ("text", "image")
+        case .imageEdits: ("image", "image")
         case .speech: ("text", "speech")
-        case .transcriptions: ("audio", "transcription")
+        case .transcriptions, .translations: ("audio", "transcription")
         case .rerank: ("text", "rerank")
         case .moderations: ("text", nil)
-        case .chat, .completions, .models, .responses, .messages, .gemini: nil
+        case .chat, .completions, .models, .responses, .compact, .messages, .gemini: nil
         }
     }
 }
