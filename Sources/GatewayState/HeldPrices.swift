@@ -2,8 +2,8 @@ import NIOCore
 import RouterCore
 package import Storage
 
-/// Prices of lists that fell too far to be believed, until an admin accepts them or the list changes its mind. Kept in `settings`, one value
-/// a provider.
+/// Prices of lists that fell too far to be believed, until an admin accepts them or the list changes its mind. Kept in `settings`, one
+/// value a provider.
 package struct HeldPrices: Sendable, Hashable {
     /// Whose list it is.
     package enum Source: String, Sendable, CaseIterable {

@@ -67,8 +67,8 @@ package struct CatalogueKeeper: Service {
         }
     }
 
-    /// Whether a list is due; it is marked as read before it is, so that who comes next sees that somebody is at it, and a vendor that fails
-    /// is asked again at the next turn only.
+    /// Whether a list is due; it is marked as read before it is, so that who comes next sees that somebody is at it, and a vendor that
+    /// fails is asked again at the next turn only.
     private func claim(_ setting: String, every interval: Duration?, _ now: Int64) async throws -> Bool {
         guard let interval else { return false }
         let last = try await store.setting(setting).flatMap { Int64($0) } ?? 0

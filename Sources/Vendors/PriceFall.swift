@@ -1,7 +1,7 @@
 import RouterCore
 
-/// The guard against lists that are wrong: a figure of ten times less, or of nothing, is more often a mistake than an offer, and it would be
-/// charged at once.
+/// The guard against lists that are wrong: a figure of ten times less, or of nothing, is more often a mistake than an offer, and it would
+/// be charged at once.
 enum PriceFall {
     private static let factor: Int128 = 10
 

@@ -9,12 +9,12 @@ import Transport
 /// Pictures, sound, moderation and ranking through the real binary: answered, charged by their own units, failed over, and not paid for
 /// when broken.
 @Suite(.serialized) struct MediaTests {
-    private static let channels = [
+    static let channels = [
         World.ChannelSpec(id: 1, provider: "simmedia", key: "first-key", priority: 10),
         World.ChannelSpec(id: 2, provider: "simmedia", key: "second-key"),
     ]
 
-    private struct Call {
+    struct Call {
         var path: String
         var model: String
         /// Members of the JSON body, or fields of the form.
@@ -25,15 +25,6 @@ import Transport
         var cost: String
         /// The field of the form that is a file.
         var file = "file"
-    }
-
-    private static let editControls: JSONValue = "tokens,prompt_tokens=5,image_tokens=3"
-
-    private static func sized(_ cost: String, size: String? = nil, quality: String? = nil) -> Call {
-        let more = [("size", size), ("quality", quality)].compactMap { name, text in text.map { JSONValue.Member(name, .string($0)) } }
-        return Call(
-            path: "images/generations", model: "sim/image-sizes", more: [.init("prompt", "a cat")] + more, expected: "picture-0.png",
-            cost: cost)
     }
 
     private static let text = "Hello, 你好!"
@@ -76,35 +67,10 @@ import Transport
             expected: "relevance_score", cost: "0.006"),
     ]
 
-    /// Pictures by size and quality, edited pictures, and translations.
-    private static let more: [Call] = [
-        // By size and quality: each alone, both, the vendor's default, and what the row does not know at its dearest.
-        sized("0.08", size: "1792x1024"), sized("0.08", quality: "hd"), sized("0.12", size: "1792x1024", quality: "hd"), sized("0.04"),
-        sized("0.08", size: "1024x1024", quality: "hd"), sized("0.12", size: "4096x4096"), sized("0.12", size: "auto", quality: "hd"),
-        // 2 × 0.04
-        Call(
-            path: "images/edits", model: "sim/image", more: [.init("prompt", "a hat"), .init("n", "2")], isForm: true,
-            expected: "picture-1.png", cost: "0.08", file: "image"),
-        Call(
-            path: "images/edits", model: "sim/image-sizes",
-            more: [.init("prompt", "a hat"), .init("size", "1792x1024"), .init("quality", "hd")], isForm: true,
-            expected: "picture-0.png", cost: "0.12", file: "image[]"),
-        // 5 prompt tokens, 3 of them the picture's: 2 × 5 + 3 × 10 + 10 × 40 per million
-        Call(
-            path: "images/edits", model: "sim/edit-tokens", more: [.init("prompt", "a hat"), .init("sim_control", editControls)],
-            isForm: true, expected: "\"cost\":0.00044", cost: "0.00044", file: "image"),
-        Call(
-            path: "images/edits", model: "sim/edit-tokens",
-            more: [
-                .init("prompt", "a hat"), .init("sim_control", editControls), .init("stream", "true"), .init("partial_images", "1"),
-            ], isForm: true, expected: "image_edit.completed", cost: "0.00044", file: "image"),
-        Call(path: "audio/translations", model: "sim/listen", isForm: true, expected: "The quick brown fox.", cost: "0.000847"),
-    ]
-
     private static let boundary = "----a-boundary"
 
     /// Uncompressed sound of one byte a sample and 8,000 a second; all of its head is ASCII.
-    private static func wave(seconds: Int) -> String {
+    static func wave(seconds: Int) -> String {
         "RIFF0000WAVEfmt \u{10}\0\0\0\u{1}\0\u{1}\0\u{40}\u{1F}\0\0\u{40}\u{1F}\0\0\u{1}\0\u{8}\0data0000"
             + String(repeating: "x", count: seconds * 8_000 - 44)
     }
@@ -126,7 +92,7 @@ import Transport
         return text + "--\(Self.boundary)--\r\n"
     }
 
-    private func send(
+    func send(
         _ world: World, _ call: Call, prefix: String = "/v1", controls: String? = nil, file: String? = nil
     ) async throws -> Client.Answer {
         var more = call.more
@@ -140,7 +106,7 @@ import Transport
             .post, "\(prefix)/\(call.path)", key: GatewayProcess.rootKey, body: body, headers: headers)
     }
 
-    private func balance(_ world: World) async throws -> NanoUSD {
+    func balance(_ world: World) async throws -> NanoUSD {
         let data = try await world.admin.get("/api/balance")["data"]
         #expect(data?["held"]?.numberText == "0")
         return try NanoUSD(usd: data?["balance"]?.numberText ?? "")
@@ -292,104 +258,6 @@ import Transport
                 #expect(try await send(world, call).status == 200)
                 left = try left.subtracting(NanoUSD(usd: cost))
                 #expect(try await balance(world) == left, "\(field)")
-            }
-        }
-    }
-
-    @Test(.timeLimit(.minutes(10))) func `pictures of each size, edited pictures and translations are charged as the vendor bills`()
-        async throws
-    {
-        let sections = "routing: { cooldown: { base: 1ms, max: 2ms } }"
-        try await World.with(channels: Self.channels, sections: sections, media: true) { world in
-            try await world.admin.addBalance(1, usd: "10")
-            var left = try NanoUSD(usd: "10")
-            for prefix in ["/v1", "/api/v1"] {
-                for call in Self.more {
-                    _ = try await world.admin.post("/api/channel/1/enable", .object([]))
-                    // The first channel is passed over: the form is sent twice, whole each time.
-                    world.simulator.script.add(key: "first-key", steps: ["status=503"])
-                    let answer = try await send(world, call, prefix: prefix)
-                    #expect(answer.status == 200 && answer.text.contains(call.expected), "\(call.path): \(answer.text.prefix(300))")
-                    left = try left.subtracting(NanoUSD(usd: call.cost))
-                    #expect(try await balance(world) == left, "\(call.path) \(call.model) \(call.more)")
-                }
-            }
-            // What the simulator billed, at the prices of its file.
-            var billed = NanoUSD.zero
-            for row in world.simulator.record.rows() where row.outcome == "completed" { billed = try billed.adding(Self.bill(row)) }
-            #expect(try NanoUSD(usd: "10").subtracting(billed) == left)
-            let rows = try await world.logRows(Self.more.count * 2)
-            let edits = rows.filter { $0["model_name"]?.stringValue == "sim/edit-tokens" }
-            #expect(
-                edits.count == 4
-                    && edits.allSatisfy { $0["image_input_tokens"]?.integerValue == 3 && $0["prompt_tokens"]?.integerValue == 5 })
-            #expect(rows.allSatisfy { $0["usage_source"]?.stringValue == "upstream" })
-            try await world.gateway.stop()
-            let books = try await world.verifyLedger()
-            #expect(books.status == 0, "\(books.output)")
-        }
-    }
-
-    /// The price of a billed request in nano-dollars, by hand.
-    private static func bill(_ row: BillingRow) -> NanoUSD {
-        switch row.model {
-        case "sim/image": NanoUSD(nanos: row.images * 40_000_000)
-        case "sim/listen": NanoUSD(nanos: row.audioMilliseconds * 100)
-        case "sim/edit-tokens":
-            NanoUSD(nanos: (row.promptTokens - row.imageTokens) * 5_000 + row.imageTokens * 10_000 + row.completionTokens * 40_000)
-        default:
-            switch (row.size, row.quality) {
-            case (nil, nil): NanoUSD(nanos: row.images * 40_000_000)
-            case ("1792x1024", nil), (nil, "hd"), ("1024x1024", "hd"): NanoUSD(nanos: row.images * 80_000_000)
-            default: NanoUSD(nanos: row.images * 120_000_000)
-            }
-        }
-    }
-
-    @Test(.timeLimit(.minutes(10))) func `strict admission holds pictures by size, and refuses to edit where tokens are charged`()
-        async throws
-    {
-        let sections = "metering: { admission: strict, strict_fields: [sim_control] }"
-        try await World.with(channels: [Self.channels[0]], sections: sections, media: true) { world in
-            try await world.admin.addBalance(1, usd: "3")
-            var left = try NanoUSD(usd: "3")
-            for call in Self.more {
-                let answer = try await send(world, call, file: Self.wave(seconds: 20))
-                if call.model == "sim/edit-tokens" {
-                    #expect(answer.status == 400 && answer.text.contains("tokens of a voice or of pictures"), "\(answer.text)")
-                    continue
-                }
-                #expect(answer.status == 200, "\(call.path): \(answer.text.prefix(300))")
-                left = try left.subtracting(NanoUSD(usd: call.cost))
-                #expect(try await balance(world) == left, "\(call.path) \(call.model) \(call.more)")
-            }
-        }
-    }
-
-    @Test(.timeLimit(.minutes(10))) func `prices by size and of edited pictures are set over the API`() async throws {
-        try await World.with(channels: [Self.channels[0]], media: true) { world in
-            try await world.admin.addBalance(1, usd: "10")
-            let wrong = try await world.client.call(
-                .put, "/api/models/pricing", key: GatewayProcess.rootToken,
-                body: #"{"model_name":"sim/image-sizes","image_sizes":[{"price":1}]}"#)
-            #expect(wrong.status == 400 && wrong.text.contains("'image_sizes' must be a list"), "\(wrong.text)")
-            let set = try await world.admin.put(
-                "/api/models/pricing",
-                [
-                    "model_name": "sim/image-sizes", "pricing_image": .number("0.01"),
-                    "image_sizes": [["size": "1792x1024", "price": .number("0.025")]],
-                ])
-            #expect(set["data"]?["image_sizes"]?.text == #"[{"size":"1792x1024","quality":null,"price":"0.025"}]"#, "\(set.text)")
-            let edit = try await world.admin.put(
-                "/api/models/pricing", ["model_name": "sim/edit-tokens", "pricing_image_input": .number("0.00002")])
-            #expect(edit["data"]?["pricing_image_input"]?.numberText == "0.00002", "\(edit.text)")
-            var left = try NanoUSD(usd: "10")
-            // 2 × 5 + 3 × 20 + 10 × 40 per million
-            for (index, cost) in [(0, "0.025"), (3, "0.01"), (9, "0.00047")] {
-                let answer = try await send(world, Self.more[index])
-                #expect(answer.status == 200, "\(answer.text.prefix(300))")
-                left = try left.subtracting(NanoUSD(usd: cost))
-                #expect(try await balance(world) == left, "\(index)")
             }
         }
     }

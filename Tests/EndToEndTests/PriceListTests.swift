@@ -48,6 +48,7 @@ import Testing
     func `a model that nobody has priced says how, and the command does it while the gateway runs`(_ isPostgres: Bool) async throws {
         let environment = isPostgres ? ["SQL_DSN": try PostgresServer.shared.get().makeDatabase()] : [:]
         try await World.with(channels: Self.channels, environment: environment) { world in
+            try await world.admin.addBalance(1, usd: "10")
             world.simulator.listedModels.set(Self.vendorList)
             #expect(try await world.command(["models", "sync"]).output.contains("? sim/bare: the list has no price"))
             if !isPostgres { #expect(try await world.admin.post("/api/config/reload", [:])["success"]?.boolValue == true) }
@@ -78,7 +79,7 @@ import Testing
                 // 1,000 × 0.1 + 100 × 0.2 USD per million.
                 try await world.admin.transactions(token: user.token).first?["amount"]?.numberText == "-0.00012"
             }
-            // Of a priced model one figure alone can be set.
+            // One figure of a priced model can be set alone.
             let more = try await world.command(["models", "price", "sim/bare", "--search", "0.01"])
             #expect(
                 more.status == 0 && more.output.contains("input 0.1 per million, output 0.2 per million, search 0.01 (version "),
@@ -95,6 +96,7 @@ import Testing
             try await World.with(
                 channels: Self.channels, sections: "models: { price_list: \"http://127.0.0.1:\(list.port)/api/v1/models\" }"
             ) { world in
+                try await world.admin.addBalance(1, usd: "10")
                 // The gateway has asked at its start, when the vendor's list was another.
                 world.simulator.listedModels.set(Self.vendorList)
                 let synced = try await world.command(["models", "sync"])

@@ -21,7 +21,6 @@ import Testing
         "nvidia/Llama-3.3-Nemotron-Super-49B-v1.5",
         "gpt-6-sol", "openai/gpt-6.1-luna", "claude-opus-5", "claude-sonnet-5-5", "anthropic/claude-opus-5.5", "claude-fable-5-1",
         "us.anthropic.claude-haiku-5-5-20260901-v1:0", "claude-mythos-preview", "gemini-4-hydrogen", "grok-6",
-        "deepseek-ai/DeepSeek-V4-Pro",
         "qwen4-72b", "kimi-k2.7-code", "MiniMaxAI/MiniMax-M4", "glm-6",
     ]
     private static let others = [

@@ -193,7 +193,11 @@ enum APIReference {
         case .managementKey: words.append("-H \"Authorization: Bearer $MANAGEMENT_KEY\"")
         case .user, .admin, .root: words.append("-H \"Authorization: Bearer $TOKEN\"")
         }
-        if description.body.isForm { words.append("-F model=openai/whisper-1 -F file=@speech.mp3") }
+        if description.body.isForm {
+            words.append(
+                path.hasSuffix("/images/edits")
+                    ? "-F model=openai/gpt-image-1 -F image=@cat.png -F 'prompt=a hat'" : "-F model=openai/whisper-1 -F file=@speech.mp3")
+        }
         if let body = description.example.body { words.append("-H 'Content-Type: application/json' \\\n  -d '\(body.text)'") }
         return words.joined(separator: " ")
     }

@@ -38,12 +38,13 @@ public enum ThinkingModels {
         }
     }
 
-    /// `claude-opus-5-5`, `us.anthropic.claude-sonnet-5-v1:0`: from Claude 5 on it thinks unless it is told not to, and so do the editions that
-    /// came with it (https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking).
+    /// `claude-opus-5-5`, `us.anthropic.claude-sonnet-5-v1:0`: from Claude 5 on it thinks unless it is told not to, and so do the editions
+    /// that came with it (https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking).
     private static func isClaude(_ words: [String]) -> Bool {
         guard let index = words.firstIndex(of: "claude"), index + 1 < words.count else { return false }
         if ["fable", "mythos"].contains(words[index + 1]) { return true }
-        return index + 2 < words.count && Int(words[index + 2]).map { (5..<100).contains($0) } == true
+        guard index + 2 < words.count, words[index + 1].allSatisfy(\.isLetter) else { return false }
+        return Int(words[index + 2]).map { (5..<100).contains($0) } == true
     }
 
     private struct Family {
@@ -56,7 +57,7 @@ public enum ThinkingModels {
         Family(prefix: "gpt-5", except: ["gpt-5-chat"]), Family(prefix: "gpt-6", except: ["gpt-6-chat"]),
         Family(prefix: "gpt-7", except: ["gpt-7-chat"]), Family(prefix: "gpt-oss"),
         Family(prefix: "gemini-2.5"), Family(prefix: "gemini-3"), Family(prefix: "gemini-4"), Family(prefix: "gemini-5"),
-        Family(prefix: "gemma-4"), Family(prefix: "deepseek-v4"), Family(prefix: "deepseek-v5"),
+        Family(prefix: "gemma-4"),
         Family(prefix: "gemini-flash-latest"), Family(prefix: "gemini-flash-lite-latest"),
         Family(prefix: "gemini-pro-latest"),
         Family(prefix: "grok-3-mini"), Family(prefix: "grok-4"), Family(prefix: "grok-5"), Family(prefix: "grok-6"),
