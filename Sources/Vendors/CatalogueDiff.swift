@@ -143,10 +143,15 @@ public struct CatalogueDiff: Sendable, Hashable {
         ]
     }
 
+    /// Tokens in USD per million, and each unit that has a price: `input 0, output 0, image 0.04`.
     private static func perMillion(_ row: PricingRow) -> String {
-        row.price.basis == .upstreamCost
-            ? "the vendor's reported cost"
-            : "input \(row.price.rates.input.usdPerMillionText), output \(row.price.rates.output.usdPerMillionText)"
+        guard row.price.basis == .metered else { return "the vendor's reported cost" }
+        let price = row.price
+        let units = [
+            ("image", price.image), ("request", price.request), ("search", price.search), ("audio_second", price.audioSecond),
+        ].filter { $0.1 > .zero }.map { ", \($0.0) \($0.1.usdText)" }
+        let characters = price.character > .zero ? ", character \(price.character.usdPerMillionText)" : ""
+        return "input \(price.rates.input.usdPerMillionText), output \(price.rates.output.usdPerMillionText)" + units.joined() + characters
     }
 
     /// One line of sums.
