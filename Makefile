@@ -4,6 +4,8 @@ SWIFT ?= swift
 PYTHON ?= python3
 # The official SDKs are clients in the end-to-end tests.
 SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1 openrouter==1.3.84
+# Libraries that people reach models by.
+LIBRARIES ?= langchain-openai==1.7.4 langchain-anthropic==1.7.10
 # What looks at the OpenAPI document there.
 VALIDATOR ?= openapi-spec-validator==0.9.0
 # What Scripts/import-models.py reads the provider files with.
@@ -20,7 +22,7 @@ export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
 LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
 
 # Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
-GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests
+GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests|ClientTableTests
 
 .PHONY: help run build test test-long test-agents deps test-deps check docs catalogue format lint bench instructions clean
 
@@ -57,7 +59,7 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(VALIDATOR) $(YAML)
+	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(LIBRARIES) $(VALIDATOR) $(YAML)
 	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@

@@ -31,6 +31,35 @@ public final class SimulatedResponses: Sendable {
     func clear() { kept.withLock { $0 = [:] } }
 }
 
+/// A tool of a Responses request, under the name that the echo model calls it by.
+private struct OfferedTool {
+    var namespace: String?
+    var name: String
+    var isCustom = false
+    var parameters: JSONValue?
+
+    var joinedName: String { namespace.map { "\($0)__\(name)" } ?? name }
+
+    var chat: JSONValue {
+        ["type": "function", "function": ["name": .string(joinedName), "parameters": parameters ?? [:]]]
+    }
+
+    static func all(_ request: JSONValue) -> [OfferedTool] {
+        (request["tools"]?.arrayValue ?? []).flatMap { tool -> [OfferedTool] in
+            guard let name = tool["name"]?.stringValue else { return [] }
+            switch tool["type"]?.stringValue {
+            case "function": return [OfferedTool(name: name, parameters: tool["parameters"])]
+            case "custom": return [OfferedTool(name: name, isCustom: true)]
+            case "namespace":
+                return (tool["tools"]?.arrayValue ?? []).compactMap { inner in
+                    inner["name"]?.stringValue.map { OfferedTool(namespace: name, name: $0, parameters: inner["parameters"]) }
+                }
+            default: return []
+            }
+        }
+    }
+}
+
 /// One turn in the Responses format around the answer of the echo model.
 struct ResponsesTurn: Sendable {
     let id: String
@@ -77,15 +106,16 @@ struct ResponsesTurn: Sendable {
         for item in items {
             switch item["type"]?.stringValue ?? "message" {
             case "message": messages.append(["role": item["role"] ?? "user", "content": .string(text(item["content"]))])
-            case "function_call_output": messages.append(["role": "tool", "content": .string(text(item["output"]))])
+            case "function_call_output", "custom_tool_call_output", "local_shell_call_output":
+                messages.append(["role": "tool", "content": .string(text(item["output"]))])
             default: break
             }
         }
         var members: [JSONValue.Member] = [.init("messages", .array(messages))]
-        let tools = (request["tools"]?.arrayValue ?? []).filter { $0["type"] == "function" }
+        let tools = OfferedTool.all(request)
         let isAnswered = items.last?["type"] == "function_call_output"
-        if !tools.isEmpty, !isAnswered {
-            members.append(.init("tools", .array(tools.map { ["type": "function", "function": $0] })))
+        if !tools.isEmpty, !isAnswered || AgentTurn(["messages": .array(messages), "tools": .array(tools.map(\.chat))]) != nil {
+            members.append(.init("tools", .array(tools.map(\.chat))))
         }
         if let limit = request["max_output_tokens"], !limit.isNull { members.append(.init("max_tokens", limit)) }
         return .object(members)
@@ -102,6 +132,20 @@ struct ResponsesTurn: Sendable {
 
     private var item: JSONValue {
         if case .tool(let name) = answer.content {
+            let tool = OfferedTool.all(request).first { $0.joinedName == name }
+            if tool?.isCustom == true {
+                let input = (try? JSONValue(parsing: .init(string: answer.text)))?["input"] ?? .string(answer.text)
+                return [
+                    "id": .string("ctc_\(id)"), "type": "custom_tool_call", "status": "completed", "call_id": .string("call_\(id)"),
+                    "name": .string(name), "input": input,
+                ]
+            }
+            if let tool, let namespace = tool.namespace {
+                return [
+                    "id": .string("fc_\(id)"), "type": "function_call", "status": "completed", "call_id": .string("call_\(id)"),
+                    "namespace": .string(namespace), "name": .string(tool.name), "arguments": .string(answer.text),
+                ]
+            }
             return [
                 "id": .string("fc_\(id)"), "type": "function_call", "status": "completed", "call_id": .string("call_\(id)"),
                 "name": .string(name), "arguments": .string(answer.text),
@@ -153,6 +197,11 @@ struct ResponsesTurn: Sendable {
             if number > 0, pace > .zero { steps.append(.pause(pace)) }
             let delta = JSONValue.Member("delta", .string(piece))
             if isTool {
+                // Pieces of a custom tool's input are counted, and its text comes with the whole item.
+                if item["type"] == "custom_tool_call" {
+                    event("response.in_progress", [.init("response", body(isRunning: true))], tokens: 1)
+                    continue
+                }
                 event("response.function_call_arguments.delta", place + [delta], tokens: 1)
             } else {
                 event("response.output_text.delta", place + text + [delta, .init("logprobs", [])], tokens: 1)

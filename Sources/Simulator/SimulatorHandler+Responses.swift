@@ -105,6 +105,7 @@ extension SimulatorHandler {
         } catch {
             return refuse(context, head, .badRequest, "unknown controls: \(error.names)")
         }
+        if controls.has("strict"), let reason = VendorRules.responses.refusal(of: request) { controls.refuse(reason) }
         var earlier: [JSONValue] = []
         if let previous = request["previous_response_id"]?.stringValue {
             guard let kept = simulator.responses.find(previous, key: key) else {

@@ -8,7 +8,7 @@ import Testing
 /// answer and a task whose tools really run; each is charged as the vendor bills it, and stays on the channel on which it began.
 @Suite(.serialized, .enabled(if: CodingAgent.areInstalled, "`make test-agents` installs the agents")) struct AgentTests {
     /// Two channels of one vendor that serves the agents' models.
-    private func withVendor(_ family: String, _ body: (World) async throws -> Void) async throws {
+    private func withVendor(_ family: String, endpoints: String = "", _ body: (World) async throws -> Void) async throws {
         let world = try await World.make(start: false)
         let (adaptor, path, auth) =
             switch family {
@@ -25,6 +25,7 @@ import Testing
             adaptor: \(adaptor)
             base_url: http://127.0.0.1:\(world.simulator.port)\(path)
             auth: \(auth)
+            \(endpoints)
             models:
               - { id: claude-sonnet-4-5, max_output_tokens: 64000, price: { input: "3", output: "15", cache_read: "0.3", cache_write: "3.75" } }
               - { id: gpt-5.5, max_output_tokens: 64000, price: { input: "3", output: "15", cache_read: "0.3" } }
@@ -80,15 +81,17 @@ import Testing
             + row.completionTokens * 15_000
     }
 
-    private func check(_ agent: CodingAgent, _ family: String, task: String, file: String, says: String) async throws {
-        try await withVendor(family) { world in
+    private func check(
+        _ agent: CodingAgent, _ family: String, endpoints: String = "", reasoning: String = ",reasoning=3", task: String
+    ) async throws {
+        try await withVendor(family, endpoints: endpoints) { world in
             let plain = try await run(agent, world, "tell me that all is well", controls: "strict,text,cached_tokens=100")
             #expect(plain.answer.contains("all is well"), "\(plain.output)")
             try FileManager.default.removeItem(at: plain.folder)
 
-            let worked = try await run(agent, world, task, controls: "strict,text,reasoning=3")
-            #expect(worked.answer.contains("The tool said: ") && worked.answer.contains(says), "\(worked.output)")
-            let made = try String(contentsOf: worked.folder.appendingPathComponent("work/\(file)"), encoding: .utf8)
+            let worked = try await run(agent, world, task, controls: "strict,text\(reasoning)")
+            #expect(worked.answer.contains("The tool said: ") && worked.answer.contains("made by an agent"), "\(worked.output)")
+            let made = try String(contentsOf: worked.folder.appendingPathComponent("work/two.txt"), encoding: .utf8)
             #expect(made == "made by an agent\n", "\(worked.output)")
             try FileManager.default.removeItem(at: worked.folder)
             #expect(world.simulator.record.rows().count >= 3, "\(worked.output)")
@@ -98,19 +101,27 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: ["anthropic", "openai", "openrouter", "gemini", "bedrock"])
+    @Test(.timeLimit(.minutes(10)), arguments: ClientTable.claudeCode)
     func `Claude Code works before every family`(family: String) async throws {
         let task = """
             Make a file. [[call Bash {"command":"echo 'made by an agent' > one.txt"}]] [[call Bash {"command":"cp one.txt two.txt; cat two.txt"}]]
             """
-        try await check(.claudeCode, family, task: task, file: "two.txt", says: "made by an agent")
+        try await check(.claudeCode, family, task: task)
     }
 
-    @Test(.timeLimit(.minutes(10)), arguments: ["openai", "anthropic", "gemini"])
+    /// A custom tool with a grammar, and then a function.
+    private static let patching = """
+        Make a file. [[call apply_patch {"input":"*** Begin Patch\\n*** Add File: one.txt\\n+made by an agent\\n*** End Patch\\n"}]]
+        [[call exec_command {"cmd":"cp one.txt two.txt; cat two.txt"}]]
+        """
+
+    @Test(.timeLimit(.minutes(10))) func `Codex works before a vendor that has Responses`() async throws {
+        try await check(
+            .codex, "openai", endpoints: "endpoints: { chat: true, responses: true }", reasoning: "", task: Self.patching)
+    }
+
+    @Test(.timeLimit(.minutes(10)), arguments: ClientTable.codex)
     func `Codex works before families that have no Responses`(family: String) async throws {
-        // A custom tool with a grammar, and then a function.
-        let patch = #"{"input":"*** Begin Patch\n*** Add File: one.txt\n+made by an agent\n*** End Patch\n"}"#
-        let task = #"Make a file. [[call apply_patch \#(patch)]] [[call exec_command {"cmd":"cp one.txt two.txt; cat two.txt"}]]"#
-        try await check(.codex, family, task: task, file: "two.txt", says: "made by an agent")
+        try await check(.codex, family, task: Self.patching)
     }
 }

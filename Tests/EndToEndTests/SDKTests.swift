@@ -99,6 +99,18 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(10))) func `LangChain works with models of every family`() async throws {
+        let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
+        try await withFamilies { world in
+            let user = try await world.admin.makeUser("chain", usd: "10")
+            let script = GatewayProcess.repository.appendingPathComponent("Tests/EndToEndTests/Python/langchain_checks.py").path
+            let result = try await run(python, [script, world.gateway.base, user.key])
+            #expect(result.status == 0 && result.output.contains("checks passed"), "\(result.output)")
+            try await world.gateway.stop()
+            #expect(try await world.verifyLedger().status == 0)
+        }
+    }
+
     @Test(
         .timeLimit(.minutes(10)), arguments: ["openai", "anthropic", "gemini", "cohere", "bedrock"],
         ["chat/completions", "messages", "responses", "gemini"])

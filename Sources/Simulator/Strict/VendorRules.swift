@@ -3,7 +3,7 @@ import RouterCore
 /// The vendors' own checks of a request, for the control `strict`: unknown fields, roles, parts, names of tools, and that every call of a
 /// tool has its result where the vendor expects it. Each vendor's file names its source.
 enum VendorRules {
-    case openAIChat, openRouterChat, anthropic, gemini, bedrock
+    case openAIChat, openRouterChat, responses, anthropic, gemini, bedrock
 
     init?(_ family: SimulatedFamily) {
         switch family {
@@ -21,6 +21,7 @@ enum VendorRules {
             switch self {
             case .openAIChat: try ChatRules(isOpenRouter: false).check(request)
             case .openRouterChat: try ChatRules(isOpenRouter: true).check(request)
+            case .responses: try ResponsesRules.check(request)
             case .anthropic: try AnthropicRules.check(request)
             case .gemini: try GeminiRules.check(request)
             case .bedrock: try BedrockRules.check(request)
