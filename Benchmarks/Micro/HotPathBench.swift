@@ -37,7 +37,7 @@ struct HotPathBench: Sendable {
         return sink
     }
 
-    static let all: [HotPathBench] = bodies + routing + books + upstream
+    static let all: [HotPathBench] = bodies + routing + books + upstream + agents
 
     // MARK: Read
 
