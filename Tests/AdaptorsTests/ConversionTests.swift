@@ -80,7 +80,7 @@ private let losses: [LossCase] = [
         .messages, #""messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://a.test/b.pdf"}}]}]"#,
         "document", [.openai, .cohere]),
     LossCase(.responses, #""include":["file_search_call.results"]"#, "include[0]", [.openai, .anthropic, .gemini, .cohere]),
-    LossCase(.responses, #""tools":[{"type":"local_shell"}]"#, "tools[0].type", [.openai, .anthropic, .gemini, .cohere]),
+    LossCase(.responses, #""tools":[{"type":"computer"}]"#, "tools[0].type", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""background":true"#, "background", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""max_tool_calls":3"#, "max_tool_calls", [.openai, .anthropic, .gemini, .cohere]),
     LossCase(.responses, #""input":[{"type":"item_reference","id":"x"}]"#, "input[0].type", [.openai, .anthropic, .gemini, .cohere]),

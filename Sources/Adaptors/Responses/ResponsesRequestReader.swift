@@ -1,6 +1,7 @@
 import RouterCore
 
-/// OpenAI's Responses as a client sends them; state has become input before (https://platform.openai.com/docs/api-reference/responses/create).
+/// OpenAI's Responses as a client sends them; state has become input before
+/// (https://platform.openai.com/docs/api-reference/responses/create).
 enum ResponsesRequestReader {
     static func read(_ fields: inout Fields, noting dropped: DroppedFields) throws(UpstreamFailure) -> Conversation {
         var result = Conversation()

@@ -4,8 +4,8 @@ import RouterCore
 /// The tools of a Responses request under the names that a vendor of another family knows them by.
 ///
 /// A namespace (https://platform.openai.com/docs/api-reference/responses/create, `tools`) becomes its functions under joined names. A
-/// custom tool, whose input is a text, becomes a function with one argument, and the local shell one with the arguments of its action. Calls
-/// are converted back.
+/// custom tool, whose input is a text, becomes a function with one argument, and the local shell one with the arguments of its action.
+/// Calls are converted back.
 struct ResponsesTools: Sendable {
     struct Name: Sendable, Hashable {
         enum Kind: Sendable, Hashable { case function, custom, localShell }

@@ -2,7 +2,7 @@
 public struct BatchSummary: Sendable, Hashable {
     public var lines: Int64 = 0
     public var promptTokens: Int64 = 0
-    /// Of the line with the most: the tiers of a price go by it.
+    /// The prompt of the longest line, by which the tiers of a price go.
     public var largestPrompt: Int64 = 0
     /// Over all answers of all lines.
     public var outputTokens: Int64 = 0

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// A conversation made shorter (`/responses/compact`, https://platform.openai.com/docs/api-reference/responses/compact): the vendor reads all
-/// of it and writes what is needed to go on.
+/// A conversation made shorter (`/responses/compact`): the vendor reads all of it and writes what is needed to go on
+/// (https://platform.openai.com/docs/api-reference/responses/compact).
 public enum CompactOperation: Operation {
     /// The request cannot bound what is written.
     static var boundsTokens: Bool { false }

@@ -1,6 +1,7 @@
 public import NIOCore
 
-/// The fields of a Responses request about state that is kept between calls (https://platform.openai.com/docs/api-reference/responses/create).
+/// The fields of a Responses request about state that is kept between calls
+/// (https://platform.openai.com/docs/api-reference/responses/create).
 public struct ResponseStateFields: Sendable, Hashable {
     /// nil = absent, which means true.
     public var store: Bool?

@@ -133,7 +133,7 @@ struct FilesHandlers: Sendable {
         let (row, place) = try await desk.object(.file, context.parameters.get("id") ?? "", context)
         let seen = try await desk.ask(.file(id: row.id), row, place)
         let known = BatchDesk.json(row)
-        // Of an input file the client knows its own name and size; of an output the vendor tells them.
+        // The client knows an input file by its own name and size; the vendor tells those of an output.
         var object = seen
         if row.purpose == "batch", let name = known["filename"]?.stringValue, let bytes = known["bytes"]?.integerValue {
             object = Self.object(seen, name: name, bytes: Int(bytes))

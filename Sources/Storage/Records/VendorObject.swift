@@ -15,9 +15,9 @@ public struct VendorObject: Sendable, Hashable {
     public var model: String
     public var upstreamModel: String
     public var endpoint: Endpoint
-    /// Of a file: `batch`, `batch_output`; empty for a batch.
+    /// The purpose of a file: `batch`, `batch_output`; empty for a batch.
     public var purpose: String
-    /// Of a batch, and of the files that it made: its hold.
+    /// The hold of a batch, also for the files that it made.
     public var requestID: RequestID?
     /// JSON as clients see it, as the vendor said it last.
     public var object: String

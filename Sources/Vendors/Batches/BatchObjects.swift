@@ -6,7 +6,7 @@ package import Storage
 package enum BatchObjects {
     /// The member of a batch's metadata that recognises it when the answer to its creation was lost.
     package static let mark = "apirouter_request"
-    /// Of metadata, all in all (https://platform.openai.com/docs/api-reference/batch/create).
+    /// Maximum number of entries of metadata (https://platform.openai.com/docs/api-reference/batch/create).
     package static let largestMetadata = 16
 
     /// Makes the client's batch of the vendor's: the client's endpoint and model, without our mark.
