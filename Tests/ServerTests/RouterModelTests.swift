@@ -39,6 +39,10 @@ import Testing
         #expect(text("audio") == "0.000000000000005" && text("audio_output") == "0.000000000000006")
         #expect(text("request") == "0.000000000000007" && text("image") == "0.000000000000008")
         #expect(text("web_search") == "0.000000000000009" && text("image_output") == nil)
+        #expect(text("image_token") == nil)
+        var seeing = price
+        seeing.pictures = PicturePrices(input: FemtoUSD(femtos: 11), sizes: [])
+        #expect(model(seeing).pricing(seeing)["image_token"]?.stringValue == "0.000000000000011")
         // A picture that a model draws is not one that it is shown.
         let drawing = model(price, gives: ["image"]).pricing(price)
         #expect(drawing["image_output"]?.stringValue == "0.000000000000008" && drawing["image"] == nil)
@@ -69,6 +73,7 @@ import Testing
         #expect(told([.rerank, .embeddings], false) == "text>embeddings+rerank")
         #expect(told([.moderations], true) == "text>")
         #expect(told([.chat, .images], true) == "text>text+image")
+        #expect(told([.images, .imageEdits], true) == "text+image>image" && told([.translations], true) == "audio>transcription")
         #expect(told([], true) == ">")
     }
 

@@ -19,11 +19,12 @@ enum RouterModelDescriptions {
         name: "OpenRouterPricing",
         meaning: """
             USD per unit as exact text, the group's factor aside; `-1` = by the vendor's reported cost. A price that is not set apart is \
-            left out. Prices of characters and of seconds of sound have no name here: `GET /api/models` has them.
+            left out. Prices of characters, of seconds of sound and of pictures by size have no name here: `GET /api/models` has them.
             """,
         fields: [
             APIField("prompt", .string, "Per prompt token."), APIField("completion", .string, "Per token of the answer."),
             APIField("request", .string, "Per request.").optional, APIField("image", .string, "Per picture in the prompt.").optional,
+            APIField("image_token", .string, "Per token of a picture in the prompt, where it is not `prompt`.").optional,
             APIField("image_output", .string, "Per picture in the answer, for models that draw.").optional,
             APIField("web_search", .string, "Per search.").optional,
             APIField("internal_reasoning", .string, "Per token of thought.").optional,

@@ -44,7 +44,7 @@ struct GenerationAnswer {
             .init("native_tokens_prompt", .integer(usage.promptTokens)),
             .init("native_tokens_completion", .integer(usage.completionTokens)),
             .init("native_tokens_reasoning", .integer(usage.reasoning)), .init("native_tokens_cached", .integer(usage.cacheRead)),
-            .init("num_media_completion", record.endpoint == .images ? .integer(usage.images) : .null),
+            .init("num_media_completion", [.images, .imageEdits].contains(record.endpoint) ? .integer(usage.images) : .null),
         ]
     }
 

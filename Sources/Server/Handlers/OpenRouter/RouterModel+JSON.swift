@@ -75,6 +75,7 @@ extension RouterModel {
         members += [
             .init("request", text(price.request)), .init(image, text(price.image)), .init("web_search", text(price.search)),
         ]
+        if let input = price.pictures?.input { members.append(.init("image_token", text(input))) }
         if !price.tiers.isEmpty {
             members.append(.init("overrides", .array(price.tiers.map { Self.override($0, of: price.rates) })))
         }
