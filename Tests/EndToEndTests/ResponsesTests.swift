@@ -44,6 +44,7 @@ import Testing
         try world.write("config/channels.yaml", channels)
         let started = try await world.restarted()
         do {
+            try await started.admin.addBalance(1, usd: "10")
             try await body(started)
         } catch {
             let log = started.gateway.log.suffix(6000)
@@ -91,6 +92,7 @@ import Testing
             #expect(
                 pairs(rows.map { ($0["prompt_tokens"]?.integerValue ?? 0, $0["completion_tokens"]?.integerValue ?? 0) })
                     == pairs(billed.map { ($0.promptTokens, $0.completionTokens) }))
+            try await world.gateway.stop()
             try await checks(try await world.restarted(), "again")
         }
     }
