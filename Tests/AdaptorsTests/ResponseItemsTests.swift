@@ -26,6 +26,12 @@ import Testing
         #expect(ResponseItems.listed(nil, base: "b").isEmpty)
     }
 
+    @Test func `the ids of the gateway's items tell their response`() {
+        #expect(ResponseItems.response(ofItem: "msg_01a2-7485_0") == "resp_01a2-7485")
+        #expect(ResponseItems.response(ofItem: "msg_01a2-7485_in_12") == "resp_01a2-7485")
+        #expect(ResponseItems.response(ofItem: "msg_68af") == nil && ResponseItems.response(ofItem: "") == nil)
+    }
+
     @Test func `items are sent again without the ids that only the gateway knows`() throws {
         let items =
             try json(

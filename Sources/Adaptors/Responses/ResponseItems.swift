@@ -15,6 +15,13 @@ public enum ResponseItems {
         }
     }
 
+    /// The response that an item of this id is in, input or output, when the gateway has made the id; nil for any other.
+    public static func response(ofItem id: String) -> String? {
+        guard let first = id.firstIndex(of: "_"), let last = id.lastIndex(of: "_"), first < last else { return nil }
+        let base = id[id.index(after: first)..<last]
+        return "resp_" + (base.hasSuffix("_in") ? base.dropLast(3) : base)
+    }
+
     private static func type(_ item: JSONValue) -> String { item["type"]?.stringValue ?? "message" }
 
     private static func prefix(_ type: String) -> String {

@@ -24,6 +24,7 @@ struct StatefulRequest {
             try refuseState(fields)
             return (envelope, nil)
         }
+        let envelope = try await resolved(envelope)
         if let id = fields.previousResponseID { return try await continuing(id, envelope, fields) }
         if let id = fields.conversationID { return try await conversing(id, envelope, fields) }
         let room = Int64(envelope.body.readableBytes)
@@ -132,6 +133,58 @@ struct StatefulRequest {
     private func input(_ envelope: RequestEnvelope) -> ByteBuffer? {
         guard let member = envelope.member("input") else { return nil }
         return envelope.body.getSlice(at: envelope.body.readerIndex + member.value.lowerBound, length: member.value.count)
+    }
+
+    /// References to items that the gateway keeps (`item_reference`, which Vercel's AI SDK sends instead of what the model has said) become
+    /// these items; others are left to the vendor.
+    private func resolved(_ envelope: RequestEnvelope) async throws -> RequestEnvelope {
+        guard let input = input(envelope), Self.mentionsReference(input),
+            var items = (try? JSONValue(parsing: input))?.arrayValue
+        else { return envelope }
+        var known: [String: [JSONValue]] = [:]
+        var hasChanged = false
+        for (index, item) in items.enumerated() where item["type"] == "item_reference" {
+            guard let id = item["id"]?.stringValue, let response = ResponseItems.response(ofItem: id) else { continue }
+            if known[response] == nil {
+                guard known.count < Self.maximumReferences else {
+                    throw APIError.badRequest("'input' refers to items of more than \(Self.maximumReferences) responses", param: "input")
+                }
+                known[response] = try await self.items(of: response)
+            }
+            guard let found = known[response]?.first(where: { $0["id"]?.stringValue == id }) else { continue }
+            items[index] = found
+            hasChanged = true
+        }
+        guard hasChanged else { return envelope }
+        do throws(RequestEnvelope.Rejection) {
+            return try envelope.withInput(ResponseItems.bytes(ResponseItems.resent(items)), keepsState: true)
+        } catch {
+            throw APIError.badRequest(error.message, param: error.param)
+        }
+    }
+
+    /// Responses whose items one request may refer to: each is looked up.
+    private static let maximumReferences = 100
+
+    /// A plain search, because most inputs are long and mention none.
+    static func mentionsReference(_ input: ByteBuffer) -> Bool {
+        let word: StaticString = "item_reference"
+        let (text, length) = (word.utf8Start, word.utf8CodeUnitCount)
+        let bytes = input.readableBytesUInt8Span
+        var start = 0
+        while start + length <= bytes.count {
+            var matched = 0
+            while matched < length, bytes[start + matched] == text[matched] { matched += 1 }
+            if matched == length { return true }
+            start += 1
+        }
+        return false
+    }
+
+    private func items(of id: String) async throws -> [JSONValue] {
+        guard let response = try await find(id), response.kind == .response, response.holder == .gateway else { return [] }
+        let output = (try? JSONValue(parsing: ByteBuffer(bytes: response.body)))?["output"]?.arrayValue ?? []
+        return ResponseItems.read(response.items) + output
     }
 
     /// The request with earlier items before its own.

@@ -62,14 +62,17 @@ extension RequestEnvelope {
     }
 
     /// The same request with other input, and without the fields that named what is in it now.
-    /// - Parameter items: a JSON array.
-    public func withInput(_ items: ByteBuffer) throws(Rejection) -> RequestEnvelope {
+    /// - Parameters:
+    ///   - items: a JSON array.
+    ///   - keepsState: those fields stay; the items are the same input in other words.
+    public func withInput(_ items: ByteBuffer, keepsState: Bool = false) throws(Rejection) -> RequestEnvelope {
         let bytes = body.readableBytesUInt8Span
         var splice = BodySplice()
         var kept: Set<Int> = []
         var hasInput = false
         for (index, member) in members.enumerated() {
-            if JSONText.isKey(member, "previous_response_id", bytes) || JSONText.isKey(member, "conversation", bytes) { continue }
+            let isState = JSONText.isKey(member, "previous_response_id", bytes) || JSONText.isKey(member, "conversation", bytes)
+            if isState, !keepsState { continue }
             kept.insert(index)
             guard JSONText.isKey(member, "input", bytes) else { continue }
             guard !hasInput else { throw Rejection("field 'input' is given twice", param: "input") }

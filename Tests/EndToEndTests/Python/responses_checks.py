@@ -104,6 +104,15 @@ def first_time(model):
             {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}, {"role": "user", "content": "and now"}])
     check(f"{model}: a tool's result", told.output_text == "and now" and told.status == "completed", told)
 
+    if model not in ("held", "native"):
+        # As Vercel's AI SDK goes on.
+        said = two.output[0].id
+        referring = client.responses.create(model=model, input=[
+            {"role": "user", "content": "four"}, {"type": "item_reference", "id": said}, {"role": "user", "content": "eight"}])
+        check(f"{model}: a reference to an item", referring.output_text == "eight" and referring.usage.input_tokens == 6, referring)
+        refused(f"{model}: a stranger's reference", lambda: stranger.responses.create(
+            model=model, input=[{"type": "item_reference", "id": said}, {"role": "user", "content": "x"}]), 400)
+
     strangers(model, model, one.id)
     check(f"{model}: deleted", client.responses.delete(one.id) is None)
     refused(f"{model}: deleted", lambda: client.responses.retrieve(one.id), 404)
