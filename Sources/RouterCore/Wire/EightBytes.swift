@@ -32,6 +32,22 @@ public enum EightBytes {
         }
     }
 
+    /// Moves over bytes that are written into a JSON string as they are: no quotes, backslashes, control characters or DEL. May stop short
+    /// as ``skipPlain(_:_:)`` may.
+    @inline(__always)
+    static func skipUnescaped(_ bytes: Span<UInt8>, _ index: inout Int) {
+        while index &+ 8 <= bytes.count {
+            let word = word(bytes, index)
+            let control = (word &- (ones &* 0x20)) & ~word
+            let hits = (equal(word, UInt8(ascii: "\"")) | equal(word, UInt8(ascii: "\\")) | equal(word, 0x7F) | control) & highs
+            guard hits == 0 else {
+                index &+= hits.trailingZeroBitCount >> 3
+                return
+            }
+            index &+= 8
+        }
+    }
+
     /// Moves over bytes that are neither a quote nor a backslash. May stop short as ``skipPlain(_:_:)`` may.
     @inline(__always)
     static func skipUnquoted(_ bytes: Span<UInt8>, _ index: inout Int) {

@@ -5,30 +5,50 @@ public enum JSONText {
     /// The text of a string value, escapes decoded. `content` is the range between the quotes.
     public static func string(_ bytes: Span<UInt8>, content: Range<Int>, hasEscapes: Bool = true) -> String {
         guard hasEscapes, containsBackslash(bytes, content) else { return raw(bytes, content) }
-        var utf8: [UInt8] = []
-        utf8.reserveCapacity(content.count)
-        var index = content.lowerBound
-        while index < content.upperBound {
-            let byte = bytes[index]
-            if byte != UInt8(ascii: "\\") {
-                utf8.append(byte)
-                index += 1
-                continue
+        return bytes.extracting(content).withUnsafeBufferPointer { source in
+            // No escape is shorter than what it stands for.
+            String(unsafeUninitializedCapacity: source.count) { target in
+                decode(source, into: UnsafeMutableRawBufferPointer(target))
             }
+        }
+    }
+
+    /// Decodes the content of a string; runs without escapes are copied as they are.
+    /// - Parameter target: as long as `source`.
+    /// - Returns: the number of bytes written.
+    private static func decode(_ source: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableRawBufferPointer) -> Int {
+        let bytes = source.span
+        var written = 0
+        var index = 0
+        func copy(_ run: Range<Int>) {
+            UnsafeMutableRawBufferPointer(rebasing: target[written...]).copyMemory(
+                from: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: source[run])))
+            written += run.count
+        }
+        while index < bytes.count {
+            let start = index
+            EightBytes.skipUnquoted(bytes, &index)
+            while index < bytes.count, bytes[index] != UInt8(ascii: "\\") { index += 1 }
+            copy(start..<index)
+            guard index + 1 < bytes.count else { break }
             switch bytes[index + 1] {
-            case UInt8(ascii: "b"): utf8.append(0x08)
-            case UInt8(ascii: "f"): utf8.append(0x0C)
-            case UInt8(ascii: "n"): utf8.append(0x0A)
-            case UInt8(ascii: "r"): utf8.append(0x0D)
-            case UInt8(ascii: "t"): utf8.append(0x09)
+            case UInt8(ascii: "b"): target[written] = 0x08
+            case UInt8(ascii: "f"): target[written] = 0x0C
+            case UInt8(ascii: "n"): target[written] = 0x0A
+            case UInt8(ascii: "r"): target[written] = 0x0D
+            case UInt8(ascii: "t"): target[written] = 0x09
             case UInt8(ascii: "u"):
-                utf8.append(contentsOf: String(unicodeEscape(bytes, &index, content.upperBound)).utf8)
+                for byte in String(unicodeEscape(bytes, &index, bytes.count)).utf8 {
+                    target[written] = byte
+                    written += 1
+                }
                 continue
-            case let other: utf8.append(other)
+            case let other: target[written] = other
             }
+            written += 1
             index += 2
         }
-        return String(decoding: utf8, as: UTF8.self)
+        return written
     }
 
     /// Decodes `\uXXXX`, with the second half of a surrogate pair; a lone surrogate becomes U+FFFD.
@@ -60,7 +80,14 @@ public enum JSONText {
     }
 
     private static func containsBackslash(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        for index in range where bytes[index] == UInt8(ascii: "\\") { return true }
+        let bytes = bytes.extracting(range)
+        var index = 0
+        while index < bytes.count {
+            EightBytes.skipUnquoted(bytes, &index)
+            guard index < bytes.count else { break }
+            if bytes[index] == UInt8(ascii: "\\") { return true }
+            index += 1
+        }
         return false
     }
 
@@ -97,24 +124,48 @@ public enum JSONText {
         return JSONScanner.equals(bytes, member.key, name)
     }
 
-    /// Appends text as a JSON string with its quotes.
+    /// Appends text as a JSON string with its quotes; runs that need no escape are copied as they are.
     public static func appendQuoted(_ text: some StringProtocol, to buffer: inout ByteBuffer) {
-        var scratch: [UInt8] = [UInt8(ascii: "\"")]
-        scratch.reserveCapacity(text.utf8.count + 8)
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): scratch += [UInt8(ascii: "\\"), UInt8(ascii: "\"")]
-            case UInt8(ascii: "\\"): scratch += [UInt8(ascii: "\\"), UInt8(ascii: "\\")]
-            case 0x0A: scratch += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
-            case 0x0D: scratch += [UInt8(ascii: "\\"), UInt8(ascii: "r")]
-            case 0x09: scratch += [UInt8(ascii: "\\"), UInt8(ascii: "t")]
-            case 0..<0x20, 0x7F:
-                let digits = Array("0123456789abcdef".utf8)
-                scratch += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: scratch.append(byte)
+        var text = String(text)
+        buffer.reserveCapacity(minimumWritableBytes: text.utf8.count + 2)
+        buffer.writeInteger(UInt8(ascii: "\""))
+        text.withUTF8 { utf8 in
+            let bytes = utf8.span
+            var start = 0
+            var index = 0
+            while index < bytes.count {
+                EightBytes.skipUnescaped(bytes, &index)
+                guard index < bytes.count else { break }
+                guard let letter = escape(of: bytes[index]) else {
+                    index += 1
+                    continue
+                }
+                buffer.writeBytes(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: utf8[start..<index])))
+                if letter == UInt8(ascii: "u") {
+                    let digits: StaticString = "0123456789abcdef"
+                    buffer.writeStaticString("\\u00")
+                    buffer.writeInteger(digits.utf8Start[Int(bytes[index] >> 4)])
+                    buffer.writeInteger(digits.utf8Start[Int(bytes[index] & 15)])
+                } else {
+                    buffer.writeMultipleIntegers(UInt8(ascii: "\\"), letter)
+                }
+                index += 1
+                start = index
             }
+            buffer.writeBytes(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: utf8[start...])))
         }
-        scratch.append(UInt8(ascii: "\""))
-        buffer.writeBytes(scratch)
+        buffer.writeInteger(UInt8(ascii: "\""))
+    }
+
+    /// The letter after the backslash, `u` for a number; nil for a byte that stands for itself.
+    private static func escape(of byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): byte
+        case 0x0A: UInt8(ascii: "n")
+        case 0x0D: UInt8(ascii: "r")
+        case 0x09: UInt8(ascii: "t")
+        case 0..<0x20, 0x7F: UInt8(ascii: "u")
+        default: nil
+        }
     }
 }
