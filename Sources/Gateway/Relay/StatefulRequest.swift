@@ -141,18 +141,23 @@ struct StatefulRequest {
         guard let input = input(envelope), Self.mentionsReference(input),
             var items = (try? JSONValue(parsing: input))?.arrayValue
         else { return envelope }
-        var known: [String: [JSONValue]] = [:]
+        var wanted: [String: Set<String>] = [:]
+        for item in items where item["type"] == "item_reference" {
+            guard let id = item["id"]?.stringValue, let response = ResponseItems.response(ofItem: id) else { continue }
+            wanted[response, default: []].insert(id)
+        }
+        guard wanted.count <= Self.maximumReferences else {
+            throw APIError.badRequest("'input' refers to items of more than \(Self.maximumReferences) responses", param: "input")
+        }
+        let known = try await referred(wanted)
+        // One item may be referred to many times: what would be written is bounded before it is.
+        var room = bodyLimit - envelope.body.readableBytes
         var hasChanged = false
         for (index, item) in items.enumerated() where item["type"] == "item_reference" {
-            guard let id = item["id"]?.stringValue, let response = ResponseItems.response(ofItem: id) else { continue }
-            if known[response] == nil {
-                guard known.count < Self.maximumReferences else {
-                    throw APIError.badRequest("'input' refers to items of more than \(Self.maximumReferences) responses", param: "input")
-                }
-                known[response] = try await self.items(of: response)
-            }
-            guard let found = known[response]?.first(where: { $0["id"]?.stringValue == id }) else { continue }
-            items[index] = found
+            guard let id = item["id"]?.stringValue, let found = known[id] else { continue }
+            room -= found.bytes
+            guard room >= 0 else { throw tooLong() }
+            items[index] = found.item
             hasChanged = true
         }
         guard hasChanged else { return envelope }
@@ -181,10 +186,29 @@ struct StatefulRequest {
         return false
     }
 
-    private func items(of id: String) async throws -> [JSONValue] {
-        guard let response = try await find(id), response.kind == .response, response.holder == .gateway else { return [] }
-        let output = (try? JSONValue(parsing: ByteBuffer(bytes: response.body)))?["output"]?.arrayValue ?? []
-        return ResponseItems.read(response.items) + output
+    /// The items with their sizes in bytes; of what is read for them, nothing else is kept.
+    private func referred(_ wanted: [String: Set<String>]) async throws -> [String: (item: JSONValue, bytes: Int)] {
+        var known: [String: (item: JSONValue, bytes: Int)] = [:]
+        var room = bodyLimit
+        for (id, items) in wanted {
+            guard let response = try await find(id), response.kind == .response, response.holder == .gateway else { continue }
+            room -= response.items.count + response.body.count
+            guard room >= 0 else { throw tooLong() }
+            let output = (try? JSONValue(parsing: ByteBuffer(bytes: response.body)))?["output"]?.arrayValue ?? []
+            for item in ResponseItems.read(response.items) + output {
+                guard let id = item["id"]?.stringValue, items.contains(id) else { continue }
+                known[id] = (item, item.text.utf8.count)
+            }
+        }
+        return known
+    }
+
+    private var bodyLimit: Int { accepted.snapshot.configuration.server.maxBodyBytes }
+
+    private func tooLong() -> APIError {
+        .badRequest(
+            "the input with what it refers to has more than \(bodyLimit) bytes, which is the limit of a request (server.max_body_bytes)",
+            param: "input")
     }
 
     /// The request with earlier items before its own.
@@ -197,12 +221,7 @@ struct StatefulRequest {
         }
         let items = ResponseItems.resent(earlier + ResponseItems.listed(own, base: base))
         let bytes = ResponseItems.bytes(items)
-        let limit = accepted.snapshot.configuration.server.maxBodyBytes
-        guard bytes.readableBytes + envelope.body.readableBytes <= limit else {
-            throw APIError.badRequest(
-                "the input with what it continues has more than \(limit) bytes, which is the limit of a request (server.max_body_bytes)",
-                param: "input")
-        }
+        guard bytes.readableBytes + envelope.body.readableBytes <= bodyLimit else { throw tooLong() }
         do throws(RequestEnvelope.Rejection) {
             return try envelope.withInput(bytes)
         } catch {

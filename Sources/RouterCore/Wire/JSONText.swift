@@ -38,6 +38,8 @@ public enum JSONText {
             case UInt8(ascii: "r"): target[written] = 0x0D
             case UInt8(ascii: "t"): target[written] = 0x09
             case UInt8(ascii: "u"):
+                // Never in what the scanner has accepted.
+                guard index + 6 <= bytes.count else { return written }
                 for byte in String(unicodeEscape(bytes, &index, bytes.count)).utf8 {
                     target[written] = byte
                     written += 1

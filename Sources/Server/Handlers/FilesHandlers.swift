@@ -15,7 +15,7 @@ struct FilesHandlers: Sendable {
     let health: HealthRegistry
 
     /// Files of a user: each is a row here and a file at a vendor.
-    private static let maximumFiles: Int64 = 10_000
+    private static let maximumFiles: Int64 = 1_000
     private static let fields: Set<String> = ["file", "purpose"]
 
     // MARK: Upload

@@ -62,6 +62,7 @@ extension UpstreamFailure {
     /// The vendor has not done what it was asked for: it says so, or was never reached. Everything else leaves that open.
     package var isDefinite: Bool {
         if let status { return (400..<500).contains(status) && status != 408 }
-        return source == .gateway || kind == .connect
+        // A gateway that shuts down, or stops a call, may have sent it before.
+        return kind == .connect || source == .gateway && kind != .cancelled && kind != .overloaded
     }
 }

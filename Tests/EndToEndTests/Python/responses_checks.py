@@ -112,6 +112,11 @@ def first_time(model):
         check(f"{model}: a reference to an item", referring.output_text == "eight" and referring.usage.input_tokens == 6, referring)
         refused(f"{model}: a stranger's reference", lambda: stranger.responses.create(
             model=model, input=[{"type": "item_reference", "id": said}, {"role": "user", "content": "x"}]), 400)
+        # A few bytes each that stand for 300 KB: their sum is bounded before it is written.
+        long = client.responses.create(model=model, input=[{"role": "user", "content": "x" * 300_000}])
+        item = client.responses.input_items.list(long.id).data[0].id
+        refused(f"{model}: more by references than a request may have", lambda: client.responses.create(
+            model=model, input=[{"type": "item_reference", "id": item}] * 120), 400, "max_body_bytes")
 
     strangers(model, model, one.id)
     check(f"{model}: deleted", client.responses.delete(one.id) is None)
