@@ -5,7 +5,7 @@ package import Storage
 /// Prices of lists that fell too far to be believed, until an admin accepts them or the list changes its mind. Kept in `settings`, one
 /// value a provider.
 package struct HeldPrices: Sendable, Hashable {
-    /// Whose list it is.
+    /// The owner of the list.
     package enum Source: String, Sendable, CaseIterable {
         /// The vendor's own.
         case vendor
@@ -17,7 +17,7 @@ package struct HeldPrices: Sendable, Hashable {
         package var source: Source
         /// As the list has it.
         package var row: PricingRow
-        /// What would change, in words.
+        /// The change in words.
         package var changes: String
 
         package init(source: Source, row: PricingRow, changes: String) {
@@ -63,7 +63,7 @@ package struct HeldPrices: Sendable, Hashable {
         ).text
     }
 
-    /// What this program has not written is left out: the next sync replaces it.
+    /// Entries that this program has not written are left out; the next sync replaces them.
     private static func decode(_ text: String) -> [Entry] {
         let entries = (try? JSONValue(parsing: ByteBuffer(string: text)))?.arrayValue ?? []
         return entries.compactMap { entry in

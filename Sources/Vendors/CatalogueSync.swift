@@ -101,9 +101,9 @@ public struct CatalogueSync: Sendable {
         return outcomes
     }
 
-    /// What those lists and the files leave without a price; read after them.
+    /// The list for models that those lists and the files leave without a price; read after them.
     func priceList(only: String?, isDryRun: Bool, now: Int64) async throws -> [Outcome] {
-        // What the lists have just said.
+        // The prices that the lists have just given.
         let catalogue = try await Catalogue.load(store, snapshot.configuration)
         let current = GatewaySnapshot(snapshot.configuration, builtinBaseURL: nil, catalogue: catalogue, prices: snapshot.prices)
         let sync = PriceListSync(snapshot: current, store: store, client: client, acceptsFalls: acceptsFalls, isAsked: isAsked)

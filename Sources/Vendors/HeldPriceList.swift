@@ -11,7 +11,7 @@ public struct HeldPriceList: Sendable {
         public var row: PricingRow
         /// `vendor` or `price_list`.
         public var source: String
-        /// What would change, in words: `input 3 → 0.2`.
+        /// The change in words: `input 3 → 0.2`.
         public var changes: String
     }
 

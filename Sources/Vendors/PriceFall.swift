@@ -20,7 +20,7 @@ enum PriceFall {
         }
     }
 
-    /// What a row does not name is no figure that could fall: most lists learn of cached tokens one day, which are a tenth by rule.
+    /// A price that a row does not name cannot fall: many lists add a price for cached tokens later, usually a tenth of the input price.
     private static func isTooFar(from old: ModelPrice.Rates, to new: ModelPrice.Rates) -> Bool {
         let write = new.cacheWrite5m ?? new.input
         let pairs: [(FemtoUSD?, FemtoUSD)] = [

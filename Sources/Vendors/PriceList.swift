@@ -36,7 +36,7 @@ struct PriceList: Sendable {
         self.vendors = vendors
     }
 
-    /// What the list says of these models of a vendor.
+    /// The entries of the list for these models of a vendor.
     /// - Parameter names: what the list calls the vendor; the first that has a model counts.
     func models(of names: [String], among models: Set<String>) -> [ListedModel] {
         models.sorted().compactMap { name in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Config
 
-/// What provider files and gateway.yaml say about files and batches.
+/// The settings for files and batches in provider files and gateway.yaml.
 @Suite struct BatchConfigTests {
     private func load(_ provider: String, gateway: String = "") throws -> GatewayConfiguration {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("batches-\(UUID().uuidString)")

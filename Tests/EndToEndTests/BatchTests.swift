@@ -62,7 +62,7 @@ import Testing
         try await world.tearDown()
     }
 
-    /// What the vendor billed for a batch, at the prices of its tier.
+    /// The vendor's bill for a batch, at the prices of its tier.
     private func bill(_ world: World, _ batch: String) -> NanoUSD {
         let rows = world.simulator.record.rows().filter { $0.requestID == batch }
         let nanos = rows.reduce(Int64(0)) { sum, row in

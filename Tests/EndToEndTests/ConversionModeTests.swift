@@ -3,7 +3,7 @@ import HTTPTypes
 import RouterCore
 import Testing
 
-/// What a conversion leaves out is told in a header and in the log, and a gateway, a channel or a key can refuse it instead.
+/// Fields that a conversion leaves out are named in a header and in the log, and a gateway, a channel or a key can refuse it instead.
 @Suite(.serialized) struct ConversionModeTests {
     private static let body = #"""
         {"model":"sim/cheap","max_tokens":50,"messages":[{"role":"user","content":"one two"}],

@@ -58,7 +58,7 @@ extension MediaTests {
                     #expect(try await balance(world) == left, "\(call.path) \(call.model) \(call.more)")
                 }
             }
-            // What the simulator billed, at the prices of its file.
+            // The simulator's bill, at the prices of its file.
             var billed = NanoUSD.zero
             for row in world.simulator.record.rows() where row.outcome == "completed" { billed = try billed.adding(Self.bill(row)) }
             #expect(try NanoUSD(usd: "10").subtracting(billed) == left)

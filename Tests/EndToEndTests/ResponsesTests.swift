@@ -85,7 +85,7 @@ import Testing
                 #expect(result.status == 0 && result.output.contains("checks passed"), "\(result.output)")
             }
             try await checks(world, "first")
-            // What was charged is what the vendors have billed, with all that they have read again.
+            // The charges equal the vendors' bills, including the tokens that they have read again.
             let billed = world.simulator.record.rows().filter { $0.outcome == "completed" }
             let rows = try await allLogRows(world, billed.count)
             func pairs(_ rows: [(Int64, Int64)]) -> [String] { rows.map { "\($0.0)+\($0.1)" }.sorted() }

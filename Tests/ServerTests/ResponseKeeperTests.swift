@@ -116,7 +116,7 @@ import Testing
         #expect(keeper.keep(response("b"), settings))
         #expect(keeper.keep(response("d", user: 2), settings) && !keeper.keep(response("e", user: 2), settings))
         #expect(keeper.counts.refused == 2)
-        // What is written counts once, however often it was replaced, and what is deleted makes room at once.
+        // A row counts once, however often it was replaced, and a deleted one makes room at once.
         #expect(await keeper.write(settings.limits))
         #expect(keeper.bytes == 3 * size)
         #expect(!keeper.keep(response("b", size: 5), settings))

@@ -3,7 +3,7 @@
 -- the charge. docs/decisions/0014-long-lived-holds.md
 CREATE TABLE long_holds (
     request_id             TEXT    PRIMARY KEY,
-    -- Whose work it is: 'batch', 'response'.
+    -- The kind of work: 'batch', 'response'.
     kind                   TEXT    NOT NULL,
     user_id                INTEGER NOT NULL,
     token_id               INTEGER,
@@ -54,7 +54,7 @@ CREATE TABLE vendor_objects (
     endpoint       TEXT    NOT NULL,
     -- 'batch', 'batch_output'; empty for a batch.
     purpose        TEXT    NOT NULL,
-    -- Of a batch, and of the files that it made: its hold.
+    -- The hold of a batch, also for the files that it made.
     request_id     TEXT,
     -- JSON: what the vendor said last, as clients see it.
     object         TEXT    NOT NULL,

@@ -82,7 +82,7 @@ struct ChatRequestWriter {
         var images: [JSONValue] = []
         for part in message.parts {
             switch part {
-            // What the model has drawn itself stands beside its words.
+            // Pictures that the model has drawn stand beside its text.
             case .image(let media, _, _) where message.role == .assistant && dialect.readsAnswerImages:
                 images.append(ChatImages.entry(media, index: images.count))
             case .toolCall(let call): calls.append(Self.toolCall(call))

@@ -5,7 +5,7 @@ package import RouterCore
 /// them to Chat Completions when a user has given it a key and a base URL, and expect a chat completion back
 /// (https://github.com/BerriAI/litellm/pull/34029 describes them).
 package enum ResponsesShapedChat {
-    /// What means the same in both, or what the gateway itself acts on.
+    /// Fields that mean the same in both, or that the gateway itself acts on.
     private static let passed = [
         "models", "provider", "session_id", "prompt_cache_key", "stream_options", "user", "service_tier", "metadata",
     ]

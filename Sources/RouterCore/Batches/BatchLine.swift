@@ -120,7 +120,7 @@ public struct LineSplitter: Sendable {
         }
     }
 
-    /// What is left when the bytes have ended; nil = nothing.
+    /// The last line when the bytes have ended without a line break; nil = there is none.
     public mutating func last() -> ByteBuffer? {
         defer { rest.clear() }
         guard !isSkipping, rest.readableBytes > 0 else { return nil }

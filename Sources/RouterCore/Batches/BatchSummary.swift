@@ -1,4 +1,4 @@
-/// What the lines of an input file may consume: all that the hold of a batch needs, kept with the file.
+/// The most that the lines of an input file may consume: all that the hold of a batch needs, kept with the file.
 public struct BatchSummary: Sendable, Hashable {
     public var lines: Int64 = 0
     public var promptTokens: Int64 = 0
@@ -81,7 +81,7 @@ extension PriceQuote {
     }
 }
 
-/// What the answers of a batch add up to: each priced by its own size, the sum rounded once.
+/// The sum of a batch's answers, each priced by its own size; the sum is rounded once.
 public struct BatchBill: Sendable {
     private let quote: PriceQuote
     private var sum = ExactSum()

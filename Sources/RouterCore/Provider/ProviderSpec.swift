@@ -189,7 +189,7 @@ public struct BillingTraits: Sendable, Hashable {
 public struct CatalogueRules: Sendable, Hashable {
     /// How often the vendor's own list is read while an enabled channel uses the vendor; nil = the gateway's setting alone decides.
     public var refresh: Duration?
-    /// What the vendor is called in LiteLLM's price list (`litellm_provider`); nil = as here, empty = the list says nothing of it.
+    /// The vendor's names in LiteLLM's price list (`litellm_provider`); nil = the same as here, empty = the list does not cover it.
     public var priceListNames: [String]?
 
     public init(refresh: Duration? = nil, priceListNames: [String]? = nil) {

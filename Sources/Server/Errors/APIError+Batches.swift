@@ -45,7 +45,7 @@ extension APIError {
         }
     }
 
-    /// What a vendor's refusal or failure is to the client.
+    /// The client's error for a vendor's refusal or failure.
     init(_ failure: UpstreamFailure) {
         if let error = failure.clientError, let status = failure.status, (400..<500).contains(status) {
             self.init(

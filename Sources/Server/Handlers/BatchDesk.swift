@@ -8,7 +8,7 @@ import RouterCore
 import Storage
 import Vendors
 
-/// What the handlers of files and of batches share.
+/// The parts that the handlers of files and of batches share.
 struct BatchDesk: Sendable {
     let snapshots: SnapshotHolder
     let store: any VendorObjectStore & LongHoldStore & PricingStore

@@ -12,7 +12,7 @@ enum GeminiRules {
         "maxOutputTokens", "temperature", "topP", "topK", "seed", "presencePenalty", "frequencyPenalty", "responseLogprobs", "logprobs",
         "enableEnhancedCivicAnswers", "speechConfig", "thinkingConfig", "imageConfig", "mediaResolution",
     ]
-    /// What `Schema` has, for `parameters`; `parametersJsonSchema` takes any JSON schema.
+    /// The fields of `Schema`, for `parameters`; `parametersJsonSchema` takes any JSON schema.
     private static let schema: Set<String> = [
         "type", "format", "title", "description", "nullable", "enum", "maxItems", "minItems", "properties", "required", "minProperties",
         "maxProperties", "minLength", "maxLength", "pattern", "example", "anyOf", "propertyOrdering", "default", "items", "minimum",

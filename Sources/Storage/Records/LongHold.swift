@@ -2,7 +2,7 @@ public import RouterCore
 
 /// A row of `long_holds`: money that is set aside for work which a vendor does over hours or days, after the client has its answer.
 public struct LongHold: Sendable, Hashable {
-    /// Whose work it is. Each kind has one owner, which asks the vendor and ends the hold.
+    /// The kind of work. Each kind has one owner, which asks the vendor and ends the hold.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         case batch, response
     }
@@ -26,7 +26,7 @@ public struct LongHold: Sendable, Hashable {
     public var endpoint: Endpoint
     /// The vendor's id of the object; nil until its answer is known.
     public var objectID: String?
-    /// What has left the balance.
+    /// The amount that was taken from the balance.
     public var amount: NanoUSD
     /// The most that may be charged (strict admission); nil = no bound.
     public var ceiling: NanoUSD?

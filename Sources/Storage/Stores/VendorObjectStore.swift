@@ -1,4 +1,4 @@
-/// Whose the files and batches at the vendors are, and which channel and key hold them.
+/// The owners of files and batches at vendors, and the channels and keys that hold them.
 public protocol VendorObjectStore: Sendable {
     /// Adds an object, or does nothing when this user has it already.
     /// - Throws: ``StoreError/duplicate(_:)`` (`id`) when the id is another user's, or another channel's.

@@ -1,7 +1,7 @@
 import NIOCore
 public import RouterCore
 
-/// What a price row says of pictures, as JSON text with exact prices in USD: `{"input", "sizes": [{"size", "quality", "price"}]}`.
+/// The prices of pictures in a price row, as JSON text with exact prices in USD: `{"input", "sizes": [{"size", "quality", "price"}]}`.
 public enum PictureColumn {
     /// The entries by size and quality, as the management API shows them.
     public static func json(_ sizes: [PicturePrices.Size]) -> JSONValue {

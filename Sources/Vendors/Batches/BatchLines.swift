@@ -29,7 +29,7 @@ package struct BatchLines: Sendable {
         provider = place.provider
     }
 
-    /// What a line of an output file says.
+    /// The content of one line of an output file.
     package enum Line: Sendable {
         /// An answer. - Parameter usage: nil where the vendor tells none.
         case answer(WholeAnswer, usage: Usage?)

@@ -126,7 +126,7 @@ raises("a stranger's input", openai.NotFoundError, lambda: stranger.batches.crea
 check("a stranger's lists", not list(stranger.files.list()) and not list(stranger.batches.list()))
 check("nothing was deleted", client.files.retrieve(file.id).id == file.id)
 
-# What cannot be says why.
+# Invalid requests are refused with a reason.
 bad = openai.BadRequestError
 raises("no such endpoint", bad, lambda: upload([line(0, "x", url="/v1/images/generations")]), "line 1 of the file: 'url' must be one of")
 raises("two models", bad, lambda: upload([line(0, "x"), line(1, "x", model="plain/model")]), "line 2 of the file: its 'model'")

@@ -10,7 +10,7 @@ enum ClientTable {
 
     private struct Row {
         var client: String
-        /// What its version is pinned by in the Makefile; nil = it is no package here.
+        /// The package that pins its version in the Makefile; nil = it is not installed here.
         var package: String?
         var families: [String]
         var isRun = true
