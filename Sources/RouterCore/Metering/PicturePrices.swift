@@ -1,4 +1,5 @@
-/// The prices of pictures by size, quality and input tokens, beyond the price of one picture. A class, so that rows without it cost nothing to copy.
+/// The prices of pictures by size, quality and input tokens, beyond the price of one picture. A class, so that rows without it cost
+/// nothing to copy.
 public final class PicturePrices: Sendable, Hashable {
     /// The price of one image of a size, a quality, or both.
     public struct Size: Sendable, Hashable {

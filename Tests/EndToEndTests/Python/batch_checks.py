@@ -10,18 +10,12 @@ import time
 import openai
 from openai import OpenAI
 
+import checks
+from checks import check
+
 base, key, strangers_key = sys.argv[1:4]
 client = OpenAI(base_url=base + "/v1", api_key=key, max_retries=0)
 stranger = OpenAI(base_url=base + "/v1", api_key=strangers_key, max_retries=0)
-passed = 0
-
-
-def check(name, condition, detail=""):
-    global passed
-    if not condition:
-        print(f"FAILED {name}: {detail}")
-        sys.exit(1)
-    passed += 1
 
 
 def raises(name, kind, call, words=""):
@@ -149,5 +143,5 @@ raises("another window", bad, lambda: client.batches.create(
 check("delete", client.files.delete(slow.id).deleted)
 raises("deleted", openai.NotFoundError, lambda: client.files.retrieve(slow.id), slow.id)
 
-made["passed"] = passed
+made["passed"] = checks.count
 print(json.dumps(made))

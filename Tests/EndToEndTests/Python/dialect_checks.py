@@ -15,21 +15,14 @@ import openai
 from google import genai
 from google.genai import errors, types
 
+from checks import check, finish
+
 base, key, poor_key, simulator = sys.argv[1:5]
-passed = 0
 FAMILIES = ["openai", "anthropic", "gemini", "cohere", "openrouter", "azure-openai", "bedrock"]
 TEXT = "one two three four"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city", "days"],
           "additionalProperties": False}
-
-
-def check(name, condition, detail=""):
-    global passed
-    if not condition:
-        print(f"FAILED {name}: {detail}")
-        sys.exit(1)
-    passed += 1
 
 
 def raises(name, kind, call, status):
@@ -310,4 +303,4 @@ check("google-genai stream", text == TEXT, text)
 direct = anthropic.Anthropic(base_url=simulator + "/anthropic", api_key="k", max_retries=0)
 answer = direct.messages.create(model="sim-anthropic", max_tokens=50, messages=[{"role": "user", "content": TEXT}])
 check("anthropic SDK and simulator", answer.content[0].text == TEXT, answer)
-print(f"{passed} checks passed")
+finish()

@@ -9,17 +9,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
+from checks import check, finish
+
 base, key = sys.argv[1:3]
-passed = 0
-
-
-def check(name, condition, detail=""):
-    global passed
-    if not condition:
-        print(f"FAILED {name}: {detail}")
-        sys.exit(1)
-    passed += 1
-    print(f"ok {name}")
 
 
 @tool
@@ -54,4 +46,4 @@ for family in ["openai", "openrouter", "anthropic", "gemini", "cohere", "bedrock
         after = client.bind_tools([look]).invoke(turns + [HumanMessage("so what")])
         check(f"{label}: after the result", isinstance(after, AIMessage), after)
 
-print(f"{passed} checks passed")
+finish()

@@ -14,17 +14,9 @@ import urllib.request
 from openai import OpenAI
 from openrouter import OpenRouter, errors, operations
 
+from checks import check, finish
+
 base, key, strangers_key, management_key, access_token = sys.argv[1:6]
-passed = 0
-
-
-def check(name, condition, detail=""):
-    global passed
-    if not condition:
-        print(f"FAILED {name}: {detail}")
-        sys.exit(1)
-    passed += 1
-    print(f"ok {name}")
 
 
 def client_of(api_key):
@@ -223,4 +215,4 @@ refused("a plain key makes no keys", 403, lambda: client.api_keys.create(name="m
 refused("a management key calls no models", 403, lambda: manager.chat.send(model="sim/cheap", messages=hello))
 refused("no key", 401, lambda: client_of("sk-wrong").api_keys.get_current_key_metadata())
 
-print(f"{passed} checks passed")
+finish()

@@ -9,16 +9,9 @@ import sys
 
 import openai
 
+from checks import check, finish
+
 base, key, stranger_key, state_file, phase, *models = sys.argv[1:]
-passed = 0
-
-
-def check(name, condition, detail=""):
-    global passed
-    if not condition:
-        print(f"FAILED {name}: {detail}")
-        sys.exit(1)
-    passed += 1
 
 
 def refused(name, call, status, words=""):
@@ -206,4 +199,4 @@ else:
         more = client.responses.create(model=model, input="later", previous_response_id=id)
         check(f"{model}: continued after the restart", more.usage.input_tokens == 3 + 8 + 1, more)
         refused(f"{model}: a stranger after the restart", lambda: stranger.responses.retrieve(id), 404)
-print(f"{passed} checks passed")
+finish()
