@@ -168,7 +168,14 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `what is not covered is not held, and what the vendor refuses is not charged`() async throws {
         try await with(sections: "") { world in
             let user = try await world.admin.makeUser("small", usd: "0.000001")
-            let poor = try await create(world, user.key, try await file(world, user.key))
+            // A file whose batch could not be paid does not take up the operator's room at the vendor.
+            let unpaid = try await upload(world, user.key)
+            #expect(unpaid.status == 402 && unpaid.text.contains("insufficient_balance"), "\(unpaid.text)")
+            #expect(try await world.client.call(.get, "/v1/files", key: user.key).json["data"]?.arrayValue?.isEmpty == true)
+            try await world.admin.addBalance(user.id, usd: "1")
+            let paid = try await file(world, user.key)
+            try await world.admin.addBalance(user.id, usd: "-1")
+            let poor = try await create(world, user.key, paid)
             #expect(poor.status == 402 && poor.text.contains("insufficient_balance"), "\(poor.text)")
             #expect(try await balance(world, user.token) == "0.000001")
             try await world.admin.addBalance(user.id, usd: "1")

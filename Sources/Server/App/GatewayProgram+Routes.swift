@@ -47,7 +47,7 @@ extension GatewayProgram {
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
             channels: channelHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
-            files: FilesHandlers(desk: desk, health: parts.health),
+            files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,
             heldPrices: HeldPriceHandlers(
                 snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, pricing: pricing, clock: clock),

@@ -1,7 +1,9 @@
+import Config
 import Gateway
 import GatewayState
 import HTTPTypes
 import Hummingbird
+import Metering
 import NIOCore
 import Platform
 import RouterCore
@@ -13,6 +15,7 @@ import Vendors
 struct FilesHandlers: Sendable {
     let desk: BatchDesk
     let health: HealthRegistry
+    let meter: Meter
 
     /// Files of a user: each is a row here and a file at a vendor.
     private static let maximumFiles: Int64 = 1_000
@@ -35,6 +38,7 @@ struct FilesHandlers: Sendable {
         } catch {
             throw APIError(error)
         }
+        try await checkBalance(input, principal)
         let made: JSONValue
         do throws(UpstreamFailure) {
             made = try await desk.vendor(input.place).object(Self.form(input.file), within: .seconds(600))
@@ -58,6 +62,22 @@ struct FilesHandlers: Sendable {
             throw APIError.upstream(status: .badGateway, message: "the upstream gave the file an id that is taken", retryAfter: nil)
         }
         return ModelsHandlers.answer(object)
+    }
+
+    /// Files lie in the operator's account at the vendor: whoever could not pay for their work has none kept there.
+    /// - Throws: 402 when the balance does not cover the worst case of the file's batch.
+    private func checkBalance(_ input: BatchInput, _ principal: KeyPrincipal) async throws {
+        let snapshot = desk.snapshots.snapshot
+        let metering = snapshot.configuration.metering
+        let offer = snapshot.offer(
+            input.place.channel.value, model: input.model, upstream: input.upstreamModel, group: principal.group)
+        // A batch without a price, or of an inexpressible one, is refused when it is made.
+        guard metering.admission != .off, var quote = offer?.quote, let price = quote.price.ofBatch else { return }
+        quote.price = price
+        guard let needed = try? quote.worstCase(of: input.summary), let standing = try await meter.standing(principal.userID),
+            let left = try? standing.available.subtracting(metering.overdraftFloor), left < needed
+        else { return }
+        throw APIError.insufficientBalance(needed: needed, available: standing.available)
     }
 
     /// The contents and the name of the file in a form.
