@@ -1,0 +1,3 @@
+// Texts for administrators, loaded for them only. The same keys are in both languages.
+export default {
+};

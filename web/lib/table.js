@@ -1,0 +1,183 @@
+// Tables that become cards on a phone, and lists that load further pages, keep their filters in the address and say what is missing.
+
+import { button, empty, problem, report } from './ui.js';
+import { h, replace } from './dom.js';
+import { t } from './i18n.js';
+
+/**
+ * A table.
+ * @param {{caption: string, columns: {title: string, cell: (row: *) => *, end?: boolean, class?: string, sort?: string, hidden?: boolean}[],
+ *   rows: *[], open?: (row: *) => void, openLabel?: (row: *) => string, sorted?: {by: string, order: 'asc'|'desc'}, onSort?: (by: string) => void,
+ *   footer?: *[]}} o
+ *   `end`: figures, at the right; `sort`: the name that the server sorts by; `open`: what a press on a row does, besides on the button in its last cell
+ */
+export function table(o) {
+  const columns = o.columns.filter((column) => column && !column.hidden);
+  const header = (column) => {
+    const isSorted = column.sort && o.sorted?.by === column.sort;
+    return h('th', {
+      scope: 'col', class: column.end ? 'end' : null,
+      'aria-sort': isSorted ? (o.sorted.order === 'asc' ? 'ascending' : 'descending') : null,
+    }, column.sort && o.onSort
+      ? h('button.sort', { type: 'button', on: { click: () => o.onSort(column.sort) } }, column.title, isSorted && h('span', { 'aria-hidden': 'true' }, o.sorted.order === 'asc' ? ' ↑' : ' ↓'))
+      : column.title);
+  };
+  const body = h('tbody');
+  const node = h('div.table-frame', { tabindex: 0, role: 'region', 'aria-label': o.caption }, h('table', null,
+    h('caption', null, o.caption),
+    h('thead', null, h('tr', null, columns.map(header), o.open && h('th', { scope: 'col' }, h('span.offscreen', null, t('ui.details'))))),
+    body, o.footer && h('tfoot', null, h('tr', null, o.footer.map((cell, index) => h('td', { class: columns[index]?.end ? 'end' : null }, cell)), o.open && h('td')))));
+  node.add = (rows) => body.append(...rows.map((row) => line(row, columns, o)));
+  node.add(o.rows);
+  return node;
+}
+
+function line(row, columns, o) {
+  const node = h('tr', o.open ? { class: 'opens', on: { click: (event) => {
+    if (!event.target.closest('a, button, input, select, label') && !String(getSelection())) o.open(row);
+  } } } : null, columns.map((column) => h('td', {
+    class: [column.end && 'end', column.class].filter(Boolean).join(' ') || null, 'data-label': column.title,
+  }, column.cell(row))));
+  if (o.open) {
+    node.append(h('td.row-open', null, button('', {
+      icon: 'arrow', kind: 'quiet', title: o.openLabel ? `${t('ui.details')}: ${o.openLabel(row)}` : t('ui.details'), onClick: () => o.open(row),
+    })));
+  }
+  return node;
+}
+
+/**
+ * A list with filters that stand in the address, which loads further rows.
+ * @param {{ctx: object, caption: string, columns: object[], filters?: object[], load: (query: object, position: *, signal: AbortSignal) =>
+ *   Promise<{items: *[], next: *, total?: number}>, open?: Function, openLabel?: Function, nothing: () => Node, sort?: {by: string, order: string},
+ *   actions?: Node[]}} o
+ *   `filters`: fields of `ui.field`, whose names become the query; `load` answers where the next rows begin, null at the end;
+ *   `nothing`: the empty state when no filter is set
+ * @returns {HTMLElement & {reload: () => Promise<void>}}
+ */
+export function list(o) {
+  const { ctx } = o;
+  const filters = o.filters ?? [];
+  for (const one of filters) one.set(ctx.query.get(one.name) ?? '');
+  let sorted = { by: ctx.query.get('sort') ?? o.sort?.by, order: ctx.query.get('order') ?? o.sort?.order ?? 'desc' };
+  let position = null;
+  let count = 0;
+  let turn = 0;
+  let isFurther = false;
+  const result = h('div.live', { 'aria-busy': 'true' }, [1, 2, 3].map(() => h('div.skeleton', { 'aria-hidden': 'true' })));
+  const foot = h('div.list-foot', { 'aria-live': 'polite' });
+
+  const wanted = () => {
+    const query = {};
+    for (const one of filters) {
+      const value = one.value();
+      if (value !== '' && value !== null && value !== false) query[one.name] = value;
+    }
+    if (sorted.by) Object.assign(query, { sort: sorted.by, order: sorted.order });
+    return query;
+  };
+  const isFiltered = () => filters.some((one) => one.value() !== '' && one.value() !== null && one.value() !== false);
+
+  const remember = () => {
+    const query = wanted();
+    if (sorted.by === o.sort?.by && sorted.order === (o.sort?.order ?? 'desc')) {
+      delete query.sort;
+      delete query.order;
+    }
+    ctx.setQuery(query);
+  };
+
+  let shown = null;
+  const draw = (page) => {
+    isFurther = false;
+    count = page.items.length;
+    position = page.next ?? null;
+    if (count) {
+      shown = table({ ...o, rows: page.items, sorted, onSort: (by) => {
+        sorted = { by, order: sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc' };
+        remember();
+        node.reload();
+      } });
+      replace(result, shown);
+    } else {
+      shown = null;
+      replace(result, isFiltered() ? empty(t('ui.noMatch'), t('ui.noMatchText'), button(t('ui.clearFilters'), { onClick: clear })) : o.nothing());
+    }
+    drawFoot(page.total);
+  };
+  const drawFoot = (total) => replace(foot,
+    count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
+    position !== null && button(t('ui.more'), { onClick: further }));
+
+  async function further() {
+    const page = await o.load(wanted(), position, ctx.signal);
+    shown.add(page.items);
+    isFurther = true;
+    count += page.items.length;
+    position = page.next ?? null;
+    drawFoot(page.total);
+  }
+
+  function clear() {
+    for (const one of filters) one.set('');
+    remember();
+    return node.reload();
+  }
+
+  const search = h('form.filters', { role: 'search', on: { submit: (event) => {
+    event.preventDefault();
+    changed();
+  } } }, filters.map((one) => one.node), o.actions);
+  let waiting;
+  const changed = () => {
+    clearTimeout(waiting);
+    remember();
+    node.reload();
+  };
+  for (const one of filters) {
+    one.input.addEventListener(one.input.tagName === 'SELECT' || one.input.type === 'checkbox' ? 'change' : 'input', () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(changed, one.input.tagName === 'SELECT' ? 0 : 350);
+    });
+  }
+
+  const node = h('div.list', null, (filters.length > 0 || o.actions) && search, result, foot);
+  node.reload = async () => {
+    const mine = (turn += 1);
+    result.setAttribute('aria-busy', 'true');
+    const dimming = setTimeout(() => result.classList.add('dim'), 200);
+    try {
+      const page = await o.load(wanted(), null, ctx.signal);
+      if (mine === turn) draw(page);
+    } catch (error) {
+      if (mine !== turn || error?.name === 'AbortError') return;
+      if (shown) report(error);
+      else replace(result, problem(error, node.reload));
+    } finally {
+      clearTimeout(dimming);
+      if (mine === turn) {
+        result.classList.remove('dim');
+        result.removeAttribute('aria-busy');
+      }
+    }
+  };
+  /** Loads the first page again, unless the reader has loaded further ones: their place in the list stays. */
+  node.refresh = () => (isFurther ? null : node.reload());
+  node.wanted = wanted;
+  node.reload();
+  return node;
+}
+
+/** `load` of {@link list} for calls in cursor form. */
+export const byCursor = (get, path, extra) => async (query, position, signal) => {
+  const page = await get(path, { page_size: 50, ...query, ...extra, before_id: position ?? 0 }, { signal });
+  return { items: page.items, next: page.next_before_id };
+};
+
+/** `load` of {@link list} for calls in page form. */
+export const byPage = (get, path, extra) => async (query, position, signal) => {
+  const number = position ?? 1;
+  const page = await get(path, { page_size: 50, ...query, ...extra, page: number }, { signal });
+  const isLast = page.page * page.page_size >= page.total;
+  return { items: page.items, next: isLast ? null : number + 1, total: page.total };
+};
