@@ -6,6 +6,8 @@ PYTHON ?= python3
 SDKS ?= openai==3.57.0 anthropic==2.14.0 google-genai==3.6.1 openrouter==1.3.84
 # Libraries that people reach models by.
 LIBRARIES ?= langchain-openai==1.7.4 langchain-anthropic==1.7.10
+# The browser of the console's tests is Debian's; this drives it and looks for what people with disabilities would stumble over.
+BROWSER ?= playwright==1.65.2 axe-playwright-python==0.1.8
 # What looks at the OpenAPI document there.
 VALIDATOR ?= openapi-spec-validator==0.9.0
 # What Scripts/import-models.py reads the provider files with.
@@ -59,7 +61,7 @@ test-long: test-deps ## the long forms of tests that `make test` runs shortly (f
 
 .venv/.installed: Makefile
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(LIBRARIES) $(VALIDATOR) $(YAML)
+	.venv/bin/pip install --quiet --disable-pip-version-check $(SDKS) $(LIBRARIES) $(BROWSER) $(VALIDATOR) $(YAML)
 	@if .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: $(LOCAL_SERVER); \
 	then touch .venv/.local-server; else rm -f .venv/.local-server; fi
 	@touch $@

@@ -3,8 +3,8 @@
 set -euo pipefail
 
 packages=(libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev pkg-config curl openssl python3 python3-venv)
-# The tests start a PostgreSQL of their own, and count instructions.
-[[ ${1:-} == --tests ]] && packages+=(postgresql util-linux valgrind binutils)
+# The tests start a PostgreSQL of their own, count instructions, and look at the console in a browser, in Chinese too.
+[[ ${1:-} == --tests ]] && packages+=(postgresql util-linux valgrind binutils chromium fonts-wqy-microhei)
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is not a Debian-like system; please install the counterparts of: ${packages[*]}" >&2
