@@ -2,7 +2,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends \
-       libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev pkg-config \
+       libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev zlib1g-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Package.swift ./
@@ -14,7 +14,7 @@ RUN swift build -c release --static-swift-stdlib --product apirouter \
 
 FROM debian:bookworm-slim
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends ca-certificates curl libcurl4 libpq5 libsqlite3-0 \
+    && apt-get install -y -qq --no-install-recommends ca-certificates curl libcurl4 libpq5 libsqlite3-0 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /app --no-create-home apirouter \
     && install -d -o apirouter /app /app/data
@@ -24,9 +24,11 @@ COPY config config
 COPY providers providers
 COPY sql sql
 COPY tokenizers tokenizers
+COPY web web
 USER apirouter
 # Inside a container the loopback address would be of no use to anybody outside.
-ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql APIROUTER_TOKENIZERS_DIR=/app/tokenizers
+ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data APIROUTER_SQL_DIR=/app/sql APIROUTER_TOKENIZERS_DIR=/app/tokenizers \
+    APIROUTER_WEB_DIR=/app/web
 VOLUME /app/data
 EXPOSE 3000
 # Alive, not ready: a gateway that waits for its database serves on out of its leases, and a restart would help nobody.

@@ -44,6 +44,7 @@ let package = Package(
         .systemLibrary(
             name: "CLibpq", pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .target(name: "CPlatform"),
         .target(name: "Platform", dependencies: ["CPlatform", "RouterCore"], swiftSettings: settings),
         .target(
@@ -131,7 +132,8 @@ let package = Package(
         .target(
             name: "Server",
             dependencies: [
-                "CPlatform", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Gateway", "Vendors",
+                "CPlatform", "CZlib", "Platform", "RouterCore", "Adaptors", "Config", "Storage", "Metering", "GatewayState", "Gateway",
+                "Vendors",
                 "Transport", "Simulator",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

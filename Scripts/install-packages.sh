@@ -2,7 +2,7 @@
 # Installs the system packages that the build and the tests need, and says so. Does nothing when all are there.
 set -euo pipefail
 
-packages=(libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev pkg-config curl openssl python3 python3-venv)
+packages=(libcurl4-openssl-dev libpq-dev libsqlite3-dev libyaml-dev zlib1g-dev pkg-config curl openssl python3 python3-venv)
 # The tests start a PostgreSQL of their own, count instructions, and look at the console in a browser, in Chinese too.
 [[ ${1:-} == --tests ]] && packages+=(postgresql util-linux valgrind binutils chromium fonts-wqy-microhei)
 

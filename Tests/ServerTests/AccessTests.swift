@@ -151,7 +151,8 @@ extension TestClientProtocol {
             let served = Set(gateway.gateway.router().routes.map { "\($0.method.rawValue) \($0.path)" })
             let behind = GatewayRoutes.all.filter { if case .handler = $0.work { true } else { false } }
             let declared = Set(behind.map { "\($0.method.rawValue) \($0.path)" })
-            #expect(served == declared && declared.count == behind.count)
+            let pages = Set(GatewayRoutes.pages.flatMap { page in PageRoute.methods.map { "\($0.rawValue) \(page.path)" } })
+            #expect(served == declared.union(pages) && declared.count == behind.count)
         }
     }
 

@@ -56,7 +56,7 @@ import Testing
         ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
-            "CPlatform", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "RouterCore", "Adaptors", "Config", "Storage",
+            "CPlatform", "CZlib", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "RouterCore", "Adaptors", "Config", "Storage",
             "Transport",
             "Simulator", "Hummingbird",
             "HummingbirdCore",

@@ -46,6 +46,7 @@ struct GatewayFile: Sendable {
         .section("log", \.configuration.log, LogKeys.section), .section("models", \.configuration.models, ModelsKeys.section),
         .section("responses", \.configuration.responses, ResponsesKeys.section),
         .section("batches", \.configuration.batches, BatchKeys.section),
+        .section("console", \.configuration.console, ConsoleKeys.section),
     ])
 
     /// The table of docs/configuration.md.

@@ -152,6 +152,17 @@ public struct GatewayConfiguration: Sendable {
         public var maxPollInterval = Duration.seconds(300)
     }
 
+    /// The pages for people.
+    public struct Console: Sendable {
+        /// Readers of the rankings of models.
+        public enum Rankings: String, Sendable, CaseIterable { case users, everyone, off }
+
+        public var isEnabled = true
+        public var rankings = Rankings.users
+
+        public init() {}
+    }
+
     /// Settings that only come from the environment.
     public struct Bootstrap: Sendable {
         public var rootPassword: Secret?
@@ -173,6 +184,7 @@ public struct GatewayConfiguration: Sendable {
     public var models = Models()
     public var responses = Responses()
     public var batches = Batches()
+    public var console = Console()
     public var bootstrap = Bootstrap()
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])

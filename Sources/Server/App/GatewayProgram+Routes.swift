@@ -46,6 +46,7 @@ extension GatewayProgram {
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
             channels: channelHandlers(),
+            console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,

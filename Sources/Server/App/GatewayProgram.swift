@@ -58,6 +58,7 @@ public struct GatewayProgram: Sendable {
         /// For calls that do not belong to a client's request.
         var vendors: VendorClient
         var plane: DataPlane
+        var web: WebSource
         var simulator: Simulator?
     }
 
@@ -132,7 +133,8 @@ public struct GatewayProgram: Sendable {
                 keys: keys, limits: limits, doors: doors,
                 logins: LoginRecords(store: store, clock: options.clock, logger: logger), vocabulary: vocabulary, responses: responses,
                 reloader: reloader,
-                transport: transport, vendors: VendorClient(transport: transport.sideCalls), plane: plane, simulator: simulator),
+                transport: transport, vendors: VendorClient(transport: transport.sideCalls), plane: plane,
+                web: WebSource(configuration, environment: options.environment, logger: logger), simulator: simulator),
             configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
     }
 

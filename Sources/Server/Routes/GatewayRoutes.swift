@@ -147,6 +147,12 @@ extension GatewayRoutes {
                 return try await handler(api, request, context)
             }
         }
+        for page in pages {
+            let serve = page.serve(api.console)
+            for method in PageRoute.methods {
+                router.on(RouterPath(page.path), method: method) { try await serve($0, $1) }
+            }
+        }
         return router
     }
 }

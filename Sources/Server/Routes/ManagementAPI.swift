@@ -6,6 +6,7 @@ struct ManagementAPI: Sendable {
     let billing: BillingHandlers
     let catalogue: CatalogueHandlers
     let channels: ChannelHandlers
+    let console: ConsolePages
     let conversations: ConversationHandlers
     let files: FilesHandlers
     let gemini: GeminiHandlers
