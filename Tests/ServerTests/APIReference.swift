@@ -36,7 +36,7 @@ enum APIReference {
 
         **The management API** (`/api`) takes a management token, the `access_token` of `POST /api/user/login`: `Authorization: Bearer at-…`, or the session's cookie
         from a browser. Bodies are JSON objects with exactly the fields that are listed; others are refused by name. Answers are
-        `{"success": true, "message": "", "data": …}`; the tables below say what stands in `data`. Errors are `{"success": false, "message": "…", "data": null}`.
+        `{"success": true, "message": "", "data": …}`; the tables below say what stands in `data`. Errors are `{"success": false, "message": "…", "data": null, "code": "…"}`, some with `details` ([codes](#codes-of-the-management-api)).
         Lists come in pages: `data` is `{"items": […], "total": 41, "page": 1, "page_size": 20}`.
 
         Every answer has `X-Request-Id`. Amounts are USD as JSON numbers with at most nine decimals, prices with at most fifteen: read them as
@@ -57,6 +57,14 @@ enum APIReference {
         | 413 | the body is too large: management calls take \(BodyClass.managementBytes / 1024) KB, login and registration \(BodyClass.loginBytes / 1024) KB, model calls `server.max_body_bytes` |
         | 500 | a mistake of the gateway, which its log describes under the `X-Request-Id` |
         | 503 | the books cannot be read or written, or there is no room at the moment; `Retry-After` where it is known |
+
+        ## Codes of the management API
+
+        The `code` of an error does not change with its message, and is what a program or a translation should go by.
+
+        | code | when |
+        |---|---|
+        \(ManagementCode.allCases.map { "| `\($0.rawValue)` | \($0.meaning) |" }.joined(separator: "\n"))
 
         """
 

@@ -106,7 +106,7 @@ struct OldSchemaTests {
         #expect(tokens.map(\.id) == [5, 9] && tokens.map(\.keyHash) == [[1], [2, 0xFE]] && tokens[1].models == ["vendor/m"])
         #expect(tokens.allSatisfy { !$0.isManagement }, "nobody's key gets other rights by a migration")
         #expect(tokens[1].limits == #"{"rpm":3}"# && tokens[1].expiresAt == 4000 && tokens[1].accessedAt == 32)
-        #expect(try await store.userForAccessToken(hash: [0x0A, 0x0B], now: 1_000, idleSince: 900)?.id == 1)
+        #expect(try await store.userForAccessToken(hash: [0x0A, 0x0B], now: 1_000, idleSince: 900)?.user.id == 1)
         let session = try await store.accessTokens(userID: 2, now: 1_000, idleSince: 20).first
         #expect(session?.hash == [0xFF, 0] && session?.usedAt == 21 && session?.expiresAt == 9_000_000_000)
         let price = try #require(try await store.allPrices().first)

@@ -23,12 +23,12 @@ struct SessionConformance {
         #expect(try await store.accessTokens(userID: user.id, now: 150, idleSince: 99).contains(token))
         #expect(try await store.userForAccessToken(hash: hash(1), now: 150, idleSince: 100) == nil)
         try await store.touchAccessToken(hash: hash(1), now: 160)
-        #expect(try await store.userForAccessToken(hash: hash(1), now: 200, idleSince: 159)?.id == user.id)
+        #expect(try await store.userForAccessToken(hash: hash(1), now: 200, idleSince: 159)?.user.id == user.id)
         // Never backwards, whoever comes late.
         try await store.touchAccessToken(hash: hash(1), now: 120)
-        #expect(try await store.userForAccessToken(hash: hash(1), now: 200, idleSince: 159)?.id == user.id)
+        #expect(try await store.userForAccessToken(hash: hash(1), now: 200, idleSince: 159)?.user.id == user.id)
         #expect(try await store.userForAccessToken(hash: hash(1), now: 1_000, idleSince: 159) == nil)
-        #expect(try await store.userForAccessToken(hash: hash(2), now: 1 << 40, idleSince: 1 << 39)?.id == user.id)
+        #expect(try await store.userForAccessToken(hash: hash(2), now: 1 << 40, idleSince: 1 << 39)?.user.id == user.id)
         #expect(try await store.accessTokens(userID: user.id, now: 1_000, idleSince: 0).map(\.hash) == [hash(2)])
         #expect(try await store.accessTokens(userID: user.id + 1, now: 150, idleSince: 0).isEmpty)
     }

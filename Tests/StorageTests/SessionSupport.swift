@@ -12,6 +12,6 @@ extension Store {
     }
 
     func userForAccessToken(hash: [UInt8], now: Int64) async throws -> User? {
-        try await userForAccessToken(hash: hash, now: now, idleSince: -1)
+        try await userForAccessToken(hash: hash, now: now, idleSince: -1)?.user
     }
 }

@@ -4,26 +4,60 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import RouterCore
+import Storage
 
-/// An error of the management area: `{"success":false,"message":…,"data":null}` with a fitting status.
+/// An error of the management area: `{"success":false,"message":…,"data":null,"code":…}` with a fitting status, and `details` where there
+/// are some.
 struct ManagementError: Error, HTTPResponseError {
     var status: HTTPResponse.Status
     var message: String
+    var code: ManagementCode
+    /// What a program needs to explain the error in words of its own.
+    var details: JSONValue?
     var headers: HTTPFields = [:]
 
-    init(_ status: HTTPResponse.Status, _ message: String, headers: HTTPFields = [:]) {
+    /// - Parameter code: nil = the one that the status has.
+    init(
+        _ status: HTTPResponse.Status, _ message: String, code: ManagementCode? = nil, details: JSONValue? = nil, headers: HTTPFields = [:]
+    ) {
         self.status = status
         self.message = message
+        self.code = code ?? ManagementCode(status)
+        self.details = details
         self.headers = headers
     }
 
-    static func badRequest(_ message: String) -> ManagementError { ManagementError(.badRequest, message) }
+    static func badRequest(_ message: String, code: ManagementCode? = nil) -> ManagementError {
+        ManagementError(.badRequest, message, code: code)
+    }
     static func notFound(_ what: String) -> ManagementError { ManagementError(.notFound, "\(what) not found") }
-    static func forbidden(_ message: String) -> ManagementError { ManagementError(.forbidden, message) }
+    static func forbidden(_ message: String, code: ManagementCode? = nil) -> ManagementError {
+        ManagementError(.forbidden, message, code: code)
+    }
+
+    /// A field of a body, or a parameter, that is wrong.
+    /// - Parameters:
+    ///   - expected: what is allowed.
+    ///   - message: nil = it is put together from the other two.
+    static func invalid(_ field: String, _ expected: String, message: String? = nil) -> ManagementError {
+        ManagementError(
+            .badRequest, message ?? "'\(field)' must be \(expected)", code: .invalidField,
+            details: .object([.init("field", .string(field)), .init("expected", .string(expected))]))
+    }
+
+    static func roleTooLow(_ message: String, needed role: Role) -> ManagementError {
+        ManagementError(.forbidden, message, code: .roleTooLow, details: .object([.init("role", .integer(role.rawValue))]))
+    }
 
     func response(from request: Request, context: some RequestContext) throws -> Response { response() }
 
-    private var body: JSONValue { ["success": false, "message": .string(message), "data": .null] }
+    private var body: JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("success", false), .init("message", .string(message)), .init("data", .null), .init("code", .string(code.rawValue)),
+        ]
+        if let details { members.append(.init("details", details)) }
+        return .object(members)
+    }
 
     func response() -> Response { Envelope.response(status: status, headers: headers, body) }
 
@@ -54,7 +88,9 @@ extension ManagementError {
         do throws(LimitProblem) {
             return try limits()
         } catch {
-            throw error.isForbidden ? .forbidden(error.message) : .badRequest(error.message)
+            throw error.isForbidden
+                ? .forbidden(error.message, code: .limitsNotAllowed)
+                : .invalid("limits", "limits as they are described", message: error.message)
         }
     }
 }

@@ -25,14 +25,7 @@ struct BalanceHandlers: Sendable {
         let user = try context.user()
         let query = QueryFields(request, MoneyDescriptions.transactions)
         let page = try query.page()
-        var kind: TransactionKind?
-        if let text = query.text("type"), !text.isEmpty {
-            kind = TransactionKind(rawValue: text)
-            if kind == nil {
-                let known = TransactionKind.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ManagementError.badRequest("'type' must be one of \(known)")
-            }
-        }
+        let kind = try query.choice("type", TransactionKind.self)
         await meter.waitPosted(user.id)
         let entries = try await store.entries(userID: user.id, kind: kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))

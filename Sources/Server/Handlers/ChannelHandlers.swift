@@ -119,7 +119,8 @@ struct ChannelHandlers: Sendable {
         let channel = try channel(context)
         if value == .on, !channel.isEnabled {
             throw ManagementError(
-                .conflict, "channel \(channel.id) is off by its file: \(channel.disabledReason ?? "enabled: false"); change channels.yaml")
+                .conflict, "channel \(channel.id) is off by its file: \(channel.disabledReason ?? "enabled: false"); change channels.yaml",
+                code: .channelOff)
         }
         let audit = try context.audit("channel.\(value.rawValue)", at: clock.unixSeconds, [.init("channel", .integer(channel.id))])
         try await ChannelSwitches(store: store, health: health).set(value, channel, audit: audit)

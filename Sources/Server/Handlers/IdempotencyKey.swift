@@ -14,8 +14,9 @@ enum IdempotencyKey {
         guard let reference = try fields.string("reference_id") else { return named }
         try check(reference) { fields.wrong("reference_id", $0) }
         guard named == nil || named == reference else {
-            throw ManagementError.badRequest(
-                "the header Idempotency-Key and 'reference_id' differ; send one of them, or the same in both")
+            throw ManagementError.invalid(
+                "reference_id", "the same as the header Idempotency-Key, or left out",
+                message: "the header Idempotency-Key and 'reference_id' differ; send one of them, or the same in both")
         }
         return reference
     }

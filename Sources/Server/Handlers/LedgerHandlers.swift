@@ -11,14 +11,7 @@ struct LedgerHandlers: Sendable {
     func unreconciled(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request, MoneyDescriptions.unreconciled)
         let page = try query.page()
-        var state: ReconciliationRow.State?
-        if let text = query.text("state"), !text.isEmpty {
-            state = ReconciliationRow.State(rawValue: text)
-            if state == nil {
-                let known = ReconciliationRow.State.allCases.map(\.rawValue).joined(separator: ", ")
-                throw ManagementError.badRequest("'state' must be one of \(known)")
-            }
-        }
+        let state = try query.choice("state", ReconciliationRow.State.self)
         let rows = try await store.reconciliations(state, open: state == nil, page)
         return Envelope.page(rows.items.map(json), total: rows.total, (page.page, page.size))
     }
@@ -39,7 +32,7 @@ struct LedgerHandlers: Sendable {
         let query = QueryFields(request, MoneyDescriptions.margin)
         let from = try query.integer("from") ?? 0
         let to = try query.integer("to") ?? .max
-        guard from <= to else { throw ManagementError.badRequest("'from' must not be behind 'to'") }
+        guard from <= to else { throw ManagementError.invalid("from", "at most 'to'", message: "'from' must not be behind 'to'") }
         let rows = try await store.margins(in: from..<to)
         return Envelope.ok(
             .array(

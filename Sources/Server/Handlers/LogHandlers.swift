@@ -38,7 +38,7 @@ struct LogHandlers: Sendable {
         query.from = try fields.integer("from")
         query.to = try fields.integer("to")
         if let text = fields.text("request_id") {
-            guard let id = RouterCore.RequestID(text) else { throw ManagementError.badRequest("'request_id' must be a UUID") }
+            guard let id = RouterCore.RequestID(text) else { throw ManagementError.invalid("request_id", "a UUID") }
             query.requestID = id
         }
         return query

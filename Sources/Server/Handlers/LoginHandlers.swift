@@ -28,6 +28,8 @@ struct LoginHandlers: Sendable {
         let fields = try await RequestFields(request, LoginDescriptions.login)
         let username = try fields.requiredString("username")
         let password = try fields.requiredString("password")
+        // A page keeps its session in the cookie, where no script can read it.
+        let isCookieOnly = try fields.boolean("session") ?? false
         let now = clock.unixSeconds
         let source = doors.source(context)
         let found = try await store.userForLogin(username: username)
@@ -61,7 +63,7 @@ struct LoginHandlers: Sendable {
                 of: user, verified: passwordHash, clientIP: context.clientIP, userAgent: request.headers[.userAgent] ?? "")
         else {
             await logins.failed(found?.user, isDisabled: matches, address: context.clientIP)
-            throw ManagementError(.unauthorized, "wrong username or password")
+            throw ManagementError(.unauthorized, "wrong username or password", code: .wrongCredentials)
         }
         doors.throttle.takeBack(subjects)
         try await store.noteLogin(userID: user.id, address: source.text, now: now)
@@ -71,12 +73,13 @@ struct LoginHandlers: Sendable {
         if let device = try doors.devices.renewed(mark, of: user.id) {
             headers.append(cookie(site.cookie(KnownDevices.cookieName, device, seconds: KnownDevices.lifetime)))
         }
+        let token: [JSONValue.Member] = isCookieOnly ? [] : [.init("access_token", .string(session.token))]
         return Envelope.ok(
-            .object([
-                .init("id", .integer(user.id)), .init("username", .string(user.username)),
-                .init("role", .integer(user.role.rawValue)), .init("access_token", .string(session.token)),
-                .init("expires_at", .integer(session.expiresAt)),
-            ]), headers: headers)
+            .object(
+                [
+                    .init("id", .integer(user.id)), .init("username", .string(user.username)),
+                    .init("role", .integer(user.role.rawValue)),
+                ] + token + [.init("expires_at", .integer(session.expiresAt))]), headers: headers)
     }
 
     private func cookie(_ value: String) -> HTTPField { HTTPField(name: .setCookie, value: value) }
@@ -96,7 +99,8 @@ struct LoginHandlers: Sendable {
     func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try BrowserGuard.check(request, doors.site(request, context))
         guard snapshots.snapshot.configuration.server.registration else {
-            throw ManagementError.forbidden("registration is closed (server.registration in gateway.yaml)")
+            throw ManagementError.forbidden(
+                "registration is closed (server.registration in gateway.yaml)", code: .registrationClosed)
         }
         let fields = try await RequestFields(request, LoginDescriptions.register)
         let source = doors.source(context)

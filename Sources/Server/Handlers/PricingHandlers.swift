@@ -40,10 +40,14 @@ struct PricingHandlers: Sendable {
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, PriceDescriptions.change)
         let name = try fields.requiredString("model_name")
-        if let problem = ModelName.problem(name) { throw ManagementError.badRequest("'model_name' \(problem)") }
+        if let problem = ModelName.problem(name) {
+            throw ManagementError.invalid("model_name", "a model's name", message: "'model_name' \(problem)")
+        }
         let old = snapshots.snapshot.prices.row(name)
         if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
-            throw ManagementError.badRequest("a new model needs 'pricing_input' and 'pricing_output'")
+            throw ManagementError.invalid(
+                fields["pricing_input"] == nil ? "pricing_input" : "pricing_output", "USD per token",
+                message: "a new model needs 'pricing_input' and 'pricing_output'")
         }
         var row = old ?? PricingRow(modelName: name, displayName: name, price: .free)
         // Setting a price changes the basis of a model that was charged by the vendor's cost.

@@ -28,12 +28,16 @@ struct RequestFields {
         do throws(JSONScanError) {
             value = try JSONValue(parsing: body)
         } catch {
-            throw ManagementError.badRequest("the body is not valid JSON: \(error)")
+            throw ManagementError.badRequest("the body is not valid JSON: \(error)", code: .invalidJSON)
         }
-        guard case .object(let members) = value else { throw ManagementError.badRequest("the body must be a JSON object") }
+        guard case .object(let members) = value else {
+            throw ManagementError.badRequest("the body must be a JSON object", code: .invalidJSON)
+        }
         for member in members where !allowed.contains(member.name) {
-            if let hint = hints[member.name] { throw ManagementError.badRequest(hint) }
-            throw ManagementError.badRequest("unknown field '\(member.name)'; allowed: \(allowed.joined(separator: ", "))")
+            let known = allowed.joined(separator: ", ")
+            throw ManagementError.invalid(
+                member.name, "one of the fields \(known)",
+                message: hints[member.name] ?? "unknown field '\(member.name)'; allowed: \(known)")
         }
         self.members = members
     }
@@ -121,7 +125,7 @@ struct RequestFields {
     func isNull(_ name: String) -> Bool { self[name]?.isNull == true }
 
     func wrong(_ name: String, _ expected: String) -> ManagementError {
-        .badRequest("'\(name)' must be \(expected)" + (self[name].map { "; found \(Self.short($0))" } ?? ""))
+        .invalid(name, expected, message: "'\(name)' must be \(expected)" + (self[name].map { "; found \(Self.short($0))" } ?? ""))
     }
 
     private static func short(_ value: JSONValue) -> String {
@@ -184,7 +188,18 @@ struct QueryFields {
         let range = declared.range(name)
         guard let text = text(name) else { return nil }
         guard let value = Int64(text), range.contains(value) else {
-            throw ManagementError.badRequest("'\(name)' must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw ManagementError.invalid(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// One of the declared values; nil when the parameter is absent or empty.
+    func choice<Value: RawRepresentable & CaseIterable>(
+        _ name: String, _ type: Value.Type
+    ) throws -> Value? where Value.RawValue == String {
+        guard let text = text(name), !text.isEmpty else { return nil }
+        guard let value = Value(rawValue: text) else {
+            throw ManagementError.invalid(name, "one of " + type.allCases.map(\.rawValue).joined(separator: ", "))
         }
         return value
     }
@@ -212,21 +227,24 @@ extension GatewayContext {
 
     func pathID(_ name: String = "id") throws -> Int64 {
         guard let id = parameters.get(name, as: Int64.self) else {
-            throw ManagementError.badRequest("the \(name) in the path must be a whole number")
+            throw ManagementError.invalid(name, "a whole number", message: "the \(name) in the path must be a whole number")
         }
         return id
     }
 }
 
 /// Translates errors of the stores into errors of the API.
-func storing<Value>(_ what: String, _ body: () async throws -> Value) async throws -> Value {
+/// - Parameter conflict: the code of a ``StoreError/conflict(_:)``.
+func storing<Value>(
+    _ what: String, conflict: ManagementCode = .conflict, _ body: () async throws -> Value
+) async throws -> Value {
     do {
         return try await body()
     } catch StoreError.notFound {
         throw ManagementError.notFound(what)
     } catch StoreError.duplicate(let column) {
-        throw ManagementError(.conflict, "the \(column) is taken")
+        throw ManagementError(.conflict, "the \(column) is taken", code: column == "username" ? .usernameTaken : .duplicateID)
     } catch StoreError.conflict(let message) {
-        throw ManagementError(.conflict, message)
+        throw ManagementError(.conflict, message, code: conflict)
     }
 }

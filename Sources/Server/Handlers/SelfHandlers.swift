@@ -40,7 +40,9 @@ struct SelfHandlers: Sendable {
         let names = fields.names.filter { $0 != "old_password" }
         let audit = try context.audit("user.self", at: clock.unixSeconds, [.init("fields", .array(names.map { .string($0) }))])
         let changed = try await keyChanges.run {
-            let changed = try await storing("user") { try await store.changeUser(id: user.id, prepared, audit: audit) }
+            let changed = try await storing("user", conflict: .changedMeanwhile) {
+                try await store.changeUser(id: user.id, prepared, audit: audit)
+            }
             keys.upsert(changed)
             return changed
         }
@@ -62,7 +64,7 @@ struct SelfHandlers: Sendable {
             passwords.throttle.takeBack(subjects)
             throw error
         }
-        guard matches else { throw ManagementError.forbidden("'old_password' is not the password of this user") }
+        guard matches else { throw ManagementError.forbidden("'old_password' is not the password of this user", code: .wrongPassword) }
         passwords.throttle.takeBack(subjects)
         return stored
     }

@@ -27,7 +27,9 @@ struct StatusHandlers: Sendable {
             let warnings = try await reloader.reload(audit: try context.audit("config.reload", at: clock.unixSeconds))
             return Envelope.ok(["warnings": .array(warnings.map { .string($0.description) })])
         } catch let error as ConfigErrors {
-            throw ManagementError.badRequest("the configuration was not reloaded: \(error)")
+            throw ManagementError(
+                .badRequest, "the configuration was not reloaded: \(error)", code: .configInvalid,
+                details: ["diagnostics": .array(error.diagnostics.map(\.json))])
         }
     }
 
@@ -77,5 +79,15 @@ struct StatusHandlers: Sendable {
         var headers = HTTPFields()
         headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+}
+
+extension Diagnostic {
+    /// For `details.diagnostics`.
+    var json: JSONValue {
+        .object([
+            .init("file", .string(file)), .init("line", .integer(line)), .init("column", .integer(column)),
+            .init("severity", .string(severity.rawValue)), .init("path", .string(path)), .init("message", .string(message)),
+        ])
     }
 }

@@ -13,6 +13,7 @@ struct TokenHandlers: Sendable {
     let clock: ServerClock
 
     static let maximumTokens: Int64 = 1_000
+    static let tooManyKeys = ManagementError(.conflict, "a user has at most \(maximumTokens) keys", code: .tooManyKeys)
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
@@ -20,7 +21,7 @@ struct TokenHandlers: Sendable {
         let page = try query.page()
         var owner: Int64? = user.id
         if let other = try query.integer("user_id"), other != user.id {
-            guard user.role >= .admin else { throw ManagementError.forbidden("only an admin sees the keys of others") }
+            guard user.role >= .admin else { throw ManagementError.roleTooLow("only an admin sees the keys of others", needed: .admin) }
             owner = other
         }
         let tokens = try await store.tokens(userID: owner, page)
@@ -31,7 +32,7 @@ struct TokenHandlers: Sendable {
         let user = try context.user()
         let fields = try await RequestFields(request, TokenDescriptions.create)
         let held = try await store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
-        guard held < Self.maximumTokens else { throw ManagementError(.conflict, "a user has at most \(Self.maximumTokens) keys") }
+        guard held < Self.maximumTokens else { throw Self.tooManyKeys }
         let key = TokenSecrets.newKey()
         let now = clock.unixSeconds
         var token = TokenSecrets.newKeyToken(
@@ -44,7 +45,11 @@ struct TokenHandlers: Sendable {
         token.limits = try limits(fields, of: token, by: user) ?? "{}"
         token.conversion = try fields.choice("conversion", ConversionMode.self)
         token.isManagement = try fields.boolean("management") ?? false
-        if token.isManagement { try checkManagement(token, fields) }
+        if token.isManagement {
+            try checkManagement(token, fields)
+            // It makes further keys, so it could outlive the session.
+            try context.demandFreshLogin()
+        }
         let prepared = token
         let audit = try context.audit("token.create", at: clock.unixSeconds)
         let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
@@ -92,7 +97,9 @@ struct TokenHandlers: Sendable {
         let prepared = change
         let audit = try context.audit("token.change", at: clock.unixSeconds, [.init("fields", .array(fields.names.map { .string($0) }))])
         let changed = try await keyChanges.run {
-            let changed = try await storing("token") { try await store.changeToken(id: token.id, prepared, audit: audit) }
+            let changed = try await storing("token", conflict: .changedMeanwhile) {
+                try await store.changeToken(id: token.id, prepared, audit: audit)
+            }
             keys.upsert(changed)
             return changed
         }
@@ -124,7 +131,9 @@ struct TokenHandlers: Sendable {
     private func models(_ fields: RequestFields) throws -> [String]? {
         guard let names = try fields.strings("models") else { return nil }
         for name in names {
-            if let problem = ModelName.problem(name) { throw ManagementError.badRequest("a name in 'models' \(problem)") }
+            if let problem = ModelName.problem(name) {
+                throw ManagementError.invalid("models", "names of models", message: "a name in 'models' \(problem)")
+            }
         }
         return names
     }

@@ -38,6 +38,7 @@ struct UserHandlers: Sendable {
         let fields = try await RequestFields(request, UserDescriptions.create, hints: Self.noBalance)
         let role = try role(fields) ?? .user
         try checkGrant(role, by: actor)
+        if role > .user { try context.demandFreshLogin() }
         let audit = try context.audit("user.create", at: clock.unixSeconds, [.init("role", .integer(role.rawValue))])
         return Envelope.ok(Self.json(try await create(fields, role: role, group: try group(fields) ?? "default", audit)))
     }
@@ -74,25 +75,29 @@ struct UserHandlers: Sendable {
         change.group = try group(fields)
         if let group = change.group, group != target.group, actor.id == target.id, actor.role != .root {
             // A group determines prices.
-            throw ManagementError.forbidden("nobody changes their own group; root may")
+            throw ManagementError.forbidden("nobody changes their own group; root may", code: .ownAccount)
         }
         change.limits = try limits(fields, of: target, by: actor)
         change.role = try role(fields)
         if let role = change.role, role != target.role {
-            guard actor.id != target.id else { throw ManagementError.forbidden("nobody changes their own role") }
+            try context.demandFreshLogin()
+            guard actor.id != target.id else { throw ManagementError.forbidden("nobody changes their own role", code: .ownAccount) }
             try checkGrant(role, by: actor)
         }
         if let status = try fields.integer("status") {
             guard let value = UserStatus(rawValue: Int(status)) else { throw fields.wrong("status", "1 (enabled) or 2 (disabled)") }
-            guard actor.id != target.id || value == .enabled else { throw ManagementError.forbidden("nobody disables themselves") }
+            guard actor.id != target.id || value == .enabled else {
+                throw ManagementError.forbidden("nobody disables themselves", code: .ownAccount)
+            }
             change.status = value
         }
         if let password = try fields.string("password") {
             // A session left open in a browser is not enough to take over an account.
             guard actor.id != id || !SessionCheck.restsOnCookie(request) else {
                 throw ManagementError.forbidden(
-                    "with the session cookie, change your own password by PUT /api/user/self with 'old_password'")
+                    "with the session cookie, change your own password by PUT /api/user/self with 'old_password'", code: .ownAccount)
             }
+            try context.demandFreshLogin()
             try Self.checkPassword(password)
             change.passwordHash = try await PasswordTries.hashing { try await PasswordHasher.hash(password) }
         }
@@ -118,8 +123,9 @@ struct UserHandlers: Sendable {
         let actor = try context.user()
         let id = try context.pathID()
         guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
-        guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves") }
+        guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves", code: .ownAccount) }
         try Self.checkAuthority(over: target, by: actor)
+        try context.demandFreshLogin()
         let audit = try context.audit("user.delete", at: clock.unixSeconds)
         try await keyChanges.run {
             try await storing("user") { try await store.deleteUser(id: id, audit: audit) }
@@ -135,7 +141,8 @@ struct UserHandlers: Sendable {
     /// Root may change everything; an admin may change users of a lower role and their own account.
     static func checkAuthority(over target: User, by actor: User) throws {
         guard actor.role == .root || actor.id == target.id || target.role < actor.role else {
-            throw ManagementError.forbidden("only a higher role may change this user")
+            throw ManagementError.roleTooLow(
+                "only a higher role may change this user", needed: target.role < .admin ? .admin : .root)
         }
     }
 
@@ -143,22 +150,27 @@ struct UserHandlers: Sendable {
     /// ordinary users. Otherwise two admins could credit each other.
     static func checkMoneyAuthority(over target: User, by actor: User) throws {
         guard actor.role != .root else { return }
-        guard actor.id != target.id else { throw ManagementError.forbidden("nobody moves money of their own account; root may") }
+        guard actor.id != target.id else {
+            throw ManagementError.forbidden("nobody moves money of their own account; root may", code: .ownAccount)
+        }
         guard target.role < actor.role else {
-            throw ManagementError.forbidden("only root moves money of an account whose role is not below the caller's")
+            throw ManagementError.roleTooLow(
+                "only root moves money of an account whose role is not below the caller's", needed: .root)
         }
     }
 
     private func checkGrant(_ role: Role, by actor: User) throws {
         guard role < actor.role || actor.role == .root && role != .root else {
-            throw ManagementError.forbidden("nobody grants a role that is not below their own")
+            throw ManagementError.roleTooLow("nobody grants a role that is not below their own", needed: .root)
         }
     }
 
     /// A budget limits a user's spending, so users do not set their own; root may.
     private func limits(_ fields: RequestFields, of target: User, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
-        guard actor.id != target.id || actor.role == .root else { throw ManagementError.forbidden("nobody changes their own limits") }
+        guard actor.id != target.id || actor.role == .root else {
+            throw ManagementError.forbidden("nobody changes their own limits", code: .ownAccount)
+        }
         return try ManagementError.checkingLimits { () throws(LimitProblem) in
             try KeyLimits(value, allowsAddresses: false).json.text
         }
@@ -186,14 +198,17 @@ struct UserHandlers: Sendable {
                 ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || [0x2D, 0x2E, 0x5F, 0x40].contains($0)
             }
         guard isFine else {
-            throw ManagementError.badRequest("'username' must have 3 to 64 characters out of letters, digits, '-', '_', '.', '@'")
+            throw ManagementError.invalid(
+                "username", "3 to 64 characters out of letters, digits, '-', '_', '.', '@'",
+                message: "'username' must have 3 to 64 characters out of letters, digits, '-', '_', '.', '@'")
         }
     }
 
     static func checkPassword(_ password: String) throws {
         let lengths = PasswordHasher.lengths
         guard lengths.contains(password.utf8.count) else {
-            throw ManagementError.badRequest("'password' must have \(lengths.lowerBound) to \(lengths.upperBound) bytes")
+            let expected = "\(lengths.lowerBound) to \(lengths.upperBound) bytes"
+            throw ManagementError.invalid("password", expected, message: "'password' must have \(expected)")
         }
     }
 

@@ -9,16 +9,17 @@ struct AccessCheck: Sendable {
     let keys: KeyCheck
     let sessions: SessionCheck
 
+    /// Sets the context's principal.
     /// - Throws: ``APIError`` 401 or 403 for key routes, ``ManagementError`` 401 or 403 for management routes.
-    func principal(_ request: Request, _ context: GatewayContext, _ access: RouteAccess) async throws -> Principal {
+    func admit(_ request: Request, _ context: inout GatewayContext, _ access: RouteAccess) async throws {
         switch access {
-        case .open: return .anonymous
-        case .apiKey: return try key(request, context, for: .modelCalls)
-        case .managementKey: return try key(request, context, for: .management)
-        case .anyKey: return try key(request, context, for: .either)
-        case .user: return .user(try await user(request, context, atLeast: .user))
-        case .admin: return .user(try await user(request, context, atLeast: .admin))
-        case .root: return .user(try await user(request, context, atLeast: .root))
+        case .open: context.principal = .anonymous
+        case .apiKey: context.principal = try key(request, context, for: .modelCalls)
+        case .managementKey: context.principal = try key(request, context, for: .management)
+        case .anyKey: context.principal = try key(request, context, for: .either)
+        case .user: try await user(request, &context, atLeast: .user)
+        case .admin: try await user(request, &context, atLeast: .admin)
+        case .root: try await user(request, &context, atLeast: .root)
         }
     }
 
@@ -32,16 +33,17 @@ struct AccessCheck: Sendable {
         }
     }
 
-    private func user(_ request: Request, _ context: GatewayContext, atLeast role: Role) async throws -> User {
-        guard let user = try await sessions.user(request, context) else {
+    private func user(_ request: Request, _ context: inout GatewayContext, atLeast role: Role) async throws {
+        guard let (user, age) = try await sessions.session(request, context) else {
             if SessionCheck.bearer(request)?.hasPrefix("sk-") == true {
                 throw ManagementError(
                     .unauthorized, "this call takes the access token of POST /api/user/login, not an API key")
             }
             throw ManagementError(.unauthorized, "not logged in: send 'Authorization: Bearer <access token>'")
         }
-        guard user.status == .enabled else { throw ManagementError(.unauthorized, "this user is disabled") }
-        guard user.role >= role else { throw ManagementError.forbidden("this call needs the role \(role)") }
-        return user
+        guard user.status == .enabled else { throw ManagementError(.unauthorized, "this user is disabled", code: .userDisabled) }
+        guard user.role >= role else { throw ManagementError.roleTooLow("this call needs the role \(role)", needed: role) }
+        context.principal = .user(user)
+        context.sessionAge = age
     }
 }

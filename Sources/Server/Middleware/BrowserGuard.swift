@@ -13,12 +13,13 @@ enum BrowserGuard {
         if let fetchSite {
             // `none` = initiated by the user (a bookmark, the address bar). Browsers do not let scripts set this header.
             guard request.headers[values: fetchSite].allSatisfy({ $0 == "same-origin" || $0 == "none" }) else {
-                throw ManagementError.forbidden("this request comes from another site")
+                throw ManagementError.forbidden("this request comes from another site", code: .otherSite)
             }
         }
         for origin in request.headers[values: .origin] where !site.accepts(origin: origin) {
             let hint = site.isConfigured ? "server.public_url is the only one" : "behind a proxy, set server.public_url"
-            throw ManagementError.forbidden("this request comes from another site (Origin: \(origin.prefix(100)); \(hint))")
+            throw ManagementError.forbidden(
+                "this request comes from another site (Origin: \(origin.prefix(100)); \(hint))", code: .otherSite)
         }
         try demandJSON(request)
     }

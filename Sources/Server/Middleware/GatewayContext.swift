@@ -15,6 +15,8 @@ struct GatewayContext: RequestContext {
     var receivedAt = MonotonicInstant(nanoseconds: 0)
     /// Set by the access check.
     var principal = Principal.anonymous
+    /// Set by the access check for a caller who rests on the session cookie: how long ago the session began, in seconds.
+    var sessionAge: Int64?
     /// The peer; the outermost middleware replaces it with the client that trusted proxies report.
     var origin: ClientOrigin
 

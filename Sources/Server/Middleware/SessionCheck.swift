@@ -13,12 +13,17 @@ struct SessionCheck: Sendable {
     let clock: ServerClock
 
     /// The user behind a management token or the session cookie.
-    func user(_ request: Request, _ context: GatewayContext) async throws -> User? {
+    func user(_ request: Request, _ context: GatewayContext) async throws -> User? { try await session(request, context)?.user }
+
+    /// The same, with the age of the session (seconds) for a caller who rests on the cookie.
+    func session(_ request: Request, _ context: GatewayContext) async throws -> (user: User, age: Int64?)? {
         guard let token = presentedAccessToken(request, context) else { return nil }
-        if Self.restsOnCookie(request) { try BrowserGuard.check(request, doors.site(request, context)) }
-        return try await tokenLookups.user(TokenSecrets.hash(token), at: clock.monotonic) {
-            try await doors.sessions.user(token: token)
+        let restsOnCookie = Self.restsOnCookie(request)
+        if restsOnCookie { try BrowserGuard.check(request, doors.site(request, context)) }
+        let found = try await tokenLookups.user(TokenSecrets.hash(token), at: clock.monotonic) {
+            try await doors.sessions.find(token: token)
         }
+        return found.map { ($0.user, restsOnCookie ? $0.age : nil) }
     }
 
     func presentedAccessToken(_ request: Request, _ context: GatewayContext) -> String? {

@@ -19,12 +19,14 @@ enum LoginDescriptions {
             """,
         body: .json([
             APIField("username", .text(200), "Name of the user."), APIField("password", .text(1_024), "The user's password."),
+            APIField("session", .boolean, "True = the session is in the cookie only, and the answer has no `access_token`; false by default.")
+                .optional,
         ]),
         answer: .data(
             .object([
                 .id("user"), APIField("username", .string, "Name of the user."),
                 APIField("role", UserDescriptions.roles, "What the user may do."),
-                APIField("access_token", .string, "Management token of the session."),
+                APIField("access_token", .string, "Management token of the session.").optional,
                 APIField("expires_at", .time, "When the session ends even if it is used."),
             ])),
         errors: [(401, "wrong username or password, or the user is disabled"), otherSite, notJSON, busy],

@@ -185,6 +185,8 @@ enum OpenAPIDocument {
         name: "ManagementError", meaning: "An error of the management API.",
         fields: [
             APIField("success", .boolean, "False."), APIField("message", .string, "What is wrong, in words."),
+            APIField("code", .choice(ManagementCode.allCases.map(\.rawValue)), "The error's name, which stays as it is."),
+            APIField("details", .any, "What belongs to the code.").optional,
             APIField("data", .any, "Null."),
         ])
 

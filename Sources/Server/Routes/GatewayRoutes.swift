@@ -143,7 +143,7 @@ extension GatewayRoutes {
             guard case .handler(let handler) = route.work else { continue }
             router.on(RouterPath(route.path), method: route.method) { request, context in
                 var context = context
-                context.principal = try await check.principal(request, context, route.access)
+                try await check.admit(request, &context, route.access)
                 return try await handler(api, request, context)
             }
         }

@@ -15,7 +15,8 @@ struct PasswordTries: Sendable {
         case .refused(let wait):
             let seconds = wait.wholeSecondsUp
             throw ManagementError(
-                .tooManyRequests, "too many tries; try again in \(seconds) seconds", headers: [.retryAfter: String(seconds)])
+                .tooManyRequests, "too many tries; try again in \(seconds) seconds", code: .loginThrottled,
+                headers: [.retryAfter: String(seconds)])
         }
     }
 

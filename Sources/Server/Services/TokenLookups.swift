@@ -30,9 +30,9 @@ final class TokenLookups: Sendable {
     ///   - look: queries the store.
     /// - Returns: nil for a token of no user.
     /// - Throws: ``ManagementError`` 503 when too many unknown tokens are being looked up, ``StoreError``.
-    func user(
-        _ token: [UInt8], at instant: MonotonicInstant, look: () async throws -> User?
-    ) async throws -> User? {
+    func user<Found: Sendable>(
+        _ token: [UInt8], at instant: MonotonicInstant, look: () async throws -> Found?
+    ) async throws -> Found? {
         let hash = KeyHash(token)
         let (isUnknown, isKnown, generation) = state.withLock { state in
             (state.unknown[hash].map { instant < $0 } ?? false, state.known.contains(hash), state.generation)

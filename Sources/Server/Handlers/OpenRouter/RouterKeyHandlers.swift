@@ -52,7 +52,7 @@ struct RouterKeyHandlers: Sendable {
         try checkAccount(fields, principal)
         let held = try await store.tokens(userID: principal.userID, PageRequest(page: 1, size: 1)).total
         guard held < TokenHandlers.maximumTokens else {
-            throw ManagementError(.conflict, "a user has at most \(TokenHandlers.maximumTokens) keys")
+            throw TokenHandlers.tooManyKeys
         }
         let key = TokenSecrets.newKey()
         let now = clock.unixSeconds
