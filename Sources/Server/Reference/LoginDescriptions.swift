@@ -19,8 +19,9 @@ enum LoginDescriptions {
             """,
         body: .json([
             APIField("username", .text(200), "Name of the user."), APIField("password", .text(1_024), "The user's password."),
-            APIField("session", .boolean, "True = the session is in the cookie only, and the answer has no `access_token`; false by default.")
-                .optional,
+            APIField(
+                "session", .boolean, "True = the session is in the cookie only: the answer has no `access_token`. False by default."
+            ).optional,
         ]),
         answer: .data(
             .object([
