@@ -79,7 +79,9 @@ document.addEventListener('click', (event) => {
   event.preventDefault();
   go(url.pathname + url.search);
 });
-addEventListener('popstate', () => show());
+// A jump within a page is one in its history too, and must not draw it anew.
+let address = location.pathname + location.search;
+addEventListener('popstate', () => location.pathname + location.search !== address && show());
 
 // Pages
 
@@ -95,6 +97,7 @@ function context(page, parameters) {
     setQuery(values) {
       const query = new URLSearchParams(values).toString();
       history.replaceState(null, '', location.pathname + (query ? `?${query}` : ''));
+      address = location.pathname + location.search;
     },
     /** Repeats while the page is open and visible. */
     every(milliseconds, work) {
@@ -115,6 +118,7 @@ let visit = 0;
 
 async function show() {
   const mine = (visit += 1);
+  address = location.pathname + location.search;
   leaving.abort();
   leaving = new AbortController();
   for (const open of document.querySelectorAll('dialog[open]')) open.close();
