@@ -29,6 +29,7 @@ package final class KeyDirectory: Sendable {
         var touched: [Int64: Int64] = [:]
         /// Those who have asked since the last change of anything, ready to be handed out.
         var found: [KeyHash: Found] = [:]
+        var sessions = OpenSessions()
     }
     private let state = Mutex(State())
     private static let maximumFound = 10_000
@@ -48,6 +49,8 @@ package final class KeyDirectory: Sendable {
             state.entries = [:]
             state.hashes = [:]
             state.users = Dictionary(users.map { ($0.id, Owner($0)) }) { _, last in last }
+            // Any of them may have ended meanwhile.
+            state.sessions = OpenSessions()
             for token in tokens { Self.add(token, &state) }
         }
     }
@@ -76,7 +79,7 @@ package final class KeyDirectory: Sendable {
         let hash = KeyHash(of: presentedKey)
         return state.withLock { state in
             if let found = state.found[hash], found.expiresAt.map({ $0 > now }) ?? true {
-                state.touched[found.principal.tokenID] = now
+                if let id = found.principal.tokenID { state.touched[id] = now }
                 return .success(found.principal)
             }
             return Self.find(hash, &state, now)
@@ -87,29 +90,58 @@ package final class KeyDirectory: Sendable {
         guard let entry = state.entries[hash] else { return .failure(.unknown) }
         guard entry.token.status == .enabled else { return .failure(.disabled) }
         if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
-        guard let owner = state.users[entry.token.userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
-        let (key, user) = (BudgetScope.key(entry.token.id), BudgetScope.user(owner.user.id))
-        let limits: StoredLimits
-        let ownerLimits: StoredLimits
-        switch (entry.limits, owner.limits) {
-        case (.failure(let problem), _): return .failure(.limitsUnreadable(key, problem))
-        case (_, .failure(let problem)): return .failure(.limitsUnreadable(user, problem))
-        case (.success(let ofKey), .success(let ofUser)): (limits, ownerLimits) = (ofKey, ofUser)
+        let principal: KeyPrincipal
+        switch Self.principal(of: entry.token.userID, key: entry, state) {
+        case .failure(let refusal): return .failure(refusal)
+        case .success(let found): principal = found
         }
-        let group = state.groups[owner.user.group] ?? state.groups["default"] ?? RateLimits()
-        let rules = [
-            LimitRule(scope: key, limits: limits.rates), LimitRule(scope: user, limits: ownerLimits.rates.filled(from: group)),
-        ]
-        let principal = KeyPrincipal(
-            userID: owner.user.id, tokenID: entry.token.id, group: owner.user.group, models: entry.token.models,
-            addresses: limits.own.addresses, adminAddresses: limits.admin?.addresses ?? [],
-            budgets: limits.budgetLimits(key) + ownerLimits.budgetLimits(user), rules: rules.filter { !$0.limits.isEmpty },
-            conversion: entry.token.conversion, isManagement: entry.token.isManagement)
         if state.found.count >= maximumFound { state.found = [:] }
         state.found[hash] = Found(principal: principal, expiresAt: entry.token.expiresAt)
         state.touched[entry.token.id] = now
         return .success(principal)
     }
+
+    /// Whoever calls for a user, with one of the user's keys or with none.
+    private static func principal(of userID: Int64, key entry: Entry?, _ state: State) -> Result<KeyPrincipal, KeyRefusal> {
+        guard let owner = state.users[userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
+        let user = BudgetScope.user(userID)
+        var principal = KeyPrincipal(userID: userID, tokenID: entry?.token.id, group: owner.user.group, models: [], addresses: [])
+        if let entry {
+            let key = BudgetScope.key(entry.token.id)
+            switch entry.limits {
+            case .failure(let problem): return .failure(.limitsUnreadable(key, problem))
+            case .success(let limits):
+                principal.addresses = limits.own.addresses
+                principal.adminAddresses = limits.admin?.addresses ?? []
+                principal.budgets = limits.budgetLimits(key)
+                principal.rules = [LimitRule(scope: key, limits: limits.rates)]
+            }
+            principal.models = entry.token.models
+            principal.conversion = entry.token.conversion
+            principal.isManagement = entry.token.isManagement
+        }
+        switch owner.limits {
+        case .failure(let problem): return .failure(.limitsUnreadable(user, problem))
+        case .success(let limits):
+            let group = state.groups[owner.user.group] ?? state.groups["default"] ?? RateLimits()
+            principal.budgets += limits.budgetLimits(user)
+            principal.rules.append(LimitRule(scope: user, limits: limits.rates.filled(from: group)))
+        }
+        principal.rules.removeAll { $0.limits.isEmpty }
+        return .success(principal)
+    }
+
+    /// The user of an open session, as one who calls without a key: the user's limits and budgets hold.
+    /// - Parameter now: Unix seconds.
+    /// - Returns: `.unknown` for a session that is not open.
+    package func lookup(session: KeyHash, now: Int64) -> Result<KeyPrincipal, KeyRefusal> {
+        state.withLock { state in
+            guard let userID = state.sessions.userID(session, now: now) else { return .failure(.unknown) }
+            return Self.principal(of: userID, key: nil, state)
+        }
+    }
+
+    func changeSessions(_ body: (inout OpenSessions) -> Void) { state.withLock { body(&$0.sessions) } }
 
     package func upsert(_ token: Token) {
         change { state in
@@ -124,11 +156,18 @@ package final class KeyDirectory: Sendable {
         }
     }
 
-    package func upsert(_ user: User) { change { $0.users[user.id] = Owner(user) } }
+    /// Closes the user's sessions: a page opens its own again, if it still may.
+    package func upsert(_ user: User) {
+        change { state in
+            state.users[user.id] = Owner(user)
+            state.sessions.close(userID: user.id)
+        }
+    }
 
     package func remove(userID: Int64) {
         change { state in
             state.users[userID] = nil
+            state.sessions.close(userID: userID)
             for (id, hash) in state.hashes where state.entries[hash]?.token.userID == userID {
                 state.entries[hash] = nil
                 state.hashes[id] = nil

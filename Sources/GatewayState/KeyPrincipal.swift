@@ -1,10 +1,11 @@
 import Config
 package import RouterCore
 
-/// The owner of an API key and what the key may do.
+/// The owner of an API key and what the key may do; or a user who calls from a session, without a key.
 package struct KeyPrincipal: Sendable {
     package var userID: Int64
-    package var tokenID: Int64
+    /// Nil for a session, which calls without a key.
+    package var tokenID: Int64?
     package var group: String
     /// Empty = all. An entry may end in `*`.
     package var models: [String]

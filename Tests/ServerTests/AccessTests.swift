@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdTesting
 import Logging
 import NIOCore
+import Platform
 import RouterCore
 import Simulator
 import Storage
@@ -25,14 +26,16 @@ struct TestGateway: Sendable {
     let gateway: GatewayProgram
 
     static func with(
-        _ change: (inout GatewayConfiguration) -> Void = { _ in }, bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits(),
+        _ change: (inout GatewayConfiguration) -> Void = { _ in }, environment more: [String: String] = [:], clock: ServerClock = .system,
+        bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits(),
         _ body: @Sendable (TestGateway, any TestClientProtocol) async throws -> Void
     ) async throws {
         let data = FileManager.default.temporaryDirectory.appendingPathComponent("server-\(UUID().uuidString)")
-        let environment = [
+        let own = [
             "DATA_DIR": data.path, "APIROUTER_SQL_DIR": root.appendingPathComponent("sql").path,
             "INITIAL_ROOT_PASSWORD": "the-root-password", "INITIAL_ROOT_ACCESS_TOKEN": adminToken, "INITIAL_ROOT_TOKEN": rootKey,
         ]
+        let environment = own.merging(more) { _, new in new }
         let path = root.appendingPathComponent("config/gateway.yaml").path
         var configuration = try ConfigLoader(environment: environment).load(path: path)
         // A busy machine must not refuse for another reason than the test's.
@@ -41,7 +44,8 @@ struct TestGateway: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let gateway = try await GatewayProgram.make(
-            configuration, options: GatewayProgram.Options(configPath: path, environment: environment, version: "test"), logger: logger)
+            configuration, options: GatewayProgram.Options(configPath: path, environment: environment, version: "test", clock: clock),
+            logger: logger)
         let application = gateway.frontDoor(bodies: bodies, limits: limits)
             .application(behind: gateway.router(), host: "127.0.0.1", port: 0, logger: logger)
         try await application.test(.live) { client in try await body(TestGateway(gateway: gateway), client) }

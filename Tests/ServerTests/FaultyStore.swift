@@ -80,7 +80,7 @@ struct FaultyStore: Store {
     func removeSessions(userID: Int64, except hash: [UInt8]?) async throws {
         try await faults.guarding { try await store.removeSessions(userID: userID, except: hash) }
     }
-    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> (user: User, begunAt: Int64)? {
+    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> TokenOwner? {
         try await faults.guarding { try await store.userForAccessToken(hash: hash, now: now, idleSince: idleSince) }
     }
     func touchAccessToken(hash: [UInt8], now: Int64) async throws {

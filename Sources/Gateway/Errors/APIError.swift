@@ -30,6 +30,13 @@ package struct APIError: Error {
         APIError(status: .unauthorized, type: "authentication_error", code: "invalid_api_key", message: message)
     }
 
+    /// The console's own calls come with a session; the page opens it and tries again.
+    package static func playgroundClosed() -> APIError {
+        APIError(
+            status: .unauthorized, type: "authentication_error", code: "playground_closed",
+            message: "This session is not open for model calls: POST /api/playground/open opens it.")
+    }
+
     package static func modelNotAllowed(_ model: String) -> APIError {
         APIError(
             status: .forbidden, type: "permission_error", code: "model_not_allowed", param: "model",

@@ -18,6 +18,8 @@ struct ClientRequest: Sendable {
     var query: String
     /// The parsed path of a call in Google's dialect.
     var target: GeminiTarget?
+    /// The caller of the console's own chat; nil for every other call.
+    var playground: PlaygroundCaller?
     var headers: HTTPHeaders
     /// The peer's address, or the client address that trusted proxies report (`server.trusted_proxies`).
     var clientIP: String

@@ -21,6 +21,8 @@ package final class FrontDoor: Sendable {
         var target: GeminiTarget?
         /// Whether the tokens are only counted, without asking a vendor.
         var isCount = false
+        /// Whether a session stands in place of a key.
+        var isPlayground = false
     }
 
     let limits: DoorLimits
@@ -73,7 +75,7 @@ package final class FrontDoor: Sendable {
         connections = ConnectionLimits(maximum: settings.maxConnections, perAddress: settings.maxConnectionsPerAddress)
         largestBody = settings.maxBodyBytes
         crossOrigin = CrossOrigin(settings.corsOrigins)
-        calls = Dictionary(ModelCallRoute.all.map { ($0.path, $0) }) { first, _ in first }
+        calls = Dictionary((ModelCallRoute.all + [.playground]).map { ($0.path, $0) }) { first, _ in first }
         var loops: [ObjectIdentifier: (executor: LoopExecutor, load: LoadGauge)] = [:]
         for loop in group.makeIterator() {
             let load = LoadGauge(loop)
@@ -148,16 +150,20 @@ package final class FrontDoor: Sendable {
             }
             return Call(endpoint: endpoint, route: target.route, path: path, query: query, target: target)
         }
-        return Call(endpoint: known.endpoint, route: known.path, path: path, query: query, isCount: known.isCount)
+        return Call(
+            endpoint: known.endpoint, route: known.path, path: path, query: query, isCount: known.isCount, isPlayground: known.isPlayground)
     }
 
+    /// - Parameter peer: the other end of the connection, which may be a proxy.
     func request(
-        _ call: Call, _ head: HTTPRequestHead, _ clientIP: String, _ presence: ClientPresence, _ eventLoop: any EventLoop
+        _ call: Call, _ head: HTTPRequestHead, _ clientIP: String, peer: String, _ presence: ClientPresence, _ eventLoop: any EventLoop
     ) -> ClientRequest {
-        ClientRequest(
+        let caller = call.isPlayground ? PlaygroundCaller(behind.session(peer) { head.headers[$0] }) : nil
+        return ClientRequest(
             requestID: requestIDs.next(), receivedAt: clock.monotonic, endpoint: call.endpoint, isCount: call.isCount,
             route: call.route,
-            path: call.path, query: call.query, target: call.target, headers: head.headers, clientIP: clientIP, presence: presence,
+            path: call.path, query: call.query, target: call.target, playground: caller, headers: head.headers, clientIP: clientIP,
+            presence: presence,
             eventLoop: eventLoop)
     }
 
@@ -243,7 +249,13 @@ package final class FrontDoor: Sendable {
     private func finished(_ answer: ClientAnswer, _ request: ClientRequest) -> ClientAnswer {
         var answer = request.target?.shaped(answer) ?? answer
         answer.headers[AccessLog.requestIDHeader] = request.requestID.description
-        if let crossOrigin { crossOrigin.expose(to: request.header("origin"), &answer.headers) }
+        if request.playground != nil {
+            // Between the gateway and its own page.
+            answer.headers[.cacheControl] = "no-store"
+            answer.headers[.xContentTypeOptions] = "nosniff"
+        } else if let crossOrigin {
+            crossOrigin.expose(to: request.header("origin"), &answer.headers)
+        }
         accessLog.write(
             method: "POST", route: request.route, status: answer.status.code, receivedAt: request.receivedAt,
             requestID: request.requestID, clientIP: request.clientIP)

@@ -190,7 +190,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if let call = door.call(head) {
             let presence = presence ?? ClientPresence()
             self.presence = presence
-            let request = door.request(call, head, address(head), presence, context.eventLoop)
+            let request = door.request(call, head, address(head), peer: peer, presence, context.eventLoop)
             do { accepted = try door.accept(request) } catch { return refuse(door.answer(to: error, request), context) }
         } else {
             bound = door.bound(head)

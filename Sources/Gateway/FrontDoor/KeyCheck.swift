@@ -31,11 +31,7 @@ package struct KeyCheck: Sendable {
     /// - Throws: ``APIError`` 401 or 403.
     package func principal(presented: String?, clientIP: String, for use: Use = .modelCalls) throws -> KeyPrincipal {
         switch keys.lookup(presentedKey: presented, now: clock.unixSeconds) {
-        case .failure(.limitsUnreadable(let scope, let problem)):
-            logger.error(
-                "stored limits cannot be read; the key is not served",
-                metadata: ["limits_of": "\(scope)", "problem": "\(problem.message)"])
-            throw APIError.limitsUnreadable(scope.kind)
+        case .failure(.limitsUnreadable(let scope, let problem)): throw unreadable(scope, problem)
         case .failure(let refusal): throw APIError.invalidKey(refusal.message)
         case .success(let principal):
             guard principal.allows(address: clientIP) else { throw APIError.addressNotAllowed(clientIP) }
@@ -46,5 +42,21 @@ package struct KeyCheck: Sendable {
             }
             return principal
         }
+    }
+
+    /// The user of a session that is open for model calls.
+    /// - Throws: ``APIError`` 401 `playground_closed` for one that is not, 403.
+    func principal(session: KeyHash) throws -> KeyPrincipal {
+        switch keys.lookup(session: session, now: clock.unixSeconds) {
+        case .failure(.limitsUnreadable(let scope, let problem)): throw unreadable(scope, problem)
+        case .failure: throw APIError.playgroundClosed()
+        case .success(let principal): return principal
+        }
+    }
+
+    private func unreadable(_ scope: BudgetScope, _ problem: LimitProblem) -> APIError {
+        logger.error(
+            "stored limits cannot be read; the key is not served", metadata: ["limits_of": "\(scope)", "problem": "\(problem.message)"])
+        return .limitsUnreadable(scope.kind)
     }
 }

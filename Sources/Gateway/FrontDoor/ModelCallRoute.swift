@@ -6,6 +6,11 @@ package struct ModelCallRoute: Sendable {
     package var endpoint: Endpoint
     /// Whether the tokens of the body are only counted, without asking a vendor.
     package var isCount = false
+    /// Whether the call comes from the console, with a session in place of a key.
+    package var isPlayground = false
+
+    /// The console's own chat.
+    package static let playground = ModelCallRoute(path: "/api/playground/chat/completions", endpoint: .chat, isPlayground: true)
 
     /// All routes of one area.
     /// - Parameter prefix: `/v1`, or `/api/v1`, which OpenRouter's clients use.

@@ -12,7 +12,12 @@ struct Accept: Sendable {
 
     /// - Throws: ``APIError``: no valid key, or a body that would be refused in any case.
     func run(_ request: ClientRequest) throws -> Accepted {
-        let principal = try keyCheck.principal(presented: request.presentedKey, clientIP: request.clientIP)
+        let principal =
+            if let caller = request.playground {
+                try keyCheck.principal(session: caller.session.get())
+            } else {
+                try keyCheck.principal(presented: request.presentedKey, clientIP: request.clientIP)
+            }
         let snapshot = snapshots.snapshot
         if let encoding = request.header("content-encoding"), encoding.lowercased() != "identity" {
             throw APIError.badRequest("Content-Encoding '\(encoding)' is not accepted; send the body uncompressed", param: nil)

@@ -11,7 +11,9 @@ import Vendors
 /// The management API: each group of handlers with the parts that it needs, and the front door before it.
 extension GatewayProgram {
     func frontDoor(bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits()) -> FrontDoor {
-        let behind = RoutesBehind(bounds: GatewayRoutes.bounds) { [publicURL = parts.doors.publicURL] error in
+        let behind = RoutesBehind(
+            bounds: GatewayRoutes.bounds, session: { [doors = parts.doors] in doors.playgroundSession($0, $1) }
+        ) { [publicURL = parts.doors.publicURL] error in
             var answer = ManagementError(error.status, error.message, headers: error.headers).answer()
             SecurityHeaders.add(to: &answer.headers, publicURL: publicURL)
             return answer
@@ -55,12 +57,13 @@ extension GatewayProgram {
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
-                tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, clock: clock),
+                tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
             logs: LogHandlers(store: parts.store),
             models: models,
             ownAccount: SelfHandlers(
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
                 passwords: passwords, clock: clock),
+            playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
             pricing: pricing,
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(

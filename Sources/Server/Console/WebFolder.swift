@@ -70,7 +70,9 @@ struct WebFolder: Sendable {
         shells = Dictionary(
             uniqueKeysWithValues: PageLanguage.allCases.map { language in
                 let page = text.replacingOccurrences(of: "__LANG__", with: language.tag)
-                return (language, Shell(file: Self.file(Array(page.utf8), Self.types["html"] ?? ""), eTag: "W/\"\(hash)-\(language)\""))
+                return (
+                    language, Shell(file: Self.file(Array(page.utf8), Self.types["html"] ?? ""), eTag: "W/\"\(hash)-\(language.rawValue)\"")
+                )
             })
     }
 

@@ -41,7 +41,8 @@ struct BillingHandlers: Sendable {
     private func figures(_ context: GatewayContext) async throws -> Figures {
         let principal = try ModelsHandlers.principal(context)
         await meter.waitPosted(principal.userID)
-        guard let token = try await store.token(id: principal.tokenID), let account = try await store.spent(userID: principal.userID)
+        guard let id = principal.tokenID, let token = try await store.token(id: id),
+            let account = try await store.spent(userID: principal.userID)
         else { throw APIError.invalidKey("The API key is not valid.") }
         let now = clock.unixSeconds
         let budget = principal.budgets.filter { $0.scope == .key(token.id) && $0.window == .total }.min { $0.amount < $1.amount }

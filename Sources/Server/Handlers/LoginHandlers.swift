@@ -17,6 +17,7 @@ struct LoginHandlers: Sendable {
     let tokenLookups: TokenLookups
     let logins: LoginRecords
     let users: UserHandlers
+    let keys: KeyDirectory
     let clock: ServerClock
 
     /// Seconds for which an address counts as known to a user after a login from it.
@@ -87,6 +88,7 @@ struct LoginHandlers: Sendable {
     func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {
         if let token = check.presentedAccessToken(request, context) {
             try await store.removeAccessToken(hash: TokenSecrets.hash(token))
+            keys.close(session: KeyHash(of: token))
         }
         let site = doors.site(request, context)
         return Envelope.ok(.null, headers: [.setCookie: site.cookie(Sessions.cookieName, "", seconds: 0)])

@@ -82,6 +82,7 @@ struct SelfHandlers: Sendable {
         let all = try await sessions.list(userID: try context.user().id)
         guard let session = all.first(where: { Sessions.id($0.hash) == wanted }) else { throw ManagementError.notFound("session") }
         try await store.removeAccessToken(hash: session.hash)
+        keys.close(session: KeyHash(session.hash))
         return Envelope.ok(.null)
     }
 
@@ -89,7 +90,9 @@ struct SelfHandlers: Sendable {
     /// change of password.
     func endOthers(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let own = check.presentedAccessToken(request, context).map(TokenSecrets.hash)
-        try await store.removeSessions(userID: try context.user().id, except: own)
+        let user = try context.user()
+        try await store.removeSessions(userID: user.id, except: own)
+        keys.closeSessions(userID: user.id, except: own.map { KeyHash($0) })
         return Envelope.ok(.null)
     }
 

@@ -1,4 +1,5 @@
 import Crypto
+import Gateway
 import HTTPTypes
 import NIOCore
 import RouterCore
@@ -144,7 +145,7 @@ enum OpenAPIDocument {
     private static func responses(_ route: Route, _ path: String) -> JSONValue {
         let description = route.description
         var members: [JSONValue.Member] = [.init(String(description.status), success(description.answer))]
-        let isModelArea = path.hasPrefix("/v1") || path.hasPrefix("/api/v1/")
+        let isModelArea = path.hasPrefix("/v1") || path.hasPrefix("/api/v1/") || path == ModelCallRoute.playground.path
         for status in Set(route.failures.map(\.status)).sorted() {
             let when = route.failures.filter { $0.status == status }.map(\.when).joined(separator: "; or ")
             var response: [JSONValue.Member] = [.init("description", .string(OpenAPISchema.plain(when)))]

@@ -16,6 +16,7 @@ struct ManagementAPI: Sendable {
     let logs: LogHandlers
     let models: ModelsHandlers
     let ownAccount: SelfHandlers
+    let playground: PlaygroundHandlers
     let pricing: PricingHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers

@@ -62,11 +62,16 @@ struct Route: Sendable {
     }
 
     init(_ call: ModelCallRoute) {
+        self.init(call, .apiKey, call.isCount ? ModelDescriptions.count : ModelDescriptions.relay(call.endpoint))
+    }
+
+    /// A model call that the front door serves.
+    init(_ call: ModelCallRoute, _ access: RouteAccess, _ description: RouteDescription) {
         method = .post
         path = call.path
-        access = .apiKey
+        self.access = access
         body = .modelCall
         work = .modelCall
-        description = call.isCount ? ModelDescriptions.count : ModelDescriptions.relay(call.endpoint)
+        self.description = description
     }
 }

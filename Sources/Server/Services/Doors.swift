@@ -23,10 +23,7 @@ public final class Doors: Sendable {
 
     /// The site that a request's browser addresses: `server.public_url`, or what the request itself says.
     func site(_ request: Request, _ context: GatewayContext) -> Site {
-        if let publicURL { return Site(isSecure: publicURL.isHTTPS, authority: publicURL.authority, isConfigured: true) }
-        return Site(
-            isSecure: context.origin.scheme == "https", authority: context.origin.host ?? request.head.authority?.lowercased() ?? "",
-            isConfigured: false)
+        publicURL.map { Site($0) } ?? Site(origin: context.origin, host: request.head.authority)
     }
 
     func source(_ context: GatewayContext) -> LoginSource { LoginSource(context.clientIP, proxies: proxies) }
@@ -39,6 +36,19 @@ struct Site: Sendable, Hashable {
     var authority: String
     /// False when the authority is the request's own `Host`.
     var isConfigured: Bool
+
+    init(isSecure: Bool, authority: String, isConfigured: Bool) {
+        self.isSecure = isSecure
+        self.authority = authority
+        self.isConfigured = isConfigured
+    }
+
+    init(_ url: GatewayConfiguration.PublicURL) { self.init(isSecure: url.isHTTPS, authority: url.authority, isConfigured: true) }
+
+    /// - Parameter host: the request's own `Host`.
+    init(origin: ClientOrigin, host: String?) {
+        self.init(isSecure: origin.scheme == "https", authority: origin.host ?? host?.lowercased() ?? "", isConfigured: false)
+    }
 
     /// - Parameter origin: the value of the header `Origin`.
     func accepts(origin: String) -> Bool {

@@ -45,13 +45,13 @@ final class Sessions: Sendable {
         return isAdded ? (token, now + lifetime) : nil
     }
 
-    /// The user of a token that has not expired, and the token's age in seconds; also notes the use.
-    func find(token: String) async throws -> (user: User, age: Int64)? {
+    /// The owner of a token that has not expired, and the token's age in seconds; also notes the use.
+    func find(token: String) async throws -> (user: User, age: Int64, expiresAt: Int64?)? {
         let hash = TokenSecrets.hash(token)
         let now = clock.unixSeconds
         guard let found = try await store.userForAccessToken(hash: hash, now: now, idleSince: now - idle) else { return nil }
         if isWorthWriting(KeyHash(hash), now) { try await store.touchAccessToken(hash: hash, now: now) }
-        return (found.user, now - found.begunAt)
+        return (found.user, now - found.begunAt, found.expiresAt)
     }
 
     private func isWorthWriting(_ hash: KeyHash, _ now: Int64) -> Bool {

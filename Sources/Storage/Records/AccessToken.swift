@@ -26,6 +26,14 @@ public struct AccessToken: Sendable, Hashable {
     }
 }
 
+/// The user of a management token or session, and the times between which it is one (Unix seconds).
+public struct TokenOwner: Sendable, Hashable {
+    public var user: User
+    public var begunAt: Int64
+    /// nil = it has no end.
+    public var expiresAt: Int64?
+}
+
 /// How much of a user is kept beside the books.
 enum UserBounds {
     /// Sessions; the least recently used end first.

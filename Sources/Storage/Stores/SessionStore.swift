@@ -19,8 +19,7 @@ public protocol SessionStore: Sendable {
     /// Ends a user's sessions, not the tokens that have no end. - Parameter hash: of the one that stays.
     func removeSessions(userID: Int64, except hash: [UInt8]?) async throws
     /// The owner of a token that has no end, or of a session that has not expired at `now` and was used after `idleSince` (Unix seconds).
-    /// - Returns: also when it was begun (Unix seconds).
-    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> (user: User, begunAt: Int64)?
+    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> TokenOwner?
     /// Notes a use. - Parameter now: Unix seconds.
     func touchAccessToken(hash: [UInt8], now: Int64) async throws
     /// A user's tokens that ``userForAccessToken(hash:now:idleSince:)`` would take, the most recently used first.

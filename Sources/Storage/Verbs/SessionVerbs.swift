@@ -18,7 +18,7 @@ extension SQLStore {
         try await database.write { try $0.removeSessions(userID: userID, except: hash) }
     }
 
-    public func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> (user: User, begunAt: Int64)? {
+    public func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) async throws -> TokenOwner? {
         try await database.read { try $0.userForAccessToken(hash: hash, now: now, idleSince: idleSince) }
     }
 
@@ -79,14 +79,14 @@ extension SQLSession {
         try execute("DELETE FROM access_tokens WHERE user_id = ?1 AND expires_at IS NOT NULL AND hash <> ?2", [userID, hash ?? []])
     }
 
-    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) throws -> (user: User, begunAt: Int64)? {
+    func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) throws -> TokenOwner? {
         try first(
             """
-            SELECT \(Columns.user), a.begun_at FROM users JOIN (
-                SELECT user_id, created_at AS begun_at FROM access_tokens
+            SELECT \(Columns.user), a.begun_at, a.ends_at FROM users JOIN (
+                SELECT user_id, created_at AS begun_at, expires_at AS ends_at FROM access_tokens
                 WHERE hash = ?1 AND (expires_at IS NULL OR (expires_at > ?2 AND used_at > ?3))) a ON a.user_id = users.id
             """, [hash, now, idleSince]
-        ).map { (try Decoding.user($0), try $0.int("begun_at")) }
+        ).map { TokenOwner(user: try Decoding.user($0), begunAt: try $0.int("begun_at"), expiresAt: try $0.intOrNil("ends_at")) }
     }
 
     func touchAccessToken(hash: [UInt8], now: Int64) throws {

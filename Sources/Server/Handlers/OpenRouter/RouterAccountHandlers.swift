@@ -18,7 +18,9 @@ struct RouterAccountHandlers: Sendable {
     func key(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let principal = try ModelsHandlers.principal(context)
         await meter.waitPosted(principal.userID)
-        guard let token = try await store.token(id: principal.tokenID), let account = try await store.spent(userID: principal.userID) else {
+        guard let id = principal.tokenID, let token = try await store.token(id: id),
+            let account = try await store.spent(userID: principal.userID)
+        else {
             throw APIError.invalidKey(KeyRefusal.unknown.message)
         }
         let now = clock.unixSeconds
