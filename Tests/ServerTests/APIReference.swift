@@ -174,6 +174,7 @@ enum APIReference {
         case .boolean: "boolean"
         case .usd: "USD"
         case .price: "USD per unit"
+        case .decimal: "number"
         case .list(let element, let maximum):
             "list of \(words(element, inRequest: inRequest))" + (maximum.map { ", at most \($0)" } ?? "")
         case .object: "object"

@@ -209,6 +209,22 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.log(answerID: answerID, userID: userID) }
     }
     func logs(_ query: LogQuery) async throws -> Page<LogRow> { try await faults.guarding { try await store.logs(query) } }
+    func logs(_ query: LogQuery, before: Int64) async throws -> CursorPage<LogRow> {
+        try await faults.guarding { try await store.logs(query, before: before) }
+    }
+    func names(tokens: Set<Int64>, users: Set<Int64>) async throws -> RecordNames {
+        try await faults.guarding { try await store.names(tokens: tokens, users: users) }
+    }
+    func letGoLogs(before limit: Int64, most: Int) async throws -> Int {
+        try await faults.guarding { try await store.letGoLogs(before: limit, most: most) }
+    }
+    func logsLetGo() async throws -> Int64? { try await faults.guarding { try await store.logsLetGo() } }
+    func entries(_ query: EntryQuery, before: Int64, size: Int) async throws -> CursorPage<LedgerEntry> {
+        try await faults.guarding { try await store.entries(query, before: before, size: size) }
+    }
+    func usage(_ query: UsageQuery) async throws -> [UsageRow] { try await faults.guarding { try await store.usage(query) } }
+    func mostLogs(_ query: LogQuery) async throws -> Int64 { try await faults.guarding { try await store.mostLogs(query) } }
+    func mostEntries(_ query: EntryQuery) async throws -> Int64 { try await faults.guarding { try await store.mostEntries(query) } }
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
         try await faults.guarding { try await store.logStatistics(query) }
     }

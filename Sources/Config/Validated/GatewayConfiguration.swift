@@ -119,6 +119,12 @@ public struct GatewayConfiguration: Sendable {
         public var format = Format.text
     }
 
+    /// The log of requests.
+    public struct Logs: Sendable {
+        /// How long its rows are kept; zero = for ever.
+        public var keep = Duration.zero
+    }
+
     public struct Models: Sendable {
         /// How often prices and limits are refreshed from vendors' lists; zero = only by command, nil = as each provider file says.
         public var syncInterval: Duration?
@@ -181,6 +187,7 @@ public struct GatewayConfiguration: Sendable {
     /// Limits for each user of a group who has no limits of their own; groups without limits are left out.
     public var groupLimits: [String: RateLimits] = [:]
     public var log = Log()
+    public var logs = Logs()
     public var models = Models()
     public var responses = Responses()
     public var batches = Batches()

@@ -240,6 +240,7 @@ enum DurationText {
         case "s": return .seconds(value)
         case "m": return .seconds(value * 60)
         case "h": return .seconds(value * 3600)
+        case "d": return .seconds(value * 86_400)
         default: return nil
         }
     }

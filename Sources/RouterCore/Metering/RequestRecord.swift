@@ -1,7 +1,7 @@
 /// The record of one finished request: the row of `logs`, and with its charge the row of `balance_transactions`. Immutable once made; the
 /// journal and the ledger store the same value.
 public struct RequestRecord: Sendable, Hashable {
-    public enum Outcome: String, Sendable, Hashable {
+    public enum Outcome: String, Sendable, Hashable, CaseIterable {
         /// The whole answer was delivered.
         case completed
         /// Content was delivered, then the upstream broke.

@@ -41,6 +41,7 @@ extension GatewayProgram {
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
+        let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
@@ -50,6 +51,7 @@ extension GatewayProgram {
             channels: channelHandlers(),
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
+            exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,
             heldPrices: HeldPriceHandlers(
@@ -58,13 +60,14 @@ extension GatewayProgram {
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
                 tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
-            logs: LogHandlers(store: parts.store),
+            logs: logs,
             models: models,
             ownAccount: SelfHandlers(
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
                 passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
             pricing: pricing,
+            rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: clock),
@@ -74,6 +77,7 @@ extension GatewayProgram {
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, meter: parts.meter, clock: clock),
             routerModels: RouterModelsHandlers(snapshots: parts.snapshots, models: models, clock: clock),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
+            stats: StatsHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             status: StatusHandlers(
                 snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
                 gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt),

@@ -201,6 +201,7 @@ public struct GatewayProgram: Sendable {
                 store: parts.store, snapshots: parts.snapshots, health: parts.health, keys: parts.keys, keyChanges: parts.keyChanges,
                 tokenLookups: parts.tokenLookups, meter: parts.meter, reloader: parts.reloader, logger: logger),
             LimitKeeper(limits: parts.limits, store: parts.store, clock: clock, logger: logger),
+            LogKeeper(store: parts.store, snapshots: parts.snapshots, clock: clock, logger: logger),
             HealthWriter(health: parts.health, store: parts.store, clock: clock, logger: logger),
             ChannelProber(
                 snapshots: parts.snapshots, health: parts.health, client: parts.vendors, clock: clock,

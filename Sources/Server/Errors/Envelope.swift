@@ -17,6 +17,11 @@ enum Envelope {
             ]))
     }
 
+    /// - Parameter nextBefore: where to go on; nil = there is no more.
+    static func cursor(_ items: [JSONValue], nextBefore: Int64?) -> Response {
+        ok(.object([.init("items", .array(items)), .init("next_before_id", .integer(nextBefore))]))
+    }
+
     static func response(status: HTTPResponse.Status, headers: HTTPFields = [:], _ value: JSONValue) -> Response {
         let (headers, bytes) = parts(headers, value)
         return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: bytes))

@@ -23,12 +23,31 @@ struct BalanceHandlers: Sendable {
 
     func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let query = QueryFields(request, MoneyDescriptions.transactions)
-        let page = try query.page()
-        let kind = try query.choice("type", TransactionKind.self)
-        await meter.waitPosted(user.id)
-        let entries = try await store.entries(userID: user.id, kind: kind, page)
+        let fields = QueryFields(request, MoneyDescriptions.transactions)
+        let page = try fields.page()
+        let query = try Self.query(fields, user)
+        if let owner = query.userID { await meter.waitPosted(owner) }
+        if let before = try fields.integer("before_id") {
+            let entries = try await store.entries(query, before: before == 0 ? .max : before, size: page.size)
+            return Envelope.cursor(entries.items.map(json), nextBefore: entries.nextBefore)
+        }
+        guard let owner = query.userID, query.from == nil, query.to == nil else {
+            throw ManagementError.invalid("before_id", "given with 'from', 'to' or the rows of all users: 0 = the newest")
+        }
+        let entries = try await store.entries(userID: owner, kind: query.kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
+    }
+
+    /// The caller's rows; for admins also those of another user, or of everybody.
+    static func query(_ fields: QueryFields, _ caller: User) throws -> EntryQuery {
+        var query = EntryQuery(userID: caller.id, kind: try fields.choice("type", TransactionKind.self))
+        query.from = try fields.integer("from")
+        query.to = try fields.integer("to")
+        if let wanted = try fields.integer("user_id"), wanted != caller.id {
+            guard caller.role >= .admin else { throw ManagementError.roleTooLow("other users' rows are for admins", needed: .admin) }
+            query.userID = wanted == 0 ? nil : wanted
+        }
+        return query
     }
 
     /// `POST /api/balance/admin/add {user_id, amount, description?, reference_id?}`: a credit, or a correction when the amount is negative.

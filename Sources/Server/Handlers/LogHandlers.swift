@@ -1,3 +1,5 @@
+import Config
+import GatewayState
 import Hummingbird
 import RouterCore
 import Storage
@@ -5,14 +7,16 @@ import Storage
 /// The request log.
 struct LogHandlers: Sendable {
     let store: any LogStore
+    let snapshots: SnapshotHolder
 
     func all(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, OperationDescriptions.log)
-        return try await page(try query(fields, userID: try fields.integer("user_id")))
+        return try await page(try adminQuery(fields, fields.page()), fields, isAdmin: true)
     }
 
     func own(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try await page(try query(QueryFields(request, OperationDescriptions.ownLog), userID: try context.user().id))
+        let fields = QueryFields(request, OperationDescriptions.ownLog)
+        return try await page(try query(fields, userID: try context.user().id, fields.page()), fields, isAdmin: false)
     }
 
     /// Sums over the whole log for an admin, over their own entries for other users.
@@ -21,7 +25,7 @@ struct LogHandlers: Sendable {
         let fields = QueryFields(request, OperationDescriptions.statistics)
         let wanted = try fields.integer("user_id")
         let sums = try await store.logStatistics(
-            try query(fields, userID: user.role >= .admin ? wanted : user.id))
+            try query(fields, userID: user.role >= .admin ? wanted : user.id, PageRequest()))
         return Envelope.ok(
             .object([
                 .init("requests", .integer(sums.requests)), .init("prompt_tokens", .integer(sums.promptTokens)),
@@ -30,8 +34,15 @@ struct LogHandlers: Sendable {
             ]))
     }
 
-    private func query(_ fields: QueryFields, userID: Int64?) throws -> LogQuery {
-        var query = LogQuery(userID: userID, page: try fields.page())
+    func adminQuery(_ fields: QueryFields, _ page: PageRequest) throws -> LogQuery {
+        var query = try query(fields, userID: try fields.integer("user_id"), page)
+        query.provider = fields.text("provider")
+        return query
+    }
+
+    func query(_ fields: QueryFields, userID: Int64?, _ page: PageRequest) throws -> LogQuery {
+        var query = LogQuery(userID: userID, page: page)
+        query.outcome = try fields.choice("outcome", RequestRecord.Outcome.self)
         query.tokenID = try fields.integer("token_id")
         query.channelID = try fields.integer("channel_id")
         query.model = fields.text("model")
@@ -44,9 +55,30 @@ struct LogHandlers: Sendable {
         return query
     }
 
-    private func page(_ query: LogQuery) async throws -> Response {
-        let rows = try await store.logs(query)
-        return Envelope.page(rows.items.map(json), total: rows.total, (query.page.page, query.page.size))
+    /// By number, with the sum of all; or, with `before_id`, from a row on, without counting.
+    private func page(_ query: LogQuery, _ fields: QueryFields, isAdmin: Bool) async throws -> Response {
+        guard let before = try fields.integer("before_id") else {
+            let rows = try await store.logs(query)
+            let names = try await names(rows.items, isAdmin: isAdmin)
+            return Envelope.page(rows.items.map { json($0, names) }, total: rows.total, (query.page.page, query.page.size))
+        }
+        let rows = try await store.logs(query, before: before == 0 ? .max : before)
+        let names = try await names(rows.items, isAdmin: isAdmin)
+        return Envelope.cursor(rows.items.map { json($0, names) }, nextBefore: rows.nextBefore)
+    }
+
+    private struct Names {
+        var records: RecordNames
+        /// nil = not for this reader.
+        var channels: [Int64: String]?
+    }
+
+    private func names(_ rows: [LogRow], isAdmin: Bool) async throws -> Names {
+        let users = isAdmin ? Set(rows.map(\.record.userID)) : []
+        let names = try await store.names(tokens: Set(rows.compactMap(\.record.tokenID)), users: users)
+        guard isAdmin else { return Names(records: names) }
+        let channels = snapshots.snapshot.configuration.routes.channels.map { ($0.id, $0.name) }
+        return Names(records: names, channels: Dictionary(channels) { first, _ in first })
     }
 
     /// The upstream calls. A single successful one is not stored separately, because the row describes it.
@@ -71,7 +103,7 @@ struct LogHandlers: Sendable {
             })
     }
 
-    func json(_ row: LogRow) -> JSONValue {
+    private func json(_ row: LogRow, _ names: Names) -> JSONValue {
         let record = row.record
         let usage = record.usage
         var members: [JSONValue.Member] = [
@@ -101,7 +133,14 @@ struct LogHandlers: Sendable {
             .init("latency_ms", .integer(record.latencyMilliseconds)),
             .init("first_token_ms", .integer(record.firstTokenMilliseconds)), .init("client_ip", .string(record.clientIP)),
             .init("created_at", .integer(record.createdAt)),
+            .init("token_name", .optional(record.tokenID.flatMap { names.records.tokens[$0] })),
         ]
+        if let channels = names.channels {
+            members += [
+                .init("channel_name", .optional(record.channelID.flatMap { channels[$0] })),
+                .init("username", .optional(names.records.users[record.userID])),
+            ]
+        }
         return .object(members)
     }
 }

@@ -44,6 +44,8 @@ struct APIField: Sendable {
         case usd
         /// USD per unit, exact to fifteen decimals.
         case price
+        /// A number with a few decimals.
+        case decimal
         /// An array; in a request of at most this many elements; nil = no limit of its own.
         case list(Kind, maximum: Int?)
         case object([APIField])

@@ -34,10 +34,20 @@ enum MoneyDescriptions {
                 APIField("currency", .choice(["USD"]), "The only one."),
             ])))
 
+    static let entryFilters: [APIField] = [
+        APIField("type", .choice(TransactionKind.allCases.map(\.rawValue)), "Only rows of this type.").optional,
+        APIField("from", .time, "From this second on.").optional, APIField("to", .time, "Up to this second.").optional,
+        APIField("user_id", .integer(0 ... .max), "For admins: the rows of this user; 0 = of all users.").optional,
+    ]
+
     static let transactions = RouteDescription(
         id: "listTransactions", chapter: .money, summary: "The caller's rows of the ledger, newest first.",
-        query: APIField.pages + [APIField("type", .choice(TransactionKind.allCases.map(\.rawValue)), "Only rows of this type.").optional],
-        answer: .page(entry), example: .init(path: "/api/balance/transactions?type=recharge"))
+        notes: """
+            With `before_id` (`0` = the newest) the rows before that one are answered, as `{"items", "next_before_id"}` without a total; \
+            only so can `from`, `to` and the rows of all users be asked for. As with the log, a call looks at a few thousand rows at most.
+            """,
+        query: APIField.pages + [.beforeID] + entryFilters,
+        answer: .page(entry), errors: [(403, "`user_id` is for admins")], example: .init(path: "/api/balance/transactions?type=recharge"))
 
     static let add = RouteDescription(
         id: "addMoney", chapter: .money, summary: "Puts money on an account, or takes some off where the amount is negative.",

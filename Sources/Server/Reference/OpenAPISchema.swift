@@ -17,6 +17,7 @@ enum OpenAPISchema {
         case .time: ["type": "integer", "format": "int64"]
         case .boolean: ["type": "boolean"]
         case .usd, .price: inRequest ? ["type": ["number", "string"]] : ["type": "number"]
+        case .decimal: ["type": "number"]
         case .list(let element, let maximum):
             .object(
                 [.init("type", "array"), .init("items", schema(element, inRequest: inRequest))]

@@ -49,29 +49,40 @@ enum OperationDescriptions {
             APIField("latency_ms", .count, "Milliseconds to the last byte."),
             APIField("first_token_ms", .count, "Milliseconds to the first content.").orNull,
             APIField("client_ip", .string, "The client's address."), .createdAt,
+            APIField("token_name", .string, "Name of the key; null = it is gone.").orNull,
+            APIField("channel_name", .string, "Name of the channel; null = it is gone. For admins.").orNull.optional,
+            APIField("username", .string, "Whose key; null = the account is gone. For admins.").orNull.optional,
         ])
 
-    private static let userID = APIField("user_id", .id, "Only of this user.").optional
-    private static let filters: [APIField] =
-        APIField.pages + [
-            APIField("token_id", .id, "Only of this key.").optional, APIField("channel_id", .id, "Only of this channel.").optional,
-            APIField("model", .string, "Only of this model (its public name).").optional,
-            APIField("from", .time, "From this second on.").optional,
-            APIField("to", .time, "Up to this second.").optional,
-            APIField("request_id", .string, "The request with this id, a UUID.").optional,
-        ]
+    static let userID = APIField("user_id", .id, "Only of this user.").optional
+    static let provider = APIField("provider", .string, "Only of this provider's channels.").optional
+    private static let cursorNotes = """
+        With `before_id` (`0` = the newest) the rows before that one are answered, as `{"items", "next_before_id"}` without a total: this \
+        takes milliseconds however long the log is. `next_before_id` is the next call's `before_id`, null = that was all. A call looks at a \
+        few thousand rows at most: where few of them meet the filters, there may be fewer items than asked for, or none, and yet more to \
+        come.
+        """
+    private static let filters: [APIField] = APIField.pages + logFilters
+    static let logFilters: [APIField] = [
+        APIField("token_id", .id, "Only of this key.").optional, APIField("channel_id", .id, "Only of this channel.").optional,
+        APIField("model", .string, "Only of this model (its public name).").optional,
+        APIField("from", .time, "From this second on.").optional,
+        APIField("to", .time, "Up to this second.").optional,
+        APIField("request_id", .string, "The request with this id, a UUID.").optional,
+        APIField("outcome", .choice(RequestRecord.Outcome.allCases.map(\.rawValue)), "Only what ended so.").optional,
+    ]
 
     static let log = RouteDescription(
-        id: "listLog", chapter: .logs, summary: "Finished model calls of all users, newest first.", query: filters + [userID],
-        answer: .page(logRow), example: .init(path: "/api/log?model=demo/echo&page_size=5"))
+        id: "listLog", chapter: .logs, summary: "Finished model calls of all users, newest first.", notes: cursorNotes,
+        query: filters + [.beforeID, userID, provider], answer: .page(logRow), example: .init(path: "/api/log?model=demo/echo&page_size=5"))
 
     static let ownLog = RouteDescription(
-        id: "listOwnLog", chapter: .logs, summary: "Finished model calls of the caller, newest first.", query: filters,
-        answer: .page(logRow), example: .init(path: "/api/log/self?page_size=5"))
+        id: "listOwnLog", chapter: .logs, summary: "Finished model calls of the caller, newest first.", notes: cursorNotes,
+        query: filters + [.beforeID], answer: .page(logRow), example: .init(path: "/api/log/self?page_size=5"))
 
     static let statistics = RouteDescription(
         id: "getLogSums", chapter: .logs, summary: "Sums over the log: an admin's over all users, everybody else's over their own calls.",
-        query: filters + [userID],
+        query: logFilters + [userID],
         answer: .data(
             .object([
                 APIField("requests", .count, "Model calls."), APIField("prompt_tokens", .count, "Tokens of prompts."),

@@ -6,6 +6,9 @@ extension APIField {
     static let page = APIField("page", .integer(1...1_000_000), "Number of the page, from 1; 1 by default.").optional
     static let pageSize = APIField("page_size", .integer(1...100), "Rows of a page; 20 by default.").optional
     static let pages = [page, pageSize]
+    static let beforeID = APIField(
+        "before_id", .integer(0 ... .max), "Rows with smaller ids, instead of pages by number; 0 = the newest."
+    ).optional
 
     static func id(_ what: String) -> APIField { APIField("id", .id, "The \(what)'s id.") }
 

@@ -8,6 +8,7 @@ struct ManagementAPI: Sendable {
     let channels: ChannelHandlers
     let console: ConsolePages
     let conversations: ConversationHandlers
+    let exports: ExportHandlers
     let files: FilesHandlers
     let gemini: GeminiHandlers
     let heldPrices: HeldPriceHandlers
@@ -18,12 +19,14 @@ struct ManagementAPI: Sendable {
     let ownAccount: SelfHandlers
     let playground: PlaygroundHandlers
     let pricing: PricingHandlers
+    let rankings: RankingHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers
     let routerAccount: RouterAccountHandlers
     let routerKeys: RouterKeyHandlers
     let routerModels: RouterModelsHandlers
     let routes: RouteHandlers
+    let stats: StatsHandlers
     let status: StatusHandlers
     let tokens: TokenHandlers
     let users: UserHandlers

@@ -7,6 +7,7 @@ extension LedgerSession {
         try verifySums(&report)
         try verifyLogs(&report)
         try verifyLongHolds(&report)
+        try verifyUsage(&report)
         let leases = try rows(
             """
             SELECT incarnation, user_id FROM balance_leases
@@ -38,16 +39,58 @@ extension LedgerSession {
         }
     }
 
+    /// The log adds up to the sums that are kept of it, as far as it is still there, and the sums of one span to those of the next.
+    private func verifyUsage(_ report: inout LedgerReport) throws {
+        let quarter = UsageTable.quarter
+        // Of the quarter hour in which rows were let go last, some may be there.
+        let first = try logsLetGo().map { UsageTable.start($0 + quarter - 1) } ?? .min
+        let pairs: [(what: String, one: String, other: String)] = [
+            (
+                "the log", "SELECT created_at - created_at % 900 AS q, 1 AS n, cost_nanos AS c FROM logs WHERE created_at >= ?1",
+                "SELECT start AS q, requests AS n, charge_nanos AS c FROM usage_by_key WHERE start >= ?1"
+            ),
+            ("quarter hours", Self.spanned(.byKey, nil, quarter), Self.spanned(.byChannel, quarter, quarter)),
+            ("hours", Self.spanned(.byKey, nil, 3_600), Self.spanned(.byChannel, 3_600, 3_600)),
+            ("days", Self.spanned(.byChannel, 3_600, 86_400), Self.spanned(.byChannel, 86_400, 86_400)),
+            ("users' hours", Self.spanned(.byKey, nil, 3_600), Self.spanned(.byUser, 3_600, 3_600)),
+            ("users' days", Self.spanned(.byUser, 3_600, 86_400), Self.spanned(.byUser, 86_400, 86_400)),
+        ]
+        for (what, one, other) in pairs {
+            let wrong = try rows(
+                """
+                SELECT q, CAST(sum(n) AS BIGINT) AS n, CAST(sum(c) AS BIGINT) AS c
+                FROM (\(one) UNION ALL SELECT q, -n, -c FROM (\(other)) AS kept) AS both
+                GROUP BY q HAVING sum(n) <> 0 OR sum(c) <> 0 ORDER BY q LIMIT \(Self.most)
+                """, what == "the log" ? [first] : [])
+            for row in wrong {
+                report.differences.append(
+                    """
+                    sums of \(what) at \(try row.int("q")): they lack \(try row.int("n")) requests and \
+                    \(NanoUSD(nanos: try row.int("c")))
+                    """)
+            }
+        }
+    }
+
+    /// Rows of a table by longer spans than its own.
+    /// - Parameter own: nil = it has one span only.
+    private static func spanned(_ table: UsageTable, _ own: Int64?, _ span: Int64) -> String {
+        let condition = own.map { " WHERE span = \($0)" } ?? ""
+        return "SELECT start - start % \(span) AS q, requests AS n, charge_nanos AS c FROM \(table.name)\(condition)"
+    }
+
     private func verifyLogs(_ report: inout LedgerReport) throws {
+        // Of requests that began earlier, the log may have been let go; the ledger has them for ever.
+        let first = try logsLetGo() ?? .min
         let pairs = try rows(
             """
             SELECT t.reference_id AS id, -t.amount_nanos - coalesce(a.amount_nanos, 0) AS charged, l.charge_nanos AS logged
             FROM balance_transactions t LEFT JOIN logs l ON l.request_id = t.reference_id
             LEFT JOIN balance_transactions a ON a.type = 'adjustment' AND a.reference_id = t.reference_id || ':reconciled'
             WHERE t.type = 'usage' AND (l.charge_nanos \(dialect.isDistinctFrom) -t.amount_nanos - coalesce(a.amount_nanos, 0)
-                OR l.user_id \(dialect.isDistinctFrom) t.user_id)
+                OR l.user_id \(dialect.isDistinctFrom) t.user_id) AND (l.id IS NOT NULL OR t.created_at >= ?1)
             ORDER BY t.id LIMIT \(Self.most)
-            """)
+            """, [first])
         for row in pairs {
             let logged = try row.intOrNil("logged").map { NanoUSD(nanos: $0).description } ?? "nothing"
             report.differences.append(

@@ -8,6 +8,9 @@ protocol LedgerSession: SQLSession {
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws
     /// Adds charges to what was spent in windows (`budget_usage`).
     func addSpending(_ records: [RequestRecord]) throws
+    /// Adds to sums of the log.
+    /// - Parameter rows: in the order of their keys.
+    func add(_ rows: [(key: UsageRowKey, value: UsageSums)], to table: UsageTable) throws
     func spending(_ counters: [BudgetCounter]) throws -> [BudgetCounter: NanoUSD]
     /// Takes charges out of the holder's leases, in the transaction of their posting.
     func spendLeases(_ charges: [Int64: NanoUSD], _ holder: LeaseHolder) throws
@@ -24,7 +27,8 @@ extension LedgerSession {
 
     func post(_ records: [RequestRecord], holder: LeaseHolder?) throws -> PostingResult {
         // Users in a fixed order, records of one user in the order of their settlement.
-        let ordered = records.enumerated().sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }.map(\.element)
+        let ordered = try withoutLetGo(records).enumerated()
+            .sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }.map(\.element)
         var group = PostingGroup()
         do {
             try savepoint { try insert(ordered, &group) }
@@ -33,12 +37,15 @@ extension LedgerSession {
             group = PostingGroup()
             for record in ordered { try postSingly(record, &group) }
         }
+        try note(group.ranges)
         try noteEstimates(group.charged)
         try addSpending(group.charged)
         if let holder {
             if !group.result.charges.isEmpty { try spendLeases(group.result.charges, holder) }
             group.result.states = try leaseStates(Set(records.map(\.userID)), holder)
         }
+        // Last: all gateways that share the ledger add to the same rows, and wait for each other from here to the end.
+        try addUsage(group.logged)
         return group.result
     }
 

@@ -12,12 +12,14 @@ extension PGSession: LedgerSession {
         )
         for row in users { balances[try row.int("id")] = NanoUSD(nanos: try row.int("balance_nanos")) }
         let logged = try rows(Self.logInsert, [Self.array(records.map { RecordColumns.json($0) })])
-        var isNew = Set(try logged.map { try $0.text("request_id") })
+        var new: [String: Int64] = [:]
+        for row in logged { new[try row.text("request_id")] = try row.int("id") }
         var entries: [String] = []
         var moved: Set<Int64> = []
         for record in records {
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
-            guard isNew.remove(record.requestID.description) != nil else { continue }
+            guard let id = new.removeValue(forKey: record.requestID.description) else { continue }
+            group.log(record, id: id)
             guard let charge = record.charge else {
                 group.result.added += 1
                 continue
@@ -33,15 +35,16 @@ extension PGSession: LedgerSession {
             try group.add(record, charge)
         }
         guard !entries.isEmpty else { return }
-        try execute(
+        let posted = try rows(
             """
             INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
             SELECT user_id, amount, after, 'usage', reference, description, created_at
             FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
                 AS (user_id bigint, amount bigint, after bigint, reference text, description text, created_at bigint)) WITH ORDINALITY
                 AS r(user_id, amount, after, reference, description, created_at, n)
-            ORDER BY n
+            ORDER BY n RETURNING id, created_at
             """, [Self.array(entries)])
+        for row in posted { group.ranges.add(.entry, id: try row.int("id"), createdAt: try row.int("created_at")) }
         let balancesNow = moved.sorted().map { "{\"id\":\($0),\"after\":\(balances[$0]?.nanos ?? 0)}" }
         try execute(
             "UPDATE users SET balance_nanos = r.after FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, after bigint) WHERE users.id = r.id",
@@ -62,7 +65,7 @@ extension PGSession: LedgerSession {
             INSERT INTO logs (\(RecordColumns.list))
             SELECT \(RecordColumns.list) FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (\(columns))) WITH ORDINALITY
                 AS r(\(RecordColumns.list), n) ORDER BY n
-            ON CONFLICT (request_id) DO NOTHING RETURNING request_id
+            ON CONFLICT (request_id) DO NOTHING RETURNING request_id, id
             """
     }()
 
@@ -89,6 +92,26 @@ extension PGSession: LedgerSession {
             ON CONFLICT (subject, "window") DO UPDATE SET
                 spent_nanos = least(budget_usage.spent_nanos, 9223372036854775807 - excluded.spent_nanos) + excluded.spent_nanos
             """, ["[" + deltas.joined(separator: ",") + "]"])
+    }
+
+    func add(_ rows: [(key: UsageRowKey, value: UsageSums)], to table: UsageTable) throws {
+        let texts: Set = ["provider", "model_name"]
+        let types = table.columns.map { "\($0) \(texts.contains($0) ? "text" : "bigint")" }.joined(separator: ", ")
+        let values = table.keys + UsageSums.figureColumns.map { "coalesce(\($0), 0)" } + UsageSums.classColumns
+        try execute(
+            """
+            INSERT INTO \(table.name) (\(table.columns.joined(separator: ", ")))
+            SELECT \(values.joined(separator: ", ")) FROM jsonb_to_recordset($1::jsonb) AS r(\(types))
+            ORDER BY \(table.keys.joined(separator: ", ")) \(table.addition)
+            """, [Self.array(rows.map { Self.usage(table, $0.key, $0.value) })])
+    }
+
+    /// Without what is zero.
+    private static func usage(_ table: UsageTable, _ key: UsageRowKey, _ sums: UsageSums) -> String {
+        let keys = zip(table.keys, key.numbers.map { JSONValue.integer($0) } + key.texts.map { .string($0) })
+        let figures = zip(UsageSums.figureColumns, sums.figures).filter { $0.1 != 0 }.map { ($0.0, JSONValue.integer($0.1)) }
+        let classes = zip(UsageSums.classColumns, sums.classes).compactMap { name, count in count.map { (name, JSONValue.integer($0)) } }
+        return JSONValue.object((keys + figures + classes).map { JSONValue.Member($0.0, $0.1) }).text
     }
 
     func spending(_ counters: [BudgetCounter]) throws -> [BudgetCounter: NanoUSD] {

@@ -5,6 +5,14 @@ struct PostingGroup {
     var result = PostingResult()
     /// Records that have got their ledger row now.
     var charged: [RequestRecord] = []
+    /// Records that have got their row of the log now, set aside or not.
+    var logged: [RequestRecord] = []
+    var ranges = RowRanges()
+
+    mutating func log(_ record: RequestRecord, id: Int64) {
+        logged.append(record)
+        ranges.add(.log, id: id, createdAt: record.createdAt)
+    }
 
     mutating func add(_ record: RequestRecord, _ charge: NanoUSD) throws {
         result.charges[record.userID] = try (result.charges[record.userID] ?? .zero).adding(charge)

@@ -20,6 +20,7 @@ extension SQLiteSession: LedgerSession {
         for record in records {
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
             guard try log.execute(RecordColumns.values(record)) > 0 else { continue }
+            group.log(record, id: db.lastInsertedRowID)
             guard let charge = record.charge else {
                 group.result.added += 1
                 continue
@@ -37,6 +38,7 @@ extension SQLiteSession: LedgerSession {
                 .integer(record.userID), .integer(try charge.negated().nanos), .integer(after.nanos), .text(record.requestID.description),
                 .text(record.ledgerDescription), .integer(record.createdAt),
             ])
+            group.ranges.add(.entry, id: db.lastInsertedRowID, createdAt: record.createdAt)
             balances[record.userID] = after
             try group.add(record, charge)
         }
@@ -53,6 +55,15 @@ extension SQLiteSession: LedgerSession {
             """)
         for (counter, amount) in SpendingDelta.sum(records) {
             try add.execute([.text(counter.scope.description), .integer(counter.window), .integer(amount.nanos)])
+        }
+    }
+
+    func add(_ rows: [(key: UsageRowKey, value: UsageSums)], to table: UsageTable) throws {
+        let marks = table.columns.map { _ in "?" }.joined(separator: ", ")
+        let add = try BoundStatement(
+            db, "INSERT INTO \(table.name) (\(table.columns.joined(separator: ", "))) VALUES (\(marks)) \(table.addition)")
+        for (key, sums) in rows {
+            try add.execute(key.values + sums.figures.map { .integer($0) } + sums.classes.map { SQLValue($0) })
         }
     }
 

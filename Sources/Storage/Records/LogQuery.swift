@@ -5,6 +5,8 @@ public struct LogQuery: Sendable, Hashable {
     public var tokenID: Int64?
     public var channelID: Int64?
     public var model: String?
+    public var provider: String?
+    public var outcome: RequestRecord.Outcome?
     public var requestID: RequestID?
     /// Unix seconds, inclusive.
     public var from: Int64?

@@ -28,6 +28,8 @@ public protocol Ledger: Sendable {
     func spent(userID: Int64) async throws -> (balance: NanoUSD, charged: NanoUSD)?
     /// The row of a (kind, referenceID), if there is one.
     func entry(kind: TransactionKind, referenceID: String) async throws -> LedgerEntry?
+    /// The newest rows before an id that meet the query, in order of ids.
+    func entries(_ query: EntryQuery, before: Int64, size: Int) async throws -> CursorPage<LedgerEntry>
     /// Rows of all users in the order of their ids, for exports.
     /// - Parameters:
     ///   - range: Unix seconds of `created_at`.

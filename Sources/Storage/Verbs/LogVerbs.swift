@@ -25,6 +25,8 @@ extension Conditions {
         add("token_id =", query.tokenID)
         add("channel_id =", query.channelID)
         add("model_name =", query.model)
+        add("provider =", query.provider)
+        add("outcome =", query.outcome?.rawValue)
         add("request_id =", query.requestID?.description)
         add("created_at >=", query.from)
         add("created_at <=", query.to)

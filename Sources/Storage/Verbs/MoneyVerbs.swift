@@ -132,6 +132,10 @@ extension SQLSession {
                 ])
         }
         guard let row else { throw StoreError.notFound }
-        return try Decoding.entry(row)
+        let entry = try Decoding.entry(row)
+        var ranges = RowRanges()
+        ranges.add(.entry, id: entry.id, createdAt: entry.createdAt)
+        try note(ranges)
+        return entry
     }
 }

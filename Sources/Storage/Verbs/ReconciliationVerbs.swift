@@ -64,7 +64,9 @@ extension SQLSession {
             WHERE request_id = ?4 AND state = 'pending'
             """, [nextAt == nil ? "unresolved" : "pending", nextAt, note, id.description])
     }
+}
 
+extension LedgerSession {
     func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) throws {
         let charge = bill.charge
         let user = try first("SELECT user_id FROM reconciliations WHERE request_id = ?1", [id.description])
@@ -83,6 +85,7 @@ extension SQLSession {
             // Gateways that have leased money which is gone must hear of it, as after any other change of the balance.
             try announce(difference.isNegative ? .recall : .freed, "\(estimate.userID) reconciled")
         }
+        let logged = try first("SELECT \(RecordColumns.list) FROM logs WHERE request_id = ?1", [id.description])
         try execute(
             """
             UPDATE logs SET charge_nanos = ?1, uncharged_nanos = ?2, usage_source = 'reconciled', prompt_tokens = ?3,
@@ -92,6 +95,12 @@ extension SQLSession {
                 charge.nanos, bill.uncharged.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
                 usage.upstreamCost?.roundedToNano.nanos, id.description,
             ])
+        if let old = try logged.map({ try RecordColumns.record($0) }) {
+            var new = old
+            new.charge = charge
+            new.usage = usage
+            try addUsage([UsageKey(old): UsageSums(new).difference(from: UsageSums(old))])
+        }
         try execute(
             "UPDATE reconciliations SET state = 'resolved', tries = tries + 1, note = ?1 WHERE request_id = ?2",
             ["the vendor says \(charge)", id.description])

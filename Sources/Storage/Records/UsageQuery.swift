@@ -1,0 +1,78 @@
+/// What sums of the log are told apart by.
+public enum UsageDimension: String, Sendable, Hashable, CaseIterable {
+    case model, channel, token, user, provider
+}
+
+/// Which rows of the log count; nil = all.
+public struct UsageFilter: Sendable, Hashable {
+    public var userID: Int64?
+    public var tokenID: Int64?
+    public var channelID: Int64?
+    public var provider: String?
+    public var model: String?
+
+    public init(userID: Int64? = nil, tokenID: Int64? = nil, channelID: Int64? = nil, provider: String? = nil, model: String? = nil) {
+        self.userID = userID
+        self.tokenID = tokenID
+        self.channelID = channelID
+        self.provider = provider
+        self.model = model
+    }
+}
+
+/// Sums of one thing in one stretch of time.
+public struct UsageRow: Sendable, Hashable {
+    /// Place of the time among those asked for, from 0.
+    public var bucket: Int
+    /// A name, or an id in digits (`0` = none); empty where nothing is told apart.
+    public var key: String
+    /// The user of a key.
+    public var owner: Int64
+    public var sums: UsageSums
+
+    public init(bucket: Int, key: String, owner: Int64, sums: UsageSums) {
+        self.bucket = bucket
+        self.key = key
+        self.owner = owner
+        self.sums = sums
+    }
+}
+
+/// A question for sums of the log.
+public struct UsageQuery: Sendable, Hashable {
+    public enum Order: String, Sendable, Hashable, CaseIterable { case cost, requests, tokens, errors }
+
+    /// The rows with the most of something.
+    public struct Top: Sendable, Hashable {
+        public var order: Order
+        public var limit: Int
+
+        public init(_ order: Order, limit: Int) {
+            self.order = order
+            self.limit = limit
+        }
+    }
+
+    /// Stretches of time in Unix seconds, whose ends are whole quarter hours.
+    public var buckets: [Range<Int64>]
+    public var filter: UsageFilter
+    public var dimension: UsageDimension?
+    /// Only these; nil = all.
+    public var keys: [UsageRow]?
+    /// nil = all rows, which are as many as there are buckets and keys.
+    public var top: Top?
+    /// Whether times, vendors' costs and what else a series has no use for are wanted as well.
+    public var isWhole: Bool
+
+    public init(
+        _ buckets: [Range<Int64>], filter: UsageFilter = UsageFilter(), by dimension: UsageDimension? = nil, keys: [UsageRow]? = nil,
+        top: Top? = nil, isWhole: Bool = true
+    ) {
+        self.buckets = buckets
+        self.filter = filter
+        self.dimension = dimension
+        self.keys = keys
+        self.isWhole = isWhole
+        self.top = top
+    }
+}
