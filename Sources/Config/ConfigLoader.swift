@@ -4,9 +4,15 @@ public import RouterCore
 /// Reads and validates a whole configuration: gateway.yaml, the files that it refers to, and the environment.
 public struct ConfigLoader: Sendable {
     private let environment: [String: String]
+    private let console: ConsoleConfiguration
 
-    /// - Parameter environment: of the process, merged with `.env` (``DotEnv``).
-    public init(environment: [String: String]) { self.environment = environment }
+    /// - Parameters:
+    ///   - environment: of the process, merged with `.env` (``DotEnv``).
+    ///   - console: what is stored in the ledger's database. Its errors are never fatal: they turn off what has them.
+    public init(environment: [String: String], console: ConsoleConfiguration = ConsoleConfiguration()) {
+        self.environment = environment
+        self.console = console
+    }
 
     /// - Throws: ``ConfigErrors`` with every mistake of every file.
     public func load(path: String) throws(ConfigErrors) -> GatewayConfiguration {
@@ -39,34 +45,54 @@ public struct ConfigLoader: Sendable {
         let providersFolder = Paths.join(folder, gateway.providersDirectory)
         var providers: [String: ProviderSpec] = [:]
         var broken: Set<String> = []
+        var origins = ConfigOrigins()
         for name in providerNames(providersFolder, collector) {
             let file = "\(providersFolder)/\(name).yaml"
             let spec = cursor(file).flatMap { ProviderFile.read($0, fileName: name) }
             if collector.hasErrors(in: file) { broken.insert(name) } else if let spec { providers[name] = spec }
             if let old = inForce?[name], providers[name] == nil { providers[name] = old }
+            origins.providers[name] = .file(file, line: 1)
         }
-        let withoutAny = broken.filter { providers[$0] == nil }
+        let brokenFiles = Set(broken.map { "\(providersFolder)/\($0).yaml" })
+        var withoutAny = broken.filter { providers[$0] == nil }
+        let stored = ConsoleReader(console: console)
+        stored.addProviders(to: &providers, broken: &withoutAny, &origins)
         let channelsPath = Paths.join(folder, gateway.channelsFile)
         let channelsFile = ChannelsFile(
             providers: providers, brokenProviders: withoutAny, groups: Set(gateway.configuration.groups.keys),
-            environment: environment)
+            environment: environment, secrets: console.secrets,
+            storedProviders: Set(origins.providers.filter { $0.value == .console }.keys))
         let (channels, models) = cursor(channelsPath).map { channelsFile.read($0) } ?? ([], [])
+        let (more, remarks) = stored.channels(channelsFile, others: channels, &origins)
+        note(channelsFile.notes, in: &origins)
         gateway.routing.models = models
 
         var configuration = gateway.configuration
-        let brokenFiles = Set(broken.map { "\(providersFolder)/\($0).yaml" })
         var fatal = collector.errors
-        var warnings = collector.warnings
+        var warnings = collector.warnings + remarks
         if inForce != nil {
             warnings += fatal.filter { brokenFiles.contains($0.file) }
             fatal.removeAll { brokenFiles.contains($0.file) }
         }
         if !fatal.isEmpty { throw ConfigErrors(diagnostics: fatal.inReadingOrder) }
         configuration.providers = providers.values.sorted { $0.name < $1.name }
-        configuration.routes = RouteTable(channels: channels, settings: gateway.routing)
+        configuration.routes = RouteTable(channels: channels + more, settings: gateway.routing)
+        configuration.origins = origins
         configuration.warnings = warnings
         configuration.watchedPaths = [path, channelsPath, providersFolder]
         return configuration
+    }
+
+    private func note(_ notes: ChannelsFile.Notes, in origins: inout ConfigOrigins) {
+        origins.channels.merge(notes.sources) { console, _ in console }
+        origins.keyNames = notes.keyNames
+        for name in notes.keyNames.values.joined() {
+            if environment[name].map({ !$0.isEmpty }) == true {
+                origins.secrets[name] = .environment
+            } else {
+                origins.secrets[name] = console.secrets[name] == nil ? .missing : .console
+            }
+        }
     }
 
     private func providerNames(_ folder: String, _ collector: DiagnosticCollector) -> [String] {

@@ -8,6 +8,18 @@ struct ChannelsFile {
     let brokenProviders: Set<String>
     let groups: Set<String>
     let environment: [String: String]
+    /// Values for keys whose variable the environment does not have.
+    var secrets: [String: Secret] = [:]
+    /// Names of providers of the console.
+    var storedProviders: Set<String> = []
+    /// Filled while channels are read.
+    let notes = Notes()
+
+    /// What is known of channels beside their values. Confined to one load.
+    final class Notes {
+        var sources: [Int64: ConfigSource] = [:]
+        var keyNames: [Int64: [String]] = [:]
+    }
 
     func read(_ cursor: YAMLCursor) -> (channels: [Channel], models: [ModelRouting]) {
         guard let root = cursor.object(["channels", "models"]) else { return ([], []) }
@@ -23,11 +35,13 @@ struct ChannelsFile {
             guard let channel = readChannel(entry) else { return nil }
             if !ids.insert(channel.id).inserted { entry.error("the id \(channel.id) is used twice") }
             if !names.insert(channel.name).inserted { entry.error("the name \(channel.name) is used twice") }
+            notes.sources[channel.id] = .file(entry.context.file, line: entry.node.mark?.line ?? 1)
             return channel
         }
     }
 
-    private func readChannel(_ cursor: YAMLCursor) -> Channel? {
+    /// An entry of `channels:`, or a stored channel in the same form.
+    func readChannel(_ cursor: YAMLCursor) -> Channel? {
         let keys = [
             "id", "name", "provider", "keys", "models", "weight", "priority", "groups", "enabled", "base_url", "proxy",
             "headers", "timeouts", "limits", "account", "probe", "conversion",
@@ -54,7 +68,8 @@ struct ChannelsFile {
         if let probe = object["probe"] { channel.probe = readProbe(probe) }
         if brokenProviders.contains(provider.name) {
             channel.isEnabled = false
-            channel.disabledReason = "the provider file \(provider.name).yaml has errors"
+            let isStored = storedProviders.contains(provider.name)
+            channel.disabledReason = "the provider \(isStored ? provider.name : "file \(provider.name).yaml") has errors"
         }
         readKeys(object, provider, &channel)
         return channel
@@ -148,33 +163,50 @@ struct ChannelsFile {
     private func readKeys(_ object: YAMLObject, _ provider: ProviderSpec, _ channel: inout Channel) {
         guard provider.auth != .none else { return }
         var unset: [String] = []
+        var names: [String] = []
+        // The environment wins. Only keys are read with these: a secret that an admin gives must not be able to become an address.
+        let given = environment.filter { !$0.value.isEmpty }
+        let expansion = Expansion(environment: secrets.mapValues { $0.reveal() }.merging(given) { _, real in real })
         if let cursor = object["keys"] {
             for entry in cursor.list("a list of keys, such as [\"${NAME}\"]") ?? [] {
+                if !entry.context.expansion.isLiteral { names += Expansion.names(in: entry.node.scalar?.string ?? "") }
                 switch entry.scalar("a key") {
                 case .value(let scalar):
-                    if scalar.text.isEmpty || scalar.isNull {
-                        entry.error("the key is empty")
-                    } else if scalar.text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) {
-                        entry.error("a key must not have spaces or line breaks")
+                    if scalar.isNull { entry.error("the key is empty") } else { add(scalar.text, entry, &channel) }
+                case .unset(let missing):
+                    if case .expanded(let text) = expansion.expand(entry.node.scalar?.string ?? "") {
+                        add(text, entry, &channel)
                     } else {
-                        channel.keys.append(Secret(scalar.text))
+                        unset += missing.filter { expansion.environment[$0] == nil }
                     }
-                case .unset(let names): unset += names
                 case .none: break
                 }
             }
         } else if let name = provider.keyEnv {
-            if let key = environment[name], !key.isEmpty { channel.keys.append(Secret(key)) } else { unset.append(name) }
+            names.append(name)
+            if let key = expansion.environment[name] { channel.keys.append(Secret(key)) } else { unset.append(name) }
         }
+        // A stored channel that has a file's id is not in use.
+        if notes.keyNames[channel.id] == nil { notes.keyNames[channel.id] = names }
         guard channel.isEnabled else { return }
-        let names = unset.joined(separator: ", ")
-        let variables = unset.count == 1 ? "environment variable \(names) is" : "environment variables \(names) are"
+        let list = unset.joined(separator: ", ")
+        let variables = unset.count == 1 ? "environment variable \(list) is" : "environment variables \(list) are"
         if channel.keys.isEmpty {
             channel.isEnabled = false
             channel.disabledReason = unset.isEmpty ? "it has no key" : "\(variables) not set"
             object.cursor.warning("the channel \(channel.name) is off: \(channel.disabledReason ?? "")")
         } else if !unset.isEmpty {
             object.cursor.warning("the channel \(channel.name) runs with fewer keys: \(variables) not set")
+        }
+    }
+
+    private func add(_ text: String, _ entry: YAMLCursor, _ channel: inout Channel) {
+        if text.isEmpty {
+            entry.error("the key is empty")
+        } else if text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) {
+            entry.error("a key must not have spaces or line breaks")
+        } else {
+            channel.keys.append(Secret(text))
         }
     }
 }

@@ -196,6 +196,7 @@ public struct GatewayConfiguration: Sendable {
     public var providers: [ProviderSpec] = []
     public var routes = RouteTable(channels: [])
     public var warnings: [Diagnostic] = []
+    public var origins = ConfigOrigins()
     /// Files and directories whose changes cause a reload.
     public var watchedPaths: [String] = []
 

@@ -1,6 +1,10 @@
 /// `${NAME}` and `${NAME:-default}` in strings; `$${` is a literal `${`.
 struct Expansion {
     let environment: [String: String]
+    /// References are text like any other: what people type into the console must not read the gateway's environment.
+    var isLiteral = false
+
+    static let literal = Expansion(environment: [:], isLiteral: true)
 
     enum Result {
         /// A text without references.
@@ -12,7 +16,7 @@ struct Expansion {
     }
 
     func expand(_ text: String) -> Result {
-        guard text.contains("${") else { return .plain(text) }
+        guard !isLiteral, text.contains("${") else { return .plain(text) }
         var output = ""
         var unset: [String] = []
         var hasReference = false
@@ -47,7 +51,12 @@ struct Expansion {
         return hasReference ? .expanded(output) : .plain(output)
     }
 
-    private static func isName(_ text: String) -> Bool {
+    /// Names without a default, in order.
+    static func names(in text: String) -> [String] {
+        if case .unset(let names) = Expansion(environment: [:]).expand(text) { names } else { [] }
+    }
+
+    static func isName(_ text: String) -> Bool {
         guard let first = text.utf8.first, !(first >= 0x30 && first <= 0x39) else { return false }
         return text.utf8.allSatisfy { ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || $0 == 0x5F }
     }

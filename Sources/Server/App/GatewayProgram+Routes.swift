@@ -42,12 +42,15 @@ extension GatewayProgram {
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
+        let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
             batches: BatchesHandlers(desk: desk, meter: parts.meter, logger: logger),
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: CatalogueHandlers(snapshots: parts.snapshots),
+            channelConsole: ChannelConsoleHandlers(
+                desk: console, channels: channelHandlers(), snapshots: parts.snapshots, vendors: parts.vendors, clock: clock),
             channels: channelHandlers(),
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
@@ -67,6 +70,7 @@ extension GatewayProgram {
                 passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
             pricing: pricing,
+            providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
@@ -77,6 +81,7 @@ extension GatewayProgram {
                 store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, meter: parts.meter, clock: clock),
             routerModels: RouterModelsHandlers(snapshots: parts.snapshots, models: models, clock: clock),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
+            secrets: SecretHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             stats: StatsHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             status: StatusHandlers(
                 snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,

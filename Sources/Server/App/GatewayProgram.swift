@@ -54,6 +54,7 @@ public struct GatewayProgram: Sendable {
         var vocabulary: Vocabulary
         var responses: ResponseKeeper
         var reloader: ConfigurationReloader
+        var vault: ConsoleVault
         var transport: UpstreamSwitch
         /// For calls that do not belong to a client's request.
         var vendors: VendorClient
@@ -73,17 +74,20 @@ public struct GatewayProgram: Sendable {
     /// backend of the program (`MetricsSystem.bootstrap`) has to be set up before.
     /// - Throws: ``ConfigErrors``, ``StoreError``.
     public static func make(
-        _ configuration: GatewayConfiguration, options: Options, logger: Logger
+        _ files: GatewayConfiguration, options: Options, logger: Logger
     ) async throws -> GatewayProgram {
+        let (store, journal) = try await openBooks(files, options, logger)
+        // Checked first: a gateway with a different secret must not work on this ledger.
+        let sealer = try await SessionSecret.sealer(files, store: store)
+        let vault = ConsoleVault(store: store, sealer: sealer)
+        let console = try await vault.load()
+        let configuration = try withConsole(console, files, options)
         for warning in configuration.warnings { logger.warning("\(warning)") }
-        let (store, journal) = try await openBooks(configuration, options, logger)
         let signal = PostSignal()
         let meter = Meter(
             journal: journal, store: store, postSignal: signal, clock: options.clock,
             leaseLifetime: configuration.metering.leaseLifetime.components.seconds, isOff: configuration.metering.admission == .off)
-        // Checked first: a gateway with a different secret must not work on this ledger.
-        let doors = Doors(
-            configuration, sealer: try await SessionSecret.sealer(configuration, store: store), store: store, clock: options.clock)
+        let doors = Doors(configuration, sealer: sealer, store: store, clock: options.clock)
         if configuration.metering.admission == .off {
             logger.warning("metering.admission is off: requests are neither held nor charged nor logged")
         }
@@ -115,9 +119,9 @@ public struct GatewayProgram: Sendable {
         health.restore(try await store.loadHealth(), channels: channels)
         let transport = try UpstreamSwitch()
         let reloader = ConfigurationReloader(
-            path: options.configPath, environment: options.environment, configuration: configuration, snapshots: snapshots,
-            health: health, keys: keys, store: store, clock: options.clock, builtinBaseURL: builtinBaseURL,
-            logger: logger)
+            path: options.configPath, environment: options.environment, configuration: configuration, console: console,
+            snapshots: snapshots, health: health, keys: keys, store: store, vault: vault, clock: options.clock,
+            builtinBaseURL: builtinBaseURL, logger: logger)
         let limits = RequestLimits(clock: options.clock, gateway: TokenSecrets.random(22))
         let settler = Settler(meter: meter, logger: logger)
         let vocabulary = Vocabulary(path: Vocabulary.locate(options.environment))
@@ -132,10 +136,19 @@ public struct GatewayProgram: Sendable {
                 store: store, journal: journal, meter: meter, settler: settler, poster: poster, snapshots: snapshots, health: health,
                 keys: keys, limits: limits, doors: doors,
                 logins: LoginRecords(store: store, clock: options.clock, logger: logger), vocabulary: vocabulary, responses: responses,
-                reloader: reloader,
+                reloader: reloader, vault: vault,
                 transport: transport, vendors: VendorClient(transport: transport.sideCalls), plane: plane,
                 web: WebSource(configuration, environment: options.environment, logger: logger), simulator: simulator),
             configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
+    }
+
+    /// The configuration with the channels, providers and secrets that the ledger's database has; read anew only where there are any.
+    private static func withConsole(
+        _ console: ConsoleConfiguration, _ files: GatewayConfiguration, _ options: Options
+    ) throws(ConfigErrors) -> GatewayConfiguration {
+        guard !console.isEmpty else { return files }
+        let environment = DotEnv.load(directory: ".", environment: options.environment)
+        return try ConfigLoader(environment: environment, console: console).load(path: options.configPath)
     }
 
     /// Opens the ledger and the journal, with file permissions for the owner only.

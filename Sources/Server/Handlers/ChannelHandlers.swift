@@ -22,19 +22,38 @@ struct ChannelHandlers: Sendable {
     // MARK: Reading
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let configuration = snapshots.snapshot.configuration
         let report = health.report()
-        let now = clock.monotonic
-        let channels = snapshots.snapshot.configuration.routes.channels.map { channel -> JSONValue in
-            json(channel, report.filter { bears($0, on: channel) }, now)
-        }
-        return Envelope.ok(.array(channels))
+        return Envelope.ok(.array((configuration.routes.channels + configuration.origins.shadowed).map { item($0, report) }))
+    }
+
+    /// A channel as lists show it, without secrets.
+    func item(_ channel: RouterCore.Channel, _ report: [HealthReportRow]? = nil) -> JSONValue {
+        let configuration = snapshots.snapshot.configuration
+        let rows = (report ?? health.report()).filter { bears($0, on: channel) }
+        var members = members(channel, rows, clock.monotonic)
+        let isShadowed = configuration.origins.shadowed.contains(channel)
+        let source = isShadowed ? .console : configuration.origins.channels[channel.id] ?? .console
+        // Of the provider as it is declared: the demo's address is known to this process alone.
+        let provider = configuration.providers.first { $0.name == channel.provider.name } ?? channel.provider
+        members += [
+            .init("source", source.json), .init("display", .string(provider.displayName)),
+            .init("base_url", .string(channel.baseURL ?? provider.baseURL)),
+            .init("proxy", .optional(channel.proxy.map { ProxyText.shown($0) })),
+            .init("timeouts", ChannelDocument.timeouts(channel.timeouts)),
+            .init(
+                "model_map",
+                .array(channel.models.map { ["name": .string($0.pattern), "upstream": .string($0.upstream ?? $0.pattern)] })),
+            .init("missing_secrets", .array(configuration.origins.missingSecrets(channel.id).map { .string($0) })),
+        ]
+        return .object(members)
     }
 
     private func bears(_ row: HealthReportRow, on channel: RouterCore.Channel) -> Bool {
         row.scope.channelID == channel.id || (row.scope.account != nil && row.scope.account == channel.account)
     }
 
-    /// `on`, `off` (by the file), `disabled`, `draining`, `drained`.
+    /// `on`, `off` (by the configuration), `disabled`, `draining`, `drained`.
     private func status(_ channel: RouterCore.Channel) -> String {
         guard channel.isEnabled else { return "off" }
         switch health.operatorSwitch(channel.id) {
@@ -44,9 +63,9 @@ struct ChannelHandlers: Sendable {
         }
     }
 
-    private func json(
+    private func members(
         _ channel: RouterCore.Channel, _ report: [HealthReportRow], _ now: MonotonicInstant
-    ) -> JSONValue {
+    ) -> [JSONValue.Member] {
         var members: [JSONValue.Member] = [
             .init("id", .integer(channel.id)), .init("name", .string(channel.name)),
             .init("provider", .string(channel.provider.name)), .init("enabled", .boolean(channel.isEnabled)),
@@ -64,7 +83,7 @@ struct ChannelHandlers: Sendable {
         ]
         members.append(.init("limits", .object(bounds)))
         members.append(.init("health", .array(report.map { row($0, now) })))
-        return .object(members)
+        return members
     }
 
     private func optional(_ value: Int64?) -> JSONValue { value.map { .integer($0) } ?? .null }
@@ -102,7 +121,7 @@ struct ChannelHandlers: Sendable {
 
     // MARK: Operating
 
-    private func channel(_ context: GatewayContext) throws -> RouterCore.Channel {
+    func channel(_ context: GatewayContext) throws -> RouterCore.Channel {
         let id = try context.pathID()
         guard let channel = snapshots.snapshot.configuration.routes.channel(id: id) else {
             throw ManagementError.notFound("channel \(id)")
@@ -119,7 +138,7 @@ struct ChannelHandlers: Sendable {
         let channel = try channel(context)
         if value == .on, !channel.isEnabled {
             throw ManagementError(
-                .conflict, "channel \(channel.id) is off by its file: \(channel.disabledReason ?? "enabled: false"); change channels.yaml",
+                .conflict, "channel \(channel.id) is off by its configuration: \(channel.disabledReason ?? "enabled: false"); change it there",
                 code: .channelOff)
         }
         let audit = try context.audit("channel.\(value.rawValue)", at: clock.unixSeconds, [.init("channel", .integer(channel.id))])

@@ -105,51 +105,9 @@ enum OperationDescriptions {
 
     // MARK: Channels
 
-    private static let health = APIShape(
-        name: "HealthRecord", meaning: "What is remembered of failures.",
-        fields: [
-            APIField("key", .count, "Index of the channel's key; null = all.").orNull, APIField("model", .string, "`*` = all models."),
-            APIField("account", .string, "Of the whole account, across channels.").orNull,
-            APIField("failures", .count, "In a row."), APIField("openings", .count, "How often it cooled in a row."),
-            APIField("last_failure", .choice(FailureKind.allCases.map(\.rawValue)), "Null = none.").orNull,
-            APIField("state", .choice(["closed", "open", "half_open"]), "`open` = it cools."),
-            APIField("open_for_ms", .integer(.min ... .max), "Milliseconds until it is tried again; only while it cools.").optional,
-        ])
+    static let statuses = APIField.Kind.choice(["on", "off", "disabled", "draining", "drained"])
 
-    private static let statuses = APIField.Kind.choice(["on", "off", "disabled", "draining", "drained"])
-
-    static let channels = RouteDescription(
-        id: "listChannels", chapter: .channels, summary: "All channels, and how they are.",
-        answer: .data(
-            .list(
-                .shape(
-                    APIShape(
-                        name: "Channel", meaning: "A way to a vendor, from channels.yaml.",
-                        fields: [
-                            .id("channel"), APIField("name", .string, "For people."), APIField("provider", .string, "Its provider file."),
-                            APIField("enabled", .boolean, "By its file."),
-                            APIField("disabled_reason", .string, "Why it is off by its file.").orNull,
-                            APIField("status", statuses, "`off` by its file, `disabled` and `draining` by an operator."),
-                            APIField("in_flight", .count, "Calls under way."), APIField("weight", .count, "Share within one priority."),
-                            APIField("priority", .integer(.min ... .max), "Higher first."),
-                            APIField("groups", .list(.string), "Whose it is."),
-                            APIField("models", .list(.string), "Names and patterns."), APIField("keys", .count, "Number of its keys."),
-                            APIField("account", .string, "Whose money its keys share.").orNull,
-                            APIField(
-                                "conversion", .choice(ConversionMode.allCases.map(\.rawValue)),
-                                "How its requests are converted; null = as the gateway says."
-                            ).orNull,
-                            APIField(
-                                "limits",
-                                .object([
-                                    APIField("rpm", .count, "Calls per minute.").orNull,
-                                    APIField("tpm", .count, "Tokens per minute.").orNull,
-                                    APIField("concurrency", .count, "Calls at the same time.").orNull,
-                                ]), "Null = none."),
-                            APIField("health", .list(.shape(health)), "Records that bear on it."),
-                        ])))))
-
-    private static let path = [APIField("id", .id, "The channel's id in channels.yaml.")]
+    private static let path = [APIField("id", .id, "The channel's id.")]
     private static let notFound = (status: 404, when: "there is no such channel")
 
     private static func turn(
@@ -167,7 +125,7 @@ enum OperationDescriptions {
 
     static let enable = turn(
         "enableChannel", "enable", "Lets a channel take calls again.", "Its cool-downs are forgotten.",
-        [(409, "the channel is off by its file")])
+        [(409, "the channel is off by its configuration")])
     static let disable = turn(
         "disableChannel", "disable", "Takes a channel out of use, for good until it is enabled.", "What is under way goes on to its end.")
     static let drain = turn(

@@ -4,7 +4,7 @@ import RouterCore
 
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
-    static let all: [Route] = openAI + openRouter + google + users + playground + money + operations + statistics
+    static let all: [Route] = openAI + openRouter + google + users + playground + money + operations + statistics + channels
 
     private static let openAI =
         ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + batches("/v1") + [
@@ -109,11 +109,6 @@ enum GatewayRoutes {
         ]
 
     private static let operations: [Route] = [
-        Route(.get, "/api/channel", .admin, OperationDescriptions.channels, \.channels, ChannelHandlers.list),
-        Route(.post, "/api/channel/{id}/enable", .admin, OperationDescriptions.enable) { try await $0.channels.turn(.on, $1, $2) },
-        Route(.post, "/api/channel/{id}/disable", .admin, OperationDescriptions.disable) { try await $0.channels.turn(.disabled, $1, $2) },
-        Route(.post, "/api/channel/{id}/drain", .admin, OperationDescriptions.drain) { try await $0.channels.turn(.draining, $1, $2) },
-        Route(.post, "/api/channel/{id}/test", .admin, OperationDescriptions.test, \.channels, ChannelHandlers.test),
         Route(.get, "/api/route/explain", .admin, OperationDescriptions.explain, \.routes, RouteHandlers.explain),
         Route(.get, "/api/audit", .root, OperationDescriptions.audit, \.audit, AuditHandlers.list),
         Route(.post, "/api/config/reload", .admin, OperationDescriptions.reload, \.status, StatusHandlers.reload),

@@ -5,6 +5,7 @@ struct ManagementAPI: Sendable {
     let batches: BatchesHandlers
     let billing: BillingHandlers
     let catalogue: CatalogueHandlers
+    let channelConsole: ChannelConsoleHandlers
     let channels: ChannelHandlers
     let console: ConsolePages
     let conversations: ConversationHandlers
@@ -19,6 +20,7 @@ struct ManagementAPI: Sendable {
     let ownAccount: SelfHandlers
     let playground: PlaygroundHandlers
     let pricing: PricingHandlers
+    let providers: ProviderHandlers
     let rankings: RankingHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers
@@ -26,6 +28,7 @@ struct ManagementAPI: Sendable {
     let routerKeys: RouterKeyHandlers
     let routerModels: RouterModelsHandlers
     let routes: RouteHandlers
+    let secrets: SecretHandlers
     let stats: StatsHandlers
     let status: StatusHandlers
     let tokens: TokenHandlers

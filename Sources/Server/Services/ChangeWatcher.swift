@@ -7,7 +7,7 @@ import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channel switches, and requests for
+/// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channels, their switches, and requests for
 /// leased money.
 struct ChangeWatcher: Service {
     let store: any ChangeFeed & UserStore & TokenStore & AdminStore
@@ -83,6 +83,7 @@ struct ChangeWatcher: Service {
             } else {
                 try await readSwitches()
             }
+        case .channels: try await readConsole()
         case .recall: if !isOurs { try await meter.recall(id) }
         case .freed: if !isOurs { meter.wake(id) }
         case .everything:
@@ -90,9 +91,15 @@ struct ChangeWatcher: Service {
                 keys.load(users: try await store.allUsers(), tokens: try await store.allTokens())
             }
             tokenLookups.forgetUnknown()
+            try await readConsole()
             try await reloader.catalogueChanged()
             try await readSwitches()
         }
+    }
+
+    /// While files have errors nothing is taken up; the reload that finds them mended reads the console as well.
+    private func readConsole() async throws {
+        do { try await reloader.consoleChanged() } catch is ConfigErrors {}
     }
 
     private func readSwitches() async throws {

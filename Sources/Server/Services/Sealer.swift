@@ -9,6 +9,10 @@ struct Sealer: Sendable {
     enum Purpose: String, Sendable, CaseIterable {
         /// The mark of a browser that a user has logged in with.
         case knownDevice = "known-device"
+        /// The secrets of a channel of the console.
+        case consoleChannel = "console-channel"
+        /// A secret by the name of its variable.
+        case consoleSecret = "console-secret"
     }
 
     private let material: SymmetricKey
@@ -30,17 +34,20 @@ struct Sealer: Sendable {
         return code.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
     }
 
+    /// - Parameter identity: of the row that the value is kept in: moved to another row, it does not open.
     /// - Returns: the version, a random nonce, the sealed text and its tag; 29 bytes more than the text.
-    func seal(_ text: String, for purpose: Purpose) throws -> [UInt8] {
-        let box = try AES.GCM.seal(Array(text.utf8), using: key(for: purpose), authenticating: [Self.version])
+    func seal(_ text: String, for purpose: Purpose, identity: String = "") throws -> [UInt8] {
+        let box = try AES.GCM.seal(Array(text.utf8), using: key(for: purpose), authenticating: Self.authenticated(identity))
         return [Self.version] + box.nonce.map { $0 } + Array(box.ciphertext) + Array(box.tag)
     }
 
-    /// - Returns: nil for a value that was not sealed with this secret for this purpose.
-    func open(_ sealed: [UInt8], for purpose: Purpose) -> String? {
+    /// - Returns: nil for a value that was not sealed with this secret for this purpose and this row.
+    func open(_ sealed: [UInt8], for purpose: Purpose, identity: String = "") -> String? {
         guard sealed.first == Self.version, let box = try? AES.GCM.SealedBox(combined: Array(sealed.dropFirst())),
-            let text = try? AES.GCM.open(box, using: key(for: purpose), authenticating: [Self.version])
+            let text = try? AES.GCM.open(box, using: key(for: purpose), authenticating: Self.authenticated(identity))
         else { return nil }
         return String(decoding: text, as: UTF8.self)
     }
+
+    private static func authenticated(_ identity: String) -> [UInt8] { [version] + Array(identity.utf8) }
 }

@@ -1,7 +1,7 @@
 public import Config
 import Foundation
 import GatewayState
-import RouterCore
+public import RouterCore
 public import Storage
 
 #if canImport(Glibc)
@@ -43,8 +43,30 @@ public enum SessionSecret {
 
     private static let shared = """
         the gateways of one ledger share one secret. Give this one the SESSION_SECRET of the others, or a copy of the first one's data_dir/session_secret; \
-        to replace the secret, stop all gateways and run 'apirouter secret adopt' with the new one (docs/security.md)
+        to replace the secret, stop all gateways and run 'apirouter secret reseal' with the new one (docs/security.md)
         """
+
+    /// Seals everything anew that the ledger has sealed with another secret, and makes this configuration's secret the ledger's own: in one
+    /// transaction.
+    /// - Parameters:
+    ///   - old: the secret that was in use.
+    ///   - now: Unix seconds.
+    /// - Returns: how many values were sealed anew, and where the new secret is.
+    /// - Throws: ``StoreError``; nothing is changed then.
+    public static func reseal(
+        _ configuration: GatewayConfiguration, old: Secret, store: any AdminStore & ConsoleStore, now: Int64
+    ) async throws -> (count: Int, place: String) {
+        let given = try fromEnvironment(configuration)
+        let place = given == nil ? path(configuration) : "SESSION_SECRET"
+        guard let secret = try given ?? read(place) else {
+            throw StoreError.schema("there is no SESSION_SECRET and no \(place): give the new secret first")
+        }
+        let new = Sealer(secret)
+        let rows = try ConsoleVault.resealed(try await store.consoleRows(), from: Sealer(old), to: new)
+        let audit = AuditEntry(actorID: nil, action: "secret.reseal", detail: [.init("count", .integer(rows.count))], at: now)
+        try await store.resealConsole(rows, setting: (settingKey, new.check), audit: audit)
+        return (rows.count, place)
+    }
 
     /// Makes this configuration's secret the ledger's own, replacing the previous one. Values that were sealed with the previous one can no
     /// longer be opened.

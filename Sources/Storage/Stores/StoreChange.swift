@@ -8,6 +8,8 @@ public struct StoreChange: Sendable, Hashable {
         case recall
         /// Money of this user has been given back.
         case freed
+        /// Channels, providers or sealed secrets of the console.
+        case channels
         /// Changes may have been missed: everything is to be read again.
         case everything
     }
