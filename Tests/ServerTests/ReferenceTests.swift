@@ -129,6 +129,9 @@ import Testing
             let provisioned = try await client.call(.post, "/api/v1/keys", token: manager, body: #"{"name":"of the examples"}"#)
             let hash = try #require(provisioned.json["data"]?["hash"]?.stringValue, "\(provisioned.json.text)")
             let (file, batch) = try await TestGateway.batch(client)
+            try await call(.post, "/api/channel", #"{"name":"of the examples","provider":"demo","models":["demo/echo"]}"#)
+            try await call(
+                .post, "/api/provider", #"{"name":"acme","base_url":"https://acme.example/v1","models":[{"name":"acme-1","free":true}]}"#)
             var world = World(client: client, manager: manager)
             world.drawn = [
                 (String(repeating: "0", count: 64), hash), ("0123456789abcdef", session), ("00000000-0000-0000-0000-000000000000", charge),

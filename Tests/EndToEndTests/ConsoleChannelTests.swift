@@ -1,0 +1,118 @@
+import Foundation
+import HTTPTypes
+import PostgresTesting
+import RouterCore
+import Simulator
+import Testing
+
+/// Channels of the console on the real binary: over restarts, with other gateways and with a new secret.
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ConsoleChannelTests {
+    private static let unset = World.ChannelSpec(id: 1, key: "${FILE_KEY}", models: ["sim/cheap"])
+
+    private func chat(_ world: World, _ model: String) async throws -> Client.Answer {
+        try await world.client.call(
+            .post, "/v1/chat/completions", key: GatewayProcess.rootKey,
+            body: #"{"model":"\#(model)","messages":[{"role":"user","content":"hello"}]}"#)
+    }
+
+    private func makeChannel(_ world: World) async throws {
+        let made = try await world.admin.post(
+            "/api/channel", ["name": "mine", "provider": "sim", "keys": ["sk-mine-0123456789"], "models": ["sim/dear"]])
+        #expect(made["data"]?["id"]?.integerValue == 1_000_000, "\(made.text)")
+    }
+
+    private func put(_ world: World, _ path: String, _ body: String) async throws -> Client.Answer {
+        try await world.client.call(.put, path, key: GatewayProcess.rootToken, body: body)
+    }
+
+    @Test func `a channel and a secret of the console serve at once and after a restart`() async throws {
+        try await World.with(channels: [Self.unset]) { first in
+            try await first.admin.addBalance(1, usd: "10")
+            #expect(try await chat(first, "sim/cheap").status == 503)
+            let secret = try await put(first, "/api/secret/FILE_KEY", #"{"value":"sk-file-key"}"#)
+            #expect(secret.status == 200, "\(secret.text)")
+            try await makeChannel(first)
+            let models = try await first.admin.post("/api/channel/models", ["provider": "sim", "channel_id": .integer(1_000_000)])
+            #expect(models["data"]?.arrayValue?.isEmpty == false, "\(models.text)")
+            let test = try await first.admin.post("/api/channel/1000000/test", ["model": "sim/dear"])["data"]
+            #expect(test?["ok"]?.boolValue == true && test?["first_content_ms"]?.integerValue != nil)
+            #expect(test?["charge"]?.numberText == "0.000027" && test?["completion_tokens"]?.integerValue == 1, "\(test?.text ?? "")")
+            #expect(try await chat(first, "sim/cheap").status == 200)
+            #expect(try await chat(first, "sim/dear").status == 200)
+            #expect(first.calls(key: "-key") == 1 && first.calls(key: "6789") == 2)
+
+            try await first.gateway.stop()
+            try await first.gateway.start()
+            #expect(!first.gateway.log.contains("0123456789") && !first.gateway.log.contains("sk-file-key"))
+            let client = try Client(base: first.gateway.base)
+            let world = World(simulator: first.simulator, gateway: first.gateway, client: client, admin: Admin(client: client))
+            #expect(try await chat(world, "sim/dear").status == 200)
+            #expect(try await chat(world, "sim/cheap").status == 200)
+            #expect(world.calls(key: "-key") == 2 && world.calls(key: "6789") == 3)
+            let rows = try await world.admin.get("/api/log?channel_id=1000000")["data"]?["items"]?.arrayValue ?? []
+            #expect(rows.first?["channel_id"]?.integerValue == 1_000_000)
+            // The database has neither.
+            let database = try Data(contentsOf: first.gateway.directory.appendingPathComponent("data/apirouter.db"))
+            for text in ["sk-mine-0123456789", "sk-file-key"] { #expect(database.firstRange(of: Data(text.utf8)) == nil) }
+            await client.shutdown()
+        }
+    }
+
+    @Test func `a new secret needs the keys sealed anew`() async throws {
+        try await World.with(channels: [Self.unset]) { world in
+            try await world.admin.addBalance(1, usd: "10")
+            try await makeChannel(world)
+            try await world.gateway.stop()
+            let new = ["SESSION_SECRET": "another-session-secret-of-end-to-end-tests"]
+            let refused = try await world.command(["secret", "reseal", "--old-secret-env", "OLD"], environment: new.merging(["OLD": "a-wrong-secret-0123"]) { $1 })
+            #expect(refused.status != 0 && refused.output.contains("channel 1000000"), "\(refused.output)")
+            let done = try await world.command(
+                ["secret", "reseal", "--old-secret-env", "OLD"],
+                environment: new.merging(["OLD": "the-session-secret-of-end-to-end-tests"]) { $1 })
+            #expect(done.status == 0 && done.output.contains("1 values are sealed anew"), "\(done.output)")
+            try await world.gateway.start(environment: new)
+            let client = try Client(base: world.gateway.base)
+            let after = World(simulator: world.simulator, gateway: world.gateway, client: client, admin: Admin(client: client))
+            #expect(try await chat(after, "sim/dear").status == 200)
+
+            // Adopted instead of sealed anew: the gateway starts, and the channel says what is wrong with it.
+            try await world.gateway.stop()
+            let adopted = try await world.command(["secret", "adopt"], environment: ["SESSION_SECRET": "a-third-session-secret-of-the-tests"])
+            #expect(adopted.status == 0)
+            try await world.gateway.start(environment: ["SESSION_SECRET": "a-third-session-secret-of-the-tests"])
+            let third = try Client(base: world.gateway.base)
+            let channels = try await Admin(client: third).get("/api/channel")["data"]?.arrayValue ?? []
+            let mine = channels.first { $0["id"]?.integerValue == 1_000_000 }
+            #expect(mine?["status"] == "off" && mine?["disabled_reason"]?.stringValue?.contains("reseal") == true, "\(mine?.text ?? "")")
+            await client.shutdown()
+            await third.shutdown()
+        }
+    }
+
+    @Test func `gateways on one PostgreSQL share the console, and one with another secret does not start`() async throws {
+        let url = try PostgresServer.shared.get().makeDatabase()
+        try await World.with(channels: [Self.unset], environment: ["SQL_DSN": url]) { first in
+            try await first.admin.addBalance(1, usd: "10")
+            let second = try await first.another()
+            do {
+                try await makeChannel(first)
+                try await eventually("the second gateway has the channel") { try await chat(second, "sim/dear").status == 200 }
+                #expect(try await put(second, "/api/secret/FILE_KEY", #"{"value":"sk-file-key"}"#).status == 200)
+                try await eventually("the first gateway has the key") { try await chat(first, "sim/cheap").status == 200 }
+                #expect(try await put(second, "/api/channel/1000000", #"{"enabled":false}"#).status == 200)
+                try await eventually("the first gateway has turned it off") { try await chat(first, "sim/dear").status == 503 }
+                _ = try await second.client.call(.delete, "/api/channel/1000000", key: GatewayProcess.rootToken)
+                try await eventually("the first gateway has lost it") {
+                    try await first.client.call(.get, "/api/channel/1000000", key: GatewayProcess.rootToken).status == 404
+                }
+                await #expect(throws: GatewayProcess.StartFailed.self) {
+                    _ = try await first.another(environment: ["SESSION_SECRET": "the-secret-of-somebody-else"])
+                }
+            } catch {
+                try? await second.stopGateway()
+                throw error
+            }
+            try await second.stopGateway()
+        }
+    }
+}
