@@ -56,7 +56,8 @@ struct FaultyStore: Store {
     func userForLogin(username: String) async throws -> (user: User, passwordHash: String)? {
         try await faults.guarding { try await store.userForLogin(username: username) }
     }
-    func users(_ page: PageRequest) async throws -> Page<User> { try await faults.guarding { try await store.users(page) } }
+    func users(_ query: UserQuery) async throws -> Page<User> { try await faults.guarding { try await store.users(query) } }
+    func countUsers() async throws -> [String: Int64] { try await faults.guarding { try await store.countUsers() } }
     func allUsers() async throws -> [User] { try await faults.guarding { try await store.allUsers() } }
     func changeUser(id: Int64, _ change: UserChange, audit: AuditEntry) async throws -> User {
         try await faults.guarding { try await store.changeUser(id: id, change, audit: audit) }
@@ -104,8 +105,8 @@ struct FaultyStore: Store {
     }
     func token(id: Int64) async throws -> Token? { try await faults.guarding { try await store.token(id: id) } }
     func token(keyHash: [UInt8]) async throws -> Token? { try await faults.guarding { try await store.token(keyHash: keyHash) } }
-    func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
-        try await faults.guarding { try await store.tokens(userID: userID, page) }
+    func tokens(_ query: TokenQuery) async throws -> Page<Token> {
+        try await faults.guarding { try await store.tokens(query) }
     }
     func allTokens() async throws -> [Token] { try await faults.guarding { try await store.allTokens() } }
     func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token {

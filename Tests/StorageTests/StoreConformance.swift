@@ -68,9 +68,9 @@ struct StoreConformance {
     func `pages are newest first, with the total`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         for index in 1...5 { _ = try await store.createUser(newUser("u\(index)")) }
-        let page = try await store.users(PageRequest(page: 2, size: 2))
+        let page = try await store.users(UserQuery(page: PageRequest(page: 2, size: 2)))
         #expect(page.items.map(\.username) == ["u3", "u2"] && page.total == 5)
-        #expect(try await store.users(PageRequest(page: 4, size: 2)).items.isEmpty)
+        #expect(try await store.users(UserQuery(page: PageRequest(page: 4, size: 2))).items.isEmpty)
         #expect(try await store.allUsers().count == 5)
     }
 
@@ -117,9 +117,9 @@ struct StoreConformance {
         try await store.touchTokens([wanted.id: 777, 999: 1])
         wanted.accessedAt = 777
         #expect(try await store.allTokens() == [wanted])
-        #expect(try await store.tokens(userID: user.id, PageRequest()).items == [wanted])
-        #expect(try await store.tokens(userID: other.id, PageRequest()).total == 0)
-        #expect(try await store.tokens(userID: nil, PageRequest()).total == 1)
+        #expect(try await store.tokens(TokenQuery(userID: user.id)).items == [wanted])
+        #expect(try await store.tokens(TokenQuery(userID: other.id)).total == 0)
+        #expect(try await store.tokens(TokenQuery(userID: nil)).total == 1)
         try await store.deleteToken(id: wanted.id)
         await #expect(throws: StoreError.notFound) { try await store.deleteToken(id: wanted.id) }
         await #expect(throws: StoreError.notFound) { try await store.changeToken(id: wanted.id, change) }

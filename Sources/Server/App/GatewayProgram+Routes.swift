@@ -34,8 +34,10 @@ extension GatewayProgram {
     private func managementAPI(_ check: SessionCheck) -> ManagementAPI {
         let clock = options.clock
         let passwords = PasswordTries(throttle: parts.doors.throttle, clock: clock)
+        let figures = UserFigures(store: parts.store, meter: parts.meter, clock: clock)
         let users = UserHandlers(
-            store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots, responses: parts.responses,
+            store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
+            responses: parts.responses,
             check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
@@ -66,7 +68,8 @@ extension GatewayProgram {
             logs: logs,
             models: models,
             ownAccount: SelfHandlers(
-                store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check,
+                store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions,
+                check: check,
                 passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
             pricing: pricing,
@@ -86,7 +89,7 @@ extension GatewayProgram {
             status: StatusHandlers(
                 snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
                 gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt),
-            tokens: TokenHandlers(store: parts.store, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
+            tokens: TokenHandlers(store: parts.store, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
     }
 

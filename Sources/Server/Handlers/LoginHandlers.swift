@@ -2,6 +2,7 @@ import Config
 import GatewayState
 import HTTPTypes
 import Hummingbird
+import Metering
 import NIOCore
 import Platform
 import RouterCore
@@ -95,7 +96,10 @@ struct LoginHandlers: Sendable {
     }
 
     func current(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        Envelope.ok(UserHandlers.json(try context.user()))
+        let user = try context.user()
+        // What has been settled here counts as spent, whether or not its row is written.
+        await users.figures.meter.waitPosted(user.id)
+        return Envelope.ok(try await users.figures.json(try await store.user(id: user.id) ?? user))
     }
 
     func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -108,7 +112,7 @@ struct LoginHandlers: Sendable {
         let source = doors.source(context)
         if !source.isShared { try await passwords.begin([.registration(source.text)]) }
         let audit = AuditEntry(actorID: nil, action: "user.register", clientIP: context.clientIP, at: clock.unixSeconds)
-        return Envelope.ok(
-            UserHandlers.json(try await users.create(fields, role: .user, group: "default", audit, lane: .stranger)))
+        let user = try await users.create(fields, role: .user, group: "default", audit, lane: .stranger)
+        return Envelope.ok(try await users.figures.json(user))
     }
 }

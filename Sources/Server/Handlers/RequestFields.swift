@@ -193,6 +193,26 @@ struct QueryFields {
         return value
     }
 
+    /// A text to search for, of at most the declared length; nil when the parameter is absent or empty.
+    func search(_ name: String) throws -> String? {
+        let maximum = declared.textBound(name)
+        guard let text = text(name), !text.isEmpty else { return nil }
+        // PostgreSQL has no texts with U+0000.
+        guard text.utf8.count <= maximum, !text.utf8.contains(0) else {
+            throw ManagementError.invalid(name, "a text of at most \(maximum) bytes")
+        }
+        return text
+    }
+
+    /// One of the declared numbers; nil when the parameter is absent.
+    func code(_ name: String) throws -> Int64? {
+        guard case .code(let known) = declared.kind(name), let text = text(name), !text.isEmpty else { return nil }
+        guard let value = Int64(text), known.contains(where: { $0.value == value }) else {
+            throw ManagementError.invalid(name, "one of " + known.map { "\($0.value) (\($0.meaning))" }.joined(separator: ", "))
+        }
+        return value
+    }
+
     /// One of the declared values; nil when the parameter is absent or empty.
     func choice<Value: RawRepresentable & CaseIterable>(
         _ name: String, _ type: Value.Type
@@ -208,6 +228,12 @@ struct QueryFields {
         PageRequest(
             page: Int(try integer("page") ?? 1), size: Int(try integer("page_size") ?? 20))
     }
+}
+
+/// The parameter `order` of lists.
+enum SortDirection: String, Sendable, CaseIterable {
+    case ascending = "asc"
+    case descending = "desc"
 }
 
 extension GatewayContext {

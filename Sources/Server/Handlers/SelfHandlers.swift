@@ -9,6 +9,7 @@ import Storage
 /// Users' own accounts: change them, list and end their sessions.
 struct SelfHandlers: Sendable {
     let store: any UserStore
+    let figures: UserFigures
     let keys: KeyDirectory
     let keyChanges: AsyncGate
     let sessions: Sessions
@@ -46,7 +47,7 @@ struct SelfHandlers: Sendable {
             keys.upsert(changed)
             return changed
         }
-        return Envelope.ok(UserHandlers.json(changed))
+        return Envelope.ok(try await figures.json(changed))
     }
 
     /// - Returns: the stored hash that the password matches.

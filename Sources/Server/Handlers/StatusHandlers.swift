@@ -40,6 +40,9 @@ struct StatusHandlers: Sendable {
                 .init("name", "APIRouter"), .init("version", .string(version)),
                 .init("started_at", .integer(startedAt)), .init("models", .integer(configuration.routes.models.count)),
                 .init("registration", .boolean(configuration.server.registration)), .init("currency", "USD"),
+                .init("public_url", .optional(configuration.server.publicURL?.origin)),
+                .init("console", .boolean(configuration.console.isEnabled)),
+                .init("rankings", .string(configuration.console.rankings.rawValue)),
             ]))
     }
 

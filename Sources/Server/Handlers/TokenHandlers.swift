@@ -1,5 +1,6 @@
 import GatewayState
 import Hummingbird
+import Metering
 import NIOCore
 import Platform
 import RouterCore
@@ -7,7 +8,8 @@ import Storage
 
 /// API keys of users. A key is shown once, when it is created; only its hash is stored.
 struct TokenHandlers: Sendable {
-    let store: any TokenStore & UserStore
+    let store: any TokenStore & UserStore & LeaseStore
+    let meter: Meter
     let keys: KeyDirectory
     let keyChanges: AsyncGate
     let clock: ServerClock
@@ -17,21 +19,25 @@ struct TokenHandlers: Sendable {
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        let query = QueryFields(request, TokenDescriptions.list)
-        let page = try query.page()
-        var owner: Int64? = user.id
-        if let other = try query.integer("user_id"), other != user.id {
+        let fields = QueryFields(request, TokenDescriptions.list)
+        var query = TokenQuery(userID: user.id, page: try fields.page())
+        if let other = try fields.integer("user_id"), other != user.id {
             guard user.role >= .admin else { throw ManagementError.roleTooLow("only an admin sees the keys of others", needed: .admin) }
-            owner = other
+            query.userID = other
         }
-        let tokens = try await store.tokens(userID: owner, page)
-        return Envelope.page(tokens.items.map(json), total: tokens.total, (page.page, page.size))
+        query.text = try fields.search("q")
+        query.status = try fields.code("status").flatMap { TokenStatus(rawValue: Int($0)) }
+        query.order = try fields.choice("sort", TokenQuery.Order.self) ?? .created
+        query.isAscending = try fields.choice("order", SortDirection.self) == .ascending
+        await meter.waitPosted(query.userID ?? user.id)
+        let tokens = try await store.tokens(query)
+        return Envelope.page(try await json(tokens.items), total: tokens.total, (query.page.page, query.page.size))
     }
 
     func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = try await RequestFields(request, TokenDescriptions.create)
-        let held = try await store.tokens(userID: user.id, PageRequest(page: 1, size: 1)).total
+        let held = try await store.tokens(TokenQuery(userID: user.id, page: PageRequest(page: 1, size: 1))).total
         guard held < Self.maximumTokens else { throw Self.tooManyKeys }
         let key = TokenSecrets.newKey()
         let now = clock.unixSeconds
@@ -54,9 +60,29 @@ struct TokenHandlers: Sendable {
         let audit = try context.audit("token.create", at: clock.unixSeconds)
         let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
         keys.upsert(created)
-        guard case .object(var members) = json(created) else { throw ManagementError(.internalServerError, "") }
-        members.insert(.init("key", .string(key)), at: 2)
-        return Envelope.ok(.object(members))
+        return Envelope.ok(try await json(created, showing: key))
+    }
+
+    /// A new secret for the same key; the old one ends at once.
+    func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let token = try await owned(context)
+        guard token.userID == (try context.user().id) else {
+            // Its secret would let an administrator call in the owner's name.
+            throw ManagementError.forbidden("only its owner gives a key a new secret")
+        }
+        if token.isManagement { try context.demandFreshLogin() }
+        let key = TokenSecrets.newKey()
+        var change = TokenChange()
+        let made = TokenSecrets.newKeyToken(userID: token.userID, name: token.name, key: key, createdAt: token.createdAt)
+        change.secret = (made.keyHash, made.keyPrefix)
+        let prepared = change
+        let audit = try context.audit("token.rotate", at: clock.unixSeconds)
+        let changed = try await keyChanges.run {
+            let changed = try await storing("token") { try await store.changeToken(id: token.id, prepared, audit: audit) }
+            keys.upsert(changed)
+            return changed
+        }
+        return Envelope.ok(try await json(changed, showing: key))
     }
 
     /// A management key calls no models: limits of what it may spend would say something that is not so.
@@ -103,7 +129,7 @@ struct TokenHandlers: Sendable {
             keys.upsert(changed)
             return changed
         }
-        return Envelope.ok(json(changed))
+        return Envelope.ok(try await json([changed])[0])
     }
 
     func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -146,9 +172,37 @@ struct TokenHandlers: Sendable {
         }
     }
 
-    func json(_ token: Token) -> JSONValue {
-        // Null for limits that cannot be read; such a key is not served.
-        let limits = try? StoredLimits(stored: token.limits, allowsAddresses: true)
+    // MARK: Answers
+
+    /// A key with its secret, which is shown this once.
+    private func json(_ token: Token, showing key: String) async throws -> JSONValue {
+        guard case .object(var members)? = try await json([token]).first else { return .null }
+        members.insert(.init("key", .string(key)), at: 2)
+        return .object(members)
+    }
+
+    /// What was charged to all of them is read at once.
+    private func json(_ tokens: [Token]) async throws -> [JSONValue] {
+        let now = clock.unixSeconds
+        // Nil for limits that cannot be read; such a key is not served.
+        let limits = tokens.map { try? StoredLimits(stored: $0.limits, allowsAddresses: true) }
+        let budgets = zip(tokens, limits).map { token, limits in limits?.budgetLimits(.key(token.id)) ?? [] }
+        let counters = zip(tokens, budgets).flatMap { token, budgets in
+            BudgetWindow.allCases.map { BudgetCounter(scope: .key(token.id), window: $0.number(at: now)) }
+                + budgets.map { $0.counter(at: now) }
+        }
+        let spent = counters.isEmpty ? [:] : try await store.spending(Array(Set(counters)))
+        return tokens.indices.map { index in
+            json(tokens[index], limits[index], budgets[index].map { BudgetStanding($0, at: now, spent) }, spent, now)
+        }
+    }
+
+    private func json(
+        _ token: Token, _ limits: StoredLimits?, _ budgets: [BudgetStanding], _ spent: [BudgetCounter: NanoUSD], _ now: Int64
+    ) -> JSONValue {
+        func charged(_ window: BudgetWindow) -> JSONValue {
+            .usd(spent[BudgetCounter(scope: .key(token.id), window: window.number(at: now))] ?? .zero)
+        }
         return .object([
             .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),
             .init("key_prefix", .string(token.keyPrefix)), .init("management", .boolean(token.isManagement)),
@@ -156,6 +210,10 @@ struct TokenHandlers: Sendable {
             .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
             .init("limits", limits?.effective ?? .null), .init("admin_limits", limits?.admin?.json ?? .null),
             .init("conversion", .optional(token.conversion?.rawValue)),
+            .init(
+                "spent",
+                .object([.init("day", charged(.day)), .init("month", charged(.month)), .init("total", charged(.total))])),
+            .init("left", BudgetStanding.tightest(budgets).map { .usd(max(.zero, $0.remaining)) } ?? .null),
             .init("created_at", .integer(token.createdAt)), .init("accessed_at", .integer(token.accessedAt)),
         ])
     }

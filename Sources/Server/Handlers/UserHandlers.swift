@@ -9,7 +9,8 @@ import Storage
 
 /// Administration of users.
 struct UserHandlers: Sendable {
-    let store: any UserStore
+    let store: any UserStore & TokenStore
+    let figures: UserFigures
     let keys: KeyDirectory
     let keyChanges: AsyncGate
     let snapshots: SnapshotHolder
@@ -18,14 +19,37 @@ struct UserHandlers: Sendable {
     let clock: ServerClock
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let page = try QueryFields(request, UserDescriptions.list).page()
-        let users = try await store.users(page)
-        return Envelope.page(users.items.map(Self.json), total: users.total, (page.page, page.size))
+        let fields = QueryFields(request, UserDescriptions.list)
+        var query = UserQuery(page: try fields.page(), month: BudgetWindow.month.number(at: clock.unixSeconds))
+        query.text = try fields.search("q")
+        query.role = try fields.code("role").flatMap { Role(rawValue: Int($0)) }
+        query.status = try fields.code("status").flatMap { UserStatus(rawValue: Int($0)) }
+        query.group = fields.text("group")
+        query.order = try fields.choice("sort", UserQuery.Order.self) ?? .id
+        query.isAscending = try fields.choice("order", SortDirection.self) == .ascending
+        let users = try await store.users(query)
+        return Envelope.page(try await figures.json(users.items), total: users.total, (query.page.page, query.page.size))
     }
 
     func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
         guard let user = try await store.user(id: try context.pathID()) else { throw ManagementError.notFound("user") }
-        return Envelope.ok(Self.json(user))
+        let keys = try await store.tokens(TokenQuery(userID: user.id, page: PageRequest(page: 1, size: 1))).total
+        guard case .object(let members) = try await figures.json(user) else { return Envelope.ok(.null) }
+        return Envelope.ok(.object(members + [.init("keys", .integer(keys))]))
+    }
+
+    /// Groups of gateway.yaml, with the number of their users.
+    func groups(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let counts = try await store.countUsers()
+        let groups = snapshots.snapshot.configuration.groups.sorted { $0.key < $1.key }
+        return Envelope.ok(
+            .array(
+                groups.map { name, ratio in
+                    .object([
+                        .init("name", .string(name)), .init("ratio", .number(ratio.description)),
+                        .init("users", .integer(counts[name] ?? 0)),
+                    ])
+                }))
     }
 
     private static let noBalance = [
@@ -40,7 +64,8 @@ struct UserHandlers: Sendable {
         try checkGrant(role, by: actor)
         if role > .user { try context.demandFreshLogin() }
         let audit = try context.audit("user.create", at: clock.unixSeconds, [.init("role", .integer(role.rawValue))])
-        return Envelope.ok(Self.json(try await create(fields, role: role, group: try group(fields) ?? "default", audit)))
+        let user = try await create(fields, role: role, group: try group(fields) ?? "default", audit)
+        return Envelope.ok(try await figures.json(user))
     }
 
     /// - Parameter lane: the lane of the password queue in which the hashing waits.
@@ -116,7 +141,7 @@ struct UserHandlers: Sendable {
             keys.upsert(user)
             return user
         }
-        return Envelope.ok(Self.json(user))
+        return Envelope.ok(try await figures.json(user))
     }
 
     func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -210,17 +235,5 @@ struct UserHandlers: Sendable {
             let expected = "\(lengths.lowerBound) to \(lengths.upperBound) bytes"
             throw ManagementError.invalid("password", expected, message: "'password' must have \(expected)")
         }
-    }
-
-    static func json(_ user: User) -> JSONValue {
-        .object([
-            .init("id", .integer(user.id)), .init("username", .string(user.username)),
-            .init("display_name", .string(user.displayName)), .init("email", .string(user.email)),
-            .init("role", .integer(user.role.rawValue)), .init("status", .integer(user.status.rawValue)),
-            .init("group", .string(user.group)),
-            .init("limits", (try? StoredLimits(stored: user.limits, allowsAddresses: false))?.effective ?? .null),
-            .init("balance", .usd(user.balance)),
-            .init("quota", .integer(user.balance.wholeCents)), .init("created_at", .integer(user.createdAt)),
-        ])
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import RouterCore
 import Storage
 
@@ -210,6 +211,11 @@ enum OperationDescriptions {
                 APIField("started_at", .time, "Its start."), APIField("models", .count, "Models with a name in the configuration."),
                 APIField("registration", .boolean, "Whether strangers may register."),
                 APIField("currency", .choice(["USD"]), "The only one."),
+                APIField("public_url", .string, "`server.public_url`; null = none is set.").orNull,
+                APIField("console", .boolean, "Whether the gateway serves pages."),
+                APIField(
+                    "rankings", .choice(GatewayConfiguration.Console.Rankings.allCases.map(\.rawValue)),
+                    "Who sees which models are used most: those who are logged in, everyone, or nobody."),
             ])))
 
     static let live = RouteDescription(

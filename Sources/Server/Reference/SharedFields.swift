@@ -10,6 +10,16 @@ extension APIField {
         "before_id", .integer(0 ... .max), "Rows with smaller ids, instead of pages by number; 0 = the newest."
     ).optional
 
+    /// What lists are filtered and sorted by.
+    static func search(_ what: String) -> APIField { APIField("q", .text(100), "\(what), without case.").optional }
+
+    static func sorting(_ values: [String], _ meaning: String) -> [APIField] {
+        [
+            APIField("sort", .choice(values), meaning).optional,
+            APIField("order", .choice(SortDirection.allCases.map(\.rawValue)), "`desc` by default.").optional,
+        ]
+    }
+
     static func id(_ what: String) -> APIField { APIField("id", .id, "The \(what)'s id.") }
 
     static let createdAt = APIField("created_at", .time, "When it was made.")

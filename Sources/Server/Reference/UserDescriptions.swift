@@ -1,4 +1,5 @@
 import RouterCore
+import Storage
 
 /// Administration of users.
 enum UserDescriptions {
@@ -14,6 +15,12 @@ enum UserDescriptions {
             APIField("group", .string, "Group of gateway.yaml, which has a price factor and limits."),
             APIField("limits", .shape(.userLimits), "Null where the stored ones cannot be read; the user's keys are refused then.").orNull,
             APIField("balance", .usd, "What the ledger has, holds not taken off."),
+            APIField("held", .usd, "What calls that this gateway is serving now may cost at most."),
+            APIField(
+                "spent",
+                .object([
+                    APIField("month", .usd, "In this month (UTC)."), APIField("total", .usd, "Since ever."),
+                ]), "Charges, as budgets count them."),
             APIField("quota", .integer(.min ... .max), "The balance in whole cents, for clients that know no fractions."), .createdAt,
         ])
 
@@ -26,8 +33,25 @@ enum UserDescriptions {
     )
 
     static let list = RouteDescription(
-        id: "listUsers", chapter: .users, summary: "All users.", query: APIField.pages, answer: .page(user),
-        example: .init(path: "/api/user?page_size=50"))
+        id: "listUsers", chapter: .users, summary: "All users, or those that are looked for; the newest first.",
+        query: [
+            APIField.search("Part of the name, the name for people or the e-mail address, or the whole id"),
+            APIField("role", roles, "Only users with this role.").optional,
+            APIField("status", statuses, "Only users with this status.").optional,
+            APIField("group", .string, "Only users of this group.").optional,
+        ]
+            + APIField.sorting(
+                UserQuery.Order.allCases.map(\.rawValue), "`id` by default; `spent` = what was charged in this month.") + APIField.pages,
+        answer: .page(user), example: .init(path: "/api/user?page_size=50"))
+
+    static let groups = RouteDescription(
+        id: "listGroups", chapter: .users, summary: "The groups of gateway.yaml.",
+        answer: .data(
+            .list(
+                .object([
+                    APIField("name", .string, "As users have it in `group`."),
+                    APIField("ratio", .price, "Price factor, exact to six decimals."), APIField("users", .count, "How many users it has."),
+                ]))))
 
     static let create = RouteDescription(
         id: "createUser", chapter: .users, summary: "Makes an account.",
@@ -39,7 +63,12 @@ enum UserDescriptions {
         example: .init(body: ["username": "bob", "password": "a-long-password", "group": "default"]))
 
     static let one = RouteDescription(
-        id: "getUser", chapter: .users, summary: "One user.", path: path, answer: .data(.shape(user)), errors: [notFound],
+        id: "getUser", chapter: .users, summary: "One user.", path: path,
+        answer: .data(
+            .shape(
+                APIShape(
+                    name: "UserDetail", meaning: "An account, with the number of its keys.",
+                    fields: user.fields + [APIField("keys", .count, "How many API keys the user has.")]))), errors: [notFound],
         example: .init(path: "/api/user/2"))
 
     static let change = RouteDescription(
@@ -80,6 +109,12 @@ enum TokenDescriptions {
         ).orNull,
         APIField("admin_limits", .shape(.keyLimits), "The administrators' part, which the owner cannot raise; null = none.").orNull,
         APIField("conversion", modes, "How requests with the key are converted; null = as the channel or the gateway says.").orNull,
+        APIField(
+            "spent",
+            .object([
+                APIField("day", .usd, "Today (UTC)."), APIField("month", .usd, "In this month."), APIField("total", .usd, "Since ever."),
+            ]), "What was charged to the key, as budgets count it."),
+        APIField("left", .usd, "What the tightest budget of the key has left; null = it has none.").orNull,
         .createdAt, APIField("accessed_at", .time, "Last use, to about a quarter of a minute; null = not used yet.").orNull,
     ]
     static let key = APIShape(name: "Key", meaning: "An API key (`sk-…`), without the key itself.", fields: fields)
@@ -98,7 +133,14 @@ enum TokenDescriptions {
 
     static let list = RouteDescription(
         id: "listKeys", chapter: .keys, summary: "The keys of a user.",
-        query: APIField.pages + [APIField("user_id", .id, "Whose; the caller's own by default, others are for admins.").optional],
+        query: [
+            APIField.search("Part of the name, or of the first characters of the key"),
+            APIField("status", UserDescriptions.statuses, "Only keys with this status.").optional,
+        ]
+            + APIField.sorting(
+                TokenQuery.Order.allCases.map(\.rawValue),
+                "`created` by default; `spent` = what was ever charged, `accessed` = the last use.")
+            + APIField.pages + [APIField("user_id", .id, "Whose; the caller's own by default, others are for admins.").optional],
         answer: .page(key), errors: [(403, "somebody else's, and the caller is no admin")], example: .init(path: "/api/token?user_id=2"))
 
     static let create = RouteDescription(
@@ -130,6 +172,12 @@ enum TokenDescriptions {
             (403, "an admin has set a tighter limit, or the owner's role is not below the caller's"), notFound,
             (409, "the limits have been changed meanwhile"),
         ], example: .init(path: "/api/token/2", body: ["name": "old laptop", "status": .number("2")]))
+
+    static let rotate = RouteDescription(
+        id: "rotateKey", chapter: .keys, summary: "Gives a key of the caller a new secret, at once.",
+        notes: "Its id, limits and spending stay; the old secret is refused from now on.", path: path, answer: .data(.shape(newKey)),
+        errors: [(403, "it is somebody else's, whom the caller may otherwise manage"), notFound],
+        example: .init(path: "/api/token/1/rotate"))
 
     static let delete = RouteDescription(
         id: "deleteKey", chapter: .keys, summary: "Deletes a key, at once.", path: path, answer: .data(nil), errors: [notFound],

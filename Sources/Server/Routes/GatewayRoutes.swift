@@ -4,7 +4,8 @@ import RouterCore
 
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
-    static let all: [Route] = openAI + openRouter + google + users + playground + money + operations + statistics + channels
+    static let all: [Route] =
+        openAI + openRouter + google + users + account + playground + money + operations + statistics + channels
 
     private static let openAI =
         ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + batches("/v1") + [

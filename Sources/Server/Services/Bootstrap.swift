@@ -11,7 +11,7 @@ enum Bootstrap {
         store: any UserStore & TokenStore, bootstrap: GatewayConfiguration.Bootstrap, dataDirectory: String, clock: ServerClock,
         logger: Logger
     ) async throws {
-        if try await store.users(PageRequest(page: 1, size: 1)).total == 0 {
+        if try await store.users(UserQuery(page: PageRequest(page: 1, size: 1))).total == 0 {
             try await makeRoot(store, bootstrap, dataDirectory, clock, logger)
         }
         guard let root = try await store.allUsers().first(where: { $0.role == .root }) else { return }

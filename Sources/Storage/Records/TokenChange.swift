@@ -3,6 +3,8 @@ public import RouterCore
 /// Fields to change; nil = leave.
 public struct TokenChange: Sendable {
     public var name: String?
+    /// Another secret for the same key: its SHA-256, and its first characters for display.
+    public var secret: (keyHash: [UInt8], keyPrefix: String)?
     public var status: TokenStatus?
     /// `.some(nil)` removes the expiry.
     public var expiresAt: Int64??

@@ -5,7 +5,7 @@ public protocol TokenStore: Sendable {
     func token(id: Int64) async throws -> Token?
     /// By the SHA-256 of the key.
     func token(keyHash: [UInt8]) async throws -> Token?
-    func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token>
+    func tokens(_ query: TokenQuery) async throws -> Page<Token>
     func allTokens() async throws -> [Token]
     func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) async throws -> Token
     func deleteToken(id: Int64, audit: AuditEntry) async throws

@@ -7,7 +7,9 @@ public protocol UserStore: SessionStore {
     func user(id: Int64) async throws -> User?
     /// By name, without case, with the encoded password hash.
     func userForLogin(username: String) async throws -> (user: User, passwordHash: String)?
-    func users(_ page: PageRequest) async throws -> Page<User>
+    func users(_ query: UserQuery) async throws -> Page<User>
+    /// How many users each group has.
+    func countUsers() async throws -> [String: Int64]
     /// All users, for the account book and the key directory at start-up.
     func allUsers() async throws -> [User]
     /// - Throws: ``StoreError/notFound``, ``StoreError/duplicate(_:)``, ``StoreError/conflict(_:)`` for another password than expected.

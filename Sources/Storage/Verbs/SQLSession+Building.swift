@@ -14,6 +14,28 @@ struct Conditions {
         parameters.append(value)
         terms.append("\(comparison) ?\(parameters.count)")
     }
+
+    /// Texts that contain a text, without case.
+    /// - Parameters:
+    ///   - columns: any of them.
+    ///   - id: also the row whose id the text is.
+    mutating func add(_ columns: [String], contain text: String?, orID id: String? = nil) {
+        guard let text, !text.isEmpty else { return }
+        let plain = text.reduce(into: "") { $0 += ["%", "_", "!"].contains($1) ? "!\($1)" : "\($1)" }
+        parameters.append("%\(plain)%")
+        var any = columns.map { "lower(\($0)) LIKE lower(?\(parameters.count)) ESCAPE '!'" }
+        if let id, let number = Int64(text) {
+            parameters.append(number)
+            any.append("\(id) = ?\(parameters.count)")
+        }
+        terms.append("(\(any.joined(separator: " OR ")))")
+    }
+
+    /// Adds a parameter that stands elsewhere than in a comparison. - Returns: its place.
+    mutating func parameter(_ value: some SQLParameter) -> String {
+        parameters.append(value)
+        return "?\(parameters.count)"
+    }
 }
 
 /// The SET list of an update that names only what changes. Column names are ours, values are parameters.

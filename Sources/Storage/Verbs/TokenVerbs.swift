@@ -9,9 +9,7 @@ extension SQLStore {
 
     public func token(keyHash: [UInt8]) async throws -> Token? { try await database.read { try $0.token(keyHash: keyHash) } }
 
-    public func tokens(userID: Int64?, _ page: PageRequest) async throws -> Page<Token> {
-        try await database.read { try $0.tokens(userID: userID, page) }
-    }
+    public func tokens(_ query: TokenQuery) async throws -> Page<Token> { try await database.read { try $0.tokens(query) } }
 
     public func allTokens() async throws -> [Token] { try await database.read { try $0.allTokens() } }
 
@@ -59,10 +57,24 @@ extension SQLSession {
         try first("SELECT \(Columns.token) FROM tokens WHERE key_hash = ?1", [keyHash]).map { try Decoding.token($0) }
     }
 
-    func tokens(userID: Int64?, _ page: PageRequest) throws -> Page<Token> {
+    func tokens(_ query: TokenQuery) throws -> Page<Token> {
         var conditions = Conditions()
-        conditions.add("user_id =", userID)
-        return try self.page(Columns.token, of: "tokens", where: conditions, page) { try Decoding.token($0) }
+        conditions.add("user_id =", query.userID)
+        conditions.add("status =", query.status?.rawValue)
+        conditions.add(["name", "key_prefix"], contain: query.text)
+        var table = "tokens"
+        let direction = query.isAscending ? "ASC" : "DESC"
+        let order: String
+        switch query.order {
+        // Ids are given in the order of creation.
+        case .created: order = "id \(direction)"
+        case .name: order = "lower(name) \(direction), id \(direction)"
+        case .accessed: order = "coalesce(accessed_at, 0) \(direction), id \(direction)"
+        case .spent:
+            table += " LEFT JOIN budget_usage b ON b.subject = 'key:' || tokens.id AND b.\"window\" = 0"
+            order = "coalesce(b.spent_nanos, 0) \(direction), id \(direction)"
+        }
+        return try page(Columns.token, of: table, where: conditions, order: order, query.page) { try Decoding.token($0) }
     }
 
     func allTokens() throws -> [Token] {
@@ -77,6 +89,8 @@ extension SQLSession {
             }
         }
         var assignments = Assignments()
+        assignments.set("key_hash", change.secret?.keyHash)
+        assignments.set("key_prefix", change.secret?.keyPrefix)
         assignments.set("name", change.name)
         assignments.set("status", change.status?.rawValue)
         switch change.expiresAt {
@@ -91,7 +105,7 @@ extension SQLSession {
         case .some(.none): assignments.setNull("conversion")
         case .none: break
         }
-        try assignments.update("tokens", id: id, self)
+        try unique("key_hash") { try assignments.update("tokens", id: id, self) }
         guard let token = try token(id: id) else { throw StoreError.notFound }
         try insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))))
         return token

@@ -11,7 +11,9 @@ extension SQLStore {
         try await database.read { try $0.userForLogin(username: username) }
     }
 
-    public func users(_ page: PageRequest) async throws -> Page<User> { try await database.read { try $0.users(page) } }
+    public func users(_ query: UserQuery) async throws -> Page<User> { try await database.read { try $0.users(query) } }
+
+    public func countUsers() async throws -> [String: Int64] { try await database.read { try $0.countUsers() } }
 
     public func allUsers() async throws -> [User] { try await database.read { try $0.allUsers() } }
 
@@ -49,8 +51,32 @@ extension SQLSession {
             .map { (try Decoding.user($0), try $0.text("password_hash")) }
     }
 
-    func users(_ page: PageRequest) throws -> Page<User> {
-        try self.page(Columns.user, of: "users", page) { try Decoding.user($0) }
+    func users(_ query: UserQuery) throws -> Page<User> {
+        var conditions = Conditions()
+        var table = "users"
+        let direction = query.isAscending ? "ASC" : "DESC"
+        let key: String
+        switch query.order {
+        case .id: key = "id"
+        case .username: key = "lower(username)"
+        case .balance: key = "balance_nanos"
+        case .created: key = "created_at"
+        case .spent:
+            let month = conditions.parameter(query.month)
+            table += " LEFT JOIN budget_usage b ON b.subject = 'user:' || users.id AND b.\"window\" = \(month)"
+            key = "coalesce(b.spent_nanos, 0)"
+        }
+        conditions.add(["username", "display_name", "email"], contain: query.text, orID: "id")
+        conditions.add("role =", query.role?.rawValue)
+        conditions.add("status =", query.status?.rawValue)
+        conditions.add("\"group\" =", query.group)
+        let order = query.order == .id ? "id \(direction)" : "\(key) \(direction), id \(direction)"
+        return try page(Columns.user, of: table, where: conditions, order: order, query.page) { try Decoding.user($0) }
+    }
+
+    func countUsers() throws -> [String: Int64] {
+        let found = try rows("SELECT \"group\" AS name, count(*) AS users FROM users GROUP BY \"group\" ORDER BY 1 LIMIT 10000")
+        return Dictionary(try found.map { (try $0.text("name"), try $0.int("users")) }) { first, _ in first }
     }
 
     func allUsers() throws -> [User] {

@@ -33,7 +33,9 @@ struct RouterKeyHandlers: Sendable {
         let offset = Int(try query.integer("offset") ?? 0)
         let now = clock.unixSeconds
         // A user has no more keys than these.
-        let all = try await store.tokens(userID: userID, PageRequest(page: 1, size: Int(TokenHandlers.maximumTokens))).items
+        let all = try await store.tokens(
+            TokenQuery(userID: userID, page: PageRequest(page: 1, size: Int(TokenHandlers.maximumTokens)))
+        ).items
         let shown = all.filter { token in
             !token.isManagement && (showsDisabled || token.status == .enabled)
                 && (showsExpired || token.expiresAt.map { $0 > now } ?? true)
@@ -50,7 +52,7 @@ struct RouterKeyHandlers: Sendable {
         let principal = try ModelsHandlers.principal(context)
         let fields = try await RequestFields(request, RouterKeyDescriptions.create)
         try checkAccount(fields, principal)
-        let held = try await store.tokens(userID: principal.userID, PageRequest(page: 1, size: 1)).total
+        let held = try await store.tokens(TokenQuery(userID: principal.userID, page: PageRequest(page: 1, size: 1))).total
         guard held < TokenHandlers.maximumTokens else {
             throw TokenHandlers.tooManyKeys
         }
