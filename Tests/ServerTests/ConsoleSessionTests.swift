@@ -145,7 +145,7 @@ import Testing
                     "403 registration_closed "
                 ), (try await page.call(.put, "/api/user/\(user)", "{}", [.origin: "https://evil.example"]), "403 other_site "),
                 (try await page.call(.put, "/api/user/\(user)", "{}", [.contentType: "text/plain"]), "415 unsupported_media_type "),
-                (try await page.call(.post, "/api/channel/2/enable"), "409 channel_off "),
+                (try await page.call(.post, "/api/channel/1000/enable"), "409 channel_off "),
                 (
                     try await page.call(.get, "/api/log?page_size=1000"),
                     #"400 invalid_field {"field":"page_size","expected":"a whole number from 1 to 100"}"#
@@ -154,10 +154,8 @@ import Testing
             for (answer, expected) in cases { #expect(error(answer) == expected, "\(answer.json.text)") }
             let unknown = try await page.call(.put, "/api/user/\(user)", #"{"surprise":1}"#)
             #expect(unknown.json["details"]?["field"]?.stringValue == "surprise" && unknown.json["code"]?.stringValue == "invalid_field")
-            let hashed = try await client.call(.post, "/api/user/login", body: String(repeating: "x", count: 10_000))
-            #expect(error(hashed) == "413 too_large ")
             // A try that is looked at too early.
-            var last = hashed
+            var last = unknown
             for _ in 0..<40 where last.status != 429 {
                 last = try await client.call(.post, "/api/user/login", body: #"{"username":"nobody","password":"wrong"}"#)
             }
@@ -169,6 +167,8 @@ import Testing
         for code in ManagementCode.allCases {
             #expect(code.rawValue.wholeMatch(of: /[a-z]+(_[a-z]+)*/) != nil && !code.meaning.isEmpty, "\(code)")
         }
+        #expect(ManagementCode(.contentTooLarge) == .tooLarge && ManagementCode(.requestTimeout) == .timeout)
+        #expect(ManagementCode(.serviceUnavailable) == .unavailable && ManagementCode(.internalServerError) == .internal)
         #expect(Set(ManagementCode.allCases.map(\.meaning)).count == ManagementCode.allCases.count)
     }
 
@@ -210,7 +210,8 @@ import Testing
             _ = try await make(client, "alice", usd: "1")
             let page = try await login(client, "alice", "a-long-password")
             #expect(try await page.open() == 200)
-            let body = #"{"model":"demo/echo","stream":true,"messages":[{"role":"user","content":"one two three"}]}"#
+            let body =
+                #"{"model":"demo/echo","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"one two three"}]}"#
             let text = try await client.execute(
                 uri: "/api/playground/chat/completions", method: .post,
                 headers: [.cookie: page.cookie, .contentType: "application/json"], body: ByteBuffer(string: body)

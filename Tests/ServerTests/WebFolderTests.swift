@@ -91,7 +91,7 @@ import Testing
             (nil, "de,zh-TW;q=0.7,en;q=0.3", "zh"),
             (nil, "fr,zh;q=0", "en"), (nil, "*", "en"), ("zh", "en", "zh"), ("en", "zh", "en"), ("de", "zh", "zh"),
             (nil, "ZH ; q=0.5", "zh"),
-            (nil, "zh;q=1.5,en", "en"), (nil, ";;,,q=", "en"),
+            (nil, "zh;q=nan,en;q=0.1", "en"), (nil, ";;,,q=", "en"),
         ] as [(String?, String?, String)])
     func `the language is the chosen one, else the browser's`(chosen: String?, accepted: String?, expected: String) {
         #expect(PageLanguage(chosen: chosen, accepted: accepted).rawValue == expected)

@@ -92,6 +92,11 @@ struct PostgresStoreTests {
         await listener.wait(for: StoreChange(topic: .freed, subject: "\(user.id) \(one.incarnation)"))
         try await store.addAccessToken(userID: user.id, hash: [1, 2, 3], expiresAt: nil, createdAt: 1)
         await listener.wait(for: StoreChange(topic: .accessTokens, subject: "new"))
+        // Sessions that end here are no longer open for model calls elsewhere.
+        try await store.removeAccessToken(hash: [1, 2, 255])
+        await listener.wait(for: StoreChange(topic: .endedTokens, subject: "hash 0102ff"))
+        try await store.removeSessions(userID: user.id, except: nil)
+        await listener.wait(for: StoreChange(topic: .endedTokens, subject: "user \(user.id)"))
         try await other.close()
         // A closed store's stream ends.
         await listener.end()

@@ -75,6 +75,7 @@ struct ChangeWatcher: Service {
                 }
             }
         case .accessTokens: tokenLookups.forgetUnknown()
+        case .endedTokens: closeSessions(change.subject)
         // A model of a vendor's list may have been waiting for its first price.
         case .prices: try await reloader.catalogueChanged()
         case .settings:
@@ -100,6 +101,17 @@ struct ChangeWatcher: Service {
     /// While files have errors nothing is taken up; the reload that finds them mended reads the console as well.
     private func readConsole() async throws {
         do { try await reloader.consoleChanged() } catch is ConfigErrors {}
+    }
+
+    /// A session that has ended elsewhere is not open for model calls here.
+    private func closeSessions(_ subject: String) {
+        let parts = subject.split(separator: " ")
+        switch parts.first {
+        case "hash": if let hash = Hex.bytes(String(parts[parts.count - 1])) { keys.close(session: KeyHash(hash)) }
+        // Also the one that goes on; its page opens it again.
+        case "user": if let id = Int64(parts[parts.count - 1]) { keys.closeSessions(userID: id, except: nil) }
+        default: break
+        }
     }
 
     private func readSwitches() async throws {

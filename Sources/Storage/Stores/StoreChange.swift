@@ -4,6 +4,8 @@ public struct StoreChange: Sendable, Hashable {
         case users, tokens, settings, prices = "model_pricing"
         /// There are new management tokens.
         case accessTokens = "access_tokens"
+        /// Sessions or management tokens have ended: one (`hash <hexadecimal digits>`), or some of a user's (`user <id>`).
+        case endedTokens = "ended_tokens"
         /// Another gateway needs money of this user that is leased here.
         case recall
         /// Money of this user has been given back.

@@ -68,15 +68,20 @@ extension SQLSession {
     /// SQLite wants a LIMIT before an OFFSET.
     private static var all: Int64 { .max }
 
-    func removeAccessToken(hash: [UInt8]) throws { try execute("DELETE FROM access_tokens WHERE hash = ?1", [hash]) }
+    func removeAccessToken(hash: [UInt8]) throws {
+        try execute("DELETE FROM access_tokens WHERE hash = ?1", [hash])
+        try announce(.endedTokens, "hash \(Hex.text(hash))")
+    }
 
     /// Ends sessions and management tokens. - Parameter kept: nil = all of them.
     func endTokens(userID: Int64, except kept: [UInt8]?) throws {
         try execute("DELETE FROM access_tokens WHERE user_id = ?1 AND hash \(dialect.isDistinctFrom) ?2", [userID, kept])
+        try announce(.endedTokens, "user \(userID)")
     }
 
     func removeSessions(userID: Int64, except hash: [UInt8]?) throws {
         try execute("DELETE FROM access_tokens WHERE user_id = ?1 AND expires_at IS NOT NULL AND hash <> ?2", [userID, hash ?? []])
+        try announce(.endedTokens, "user \(userID)")
     }
 
     func userForAccessToken(hash: [UInt8], now: Int64, idleSince: Int64) throws -> TokenOwner? {
