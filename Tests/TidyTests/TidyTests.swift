@@ -56,7 +56,8 @@ import Testing
         ],
         "Simulator": ["RouterCore", "NIOCore", "NIOPosix", "NIOHTTP1", "Synchronization", "Glibc", "Musl"],
         "Server": [
-            "CPlatform", "CZlib", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "RouterCore", "Adaptors", "Config", "Storage",
+            "CPlatform", "CZlib", "Platform", "Metering", "GatewayState", "Gateway", "Vendors", "RouterCore", "Adaptors", "Config",
+            "Storage",
             "Transport",
             "Simulator", "Hummingbird",
             "HummingbirdCore",
