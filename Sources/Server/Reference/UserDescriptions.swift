@@ -177,7 +177,7 @@ enum TokenDescriptions {
         id: "rotateKey", chapter: .keys, summary: "Gives a key of the caller a new secret, at once.",
         notes: "Its id, limits and spending stay; the old secret is refused from now on.", path: path, answer: .data(.shape(newKey)),
         errors: [(403, "it is somebody else's, whom the caller may otherwise manage"), notFound],
-        example: .init(path: "/api/token/1/rotate"))
+        example: .init(path: "/api/token/5/rotate"))
 
     static let delete = RouteDescription(
         id: "deleteKey", chapter: .keys, summary: "Deletes a key, at once.", path: path, answer: .data(nil), errors: [notFound],
