@@ -95,6 +95,32 @@ struct OldSchemaTests {
         #expect(once["schema_migrations"]?.count == (try OldDatabase.count(dialect)))
     }
 
+    /// Sums and ranges of ids that were kept from the beginning, and those that the file makes of rows that are there.
+    @Test(arguments: SQLDialect.allCases)
+    func `sums of an old log are those that its postings would have left`(_ dialect: SQLDialect) async throws {
+        let database = try OldDatabase(dialect)
+        let store = try await database.open(now: 1)
+        var users: [Int64] = []
+        for name in ["ada", "bob"] { users.append(try await store.createUser(newUser(name)).id) }
+        _ = try await store.post(UsageConformance.records(500, users: users, seed: 5))
+        _ = try await store.post(credit(users[0], 7, "r1"))
+        let id = try await store.createUser(newUser("eve")).id
+        _ = try await store.post([record(900, user: id, charge: 9), record(901, user: 999, charge: 9)])
+        try await store.close()
+
+        let tables = ["usage_by_key", "usage_by_channel", "usage_by_user", "row_ranges"]
+        let columns = try await database.columns().filter { tables.contains($0.key) }
+        #expect(columns.count == tables.count)
+        let before = try await database.rows(columns)
+        #expect(before.values.allSatisfy { $0.count > 20 })
+        let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0016_rollup.sql"
+        let sql = try String(contentsOfFile: file, encoding: .utf8)
+        let start = try #require(sql.range(of: "-- What there is already.")), end = try #require(sql.range(of: "-- Pages of the log"))
+        try await database.run(tables.map { "DELETE FROM \($0);" }.joined() + sql[start.lowerBound..<end.lowerBound])
+        let after = try await database.rows(columns)
+        for table in tables { #expect(after[table] == before[table], "\(table)") }
+    }
+
     /// As the store reads it.
     private func expectContents(_ store: any Store, _ database: OldDatabase) async throws {
         let users = try await store.allUsers()

@@ -69,7 +69,7 @@ enum StatsDescriptions {
                             upstreamCost, APIField("prompt_tokens", .count, "Tokens of prompts."),
                             APIField("completion_tokens", .count, "Tokens of answers."),
                             APIField("cached_tokens", .count, "Of the prompts, from vendors' caches."),
-                        ] + percentiles), "Over the whole time. Percentiles are interpolated between classes that grow by the root of two."),
+                        ] + percentiles), "Over the whole time. Percentiles are interpolated in classes that grow by the root of two."),
             ])), errors: [(400, "a parameter is wrong, or there are more than \(TimeBuckets.most) buckets")],
         example: .init(path: "/api/stats/series?bucket=hour&tz=Europe/Berlin&by=model"))
 

@@ -48,6 +48,11 @@ struct TimeBuckets: Sendable {
     private static func zone(_ name: String) -> TimeZone? {
         // Offsets and abbreviations are no time zones: days of `CET` have no summer in some tables and have one in others.
         guard name == "UTC" || name.contains("/"), name.utf8.count <= 64 else { return nil }
+        // A name is a path to Foundation.
+        let isName = name.utf8.allSatisfy { byte in
+            (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || "_+-/".utf8.contains(byte)
+        }
+        guard isName else { return nil }
         return TimeZone(identifier: name)
     }
 

@@ -56,18 +56,22 @@ extension LedgerSession {
             ("users' days", Self.spanned(.byUser, 3_600, 86_400), Self.spanned(.byUser, 86_400, 86_400)),
         ]
         for (what, one, other) in pairs {
+            // Whole dollars and the rest by themselves, because the sum of both may leave the range. A sum at its end says nothing.
             let wrong = try rows(
                 """
-                SELECT q, CAST(sum(n) AS BIGINT) AS n, CAST(sum(c) AS BIGINT) AS c
-                FROM (\(one) UNION ALL SELECT q, -n, -c FROM (\(other)) AS kept) AS both
-                GROUP BY q HAVING sum(n) <> 0 OR sum(c) <> 0 ORDER BY q LIMIT \(Self.most)
+                SELECT q, CAST(sum(n) AS BIGINT) AS n, CAST(sum(c / 1000000000) AS BIGINT) AS dollars,
+                    CAST(sum(c % 1000000000) AS BIGINT) AS rest
+                FROM (SELECT q, n, c, 0 AS kept FROM (\(one)) AS one
+                    UNION ALL SELECT q, -n, -c, c AS kept FROM (\(other)) AS other) AS both
+                GROUP BY q HAVING max(kept) < 9223372036854775807
+                    AND (sum(n) <> 0 OR sum(c / 1000000000) * 1000000000 + sum(c % 1000000000) <> 0)
+                ORDER BY q LIMIT \(Self.most)
                 """, what == "the log" ? [first] : [])
             for row in wrong {
-                report.differences.append(
-                    """
-                    sums of \(what) at \(try row.int("q")): they lack \(try row.int("n")) requests and \
-                    \(NanoUSD(nanos: try row.int("c")))
-                    """)
+                let (dollars, overflowed) = try row.int("dollars").multipliedReportingOverflow(by: 1_000_000_000)
+                let (nanos, overflowedToo) = dollars.addingReportingOverflow(try row.int("rest"))
+                let amount = overflowed || overflowedToo ? "some amount" : NanoUSD(nanos: nanos).description
+                report.differences.append("sums of \(what) at \(try row.int("q")): they lack \(try row.int("n")) requests and \(amount)")
             }
         }
     }

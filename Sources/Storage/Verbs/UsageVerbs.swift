@@ -171,8 +171,8 @@ struct UsageStatement {
             let isText = query.dimension == .model || query.dimension == .provider
             let marks = keys.map { isText ? mark($0.key) : mark(Int64($0.key) ?? -1) }
             terms.append(keys.isEmpty ? "FALSE" : "u.\(column) IN (\(marks.joined(separator: ", ")))")
-            if query.dimension == .token, filter.userID == nil, !keys.isEmpty {
-                // The table is in the order of users.
+            if query.dimension == .token, filter.userID == nil, !keys.isEmpty, !keys.contains(where: { $0.key == "0" }) {
+                // The table is in the order of users, and each key has one; without a key, there are calls of many.
                 let owners = Set(keys.map(\.owner)).sorted().map { mark($0) }
                 terms.append("u.user_id IN (\(owners.joined(separator: ", ")))")
             }
