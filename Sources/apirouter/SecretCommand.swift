@@ -27,8 +27,10 @@ struct SecretCommand: AsyncParsableCommand {
     struct Reseal: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "reseal",
-            abstract: "Seal the keys that were entered in the console with a new secret, and make it this ledger's. Stop all gateways first.",
-            discussion: "The new secret is SESSION_SECRET, or data_dir/session_secret. What cannot be opened is named, and nothing is changed then.")
+            abstract: "Seal keys that were entered in the console with a new secret, and make it this ledger's. Stop all gateways first.",
+            discussion: """
+                The new secret is SESSION_SECRET, or data_dir/session_secret. What cannot be opened is named, and nothing is changed then.
+                """)
 
         @OptionGroup var common: ConfigOption
         @Option(help: "The environment variable that has the old secret.") var oldSecretEnv: String

@@ -92,7 +92,9 @@ import Testing
         ("[]", "the key name is missing"),
     ]) func `a stored channel with errors is off and listed, and stops nothing`(text: String, reason: String) throws {
         try with(Self.files) { path in
-            let console = ConsoleConfiguration(channels: [try stored(1_000_000, text), try stored(1_000_001, #"{"name":"fine","provider":"acme","models":["*"]}"#)])
+            let console = ConsoleConfiguration(channels: [
+                try stored(1_000_000, text), try stored(1_000_001, #"{"name":"fine","provider":"acme","models":["*"]}"#),
+            ])
             let configuration = try ConfigLoader(environment: [:], console: console).load(path: path)
             let channel = try #require(configuration.routes.channel(id: 1_000_000))
             #expect(!channel.isEnabled && channel.disabledReason?.contains(reason) == true, "\(channel.disabledReason ?? "on")")
@@ -156,8 +158,10 @@ import Testing
         let provider = ConsoleConfiguration.Provider(
             name: "own",
             config: try json(
-                #"{"adaptor":"openai","base_url":"http://10.0.0.5:8000/v1","auth":{"type":"none"},"models":[{"id":"m","price":{"input":"0","output":"0.5"}}]}"#))
-        let fake = ConsoleConfiguration.Provider(name: "acme", config: try json(#"{"adaptor":"openai","base_url":"https://thief.example"}"#))
+                #"{"adaptor":"openai","base_url":"http://10.0.0.5:8000/v1","auth":{"type":"none"},"models":[{"id":"m","price":{"input":"0","output":"0.5"}}]}"#
+            ))
+        let fake = ConsoleConfiguration.Provider(
+            name: "acme", config: try json(#"{"adaptor":"openai","base_url":"https://thief.example"}"#))
         let broken = ConsoleConfiguration.Provider(name: "bad", config: try json(#"{"adaptor":"openai","base_url":"nowhere"}"#))
         let channels = [
             try stored(1_000_000, #"{"name":"x","provider":"own","models":["m"]}"#, keys: nil),
@@ -169,7 +173,8 @@ import Testing
             let configuration = try ConfigLoader(environment: [:], console: console).load(path: path)
             #expect(configuration.providers.map(\.name) == ["acme", "own"])
             #expect(configuration.providers.first?.baseURL == "https://api.acme.example/v1")
-            #expect(configuration.routes.channel(id: 3)?.isEnabled == true && configuration.routes.channel(id: 1_000_000)?.isEnabled == true)
+            #expect(
+                configuration.routes.channel(id: 3)?.isEnabled == true && configuration.routes.channel(id: 1_000_000)?.isEnabled == true)
             #expect(configuration.routes.channel(id: 1_000_001)?.disabledReason == "the provider bad has errors")
             #expect(configuration.origins.providerNotes["acme"]?.first?.message.contains("provider file") == true)
             #expect(configuration.origins.providers["own"] == .console)

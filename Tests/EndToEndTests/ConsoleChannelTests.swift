@@ -64,7 +64,8 @@ import Testing
             try await makeChannel(world)
             try await world.gateway.stop()
             let new = ["SESSION_SECRET": "another-session-secret-of-end-to-end-tests"]
-            let refused = try await world.command(["secret", "reseal", "--old-secret-env", "OLD"], environment: new.merging(["OLD": "a-wrong-secret-0123"]) { $1 })
+            let refused = try await world.command(
+                ["secret", "reseal", "--old-secret-env", "OLD"], environment: new.merging(["OLD": "a-wrong-secret-0123"]) { $1 })
             #expect(refused.status != 0 && refused.output.contains("channel 1000000"), "\(refused.output)")
             let done = try await world.command(
                 ["secret", "reseal", "--old-secret-env", "OLD"],
@@ -77,7 +78,8 @@ import Testing
 
             // Adopted instead of sealed anew: the gateway starts, and the channel says what is wrong with it.
             try await world.gateway.stop()
-            let adopted = try await world.command(["secret", "adopt"], environment: ["SESSION_SECRET": "a-third-session-secret-of-the-tests"])
+            let adopted = try await world.command(
+                ["secret", "adopt"], environment: ["SESSION_SECRET": "a-third-session-secret-of-the-tests"])
             #expect(adopted.status == 0)
             try await world.gateway.start(environment: ["SESSION_SECRET": "a-third-session-secret-of-the-tests"])
             let third = try Client(base: world.gateway.base)

@@ -81,7 +81,9 @@ import Testing
             ] {
                 let check = try await client.call(.post, "/api/channel/check", token: admin, body: body)
                 let found = check.json["data"]?["diagnostics"]?.arrayValue ?? []
-                #expect(check.status == 200 && found.contains { $0["field"]?.stringValue == field && $0["severity"] == "error" }, "\(check.json.text)")
+                #expect(
+                    check.status == 200 && found.contains { $0["field"]?.stringValue == field && $0["severity"] == "error" },
+                    "\(check.json.text)")
                 let made = try await client.call(.post, "/api/channel", token: admin, body: body)
                 #expect(made.status == 400 && message(made).contains("'\(field)'"), "\(made.json.text)")
                 #expect(!made.json.text.contains("has space"))
@@ -90,7 +92,8 @@ import Testing
                 .post, "/api/channel/check", token: admin, body: #"{"name":"a","provider":"demo","models":["demo/echo"]}"#)
             #expect(fine.json["data"]?["diagnostics"]?.arrayValue == [])
             let list = try await client.call(.get, "/api/channel", token: admin).json["data"]?.arrayValue ?? []
-            #expect(list.allSatisfy { $0["source"]?["kind"] == "file" && $0["source"]?["line"]?.integerValue ?? 0 > 1 }, "nothing was saved")
+            #expect(
+                list.allSatisfy { $0["source"]?["kind"] == "file" && $0["source"]?["line"]?.integerValue ?? 0 > 1 }, "nothing was saved")
             let taken = try await client.call(
                 .post, "/api/channel", token: admin, body: #"{"id":1,"name":"a","provider":"demo","models":["demo/echo"]}"#)
             #expect(taken.status == 409)
@@ -101,14 +104,18 @@ import Testing
         try await with { _, client, admin in
             let root = TestGateway.adminToken
             let base = #""name":"a","provider":"demo","models":["demo/echo"]"#
-            for field in [#""base_url":"http://127.0.0.1:1/v1""#, #""proxy":"http://u:secret-pw@127.0.0.1:1""#, #""headers":{"X-Org":"secret-org"}"#] {
+            for field in [
+                #""base_url":"http://127.0.0.1:1/v1""#, #""proxy":"http://u:secret-pw@127.0.0.1:1""#, #""headers":{"X-Org":"secret-org"}"#,
+            ] {
                 let refused = try await client.call(.post, "/api/channel", token: admin, body: "{\(base),\(field)}")
                 #expect(refused.status == 403, "\(refused.json.text)")
                 #expect(try await client.call(.post, "/api/channel/check", token: admin, body: "{\(base),\(field)}").status == 403)
             }
             let made = try await client.call(
                 .post, "/api/channel", token: root,
-                body: "{\(base),\"base_url\":\"http://127.0.0.1:1/v1/\",\"proxy\":\"http://u:secret-pw@127.0.0.1:1\",\"headers\":{\"X-Org\":\"secret-org\"}}")
+                body:
+                    "{\(base),\"base_url\":\"http://127.0.0.1:1/v1/\",\"proxy\":\"http://u:secret-pw@127.0.0.1:1\",\"headers\":{\"X-Org\":\"secret-org\"}}"
+            )
             #expect(made.status == 200 && made.json["data"]?["proxy"]?.stringValue == "http://127.0.0.1:1", "\(made.json.text)")
             let one = try await client.call(.get, "/api/channel/1000000", token: admin)
             #expect(one.json["data"]?["config"]?["headers"] == ["X-Org": .null] && !one.json.text.contains("secret-"), "\(one.json.text)")
@@ -147,7 +154,9 @@ import Testing
             #expect(made.status == 200 && made.json["data"]?["source"]?["kind"] == "console", "\(made.json.text)")
             let first = made.json["data"]?["models"]?.arrayValue?.first
             #expect(first?["pricing_input"]?.numberText == "0.00000025" && first?["pricing_output"]?.numberText == "0.000001")
-            for wrong in [#"{"name":"m"}"#, #"{"name":"m","free":true,"pricing_input":1}"#, #"{"name":"m","pricing_input":-1,"pricing_output":1}"#] {
+            for wrong in [
+                #"{"name":"m"}"#, #"{"name":"m","free":true,"pricing_input":1}"#, #"{"name":"m","pricing_input":-1,"pricing_output":1}"#,
+            ] {
                 let answer = try await client.call(
                     .post, "/api/provider", token: root, body: #"{"name":"x","base_url":"http://a","models":[\#(wrong)]}"#)
                 #expect(answer.status == 400 && message(answer).contains("'models'"), "\(answer.json.text)")
@@ -162,7 +171,8 @@ import Testing
             let prices = gateway.gateway.parts.snapshots.snapshot.prices
             #expect(prices.row("own-1")?.price.rates.input.usdPerMillionText == "0.25" && prices.row("own-2")?.price == .free)
             let changed = try await client.call(
-                .put, "/api/provider/own", token: root, body: #"{"models":[{"name":"own-1","pricing_input":"0.000002","pricing_output":"0.000004"}]}"#)
+                .put, "/api/provider/own", token: root,
+                body: #"{"models":[{"name":"own-1","pricing_input":"0.000002","pricing_output":"0.000004"}]}"#)
             #expect(changed.json["data"]?["display_name"]?.stringValue == "Own" && changed.json["data"]?["model_count"]?.integerValue == 1)
             #expect(gateway.gateway.parts.snapshots.snapshot.prices.row("own-1")?.price.rates.input.usdPerMillionText == "2")
             let used = try await client.call(.delete, "/api/provider/own", token: root)

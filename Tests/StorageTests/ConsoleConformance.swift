@@ -61,7 +61,9 @@ import Testing
         #expect(claimed == Set(1_000_005...1_000_012))
     }
 
-    @Test(arguments: StoreFactory.all) func `seals are replaced together with the setting, or not at all`(_ factory: StoreFactory) async throws {
+    @Test(arguments: StoreFactory.all) func `seals are replaced together with the setting, or not at all`(
+        _ factory: StoreFactory
+    ) async throws {
         let store = try await factory.open()
         for key in [ConsoleRow.Key.secret("A"), .secret("B")] {
             try await store.addConsoleRow(ConsoleRow(key: key, sealed: [1]), audit: entry("add"))

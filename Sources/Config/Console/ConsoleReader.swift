@@ -28,7 +28,8 @@ struct ConsoleReader {
                 continue
             }
             origins.providers[stored.name] = .console
-            let spec = ProviderFile.read(cursor(stored.config.members + [.init("name", .string(stored.name))], collector), fileName: stored.name)
+            let members = stored.config.members + [.init("name", .string(stored.name))]
+            let spec = ProviderFile.read(cursor(members, collector), fileName: stored.name)
             if let text = stored.problem { collector.add(problem("", text)) }
             origins.providerNotes[stored.name] = collector.all
             if let spec, collector.errors.isEmpty { providers[stored.name] = spec } else { broken.insert(stored.name) }

@@ -138,7 +138,8 @@ struct ChannelHandlers: Sendable {
         let channel = try channel(context)
         if value == .on, !channel.isEnabled {
             throw ManagementError(
-                .conflict, "channel \(channel.id) is off by its configuration: \(channel.disabledReason ?? "enabled: false"); change it there",
+                .conflict,
+                "channel \(channel.id) is off by its configuration: \(channel.disabledReason ?? "enabled: false"); change it there",
                 code: .channelOff)
         }
         let audit = try context.audit("channel.\(value.rawValue)", at: clock.unixSeconds, [.init("channel", .integer(channel.id))])

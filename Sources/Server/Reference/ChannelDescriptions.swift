@@ -24,12 +24,12 @@ enum ChannelDescriptions {
         name: "ModelName", meaning: "A name or pattern that a channel serves.",
         fields: [APIField("name", .string, "Public."), APIField("upstream", .string, "The vendor's; the same where nothing else is set.")])
 
+    private static let timeoutNames = [
+        ("connect", "Name look-up, TCP and TLS"), ("first_byte", "To the head of the answer"), ("first_content", "To the first content"),
+        ("idle", "Silence between two pieces"), ("total", "The whole call"),
+    ]
     private static let timeouts = APIField(
-        "timeouts",
-        .object(
-            [("connect", "Name look-up, TCP and TLS"), ("first_byte", "To the head of the answer"),
-             ("first_content", "To the first content"), ("idle", "Silence between two pieces"), ("total", "The whole call")]
-                .map { APIField($0.0, .text(20), "\($0.1): `500ms`, `30s`, `5m`.").optional }),
+        "timeouts", .object(timeoutNames.map { APIField($0.0, .text(20), "\($0.1): `500ms`, `30s`, `5m`.").optional }),
         "Bounds of its calls; what is not named is as the gateway has it.")
 
     private static let channelFields: [APIField] = [
@@ -80,7 +80,7 @@ enum ChannelDescriptions {
                 channelFields + [
                     APIField(
                         "config", .any,
-                        "As `POST /api/channel` takes it; keys are objects with a `hint`, values of headers null, a proxy has no password.")
+                        "As `POST /api/channel` takes it; keys are objects with a `hint`, values of headers null.")
                 ])), errors: [notFound], example: .init(path: "/api/channel/1"))
 
     private static let fields: [APIField] = [
@@ -91,7 +91,8 @@ enum ChannelDescriptions {
         APIField("groups", .list(.text(64), maximum: 100), "Groups of users who may use it; `default` by default.").optional.orNull,
         APIField(
             "limits",
-            .object(["rpm", "tpm", "concurrency"].map { APIField($0, .integer(RateLimits.range), "See [limits.md](limits.md).").optional }),
+            .object(
+                ["rpm", "tpm", "concurrency"].map { APIField($0, .integer(RateLimits.range), "See [limits.md](limits.md).").optional }),
             "Bounds of what is sent to it."
         ).optional.orNull,
         APIField("enabled", .boolean, "True by default.").optional.orNull,
@@ -110,7 +111,7 @@ enum ChannelDescriptions {
     private static let name = APIField("name", .text(200), "For people; unique.")
     private static let provider = APIField("provider", .text(64), "Name of a provider.")
     private static let models = APIField(
-        "models", .list(.any, maximum: ChannelBody.maximumModels), "Names, patterns with `*`, or `{\"name\", \"upstream\", \"timeouts\"}`.")
+        "models", .list(.any, maximum: ChannelBody.maximumModels), "Names, patterns with `*`, or `{name, upstream, timeouts}`.")
     private static let id = APIField("id", .integer(1...1_000_000_000), "The next one from 1,000,000 on by default.").optional
 
     static let create = RouteDescription(
@@ -177,7 +178,8 @@ enum ProviderDescriptions {
     private static let model = APIShape(
         name: "ProviderModel", meaning: "A model that a provider lists.",
         fields: [
-            APIField("name", .string, "The vendor's name."), APIField("pricing_input", .price, "Per prompt token; null = not metered.").orNull,
+            APIField("name", .string, "The vendor's name."),
+            APIField("pricing_input", .price, "Per prompt token; null = not metered.").orNull,
             APIField("pricing_output", .price, "Per token of the answer.").orNull,
             APIField("context_length", .count, "Tokens.").orNull,
         ])
@@ -262,7 +264,8 @@ enum SecretDescriptions {
 
     static let set = RouteDescription(
         id: "setSecret", chapter: .channels, summary: "Gives a variable a value, sealed in the ledger's database.",
-        notes: "It holds where the environment has none, in the keys of channels and nowhere else. Admins give those that a channel misses.",
+        notes:
+            "It holds where the environment has none, in the keys of channels and nowhere else. Admins give those that a channel misses.",
         path: path, body: .json([APIField("value", .text(SecretText.maximumBytes), "Never shown again.")]), answer: .data(.shape(shape)),
         errors: [(403, "only root replaces a value, or sets one that no channel misses")],
         example: .init(path: "/api/secret/ACME_API_KEY", body: ["value": "a-key-of-the-examples"]))

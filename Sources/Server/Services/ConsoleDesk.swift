@@ -104,7 +104,9 @@ struct ConsoleDesk: Sendable {
 
     /// - Throws: ``ManagementError`` 409 for a provider file, 404.
     func stored(provider name: String) async throws -> (row: ConsoleRow, provider: ConsoleConfiguration.Provider) {
-        if let row = try await store.consoleRow(.provider(name)), let provider = vault.read([row]).providers.first { return (row, provider) }
+        if let row = try await store.consoleRow(.provider(name)), let provider = vault.read([row]).providers.first {
+            return (row, provider)
+        }
         if origins.providers[name] != nil { throw ManagementError.readOnly("the provider '\(name)'") }
         throw ManagementError.notFound("provider '\(name)'")
     }

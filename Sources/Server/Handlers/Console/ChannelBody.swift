@@ -127,7 +127,8 @@ struct ChannelBody: Sendable {
         if !changed.isEmpty, user.role < .root { throw ManagementError.rootOnly(changed.joined(separator: ", ")) }
         let moves = text(old, "provider") != text(new, "provider") || text(old, "base_url") != text(new, "base_url")
         if moves, keys == nil, old.secrets.keys?.isEmpty == false {
-            throw ManagementError.invalidSecret("keys", "sent again with another 'provider' or 'base_url': they were entered for the old one")
+            throw ManagementError.invalidSecret(
+                "keys", "sent again with another 'provider' or 'base_url': they were entered for the old one")
         }
         return keys != nil || !changed.isEmpty
     }
