@@ -5,7 +5,7 @@ import Testing
 
 @testable import Server
 
-/// What is sealed of channels and secrets, and what becomes of seals that are tampered with.
+/// Seals of channels and secrets, and the fate of those that are tampered with.
 @Suite struct ConsoleVaultTests {
     private static let sealer = Sealer(Secret("the secret of these tests"))
 
@@ -69,7 +69,7 @@ import Testing
         var renamed = secret
         renamed.key = .secret("B_KEY")
         #expect(problem(renamed, vault()))
-        // Of another kind of row.
+        // The same identity in another kind of row.
         var crossed = row
         crossed.key = .secret("channel 1000000")
         #expect(problem(crossed, vault()))

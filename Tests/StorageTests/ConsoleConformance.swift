@@ -30,7 +30,7 @@ import Testing
         try await store.changeConsoleRow(changed, audit: entry("change", at: 8))
         let now = try #require(try await store.consoleRow(.channel(1_000_000)))
         #expect(now.config == changed.config && now.sealed == nil && now.version == 2 && now.createdAt == 5 && now.updatedAt == 8)
-        // Of two changes of one state the second is refused, and leaves no record.
+        // The second of two changes of one state is refused, and leaves no record.
         await #expect(throws: StoreError.conflict("it was changed in the meantime; read it again")) {
             try await store.changeConsoleRow(changed, audit: entry("late"))
         }
@@ -84,19 +84,21 @@ import Testing
 
     @Test(.timeLimit(.minutes(1))) func `gateways on PostgreSQL hear of each change`() async throws {
         let store = try await StoreFactory.postgres.open()
-        var changes = try #require(store.changes()).makeAsyncIterator()
-        func next(_ topic: StoreChange.Topic) async {
-            while let batch = await changes.next() { if batch.contains(where: { $0.topic == topic }) { return } }
-        }
-        await next(.everything)
+        let changes = try #require(store.changes())
+        var batches = changes.makeAsyncIterator()
+        await Self.wait(for: .everything, &batches)
         try await store.addConsoleRow(ConsoleRow(key: .channel(1_000_000)), audit: entry("add"))
-        await next(.channels)
+        await Self.wait(for: .channels, &batches)
         try await store.changeConsoleRow(ConsoleRow(key: .channel(1_000_000), version: 1), audit: entry("change"))
-        await next(.channels)
+        await Self.wait(for: .channels, &batches)
         try await store.removeConsoleRow(.channel(1_000_000), audit: entry("remove"))
-        await next(.channels)
+        await Self.wait(for: .channels, &batches)
         try await store.addConsoleRow(ConsoleRow(key: .secret("A"), sealed: [1]), audit: entry("add"))
-        await next(.channels)
+        await Self.wait(for: .channels, &batches)
         try await store.close()
+    }
+
+    private static func wait(for topic: StoreChange.Topic, _ batches: inout AsyncStream<[StoreChange]>.Iterator) async {
+        while let batch = await batches.next() { if batch.contains(where: { $0.topic == topic }) { return } }
     }
 }

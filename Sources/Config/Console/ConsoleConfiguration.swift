@@ -1,6 +1,6 @@
 public import RouterCore
 
-/// What the console has stored in the ledger's database, opened and parsed: one more source of a configuration beside the files.
+/// Everything that the console has stored in the ledger's database, opened and parsed: one more source of a configuration beside the files.
 /// ``ConfigLoader`` reads no database; whoever loads a configuration passes this in.
 public struct ConsoleConfiguration: Sendable, Hashable {
     public struct Channel: Sendable, Hashable {

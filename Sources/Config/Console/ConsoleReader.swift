@@ -103,6 +103,6 @@ struct ConsoleReader {
 }
 
 extension JSONValue {
-    /// Of an object; else none.
+    /// Those of an object; none for every other value.
     var members: [Member] { if case .object(let members) = self { members } else { [] } }
 }

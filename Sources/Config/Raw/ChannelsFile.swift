@@ -15,7 +15,7 @@ struct ChannelsFile {
     /// Filled while channels are read.
     let notes = Notes()
 
-    /// What is known of channels beside their values. Confined to one load.
+    /// Facts about channels beside their values. Confined to one load.
     final class Notes {
         var sources: [Int64: ConfigSource] = [:]
         var keyNames: [Int64: [String]] = [:]

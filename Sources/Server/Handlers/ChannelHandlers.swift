@@ -34,7 +34,7 @@ struct ChannelHandlers: Sendable {
         var members = members(channel, rows, clock.monotonic)
         let isShadowed = configuration.origins.shadowed.contains(channel)
         let source = isShadowed ? .console : configuration.origins.channels[channel.id] ?? .console
-        // Of the provider as it is declared: the demo's address is known to this process alone.
+        // The address of the provider as it is declared: the demo's address is known to this process alone.
         let provider = configuration.providers.first { $0.name == channel.provider.name } ?? channel.provider
         members += [
             .init("source", source.json), .init("display", .string(provider.displayName)),

@@ -85,7 +85,7 @@ enum ChannelDescriptions {
 
     private static let fields: [APIField] = [
         APIField("keys", .list(.text(8_192), maximum: ChannelBody.maximumKeys), "The vendor's keys. They are sealed and never shown again.")
-            .optional,
+            .optional.orNull,
         APIField("weight", .integer(0...1_000_000), "Share within one priority; 100 by default.").optional.orNull,
         APIField("priority", .integer(-1_000_000...1_000_000), "Higher first; 0 by default.").optional.orNull,
         APIField("groups", .list(.text(64), maximum: 100), "Groups of users who may use it; `default` by default.").optional.orNull,

@@ -30,7 +30,7 @@ struct ConsoleDesk: Sendable {
         throw ManagementError.notFound("channel \(id)")
     }
 
-    /// What the files' reader says of a channel, as a new one or in the place of the one with its id.
+    /// The words of the files' reader about a channel, as a new one or in the place of the one with its id.
     /// - Throws: ``ManagementError`` 409 when the files have errors.
     func diagnostics(_ channel: ConsoleConfiguration.Channel, isNew: Bool) async throws -> [Diagnostic] {
         var channel = channel

@@ -8,8 +8,8 @@ struct ChannelBody: Sendable {
     private(set) var id: Int64?
     /// Members of the stored object; null takes one away.
     private var config: [JSONValue.Member] = []
-    /// nil = absent, so unchanged.
-    private var keys: [Secret]?
+    /// nil = absent, so unchanged; `.some(nil)` = none of its own.
+    private var keys: [Secret]??
     /// `.some(nil)` = none.
     private var proxy: Secret??
     /// A value that is nil stays what it is.
@@ -57,12 +57,13 @@ struct ChannelBody: Sendable {
         return value
     }
 
-    private static func keys(_ value: JSONValue?) throws -> [Secret]? {
-        guard let value, !value.isNull else { return nil }
+    private static func keys(_ value: JSONValue?) throws -> [Secret]?? {
+        guard let value else { return nil }
+        if value.isNull { return .some(nil) }
         guard let list = value.arrayValue, list.count <= maximumKeys,
             list.allSatisfy({ $0.stringValue.map { $0.utf8.count <= secretBytes } ?? false })
         else { throw ManagementError.invalidSecret("keys", "an array of at most \(maximumKeys) strings of at most \(secretBytes) bytes") }
-        return list.compactMap { $0.stringValue.map { Secret($0) } }
+        return .some(list.compactMap { $0.stringValue.map { Secret($0) } })
     }
 
     private static func proxy(_ value: JSONValue?) throws -> Secret?? {

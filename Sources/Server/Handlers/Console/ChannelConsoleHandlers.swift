@@ -44,7 +44,7 @@ struct ChannelConsoleHandlers: Sendable {
         return members
     }
 
-    /// What is stored, also where it has errors; of a file what was read.
+    /// The stored declaration, also where it has errors; for a file's channel, the one that was read.
     private func entry(_ channel: RouterCore.Channel) async throws -> JSONValue {
         guard snapshots.snapshot.configuration.origins.channels[channel.id] == .console else { return ChannelDocument.json(channel) }
         return try await desk.stored(channel.id).channel.config

@@ -1,7 +1,7 @@
 import Config
 import RouterCore
 
-/// What is shown of a secret: enough to recognise it, too little to use it.
+/// The part of a secret that is shown: enough to recognise it, too little to use it.
 enum SecretHint {
     /// `…abcd`, with the family's prefix (`sk-`); the end is shown of long secrets only.
     static func text(_ secret: Secret) -> String {
