@@ -45,7 +45,7 @@ package struct DataPlane: Sendable {
             settlements: SettlementServices(
                 clock: clock, health: health, meter: meter, settler: settler, vocabulary: vocabulary, metrics: metrics, drains: drains,
                 logger: logger),
-            responses: responses)
+            responses: responses, relays: relays)
     }
 
     /// Makes the front door of one port.

@@ -1,5 +1,7 @@
+import Adaptors
 package import Config
 package import Logging
+import NIOCore
 package import Platform
 package import RouterCore
 package import Storage
@@ -38,6 +40,11 @@ package final class ResponseKeeper: Sendable {
     /// Expired ones that are deleted in one transaction.
     private static let sweepSize = 500
 
+    /// The background responses that this process makes.
+    package let running = RunningResponses()
+    private let gateway: String
+    /// Random for each start.
+    private let process = TokenSecrets.random(16)
     private let store: (any ResponseStore)?
     private let clock: ServerClock
     private let logger: Logger
@@ -47,9 +54,12 @@ package final class ResponseKeeper: Sendable {
     private let stream: AsyncStream<Void>
     private let signal: AsyncStream<Void>.Continuation
 
-    /// - Parameter store: nil = nothing is kept.
-    package init(store: (any ResponseStore)?, clock: ServerClock, logger: Logger) {
+    /// - Parameters:
+    ///   - store: nil = nothing is kept.
+    ///   - gateway: this gateway's name at its ledger, which it keeps over restarts.
+    package init(store: (any ResponseStore)?, gateway: String = "", clock: ServerClock, logger: Logger) {
         self.store = store
+        self.gateway = gateway
         self.clock = clock
         self.logger = logger
         (stream, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -104,13 +114,61 @@ package final class ResponseKeeper: Sendable {
         for id in [0, userID] { state.bytes[id] = max(0, (state.bytes[id] ?? 0) + bytes) }
     }
 
+    /// A background response whose gateway has died is found as one that has failed.
     /// - Throws: ``StoreError``.
     package func find(_ id: String, userID: Int64) async throws -> StoredResponse? {
         let key = StoredResponse.Key(userID: userID, id: id)
-        let now = clock.unixSeconds
+        let found = try await look(key)
+        guard let found, isDead(found) else { return found }
+        // It may have ended between the look and the question whether it runs.
+        let again = try await look(key)
+        guard let again, isDead(again) else { return again }
+        return again.failed("The gateway stopped while it made this response.")
+    }
+
+    private func look(_ key: StoredResponse.Key) async throws -> StoredResponse? {
+        let (id, now) = (key.id, clock.unixSeconds)
         if let waiting = state.withLock({ $0.waiting[key] }) { return waiting.expiresAt > now ? waiting : nil }
         guard let store, ResponseStateFields.isID(id) else { return nil }
         return try await store.response(key, now: now)
+    }
+
+    private func isDead(_ response: StoredResponse) -> Bool {
+        guard case .gateway(let maker) = response.maker else { return false }
+        if maker.gateway == gateway { return maker.process != process || !running.has(response.key) }
+        return clock.unixSeconds > maker.deadline
+    }
+
+    /// - Parameter deadline: Unix seconds.
+    package func maker(deadline: Int64) -> ResponseMaker { ResponseMaker(gateway: gateway, process: process, deadline: deadline) }
+
+    package func isOwn(_ maker: ResponseMaker) -> Bool { maker.process == process }
+
+    package enum Kept: Sendable {
+        case kept, noRoom, failed
+    }
+
+    /// Takes a response and waits until it is in the store: for one that is found nowhere else afterwards.
+    package func keepNow(_ response: StoredResponse, _ settings: GatewayConfiguration.Responses) async -> Kept {
+        guard keep(response, settings) else { return .noRoom }
+        guard await write(settings.limits) else {
+            _ = forget([response.key])
+            return .failed
+        }
+        do {
+            return try await look(response.key) == nil ? .noRoom : .kept
+        } catch {
+            return .failed
+        }
+    }
+
+    /// Stops what another gateway of the same store has cancelled or deleted. - Throws: ``StoreError``.
+    package func stopUnwanted() async throws {
+        guard let store else { return }
+        for key in running.known where state.withLock({ $0.waiting[key] == nil }) {
+            let stored = try await store.response(key, now: clock.unixSeconds)
+            if stored?.maker == nil { running.stop(key) }
+        }
     }
 
     /// - Returns: false when there was none.
@@ -118,6 +176,7 @@ package final class ResponseKeeper: Sendable {
     package func delete(_ id: String, userID: Int64) async throws -> Bool {
         guard let store, ResponseStateFields.isID(id) else { return false }
         let key = StoredResponse.Key(userID: userID, id: id)
+        running.stop(key)
         return try await gate.run {
             let wasWaiting = forget([key])
             let wasStored = try await store.delete(key)
@@ -129,6 +188,7 @@ package final class ResponseKeeper: Sendable {
     /// Everything of a user who is deleted. - Throws: ``StoreError``.
     package func deleteAll(userID: Int64) async throws {
         guard let store else { return }
+        for key in running.keys(userID: userID) { running.stop(key) }
         try await gate.run {
             _ = forget(state.withLock { $0.order.filter { $0.userID == userID } })
             try await store.deleteResponses(userID: userID)
@@ -234,4 +294,20 @@ package final class ResponseKeeper: Sendable {
     }
 
     package func close() async throws { try await store?.close() }
+}
+
+extension StoredResponse {
+    /// The same as one that is over, with other values of some of its fields.
+    package func over(_ changes: [JSONValue.Member]) -> StoredResponse {
+        var copy = self
+        copy.maker = nil
+        guard let tree = try? JSONValue(parsing: ByteBuffer(bytes: body)) else { return copy }
+        copy.body = Array(ResponseItems.setting(changes, in: tree).text.utf8)
+        return copy
+    }
+
+    /// - Parameter code: one of OpenAI's (https://platform.openai.com/docs/api-reference/responses/object).
+    package func failed(_ message: String, code: String = "server_error") -> StoredResponse {
+        over([.init("status", "failed"), .init("error", ["code": .string(code), "message": .string(message)])])
+    }
 }

@@ -1,6 +1,6 @@
 import Platform
 package import RouterCore
-package import Storage
+import Storage
 import Synchronization
 
 /// Holds that last for days (docs/decisions/0014-long-lived-holds.md). They are in the ledger, not in the journal: a restart finds
@@ -39,6 +39,21 @@ extension Meter {
                 throw error
             }
         }
+    }
+
+    /// Notes the vendor's id of the object that a hold is for.
+    /// - Parameter nextAt: Unix seconds, when its owner asks for it.
+    /// - Returns: false when the hold has been ended as one without an object, so that nobody would pay for it.
+    /// - Throws: ``StoreError``.
+    package func bindLong(_ id: RequestID, objectID: String, nextAt: Int64) async throws -> Bool {
+        if isOff { return true }
+        return try await store.bindLongHold(id, objectID: objectID, nextAt: nextAt)
+    }
+
+    /// Open long-lived holds of one kind: of the user, and of all users. - Throws: ``StoreError``.
+    package func countLong(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
+        if isOff { return (0, 0) }
+        return try await store.countLongHolds(kind, userID: userID)
     }
 
     /// Ends a long-lived hold: with a charge when the record has one, otherwise as void. The ledger has it when this returns.

@@ -28,7 +28,7 @@ package final class Meter: Sendable {
     package let membership: Membership
     package var holder: LeaseHolder { membership.holder }
     /// No metering at all (`metering.admission: off`).
-    let isOff: Bool
+    package let isOff: Bool
 
     /// Users for whom the ledger had no more money, and until when it is not asked again: a key without money that is used in a loop must
     /// not keep the ledger busy.

@@ -20,7 +20,7 @@ struct Controls: Sendable {
         "cut_body", "no_stream",
         "linger",
         "think", "think_tokens", "bills_whole", "text", "strict",
-        "polls", "batch_ends", "lines_done", "failing_lines", "stall_after_work", "close_after_work",
+        "polls", "response_ends", "batch_ends", "lines_done", "failing_lines", "stall_after_work", "close_after_work",
     ]
 
     init() {}

@@ -10,6 +10,18 @@ public final class SimulatedResponses: Sendable {
         var body: JSONValue
         /// All items that the model has read.
         var items: [JSONValue]
+        /// A background response that is not over.
+        var pending: Pending?
+    }
+
+    /// What becomes of a background response, and what it costs then.
+    struct Pending: Sendable {
+        var turn: ResponsesTurn
+        var row: BillingRow
+        /// Questions until it is over.
+        var polls: Int
+        /// Its status then.
+        var end: String
     }
 
     private let kept = Mutex<[String: Kept]>([:])
@@ -27,8 +39,47 @@ public final class SimulatedResponses: Sendable {
         }
     }
 
+    /// One question about a response, which brings a background response closer to its end.
+    /// - Returns: the row of the bill of one that is over now.
+    func poll(_ id: String, key: String) -> BillingRow? {
+        kept.withLock { kept in
+            guard var found = kept[id], found.key == key, var pending = found.pending else { return nil }
+            defer { kept[id] = found }
+            pending.polls -= 1
+            guard pending.polls <= 0 else {
+                found.pending = pending
+                found.body = pending.turn.body(status: "in_progress")
+                return nil
+            }
+            return found.end(pending, pending.end)
+        }
+    }
+
+    /// - Returns: the row of the bill, for a background response that is not over; the prompt has been read by then.
+    func cancel(_ id: String, key: String) -> BillingRow? {
+        kept.withLock { kept in
+            guard var found = kept[id], found.key == key, let pending = found.pending else { return nil }
+            defer { kept[id] = found }
+            return found.end(pending, "cancelled")
+        }
+    }
+
     func remove(_ id: String) { kept.withLock { $0[id] = nil } }
     func clear() { kept.withLock { $0 = [:] } }
+}
+
+extension SimulatedResponses.Kept {
+    /// - Returns: the row of the bill; nil where the response has failed, which costs nothing.
+    fileprivate mutating func end(_ pending: SimulatedResponses.Pending, _ status: String) -> BillingRow? {
+        self.pending = nil
+        body = pending.turn.body(status: status)
+        if status == "failed" { return nil }
+        var row = pending.row
+        row.completionTokens = status == "cancelled" ? 0 : pending.turn.completionTokens
+        row.usageSent = true
+        row.outcome = "completed"
+        return row
+    }
 }
 
 /// A tool of a Responses request, under the name that the echo model calls it by.
@@ -157,19 +208,28 @@ struct ResponsesTurn: Sendable {
         ]
     }
 
-    func body(isRunning: Bool = false) -> JSONValue {
+    func body(isRunning: Bool = false) -> JSONValue { body(status: isRunning ? "in_progress" : "completed") }
+
+    /// - Parameter status: `queued`, `in_progress`, `completed`, `incomplete`, `cancelled` or `failed`.
+    func body(status: String) -> JSONValue {
         let cached = controls.count("cached_tokens") ?? 0
+        let isRunning = status == "in_progress" || status == "queued"
+        let hasOutput = status == "completed" || status == "incomplete"
+        let output = hasOutput ? completionTokens : 0
         let usage: JSONValue = [
             "input_tokens": .integer(answer.promptTokens), "input_tokens_details": ["cached_tokens": .integer(cached)],
-            "output_tokens": .integer(completionTokens), "output_tokens_details": ["reasoning_tokens": .integer(0)],
-            "total_tokens": .integer(answer.promptTokens + completionTokens),
+            "output_tokens": .integer(output), "output_tokens_details": ["reasoning_tokens": .integer(0)],
+            "total_tokens": .integer(answer.promptTokens + output),
         ]
+        let error: JSONValue = status == "failed" ? ["code": "server_error", "message": "simulated failure"] : .null
+        let details: JSONValue = status == "incomplete" ? ["reason": "max_output_tokens"] : .null
         return [
             "id": .string(id), "object": "response", "created_at": .integer(1_700_000_000),
-            "status": isRunning ? "in_progress" : "completed", "error": .null, "incomplete_details": .null, "instructions": .null,
-            "metadata": [:], "model": .string(model), "output": isRunning ? [] : [item], "parallel_tool_calls": true,
+            "status": .string(status), "background": .boolean(request["background"] == true), "error": error,
+            "incomplete_details": details, "instructions": .null, "metadata": [:], "model": .string(model),
+            "output": hasOutput ? [item] : [], "parallel_tool_calls": true,
             "previous_response_id": request["previous_response_id"] ?? .null, "store": request["store"] ?? true, "temperature": .null,
-            "tool_choice": "auto", "tools": [], "top_p": .null, "usage": isRunning || controls.has("no_usage") ? .null : usage,
+            "tool_choice": "auto", "tools": [], "top_p": .null, "usage": isRunning || status == "failed" || controls.has("no_usage") ? .null : usage,
         ]
     }
 

@@ -23,7 +23,9 @@ extension SimulatorHandler {
             return notFound(context, head, "Response with id '\(rest.first ?? "")' not found.")
         }
         switch (head.method, rest.dropFirst().first) {
-        case (.GET, nil): json(context, head, .ok, kept.body)
+        case (.GET, nil):
+            if let row = simulator.responses.poll(id, key: key) { simulator.record.append(row) }
+            json(context, head, .ok, simulator.responses.find(id, key: key)?.body ?? kept.body)
         case (.GET, "input_items"):
             let isAscending = query.split(separator: "&").contains("order=asc")
             let items = isAscending ? kept.items : kept.items.reversed()
@@ -37,7 +39,11 @@ extension SimulatorHandler {
             simulator.responses.remove(id)
             json(context, head, .ok, ["id": .string(id), "object": "response", "deleted": true])
         case (.POST, "cancel"):
-            refuse(context, head, .badRequest, "Cannot cancel a synchronous response.")
+            guard kept.body["background"] == true else {
+                return refuse(context, head, .badRequest, "Cannot cancel a synchronous response.")
+            }
+            if let row = simulator.responses.cancel(id, key: key) { simulator.record.append(row) }
+            json(context, head, .ok, simulator.responses.find(id, key: key)?.body ?? kept.body)
         default: notFound(context, head, "no such path")
         }
     }
@@ -128,6 +134,16 @@ extension SimulatorHandler {
             row.outcome = "status"
             simulator.record.append(row)
             return refuse(context, head, HTTPResponseStatus(statusCode: status), controls.text("message") ?? "simulated \(status)")
+        }
+        if request["background"] == true {
+            guard isStateful, request["store"] != false, !row.isStream else {
+                return refuse(context, head, .badRequest, "background responses are kept, and not streamed here")
+            }
+            let pending = SimulatedResponses.Pending(
+                turn: turn, row: row, polls: controls.number("polls") ?? 2, end: controls.text("response_ends") ?? "completed")
+            let body = turn.body(status: "queued")
+            simulator.responses.keep(id, .init(key: key, body: body, items: turn.items, pending: pending))
+            return json(context, head, .ok, body)
         }
         if isStateful, request["store"] != false {
             simulator.responses.keep(id, .init(key: key, body: turn.body(), items: turn.items))

@@ -151,6 +151,12 @@ import Testing
         #expect(refused.status == 400 && refused.source == .gateway && refused.detail.contains("'background' is not supported"))
         #expect(try ask("false") == nil)
         #expect(try ask("null") == nil)
+        // Somebody looks after it.
+        var call = try Fixture.call(
+            "{\"model\":\"pub\",\"input\":\"x\",\"background\":true}", spec: responsesSpec, endpoint: .responses)
+        call.isBackground = true
+        let body = try Fixture.provider(responsesSpec).request(for: call).body
+        #expect(body.map { String(buffer: $0) }?.contains("\"background\":true") == true)
     }
 
     @Test func `searches of a response count`() throws {

@@ -13,6 +13,8 @@ import Testing
         #expect(try envelope(#"{"model":"m","conversation":"conv_1"}"#).stateFields().conversationID == "conv_1")
         #expect(try envelope(#"{"model":"m","conversation":{"id":"conv_1"}}"#).stateFields().conversationID == "conv_1")
         #expect(try envelope(#"{"model":"m","prompt":{"id":"pmpt_1"}}"#).stateFields().hasPrompt)
+        #expect(try envelope(#"{"model":"m","background":true}"#).stateFields().isBackground)
+        #expect(try !envelope(#"{"model":"m","background":false}"#).stateFields().isBackground)
         let none = #"{"model":"m","store":null,"previous_response_id":null,"conversation":null,"prompt":null}"#
         #expect(try envelope(none).stateFields() == ResponseStateFields())
     }
@@ -21,7 +23,8 @@ import Testing
         (#""store":"yes""#, "store"), (#""store":true,"store":false"#, "store"), (#""previous_response_id":7"#, "previous_response_id"),
         (#""previous_response_id":"a","previous_response_id":"b""#, "previous_response_id"),
         (#""conversation":{"name":"x"}"#, "conversation"),
-        (#""conversation":true"#, "conversation"),
+        (#""conversation":true"#, "conversation"), (#""background":"yes""#, "background"),
+        (#""background":false,"background":true"#, "background"),
         (#""previous_response_id":"\#(String(repeating: "a", count: 600))""#, "previous_response_id"),
     ]) func `what cannot be understood is refused by name`(_ json: String, _ param: String) throws {
         let error = #expect(throws: RequestEnvelope.Rejection.self) { try envelope(#"{"model":"m",\#(json)}"#).stateFields() }
@@ -48,6 +51,33 @@ import Testing
         #expect(String(buffer: changed.body) == after)
         #expect(changed.model == "m")
     }
+
+    @Test(arguments: [
+        (#"{"model":"m","background":true,"input":"x"}"#, #"{"stream":true,"model":"m","input":"x"}"#),
+        (#"{ "background":true, "stream":false, "model":"m" }"#, #"{"stream":true,"model":"m" }"#),
+    ]) func `made by the gateway, a background response is a stream that it reads`(_ before: String, _ after: String) throws {
+        let changed = try envelope(before).streamedInForeground()
+        let spaceless = String(buffer: changed.body).filter { $0 != " " }
+        #expect(spaceless == after.filter { $0 != " " } && changed.isStream && changed.model == "m")
+        #expect(try !changed.stateFields().isBackground)
+    }
+
+    @Test(arguments: [
+        ("gateway", StoredResponse.Holder.gateway, nil), ("vendor", .vendor, nil),
+        ("vendor:00000000-0000-0000-0000-000000000007", .vendor, .vendor(RequestID(bits: 7))),
+        ("gateway:a-b:p:12", .gateway, .gateway(ResponseMaker(gateway: "a-b", process: "p", deadline: 12))),
+    ] as [(String, StoredResponse.Holder, StoredResponse.Maker?)])
+    func `who holds and who makes a response is one word`(_ word: String, _ holder: StoredResponse.Holder, _ maker: StoredResponse.Maker?) throws
+    {
+        let response = StoredResponse(
+            key: .init(userID: 1, id: "r"), holder: holder, maker: maker, createdAt: 1, expiresAt: 2)
+        #expect(response.place == word)
+        let read = try #require(StoredResponse.read(place: word))
+        #expect(read.holder == holder && read.maker == maker)
+    }
+
+    @Test(arguments: ["", "nobody", "vendor:", "vendor:x", "gateway:a", "gateway:a:b", "gateway:a:b:c", "gateway:a:b:1:2"])
+    func `another word is none`(_ word: String) { #expect(StoredResponse.read(place: word) == nil) }
 
     @Test func `what the vendor has kept counts as prompt`() throws {
         let plain = try envelope(#"{"model":"m","input":"hello","previous_response_id":"resp_1"}"#)

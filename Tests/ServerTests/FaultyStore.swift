@@ -253,6 +253,10 @@ struct FaultyStore: Store {
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold? {
         try await faults.guarding { try await store.longHold(kind, objectID: objectID, channelID: channelID) }
     }
+    func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
+        try await faults.guarding { try await store.countLongHolds(kind, userID: userID) }
+    }
+
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD) {
         try await faults.guarding { try await store.openLongHolds(userID: userID) }
     }

@@ -1,6 +1,7 @@
 import Config
 import GatewayState
 import Logging
+import NIOCore
 import Platform
 import RouterCore
 import Storage
@@ -140,5 +141,78 @@ import Testing
         for id in ["", "../x", "a b", String(repeating: "a", count: 257)] {
             #expect(try await keeper().find(id, userID: 1) == nil)
         }
+    }
+
+    // MARK: Background responses
+
+    private func running(_ keeper: ResponseKeeper, _ maker: ResponseMaker) -> StoredResponse {
+        var response = response("resp_1", expiresIn: 1_000)
+        response.maker = .gateway(maker)
+        response.body = Array(#"{"id":"resp_1","status":"in_progress","error":null}"#.utf8)
+        return response
+    }
+
+    private func status(_ response: StoredResponse?) throws -> String? {
+        try response.flatMap { try JSONValue(parsing: ByteBuffer(bytes: $0.body))["status"]?.stringValue }
+    }
+
+    private func own(_ gateway: String) -> ResponseKeeper {
+        ResponseKeeper(store: store, gateway: gateway, clock: .system, logger: Logger(label: "test"))
+    }
+
+    @Test func `a background response whose gateway has died has failed, at its gateway at once and at others when its time is over`()
+        async throws
+    {
+        let now = ServerClock.system.unixSeconds
+        let (dead, again, other) = (own("one"), own("one"), own("two"))
+        let response = running(dead, dead.maker(deadline: now + 500))
+        #expect(dead.running.begin(response.key, perUser: 1, all: 1))
+        #expect(await dead.keepNow(response, settings) == .kept)
+        #expect(try status(try await dead.find("resp_1", userID: 1)) == "in_progress")
+        #expect(try status(try await other.find("resp_1", userID: 1)) == "in_progress")
+        let found = try #require(try await again.find("resp_1", userID: 1))
+        #expect(try status(found) == "failed" && found.maker == nil)
+        // It ended without a note.
+        dead.running.end(response.key)
+        #expect(try status(try await dead.find("resp_1", userID: 1)) == "failed")
+        #expect(await dead.keepNow(running(dead, dead.maker(deadline: now - 1)), settings) == .kept)
+        #expect(try status(try await other.find("resp_1", userID: 1)) == "failed")
+    }
+
+    @Test func `what another gateway has cancelled or deleted is stopped, and its end changes nothing`() async throws {
+        let maker = own("one")
+        let stopped = Mutex(0)
+        for isDeleted in [true, false] {
+            var response = running(maker, maker.maker(deadline: .max))
+            #expect(maker.running.begin(response.key, perUser: 1, all: 1))
+            #expect(await maker.keepNow(response, settings) == .kept)
+            // Before its beginning is known to be written nothing is concluded from what is not there.
+            try await maker.stopUnwanted()
+            maker.running.onStop(response.key) { stopped.withLock { $0 += 1 } }
+            try await maker.stopUnwanted()
+            #expect(stopped.withLock { $0 } == (isDeleted ? 0 : 1))
+            response.maker = nil
+            let changed = response
+            store.state.withLock { $0.rows[changed.key] = isDeleted ? nil : changed }
+            try await maker.stopUnwanted()
+            #expect(stopped.withLock { $0 } == (isDeleted ? 1 : 2))
+            maker.running.end(response.key) { Issue.record("nobody wants to know") }
+            #expect(!maker.running.has(response.key))
+        }
+    }
+
+    @Test func `the number of background responses is bounded, of a user and in all`() throws {
+        let running = RunningResponses()
+        func begin(_ id: String, _ user: Int64) -> Bool { running.begin(.init(userID: user, id: id), perUser: 2, all: 3) }
+        #expect(begin("a", 1) && begin("b", 1) && !begin("c", 1))
+        #expect(begin("c", 2) && !begin("d", 2) && running.count == 3)
+        running.end(.init(userID: 1, id: "a"))
+        #expect(running.count(userID: 1) == 1 && begin("d", 2) && !begin("e", 3))
+        // Stopped before it has said how.
+        let key = StoredResponse.Key(userID: 2, id: "c")
+        #expect(running.stop(key) && !running.stop(.init(userID: 3, id: "c")))
+        let isStopped = Mutex(false)
+        running.onStop(key) { isStopped.withLock { $0 = true } }
+        #expect(isStopped.withLock { $0 })
     }
 }

@@ -44,12 +44,20 @@ struct ResponseStoreConformance {
             let one = response("resp_1")
             var held = response("resp_2", user: 2)
             held.holder = .vendor
+            var running = response("resp_3")
+            running.maker = .gateway(ResponseMaker(gateway: "6f9c-1", process: "p", deadline: 77))
+            var behind = response("resp_4")
+            behind.holder = .vendor
+            behind.maker = .vendor(RequestID(bits: 9))
+            #expect(try await store.keep([running, behind], limits: Self.roomy).isEmpty)
             var conversation = response("conv_1")
             conversation.kind = .conversation
             #expect(try await store.keep([one, held, conversation], limits: Self.roomy).isEmpty)
             for store in [store, try await again()] {
                 #expect(try await store.response(one.key, now: 99) == one)
                 #expect(try await store.response(held.key, now: 99) == held)
+                #expect(try await store.response(running.key, now: 99) == running)
+                #expect(try await store.response(behind.key, now: 99) == behind)
                 #expect(try await store.response(conversation.key, now: 99) == conversation)
                 #expect(try await store.response(one.key, now: 100) == nil)
                 #expect(try await store.response(.init(userID: 2, id: "resp_1"), now: 1) == nil)

@@ -36,7 +36,7 @@ public struct OpenAIProvider: Provider {
         }
         let body: ConvertedBody
         if endpoint == call.envelope.endpoint {
-            try Self.refuseBackground(call.envelope)
+            if !call.isBackground { try Self.refuseBackground(call.envelope) }
             body = ConvertedBody(bytes: OpenAIRequestBody(call: call, rules: spec.request, dialect: dialect, usage: spec.usage).spliced())
         } else {
             body = try converted(call)
@@ -46,7 +46,7 @@ public struct OpenAIProvider: Provider {
     }
 
     /// A response that is made after its answer has been given (https://platform.openai.com/docs/guides/background) would be billed to us
-    /// and to nobody else.
+    /// and to nobody else, where nobody looks after it.
     private static func refuseBackground(_ envelope: RequestEnvelope) throws(UpstreamFailure) {
         guard envelope.endpoint == .responses, let member = envelope.member("background"), member.kind != .null else { return }
         let bytes = envelope.body.readableBytesUInt8Span

@@ -30,7 +30,13 @@ enum ProviderFile {
         }
         if let models = root["models"]?.list("a list of models") { spec.models = readModels(models) }
         if let flag = root["keys_share_account"]?.boolean() { spec.keysShareAccount = flag }
-        if let state = root["responses"]?.object(["stateful"]) { spec.keepsResponses = state["stateful"]?.boolean() ?? false }
+        if let state = root["responses"]?.object(["stateful", "background"]) {
+            spec.keepsResponses = state["stateful"]?.boolean() ?? false
+            spec.makesBackgroundResponses = state["background"]?.boolean() ?? false
+            if spec.makesBackgroundResponses, !spec.keepsResponses {
+                state["background"]?.mismatch("false where 'stateful' is not true: a background response is kept at its vendor")
+            }
+        }
         if let catalogue = root["catalogue"] { spec.catalogue = readCatalogue(catalogue) }
         if let batches = root["batches"] { spec.batches = readBatches(batches) }
         if let price = root["default_price"] { spec.defaultPrice = PriceSection.read(price) }

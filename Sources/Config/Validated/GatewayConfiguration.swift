@@ -142,6 +142,12 @@ public struct GatewayConfiguration: Sendable {
         /// Bytes of all users, and of each.
         public var maxBytes: Int64 = 1 << 30
         public var maxBytesPerUser: Int64 = 64 << 20
+        /// Maximum number of background responses that are not over, of all users and of each.
+        public var maxBackground = 1_000
+        public var maxBackgroundPerUser = 50
+        /// How soon a vendor is asked for a background response that it makes, and how often at least later.
+        public var pollInterval = Duration.seconds(2)
+        public var maxPollInterval = Duration.seconds(60)
 
         public init() {}
 

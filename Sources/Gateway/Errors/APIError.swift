@@ -210,6 +210,15 @@ package struct APIError: Error {
         }
     }
 
+    package static func tooManyBackground() -> APIError {
+        APIError(
+            status: .tooManyRequests, type: "rate_limit_error", code: "too_many_background_responses",
+            message: """
+                As many background responses as are allowed are being made (responses.max_background_per_user, responses.max_background); \
+                try again when one is over.
+                """, headers: [.retryAfter: "5"])
+    }
+
     package static func upstream(status: HTTPResponse.Status, message: String, retryAfter: Duration?) -> APIError {
         var error = APIError(status: status, type: "upstream_error", code: "upstream_error", message: message)
         if let retryAfter { error.headers[.retryAfter] = String(retryAfter.wholeSecondsUp) }

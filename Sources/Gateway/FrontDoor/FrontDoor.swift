@@ -197,7 +197,7 @@ package final class FrontDoor: Sendable {
                 let plain =
                     accepted.request.isCount
                     ? try pipeline.count(accepted, body)
-                    : try await pipeline.respond(accepted, body, executor: executor)
+                    : try await pipeline.respond(accepted, body, executor: executor, share: share)
                 answer = finished(plain, accepted.request)
             } catch {
                 answer = finished(errorAnswer(error, accepted.request), accepted.request)

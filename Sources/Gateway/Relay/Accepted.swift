@@ -25,6 +25,14 @@ final class Accepted: Sendable {
         self.betas = betas
     }
 
+    /// The same request without its client, who need not be there any more.
+    func behind(_ presence: ClientPresence) -> Accepted {
+        var request = request
+        request.presence = presence
+        return Accepted(
+            request: request, principal: principal, snapshot: snapshot, createdAt: createdAt, sessionHeader: sessionHeader, betas: betas)
+    }
+
     var requestID: RequestID { request.requestID }
     var endpoint: Endpoint { request.endpoint }
     var receivedAt: MonotonicInstant { request.receivedAt }

@@ -33,6 +33,20 @@ struct Admit: Sendable {
         return try await lowering(accepted, question.planned, bound, extras)
     }
 
+    /// The same without a hold, for a request whose hold is not one of the journal. Not for strict admission, which bounds nothing that a
+    /// vendor does later.
+    func estimate(_ accepted: Accepted, _ question: PlannedRequest) throws -> Admission {
+        var priced = priced(accepted, question)
+        guard !priced.isEmpty else { throw APIError.priceMissing(question.envelope.model, question.envelope.endpoint) }
+        let extras = try Extras(accepted, question.envelope, &priced)
+        var envelope = extras.envelope ?? question.envelope
+        if let carried = question.planned.state?.carriedTokens, carried > 0 { envelope = envelope.carrying(tokens: carried) }
+        let bound = HoldBound(
+            candidates: priced, envelope: envelope, metering: accepted.snapshot.configuration.metering, strict: nil,
+            searches: extras.searches)
+        return try flat(accepted, question.planned, bound, extras)
+    }
+
     /// The bound on what the request can make a vendor count. Candidates whose price has no bound are left out.
     @inline(never)
     private static func strictBound(
@@ -143,29 +157,34 @@ struct Admit: Sendable {
         do {
             try await meter.hold(
                 hold, floor: metering.overdraftFloor, limits: accepted.principal.budgets, wait: metering.balanceWait)
-        } catch let refusal as AccountBook.Refusal {
-            switch refusal {
-            case .insufficient(let needed, let available):
-                let answer = APIError.insufficientBalance(needed: needed, available: available)
-                guard metering.admission == .strict else { throw answer }
-                throw InsufficientBalance(available: available, answer: answer)
-            case .overBudget(let limit, let needed, let available):
-                throw APIError.overBudget(limit, needed: needed, available: available, at: accepted.createdAt)
-            case .noLease, .unknownSpending:
-                throw APIError.unavailable("The gateway's books cannot be read at the moment; try again.")
-            }
-        } catch MeterError.unknownUser {
-            throw APIError.invalidKey("The user of this API key no longer exists.")
+        } catch AccountBook.Refusal.insufficient(let needed, let available) where metering.admission == .strict {
+            throw InsufficientBalance(
+                available: available, answer: APIError.insufficientBalance(needed: needed, available: available))
         } catch {
-            switch BooksFailure(error) {
-            case .journalFull:
-                throw APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
-            case .fenced:
-                throw APIError.unavailable(
-                    "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway."
-                )
-            case .database, nil: throw error
-            }
+            throw Self.refusal(error, at: accepted.createdAt)
+        }
+    }
+
+    /// The answer to a client whose hold could not be taken.
+    /// - Parameter createdAt: Unix seconds of the request.
+    static func refusal(_ error: any Error, at createdAt: Int64) -> any Error {
+        switch error {
+        case AccountBook.Refusal.insufficient(let needed, let available):
+            return APIError.insufficientBalance(needed: needed, available: available)
+        case AccountBook.Refusal.overBudget(let limit, let needed, let available):
+            return APIError.overBudget(limit, needed: needed, available: available, at: createdAt)
+        case is AccountBook.Refusal: return APIError.unavailable("The gateway's books cannot be read at the moment; try again.")
+        case MeterError.unknownUser: return APIError.invalidKey("The user of this API key no longer exists.")
+        default: break
+        }
+        switch BooksFailure(error) {
+        case .journalFull:
+            return APIError.unavailable("The ledger cannot be reached and the gateway's journal is full; try again later.")
+        case .fenced:
+            return APIError.unavailable(
+                "This gateway has lost its place at the ledger and takes no calls; GET /health/ready says why. Try again, or ask another gateway."
+            )
+        case .database, nil: return error
         }
     }
 }

@@ -98,10 +98,11 @@ struct Relay: Sendable {
 
     /// Headers that report changes of the request (strict admission lowered `max_tokens` to what the balance affords, or something without
     /// a price was left out) and the remaining limits of key and user.
-    private var limitHeaders: HTTPFields {
+    private var limitHeaders: HTTPFields { Self.headers(settlement.admission, settlement.pass, dropped: settlement.droppedFields) }
+
+    static func headers(_ admission: Admission, _ pass: LimitPass?, dropped fields: [String]) -> HTTPFields {
         var headers = HTTPFields()
-        settlement.pass?.standing.write(to: &headers)
-        let admission = settlement.admission
+        pass?.standing.write(to: &headers)
         if let limit = admission.loweredOutput, let name = HTTPField.Name("X-Max-Tokens-Lowered") { headers[name] = String(limit) }
         let extras = admission.extras
         if !extras.toolsLeftOut.isEmpty, let name = HTTPField.Name("X-Tools-Left-Out") {
@@ -110,7 +111,7 @@ struct Relay: Sendable {
         if !extras.betasLeftOut.isEmpty, let name = HTTPField.Name("X-Betas-Left-Out") {
             headers[name] = extras.betasLeftOut.prefix(32).joined(separator: ", ")
         }
-        let dropped = admission.envelope.droppedFields + settlement.droppedFields
+        let dropped = admission.envelope.droppedFields + fields
         if !dropped.isEmpty, let name = HTTPField.Name("X-Dropped-Fields") { headers[name] = dropped.joined(separator: ", ") }
         return headers
     }

@@ -20,10 +20,11 @@ final class RelayPipeline: Sendable {
     private let attempts: AttemptServices
     private let settlements: SettlementServices
     private let responses: ResponseKeeper
+    private let background: Background
 
     init(
         limits: RequestLimits, plan: Plan, admit: Admit, attempts: AttemptServices, settlements: SettlementServices,
-        responses: ResponseKeeper
+        responses: ResponseKeeper, relays: RelayTasks
     ) {
         self.limits = limits
         self.plan = plan
@@ -31,12 +32,20 @@ final class RelayPipeline: Sendable {
         self.attempts = attempts
         self.settlements = settlements
         self.responses = responses
+        background = Background(admit: admit, attempts: attempts, settlements: settlements, keeper: responses, relays: relays)
     }
 
-    /// - Parameter executor: where the call and everything that it starts run.
-    func respond(_ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?) async throws -> ClientAnswer {
+    /// - Parameters:
+    ///   - executor: where the call and everything that it starts run.
+    ///   - share: the memory of a large body, for work that goes on behind the answer.
+    func respond(
+        _ accepted: Accepted, _ body: ByteBuffer, executor: LoopExecutor?, share: BodyShare? = nil
+    ) async throws -> ClientAnswer {
         let question = accepted.endpoint.dialect == .responses ? try await readStateful(accepted, body) : try read(accepted, body)
         let pass = try accepted.principal.rules.isEmpty ? nil : letIn(accepted, question)
+        if question.planned.state?.isBackground == true {
+            return try await background.respond(accepted, question, pass, executor, share)
+        }
         let admission = try await admit.run(accepted, question)
 
         // From here on money is held. Whatever happens, `settlement` ends the hold exactly once; if this call and the answer are dropped
@@ -103,7 +112,9 @@ final class RelayPipeline: Sendable {
     private func readStateful(_ accepted: Accepted, _ body: ByteBuffer) async throws -> PlannedRequest {
         let envelope = try Read().run(body, endpoint: accepted.endpoint)
         let (prepared, state) = try await StatefulRequest(keeper: responses, accepted: accepted).prepared(envelope)
-        return PlannedRequest(envelope: prepared, planned: try plan.run(accepted, prepared, state))
+        let planned = try plan.run(accepted, prepared, state)
+        if let state, state.isBackground { return try Background.decided(prepared, planned, state) }
+        return PlannedRequest(envelope: prepared, planned: planned)
     }
 
     /// Answers a request to count tokens. No vendor is asked.

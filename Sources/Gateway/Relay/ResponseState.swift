@@ -10,7 +10,9 @@ final class ResponseState: Sendable {
     /// The answer is kept.
     let isKept: Bool
     /// Vendors that keep responses may keep this one. Strict admission could not bound what continues it.
-    private let vendorsKeep: Bool
+    let vendorsKeep: Bool
+    /// The answer comes at once, and the response is made behind it.
+    let isBackground: Bool
     let previousResponseID: String?
     /// The conversation that the request continues, as it was.
     let conversation: StoredResponse?
@@ -26,13 +28,13 @@ final class ResponseState: Sendable {
     private let base: String
 
     init(
-        keeper: ResponseKeeper, isKept: Bool, vendorsKeep: Bool, previousResponseID: String? = nil, conversation: StoredResponse? = nil,
-        pin: RoutePin? = nil,
-        carriedTokens: Int64 = 0, earlier: [JSONValue] = [], input: ByteBuffer? = nil, base: String = ""
+        keeper: ResponseKeeper, isKept: Bool, vendorsKeep: Bool, isBackground: Bool = false, previousResponseID: String? = nil,
+        conversation: StoredResponse? = nil, pin: RoutePin? = nil, carriedTokens: Int64 = 0, earlier: [JSONValue] = [], input: ByteBuffer? = nil, base: String = ""
     ) {
         self.keeper = keeper
         self.isKept = isKept
         self.vendorsKeep = vendorsKeep
+        self.isBackground = isBackground
         self.previousResponseID = previousResponseID
         self.conversation = conversation
         self.pin = pin
@@ -42,10 +44,20 @@ final class ResponseState: Sendable {
         self.base = base
     }
 
+    /// The same with an answer that the gateway keeps, whatever the vendor.
+    func keptHere() -> ResponseState {
+        ResponseState(
+            keeper: keeper, isKept: isKept, vendorsKeep: false, isBackground: isBackground, previousResponseID: previousResponseID,
+            conversation: conversation, pin: pin, carriedTokens: carriedTokens, earlier: earlier, input: input, base: base)
+    }
+
     /// All input as it is listed later. Not made before it is needed: a vendor may turn out to keep it itself.
     func items() -> [JSONValue] {
         earlier + ResponseItems.listed(input.flatMap { try? JSONValue(parsing: $0) }, base: base)
     }
+
+    /// The same as a JSON array.
+    func itemBytes() -> [UInt8] { Array(ResponseItems.bytes(items()).readableBytesView) }
 
     /// Whether the vendor of a channel keeps the answer itself.
     func isHeldByVendor(_ channel: RouterCore.Channel) -> Bool { vendorsKeep && channel.provider.holdsResponses }
@@ -93,7 +105,7 @@ extension Settlement {
         if !isHeldByVendor {
             guard let tree, let id = tree["id"]?.stringValue else { return }
             stored.key.id = id
-            stored.items = Array(ResponseItems.bytes(state.items()).readableBytesView)
+            stored.items = state.itemBytes()
             stored.body = Array(Self.shown(tree, state).text.utf8)
         }
         guard ResponseStateFields.isID(stored.key.id) else { return }
@@ -106,6 +118,33 @@ extension Settlement {
         case .lastEvent(let event): ResponseItems.response(inEvent: event)
         case .nothing: nil
         }
+    }
+
+    /// Replaces the beginning of a background response by its end. Never waits and never fails: where there is no room for the end, the
+    /// response has failed.
+    func keepMade(_ answer: AnsweredResponse, _ state: ResponseState, replacing beginning: StoredResponse) {
+        let settings = admission.accepted.snapshot.configuration.responses
+        guard let tree = Self.response(answer) else {
+            state.keeper.keep(beginning.failed("The upstream's answer could not be read."), replacing: beginning, settings)
+            return
+        }
+        var stored = beginning
+        let known = snapshot
+        if let route = known.candidate?.route {
+            stored.model = route.model
+            stored.upstreamModel = route.upstreamModel
+            stored.channelID = route.channel.id
+        }
+        stored.contextTokens = known.progress.usage.map { $0.promptTokens + $0.completionTokens } ?? 0
+        stored.maker = nil
+        let own: [JSONValue.Member] = [.init("id", .string(beginning.key.id)), .init("background", true)]
+        stored.body = Array(ResponseItems.setting(own, in: Self.shown(tree, state)).text.utf8)
+        guard state.keeper.keep(stored, replacing: beginning, settings) else {
+            let full = beginning.failed("There is no room in the store for the answer (responses.max_bytes_per_user).")
+            state.keeper.keep(full, replacing: beginning, settings)
+            return
+        }
+        if let conversation = state.conversation { append(tree, conversation, state, settings) }
     }
 
     /// The vendor did not know that the answer is kept, nor what it continues.

@@ -24,14 +24,32 @@ struct StatefulRequest {
             try refuseState(fields)
             return (envelope, nil)
         }
+        if fields.isBackground { try checkBackground(envelope, fields) }
         let envelope = try await resolved(envelope)
         if let id = fields.previousResponseID { return try await continuing(id, envelope, fields) }
         if let id = fields.conversationID { return try await conversing(id, envelope, fields) }
         let room = Int64(envelope.body.readableBytes)
         guard try isKept(fields, bytes: room) else { return (envelope, nil) }
         let state = ResponseState(
-            keeper: keeper, isKept: true, vendorsKeep: vendorsKeep, input: input(envelope), base: base)
+            keeper: keeper, isKept: true, vendorsKeep: vendorsKeep, isBackground: fields.isBackground, input: input(envelope), base: base)
         return (envelope, state)
+    }
+
+    /// A response that nobody could ask for would be made for nobody.
+    private func checkBackground(_ envelope: RequestEnvelope, _ fields: ResponseStateFields) throws {
+        guard accepted.endpoint == .responses else { throw APIError.badRequest("'background' is not supported here", param: "background") }
+        if fields.store == false {
+            throw APIError.badRequest(
+                "'background' needs 'store': a response that is made behind its answer can only be had from where it is kept",
+                param: "background")
+        }
+        if envelope.isStream {
+            throw APIError.badRequest(
+                """
+                'stream' is not supported together with 'background': the gateway cannot resume a stream; leave it out, and ask for \
+                the response until its status is final
+                """, param: "stream")
+        }
     }
 
     private func fields(_ envelope: RequestEnvelope) throws -> ResponseStateFields {
@@ -62,13 +80,14 @@ struct StatefulRequest {
         if fields.previousResponseID != nil { throw refuse("previous_response_id", "is not supported") }
         if fields.conversationID != nil { throw refuse("conversation", "is not supported") }
         if fields.store == true { throw refuse("store", "must be false") }
+        if fields.isBackground { throw refuse("background", "is not supported") }
     }
 
     /// Whether the answer is kept. A full store serves requests that did not ask for it.
     private func isKept(_ fields: ResponseStateFields, bytes: Int64) throws -> Bool {
         guard fields.store != false, accepted.endpoint == .responses else { return false }
         if keeper.hasRoom(userID, bytes: bytes, settings) { return true }
-        guard fields.store == nil else { throw APIError.responseStoreFull(settings.limits) }
+        guard fields.store == nil, !fields.isBackground else { throw APIError.responseStoreFull(settings.limits) }
         return false
     }
 
@@ -86,13 +105,18 @@ struct StatefulRequest {
         guard let previous = try await find(id), previous.kind == .response else {
             throw APIError.responseNotFound(id, param: "previous_response_id")
         }
+        guard previous.maker == nil else {
+            throw APIError.badRequest(
+                "The response '\(id)' is still being made; ask for it until its status is final, then continue it.",
+                param: "previous_response_id")
+        }
         switch previous.holder {
         case .vendor:
             let pin = try pin(previous)
             let isKept = try isKept(fields, bytes: 0)
             let state = ResponseState(
-                keeper: keeper, isKept: isKept, vendorsKeep: vendorsKeep, previousResponseID: id, pin: pin,
-                carriedTokens: previous.contextTokens)
+                keeper: keeper, isKept: isKept, vendorsKeep: vendorsKeep, isBackground: fields.isBackground, previousResponseID: id,
+                pin: pin, carriedTokens: previous.contextTokens)
             return (envelope, state)
         case .gateway:
             let output = (try? JSONValue(parsing: ByteBuffer(bytes: previous.body)))?["output"]?.arrayValue ?? []
@@ -100,8 +124,7 @@ struct StatefulRequest {
             let longer = try expanded(envelope, with: earlier)
             let state = ResponseState(
                 keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), vendorsKeep: vendorsKeep,
-                previousResponseID: id,
-                earlier: earlier, input: input(envelope), base: base)
+                isBackground: fields.isBackground, previousResponseID: id, earlier: earlier, input: input(envelope), base: base)
             return (longer, state)
         }
     }
@@ -114,8 +137,7 @@ struct StatefulRequest {
         let longer = try expanded(envelope, with: earlier)
         let state = ResponseState(
             keeper: keeper, isKept: try isKept(fields, bytes: Int64(longer.body.readableBytes)), vendorsKeep: vendorsKeep,
-            conversation: conversation,
-            earlier: earlier, input: input(envelope), base: base)
+            isBackground: fields.isBackground, conversation: conversation, earlier: earlier, input: input(envelope), base: base)
         return (longer, state)
     }
 

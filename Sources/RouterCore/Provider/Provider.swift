@@ -123,6 +123,8 @@ public struct UpstreamCall: Sendable {
     public var betas = ""
     /// The gateway keeps the answer: it has the id that the gateway gives it, and tells what it continues. nil = it does not.
     public var kept: KeptAnswer?
+    /// The vendor makes the response behind its answer, and somebody looks after it.
+    public var isBackground = false
     /// A conversion leaves out what steers the vendor's upkeep alone (``ConversionMode/lenient``), instead of refusing it.
     public var isLenient = true
 

@@ -23,6 +23,8 @@ public struct ProviderSpec: Sendable, Hashable {
     public var defaultPrice: ModelPrice?
     /// The vendor's Responses keep state: what it has answered can be retrieved, continued and deleted there, by the account that made it.
     public var keepsResponses = false
+    /// It makes background responses, where it keeps responses.
+    public var makesBackgroundResponses = false
     /// All keys belong to one account, so that a full quota or an empty balance met with one of them holds for all.
     public var keysShareAccount: Bool
     public var catalogue: CatalogueRules
@@ -73,6 +75,11 @@ extension ProviderSpec {
     public var holdsResponses: Bool {
         keepsResponses && endpoints[.responses] != nil && !request.set.contains { $0.name == "store" && $0.json == "false" }
     }
+}
+
+extension ProviderSpec {
+    /// Responses of the background are started there; elsewhere the gateway makes them itself.
+    public var runsBackground: Bool { makesBackgroundResponses && holdsResponses }
 }
 
 /// How the credential travels.

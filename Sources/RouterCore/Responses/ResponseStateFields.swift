@@ -9,6 +9,8 @@ public struct ResponseStateFields: Sendable, Hashable {
     public var conversationID: String?
     /// `prompt`: a prompt that is stored at the vendor.
     public var hasPrompt = false
+    /// The answer comes at once, and the response is made behind it (https://platform.openai.com/docs/guides/background).
+    public var isBackground = false
 
     public init() {}
 
@@ -44,13 +46,16 @@ extension RequestEnvelope {
                 let inner = member.kind == .object ? JSONPath.member("id", of: member.value.lowerBound, bytes) : member
                 guard let inner else { throw Rejection("'conversation' must be an id, or an object with one", param: name) }
                 fields.conversationID = try id(inner, bytes, name)
+            case "background":
+                guard member.kind == .boolean else { throw Rejection("'background' must be a boolean", param: name) }
+                fields.isBackground = bytes[member.value.lowerBound] == UInt8(ascii: "t")
             default: fields.hasPrompt = true
             }
         }
         return fields
     }
 
-    private static let stateFieldNames: Set<String> = ["store", "previous_response_id", "conversation", "prompt"]
+    private static let stateFieldNames: Set<String> = ["store", "previous_response_id", "conversation", "prompt", "background"]
     private static let stateFieldLengths = Set(stateFieldNames.map(\.utf8.count))
 
     /// An id of another form is that of no response; it is looked up like any other.
@@ -87,6 +92,21 @@ extension RequestEnvelope {
             if !kept.isEmpty { field.writeString(",") }
             splice.replace(brace + 1..<brace + 1, with: field)
         }
+        splice.remove(from: members, except: kept)
+        return try RequestEnvelope(body: splice.applied(to: body), endpoint: endpoint)
+    }
+
+    /// The same request as one whose answer is a stream that somebody reads.
+    public func streamedInForeground() throws(Rejection) -> RequestEnvelope {
+        let bytes = body.readableBytesUInt8Span
+        var kept: Set<Int> = []
+        for (index, member) in members.enumerated() {
+            if !JSONText.isKey(member, "background", bytes), !JSONText.isKey(member, "stream", bytes) { kept.insert(index) }
+        }
+        var brace = 0
+        JSONScanner.skipWhitespace(bytes, &brace)
+        var splice = BodySplice()
+        splice.insert("\"stream\":true" + (kept.isEmpty ? "" : ","), at: brace + 1)
         splice.remove(from: members, except: kept)
         return try RequestEnvelope(body: splice.applied(to: body), endpoint: endpoint)
     }

@@ -12,6 +12,13 @@ public struct StoredResponse: Sendable, Hashable {
         case vendor
     }
 
+    /// Where a response is made that is not over yet, or whose end has not been noted (a background response).
+    public enum Maker: Sendable, Hashable {
+        /// Behind the hold of this request.
+        case vendor(RequestID)
+        case gateway(ResponseMaker)
+    }
+
     /// Ids are unique within one user's: vendors choose theirs without knowing of each other.
     public struct Key: Sendable, Hashable {
         public var userID: Int64
@@ -26,6 +33,8 @@ public struct StoredResponse: Sendable, Hashable {
     public var key: Key
     public var kind: Kind
     public var holder: Holder
+    /// nil = it is over, as all are that were not made in the background.
+    public var maker: Maker?
     /// The public name; empty for a conversation.
     public var model: String
     /// The vendor's name for it.
@@ -46,12 +55,13 @@ public struct StoredResponse: Sendable, Hashable {
     public var expiresAt: Int64
 
     public init(
-        key: Key, kind: Kind = .response, holder: Holder = .gateway, model: String = "", upstreamModel: String = "", channelID: Int64 = 0,
-        keyFingerprint: String = "", contextTokens: Int64 = 0, items: [UInt8] = [], body: [UInt8] = [], createdAt: Int64, expiresAt: Int64
+        key: Key, kind: Kind = .response, holder: Holder = .gateway, maker: Maker? = nil, model: String = "", upstreamModel: String = "",
+        channelID: Int64 = 0, keyFingerprint: String = "", contextTokens: Int64 = 0, items: [UInt8] = [], body: [UInt8] = [], createdAt: Int64, expiresAt: Int64
     ) {
         self.key = key
         self.kind = kind
         self.holder = holder
+        self.maker = maker
         self.model = model
         self.upstreamModel = upstreamModel
         self.channelID = channelID
@@ -78,5 +88,58 @@ public struct ResponseStoreLimits: Sendable, Hashable {
     public init(total: Int64, perUser: Int64) {
         self.total = total
         self.perUser = perUser
+    }
+}
+
+/// A process of a gateway that makes background responses, and until when it may.
+public struct ResponseMaker: Sendable, Hashable {
+    /// The gateway's name at its ledger, which it keeps over restarts.
+    public var gateway: String
+    /// Random for each start.
+    public var process: String
+    /// Unix seconds: what is not over by then has died with its gateway.
+    public var deadline: Int64
+
+    public init(gateway: String, process: String, deadline: Int64) {
+        self.gateway = gateway
+        self.process = process
+        self.deadline = deadline
+    }
+}
+
+extension StoredResponse {
+    /// Holder and maker in the one word of their column: `gateway`, `vendor`, `vendor:ID`, `gateway:NAME:PROCESS:DEADLINE`.
+    public var place: String {
+        switch maker {
+        case nil: holder.rawValue
+        case .vendor(let id): "vendor:\(id)"
+        case .gateway(let maker): "gateway:\(maker.gateway):\(maker.process):\(maker.deadline)"
+        }
+    }
+
+    /// - Returns: nil for a word of another form.
+    public static func read(place: String) -> (holder: Holder, maker: Maker?)? {
+        let parts = place.split(separator: ":", omittingEmptySubsequences: false)
+        guard let holder = parts.first.flatMap({ Holder(rawValue: String($0)) }) else { return nil }
+        switch (holder, parts.count) {
+        case (_, 1): return (holder, nil)
+        case (.vendor, 2): return RequestID(parts[1]).map { (holder, .vendor($0)) }
+        case (.gateway, 4):
+            return Int64(parts[3]).map { deadline in
+                (holder, .gateway(ResponseMaker(gateway: String(parts[1]), process: String(parts[2]), deadline: deadline)))
+            }
+        default: return nil
+        }
+    }
+}
+
+/// The status of a background response (https://platform.openai.com/docs/api-reference/responses/object).
+public enum BackgroundStatus {
+    private static let running: Set<String> = ["queued", "in_progress"]
+
+    /// Whether nothing more comes. A response of no known status is one that is not over.
+    public static func isFinal(_ response: JSONValue?) -> Bool {
+        guard let status = response?["status"]?.stringValue else { return false }
+        return !running.contains(status)
     }
 }

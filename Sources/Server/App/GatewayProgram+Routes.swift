@@ -77,7 +77,8 @@ extension GatewayProgram {
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
-                keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: clock),
+                keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
+                settler: responseSettler, snapshots: parts.snapshots, clock: clock),
             routerAccount: RouterAccountHandlers(
                 store: parts.store, snapshots: parts.snapshots, meter: parts.meter, clock: clock),
             routerKeys: RouterKeyHandlers(
@@ -91,6 +92,12 @@ extension GatewayProgram {
                 gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt),
             tokens: TokenHandlers(store: parts.store, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
+    }
+
+    var responseSettler: ResponseSettler {
+        ResponseSettler(
+            snapshots: parts.snapshots, store: parts.store, meter: parts.meter, keeper: parts.responses,
+            vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: options.clock, logger: logger)
     }
 
     private func channelHandlers() -> ChannelHandlers {

@@ -125,7 +125,7 @@ public struct GatewayProgram: Sendable {
         let limits = RequestLimits(clock: options.clock, gateway: TokenSecrets.random(22))
         let settler = Settler(meter: meter, logger: logger)
         let vocabulary = Vocabulary(path: Vocabulary.locate(options.environment))
-        let responses = try await openResponses(configuration, store, options.clock, logger)
+        let responses = try await openResponses(configuration, store, meter.holder.gatewayID, options.clock, logger)
         let plane = DataPlane(
             clock: options.clock, snapshots: snapshots, keys: keys, limits: limits, meter: meter, settler: settler, health: health,
             transport: transport, vocabulary: vocabulary, responses: responses,
@@ -170,11 +170,11 @@ public struct GatewayProgram: Sendable {
 
     /// Opens the store of responses, where there is to be one: beside a ledger that is a file, else in the ledger's database.
     private static func openResponses(
-        _ configuration: GatewayConfiguration, _ store: any Store, _ clock: ServerClock, _ logger: Logger
+        _ configuration: GatewayConfiguration, _ store: any Store, _ gateway: String, _ clock: ServerClock, _ logger: Logger
     ) async throws -> ResponseKeeper {
         let keeper = ResponseKeeper(
             store: configuration.responses.isStored ? try await StoreOpening.openResponses(configuration.storage, store) : nil,
-            clock: clock, logger: logger)
+            gateway: gateway, clock: clock, logger: logger)
         // Responses of earlier starts count towards the bounds from the first request on.
         try await keeper.sweep()
         return keeper
@@ -210,6 +210,8 @@ public struct GatewayProgram: Sendable {
                     snapshots: parts.snapshots, store: parts.store, meter: parts.meter, client: parts.vendors, clock: clock,
                     logger: logger),
                 snapshots: parts.snapshots, store: parts.store, clock: clock, logger: logger),
+            ResponsePoller(
+                settler: responseSettler, snapshots: parts.snapshots, store: parts.store, clock: clock, logger: logger),
             ChangeWatcher(
                 store: parts.store, snapshots: parts.snapshots, health: parts.health, keys: parts.keys, keyChanges: parts.keyChanges,
                 tokenLookups: parts.tokenLookups, meter: parts.meter, reloader: parts.reloader, logger: logger),

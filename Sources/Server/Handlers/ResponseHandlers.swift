@@ -1,4 +1,5 @@
 import Adaptors
+import Config
 import Gateway
 import GatewayState
 import HTTPTypes
@@ -12,12 +13,14 @@ import Vendors
 struct ResponseHandlers: Sendable {
     let keeper: ResponseKeeper
     let vendors: VendorResponses
+    let settler: ResponseSettler
+    let snapshots: SnapshotHolder
     let clock: ServerClock
 
     func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let response = try await find(context)
         if request.uri.queryParameters["stream"] == "true" {
-            throw APIError.badRequest("'stream' is not supported here: only background responses could be followed", param: "stream")
+            throw APIError.badRequest("'stream' is not supported here: the events of a response are not kept; ask for it without 'stream'", param: "stream")
         }
         if response.holder == .vendor { return try await ask(.retrieve(query: query(request)), response) }
         return Self.json(ByteBuffer(bytes: response.body))
@@ -34,6 +37,7 @@ struct ResponseHandlers: Sendable {
         let response = try await find(context)
         let user = response.key.userID
         if response.holder == .vendor {
+            try await endFirst(response)
             // A response that the vendor has not deleted must stay within reach.
             let answer = try await ask(.delete, response)
             _ = try await keeping { try await keeper.delete(response.key.id, userID: user) }
@@ -45,11 +49,42 @@ struct ResponseHandlers: Sendable {
         return ModelsHandlers.answer(["id": .string(response.key.id), "object": "response", "deleted": true])
     }
 
-    /// Only a background response runs on by itself.
+    /// Only a background response runs on by itself. One that is over is answered as it is.
     func cancel(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let response = try await find(context)
         if response.holder == .vendor { return try await ask(.cancel, response) }
-        throw APIError.badRequest("Response '\(response.key.id)' was not made in the background, so it cannot be cancelled.", param: nil)
+        guard case .gateway(let maker) = response.maker else { return try Self.over(response) }
+        // What is made here may have ended meanwhile; what another gateway makes is stopped when it sees that nobody wants it.
+        if !keeper.running.stop(response.key), keeper.isOwn(maker) { return try Self.over(try await find(context)) }
+        let settings = snapshots.snapshot.configuration.responses
+        let cancelled = response.over([.init("status", "cancelled")])
+        guard keeper.keep(cancelled, replacing: response, settings), await keeper.write(settings.limits) else {
+            throw APIError.unavailable("The response is cancelled, and that cannot be noted at the moment.")
+        }
+        return Self.json(ByteBuffer(bytes: cancelled.body))
+    }
+
+    private static func over(_ response: StoredResponse) throws -> Response {
+        guard (try? JSONValue(parsing: ByteBuffer(bytes: response.body)))?["background"]?.boolValue == true else {
+            throw APIError.badRequest(
+                "Response '\(response.key.id)' was not made in the background, so it cannot be cancelled.", param: nil)
+        }
+        return json(ByteBuffer(bytes: response.body))
+    }
+
+    /// Before a vendor forgets a background response: its figures are needed to settle it.
+    private func endFirst(_ response: StoredResponse) async throws {
+        guard response.maker != nil else { return }
+        for verb in [ResponseCall.retrieve(query: ""), .cancel] {
+            switch await vendors.call(verb, response, now: clock.unixSeconds) {
+            case .answer(let body): if try await keeping({ try await settler.seen(body, of: response) }) { return }
+            case .unknown: return
+            case .outOfReach: throw APIError.responseOutOfReach(response.key.id)
+            case .failed(let failure): throw RelayErrors.error(failure)
+            }
+        }
+        throw APIError.badRequest(
+            "Response '\(response.key.id)' is still being made; cancel it, and delete it when its status is final.", param: nil)
     }
 
     // MARK: Parts
@@ -64,7 +99,9 @@ struct ResponseHandlers: Sendable {
 
     private func ask(_ verb: ResponseCall, _ response: StoredResponse) async throws -> Response {
         switch await vendors.call(verb, response, now: clock.unixSeconds) {
-        case .answer(let body): return Self.json(body)
+        case .answer(let body):
+            await note(body, verb, response)
+            return Self.json(body)
         case .unknown:
             // Deleted or expired there, and not asked for again. A vendor may lack the other calls.
             switch verb {
@@ -74,6 +111,14 @@ struct ResponseHandlers: Sendable {
             throw APIError.responseNotFound(response.key.id)
         case .outOfReach: throw APIError.responseOutOfReach(response.key.id)
         case .failed(let failure): throw RelayErrors.error(failure)
+        }
+    }
+
+    /// A background response that is over is settled at once; where that fails, the hold's owner does it.
+    private func note(_ body: ByteBuffer, _ verb: ResponseCall, _ response: StoredResponse) async {
+        switch verb {
+        case .retrieve, .cancel: _ = try? await settler.seen(body, of: response)
+        case .inputItems, .delete: break
         }
     }
 

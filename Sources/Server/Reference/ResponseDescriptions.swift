@@ -61,8 +61,8 @@ enum ResponseDescriptions {
         example: .init(path: "/v1/responses/resp_example"))
 
     static let cancel = RouteDescription(
-        id: "cancelResponse", chapter: .responses, summary: "Cancels a response in the background, at a vendor that has such.",
-        reference: openAI + "responses/cancel", path: [responseID], answer: .json(.any),
+        id: "cancelResponse", chapter: .responses, summary: "Cancels a background response.",
+        notes: "It costs what was made of it. One that is over is answered as it is.", reference: openAI + "responses/cancel", path: [responseID], answer: .json(.any),
         errors: [notFound, (400, "the response was not made in the background")] + outOfReach,
         example: .init(path: "/v1/responses/resp_example/cancel", status: 400))
 

@@ -22,6 +22,7 @@ struct ResponseWriter: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await write() }
                 group.addTask { await cancelWhenGracefulShutdown { await sweep() } }
+                group.addTask { await stopUnwanted() }
                 await group.waitForAll()
             }
         } onGracefulShutdown: {
@@ -34,6 +35,19 @@ struct ResponseWriter: Service {
         for await _ in keeper.events {
             try? await Task.sleep(for: Self.gathering)
             while await !keeper.write(limits), !Task.isShuttingDownGracefully { try? await Task.sleep(for: Self.retry) }
+        }
+    }
+
+    /// What other gateways have had cancelled or deleted need not be made any further.
+    private func stopUnwanted() async {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.retry)
+                guard keeper.running.count > 0 else { continue }
+                do { try await keeper.stopUnwanted() } catch {
+                    logger.debug("background responses could not be looked up", metadata: ["error": "\(error)"])
+                }
+            }
         }
     }
 

@@ -17,6 +17,8 @@ public protocol LongHoldStore: SharedStore {
     func setLongHoldDetail(_ id: RequestID, _ detail: String) async throws
     func longHold(_ id: RequestID) async throws -> LongHold?
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold?
+    /// Open holds of one kind: of the user, and of all users.
+    func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64)
     /// Number and sum of a user's open holds.
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD)
     /// Open holds whose time has come, oldest first, claimed until `now + claim`, so that no other gateway looks at them meanwhile. A

@@ -26,6 +26,17 @@ extension SQLStore {
         }
     }
 
+    public func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
+        try await database.read { session in
+            let row = try session.first(
+                """
+                SELECT count(*) AS number, count(CASE WHEN user_id = ?1 THEN 1 END) AS own FROM long_holds
+                WHERE kind = ?2 AND state = 'open'
+                """, [userID, kind.rawValue])
+            return (try row?.int("own") ?? 0, try row?.int("number") ?? 0)
+        }
+    }
+
     public func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD) {
         try await database.read { session in
             let row = try session.first(

@@ -105,7 +105,7 @@ extension SQLSession {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
             """,
             [
-                response.key.userID, response.key.id, response.kind.rawValue, response.holder.rawValue, response.model,
+                response.key.userID, response.key.id, response.kind.rawValue, response.place, response.model,
                 response.upstreamModel, response.channelID, response.keyFingerprint, response.contextTokens, response.items, response.body,
                 response.bytes, response.createdAt, response.expiresAt,
             ])
@@ -121,10 +121,11 @@ extension SQLSession {
             """, [key.userID, key.id, now]
         ).map { row in
             guard let kind = StoredResponse.Kind(rawValue: try row.int("kind")),
-                let holder = StoredResponse.Holder(rawValue: try row.text("holder"))
+                let (holder, maker) = StoredResponse.read(place: try row.text("holder"))
             else { throw StoreError.database("a stored response is of no known kind") }
             return StoredResponse(
-                key: key, kind: kind, holder: holder, model: try row.text("model"), upstreamModel: try row.text("upstream_model"),
+                key: key, kind: kind, holder: holder, maker: maker, model: try row.text("model"),
+                upstreamModel: try row.text("upstream_model"),
                 channelID: try row.int("channel_id"), keyFingerprint: try row.text("key_fingerprint"),
                 contextTokens: try row.int("context_tokens"), items: try row.bytes("items"), body: try row.bytes("body"),
                 createdAt: try row.int("created_at"), expiresAt: try row.int("expires_at"))

@@ -217,11 +217,6 @@ package struct BatchSettler: Sendable {
 extension LongHold {
     /// The record that ends this hold without a charge.
     package func record(outcome: RequestRecord.Outcome, errorCode: String?, now: Int64) -> RequestRecord {
-        RequestRecord(
-            requestID: requestID, userID: userID, tokenID: tokenID, channelID: channelID, provider: provider, model: model,
-            upstreamModel: upstreamModel, endpoint: endpoint, usage: Usage(requests: 0, serviceTier: ModelPrice.batchTier),
-            usageSource: .upstream, charge: nil, ceiling: ceiling, ratio: ratio, pricingVersion: pricingVersion, outcome: outcome,
-            status: 200, errorCode: errorCode, isStream: false, attempts: 1, generationID: objectID,
-            latencyMilliseconds: max(0, now - createdAt) * 1_000, clientIP: clientIP, createdAt: createdAt)
+        voidRecord(outcome: outcome, errorCode: errorCode, serviceTier: ModelPrice.batchTier, now: now)
     }
 }

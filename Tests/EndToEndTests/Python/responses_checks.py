@@ -6,6 +6,7 @@
 """
 import json
 import sys
+import time
 
 import openai
 
@@ -183,7 +184,17 @@ if phase == "first":
     refused("not the other way", lambda: client.responses.create(model="chat", input="x", previous_response_id=moved.id), 400, "send the whole input")
     refused("two states", lambda: client.responses.create(model="chat", input="x", previous_response_id=begun.id, conversation="conv_1"), 400)
     refused("a prompt", lambda: client.responses.create(model="chat", prompt={"id": "pmpt_1"}), 400, "'prompt'")
-    refused("background", lambda: client.responses.create(model="held", input="x", background=True), 400, "background")
+    behind = client.responses.create(model="held", input="made behind", background=True)
+    check("in the background", behind.status in ("queued", "in_progress") and behind.output_text == "", behind)
+    refused("a stranger's is not cancelled", lambda: stranger.responses.cancel(behind.id), 404, "not found")
+    deadline = time.time() + 60
+    while behind.status in ("queued", "in_progress") and time.time() < deadline:
+        time.sleep(0.05)
+        behind = client.responses.retrieve(behind.id)
+    check("made in the background", behind.status == "completed" and behind.output_text == "made behind", behind)
+    check("cancelled too late", client.responses.cancel(behind.id).status == "completed")
+    refused("a stream in the background", lambda: client.responses.create(model="held", input="x", background=True, stream=True), 400, "stream")
+    refused("background without a store", lambda: client.responses.create(model="held", input="x", background=True, store=False), 400, "store")
     shorter = client.responses.compact(model="held", input="one two three", previous_response_id=after.id)
     check("compacted", [item.type for item in shorter.output][-1] == "compaction" and shorter.usage.input_tokens == 3 + 10 + 3, shorter)
     refused("nothing is compacted elsewhere", lambda: client.responses.compact(model="chat", input="x"), 400, "compact")

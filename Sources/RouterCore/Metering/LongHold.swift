@@ -1,5 +1,3 @@
-public import RouterCore
-
 /// A row of `long_holds`: money that is set aside for work which a vendor does over hours or days, after the client has its answer.
 public struct LongHold: Sendable, Hashable {
     /// The kind of work. Each kind has one owner, which asks the vendor and ends the hold.
@@ -80,8 +78,16 @@ public struct LongHold: Sendable, Hashable {
         self.endedAt = endedAt
     }
 
-    /// The reference of the ledger row that takes the amount out of the balance.
-    static func heldReference(_ id: RequestID) -> String { "\(id):held" }
-    /// The reference of the ledger row that gives it back.
-    static func releasedReference(_ id: RequestID) -> String { "\(id):released" }
+    /// The record that ends this hold without a charge.
+    /// - Parameter now: Unix seconds.
+    package func voidRecord(
+        outcome: RequestRecord.Outcome = .failed, errorCode: String?, serviceTier: String? = nil, now: Int64
+    ) -> RequestRecord {
+        RequestRecord(
+            requestID: requestID, userID: userID, tokenID: tokenID, channelID: channelID, provider: provider, model: model,
+            upstreamModel: upstreamModel, endpoint: endpoint, usage: Usage(requests: 0, serviceTier: serviceTier),
+            usageSource: .upstream, charge: nil, ceiling: ceiling, ratio: ratio, pricingVersion: pricingVersion, outcome: outcome,
+            status: 200, errorCode: errorCode, isStream: false, attempts: 1, generationID: objectID,
+            latencyMilliseconds: max(0, now - createdAt) * 1_000, clientIP: clientIP, createdAt: createdAt)
+    }
 }
