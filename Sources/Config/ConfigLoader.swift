@@ -14,9 +14,32 @@ public struct ConfigLoader: Sendable {
         self.console = console
     }
 
+    /// A text in place of what one of the files has.
+    public struct Draft: Sendable {
+        public var file: String
+        public var text: String
+        /// The file of channels and the folder of provider files. Whoever may change files may not have others read.
+        public var places: [String]
+
+        public init(file: String, text: String, places: [String]) {
+            self.file = file
+            self.text = text
+            self.places = places
+        }
+    }
+
     /// - Throws: ``ConfigErrors`` with every mistake of every file.
     public func load(path: String) throws(ConfigErrors) -> GatewayConfiguration {
         try read(path: path, inForce: nil)
+    }
+
+    /// What there is to say about the configuration, with the draft of one of its files or as it is.
+    public func diagnostics(path: String, draft: Draft? = nil) -> [Diagnostic] {
+        do throws(ConfigErrors) {
+            return try read(path: path, inForce: nil, draft: draft).warnings
+        } catch {
+            return error.diagnostics
+        }
     }
 
     /// Like ``load(path:)``, but errors in a provider file are warnings and affect only that provider: one that is in force stays as it is,
@@ -27,11 +50,13 @@ public struct ConfigLoader: Sendable {
     }
 
     /// - Parameter inForce: replacements for provider files with errors; nil = such errors are fatal.
-    private func read(path: String, inForce: [String: ProviderSpec]?) throws(ConfigErrors) -> GatewayConfiguration {
+    private func read(
+        path: String, inForce: [String: ProviderSpec]?, draft: Draft? = nil
+    ) throws(ConfigErrors) -> GatewayConfiguration {
         let collector = DiagnosticCollector()
         let expansion = Expansion(environment: environment)
         func cursor(_ file: String) -> YAMLCursor? {
-            YAMLFile(path: file, diagnostics: collector).root().map { node in
+            YAMLFile(path: file, diagnostics: collector, text: draft?.file == file ? draft?.text : nil).root().map { node in
                 YAMLCursor(
                     node: node, path: "",
                     context: YAMLCursor.Context(file: file, diagnostics: collector, expansion: expansion))
@@ -43,6 +68,11 @@ public struct ConfigLoader: Sendable {
         EnvironmentOverrides(environment: environment, folder: folder).apply(to: &gateway.configuration, collector)
 
         let providersFolder = Paths.join(folder, gateway.providersDirectory)
+        let channelsPath = Paths.join(folder, gateway.channelsFile)
+        if let places = draft?.places, places != [channelsPath, providersFolder] {
+            let message = "'channels' and 'providers_dir' say which files there are; they can be changed in the file itself only"
+            throw ConfigErrors(diagnostics: [Diagnostic(.error, file: path, message: message)])
+        }
         var providers: [String: ProviderSpec] = [:]
         var broken: Set<String> = []
         var origins = ConfigOrigins()
@@ -57,7 +87,6 @@ public struct ConfigLoader: Sendable {
         var withoutAny = broken.filter { providers[$0] == nil }
         let stored = ConsoleReader(console: console)
         stored.addProviders(to: &providers, broken: &withoutAny, &origins)
-        let channelsPath = Paths.join(folder, gateway.channelsFile)
         let channelsFile = ChannelsFile(
             providers: providers, brokenProviders: withoutAny, groups: Set(gateway.configuration.groups.keys),
             environment: environment, secrets: console.secrets,

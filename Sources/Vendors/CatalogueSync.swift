@@ -1,5 +1,5 @@
 public import Config
-import GatewayState
+package import GatewayState
 import NIOCore
 import RouterCore
 public import Storage
@@ -29,6 +29,8 @@ public struct CatalogueSync: Sendable {
     private let client: VendorClient
     /// Whether a list may make a model free that had a price, or ten times cheaper.
     private var acceptsFalls = false
+    /// Only rows of these models are written; nil = of all.
+    private var models: Set<String>?
     /// Whether somebody has asked for it, so that it goes on record; the schedule is the gateway's own doing.
     private var isAsked = false
 
@@ -62,6 +64,19 @@ public struct CatalogueSync: Sendable {
             await transport.shutdown()
             throw error
         }
+    }
+
+    /// For the management API: all lists of all providers that enabled channels use.
+    /// - Parameter models: those whose rows are written; nil = of all.
+    /// - Throws: ``StoreError``.
+    package static func asked(
+        _ snapshot: GatewaySnapshot, store: any PricingStore & AdminStore, client: VendorClient, models: Set<String>?, isDryRun: Bool,
+        now: Int64
+    ) async throws -> [Outcome] {
+        var sync = CatalogueSync(snapshot: snapshot, store: store, client: client)
+        sync.models = models
+        sync.isAsked = true
+        return try await sync.run(provider: nil, isDryRun: isDryRun, now: now)
     }
 
     /// Forgets what a provider's list said: its models that no file names are served no more, and the file's prices come back with the next
@@ -106,7 +121,8 @@ public struct CatalogueSync: Sendable {
         // The prices that the lists have just given.
         let catalogue = try await Catalogue.load(store, snapshot.configuration)
         let current = GatewaySnapshot(snapshot.configuration, builtinBaseURL: nil, catalogue: catalogue, prices: snapshot.prices)
-        let sync = PriceListSync(snapshot: current, store: store, client: client, acceptsFalls: acceptsFalls, isAsked: isAsked)
+        let sync = PriceListSync(
+            snapshot: current, store: store, client: client, acceptsFalls: acceptsFalls, isAsked: isAsked, models: models)
         return try await sync.run(channels, only: only, isDryRun: isDryRun, now: now)
     }
 
@@ -134,13 +150,19 @@ public struct CatalogueSync: Sendable {
         outcome.diff = diff
         guard !isDryRun else { return outcome }
         let audit = AuditEntry(actorID: nil, action: "models.sync", detail: [.init("provider", .string(provider))], at: now)
-        outcome.written = try await store.seedPrices(diff.rows, now: now, audit: isAsked ? audit : nil)
+        let rows = diff.rows.filter { models?.contains($0.modelName) ?? true }
+        outcome.written = try await store.seedPrices(rows, now: now, audit: isAsked ? audit : nil)
         try await HeldPrices.replace(.vendor, of: provider, by: diff.heldEntries(.vendor), in: store)
         var catalogue = Catalogue()
         let foreign = Set(diff.elsewhere.map(\.model))
+        // A price that was left out of the sync is not the list's, unless an earlier sync has taken it.
+        let left = Set(models.map { models in diff.rows.map(\.modelName).filter { !models.contains($0) } } ?? [])
         catalogue.set(
-            listed.map { Catalogue.Entry(model: $0, hasPrice: diff.priced.contains($0.id) && !foreign.contains($0.id)) },
-            of: outcome.provider)
+            listed.map { model in
+                let had = snapshot.catalogue.entry(provider, model.id)?.hasPrice == true
+                let hasPrice = left.contains(model.id) ? had : diff.priced.contains(model.id) && !foreign.contains(model.id)
+                return Catalogue.Entry(model: model, hasPrice: hasPrice)
+            }, of: outcome.provider)
         try await catalogue.save(outcome.provider, to: store)
         return outcome
     }

@@ -13,6 +13,8 @@ struct PriceListSync: Sendable {
     let client: VendorClient
     var acceptsFalls = false
     var isAsked = false
+    /// Only rows of these models are written; nil = of all.
+    var models: Set<String>?
 
     private static let limit = Duration.seconds(60)
     /// The list of November 2026 has 4 MB.
@@ -62,8 +64,9 @@ struct PriceListSync: Sendable {
         let audit = AuditEntry(
             actorID: nil, action: "models.sync", detail: [.init("provider", .string(provider)), .init("price_list", .boolean(true))],
             at: now)
-        try await setOwnModels(own.union(listed.map(\.id)), provider)
-        outcome.written = try await store.seedPrices(diff.rows, now: now, audit: isAsked ? audit : nil)
+        try await setOwnModels(own.union(listed.map(\.id).filter { models?.contains($0) ?? true }), provider)
+        let taken = diff.rows.filter { models?.contains($0.modelName) ?? true }
+        outcome.written = try await store.seedPrices(taken, now: now, audit: isAsked ? audit : nil)
         try await HeldPrices.replace(.priceList, of: provider, by: diff.heldEntries(.priceList), in: store)
         return outcome
     }

@@ -257,6 +257,10 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.countLongHolds(kind, userID: userID) }
     }
 
+    func poisonRecords(limit: Int) async throws -> [PoisonRecord] {
+        try await faults.guarding { try await store.poisonRecords(limit: limit) }
+    }
+
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD) {
         try await faults.guarding { try await store.openLongHolds(userID: userID) }
     }

@@ -6,6 +6,8 @@ struct YAMLFile {
     /// The path shown in diagnostics.
     let path: String
     let diagnostics: DiagnosticCollector
+    /// In place of what the file has.
+    var text: String?
 
     private static let maximumBytes = 8 * 1024 * 1024
     private static let maximumNodes = 500_000
@@ -14,6 +16,7 @@ struct YAMLFile {
 
     /// - Returns: nil after an error.
     func root() -> Node? {
+        if let text { return root(of: text) }
         guard let data = FileManager.default.contents(atPath: path) else {
             return fail("cannot read the file")
         }

@@ -47,6 +47,7 @@ package struct DoorLimits: Sendable {
         case .modelCall, .upload: BodyBound(bytes: largest, free: BodyMemory.free, arrival: call)
         case .management:
             BodyBound(bytes: BodyClass.managementBytes, free: BodyMemory.freeForStrangers, arrival: management)
+        case .document: BodyBound(bytes: BodyClass.documentBytes, free: BodyMemory.freeForStrangers, arrival: management)
         case .login: BodyBound(bytes: BodyClass.loginBytes, free: BodyMemory.freeForStrangers, arrival: login)
         }
     }

@@ -45,6 +45,9 @@ extension GatewayProgram {
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
         let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
+        let status = StatusHandlers(
+            snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
+            gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
@@ -55,6 +58,11 @@ extension GatewayProgram {
                 desk: console, channels: channelHandlers(), snapshots: parts.snapshots, vendors: parts.vendors, clock: clock),
             channels: channelHandlers(),
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
+            configuration: ConfigurationHandlers(
+                files: ConfigurationFiles(
+                    path: options.configPath, environment: options.environment, snapshots: parts.snapshots,
+                    console: { [vault = parts.vault] in try await vault.load() }),
+                reloader: parts.reloader, clock: clock, logger: logger),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
@@ -72,6 +80,9 @@ extension GatewayProgram {
                 check: check,
                 passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
+            priceReview: PriceReviewHandlers(
+                snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, reloader: parts.reloader, pricing: pricing,
+                clock: clock),
             pricing: pricing,
             providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
@@ -87,9 +98,10 @@ extension GatewayProgram {
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
             secrets: SecretHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             stats: StatsHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
-            status: StatusHandlers(
-                snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
-                gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt),
+            status: status,
+            system: SystemHandlers(
+                snapshots: parts.snapshots, store: parts.store, meter: parts.meter, poster: parts.poster, plane: parts.plane,
+                responses: parts.responses, status: status, clock: clock),
             tokens: TokenHandlers(store: parts.store, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
     }

@@ -53,15 +53,19 @@ struct StatusHandlers: Sendable {
     /// Ready = this gateway takes calls, the ledger answers, and the poster is not failing. Answered from memory, which background tasks
     /// keep up to date, so that frequent checks cost nothing.
     func ready(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var problems: [JSONValue] = []
-        if let reason = meter.membership.fencedReason { problems.append(.string("fenced: \(reason)")) }
-        if meter.membership.isLedgerAway { problems.append("the ledger's database does not answer") }
-        if !poster.isHealthy {
-            problems.append(.string("settlements cannot be posted; the journal keeps \(meter.unpostedCount) of them"))
-        }
+        let problems = problems
         if problems.isEmpty { return Envelope.response(status: .ok, ["status": "ready"]) }
         return Envelope.response(
-            status: .serviceUnavailable, .object([.init("status", "not ready"), .init("problems", .array(problems))]))
+            status: .serviceUnavailable, ["status": "not ready", "problems": .array(problems.map { .string($0) })])
+    }
+
+    /// Why this gateway is not ready; empty when it is.
+    var problems: [String] {
+        var problems: [String] = []
+        if let reason = meter.membership.fencedReason { problems.append("fenced: \(reason)") }
+        if meter.membership.isLedgerAway { problems.append("the ledger's database does not answer") }
+        if !poster.isHealthy { problems.append("settlements cannot be posted; the journal keeps \(meter.unpostedCount) of them") }
+        return problems
     }
 
     /// Open to clients on the same machine, such as scrapers; others need an admin's token. The address is the client's if a trusted proxy

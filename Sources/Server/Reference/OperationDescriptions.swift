@@ -93,12 +93,21 @@ enum OperationDescriptions {
 
     static let audit = RouteDescription(
         id: "listAudit", chapter: .logs, summary: "Who did what, newest first.",
-        notes: "[accounts.md](accounts.md) has the actions. Root's alone, because it watches the admins.", query: APIField.pages,
+        notes: "[accounts.md](accounts.md) has the actions. Root's alone, because it watches the admins. "
+            + "With `before_id` the answer has no `total`, `page` and `page_size`, but `next_before_id`: the `before_id` of the next rows, or "
+            + "null. Names of actors and the other conditions come with it.",
+        query: APIField.pages + [
+            APIField("before_id", .count, "Rows with smaller ids; 0 = from the newest on.").optional,
+            APIField("actor_id", .id, "Who.").optional,
+            APIField("action", .string, "The action, or the part before its point: `user`.").optional,
+            APIField("from", .time, "Unix seconds.").optional, APIField("to", .time, "Unix seconds, exclusive.").optional,
+        ],
         answer: .page(
             APIShape(
                 name: "AuditRow", meaning: "One change.",
                 fields: [
                     .id("row"), APIField("actor_id", .id, "Who; null = the gateway itself, or a stranger.").orNull,
+                    APIField("actor_name", .string, "The name; null by page, and where nobody is known.").orNull,
                     APIField("action", .string, "Such as `user.create`."),
                     APIField("detail", .any, "Ids, amounts and names of fields; an object, or text in rows of old programs."),
                     APIField("client_ip", .string, "From where."), .createdAt,

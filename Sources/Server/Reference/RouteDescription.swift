@@ -114,6 +114,7 @@ extension Route {
         switch body {
         case .login: "\(BodyClass.loginBytes) bytes"
         case .management: "\(BodyClass.managementBytes) bytes"
+        case .document: "\(BodyClass.documentBytes) bytes"
         case .modelCall, .upload: "`server.max_body_bytes`"
         }
     }

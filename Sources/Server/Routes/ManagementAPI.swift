@@ -8,6 +8,7 @@ struct ManagementAPI: Sendable {
     let channelConsole: ChannelConsoleHandlers
     let channels: ChannelHandlers
     let console: ConsolePages
+    let configuration: ConfigurationHandlers
     let conversations: ConversationHandlers
     let exports: ExportHandlers
     let files: FilesHandlers
@@ -19,6 +20,7 @@ struct ManagementAPI: Sendable {
     let models: ModelsHandlers
     let ownAccount: SelfHandlers
     let playground: PlaygroundHandlers
+    let priceReview: PriceReviewHandlers
     let pricing: PricingHandlers
     let providers: ProviderHandlers
     let rankings: RankingHandlers
@@ -31,6 +33,7 @@ struct ManagementAPI: Sendable {
     let secrets: SecretHandlers
     let stats: StatsHandlers
     let status: StatusHandlers
+    let system: SystemHandlers
     let tokens: TokenHandlers
     let users: UserHandlers
 }

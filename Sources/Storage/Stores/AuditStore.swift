@@ -4,4 +4,6 @@ public protocol AuditStore: Sendable {
     func audit(_ entry: AuditEntry) async throws
     /// Newest first.
     func auditRows(_ page: PageRequest) async throws -> Page<AuditRow>
+    /// Newest first, with the names of the actors, from an id on downwards.
+    func auditRows(_ query: AuditQuery, limit: Int) async throws -> [AuditRow]
 }

@@ -35,6 +35,8 @@ public protocol Ledger: Sendable {
     ///   - range: Unix seconds of `created_at`.
     ///   - after: the id of the last row that was read.
     func entries(in range: Range<Int64>, after: Int64, limit: Int) async throws -> [LedgerEntry]
+    /// Records that the ledger has refused, newest first: their charges are in no balance.
+    func poisonRecords(limit: Int) async throws -> [PoisonRecord]
     /// Recomputes every balance and every `balance_after`, checks that each usage row has its log row with the same amount (corrections
     /// included) and a price version that exists, that each long hold has its rows, and that no lease is negative or without its user.
     func verify() async throws -> LedgerReport

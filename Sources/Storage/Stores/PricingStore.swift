@@ -13,6 +13,9 @@ public protocol PricingStore: Sendable {
     func price(version: Int64) async throws -> ModelPrice?
     /// All versions that ever were, with the time (Unix seconds) from which each has been there.
     func priceVersions() async throws -> [Int64: Int64]
+    /// The versions of a model's price, newest first, each with the time from which it was there (``PricingRow/updatedAt``). Versions that
+    /// this program cannot read are left out.
+    func priceHistory(_ model: String, limit: Int) async throws -> [PricingRow]
     /// Inserts or replaces by `modelName`, marks the row as edited, raises the version.
     /// - Parameter row: with the version that it was made from; 0 = whatever is there is replaced.
     /// - Throws: ``StoreError/conflict(_:)`` when another version is there by now.

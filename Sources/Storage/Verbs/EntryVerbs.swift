@@ -1,6 +1,16 @@
 public import RouterCore
 
 extension SQLStore {
+    public func poisonRecords(limit: Int) async throws -> [PoisonRecord] {
+        try await database.read { session in
+            let rows = try session.rows(
+                "SELECT request_id, reason, created_at FROM poison_records ORDER BY created_at DESC, request_id LIMIT ?1", [limit])
+            return try rows.map {
+                PoisonRecord(requestID: try $0.text("request_id"), reason: try $0.text("reason"), createdAt: try $0.int("created_at"))
+            }
+        }
+    }
+
     public func chargedUser(reference: String) async throws -> Int64? {
         try await database.read { try $0.chargedUser(reference: reference) }
     }

@@ -13,6 +13,21 @@ extension SQLStore {
 
     public func priceVersions() async throws -> [Int64: Int64] { try await database.read { try $0.priceVersions() } }
 
+    public func priceHistory(_ model: String, limit: Int) async throws -> [PricingRow] {
+        try await database.read { session in
+            let rows = try session.rows(
+                "SELECT version, row, created_at FROM model_pricing_history WHERE model_name = ?1 ORDER BY version DESC LIMIT ?2",
+                [model, limit])
+            return try rows.compactMap { row in
+                guard var version = PricingRow(versionText: try row.text("row")) else { return nil }
+                version.version = try row.int("version")
+                version.createdAt = try row.int("created_at")
+                version.updatedAt = version.createdAt
+                return version
+            }
+        }
+    }
+
     public func setPrice(_ row: PricingRow, now: Int64, audit: AuditEntry) async throws -> PricingRow {
         try await database.write { try $0.setPrice(row, now: now, audit: audit) }
     }

@@ -22,6 +22,25 @@ extension SQLStore {
             try session.page("id, actor_id, action, detail, client_ip, created_at", of: "audit_log", page) { try Decoding.audit($0) }
         }
     }
+
+    public func auditRows(_ query: AuditQuery, limit: Int) async throws -> [AuditRow] {
+        try await database.read { session in
+            let rows = try session.rows(
+                """
+                SELECT a.id, a.actor_id, a.action, a.detail, a.client_ip, a.created_at, u.username AS actor_name
+                FROM audit_log a LEFT JOIN users u ON u.id = a.actor_id
+                WHERE a.id < ?1 AND (CAST(?2 AS BIGINT) IS NULL OR a.actor_id = ?2)
+                AND (CAST(?3 AS TEXT) IS NULL OR a.action = ?3 OR substr(a.action, 1, length(?3) + 1) = ?3 || '.')
+                AND a.created_at >= ?4 AND a.created_at < ?5 ORDER BY a.id DESC LIMIT ?6
+                """,
+                [query.beforeID ?? .max, query.actorID, query.action, query.range.lowerBound, query.range.upperBound, limit])
+            return try rows.map { row in
+                var read = try Decoding.audit(row)
+                read.actorName = try row.textOrNil("actor_name")
+                return read
+            }
+        }
+    }
 }
 
 extension SQLSession {
