@@ -25,8 +25,10 @@ struct TestGateway: Sendable {
 
     let gateway: GatewayProgram
 
+    /// - Parameter file: another gateway.yaml than that of the repository.
     static func with(
-        _ change: (inout GatewayConfiguration) -> Void = { _ in }, environment more: [String: String] = [:], clock: ServerClock = .system,
+        at file: String? = nil, _ change: (inout GatewayConfiguration) -> Void = { _ in }, environment more: [String: String] = [:],
+        clock: ServerClock = .system,
         bodies: BodyMemory = BodyMemory(), limits: DoorLimits = DoorLimits(),
         _ body: @Sendable (TestGateway, any TestClientProtocol) async throws -> Void
     ) async throws {
@@ -36,7 +38,7 @@ struct TestGateway: Sendable {
             "INITIAL_ROOT_PASSWORD": "the-root-password", "INITIAL_ROOT_ACCESS_TOKEN": adminToken, "INITIAL_ROOT_TOKEN": rootKey,
         ]
         let environment = own.merging(more) { _, new in new }
-        let path = root.appendingPathComponent("config/gateway.yaml").path
+        let path = file ?? root.appendingPathComponent("config/gateway.yaml").path
         var configuration = try ConfigLoader(environment: environment).load(path: path)
         // A busy machine must not refuse for another reason than the test's.
         configuration.server.maxLag = .zero

@@ -110,6 +110,29 @@ struct RecordsConformance {
         #expect(try await store.chargedUser(reference: "k1") == nil)
     }
 
+    @Test(arguments: StoreFactory.all) func `audit rows are read downwards from an id, with names`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let ada = try await store.createUser(newUser("ada")).id
+        let last = try await store.auditRows(AuditQuery(), limit: 1).first?.id ?? 0
+        for (number, action) in ["config.change", "config.reload", "configure", "user.create"].enumerated() {
+            let actor: Int64? = number == 3 ? nil : number == 2 ? 999 : ada
+            try await store.audit(AuditEntry(actorID: actor, action: action, at: 1_000 + Int64(number)))
+        }
+        func read(_ query: AuditQuery, limit: Int = 10) async throws -> [String] {
+            try await store.auditRows(query, limit: limit).filter { $0.id > last }.map { "\($0.action) \($0.actorName ?? "-")" }
+        }
+        let all = ["user.create -", "configure -", "config.reload ada", "config.change ada"]
+        #expect(try await read(AuditQuery()) == all)
+        #expect(try await read(AuditQuery(), limit: 2) == Array(all.prefix(2)))
+        let second = try await store.auditRows(AuditQuery(), limit: 2).last?.id
+        #expect(try await read(AuditQuery(beforeID: second)) == Array(all.suffix(2)))
+        #expect(try await read(AuditQuery(action: "config")) == Array(all.suffix(2)))
+        #expect(try await read(AuditQuery(action: "configure")) == ["configure -"])
+        #expect(try await read(AuditQuery(actorID: ada)).filter { $0.hasPrefix("config") } == Array(all.suffix(2)))
+        #expect(try await read(AuditQuery(range: 1_001..<1_003)) == ["configure -", "config.reload ada"])
+        #expect(try await store.poisonRecords(limit: 5) == [])
+    }
+
     @Test("audit 7: of many equal calls at once one moves money and all get its row", arguments: StoreFactory.all)
     func concurrent(_ factory: StoreFactory) async throws {
         let store = try await factory.open()

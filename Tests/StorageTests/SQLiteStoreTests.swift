@@ -126,6 +126,9 @@ struct SQLiteStoreTests {
         #expect(rows.map(\.charge) == [20, 30])
         #expect(rows.map(\.generation) == ["gen-1", "gen-1"])
         #expect(rows.first?.reason.contains("UNIQUE") == true && rows.last?.reason == "the user does not exist")
+        let read = try await store.poisonRecords(limit: 10)
+        #expect(Set(read.map(\.requestID)) == Set([taken.requestID.description, RequestID(bits: 3).description]) && read[0].createdAt > 0)
+        #expect(try await store.poisonRecords(limit: 1).count == 1)
     }
 
     @Test func `a fault of the database sets nothing aside, and the same group is posted afterwards`() async throws {

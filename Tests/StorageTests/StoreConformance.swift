@@ -184,6 +184,12 @@ struct StoreConformance {
             try await store.setPrice(read[1], now: 81)
         }
         #expect(try await store.setPrice(changed, now: 82).version > changed.version)
+        // What it was, newest first.
+        let history = try await store.priceHistory("a", limit: 10)
+        #expect(history.map(\.updatedAt) == [60, 50] && history.map(\.price) == [.upstreamCost, .free])
+        #expect(history.map(\.version).first == edited.version && history.allSatisfy { $0.modelName == "a" })
+        #expect(try await store.priceHistory("b", limit: 2).map(\.updatedAt) == [82, 80])
+        #expect(try await store.priceHistory("nobody", limit: 2) == [])
     }
 
     @Test(arguments: StoreFactory.all) func `a management key is known as one`(_ factory: StoreFactory) async throws {
