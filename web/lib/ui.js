@@ -173,13 +173,30 @@ export function field(o) {
   return self;
 }
 
+const nodesOf = (fields) => fields.map((one) => one.node ?? one);
+
+/** Fields side by side. {@link form} takes this, and the two below, among its fields. */
+export const fieldRow = (...fields) => ({ fields, node: h('div.fields', null, nodesOf(fields)) });
+
+/** Fields under a heading of their own. */
+export const fieldGroup = (legend, ...fields) => ({ fields, node: h('fieldset', null, h('legend', null, legend), nodesOf(fields)) });
+
+/** Fields that few need, folded away. */
+export const fieldFold = (summary, ...fields) => ({ fields, node: h('details.fold', null, h('summary', null, summary), nodesOf(fields)) });
+
+const flat = (fields) => fields.flatMap((one) => (one.fields ? flat(one.fields) : one.input ? one : []));
+
 /**
  * A form of fields. Errors of the server that name a field stand beside it; others above the button.
  * @param {{fields: object[], action: string, onSubmit: (values: object) => *, kind?: string, extra?: Node[], cancel?: () => void}} o
- *   `fields` are those of {@link field}, or nodes
+ *   `fields` are those of {@link field}, groups of them, or nodes
  */
 export function form(o) {
-  const fields = o.fields.filter((one) => one.input);
+  const fields = flat(o.fields);
+  const show = (one) => {
+    one.input.closest('details')?.setAttribute('open', '');
+    one.input.focus();
+  };
   const message = h('div', { 'aria-live': 'polite' });
   const submit = button(o.action, { type: 'submit', kind: o.kind ?? 'primary', icon: o.icon });
   const node = h('form', { novalidate: true, on: { submit: (event) => {
@@ -189,7 +206,7 @@ export function form(o) {
     const missing = fields.find((one) => !one.input.checkValidity() && !one.input.closest('[hidden]'));
     if (missing) {
       missing.error(missing.input.validationMessage);
-      missing.input.focus();
+      show(missing);
       return;
     }
     busy(submit, async () => {
@@ -200,13 +217,13 @@ export function form(o) {
         const named = fields.find((one) => error.details?.field === one.name);
         if (named) {
           named.error(error.text);
-          named.input.focus();
+          show(named);
         } else {
           replace(message, problem(error));
         }
       }
     });
-  } } }, o.fields.map((one) => one.node ?? one), message,
+  } } }, nodesOf(o.fields), message,
   h('div.actions', null, submit, o.cancel && button(t('ui.cancel'), { onClick: o.cancel }), o.extra));
   return node;
 }
