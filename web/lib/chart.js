@@ -23,10 +23,11 @@ function roundUp(value) {
 export function columns(o) {
   const totals = o.starts.map((_, index) => o.series.reduce((sum, one) => sum + (one.values[index] ?? 0), 0));
   const peak = roundUp(Math.max(0, ...totals));
-  const width = 900;
+  const isNarrow = matchMedia('(max-width: 760px)').matches;
+  const width = isNarrow ? 360 : 900;
   const step = (width - left) / Math.max(1, o.starts.length);
   const y = (value) => top + (height - top - bottom) * (1 - value / peak);
-  const every = Math.ceil(o.starts.length / 6);
+  const every = Math.ceil(o.starts.length / (isNarrow ? 4 : 6));
   const picture = svg('svg', { viewBox: `0 0 ${width} ${height}`, class: 'chart', role: 'img', 'aria-label': o.title, preserveAspectRatio: 'none' },
     [0, 0.5, 1].map((part) => [
       svg('line', { x1: left, x2: width, y1: y(peak * part), y2: y(peak * part), class: 'grid' }),

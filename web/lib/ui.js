@@ -299,7 +299,7 @@ export function card(title, ...content) {
 
 /** A figure with its name. */
 export const tile = (label, value, hint, kind) =>
-  h('div.tile', { class: kind }, h('dt', null, label), h('dd', null, value), hint && h('p.muted', null, hint));
+  h('div.tile', { class: kind }, h('dt', null, label), h('dd', null, value), hint && h('dd.muted', null, hint));
 
 export const tiles = (...list) => h('dl.tiles', null, list);
 
