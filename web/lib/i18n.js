@@ -10,7 +10,8 @@ let current = 'en';
 export const language = () => current;
 const locale = () => (current === 'zh' ? 'zh-CN' : 'en-US');
 
-function stored(key) {
+/** What this browser remembers of the person's choices; null where it remembers nothing. */
+export function stored(key) {
   try {
     return localStorage.getItem(key);
   } catch {
@@ -18,7 +19,8 @@ function stored(key) {
   }
 }
 
-function store(key, value) {
+/** Remembers a choice in this browser; null forgets it. Never for secrets. */
+export function store(key, value) {
   try {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);

@@ -1,0 +1,76 @@
+// The form of an API key, and the dialog in which its secret is shown once.
+
+import { post, put } from './api.js';
+import { h } from './dom.js';
+import { t } from './i18n.js';
+import { baseUrl, snippets } from './snippets.js';
+import { momentField } from './time.js';
+import { dialog, field, fieldFold, fieldGroup, fieldRow, form, secretDialog } from './ui.js';
+
+const expiries = [['', 'keys.never'], ['7', 'keys.days7'], ['30', 'keys.days30'], ['90', 'keys.days90'], ['365', 'keys.days365'], ['date', 'keys.onDate']];
+
+/** When a key ends: a choice, and a date when that is chosen. */
+function expiryFields(key) {
+  const choice = field({ label: t('field.expires_at'), name: 'expiry', type: 'select', options: expiries.map(([value, text]) => [value, t(text)]), value: key?.expires_at ? 'date' : '' });
+  const date = momentField({ label: t('keys.date'), name: 'expires_at', value: key?.expires_at });
+  const show = () => {
+    date.node.hidden = choice.input.value !== 'date';
+  };
+  choice.input.addEventListener('change', show);
+  show();
+  return { row: fieldRow(choice, date), value: () => {
+    if (choice.value() === 'date') return date.value() || null;
+    return choice.value() ? Math.floor(Date.now() / 1000) + Number(choice.value()) * 86_400 : null;
+  } };
+}
+
+const numberField = (name, value, hint, step = '1') => field({ label: t(`field.${name}`), name: `limits.${name}`, type: 'number', min: name.startsWith('budget') ? 0 : 1, step, value, hint });
+
+function keyFields(key) {
+  const limits = key?.limits ?? {};
+  const budget = limits.budget ?? {};
+  const expiry = expiryFields(key);
+  const fields = [
+    field({ label: t('field.name'), name: 'name', required: true, maxlength: 100, value: key?.name ?? t('keys.defaultName') }),
+    expiry.row,
+    fieldGroup(t('keys.budgets'), h('p.hint', null, t('keys.budgetHint')), fieldRow(numberField('budget.day', budget.day, null, 'any'),
+      numberField('budget.month', budget.month, null, 'any'), numberField('budget.total', budget.total, null, 'any'))),
+    fieldFold(t('keys.more'),
+      field({ label: t('field.models'), name: 'models', type: 'list', mono: true, hint: t('keys.modelsHint'), placeholder: 'openai/*', value: key?.models ?? [] }),
+      fieldRow(numberField('rpm', limits.rpm), numberField('tpm', limits.tpm), numberField('concurrency', limits.concurrency)),
+      field({ label: t('field.allowed_ips'), name: 'limits.allowed_ips', type: 'list', rows: 2, mono: true, hint: t('keys.addressesHint'), placeholder: '203.0.113.0/24', value: limits.allowed_ips ?? [] }),
+      field({ label: t('field.conversion'), name: 'conversion', type: 'select', hint: t('keys.conversionHint'), value: key?.conversion ?? '',
+        options: [['', t('keys.conversionDefault')], ['lenient', t('keys.lenient')], ['strict', t('keys.strict')]] })),
+  ];
+  return { fields, body: (values) => bodyOf(values, expiry.value()) };
+}
+
+function bodyOf(values, expiresAt) {
+  const limits = {};
+  const budget = {};
+  for (const name of ['day', 'month', 'total']) if (values[`limits.budget.${name}`] !== null) budget[name] = values[`limits.budget.${name}`];
+  if (Object.keys(budget).length) limits.budget = budget;
+  for (const name of ['rpm', 'tpm', 'concurrency']) if (values[`limits.${name}`] !== null) limits[name] = values[`limits.${name}`];
+  if (values['limits.allowed_ips'].length) limits.allowed_ips = values['limits.allowed_ips'];
+  return { name: values.name, expires_at: expiresAt, models: values.models, limits, conversion: values.conversion || null };
+}
+
+const formOf = (title, action, key, onSubmit) => dialog({ title, content: (close) => {
+  const { fields, body } = keyFields(key);
+  return form({ fields, action, cancel: () => close(), onSubmit: async (values) => close(await onSubmit(body(values))) });
+} }).closed;
+
+/** Shows a secret with programs that use it. It is gone when the dialog closes. */
+export const showSecret = (key, status) => secretDialog({
+  title: t('keys.created'), text: t('keys.createdText'), secret: key.key,
+  content: [h('h3', null, t('keys.useIt')), snippets({ base: baseUrl(status), key: key.key })],
+});
+
+/** Asks for a new key's properties, makes it and shows its secret. @returns {Promise<object|undefined>} the key, when one was made */
+export async function createKey(status) {
+  const key = await formOf(t('keys.create'), t('keys.create'), null, (body) => post('/api/token', body));
+  if (key) await showSecret(key, status);
+  return key;
+}
+
+export const editKey = (key) => formOf(t('keys.editOf', { name: key.name }), t('ui.save'), key, (body) => put(`/api/token/${key.id}`, body));
