@@ -257,7 +257,7 @@ export function dialog(o) {
     cancel: (event) => o.locked && event.preventDefault(),
     // A press on the backdrop is one on the dialog itself, outside its content.
     pointerdown: (event) => !o.locked && event.target === node && close(),
-  } }, h('div.dialog-frame', null, h('header', null, h('h2', { id }, o.title),
+  } }, h('div.dialog-frame', null, h('div.dialog-head', null, h('h2', { id }, o.title),
     !o.locked && button('', { icon: 'close', kind: 'quiet', title: t('ui.close'), onClick: () => close() })), body));
   document.body.append(node);
   append(body, [typeof o.content === 'function' ? o.content(close) : o.content]);
