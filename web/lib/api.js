@@ -7,7 +7,7 @@ export class ApiError extends Error {
   constructor(status, body, requestId) {
     super(body?.message || body?.error?.message || `HTTP ${status}`);
     this.status = status;
-    this.code = body?.code ?? body?.error?.code ?? (status === 0 ? 'unreachable' : 'internal');
+    this.code = body?.code ?? body?.error?.code ?? body?.error?.type ?? (status === 0 ? 'unreachable' : 'internal');
     this.details = body?.details ?? null;
     this.requestId = requestId;
   }
@@ -85,11 +85,13 @@ export const del = (path, options) => call('DELETE', path, { ...options, body: {
 /**
  * Posts a model call and reads its stream.
  * @param {(event: object) => void} take called with each event of the stream, or once with the whole answer
+ * @param {(about: {requestId: string|null, dropped: string|null}) => void} [begun] called when the answer begins
  * @returns {Promise<{requestId: string|null, dropped: string|null}>}
  */
-export async function stream(path, body, take, signal) {
+export async function stream(path, body, take, signal, begun) {
   const response = await guarded(() => send('POST', path, { body, signal, headers: { Accept: 'text/event-stream, application/json' } }));
   const about = { requestId: response.headers.get('x-request-id'), dropped: response.headers.get('x-dropped-fields') };
+  begun?.(about);
   if (!(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
     take(await response.json());
     return about;
