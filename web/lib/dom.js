@@ -84,6 +84,8 @@ const paths = {
   play: 'M8 5l11 7-11 7z',
   stop: 'M7 7h10v10H7z',
   down: 'M6 9l6 6 6-6',
+  picture: 'M4 5h16v14H4zM4 16l4.5-4.5 4 4L16 12l4 4M9 9h.01',
+  columns: 'M4 5h16v14H4zM12 5v14',
   file: 'M7 3h7l4 4v14H7zM14 3v4h4',
 };
 
