@@ -2,10 +2,10 @@
 
 import { get } from './api.js';
 import { columns } from './chart.js';
-import { h } from './dom.js';
+import { h, replace } from './dom.js';
 import { day, dayShort, hour, money, number, percent, short, t, timeZone } from './i18n.js';
 import { dayStart } from './time.js';
-import { empty } from './ui.js';
+import { choices, empty } from './ui.js';
 
 /** The names of the ranges, for `choices`. */
 export const rangeChoices = () => [['24h', t('range.24h')], ['7d', t('range.7d')], ['30d', t('range.30d')]];
@@ -22,6 +22,44 @@ export function bucketFor(from, to) {
   if (length <= 6 * 3600) return 'quarter';
   if (length <= 3 * 86_400) return 'hour';
   return length <= 100 * 86_400 ? 'day' : 'month';
+}
+
+/**
+ * What a page's filters mean: `from` and `to` where they are chosen, else the range.
+ * @returns {{from: number, to: number|undefined, bucket: string}}
+ */
+export function windowOf({ range, from, to }) {
+  if (!from && !to) return span(range || '7d');
+  const end = Number(to) || Math.floor(Date.now() / 1000);
+  const begin = Number(from) || end - 30 * 86_400;
+  return { from: begin, to: Number(to) || undefined, bucket: bucketFor(begin, end) };
+}
+
+/**
+ * The range as one of a list's filters, so that it stands in the address: seven days where nothing is chosen, or a time of the reader's own.
+ * @param {object} from @param {object} to fields of `momentField`, shown for a time of one's own; they belong to the filters too
+ */
+export function rangeField(from, to) {
+  const input = h('input', { type: 'hidden' });
+  const node = h('div.field');
+  const showOwn = () => [from, to].forEach((one) => (one.node.hidden = input.value !== 'custom'));
+  const self = {
+    name: 'range', input, node, value: () => input.value,
+    set(value) {
+      input.value = value ?? '';
+      replace(node, h('span.label', { 'aria-hidden': 'true' }, t('range.label')),
+        choices(t('range.label'), [...rangeChoices(), ['custom', t('range.custom')]], input.value || '7d', choose), input);
+      showOwn();
+    },
+  };
+  function choose(value) {
+    input.value = value === '7d' ? '' : value;
+    if (value !== 'custom') [from, to].forEach((one) => one.set(''));
+    showOwn();
+    input.dispatchEvent(new Event('input'));
+  }
+  self.set('');
+  return self;
 }
 
 export const series = (query, signal) => get('/api/stats/series', { tz: timeZone(), ...query }, { signal });
