@@ -63,3 +63,24 @@ export function pickModel(models, chosen) {
     return [input, results, count];
   } }).closed;
 }
+
+/** The address of a model's page; names have slashes, which stay. */
+export const modelPath = (name) => `/models/${name.split('/').map(encodeURIComponent).join('/')}`;
+
+/** Prices per token that a model may have, in the order in which they are shown. */
+export const tokenPrices = ['input', 'output', 'cache_read', 'cache_write', 'cache_write_1h', 'reasoning', 'audio_input', 'audio_output', 'image_input'];
+/** Prices per piece. */
+export const piecePrices = ['image', 'request', 'search'];
+
+/** Rankings of the last seven days by model; empty where the gateway keeps them from this reader. */
+export async function rankings(ctx) {
+  const access = ctx.status.rankings ?? 'users';
+  if (access === 'off' || (access === 'users' && !ctx.user)) return new Map();
+  try {
+    const rows = await get('/api/stats/rankings', { days: 7 }, { quiet: true, signal: ctx.signal });
+    return new Map(rows.map((row) => [row.model, row]));
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    return new Map();
+  }
+}

@@ -10,14 +10,18 @@ export const baseUrl = (status) => (status?.public_url || location.origin).repla
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const python = (text) => JSON.stringify(text);
 
+/** Stands for the key where it is not known; shells put the variable's value in. */
+const placeholder = '$KEY';
+const bearer = (key) => `"Authorization: Bearer ${key}"`;
+
 const curl = ({ base, key, model }) => `curl ${base}/v1/chat/completions \\
-  -H ${shell(`Authorization: Bearer ${key}`)} \\
+  -H ${bearer(key)} \\
   -H 'Content-Type: application/json' \\
   -d ${shell(JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }))}`;
 
-const openai = ({ base, key, model }) => `from openai import OpenAI
+const openai = ({ base, key, model }) => `${key === placeholder ? 'import os\n' : ''}from openai import OpenAI
 
-client = OpenAI(base_url=${python(`${base}/v1`)}, api_key=${python(key)})
+client = OpenAI(base_url=${python(`${base}/v1`)}, api_key=${key === placeholder ? 'os.environ["KEY"]' : python(key)})
 answer = client.chat.completions.create(
     model=${python(model)},
     messages=[{"role": "user", "content": "Hello"}],
@@ -25,17 +29,17 @@ answer = client.chat.completions.create(
 print(answer.choices[0].message.content)`;
 
 const claude = ({ base, key, model }) => `export ANTHROPIC_BASE_URL=${shell(base)}
-export ANTHROPIC_AUTH_TOKEN=${shell(key)}
+export ANTHROPIC_AUTH_TOKEN="${key}"
 export ANTHROPIC_MODEL=${shell(model)}
 claude`;
 
 const embeddings = ({ base, key, model }) => `curl ${base}/v1/embeddings \\
-  -H ${shell(`Authorization: Bearer ${key}`)} \\
+  -H ${bearer(key)} \\
   -H 'Content-Type: application/json' \\
   -d ${shell(JSON.stringify({ model, input: 'Hello' }))}`;
 
 const images = ({ base, key, model }) => `curl ${base}/v1/images/generations \\
-  -H ${shell(`Authorization: Bearer ${key}`)} \\
+  -H ${bearer(key)} \\
   -H 'Content-Type: application/json' \\
   -d ${shell(JSON.stringify({ model, prompt: 'A lighthouse at dusk' }))}`;
 
@@ -54,7 +58,7 @@ function programs(endpoints) {
  * The programs, one at a time.
  * @param {{base: string, key?: string, model?: string, endpoints?: string[]}} o without `key` a placeholder stands there
  */
-export function snippets({ base, key = '$KEY', model = 'demo/echo', endpoints }) {
+export function snippets({ base, key = placeholder, model = 'demo/echo', endpoints }) {
   const list = programs(endpoints);
   if (!list.length) return null;
   const place = h('div.snippet-place');
