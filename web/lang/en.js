@@ -609,4 +609,6 @@ export default {
 
   'models.priceRows': 'Prices by kind',
   'models.imageRows': 'Sizes and their prices',
+
+  'models.new': 'new',
 };

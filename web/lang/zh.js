@@ -609,4 +609,6 @@ export default {
 
   'models.priceRows': '各计费项价格',
   'models.imageRows': '各尺寸价格',
+
+  'models.new': '新',
 };

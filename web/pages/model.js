@@ -75,8 +75,8 @@ function record(ctx, model) {
     { title: t('models.uptime'), end: true, cell: (row) => percent(row.uptime, 2) },
     { title: t('stats.firstToken'), end: true, cell: (row) => duration(row.first_token_p50) },
     { title: t('models.speed'), end: true, cell: (row) => number(row.tokens_per_second) },
-  ] }), uptimeDays(data.uptime ?? [])] : h('p.muted', null, t('models.noRecord'))), { signal: ctx.signal, skeleton: 2 }));
+  ] }), uptimeDays(data.days)] : h('p.muted', null, t('models.noRecord'))), { signal: ctx.signal, skeleton: 2 }));
 }
 
 const uptimeDays = (days) => days.length > 0 && h('ol.uptime', { 'aria-label': t('models.uptimeDays') }, days.map((one) =>
-  h('li', { class: one.uptime === null ? null : one.uptime >= 0.995 ? 'good' : one.uptime >= 0.95 ? 'warn' : 'bad' }, h('span.bar', { 'aria-hidden': 'true' }), h('span', null, dayShort(one.day)), h('span.muted', null, percent(one.uptime)))));
+  h('li', { title: `${number(one.requests)} ${t('stats.requests')}`, class: one.uptime === null ? null : one.uptime >= 0.995 ? 'good' : one.uptime >= 0.95 ? 'warn' : 'bad' }, h('span.bar', { 'aria-hidden': 'true' }), h('span', null, dayShort(one.start)), h('span.muted', null, percent(one.uptime)))));

@@ -1,12 +1,12 @@
 // All models of this gateway with their prices: searched, filtered and sorted in the browser, compared side by side.
 
 import { h, replace } from '../lib/dom.js';
-import { number, percent, perMillion, short, t } from '../lib/i18n.js';
+import { money, none, number, percent, perMillion, short, t } from '../lib/i18n.js';
 import { compareDialog } from '../lib/compare.js';
 import { allModels, matches, modelPath, rankings } from '../lib/models.js';
 import { endpointName } from '../lib/request.js';
 import { list } from '../lib/table.js';
-import { button, choices, code, empty, field, heading, link, linkButton, live, meter, toast } from '../lib/ui.js';
+import { badge, button, choices, code, empty, field, heading, link, linkButton, live, meter, toast } from '../lib/ui.js';
 
 const portion = 60;
 const contexts = [32_000, 128_000, 200_000, 1_000_000];
@@ -93,7 +93,7 @@ function listOf(ctx, models, ranks, view, box) {
 const measures = {
   name: (model) => model.model_name, context: (model) => model.context_length,
   input: (model) => model.pricing_input, output: (model) => model.pricing_output,
-  use: (model, rank) => rank?.tokens, value: (model, rank) => rank?.value, speed: (model, rank) => rank?.tokens_per_second, rising: (model, rank) => rank?.change,
+  use: (model, rank) => rank?.tokens, value: (model, rank) => rank?.value, speed: (model, rank) => rank?.tokens_per_second, rising: (model, rank) => (rank?.change === null ? Infinity : rank?.change),
 };
 
 /** Models without the figure come last, whatever the direction. "Best value" begins with the cheapest. */
@@ -104,7 +104,7 @@ function ordering({ sort, order }, ranks) {
   return (one, other) => {
     const [a, b] = [figure(one), figure(other)];
     if (a === null || b === null) return (a === null) - (b === null);
-    const difference = typeof a === 'string' ? a.localeCompare(b) : a - b;
+    const difference = typeof a === 'string' ? a.localeCompare(b) : a === b ? 0 : a - b;
     return isUp ? difference : -difference;
   };
 }
@@ -123,7 +123,7 @@ function columnsOf(ranks, view, box) {
     view === 'all' && { title: t('models.context'), sort: 'context', end: true, cell: (model) => short(model.context_length) },
     ...prices,
     ranks.size > 0 && use,
-    view !== 'all' && { title: t('models.blended'), sort: 'value', end: true, cell: (model) => perMillion(rank(model)?.value) },
+    view !== 'all' && { title: t('models.blended'), sort: 'value', end: true, cell: (model) => money(rank(model)?.value) },
     view !== 'all' && { title: t('models.speed'), sort: 'speed', end: true, cell: (model) => number(rank(model)?.tokens_per_second) },
     view !== 'all' && { title: t('models.change'), sort: 'rising', end: true, cell: (model) => change(rank(model)?.change) },
   ].filter(Boolean);
@@ -131,6 +131,11 @@ function columnsOf(ranks, view, box) {
 
 const price = (model, value) => (model.basis === 'upstream_cost' ? h('span.muted', null, t('models.byVendor')) : perMillion(value));
 
-const change = (value) => (typeof value === 'number' ? h('span', { class: value > 0 ? 'gain' : null }, `${value > 0 ? '+' : ''}${percent(value, 0)}`) : '–');
+/** The tokens compared with those of as many days before; a model without any there is new. */
+function change(ratio) {
+  if (ratio === undefined) return none;
+  if (ratio === null) return badge(t('models.new'), 'good');
+  return h('span', { class: ratio > 1 ? 'gain' : null }, `${ratio > 1 ? '+' : ''}${percent(ratio - 1, 0)}`);
+}
 
 export const modalityName = (name) => t(`modality.${['text', 'image', 'audio', 'video', 'file', 'embeddings'].includes(name) ? name : 'other'}`, { name });
