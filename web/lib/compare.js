@@ -2,8 +2,7 @@
 
 import { h } from './dom.js';
 import { duration, number, percent, perMillion, t } from './i18n.js';
-import { modelPath, tokenPrices } from './models.js';
-import { endpointName } from './request.js';
+import { endpointName, modelPath, tokenPrices } from './models.js';
 import { dialog, link } from './ui.js';
 
 /** @param {object[]} models @param {Map<string, object>} ranks figures of the last days, by name */

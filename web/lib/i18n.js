@@ -1,9 +1,7 @@
 // Languages, and the forms of numbers, money and times in them.
 
-import en from '../lang/en.js';
-
-const dictionaries = { en, zh: null };
-const loaded = new Set(['en']);
+const dictionaries = {};
+const loaded = new Set();
 let current = 'en';
 
 /** `en` or `zh`. */
@@ -37,7 +35,8 @@ export async function start() {
 
 /** @param {boolean} remember whether the person chose it: then the server is told by a cookie, for the next page's `lang` */
 export async function setLanguage(name, remember = true) {
-  if (name === 'zh' && !dictionaries.zh) dictionaries.zh = (await import('../lang/zh.js')).default;
+  // Only the texts of one language are loaded: both have the same keys.
+  dictionaries[name] ??= { ...(await import(`../lang/${name}.js`)).default };
   current = name;
   for (const area of [...areas]) await addTexts(area);
   document.documentElement.lang = name === 'zh' ? 'zh-CN' : 'en';
@@ -64,7 +63,7 @@ export async function addTexts(area) {
  */
 export function t(key, values) {
   const texts = dictionaries[current];
-  let text = (values?.count === 1 ? texts[`${key}.one`] : undefined) ?? texts[key] ?? en[key];
+  let text = (values?.count === 1 ? texts[`${key}.one`] : undefined) ?? texts[key];
   if (text === undefined) {
     console.error(`no text for '${key}'`);
     return key;
@@ -182,4 +181,33 @@ export function ago(seconds) {
   const steps = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1]];
   const [unit, size] = steps.find(([, length]) => Math.abs(distance) >= length) ?? ['second', 1];
   return format('ago', () => new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' })).format(Math.round(distance / size), unit);
+}
+
+// Times that a person chooses
+
+/** How far the zone's clock is ahead of UTC at a moment, in seconds. */
+function offset(seconds, zone) {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' })
+    .formatToParts(seconds * 1000);
+  const of = Object.fromEntries(parts.map((part) => [part.type, Number(part.value)]));
+  return Date.UTC(of.year, of.month - 1, of.day, of.hour, of.minute, of.second) / 1000 - Math.floor(seconds);
+}
+
+/** `2026-11-29T18:05` in the reader's zone. */
+export function zoned(seconds, zone = timeZone()) {
+  return new Date((Number(seconds) + offset(seconds, zone)) * 1000).toISOString().slice(0, 16);
+}
+
+/** The moment that a clock of the reader's zone shows so; null where the text is no time. */
+export function unzoned(text, zone = timeZone()) {
+  const seconds = Date.parse(`${text}Z`) / 1000;
+  if (!Number.isFinite(seconds)) return null;
+  const first = seconds - offset(seconds, zone);
+  // The offset at the moment itself, which is another one on days when the clocks change.
+  return seconds - offset(first, zone);
+}
+
+/** The beginning of the day in the reader's zone, `daysBefore` days before today. */
+export function dayStart(daysBefore = 0, now = Date.now() / 1000) {
+  return unzoned(`${zoned(unzoned(`${zoned(now).slice(0, 10)}T12:00`) - daysBefore * 86_400).slice(0, 10)}T00:00`);
 }

@@ -4,8 +4,7 @@ import { post, put } from './api.js';
 import { h } from './dom.js';
 import { t } from './i18n.js';
 import { baseUrl, snippets } from './snippets.js';
-import { momentField } from './time.js';
-import { dialog, field, fieldFold, fieldGroup, fieldRow, form, secretDialog } from './ui.js';
+import { dialog, field, fieldFold, fieldGroup, fieldRow, form, momentField, secretDialog } from './ui.js';
 
 const expiries = [['', 'keys.never'], ['7', 'keys.days7'], ['30', 'keys.days30'], ['90', 'keys.days90'], ['365', 'keys.days365'], ['date', 'keys.onDate']];
 

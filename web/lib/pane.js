@@ -1,7 +1,6 @@
 // One conversation with one model: its turns, the answer as it comes, what it cost and how long it took.
 
 import { stream } from './api.js';
-import { addBalance } from './balance.js';
 import { h, icon, replace } from './dom.js';
 import { duration, money, number, t } from './i18n.js';
 import { markdown } from './markdown.js';
@@ -178,6 +177,7 @@ function answerOf(model) {
     if (error.name === 'AbortError') return replace(state, t('playground.stopped'), row && [' · ', row]);
     replace(state, row);
     const money = error.status === 402 && ctx.may('root') && button(t('balance.add'), { kind: 'primary', icon: 'plus', onClick: async () => {
+      const { addBalance } = await import('./balance.js');
       if (await addBalance(ctx.user.id, ctx.user.username)) await retry();
     } });
     const box = problem(error, retry);

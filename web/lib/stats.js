@@ -3,8 +3,7 @@
 import { get } from './api.js';
 import { columns } from './chart.js';
 import { h, replace } from './dom.js';
-import { day, dayShort, hour, money, number, percent, short, t, timeZone } from './i18n.js';
-import { dayStart } from './time.js';
+import { day, dayShort, dayStart, hour, money, number, percent, short, t, timeZone } from './i18n.js';
 import { choices, empty } from './ui.js';
 
 /** The names of the ranges, for `choices`. */

@@ -1,8 +1,9 @@
-// Tables that become cards on a phone, and lists that load further pages, keep their filters in the address and say what is missing.
+// Tables that become cards on a phone; lists that load further pages, keep their filters in the address and say what is missing; their export.
 
-import { button, empty, problem, report } from './ui.js';
-import { h, replace } from './dom.js';
-import { t } from './i18n.js';
+import { download } from './api.js';
+import { h, icon, replace } from './dom.js';
+import { percent, t } from './i18n.js';
+import { button, empty, problem, report, toast } from './ui.js';
 
 /**
  * A table.
@@ -181,3 +182,37 @@ export const byPage = (get, path, extra) => async (query, position, signal) => {
   const isLast = page.page * page.page_size >= page.total;
   return { items: page.items, next: isLast ? null : number + 1, total: page.total };
 };
+
+/**
+ * @param {string} path of a call that answers CSV
+ * @param {() => object} query the filters of the list beside it
+ * @param {string} name of the file
+ */
+export function exportButton(path, query, name) {
+  let running = null;
+  const text = h('span', null, t('export.csv'));
+  const bar = h('progress', { max: 1, hidden: true, 'aria-label': t('export.progress') });
+  const node = h('button.button.export', { type: 'button' }, icon('download'), text, bar);
+  const show = (fraction) => {
+    if (fraction === null) bar.removeAttribute('value');
+    else bar.value = fraction;
+    replace(text, fraction === null ? t('export.stop') : `${t('export.stop')} (${percent(fraction, 0)})`);
+  };
+  node.addEventListener('click', async () => {
+    if (running) return running.abort();
+    running = new AbortController();
+    bar.hidden = false;
+    show(null);
+    try {
+      await download(path, query(), name, show, running.signal);
+      toast(t('export.done', { name }));
+    } catch (error) {
+      report(error);
+    } finally {
+      running = null;
+      bar.hidden = true;
+      replace(text, t('export.csv'));
+    }
+  });
+  return node;
+}

@@ -2,7 +2,7 @@
 
 import { ApiError } from './api.js';
 import { append, h, icon, replace } from './dom.js';
-import { t } from './i18n.js';
+import { t, unzoned, zoned } from './i18n.js';
 
 let sequence = 0;
 const nextId = (prefix) => `${prefix}-${(sequence += 1)}`;
@@ -170,6 +170,17 @@ export function field(o) {
   const hint = o.hint && h('p.hint', { id: `${id}-hint` }, o.hint);
   const list = o.list && h('datalist', { id: `${id}-list` }, o.list.map((value) => h('option', { value })));
   self.node = o.type === 'checkbox' ? h('div.field.check', null, input, label, hint, error) : h('div.field', null, label, input, list, hint, error);
+  return self;
+}
+
+/** A field for a moment: its value is in Unix seconds, empty when none is chosen. */
+export function momentField(o) {
+  const self = field({ ...o, type: 'datetime-local', value: undefined });
+  self.value = () => (self.input.value ? unzoned(self.input.value) : '');
+  self.set = (seconds) => {
+    self.input.value = seconds ? zoned(Number(seconds)) : '';
+  };
+  if (o.value) self.set(o.value);
   return self;
 }
 

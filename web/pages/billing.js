@@ -1,13 +1,10 @@
 // Money of the person who is logged in: what is there, and every row of the ledger that led to it.
 
 import { get } from '../lib/api.js';
-import { addBalance } from '../lib/balance.js';
 import { h } from '../lib/dom.js';
-import { exportButton } from '../lib/export.js';
 import { moment, money, t } from '../lib/i18n.js';
-import { byCursor, list } from '../lib/table.js';
-import { momentField } from '../lib/time.js';
-import { badge, button, card, empty, field, heading, link, live, tile, tiles } from '../lib/ui.js';
+import { byCursor, exportButton, list } from '../lib/table.js';
+import { badge, button, card, empty, field, heading, link, live, momentField, tile, tiles } from '../lib/ui.js';
 
 const kinds = { recharge: 'good', usage: null, refund: 'warn', adjustment: 'warn' };
 
@@ -29,6 +26,7 @@ export default function page(ctx) {
     nothing: () => empty(t('billing.none'), t('billing.noneText')),
   });
   const add = ctx.may('root') && button(t('balance.add'), { kind: 'primary', icon: 'plus', onClick: async () => {
+    const { addBalance } = await import('../lib/balance.js');
     if (await addBalance(ctx.user.id, ctx.user.username)) await Promise.all([balance.reload(), rows.reload(), ctx.refreshUser()]);
   } });
   ctx.every(60_000, () => Promise.all([balance.reload(), rows.refresh()]));

@@ -3,12 +3,10 @@
 import { get } from '../lib/api.js';
 import { h } from '../lib/dom.js';
 import { dayShort, duration, money, number, percent, perMillion, short, t } from '../lib/i18n.js';
-import { piecePrices, priceText, tokenPrices } from '../lib/models.js';
-import { endpointName } from '../lib/request.js';
+import { endpointName, modalityName, piecePrices, tokenPrices } from '../lib/models.js';
 import { baseUrl, snippets } from '../lib/snippets.js';
 import { table } from '../lib/table.js';
 import { badge, card, code, copyButton, empty, facts, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
-import { modalityName } from './models.js';
 
 export default async function page(ctx) {
   const name = ctx.parameters.model;

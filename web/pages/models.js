@@ -2,9 +2,7 @@
 
 import { h, replace } from '../lib/dom.js';
 import { money, none, number, percent, perMillion, short, t } from '../lib/i18n.js';
-import { compareDialog } from '../lib/compare.js';
-import { allModels, matches, modelPath, rankings } from '../lib/models.js';
-import { endpointName } from '../lib/request.js';
+import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
 import { list } from '../lib/table.js';
 import { badge, button, choices, code, empty, field, heading, link, linkButton, live, meter, toast } from '../lib/ui.js';
 
@@ -27,7 +25,10 @@ function catalogue(ctx, models, ranks) {
   const drawBar = () => {
     bar.hidden = chosen.size === 0;
     replace(bar, h('span', null, [...chosen].map((name) => [code(name), ' '])),
-      button(t('models.compare', { count: chosen.size }), { kind: 'primary', icon: 'columns', disabled: chosen.size < 2, onClick: () => compareDialog(models.filter((one) => chosen.has(one.model_name)), ranks) }),
+      button(t('models.compare', { count: chosen.size }), { kind: 'primary', icon: 'columns', disabled: chosen.size < 2, onClick: async () => {
+        const { compareDialog } = await import('../lib/compare.js');
+        compareDialog(models.filter((one) => chosen.has(one.model_name)), ranks);
+      } }),
       button(t('models.compareNone'), { kind: 'quiet', onClick: () => {
         chosen.clear();
         for (const box of place.querySelectorAll('.compare-box')) box.checked = false;
@@ -137,5 +138,3 @@ function change(ratio) {
   if (ratio === null) return badge(t('models.new'), 'good');
   return h('span', { class: ratio > 1 ? 'gain' : null }, `${ratio > 1 ? '+' : ''}${percent(ratio - 1, 0)}`);
 }
-
-export const modalityName = (name) => t(`modality.${['text', 'image', 'audio', 'video', 'file', 'embeddings'].includes(name) ? name : 'other'}`, { name });

@@ -1,19 +1,16 @@
 // The first page after a login: what is there, what was spent, what went wrong, and what a new gateway still needs.
 
 import { get } from '../lib/api.js';
-import { addBalance } from '../lib/balance.js';
 import { h } from '../lib/dom.js';
 import { ago, duration, money, short, store, stored, t } from '../lib/i18n.js';
-import { outcomeBadge } from '../lib/request.js';
 import { errorShare, noRequests, series, seriesChart, span, zoneNote } from '../lib/stats.js';
-import { firstSteps } from '../lib/steps.js';
 import { table } from '../lib/table.js';
 import { button, card, choices, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {
   // Everybody's figures are an administrator's first interest; their own are one press away.
   const view = { isAll: ctx.may('admin') && stored('overviewScope') !== 'self', measure: 'cost' };
-  const steps = await firstSteps(ctx, () => reload());
+  const steps = await stepsOf(ctx, () => reload());
   const figures = live((signal) => load(view, ctx, signal), (data) => draw(ctx, view, data, steps?.isConnected), { signal: ctx.signal, skeleton: 4 });
   const errors = live((signal) => get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal }),
     (data) => latest(view, data.items), { signal: ctx.signal, skeleton: 2 });
@@ -25,6 +22,13 @@ export default async function page(ctx) {
     reload();
   });
   return [heading(t('nav.overview'), scope), steps, figures, card(t('overview.errors'), errors)];
+}
+
+/** The list of first steps, whose parts are loaded only while there are some to do. */
+async function stepsOf(ctx, changed) {
+  if (stored(`firstSteps:${ctx.user.id}`) === 'done') return null;
+  const { firstSteps } = await import('../lib/steps.js');
+  return firstSteps(ctx, changed);
 }
 
 async function load(view, ctx, signal) {
@@ -68,7 +72,10 @@ function lowBalance(ctx, balance) {
   const threshold = Number(stored('lowBalance') ?? 1);
   if (balance.balance >= threshold) return null;
   return note('warn', h('p', null, t('overview.low', { amount: money(balance.balance) }), ' ', !ctx.may('root') && t('overview.lowAsk')),
-    h('div.row', null, ctx.may('root') && button(t('balance.add'), { onClick: async () => (await addBalance(ctx.user.id, ctx.user.username)) && ctx.go('/console', true) }),
+    h('div.row', null, ctx.may('root') && button(t('balance.add'), { onClick: async () => {
+      const { addBalance } = await import('../lib/balance.js');
+      if (await addBalance(ctx.user.id, ctx.user.username)) await ctx.go('/console', true);
+    } }),
       link('/console/account', t('overview.threshold', { amount: money(threshold) }))));
 }
 
@@ -77,7 +84,7 @@ function latest(view, rows) {
   const page = view.isAll ? '/console/logs' : '/console/usage';
   return [table({ caption: t('overview.errorRows'), rows, columns: [
     { title: t('field.model'), cell: (row) => link(`${page}?request_id=${row.request_id}`, row.model_name) },
-    { title: t('request.error'), cell: (row) => (row.error_code ? h('code', null, row.error_code) : outcomeBadge(row)) },
+    { title: t('request.error'), cell: (row) => h('code', null, row.error_code ?? row.outcome) },
     { title: t('request.status'), cell: (row) => row.status, end: true },
     view.isAll && { title: t('request.user'), cell: (row) => row.username ?? `#${row.user_id}` },
     { title: t('ui.time'), cell: (row) => ago(row.created_at), end: true },

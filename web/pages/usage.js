@@ -3,12 +3,10 @@
 import { get } from '../lib/api.js';
 import { h } from '../lib/dom.js';
 import { duration, moment, money, short, t } from '../lib/i18n.js';
-import { exportButton } from '../lib/export.js';
 import { outcomeBadge, requestDialog, tokenCell } from '../lib/request.js';
 import { rangeField, requestChart, errorShare, series, windowOf } from '../lib/stats.js';
-import { byCursor, list } from '../lib/table.js';
-import { momentField } from '../lib/time.js';
-import { card, empty, field, heading, linkButton, live, report, tile, tiles, toast } from '../lib/ui.js';
+import { byCursor, exportButton, list } from '../lib/table.js';
+import { card, empty, field, heading, linkButton, live, momentField, report, tile, tiles, toast } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];
 
