@@ -611,4 +611,8 @@ export default {
   'models.imageRows': 'Sizes and their prices',
 
   'models.new': 'new',
+
+  'home.browse': 'Browse the models',
+  'keys.isManagement': 'Management key',
+  'keys.managementHint': 'Makes and changes keys at /api/v1/keys, and makes no model calls. Budgets and limits do not apply.',
 };

@@ -611,4 +611,8 @@ export default {
   'models.imageRows': '各尺寸价格',
 
   'models.new': '新',
+
+  'home.browse': '浏览模型',
+  'keys.isManagement': '管理令牌',
+  'keys.managementHint': '用于通过 /api/v1/keys 管理令牌，不能调用模型，预算与限制不适用。',
 };

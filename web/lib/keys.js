@@ -39,18 +39,21 @@ function keyFields(key) {
       fieldRow(numberField('rpm', limits.rpm), numberField('tpm', limits.tpm), numberField('concurrency', limits.concurrency)),
       field({ label: t('field.allowed_ips'), name: 'limits.allowed_ips', type: 'list', rows: 2, mono: true, hint: t('keys.addressesHint'), placeholder: '203.0.113.0/24', value: limits.allowed_ips ?? [] }),
       field({ label: t('field.conversion'), name: 'conversion', type: 'select', hint: t('keys.conversionHint'), value: key?.conversion ?? '',
-        options: [['', t('keys.conversionDefault')], ['lenient', t('keys.lenient')], ['strict', t('keys.strict')]] })),
+        options: [['', t('keys.conversionDefault')], ['lenient', t('keys.lenient')], ['strict', t('keys.strict')]] }),
+      ...(key ? [] : [field({ label: t('keys.isManagement'), name: 'management', type: 'checkbox', hint: t('keys.managementHint') })])),
   ];
   return { fields, body: (values) => bodyOf(values, expiry.value()) };
 }
 
 function bodyOf(values, expiresAt) {
   const limits = {};
+  if (values['limits.allowed_ips'].length) limits.allowed_ips = values['limits.allowed_ips'];
+  // Such a key makes no model calls, so nothing else bounds it.
+  if (values.management) return { name: values.name, expires_at: expiresAt, limits, management: true };
   const budget = {};
   for (const name of ['day', 'month', 'total']) if (values[`limits.budget.${name}`] !== null) budget[name] = values[`limits.budget.${name}`];
   if (Object.keys(budget).length) limits.budget = budget;
   for (const name of ['rpm', 'tpm', 'concurrency']) if (values[`limits.${name}`] !== null) limits[name] = values[`limits.${name}`];
-  if (values['limits.allowed_ips'].length) limits.allowed_ips = values['limits.allowed_ips'];
   return { name: values.name, expires_at: expiresAt, models: values.models, limits, conversion: values.conversion || null };
 }
 
@@ -62,7 +65,7 @@ const formOf = (title, action, key, onSubmit) => dialog({ title, content: (close
 /** Shows a secret with programs that use it. It is gone when the dialog closes. */
 export const showSecret = (key, status) => secretDialog({
   title: t('keys.created'), text: t('keys.createdText'), secret: key.key,
-  content: [h('h3', null, t('keys.useIt')), snippets({ base: baseUrl(status), key: key.key })],
+  content: key.management ? null : [h('h3', null, t('keys.useIt')), snippets({ base: baseUrl(status), key: key.key })],
 });
 
 /** Asks for a new key's properties, makes it and shows its secret. @returns {Promise<object|undefined>} the key, when one was made */

@@ -75,7 +75,9 @@ function readList(lines, start, depth) {
     let end = at + 1;
     while (end < lines.length && belongs(lines, end, indent.length)) end += 1;
     const inner = lines.slice(at + 1, end).map((line) => line.slice(Math.min(indent.length + 2, line.search(/\S|$/))));
-    items.push(h('li', null, inner.length ? [inline(found[3]), markdown(inner.join('\n'), depth + 1)] : inline(found[3])));
+    let text = found[3];
+    while (inner.length && inner[0].trim() && !isBlock(inner[0])) text += `\n${inner.shift()}`;
+    items.push(h('li', null, inline(text), inner.length ? markdown(inner.join('\n'), depth + 1) : null));
     at = end;
     while (at < lines.length && !lines[at].trim() && lines[at + 1]?.match(item)) at += 1;
   }
@@ -85,10 +87,12 @@ readList.begins = (line) => item.test(line);
 
 const belongs = (lines, at, indent) => (lines[at].trim() ? lines[at].search(/\S/) > indent : (lines[at + 1] ?? '').search(/\S/) > indent);
 
+/** Whether something other than a paragraph begins here. */
+const isBlock = (line, next) => [readCode, readHeading, readRule, readQuote, readList, readTable].some((one) => one.begins(line, next));
+
 function readParagraph(lines, start) {
   let end = start + 1;
-  const isOther = (index) => [readCode, readHeading, readRule, readQuote, readList, readTable].some((one) => one.begins(lines[index], lines[index + 1]));
-  while (end < lines.length && lines[end].trim() && !isOther(end)) end += 1;
+  while (end < lines.length && lines[end].trim() && !isBlock(lines[end], lines[end + 1])) end += 1;
   return [h('p', null, inline(lines.slice(start, end).join('\n'))), end];
 }
 

@@ -92,7 +92,7 @@ function listOf(ctx, models, ranks, view, box) {
 }
 
 const measures = {
-  name: (model) => model.model_name, context: (model) => model.context_length,
+  name: (model) => model.model_name.replace(/^\W+/, ''), context: (model) => model.context_length,
   input: (model) => model.pricing_input, output: (model) => model.pricing_output,
   use: (model, rank) => rank?.tokens, value: (model, rank) => rank?.value, speed: (model, rank) => rank?.tokens_per_second, rising: (model, rank) => (rank?.change === null ? Infinity : rank?.change),
 };
