@@ -615,4 +615,11 @@ export default {
   'home.browse': 'Browse the models',
   'keys.isManagement': 'Management key',
   'keys.managementHint': 'Makes and changes keys at /api/v1/keys, and makes no model calls. Budgets and limits do not apply.',
+
+  'ui.required': 'This is needed.',
+  'ui.tooShort': 'At least {count} characters.',
+  'ui.atLeast': 'At least {count}.',
+  'ui.atMost': 'At most {count}.',
+  'ui.wholeNumber': 'A whole number, please.',
+  'ui.badInput': 'This is not what is expected here.',
 };

@@ -615,4 +615,11 @@ export default {
   'home.browse': '浏览模型',
   'keys.isManagement': '管理令牌',
   'keys.managementHint': '用于通过 /api/v1/keys 管理令牌，不能调用模型，预算与限制不适用。',
+
+  'ui.required': '此项必填。',
+  'ui.tooShort': '至少 {count} 个字符。',
+  'ui.atLeast': '不能小于 {count}。',
+  'ui.atMost': '不能大于 {count}。',
+  'ui.wholeNumber': '请输入整数。',
+  'ui.badInput': '格式不正确。',
 };

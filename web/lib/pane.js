@@ -1,6 +1,6 @@
 // One conversation with one model: its turns, the answer as it comes, what it cost and how long it took.
 
-import { stream } from './api.js';
+import { post, stream } from './api.js';
 import { h, icon, replace } from './dom.js';
 import { duration, money, number, t } from './i18n.js';
 import { markdown } from './markdown.js';
@@ -8,6 +8,14 @@ import { button, problem } from './ui.js';
 import { pickModel } from './models.js';
 
 const path = '/api/playground/chat/completions';
+let openUntil = 0;
+
+/** Opens the session for calls. Without it the first one would be refused, and repeated. */
+async function opened(signal) {
+  if (Date.now() / 1000 < openUntil - 30) return;
+  openUntil = (await post('/api/playground/open', {}, { signal })).expires_at;
+}
+
 /** Longer requests and answers are cut in the raw view only. */
 const rawBound = 200_000;
 
@@ -68,8 +76,9 @@ export function pane(ctx, models, name, { onModel }) {
     const mine = (running = new AbortController());
     ctx.signal.addEventListener('abort', () => mine.abort());
     turns.setAttribute('aria-busy', 'true');
-    answer.begin(body);
     try {
+      await opened(mine.signal);
+      answer.begin(body);
       await stream(path, body, (event) => follow(() => answer.take(event)), mine.signal, answer.about);
       follow(() => answer.end());
     } catch (error) {
@@ -114,7 +123,7 @@ function answerOf(model) {
   const node = h('div.answer', null, h('span.offscreen', null, model), thinking, text, state, raw);
   const self = { node, text: '', about: (value) => (about = value) };
   let about = null;
-  let body = null;
+  let body = {};
   let started = 0;
   let first = null;
   let usage = null;

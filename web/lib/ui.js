@@ -197,6 +197,16 @@ export const fieldFold = (summary, ...fields) => ({ fields, node: h('details.fol
 
 const flat = (fields) => fields.flatMap((one) => (one.fields ? flat(one.fields) : one.input ? one : []));
 
+/** Why the browser refuses a value, in the console's language, which need not be the browser's. */
+function invalidText(input) {
+  const { validity } = input;
+  if (validity.valueMissing) return t('ui.required');
+  if (validity.tooShort) return t('ui.tooShort', { count: input.minLength });
+  if (validity.rangeUnderflow) return t('ui.atLeast', { count: Number(input.min) });
+  if (validity.rangeOverflow) return t('ui.atMost', { count: Number(input.max) });
+  return t(validity.stepMismatch ? 'ui.wholeNumber' : 'ui.badInput');
+}
+
 /**
  * A form of fields. Errors of the server that name a field stand beside it; others above the button.
  * @param {{fields: object[], action: string, onSubmit: (values: object) => *, kind?: string, extra?: Node[], cancel?: () => void}} o
@@ -216,7 +226,7 @@ export function form(o) {
     message.replaceChildren();
     const missing = fields.find((one) => !one.input.checkValidity() && !one.input.closest('[hidden]'));
     if (missing) {
-      missing.error(missing.input.validationMessage);
+      missing.error(invalidText(missing.input));
       show(missing);
       return;
     }
