@@ -197,6 +197,9 @@ export const fieldFold = (summary, ...fields) => ({ fields, node: h('details.fol
 
 const flat = (fields) => fields.flatMap((one) => (one.fields ? flat(one.fields) : one.input ? one : []));
 
+/** Codes of errors that are about one field without naming it. */
+const culprits = { wrong_password: 'old_password', username_taken: 'username' };
+
 /** Why the browser refuses a value, in the console's language, which need not be the browser's. */
 function invalidText(input) {
   const { validity } = input;
@@ -235,7 +238,8 @@ export function form(o) {
         await o.onSubmit(Object.fromEntries(fields.map((one) => [one.name, one.value()])));
       } catch (error) {
         if (error?.name === 'AbortError') return;
-        const named = fields.find((one) => error.details?.field === one.name);
+        const culprit = error.details?.field ?? culprits[error.code];
+        const named = culprit && fields.find((one) => one.name === culprit);
         if (named) {
           named.error(error.text);
           show(named);

@@ -12,14 +12,16 @@ export default function page(ctx) {
 
 function profile(ctx) {
   const { user } = ctx;
+  const old = field({ label: t('field.old_password'), name: 'old_password', type: 'password', autocomplete: 'current-password', required: true });
   return card(t('account.profile'),
     facts([t('field.username'), user.username], [t('field.role'), t(`role.${user.role}`)], [t('field.group'), user.group], [t('account.since'), moment(user.created_at)]),
     form({ action: t('ui.save'), kind: null, fields: [
       field({ label: t('field.display_name'), name: 'display_name', autocomplete: 'name', value: user.display_name, maxlength: 200 }),
       field({ label: t('field.email'), name: 'email', type: 'email', autocomplete: 'email', value: user.email, maxlength: 200 }),
-      field({ label: t('field.old_password'), name: 'old_password', type: 'password', autocomplete: 'current-password', required: true }),
+      old,
     ], onSubmit: async (values) => {
       await put('/api/user/self', values);
+      old.set('');
       await ctx.refreshUser();
       toast(t('ui.saved'));
     } }));

@@ -44,7 +44,8 @@ function draw(ctx, view, { balance, data }, isNew) {
   const failed = view.isAll ? '/console/logs?outcome=failed' : '/console/usage?outcome=failed';
   const { total } = data;
   return [
-    !isNew && lowBalance(ctx, balance),
+    // Root finds it among the first steps.
+    !(isNew && ctx.may('root')) && lowBalance(ctx, balance),
     tiles(
       tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) }) : link('/console/billing', t('overview.ledger'))),
       tile(t('overview.today'), money(Number(today.toFixed(9)))),
