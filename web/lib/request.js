@@ -26,7 +26,7 @@ export function requestDialog(row, { isAdmin = false } = {}) {
   return dialog({ title: row.model_name || t('request.of'), side: true, content: [
     h('div.row', null, outcomeBadge(row), h('span', null, moment(row.created_at)), h('span.muted', null, endpointName(row.endpoint))),
     h('div.copy-line', null, code(row.request_id), copyButton(row.request_id, t('request.copyId'))),
-    row.error_code && h('div.note.warn', null, h('div', null, h('p', null, named('error', row.error_code)), h('p.muted', null, code(row.error_code)))),
+    row.error_code && h('div.note.warn', null, h('div', null, h('p', null, named(has(`error.${row.error_code}`) ? 'error' : 'failure', row.error_code)), h('p.muted', null, code(row.error_code)))),
     h('h3', null, t('request.attempts')), attempts(row, isAdmin),
     h('h3', null, t('request.money')), charge(row, isAdmin),
     h('h3', null, t('request.tokens')), tokens(row),

@@ -46,7 +46,7 @@ function catalogue(ctx, models, ranks) {
   const draw = (view) => replace(place, listOf(ctx, models, ranks, view, (model) => h('input.compare-box', {
     type: 'checkbox', checked: chosen.has(model.model_name), 'aria-label': t('models.compareWith', { name: model.model_name }), on: { change: (event) => choose(model, event.target) },
   })));
-  const first = views.includes(ctx.query.get('view')) ? ctx.query.get('view') : 'all';
+  const first = ranks.size > 0 && views.includes(ctx.query.get('view')) ? ctx.query.get('view') : 'all';
   draw(first);
   return [ranks.size > 0 && h('div.views', null, choices(t('models.view'), views.map((name) => [name, t(`models.view.${name}`)]), first, (view) => {
     ctx.query = new URLSearchParams(location.search);

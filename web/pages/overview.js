@@ -28,7 +28,8 @@ export default async function page(ctx) {
 async function stepsOf(ctx, changed) {
   if (stored(`firstSteps:${ctx.user.id}`) === 'done') return null;
   const { firstSteps } = await import('../lib/steps.js');
-  return firstSteps(ctx, changed);
+  // Without an answer there is no list; what is wrong is shown by the parts below.
+  return firstSteps(ctx, changed).catch(() => null);
 }
 
 async function load(view, ctx, signal) {
