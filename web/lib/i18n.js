@@ -187,7 +187,8 @@ export function ago(seconds) {
 
 /** How far the zone's clock is ahead of UTC at a moment, in seconds. */
 function offset(seconds, zone) {
-  const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' })
+  const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric',
+    minute: 'numeric', second: 'numeric' })
     .formatToParts(seconds * 1000);
   const of = Object.fromEntries(parts.map((part) => [part.type, Number(part.value)]));
   return Date.UTC(of.year, of.month - 1, of.day, of.hour, of.minute, of.second) / 1000 - Math.floor(seconds);

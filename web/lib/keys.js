@@ -10,7 +10,8 @@ const expiries = [['', 'keys.never'], ['7', 'keys.days7'], ['30', 'keys.days30']
 
 /** When a key ends: a choice, and a date when that is chosen. */
 function expiryFields(key) {
-  const choice = field({ label: t('field.expires_at'), name: 'expiry', type: 'select', options: expiries.map(([value, text]) => [value, t(text)]), value: key?.expires_at ? 'date' : '' });
+  const choice = field({ label: t('field.expires_at'), name: 'expiry', type: 'select', options: expiries.map(([value, text]) => [value, t(text)]),
+    value: key?.expires_at ? 'date' : '' });
   const date = momentField({ label: t('keys.date'), name: 'expires_at', value: key?.expires_at });
   const show = () => {
     date.node.hidden = choice.input.value !== 'date';
@@ -23,7 +24,8 @@ function expiryFields(key) {
   } };
 }
 
-const numberField = (name, value, hint, step = '1') => field({ label: t(`field.${name}`), name: `limits.${name}`, type: 'number', min: name.startsWith('budget') ? 0 : 1, step, value, hint });
+const numberField = (name, value, hint, step = '1') => field({ label: t(`field.${name}`), name: `limits.${name}`, type: 'number',
+  min: name.startsWith('budget') ? 0 : 1, step, value, hint });
 
 function keyFields(key) {
   const limits = key?.limits ?? {};
@@ -35,9 +37,11 @@ function keyFields(key) {
     fieldGroup(t('keys.budgets'), h('p.hint', null, t('keys.budgetHint')), fieldRow(numberField('budget.day', budget.day, null, 'any'),
       numberField('budget.month', budget.month, null, 'any'), numberField('budget.total', budget.total, null, 'any'))),
     fieldFold(t('keys.more'),
-      field({ label: t('field.models'), name: 'models', type: 'list', mono: true, hint: t('keys.modelsHint'), placeholder: 'openai/*', value: key?.models ?? [] }),
+      field({ label: t('field.models'), name: 'models', type: 'list', mono: true, hint: t('keys.modelsHint'), placeholder: 'openai/*',
+        value: key?.models ?? [] }),
       fieldRow(numberField('rpm', limits.rpm), numberField('tpm', limits.tpm), numberField('concurrency', limits.concurrency)),
-      field({ label: t('field.allowed_ips'), name: 'limits.allowed_ips', type: 'list', rows: 2, mono: true, hint: t('keys.addressesHint'), placeholder: '203.0.113.0/24', value: limits.allowed_ips ?? [] }),
+      field({ label: t('field.allowed_ips'), name: 'limits.allowed_ips', type: 'list', rows: 2, mono: true, hint: t('keys.addressesHint'),
+        placeholder: '203.0.113.0/24', value: limits.allowed_ips ?? [] }),
       field({ label: t('field.conversion'), name: 'conversion', type: 'select', hint: t('keys.conversionHint'), value: key?.conversion ?? '',
         options: [['', t('keys.conversionDefault')], ['lenient', t('keys.lenient')], ['strict', t('keys.strict')]] }),
       ...(key ? [] : [field({ label: t('keys.isManagement'), name: 'management', type: 'checkbox', hint: t('keys.managementHint') })])),

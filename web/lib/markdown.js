@@ -97,7 +97,15 @@ function readParagraph(lines, start) {
 }
 
 // Lengths are bounded, so that no text takes more than time in proportion to its length.
-const marks = /(`{1,8})([\s\S]{1,4000}?)\1(?!`)|\*\*(?=\S)([\s\S]{1,4000}?)\*\*|(?<![\w*])\*(?=[^\s*])([^*\n]{1,2000}?)\*(?!\*)|(?<!\w)_(?=\S)([^_\n]{1,2000}?)_(?!\w)|\[([^\]\n]{1,500})\]\(([^\s)]{1,2000})\)|(https?:\/\/[^\s<>"'`]{0,2000}[^\s<>"'`.,;:!?)\]])|\n/g;
+const marks = new RegExp([
+  /(`{1,8})([\s\S]{1,4000}?)\1(?!`)/, // code
+  /\*\*(?=\S)([\s\S]{1,4000}?)\*\*/, // bold
+  /(?<![\w*])\*(?=[^\s*])([^*\n]{1,2000}?)\*(?!\*)/, // italic
+  /(?<!\w)_(?=\S)([^_\n]{1,2000}?)_(?!\w)/, // italic
+  /\[([^\]\n]{1,500})\]\(([^\s)]{1,2000})\)/, // a link
+  /(https?:\/\/[^\s<>"'`]{0,2000}[^\s<>"'`.,;:!?)\]])/, // an address
+  /\n/,
+].map((one) => one.source).join('|'), 'g');
 
 /** The marks inside of a line. */
 function inline(text) {

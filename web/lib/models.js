@@ -44,11 +44,13 @@ export function pickModel(models, chosen) {
       at = Math.max(0, input.value ? 0 : shown.findIndex((model) => model.model_name === chosen));
       replace(results, shown.map((model, index) => h('li', { id: `model-${index}`, role: 'option', on: { click: () => close(model) } },
         h('span', null, model.model_name), h('span.muted.nowrap', null, priceText(model)))));
-      replace(count, found.length > shown.length ? t('models.firstOf', { count: shown.length, total: found.length }) : t('models.found', { count: found.length }));
+      replace(count, found.length > shown.length ? t('models.firstOf', { count: shown.length, total: found.length })
+        : t('models.found', { count: found.length }));
       mark();
     };
     const input = h('input', {
-      type: 'search', role: 'combobox', 'aria-label': t('models.search'), 'aria-expanded': 'true', 'aria-controls': 'model-results', placeholder: t('models.search'),
+      type: 'search', role: 'combobox', 'aria-label': t('models.search'), 'aria-expanded': 'true', 'aria-controls': 'model-results',
+        placeholder: t('models.search'),
       autocomplete: 'off', spellcheck: 'false', on: { input: draw, keydown: (event) => {
         if (event.key === 'ArrowDown' || event.key === 'ArrowUp') at = (at + (event.key === 'ArrowDown' ? 1 : -1) + shown.length) % Math.max(1, shown.length);
         else if (event.key !== 'Enter') return;

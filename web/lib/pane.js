@@ -23,7 +23,8 @@ const textOf = (content) => (typeof content === 'string' ? content : content.fil
 const picturesOf = (content) => (typeof content === 'string' ? [] : content.filter((part) => part.type === 'image_url').map((part) => part.image_url.url));
 
 /** Data URLs cut, so that the raw view stays readable. */
-const readable = (value) => JSON.stringify(value, (_, one) => (typeof one === 'string' && one.startsWith('data:') && one.length > 120 ? `${one.slice(0, 80)}… (${one.length})` : one), 2);
+const readable = (value) => JSON.stringify(value, (_, one) => (typeof one === 'string' && one.startsWith('data:') && one.length > 120
+  ? `${one.slice(0, 80)}… (${one.length})` : one), 2);
 
 /**
  * @param {object} ctx @param {object[]} models those that can be chosen @param {string} name the first one
@@ -104,7 +105,8 @@ export function pane(ctx, models, name, { onModel }) {
 }
 
 function bodyOf(model, messages, settings) {
-  const body = { model, messages: settings.system ? [{ role: 'system', content: settings.system }, ...messages] : messages, stream: true, stream_options: { include_usage: true } };
+  const body = { model, messages: settings.system ? [{ role: 'system', content: settings.system }, ...messages] : messages, stream: true,
+    stream_options: { include_usage: true } };
   if (settings.temperature !== null) body.temperature = settings.temperature;
   if (settings.max_tokens !== null) body.max_tokens = settings.max_tokens;
   return body;

@@ -18,13 +18,15 @@ const read = (file) => new Promise((resolve, reject) => {
 export function pictures() {
   let urls = [];
   const chosen = h('div.pictures', { 'aria-live': 'polite' });
-  const input = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif', multiple: true, hidden: true, 'aria-label': t('playground.addPicture'), on: {
+  const input = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif', multiple: true, hidden: true,
+    'aria-label': t('playground.addPicture'), on: {
     change: async () => {
       await add([...input.files]);
       input.value = '';
     },
   } });
-  const draw = () => replace(chosen, urls.map((url, index) => h('div.picture', null, h('img', { src: url, alt: t('playground.picture', { number: index + 1 }) }),
+  const draw = () => replace(chosen, urls.map((url, index) => h('div.picture', null, h('img',
+    { src: url, alt: t('playground.picture', { number: index + 1 }) }),
     button('', { icon: 'close', title: t('playground.removePicture', { number: index + 1 }), onClick: () => {
       urls = urls.filter((one) => one !== url);
       draw();

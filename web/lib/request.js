@@ -26,7 +26,8 @@ export function requestDialog(row, { isAdmin = false } = {}) {
   return dialog({ title: row.model_name || t('request.of'), side: true, content: [
     h('div.row', null, outcomeBadge(row), h('span', null, moment(row.created_at)), h('span.muted', null, endpointName(row.endpoint))),
     h('div.copy-line', null, code(row.request_id), copyButton(row.request_id, t('request.copyId'))),
-    row.error_code && h('div.note.warn', null, h('div', null, h('p', null, named(has(`error.${row.error_code}`) ? 'error' : 'failure', row.error_code)), h('p.muted', null, code(row.error_code)))),
+    row.error_code && h('div.note.warn', null, h('div', null, h('p', null, named(has(`error.${row.error_code}`) ? 'error' : 'failure', row.error_code)),
+      h('p.muted', null, code(row.error_code)))),
     h('h3', null, t('request.attempts')), attempts(row, isAdmin),
     h('h3', null, t('request.money')), charge(row, isAdmin),
     h('h3', null, t('request.tokens')), tokens(row),
@@ -43,7 +44,8 @@ function attempts(row, isAdmin) {
     const isLast = index === list.length - 1;
     // The one that answered counts to its first content; its bar goes on to the last byte.
     const ms = isLast && !one.failure ? Math.max(one.ms, row.latency_ms - before) : one.ms;
-    const channel = one.channel_name ?? (one.channel_id === row.channel_id ? row.channel_name : null) ?? t('request.attempt', { channel: String(one.channel_id) });
+    const channel = one.channel_name ?? (one.channel_id === row.channel_id ? row.channel_name : null)
+      ?? t('request.attempt', { channel: String(one.channel_id) });
     return { label: `${channel} · ${one.upstream_model}`, ms, kind: one.failure ? 'bad' : 'good', text: result(one, isAdmin) };
   }), t('request.attempts'));
 }
@@ -86,7 +88,8 @@ function course(row, isAdmin) {
   return facts(
     [t('request.firstToken'), row.first_token_ms === null ? null : duration(row.first_token_ms)],
     [t('request.latency'), duration(row.latency_ms)],
-    row.is_stream && writing > 50 && row.completion_tokens > 1 && [t('request.speed'), t('request.perSecond', { count: Math.round(row.completion_tokens / (writing / 1000)) })],
+    row.is_stream && writing > 50 && row.completion_tokens > 1 && [t('request.speed'), t('request.perSecond',
+      { count: Math.round(row.completion_tokens / (writing / 1000)) })],
     [t('request.streamed'), row.is_stream ? t('ui.yes') : t('ui.no')],
     [t('request.finish'), row.finish_reason && code(row.finish_reason)],
     [t('request.status'), String(row.status)],

@@ -42,7 +42,8 @@ export async function firstSteps(ctx, onChange) {
     const next = steps.find((step) => !done[step.name]);
     replace(list, steps.map((step) => h('li', { class: done[step.name] ? 'done' : null },
       h('span.step-mark', null, done[step.name] ? icon('check', 16) : String(steps.indexOf(step) + 1)),
-      h('div', null, h('p.step-title', null, t(`steps.${step.name}`), done[step.name] && h('span.offscreen', null, ` – ${t('steps.done')}`)), h('p.muted', null, t(`steps.${step.name}Text`))),
+      h('div', null, h('p.step-title', null, t(`steps.${step.name}`), done[step.name] && h('span.offscreen', null, ` – ${t('steps.done')}`)),
+        h('p.muted', null, t(`steps.${step.name}Text`))),
       !done[step.name] && step.action(step === next ? 'primary' : null))));
   };
   draw();

@@ -14,7 +14,8 @@ function profile(ctx) {
   const { user } = ctx;
   const old = field({ label: t('field.old_password'), name: 'old_password', type: 'password', autocomplete: 'current-password', required: true });
   return card(t('account.profile'),
-    facts([t('field.username'), user.username], [t('field.role'), t(`role.${user.role}`)], [t('field.group'), user.group], [t('account.since'), moment(user.created_at)]),
+    facts([t('field.username'), user.username], [t('field.role'), t(`role.${user.role}`)], [t('field.group'), user.group],
+      [t('account.since'), moment(user.created_at)]),
     form({ action: t('ui.save'), kind: null, fields: [
       field({ label: t('field.display_name'), name: 'display_name', autocomplete: 'name', value: user.display_name, maxlength: 200 }),
       field({ label: t('field.email'), name: 'email', type: 'email', autocomplete: 'email', value: user.email, maxlength: 200 }),
@@ -32,7 +33,8 @@ function password() {
   const place = h('div');
   const draw = () => place.replaceChildren(form({ action: t('account.change'), kind: null, fields: [
     field({ label: t('field.old_password'), name: 'old_password', type: 'password', autocomplete: 'current-password', required: true }),
-    field({ label: t('account.new'), name: 'password', type: 'password', autocomplete: 'new-password', required: true, minlength: 8, maxlength: 128, hint: t('account.newHint') }),
+    field({ label: t('account.new'), name: 'password', type: 'password', autocomplete: 'new-password', required: true, minlength: 8, maxlength: 128,
+      hint: t('account.newHint') }),
     again,
   ], onSubmit: async (values) => {
     if (values.password !== values.again) {
@@ -55,8 +57,10 @@ function preferences(ctx) {
   const theme = field({ label: t('account.theme'), name: 'theme', type: 'select', value: stored('theme') ?? '',
     options: [['', t('account.system')], ['light', t('account.light')], ['dark', t('account.dark')]] });
   const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const zone = field({ label: t('account.zone'), name: 'zone', list: ['UTC', ...zones()], value: stored('timeZone') ?? '', placeholder: t('account.zoneOf', { zone: browserZone }), hint: t('account.zoneHint') });
-  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: Number(stored('lowBalance') ?? 1), hint: t('account.lowHint') });
+  const zone = field({ label: t('account.zone'), name: 'zone', list: ['UTC', ...zones()], value: stored('timeZone') ?? '',
+    placeholder: t('account.zoneOf', { zone: browserZone }), hint: t('account.zoneHint') });
+  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: Number(stored('lowBalance') ?? 1),
+    hint: t('account.lowHint') });
   lang.input.addEventListener('change', async () => {
     await setLanguage(lang.value());
     await ctx.go('/console/account', true);
@@ -76,7 +80,8 @@ function preferences(ctx) {
     store('lowBalance', low.value() === null ? null : String(low.value()));
     toast(t('ui.saved'));
   });
-  return card(t('account.preferences'), h('p.muted', null, t('account.preferencesText')), h('div.stack', null, fieldRow(lang, theme).node, zone.node, low.node));
+  return card(t('account.preferences'), h('p.muted', null, t('account.preferencesText')),
+    h('div.stack', null, fieldRow(lang, theme).node, zone.node, low.node));
 }
 
 function isZone(name) {
@@ -91,7 +96,8 @@ function sessions(ctx) {
   const rows = live((signal) => get('/api/user/self/sessions', {}, { signal }), (data) => [
     table({ caption: t('account.sessionRows'), rows: data, columns: [
       { title: t('account.device'), cell: (row) => h('div', null, deviceName(row.user_agent), h('span.muted', null, row.client_ip)) },
-      { title: t('field.type'), cell: (row) => (row.current ?? row.is_current ? badge(t('account.current'), 'good') : badge(t(`account.kind.${row.kind ?? 'session'}`))) },
+      { title: t('field.type'), cell: (row) => (row.current ?? row.is_current ? badge(t('account.current'), 'good')
+        : badge(t(`account.kind.${row.kind ?? 'session'}`))) },
       { title: t('account.begun'), class: 'nowrap', cell: (row) => moment(row.created_at) },
       { title: t('keys.used'), class: 'nowrap', cell: (row) => ago(row.used_at) },
       { title: t('account.ends'), class: 'nowrap', cell: (row) => (row.expires_at ? moment(row.expires_at) : t('keys.never')) },
@@ -109,7 +115,8 @@ function sessions(ctx) {
   return card(t('account.sessions'), h('div.list', null, rows));
 }
 
-const programs = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl'], [/[Pp]ython/, 'Python']];
+const programs = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl'],
+  [/[Pp]ython/, 'Python']];
 const systems = [[/iPhone|iPad/, 'iOS'], [/Android/, 'Android'], [/Windows/, 'Windows'], [/Mac OS X/, 'macOS'], [/Linux/, 'Linux']];
 
 /** `Firefox · Linux`, or what the client calls itself. */

@@ -13,14 +13,16 @@ export default function page(ctx) {
   const rows = list({
     ctx, caption: t('billing.rows'), load: byCursor(get, '/api/balance/transactions'),
     filters: [
-      field({ label: t('field.type'), name: 'type', type: 'select', options: [['', t('ui.all')], ...Object.keys(kinds).map((name) => [name, t(`billing.type.${name}`)])] }),
+      field({ label: t('field.type'), name: 'type', type: 'select', options: [['', t('ui.all')],
+        ...Object.keys(kinds).map((name) => [name, t(`billing.type.${name}`)])] }),
       momentField({ label: t('field.from'), name: 'from' }), momentField({ label: t('field.to'), name: 'to' }),
     ],
     columns: [
       { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
       { title: t('field.type'), cell: (row) => badge(t(`billing.type.${row.type}`), kinds[row.type]) },
       { title: t('field.description'), cell: describe },
-      { title: t('field.amount'), end: true, cell: (row) => h('span', { class: row.amount > 0 ? 'gain' : null }, `${row.amount > 0 ? '+' : ''}${money(row.amount)}`) },
+      { title: t('field.amount'), end: true, cell: (row) => h('span', { class: row.amount > 0 ? 'gain' : null },
+        `${row.amount > 0 ? '+' : ''}${money(row.amount)}`) },
       { title: t('billing.after'), end: true, cell: (row) => money(row.balance_after) },
     ],
     nothing: () => empty(t('billing.none'), t('billing.noneText')),
@@ -31,7 +33,8 @@ export default function page(ctx) {
   } });
   ctx.every(60_000, () => Promise.all([balance.reload(), rows.refresh()]));
   return [heading(t('nav.billing'), exportButton('/api/balance/transactions/export', () => rows.wanted(), 'ledger.csv'), add), balance,
-    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('billing.ledger')), rows];
+    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('billing.ledger')),
+      rows];
 }
 
 const drawBalance = (data) => tiles(
@@ -41,6 +44,7 @@ const drawBalance = (data) => tiles(
 
 /** A charge leads to its call. */
 function describe(row) {
-  if (row.type === 'usage') return h('div', null, row.description, h('span.muted', null, link(`/console/usage?request_id=${encodeURIComponent(row.reference_id)}`, t('playground.row'))));
+  if (row.type === 'usage') return h('div', null, row.description,
+    h('span.muted', null, link(`/console/usage?request_id=${encodeURIComponent(row.reference_id)}`, t('playground.row'))));
   return h('div', null, row.description || t(`billing.type.${row.type}`), row.reference_id && h('span.muted', null, h('code', null, row.reference_id)));
 }

@@ -22,5 +22,6 @@ export default function page(ctx) {
         h('div.address', null, h('span.muted', null, t('home.base')), code(`${base}/v1`), copyButton(`${base}/v1`)),
         snippets({ base }))),
     h('ul.points', null, ['apis', 'prices', 'keys'].map((name) => h('li', null, h('h2', null, t(`home.${name}`)), h('p', null, t(`home.${name}Text`))))),
-    h('footer.home-foot.muted', null, `${status.name ?? 'APIRouter'} ${status.version ?? ''} · `, count && [t('models.found', { count }), ' · '], h('a', { href: '/api/openapi.json' }, 'OpenAPI')));
+    h('footer.home-foot.muted', null, `${status.name ?? 'APIRouter'} ${status.version ?? ''} · `, count && [t('models.found', { count }), ' · '],
+      h('a', { href: '/api/openapi.json' }, 'OpenAPI')));
 }

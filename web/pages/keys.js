@@ -22,7 +22,8 @@ export default function page(ctx) {
       { title: t('keys.spent'), sort: 'spent', end: true, cell: (key) => money(key.spent?.total) },
       { title: t('field.budget'), cell: budgetCell },
       { title: t('field.models'), cell: (key) => (key.models.length ? modelsCell(key) : h('span.muted', null, t('keys.allModels'))) },
-      { title: t('keys.used'), sort: 'accessed', class: 'nowrap', cell: (key) => (key.accessed_at ? ago(key.accessed_at) : h('span.muted', null, t('keys.unused'))) },
+      { title: t('keys.used'), sort: 'accessed', class: 'nowrap', cell: (key) => (key.accessed_at ? ago(key.accessed_at)
+        : h('span.muted', null, t('keys.unused'))) },
       { title: t('field.expires_at'), class: 'nowrap', cell: (key) => (key.expires_at ? day(key.expires_at) : t('keys.never')) },
     ],
     open: (key) => details(ctx, key, () => rows.reload()), openLabel: (key) => key.name,
@@ -40,7 +41,8 @@ function status(key) {
   return h('span.row', null, badge(t('keys.enabled'), 'good'), key.management && badge(t('keys.management')));
 }
 
-const modelsCell = (key) => h('div', null, code(key.models[0]), key.models.length > 1 && h('span.muted', null, t('keys.furtherModels', { count: key.models.length - 1 })));
+const modelsCell = (key) => h('div', null, code(key.models[0]), key.models.length > 1 && h('span.muted', null,
+  t('keys.furtherModels', { count: key.models.length - 1 })));
 
 /** The budgets of a key, the one with the least left first: name, bound, spent, fraction. */
 function budgets(key) {
@@ -71,7 +73,8 @@ function details(ctx, key, reload) {
     h('div.actions', null,
       button(t('ui.edit'), { icon: 'edit', onClick: act(close, async () => (await editKey(key)) ?? false, t('ui.saved')) }),
       button(t('keys.rotate'), { icon: 'refresh', onClick: act(close, () => rotate(ctx, key)) }),
-      key.status === 1 ? button(t('keys.disable'), { icon: 'stop', onClick: act(close, () => put(`/api/token/${key.id}`, { status: 2 }), t('keys.disabledNow')) })
+      key.status === 1 ? button(t('keys.disable'), { icon: 'stop', onClick: act(close, () => put(`/api/token/${key.id}`, { status: 2 }),
+        t('keys.disabledNow')) })
         : button(t('keys.enable'), { icon: 'play', onClick: act(close, () => put(`/api/token/${key.id}`, { status: 1 }), t('keys.enabledNow')) }),
       button(t('ui.delete'), { kind: 'danger', icon: 'trash', onClick: act(close, () => remove(key), t('keys.deleted')) })),
     key.limits === null && h('div.note.warn', null, t('error.limits_unreadable')),

@@ -15,15 +15,18 @@ export default async function page(ctx) {
   if (!model) return h('div.page', null, heading(name), empty(t('models.notFound'), t('models.notFoundText'), linkButton('/models', t('models.all'))));
   ctx.setTitle(model.display_name || name);
   const isChat = model.endpoints.includes('chat');
+  const isMetered = model.basis === 'metered';
   return h('div.page', null,
     h('p.crumb', null, link('/models', t('nav.models'))),
-    heading(model.display_name || name, isChat && ctx.user && linkButton(`/console/playground?model=${encodeURIComponent(name)}`, t('models.try'), { kind: 'primary', icon: 'playground' })),
+    heading(model.display_name || name, isChat && ctx.user && linkButton(`/console/playground?model=${encodeURIComponent(name)}`, t('models.try'),
+      { kind: 'primary', icon: 'playground' })),
     h('div.copy-line', null, code(name), copyButton(name, t('models.copyName'))),
     model.description && h('p.lead', null, model.description),
     tiles(
-      tile(t('models.context'), short(model.context_length), t('models.tokens')), tile(t('models.maxOutput'), short(model.max_output_tokens), t('models.tokens')),
-      tile(t('models.input'), model.basis === 'metered' ? perMillion(model.pricing_input) : t('models.byVendor'), model.basis === 'metered' && t('models.perMillionTokens')),
-      tile(t('models.output'), model.basis === 'metered' ? perMillion(model.pricing_output) : t('models.byVendor'), model.basis === 'metered' && t('models.perMillionTokens'))),
+      tile(t('models.context'), short(model.context_length), t('models.tokens')),
+      tile(t('models.maxOutput'), short(model.max_output_tokens), t('models.tokens')),
+      tile(t('models.input'), isMetered ? perMillion(model.pricing_input) : t('models.byVendor'), isMetered && t('models.perMillionTokens')),
+      tile(t('models.output'), isMetered ? perMillion(model.pricing_output) : t('models.byVendor'), isMetered && t('models.perMillionTokens'))),
     prices(model),
     card(t('models.abilities'), facts(
       [t('models.providers'), model.providers.join(', ')],
@@ -35,7 +38,8 @@ export default async function page(ctx) {
 
 function snippetCard(ctx, model) {
   const programs = snippets({ base: baseUrl(ctx.status), model: model.model_name, endpoints: model.endpoints });
-  return programs && card(t('models.program'), programs, h('p.muted', null, t('models.keyHint'), ' ', link(ctx.user ? '/console/keys' : '/login', ctx.user ? t('nav.keys') : t('login.action'))));
+  return programs && card(t('models.program'), programs, h('p.muted', null, t('models.keyHint'), ' ',
+    link(ctx.user ? '/console/keys' : '/login', ctx.user ? t('nav.keys') : t('login.action'))));
 }
 
 /** The kinds of prices that a model has, beside those of longer prompts and of other service tiers. */
@@ -56,7 +60,8 @@ function prices(model) {
   return card(t('models.prices'), table({ caption: t('models.priceRows'), rows, columns: [
     { title: t('models.kind'), cell: (row) => h('div', null, t(`price.${row.name}`), h('span.muted', null, row.unit)) },
     ...columns.map((column) => ({ title: column.title, end: true, cell: (row) => shown(column.values[row.name], row.form) })),
-  ] }), model.image_sizes.length > 0 && [h('h3.section', null, t('models.imageSizes')), table({ caption: t('models.imageRows'), rows: model.image_sizes, columns: [
+  ] }), model.image_sizes.length > 0 && [h('h3.section', null, t('models.imageSizes')), table({ caption: t('models.imageRows'), rows: model.image_sizes,
+    columns: [
     { title: t('models.size'), cell: (row) => row.size ?? t('ui.all') }, { title: t('models.quality'), cell: (row) => row.quality ?? t('ui.all') },
     { title: t('models.perImage'), end: true, cell: (row) => money(Number(row.price)) },
   ] })]);
@@ -76,5 +81,8 @@ function record(ctx, model) {
   ] }), uptimeDays(data.days)] : h('p.muted', null, t('models.noRecord'))), { signal: ctx.signal, skeleton: 2 }));
 }
 
+const uptimeKind = (share) => (share === null ? null : share >= 0.995 ? 'good' : share >= 0.95 ? 'warn' : 'bad');
+
 const uptimeDays = (days) => days.length > 0 && h('ol.uptime', { 'aria-label': t('models.uptimeDays') }, days.map((one) =>
-  h('li', { title: `${number(one.requests)} ${t('stats.requests')}`, class: one.uptime === null ? null : one.uptime >= 0.995 ? 'good' : one.uptime >= 0.95 ? 'warn' : 'bad' }, h('span.bar', { 'aria-hidden': 'true' }), h('span', null, dayShort(one.start)), h('span.muted', null, percent(one.uptime)))));
+  h('li', { title: `${number(one.requests)} ${t('stats.requests')}`, class: uptimeKind(one.uptime) },
+    h('span.bar', { 'aria-hidden': 'true' }), h('span', null, dayShort(one.start)), h('span.muted', null, percent(one.uptime)))));

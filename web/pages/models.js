@@ -11,7 +11,8 @@ const contexts = [32_000, 128_000, 200_000, 1_000_000];
 const views = ['all', 'use', 'value', 'speed', 'rising'];
 
 export default function page(ctx) {
-  const place = live(async () => Promise.all([allModels(), rankings(ctx)]), ([models, ranks]) => catalogue(ctx, models, ranks), { signal: ctx.signal, skeleton: 8 });
+  const place = live(async () => Promise.all([allModels(), rankings(ctx)]), ([models, ranks]) => catalogue(ctx, models, ranks),
+    { signal: ctx.signal, skeleton: 8 });
   return h('div.page', null, heading(t('nav.models')), place);
 }
 
@@ -44,7 +45,8 @@ function catalogue(ctx, models, ranks) {
     drawBar();
   };
   const draw = (view) => replace(place, listOf(ctx, models, ranks, view, (model) => h('input.compare-box', {
-    type: 'checkbox', checked: chosen.has(model.model_name), 'aria-label': t('models.compareWith', { name: model.model_name }), on: { change: (event) => choose(model, event.target) },
+    type: 'checkbox', checked: chosen.has(model.model_name), 'aria-label': t('models.compareWith', { name: model.model_name }),
+      on: { change: (event) => choose(model, event.target) },
   })));
   const first = ranks.size > 0 && views.includes(ctx.query.get('view')) ? ctx.query.get('view') : 'all';
   draw(first);
@@ -60,6 +62,9 @@ function catalogue(ctx, models, ranks) {
 const optionsOf = (models, values, name = (value) => value) =>
   [['', t('ui.all')], ...[...new Set(models.flatMap(values))].sort().map((value) => [value, name(value)])];
 
+/** Whether neither price is above a bound in dollars per million tokens. */
+const isCheap = (model, bound) => model.basis === 'metered' && Math.max(model.pricing_input ?? 0, model.pricing_output ?? 0) * 1e6 <= bound * 1.000001;
+
 function listOf(ctx, models, ranks, view, box) {
   const isRanking = view !== 'all';
   const modalities = (model) => [...(model.input_modalities ?? []), ...(model.output_modalities ?? [])];
@@ -68,16 +73,18 @@ function listOf(ctx, models, ranks, view, box) {
   const filters = [
     field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('models.search') }),
     field({ label: t('field.provider'), name: 'provider', type: 'select', options: optionsOf(models, (model) => model.providers) }),
-    models.some((model) => modalities(model).length) && field({ label: t('models.modality'), name: 'modality', type: 'select', options: optionsOf(models, modalities, modalityName) }),
+    models.some((model) => modalities(model).length) && field({ label: t('models.modality'), name: 'modality', type: 'select',
+      options: optionsOf(models, modalities, modalityName) }),
     field({ label: t('request.endpoint'), name: 'endpoint', type: 'select', options: optionsOf(models, (model) => model.endpoints, endpointName) }),
-    field({ label: t('models.context'), name: 'context', type: 'select', options: [['', t('ui.all')], ...contexts.map((size) => [String(size), t('models.atLeast', { size: short(size) })])] }),
+    field({ label: t('models.context'), name: 'context', type: 'select',
+      options: [['', t('ui.all')], ...contexts.map((size) => [String(size), t('models.atLeast', { size: short(size) })])] }),
     field({ label: t('models.maxPrice'), name: 'max_price', type: 'number', min: 0, step: 'any' }),
     viewField,
   ].filter(Boolean);
   const isKept = (model, query) => (!query.q || matches(model, query.q)) && (!query.provider || model.providers.includes(query.provider))
     && (!query.modality || modalities(model).includes(query.modality)) && (!query.endpoint || model.endpoints.includes(query.endpoint))
     && (!query.context || model.context_length >= Number(query.context))
-    && (query.max_price === undefined || (model.basis === 'metered' && Math.max(model.pricing_input ?? 0, model.pricing_output ?? 0) * 1e6 <= Number(query.max_price) * 1.000001))
+    && (query.max_price === undefined || isCheap(model, Number(query.max_price)))
     && (!isRanking || ranks.has(model.model_name));
   return list({
     ctx, caption: t('nav.models'), filters, columns: columnsOf(ranks, view, box), sort: { by: isRanking ? view : 'name', order: isRanking ? 'desc' : 'asc' },
@@ -94,7 +101,8 @@ function listOf(ctx, models, ranks, view, box) {
 const measures = {
   name: (model) => model.model_name.replace(/^\W+/, ''), context: (model) => model.context_length,
   input: (model) => model.pricing_input, output: (model) => model.pricing_output,
-  use: (model, rank) => rank?.tokens, value: (model, rank) => rank?.value, speed: (model, rank) => rank?.tokens_per_second, rising: (model, rank) => (rank?.change === null ? Infinity : rank?.change),
+  use: (model, rank) => rank?.tokens, value: (model, rank) => rank?.value, speed: (model, rank) => rank?.tokens_per_second,
+    rising: (model, rank) => (rank?.change === null ? Infinity : rank?.change),
 };
 
 /** Models without the figure come last, whatever the direction. "Best value" begins with the cheapest. */
@@ -116,10 +124,12 @@ function columnsOf(ranks, view, box) {
     { title: t('models.input'), sort: 'input', end: true, cell: (model) => price(model, model.pricing_input) },
     { title: t('models.output'), sort: 'output', end: true, cell: (model) => price(model, model.pricing_output) },
   ];
-  const use = { title: t('models.use'), sort: 'use', end: true, cell: (model) => rank(model) && h('div.share', null, h('span', null, percent(rank(model).share)), meter(rank(model).share, t('models.use'))) };
+  const use = { title: t('models.use'), sort: 'use', end: true, cell: (model) => rank(model)
+    && h('div.share', null, h('span', null, percent(rank(model).share)), meter(rank(model).share, t('models.use'))) };
   return [
     { title: t('models.compareColumn'), cell: box },
-    { title: t('field.model'), sort: 'name', cell: (model) => h('div', null, link(modelPath(model.model_name), model.display_name || model.model_name), h('span.muted', null, code(model.model_name))) },
+    { title: t('field.model'), sort: 'name', cell: (model) => h('div', null, link(modelPath(model.model_name), model.display_name || model.model_name),
+      h('span.muted', null, code(model.model_name))) },
     view === 'all' && { title: t('field.provider'), cell: (model) => model.providers.join(', ') },
     view === 'all' && { title: t('models.context'), sort: 'context', end: true, cell: (model) => short(model.context_length) },
     ...prices,

@@ -16,11 +16,13 @@ export default async function page(ctx) {
     (data) => latest(view, data.items), { signal: ctx.signal, skeleton: 2 });
   const reload = () => Promise.all([figures.reload(), errors.reload()]);
   ctx.every(60_000, reload);
-  const scope = ctx.may('admin') && choices(t('overview.scope'), [['all', t('overview.everyone')], ['self', t('overview.mine')]], view.isAll ? 'all' : 'self', (value) => {
+  const chosen = (value) => {
     view.isAll = value === 'all';
     store('overviewScope', value);
     reload();
-  });
+  };
+  const scope = ctx.may('admin')
+    && choices(t('overview.scope'), [['all', t('overview.everyone')], ['self', t('overview.mine')]], view.isAll ? 'all' : 'self', chosen);
   return [heading(t('nav.overview'), scope), steps, figures, card(t('overview.errors'), errors)];
 }
 
@@ -48,7 +50,8 @@ function draw(ctx, view, { balance, data }, isNew) {
     // Root finds it among the first steps.
     !(isNew && ctx.may('root')) && lowBalance(ctx, balance),
     tiles(
-      tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) }) : link('/console/billing', t('overview.ledger'))),
+      tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) })
+        : link('/console/billing', t('overview.ledger'))),
       tile(t('overview.today'), money(Number(today.toFixed(9)))),
       tile(t('overview.spent30'), money(total.cost)),
       tile(t('stats.requests'), short(total.requests), t('overview.days30')),

@@ -65,11 +65,13 @@ export default async function page(ctx) {
 
 function settingsOf() {
   const system = field({ label: t('playground.system'), name: 'system', type: 'textarea', rows: 5, placeholder: t('playground.systemHint') });
-  const temperature = field({ label: t('field.temperature'), name: 'temperature', type: 'number', min: 0, max: 2, step: '0.1', placeholder: t('playground.modelDefault') });
+  const temperature = field({ label: t('field.temperature'), name: 'temperature', type: 'number', min: 0, max: 2, step: '0.1',
+    placeholder: t('playground.modelDefault') });
   const tokens = field({ label: t('field.max_tokens'), name: 'max_tokens', type: 'number', min: 1, step: '1', placeholder: t('playground.modelDefault') });
   return {
     values: () => ({ system: system.value().trim(), temperature: temperature.value(), max_tokens: tokens.value() }),
-    node: h('details.settings', { open: matchMedia('(min-width: 1100px)').matches }, h('summary', null, t('playground.settings')), system.node, temperature.node, tokens.node),
+    node: h('details.settings', { open: matchMedia('(min-width: 1100px)').matches }, h('summary', null, t('playground.settings')), system.node,
+      temperature.node, tokens.node),
   };
 }
 
@@ -120,6 +122,7 @@ function composerOf(send, stop) {
   const node = h('form.composer', { on: { submit: (event) => {
     event.preventDefault();
     submit();
-  } } }, images.chosen, input, h('div.composer-foot', null, images.button, images.input, h('span.muted.keys-hint', null, t('playground.keys')), sending, stopping));
+  } } }, images.chosen, input, h('div.composer-foot', null, images.button, images.input, h('span.muted.keys-hint', null, t('playground.keys')), sending,
+    stopping));
   return { node, run, focus: () => input.focus() };
 }

@@ -10,8 +10,10 @@ export default function page(ctx) {
   const login = h('p', null, t('register.haveAccount'), ' ', link('/login', t('login.action')));
   if (!ctx.status.registration) return h('div.entrance', null, head, h('p', null, t('register.closed')), login);
   const fields = [
-    field({ label: t('field.username'), name: 'username', autocomplete: 'username', required: true, minlength: 3, maxlength: 64, hint: t('register.nameHint') }),
-    field({ label: t('field.password'), name: 'password', type: 'password', autocomplete: 'new-password', required: true, minlength: 8, maxlength: 128, hint: t('account.newHint') }),
+    field({ label: t('field.username'), name: 'username', autocomplete: 'username', required: true, minlength: 3, maxlength: 64,
+      hint: t('register.nameHint') }),
+    field({ label: t('field.password'), name: 'password', type: 'password', autocomplete: 'new-password', required: true, minlength: 8, maxlength: 128,
+      hint: t('account.newHint') }),
     field({ label: t('field.display_name'), name: 'display_name', autocomplete: 'name', required: false, maxlength: 200 }),
     field({ label: t('field.email'), name: 'email', type: 'email', autocomplete: 'email', required: false, maxlength: 200 }),
   ];

@@ -18,8 +18,10 @@ export default async function page(ctx) {
   const filters = [
     rangeField(from, to),
     field({ label: t('field.model'), name: 'model', type: 'search', placeholder: t('usage.modelHint') }),
-    field({ label: t('field.token_id'), name: 'token_id', type: 'select', options: [['', t('ui.all')], ...keys.items.map((key) => [String(key.id), key.name])] }),
-    field({ label: t('field.outcome'), name: 'outcome', type: 'select', options: [['', t('ui.all')], ...outcomes.map((name) => [name, t(`outcome.${name}`)])] }),
+    field({ label: t('field.token_id'), name: 'token_id', type: 'select',
+      options: [['', t('ui.all')], ...keys.items.map((key) => [String(key.id), key.name])] }),
+    field({ label: t('field.outcome'), name: 'outcome', type: 'select',
+      options: [['', t('ui.all')], ...outcomes.map((name) => [name, t(`outcome.${name}`)])] }),
     from, to,
   ];
   const wanted = () => rowQuery(rows.wanted());
@@ -60,7 +62,8 @@ function drawFigures(data, outcome) {
   return [
     tiles(
       tile(t('stats.spent'), money(total.cost)), tile(t('stats.requests'), short(total.requests)), tile(t('stats.errors'), errorShare(total)),
-      tile(t('stats.tokens'), short(total.prompt_tokens + total.completion_tokens), t('request.tokensInOut', { input: short(total.prompt_tokens), output: short(total.completion_tokens) })),
+      tile(t('stats.tokens'), short(total.prompt_tokens + total.completion_tokens),
+        t('request.tokensInOut', { input: short(total.prompt_tokens), output: short(total.completion_tokens) })),
       tile(t('stats.firstToken'), duration(total.first_token_p50)), tile(t('stats.latency'), duration(total.latency_p95))),
     card(null, requestChart(data, t('stats.requests')), outcome && h('p.muted', null, t('usage.allOutcomes'))),
   ];
@@ -69,10 +72,12 @@ function drawFigures(data, outcome) {
 const columnsOf = (names) => [
   { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
   { title: t('field.model'), cell: (row) => row.model_name },
-  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('request.noKey')) : row.token_name ?? names[row.token_id] ?? `#${row.token_id}`) },
+  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('request.noKey'))
+    : row.token_name ?? names[row.token_id] ?? `#${row.token_id}`) },
   { title: t('request.tokens'), end: true, cell: tokenCell },
   { title: t('request.charge'), end: true, cell: (row) => money(row.cost) },
-  { title: t('request.latency'), end: true, cell: (row) => h('span', { title: `${t('request.firstToken')}: ${duration(row.first_token_ms)}` }, duration(row.latency_ms)) },
+  { title: t('request.latency'), end: true, cell: (row) => h('span', { title: `${t('request.firstToken')}: ${duration(row.first_token_ms)}` },
+    duration(row.latency_ms)) },
   { title: t('field.outcome'), cell: (row) => h('div', null, outcomeBadge(row), row.error_code && h('span.muted', null, h('code', null, row.error_code))) },
 ];
 
