@@ -286,6 +286,8 @@ export function dialog(o) {
     !o.locked && button('', { icon: 'close', kind: 'quiet', title: t('ui.close'), onClick: () => close() })), body));
   document.body.append(node);
   append(body, [typeof o.content === 'function' ? o.content(close) : o.content]);
+  // A form begins at its first field, not at the button that closes the dialog.
+  body.querySelector('form :is(input, select, textarea)')?.setAttribute('autofocus', '');
   node.showModal();
   return { node, close, closed };
 }
