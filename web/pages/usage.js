@@ -18,8 +18,7 @@ export default async function page(ctx) {
   const filters = [
     rangeField(from, to),
     field({ label: t('field.model'), name: 'model', type: 'search', placeholder: t('usage.modelHint') }),
-    field({ label: t('field.token_id'), name: 'token_id', type: 'select',
-      options: [['', t('ui.all')], ...keys.items.map((key) => [String(key.id), key.name])] }),
+    field({ label: t('field.token_id'), name: 'token_id', type: 'select', options: keyOptions(keys.items, ctx.query.get('token_id')) }),
     field({ label: t('field.outcome'), name: 'outcome', type: 'select',
       options: [['', t('ui.all')], ...outcomes.map((name) => [name, t(`outcome.${name}`)])] }),
     from, to,
@@ -43,6 +42,13 @@ export default async function page(ctx) {
   if (wantedRow) openRow(wantedRow, ctx.signal).catch(report);
   rows.querySelector('.filters').after(chart);
   return [heading(t('nav.usage'), exportButton('/api/log/self/export', wanted, 'usage.csv')), rows];
+}
+
+/** The keys to choose from: those of the first page, and the one that a link names. */
+function keyOptions(keys, wanted) {
+  const options = keys.map((key) => [String(key.id), key.name]);
+  if (wanted && !options.some(([id]) => id === wanted)) options.push([wanted, `#${wanted}`]);
+  return [['', t('ui.all')], ...options];
 }
 
 /** The filters as the list of rows takes them: a range becomes its beginning. */
