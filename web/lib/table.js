@@ -47,6 +47,14 @@ function line(row, columns, o) {
   return node;
 }
 
+/** Redraws a place; whoever was on its third button is on its third button again, so that a refresh does not throw the keyboard out. */
+function keepingFocus(place, draw) {
+  const stops = () => [...place.querySelectorAll('a[href], button, input, select, [tabindex="0"]')];
+  const at = stops().indexOf(document.activeElement);
+  draw();
+  if (at >= 0) stops()[at]?.focus({ preventScroll: true });
+}
+
 /**
  * A list with filters that stand in the address, which loads further rows.
  * @param {{ctx: object, caption: string, columns: object[], filters?: object[], load: (query: object, position: *, signal: AbortSignal) =>
@@ -99,7 +107,7 @@ export function list(o) {
         remember();
         node.reload();
       } });
-      replace(result, shown);
+      keepingFocus(result, () => replace(result, shown));
     } else {
       shown = null;
       replace(result, isFiltered() ? empty(t('ui.noMatch'), t('ui.noMatchText'), button(t('ui.clearFilters'), { onClick: clear })) : o.nothing());
