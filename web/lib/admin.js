@@ -1,0 +1,86 @@
+// Parts that several pages of administrators share.
+
+import { choices, link } from './ui.js';
+import { h, replace } from './dom.js';
+import { none, timeZone } from './i18n.js';
+
+/**
+ * `load` of `list` for calls that answer all rows at once: they are filtered and shown in portions here.
+ * @param {() => Promise<*[]>} fetchAll called when the list is loaded, not for further portions
+ * @param {(row: *, query: object) => boolean} matches
+ */
+export function whole(fetchAll, matches, { portion = 100, order } = {}) {
+  let rows = [];
+  return async (query, position) => {
+    if (position === null) rows = await fetchAll();
+    const found = rows.filter((row) => matches(row, query));
+    if (order) found.sort(order(query));
+    const begin = position ?? 0;
+    const end = begin + portion;
+    return { items: found.slice(begin, end), next: end < found.length ? end : null, total: found.length };
+  };
+}
+
+/** Whether each word of a search is in one of the texts. */
+export function contains(search, ...texts) {
+  const all = texts.filter(Boolean).join(' ').toLowerCase();
+  return (search ?? '').toLowerCase().split(/\s+/).every((word) => all.includes(word));
+}
+
+/**
+ * Views of one page, of which the address names one (`?tab=`).
+ * @param {[string, string, (ctx: object) => Node|Node[]][]} views key, title, and what draws it
+ */
+export function tabs(ctx, label, views) {
+  const place = h('div.tab');
+  const show = (key, query) => {
+    const [, , draw] = views.find(([one]) => one === key);
+    // Filters of a view keep its name in the address.
+    const inner = { ...ctx, query, setQuery: (values) => ctx.setQuery({ ...(key === views[0][0] ? {} : { tab: key }), ...values }) };
+    replace(place, draw(inner));
+  };
+  const asked = ctx.query.get('tab');
+  const first = views.some(([key]) => key === asked) ? asked : views[0][0];
+  const chooser = choices(label, views.map(([key, title]) => [key, title]), first, (key) => {
+    ctx.setQuery(key === views[0][0] ? {} : { tab: key });
+    show(key, new URLSearchParams());
+  });
+  show(first, ctx.query);
+  return [h('div.tabs', null, chooser), place];
+}
+
+export const userLink = (id, name) => (id ? link(`/console/users/${id}`, name ?? `#${id}`) : none);
+
+export const channelLink = (id, name) => (id ? link(`/console/channels/${id}`, name ?? `#${id}`) : none);
+
+/** A name for an operation on money, so that it can be sent again without being done twice. `crypto.randomUUID` needs HTTPS; this does not. */
+export const operationKey = () => `console-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+
+/** A price per token as text of dollars per million tokens for an input, without the noise of binary fractions. */
+export const millionText = (price) => (price === null || price === undefined ? '' : String(Number((price * 1e6).toPrecision(12))));
+
+/** The reverse as exact decimal text, as the server takes prices. */
+export function perToken(text) {
+  const [, whole, fraction = ''] = /^\s*(\d+)(?:\.(\d*))?\s*$/.exec(text) ?? [];
+  if (whole === undefined) return null;
+  const digits = (whole + fraction).padStart(fraction.length + 7, '0');
+  const point = digits.length - fraction.length - 6;
+  return `${Number(digits.slice(0, point))}.${digits.slice(point)}`.replace(/\.?0+$/, '') || '0';
+}
+
+/** Seconds between a zone's clock and UTC at a moment. */
+function offset(milliseconds) {
+  const parts = new Intl.DateTimeFormat('en-CA', {
+    timeZone: timeZone(), hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+  }).formatToParts(milliseconds);
+  const value = Object.fromEntries(parts.map((part) => [part.type, Number(part.value)]));
+  return Date.UTC(value.year, value.month - 1, value.day, value.hour, value.minute, value.second) - Math.floor(milliseconds / 1000) * 1000;
+}
+
+/** The Unix second that a `datetime-local` input means on the clock of the reader's zone. */
+export function instant(text) {
+  const wanted = text ? Date.parse(`${text}Z`) : NaN;
+  if (Number.isNaN(wanted)) return null;
+  // Twice, because the first guess may be on the other side of a change to summer time.
+  return Math.floor((wanted - offset(wanted - offset(wanted))) / 1000);
+}

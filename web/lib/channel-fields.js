@@ -1,0 +1,134 @@
+// Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
+
+import { post } from './api.js';
+import { contains, perToken } from './admin.js';
+import { h, replace } from './dom.js';
+import { perMillion, t } from './i18n.js';
+import { button, choices, field } from './ui.js';
+
+/** Several keys, each in an input that does not show it. `value()` is null when nothing was typed: then the stored ones stay. */
+export function keysField({ hint, existing = [], required }) {
+  const rows = h('div.stack-tight');
+  const inputs = [];
+  const add = (isFocused) => {
+    const one = field({ label: t('channels.keyNumber', { number: inputs.length + 1 }), name: 'keys', type: 'password', mono: true, hint: inputs.length ? null : hint,
+      placeholder: existing.length ? t('channels.keysKept') : null, autocomplete: 'off' });
+    inputs.push(one);
+    rows.append(one.node);
+    if (isFocused) one.input.focus();
+  };
+  add(false);
+  const node = h('div', null, existing.length > 0 && h('p.muted', null, t('channels.keysNow'), ' ', existing.map((key) => [h('code', null, key.hint ?? '…'), ' '])),
+    rows, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }));
+  const value = () => {
+    const keys = inputs.map((one) => one.value().trim()).filter(Boolean);
+    return keys.length || !existing.length ? keys : null;
+  };
+  inputs[0].input.required = Boolean(required && !existing.length);
+  return { name: 'keys', node, input: inputs[0].input, value, set() {}, error: (text) => inputs[0].error(text) };
+}
+
+/**
+ * Which models a channel serves: all, or those that are ticked and those that are written, with the vendor's name where it is another.
+ * @param {{models: {name: string, pricing_input?: number, pricing_output?: number}[], value: (string|object)[], fetch: () => object|null}} o
+ *   `fetch` answers the body of `POST /api/channel/models`
+ */
+export function modelsField(o) {
+  const nameOf = (entry) => (typeof entry === 'string' ? entry : entry.name);
+  let isAll = o.value.length === 0 || o.value.some((entry) => nameOf(entry) === '*');
+  let known = o.models;
+  const isPlain = (entry) => typeof entry === 'string' && known.some((model) => model.name === entry);
+  const chosen = new Set(o.value.filter(isPlain));
+  const search = field({ label: t('channels.findModel'), name: 'find', type: 'search' });
+  const own = field({ label: t('channels.ownNames'), name: 'models', type: 'textarea', mono: true, rows: 3, required: false, hint: t('channels.ownNamesHint'),
+    placeholder: 'my-gpt = gpt-5', value: o.value.filter((entry) => nameOf(entry) !== '*' && !isPlain(entry))
+      .map((entry) => (typeof entry === 'string' ? entry : `${entry.name} = ${entry.upstream}`)).join('\n') });
+  const boxes = h('ul.checklist', { 'aria-label': t('channels.models') });
+  const count = h('p.muted', { role: 'status' });
+  const tell = (shown, found) => replace(count, t('channels.chosen', { count: chosen.size }), found > shown && ` · ${t('channels.searchForMore', { count: found - shown })}`);
+  const draw = () => {
+    const found = known.filter((model) => contains(search.value(), model.name, model.display));
+    const shown = found.slice(0, 60);
+    replace(boxes, shown.map((model) => h('li', null, h('label', null, h('input', { type: 'checkbox', checked: chosen.has(model.name), on: { change: (event) => {
+      if (event.target.checked) chosen.add(model.name);
+      else chosen.delete(model.name);
+      tell(shown.length, found.length);
+    } } }), h('span', null, model.name), h('span.muted', null, price(model))))));
+    tell(shown.length, found.length);
+  };
+  search.input.addEventListener('input', draw);
+  const fetched = button(t('channels.fetch'), { icon: 'download', onClick: async () => {
+    const answer = await post('/api/channel/models', o.fetch());
+    const names = new Set(known.map((model) => model.name));
+    const upstreams = new Set(known.map((model) => model.upstream));
+    const fresh = answer.filter((model) => !names.has(model.id) && !upstreams.has(model.id));
+    known = [...fresh.map((model) => ({ name: model.id, display: model.name, isFetched: true, price_known: model.price_known })), ...known];
+    replace(news, t('channels.fetched', { count: answer.length, fresh: fresh.length }));
+    draw();
+  } });
+  const news = h('p.muted', { role: 'status' });
+  const detail = h('div.stack-tight', { hidden: isAll }, h('div.row.spread', null, search.node, fetched), news, boxes, count, own.node);
+  const chooser = choices(t('channels.models'), [['all', t('channels.allModels')], ['some', t('channels.someModels')]], isAll ? 'all' : 'some', (key) => {
+    isAll = key === 'all';
+    detail.hidden = isAll;
+  });
+  draw();
+  return {
+    name: 'models', input: own.input, error: (text) => own.error(text), set() {},
+    node: h('fieldset', null, h('legend', null, t('channels.models')), chooser, detail),
+    value: () => (isAll ? ['*'] : [...chosen, ...parseNames(own.value())]),
+  };
+}
+
+function price(model) {
+  if (model.isFetched) return model.price_known ? t('channels.priceKnown') : t('channels.priceUnknown');
+  if (model.pricing_input === undefined || model.pricing_input === null) return '';
+  return `${perMillion(model.pricing_input)} / ${perMillion(model.pricing_output)}`;
+}
+
+/** `public = upstream` or `public`, one a line. */
+const parseNames = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean).map((line) => {
+  const [name, upstream] = line.split('=').map((part) => part.trim());
+  return upstream ? { name, upstream } : name;
+});
+
+/** Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free. */
+export function pricedModelsField() {
+  const rows = [];
+  const host = h('div.stack-tight');
+  const message = h('p.field-error', { role: 'alert' });
+  const add = (isFocused) => {
+    const name = field({ label: t('channels.modelName'), name: 'model', mono: true });
+    const input = field({ label: t('channels.inputPrice'), name: 'input', type: 'number', min: 0 });
+    const output = field({ label: t('channels.outputPrice'), name: 'output', type: 'number', min: 0 });
+    const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox' });
+    free.input.addEventListener('change', () => {
+      for (const one of [input, output]) one.input.disabled = free.value();
+    });
+    rows.push({ name, input, output, free });
+    host.append(h('div.model-row', null, name.node, input.node, output.node, free.node));
+    if (isFocused) name.input.focus();
+  };
+  add(false);
+  return {
+    name: 'provider_models', input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
+    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message, button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) })),
+    value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? { name: row.name.value().trim(), free: true } : {
+      name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
+    })),
+  };
+}
+
+/** Several of few: groups. */
+export function checksField({ label, name, options, value }) {
+  const boxes = options.map((option) => {
+    const box = h('input', { type: 'checkbox', checked: value.includes(option) });
+    return { option, box, node: h('label.check-inline', null, box, h('span', null, option)) };
+  });
+  const message = h('p.field-error', { role: 'alert' });
+  return {
+    name, input: boxes[0]?.box ?? h('input'), set() {}, error: (text) => (message.textContent = text ?? ''),
+    node: h('fieldset.plain', null, h('legend', null, label), h('div.row', null, boxes.map((one) => one.node)), message),
+    value: () => boxes.filter((one) => one.box.checked).map((one) => one.option),
+  };
+}

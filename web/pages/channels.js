@@ -1,0 +1,77 @@
+// All channels, of the files and of the console, in one table.
+
+import { get } from '../lib/api.js';
+import { contains, whole } from '../lib/admin.js';
+import { health, healthSummary, channelName, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
+import { h, replace } from '../lib/dom.js';
+import { number, t } from '../lib/i18n.js';
+import { list } from '../lib/table.js';
+import { button, empty, field, heading, toast } from '../lib/ui.js';
+
+export default function page(ctx) {
+  const missing = h('div.stack');
+  let names = [];
+  const add = () => button(t('channels.add'), { icon: 'plus', kind: 'primary', onClick: async () => {
+    const { channelDialog } = await import('../lib/channel-form.js');
+    if (await channelDialog(ctx, null, names)) await all.reload();
+  } });
+  const all = list({
+    ctx, caption: t('nav.channels'), columns: columns(ctx, () => all.reload()), filters: filters(),
+    load: whole(async () => {
+      const channels = await get('/api/channel', {}, { signal: ctx.signal });
+      names = channels.map((channel) => channel.name);
+      const notices = missingSecrets(channels, () => all.reload());
+      // A notice that is the same stays, so that its button keeps the focus.
+      if (missing.textContent !== notices.map((notice) => notice.textContent).join('')) replace(missing, notices);
+      return channels;
+    }, matches, { portion: 200 }),
+    open: (channel) => ctx.go(`/console/channels/${channel.id}`), openLabel: (channel) => channel.name,
+    nothing: () => empty(t('channels.none'), t('channels.noneText'), add()),
+  });
+  ctx.every(5000, () => all.refresh());
+  return [heading(t('nav.channels'), add()), missing, all];
+}
+
+const filters = () => [
+  field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
+  field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
+    ...['on', 'off', 'disabled', 'draining', 'drained', 'cooling'].map((status) => [status, t(`channels.status.${status}`)])] }),
+  field({ label: t('channels.source'), name: 'source', type: 'select', options: [['', t('ui.all')], ['file', t('channels.file')], ['console', t('channels.console')]] }),
+];
+
+function matches(channel, query) {
+  if (query.source && channel.source?.kind !== query.source) return false;
+  if (query.status === 'cooling' ? health(channel).cooling.length === 0 : query.status && channel.status !== query.status) return false;
+  return contains(query.q, channel.name, String(channel.id), channel.provider, channel.display, ...channel.models, ...channel.groups);
+}
+
+function models(channel) {
+  if (channel.models.includes('*')) return t('channels.allModels');
+  const [first, ...others] = channel.models;
+  return [h('code', null, first ?? ''), others.length > 0 && h('span.muted', { title: channel.models.join('\n') }, t('channels.andMore', { count: others.length }))];
+}
+
+const columns = (ctx, reload) => [
+  { title: t('channels.one'), class: 'keep', cell: channelName },
+  { title: t('admin.status'), cell: (channel) => [statusBadge(channel), channel.disabled_reason && !channel.missing_secrets?.length && h('span.muted', null, channel.disabled_reason)] },
+  { title: t('channels.models'), class: 'keep', cell: models },
+  { title: t('channels.weight'), end: true, class: 'nowrap', cell: (channel) => [number(channel.weight), h('span.muted', null, t('channels.priorityOf', { priority: channel.priority }))] },
+  { title: t('channels.inFlight'), end: true, cell: (channel) => number(channel.in_flight) },
+  { title: t('channels.health'), class: 'nowrap', cell: healthSummary },
+  { title: t('channels.source'), class: 'nowrap', cell: (channel) => sourceOf(ctx, channel) },
+  { title: t('admin.actions'), class: 'nowrap', cell: (channel) => actions(channel, reload) },
+];
+
+function actions(channel, reload) {
+  const isOn = channel.status === 'on';
+  return [
+    button('', { icon: 'play', kind: 'quiet', title: t('channels.testOne', { name: channel.name }), onClick: () => testDialog(channel) }),
+    channel.status !== 'off' && button('', {
+      icon: isOn ? 'stop' : 'check', kind: 'quiet', title: t(isOn ? 'channels.disableOne' : 'channels.enableOne', { name: channel.name }), onClick: async () => {
+        await setState(channel, isOn ? 'disable' : 'enable');
+        toast(t(isOn ? 'channels.disabled' : 'channels.enabled', { name: channel.name }));
+        await reload();
+      },
+    }),
+  ];
+}
