@@ -2,7 +2,7 @@
 
 import { choices, link } from './ui.js';
 import { h, replace } from './dom.js';
-import { none, timeZone } from './i18n.js';
+import { none } from './i18n.js';
 
 /**
  * `load` of `list` for calls that answer all rows at once: they are filtered and shown in portions here.
@@ -66,21 +66,4 @@ export function perToken(text) {
   const digits = (whole + fraction).padStart(fraction.length + 7, '0');
   const point = digits.length - fraction.length - 6;
   return `${Number(digits.slice(0, point))}.${digits.slice(point)}`.replace(/\.?0+$/, '') || '0';
-}
-
-/** Seconds between a zone's clock and UTC at a moment. */
-function offset(milliseconds) {
-  const parts = new Intl.DateTimeFormat('en-CA', {
-    timeZone: timeZone(), hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
-  }).formatToParts(milliseconds);
-  const value = Object.fromEntries(parts.map((part) => [part.type, Number(part.value)]));
-  return Date.UTC(value.year, value.month - 1, value.day, value.hour, value.minute, value.second) - Math.floor(milliseconds / 1000) * 1000;
-}
-
-/** The Unix second that a `datetime-local` input means on the clock of the reader's zone. */
-export function instant(text) {
-  const wanted = text ? Date.parse(`${text}Z`) : NaN;
-  if (Number.isNaN(wanted)) return null;
-  // Twice, because the first guess may be on the other side of a change to summer time.
-  return Math.floor((wanted - offset(wanted - offset(wanted))) / 1000);
 }

@@ -111,9 +111,8 @@ function drawForm(flow, provider) {
   } });
   const found = h('div', { role: 'status' });
   const node = form({
-    fields: inputs,
-    layout: h('div.stack', null, chosenProvider(flow, provider), group(all.name, ...own.slice(0, 2)), own[2]?.node, all.keys.node, all.models?.node,
-      group(all.weight, all.priority), all.groups.node, more, found),
+    fields: [{ fields: inputs, node: h('div.stack', null, chosenProvider(flow, provider), group(all.name, ...own.slice(0, 2)), own[2]?.node, all.keys.node, all.models?.node,
+      group(all.weight, all.priority), all.groups.node, more, found) }],
     action: t('channels.saveAndTest'), extra: [plain, check], cancel: flow.close,
     onSubmit: async () => {
       try {

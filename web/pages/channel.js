@@ -2,25 +2,30 @@
 
 import { del, get } from '../lib/api.js';
 import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
-import { h } from '../lib/dom.js';
+import { h, replace } from '../lib/dom.js';
 import { duration, money, number, percent, t } from '../lib/i18n.js';
+import { series, span } from '../lib/stats.js';
 import { table } from '../lib/table.js';
-import { badge, button, card, confirm, dialog, facts, linkButton, live, snippet, tile, tiles, toast } from '../lib/ui.js';
+import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
   const path = `/api/channel/${encodeURIComponent(id)}`;
-  const day = { from: Math.floor(Date.now() / 900_000) * 900 - 86_400, bucket: 'hour', by: 'none', channel_id: id };
+  const day = { ...span('24h'), by: 'none', channel_id: id };
   const title = h('h1', { tabindex: -1 }, t('nav.channels'));
+  const actions = h('div.page-actions');
+  let drawn = '';
   const node = live((signal) => get(path, {}, { signal }), (channel, reload) => {
     title.textContent = channel.name;
     ctx.setTitle(channel.name);
-    return [bar(ctx, channel, reload), missingSecrets([channel], reload), state(ctx, channel), healthCard(channel), settings(channel)];
+    // The actions are drawn anew only when they are others, so that a refresh does not take the focus from them.
+    if (drawn !== `${channel.status} ${channel.name}`) replace(actions, bar(ctx, () => get(path), channel, reload));
+    drawn = `${channel.status} ${channel.name}`;
+    return [missingSecrets([channel], reload), state(ctx, channel), healthCard(channel), settings(channel)];
   }, { signal: ctx.signal });
-  const numbers = live((signal) => get('/api/stats/series', day, { signal }), (series) => lastDay(series.total), { signal: ctx.signal, skeleton: 1 });
+  const numbers = live((signal) => series(day, signal), (data) => lastDay(data.total), { signal: ctx.signal, skeleton: 1 });
   ctx.every(5000, () => node.reload());
-  return [h('header.page-head', null, title, h('div.page-actions', null, linkButton('/console/channels', t('channel.all'), { kind: 'quiet' }))),
-    numbers, h('div.stack', null, node)];
+  return [link('/console/channels', `← ${t('channel.all')}`), h('header.page-head', null, title, actions), numbers, node];
 }
 
 const lastDay = (total) => tiles(
@@ -29,7 +34,7 @@ const lastDay = (total) => tiles(
   tile(t('channel.first'), duration(total.first_token_p50), t('channel.p95', { time: duration(total.first_token_p95) })),
   tile(t('channel.charged'), money(total.cost), t('channel.vendorCost', { cost: money(total.upstream_cost) })));
 
-function bar(ctx, channel, reload) {
+function bar(ctx, fresh, channel, reload) {
   const act = (action, label, options = {}) => button(label, { ...options, onClick: async () => {
     await setState(channel, action);
     toast(t('ui.saved'));
@@ -37,16 +42,16 @@ function bar(ctx, channel, reload) {
   } });
   const isConsole = channel.source?.kind === 'console';
   const isDraining = channel.status === 'draining' || channel.status === 'drained';
-  return h('div.row', null,
+  return [
     button(t('channel.test'), { icon: 'play', kind: 'primary', onClick: () => testDialog(channel) }),
     channel.status === 'on' ? [act('disable', t('channel.disable'), { icon: 'stop' }), act('drain', t('channel.drain'))] : channel.status !== 'off' && [
       act('enable', t('channel.enable'), { icon: 'check' }), isDraining && act('disable', t('channel.disable'), { icon: 'stop' })],
     isConsole && button(t('ui.edit'), { icon: 'edit', onClick: async () => {
       const { channelDialog } = await import('../lib/channel-form.js');
-      if (await channelDialog(ctx, channel)) await reload();
+      if (await channelDialog(ctx, await fresh())) await reload();
     } }),
     button(t('channel.export'), { icon: 'file', onClick: () => exported(channel) }),
-    isConsole && button(t('ui.delete'), { icon: 'trash', kind: 'danger', onClick: () => remove(ctx, channel) }));
+    isConsole && button(t('ui.delete'), { icon: 'trash', kind: 'danger', onClick: () => remove(ctx, channel) })];
 }
 
 async function exported(channel) {
