@@ -43,6 +43,8 @@ export function tabs(ctx, label, views) {
   const first = views.some(([key]) => key === asked) ? asked : views[0][0];
   const chooser = choices(label, views.map(([key, title]) => [key, title]), first, (key) => {
     ctx.setQuery(key === views[0][0] ? {} : { tab: key });
+    // The page may be drawn again after a change: then this view is the one to begin with.
+    ctx.query = new URLSearchParams({ tab: key });
     show(key, new URLSearchParams());
   });
   show(first, ctx.query);
@@ -55,6 +57,9 @@ export const channelLink = (id, name) => (id ? link(`/console/channels/${id}`, n
 
 /** A name for an operation on money, so that it can be sent again without being done twice. `crypto.randomUUID` needs HTTPS; this does not. */
 export const operationKey = () => `console-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+
+/** An amount of dollars as exact decimal text. */
+export const decimal = (amount) => amount.toFixed(9).replace(/\.?0+$/, '');
 
 /** A price per token as text of dollars per million tokens for an input, without the noise of binary fractions. */
 export const millionText = (price) => (price === null || price === undefined ? '' : String(Number((price * 1e6).toPrecision(12))));
