@@ -64,7 +64,7 @@ const columns = (ctx, reload) => [
 
 function actions(channel, reload) {
   const isOn = channel.status === 'on';
-  return [
+  return h('span', null,
     button('', { icon: 'play', kind: 'quiet', title: t('channels.testOne', { name: channel.name }), onClick: () => testDialog(channel) }),
     channel.status !== 'off' && button('', {
       icon: isOn ? 'stop' : 'check', kind: 'quiet', title: t(isOn ? 'channels.disableOne' : 'channels.enableOne', { name: channel.name }), onClick: async () => {
@@ -72,6 +72,5 @@ function actions(channel, reload) {
         toast(t(isOn ? 'channels.disabled' : 'channels.enabled', { name: channel.name }));
         await reload();
       },
-    }),
-  ];
+    }));
 }
