@@ -20,6 +20,7 @@ export default {
   'ui.noMatch': 'Nothing matches',
   'ui.noMatchText': 'There are entries, but none with these filters.',
   'ui.clearFilters': 'Clear filters',
+  'ui.moreFilters': 'More filters',
   'ui.asTable': 'As a table',
   'ui.time': 'Time',
   'ui.all': 'All',

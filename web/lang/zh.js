@@ -20,6 +20,7 @@ export default {
   'ui.noMatch': '没有符合条件的记录',
   'ui.noMatchText': '有记录，但没有一条符合当前筛选条件。',
   'ui.clearFilters': '清除筛选',
+  'ui.moreFilters': '更多筛选',
   'ui.asTable': '以表格查看',
   'ui.time': '时间',
   'ui.all': '全部',

@@ -120,11 +120,13 @@ export function list(o) {
 
   async function further() {
     const page = await o.load(wanted(), position, ctx.signal);
+    if (!shown) return draw(page);
     shown.add(page.items);
     isFurther = true;
     count += page.items.length;
     position = page.next ?? null;
     drawFoot(page.total);
+    return undefined;
   }
 
   function clear() {
@@ -133,10 +135,15 @@ export function list(o) {
     return node.reload();
   }
 
+  // On a phone three filters are enough at first.
+  const rest = filters.slice(3);
+  const unfold = rest.length > 1 && h('button.button.quiet.unfold', { type: 'button', on: { click: () => search.classList.add('unfolded') } }, icon('down'), h('span', null, t('ui.moreFilters')));
   const search = h('form.filters', { role: 'search', on: { submit: (event) => {
     event.preventDefault();
     changed();
-  } } }, filters.map((one) => one.node), o.actions);
+  } } }, filters.map((one) => one.node), unfold, o.actions);
+  if (rest.length > 1) for (const one of rest) one.node.classList.add('foldable');
+  if (rest.some((one) => one.value())) search.classList.add('unfolded');
   let waiting;
   const changed = () => {
     clearTimeout(waiting);
@@ -177,10 +184,19 @@ export function list(o) {
   return node;
 }
 
-/** `load` of {@link list} for calls in cursor form. */
+/**
+ * `load` of {@link list} for calls in cursor form. One call looks at a bounded number of rows, of which few may meet the filters:
+ * it is repeated until there is something to show, so often that a reader need not wait long.
+ */
 export const byCursor = (get, path, extra) => async (query, position, signal) => {
-  const page = await get(path, { page_size: 50, ...query, ...extra, before_id: position ?? 0 }, { signal });
-  return { items: page.items, next: page.next_before_id };
+  const items = [];
+  let next = position ?? 0;
+  for (let calls = 0; calls < 20 && next !== null && items.length < 20; calls += 1) {
+    const page = await get(path, { page_size: 50, ...query, ...extra, before_id: next }, { signal });
+    items.push(...page.items);
+    next = page.next_before_id;
+  }
+  return { items, next };
 };
 
 /** `load` of {@link list} for calls in page form. */
