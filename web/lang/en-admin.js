@@ -496,6 +496,7 @@ export default {
   'audit.bootstrap.root': 'Root created',
   'audit.bootstrap.access_token': 'Root’s token set at the start',
   'audit.bootstrap.key': 'Root’s key set at the start',
+  'audit.secret.reseal': 'Secrets sealed anew',
 
   'config.views': 'Views of the configuration',
   'config.files': 'Files',

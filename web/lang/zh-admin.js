@@ -17,7 +17,7 @@ export default {
   'channels.models': '模型',
   'channels.allModels': '全部模型',
   'channels.someModels': '指定模型',
-  'channels.andMore.one': '等 2 个',
+  'channels.andMore.one': '以及另外 1 个',
   'channels.andMore': '以及另外 {count} 个',
   'channels.weight': '权重',
   'channels.priorityOf': '优先级 {priority}',
@@ -496,6 +496,7 @@ export default {
   'audit.bootstrap.root': '创建超级管理员',
   'audit.bootstrap.access_token': '启动时设置管理令牌',
   'audit.bootstrap.key': '启动时设置令牌',
+  'audit.secret.reseal': '重新加密密钥',
 
   'config.views': '配置视图',
   'config.files': '文件',

@@ -51,9 +51,9 @@ export function tabs(ctx, label, views) {
   return [h('div.tabs', null, chooser), place];
 }
 
-export const userLink = (id, name) => (id ? link(`/console/users/${id}`, name ?? `#${id}`) : none);
+export const userLink = (id, name) => (Number(id) > 0 ? link(`/console/users/${id}`, name ?? `#${id}`) : none);
 
-export const channelLink = (id, name) => (id ? link(`/console/channels/${id}`, name ?? `#${id}`) : none);
+export const channelLink = (id, name) => (Number(id) > 0 ? link(`/console/channels/${id}`, name ?? `#${id}`) : none);
 
 /** A name for an operation on money, so that it can be sent again without being done twice. `crypto.randomUUID` needs HTTPS; this does not. */
 export const operationKey = () => `console-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;

@@ -38,11 +38,12 @@ export function modelsField(o) {
   let isAll = o.value.length === 0 || o.value.some((entry) => nameOf(entry) === '*');
   let known = o.models;
   const isPlain = (entry) => typeof entry === 'string' && known.some((model) => model.name === entry);
+  // What this form does not know of an entry, such as its time-outs, stays with its line.
+  const written = new Map(o.value.filter((entry) => nameOf(entry) !== '*' && !isPlain(entry)).map((entry) => [lineOf(entry), entry]));
   const chosen = new Set(o.value.filter(isPlain));
   const search = field({ label: t('channels.findModel'), name: 'find', type: 'search' });
   const own = field({ label: t('channels.ownNames'), name: 'models', type: 'textarea', mono: true, rows: 3, required: false, hint: t('channels.ownNamesHint'),
-    placeholder: 'my-gpt = gpt-5', value: o.value.filter((entry) => nameOf(entry) !== '*' && !isPlain(entry))
-      .map((entry) => (typeof entry === 'string' ? entry : `${entry.name} = ${entry.upstream}`)).join('\n') });
+    placeholder: 'my-gpt = gpt-5', value: [...written.keys()].join('\n') });
   const boxes = h('ul.checklist', { 'aria-label': t('channels.models') });
   const count = h('p.muted', { role: 'status' });
   const tell = (shown, found) => replace(count, t('channels.chosen', { count: chosen.size }), found > shown && ` · ${t('channels.searchForMore', { count: found - shown })}`);
@@ -76,7 +77,7 @@ export function modelsField(o) {
   return {
     name: 'models', input: own.input, error: (text) => own.error(text), set() {},
     node: h('fieldset', null, h('legend', null, t('channels.models')), chooser, detail),
-    value: () => (isAll ? ['*'] : [...chosen, ...parseNames(own.value())]),
+    value: () => (isAll ? ['*'] : [...chosen, ...parseNames(own.value(), written)]),
   };
 }
 
@@ -86,8 +87,11 @@ function price(model) {
   return `${perMillion(model.pricing_input)} / ${perMillion(model.pricing_output)}`;
 }
 
+const lineOf = (entry) => (typeof entry === 'string' ? entry : entry.upstream ? `${entry.name} = ${entry.upstream}` : entry.name);
+
 /** `public = upstream` or `public`, one a line. */
-const parseNames = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean).map((line) => {
+const parseNames = (text, written) => text.split('\n').map((line) => line.trim()).filter(Boolean).map((line) => {
+  if (written.has(line)) return written.get(line);
   const [name, upstream] = line.split('=').map((part) => part.trim());
   return upstream ? { name, upstream } : name;
 });

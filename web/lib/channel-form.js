@@ -106,7 +106,8 @@ function drawForm(flow, provider) {
   const plain = button(t('ui.save'), { type: 'submit' });
   plain.addEventListener('click', () => (isTesting = false));
   const check = button(t('channels.check'), { kind: 'quiet', onClick: async () => {
-    const { diagnostics } = await post('/api/channel/check', body(flow, provider ?? { name: all.own.provider_name.value() }, inputs));
+    const id = flow.channel ? { id: flow.channel.id } : {};
+    const { diagnostics } = await post('/api/channel/check', { ...id, ...body(flow, provider ?? { name: all.own.provider_name.value() }, inputs) });
     show(diagnostics, inputs, found, more);
   } });
   const found = h('div', { role: 'status' });
@@ -141,7 +142,8 @@ function body(flow, provider, inputs) {
     weight: values.weight ?? 100, priority: values.priority ?? 0, groups: values.groups, limits: part('limits.'), timeouts: part('timeouts.'),
     account: values.account || null, conversion: values.conversion || null,
   };
-  if (values.keys !== null) result.keys = values.keys;
+  // Without keys the channel uses the variable that its provider names.
+  if (values.keys?.length) result.keys = values.keys;
   if (values.base_url) result.base_url = values.base_url;
   else if (flow.channel?.config?.base_url) result.base_url = null;
   if (values.proxy) result.proxy = values.proxy;
@@ -159,7 +161,8 @@ async function save(flow, provider, inputs, isTesting) {
     const name = value('provider_name').trim();
     const made = { name, display_name: value('name').trim() || name, base_url: value('provider_base_url').trim(), models: value('provider_models') };
     // A second attempt, after the channel was refused, changes the provider that the first one has made.
-    if (flow.made) await put(`/api/provider/${encodeURIComponent(flow.made)}`, made);
+    const { name: _, ...changes } = made;
+    if (flow.made === name) await put(`/api/provider/${encodeURIComponent(name)}`, changes);
     else await post('/api/provider', made);
     flow.made = name;
     chosen = { name };

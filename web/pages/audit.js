@@ -10,7 +10,7 @@ import { code, empty, field, heading } from '../lib/ui.js';
 
 const actions = ['user.login', 'user.login_failed', 'user.logins_failed', 'user.create', 'user.register', 'user.change', 'user.self', 'user.delete', 'user.reset_password',
   'token.create', 'token.change', 'token.rotate', 'token.delete', 'balance.add', 'balance.refund', 'pricing.change', 'pricing.accept', 'models.sync', 'channel.create', 'channel.change',
-  'channel.delete', 'channel.on', 'channel.disabled', 'channel.draining', 'channel.test', 'provider.create', 'provider.change', 'provider.delete', 'secret.set', 'secret.delete',
+  'channel.delete', 'channel.on', 'channel.disabled', 'channel.draining', 'channel.test', 'provider.create', 'provider.change', 'provider.delete', 'secret.set', 'secret.delete', 'secret.reseal',
   'config.reload', 'config.save', 'bootstrap.root', 'bootstrap.access_token', 'bootstrap.key'];
 
 /** Names of actions that a newer server has are shown as they are. */
@@ -34,7 +34,7 @@ export default function page(ctx) {
   })];
 }
 
-const links = { user_id: userLink, channel_id: channelLink };
+const links = { user_id: userLink, channel: channelLink, channel_id: channelLink };
 
 /** Ids as links, and the rest as it is. */
 function detail(value) {

@@ -80,7 +80,7 @@ const states = { closed: null, open: 'warn', half_open: 'warn' };
 function healthCard(channel) {
   if (!channel.health.length) return card(t('channels.health'), h('p.muted', null, t('channel.allWell')));
   const { cooling } = health(channel);
-  return card(t('channels.health'), cooling.length > 0 && h('p.muted', null, t('channel.coolingText')), table({
+  return card(t('channels.health'), cooling.length > 0 && h('p.muted', null, t('channel.coolingText')), h('div.list', null, table({
     caption: t('channel.records'), rows: channel.health, columns: [
       { title: t('channels.key'), cell: (record) => (record.account ? t('channel.account', { name: record.account }) : record.key === null ? t('channel.allKeys')
         : t('channels.keyNumber', { number: record.key + 1 })) },
@@ -91,7 +91,7 @@ function healthCard(channel) {
       { title: t('channel.coolings'), end: true, cell: (record) => number(record.openings) },
       { title: t('channel.lastFailure'), cell: (record) => (record.last_failure ? failureText(record.last_failure) : '') },
     ],
-  }));
+  })));
 }
 
 function settings(channel) {

@@ -157,7 +157,8 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }), (l
   : h('div.list', null, h('p.intro', null, t('secrets.text')), table({
     caption: t('config.secrets'), rows: list, columns: [
       { title: t('secrets.name'), cell: (secret) => code(secret.name) },
-      { title: t('admin.status'), cell: (secret) => badge(t(`secrets.status.${secret.status}`), kinds[secret.status]) },
+      { title: t('admin.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
+        secret.problem && h('span.muted', { lang: 'en' }, secret.problem)] },
       { title: t('secrets.usedBy'), cell: (secret) => secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
       { title: t('admin.actions'), class: 'nowrap', cell: (secret) => h('span', null,
         secret.status !== 'environment' && button(t(secret.status === 'missing' ? 'secrets.set' : 'secrets.replace'), { onClick: async () => {

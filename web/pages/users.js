@@ -34,8 +34,8 @@ const columns = (reload) => [
   { title: t('field.group'), cell: (user) => user.group },
   { title: t('users.balance'), end: true, sort: 'balance', class: 'nowrap', cell: (user) => [h('span', { class: user.balance < 0 ? 'negative' : null }, money(user.balance)),
     user.held > 0 && h('span.muted', null, t('users.held', { amount: money(user.held) }))] },
-  { title: t('users.month'), end: true, class: 'nowrap', cell: (user) => money(user.spent?.month) },
-  { title: t('users.total'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.total) },
+  { title: t('users.month'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.month) },
+  { title: t('users.total'), end: true, class: 'nowrap', cell: (user) => money(user.spent?.total) },
   { title: t('users.since'), sort: 'created', class: 'nowrap', cell: (user) => day(user.created_at) },
   { title: t('admin.actions'), cell: (user) => button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
     if (await addBalance(user.id, user.username)) await reload();
