@@ -11,14 +11,16 @@ export function keysField({ hint, existing = [], required }) {
   const rows = h('div.stack-tight');
   const inputs = [];
   const add = (isFocused) => {
-    const one = field({ label: t('channels.keyNumber', { number: inputs.length + 1 }), name: 'keys', type: 'password', mono: true, hint: inputs.length ? null : hint,
+    const one = field({ label: t('channels.keyNumber', { number: inputs.length + 1 }), name: 'keys', type: 'password', mono: true,
+      hint: inputs.length ? null : hint,
       placeholder: existing.length ? t('channels.keysKept') : null, autocomplete: 'off' });
     inputs.push(one);
     rows.append(one.node);
     if (isFocused) one.input.focus();
   };
   add(false);
-  const node = h('div', null, existing.length > 0 && h('p.muted', null, t('channels.keysNow'), ' ', existing.map((key) => [h('code', null, key.hint ?? '…'), ' '])),
+  const node = h('div', null, existing.length > 0
+    && h('p.muted', null, t('channels.keysNow'), ' ', existing.map((key) => [h('code', null, key.hint ?? '…'), ' '])),
     rows, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }));
   const value = () => {
     const keys = inputs.map((one) => one.value().trim()).filter(Boolean);
@@ -46,11 +48,13 @@ export function modelsField(o) {
     placeholder: 'my-gpt = gpt-5', value: [...written.keys()].join('\n') });
   const boxes = h('ul.checklist', { 'aria-label': t('channels.models') });
   const count = h('p.muted', { role: 'status' });
-  const tell = (shown, found) => replace(count, t('channels.chosen', { count: chosen.size }), found > shown && ` · ${t('channels.searchForMore', { count: found - shown })}`);
+  const tell = (shown, found) => replace(count, t('channels.chosen', { count: chosen.size }),
+    found > shown && ` · ${t('channels.searchForMore', { count: found - shown })}`);
   const draw = () => {
     const found = known.filter((model) => contains(search.value(), model.name, model.display));
     const shown = found.slice(0, 60);
-    replace(boxes, shown.map((model) => h('li', null, h('label', null, h('input', { type: 'checkbox', checked: chosen.has(model.name), on: { change: (event) => {
+    replace(boxes, shown.map((model) => h('li', null,
+      h('label', null, h('input', { type: 'checkbox', checked: chosen.has(model.name), on: { change: (event) => {
       if (event.target.checked) chosen.add(model.name);
       else chosen.delete(model.name);
       tell(shown.length, found.length);
@@ -116,7 +120,8 @@ export function pricedModelsField() {
   add(false);
   return {
     name: 'provider_models', input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
-    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message, button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) })),
+    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message,
+      button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) })),
     value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? { name: row.name.value().trim(), free: true } : {
       name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
     })),

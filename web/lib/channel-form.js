@@ -22,7 +22,8 @@ export function channelDialog(ctx, channel, names = []) {
       ([providers, groups]) => {
         const host = h('div');
         const flow = { ctx, host, names, providers, groups: groups.map((group) => group.name), channel, state, close: () => close(state.saved) };
-        if (channel) drawForm(flow, providers.find((one) => one.name === channel.provider) ?? { name: channel.provider, display_name: channel.provider, models: [], env: [] });
+        if (channel) drawForm(flow, providers.find((one) => one.name === channel.provider)
+          ?? { name: channel.provider, display_name: channel.provider, models: [], env: [] });
         else drawPicker(flow);
         return host;
       }, { signal: ctx.signal }),
@@ -34,10 +35,12 @@ export function channelDialog(ctx, channel, names = []) {
 function drawPicker(flow) {
   const search = field({ label: t('channels.findProvider'), name: 'provider', type: 'search', placeholder: t('channels.findProviderHint') });
   const results = h('ul.picker', { 'aria-label': t('channels.provider') });
-  const item = (title, detail, choose) => h('li', null, h('button', { type: 'button', on: { click: choose } }, h('strong', null, title), h('span.muted', null, detail)));
+  const item = (title, detail, choose) => h('li', null,
+    h('button', { type: 'button', on: { click: choose } }, h('strong', null, title), h('span.muted', null, detail)));
   const draw = () => {
     const found = flow.providers.filter((one) => contains(search.value(), one.name, one.display_name, ...one.models.map((model) => model.name)));
-    replace(results, flow.ctx.may('root') && item(t('channels.ownProvider'), t('channels.ownProviderText'), () => drawForm(flow, null)), found.map((one) => item(one.display_name, [one.name, t('channels.modelCount', { count: one.model_count })].join(' · '), () => drawForm(flow, one))),
+    replace(results, flow.ctx.may('root') && item(t('channels.ownProvider'), t('channels.ownProviderText'), () => drawForm(flow, null)),
+      found.map((one) => item(one.display_name, [one.name, t('channels.modelCount', { count: one.model_count })].join(' · '), () => drawForm(flow, one))),
       found.length === 0 && !flow.ctx.may('root') && h('li', null, empty(t('ui.noMatch'), t('channels.noProvider'))));
   };
   search.input.addEventListener('input', draw);
@@ -69,11 +72,14 @@ function fieldsOf(flow, provider) {
   const whole = (name, value, options = {}) => text(name, t(`channels.field.${name}`), { type: 'number', step: '1', min: 0, value, ...options });
   const own = provider ? null : {
     provider_name: field({ label: t('channels.providerName'), name: 'provider_name', required: true, mono: true, hint: t('channels.providerNameHint') }),
-    provider_base_url: field({ label: t('channels.field.base_url'), name: 'provider_base_url', type: 'url', required: true, mono: true, placeholder: 'https://llm.example.org/v1' }),
+    provider_base_url: field({ label: t('channels.field.base_url'), name: 'provider_base_url', type: 'url', required: true, mono: true,
+      placeholder: 'https://llm.example.org/v1' }),
     provider_models: pricedModelsField(),
   };
-  const keys = keysField({ existing: config.keys ?? [], hint: provider?.env?.length ? t('channels.keysHint', { name: provider.env[0] }) : t('channels.keysMany') });
-  const base = isRoot && provider && text('base_url', t('channels.field.base_url'), { type: 'url', mono: true, value: config.base_url, placeholder: provider.base_url });
+  const keys = keysField({ existing: config.keys ?? [], hint: provider?.env?.length ? t('channels.keysHint', { name: provider.env[0] })
+    : t('channels.keysMany') });
+  const base = isRoot && provider && text('base_url', t('channels.field.base_url'),
+    { type: 'url', mono: true, value: config.base_url, placeholder: provider.base_url });
   return {
     own, keys, name: field({ label: t('channels.name'), name: 'name', required: true, value: flow.channel?.name ?? freeName(flow, provider) }),
     models: provider && modelsField({ models: provider.models, value: config.models ?? ['*'], fetch: () => ({
@@ -88,8 +94,10 @@ function fieldsOf(flow, provider) {
     account: text('account', t('channels.field.account'), { value: config.account, hint: t('channels.accountHint') }),
     conversion: text('conversion', t('channels.field.conversion'), { type: 'select', value: config.conversion ?? '', hint: t('channels.conversionHint'),
       options: [['', t('channels.asGateway')], ['lenient', t('channels.lenient')], ['strict', t('channels.strict')]] }),
-    root: isRoot ? [base, text('proxy', t('channels.field.proxy'), { mono: true, hint: flow.channel ? t('channels.keptWhenEmpty') : null, placeholder: 'http://proxy:3128' }),
-      text('headers', t('channels.field.headers'), { type: 'textarea', mono: true, rows: 2, hint: flow.channel ? t('channels.keptWhenEmpty') : t('channels.headersHint'), placeholder: 'X-Team: llm' }),
+    root: isRoot ? [base, text('proxy', t('channels.field.proxy'),
+      { mono: true, hint: flow.channel ? t('channels.keptWhenEmpty') : null, placeholder: 'http://proxy:3128' }),
+      text('headers', t('channels.field.headers'),
+        { type: 'textarea', mono: true, rows: 2, hint: flow.channel ? t('channels.keptWhenEmpty') : t('channels.headersHint'), placeholder: 'X-Team: llm' }),
     ].filter(Boolean) : [],
   };
 }
@@ -97,7 +105,8 @@ function fieldsOf(flow, provider) {
 function drawForm(flow, provider) {
   const all = fieldsOf(flow, provider);
   const own = all.own ? Object.values(all.own) : [];
-  const inputs = [all.name, ...own, all.keys, all.models, all.weight, all.priority, all.groups, ...all.limits, ...all.timeouts, all.account, all.conversion, ...all.root].filter(Boolean);
+  const inputs = [all.name, ...own, all.keys, all.models, all.weight, all.priority, all.groups, ...all.limits, ...all.timeouts, all.account, all.conversion,
+    ...all.root].filter(Boolean);
   const group = (...fields) => h('div.fields', null, fields.map((one) => one.node));
   const more = h('details', null, h('summary', null, t('channels.more')), h('div.stack', null, h('h3', null, t('channels.limits')), group(...all.limits),
     h('h3', null, t('channels.timeouts')), h('p.muted', null, t('channels.timeoutsHint')), group(...all.timeouts), group(all.account, all.conversion),
@@ -112,7 +121,8 @@ function drawForm(flow, provider) {
   } });
   const found = h('div', { role: 'status' });
   const node = form({
-    fields: [{ fields: inputs, node: h('div.stack', null, chosenProvider(flow, provider), group(all.name, ...own.slice(0, 2)), own[2]?.node, all.keys.node, all.models?.node,
+    fields: [{ fields: inputs, node: h('div.stack', null, chosenProvider(flow, provider), group(all.name, ...own.slice(0, 2)), own[2]?.node, all.keys.node,
+      all.models?.node,
       group(all.weight, all.priority), all.groups.node, more, found) }],
     action: t('channels.saveAndTest'), extra: [plain, check], cancel: flow.close,
     onSubmit: async () => {
@@ -136,7 +146,8 @@ const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, 
 /** The body of POST, PUT and check, from the inputs. */
 function body(flow, provider, inputs) {
   const values = Object.fromEntries(inputs.map((one) => [one.name, one.value()]));
-  const part = (prefix) => filled(Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), value])));
+  const part = (prefix) => filled(Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith(prefix)).map(([key, value]) =>
+    [key.slice(prefix.length), value])));
   const result = {
     name: values.name.trim(), provider: provider.name, models: values.models ?? values.provider_models.map((model) => model.name),
     weight: values.weight ?? 100, priority: values.priority ?? 0, groups: values.groups, limits: part('limits.'), timeouts: part('timeouts.'),
@@ -174,7 +185,8 @@ async function save(flow, provider, inputs, isTesting) {
   flow.channel = { ...saved, config: { ...wanted, keys: [] } };
   const place = h('div', { 'aria-live': 'polite' });
   const actions = h('div.actions', null, button(t('channels.done'), { kind: 'primary', onClick: flow.close }),
-    button(t('channels.testAgain'), { icon: 'play', onClick: () => runTest(place, saved.id, null, true) }), linkButton(`/console/channels/${saved.id}`, t('channels.open')));
+    button(t('channels.testAgain'), { icon: 'play', onClick: () => runTest(place, saved.id, null, true) }),
+      linkButton(`/console/channels/${saved.id}`, t('channels.open')));
   replace(flow.host, h('div.stack', null, h('p.saved', null, icon('check'), t('channels.saved', { name: saved.name, id: String(saved.id) })), place, actions));
   await runTest(place, saved.id, null, true);
   actions.querySelector('button').focus();
@@ -193,6 +205,7 @@ function show(diagnostics, inputs, place, more) {
     if (named && more.contains(named.input)) more.open = true;
   }
   replace(place, diagnostics.length === 0 && h('p.muted', null, t('channels.checked')),
-    rest.map((one) => h('p', { class: one.severity === 'warning' ? 'muted' : 'field-error', lang: 'en' }, one.field && [h('code', null, one.field), ': '], one.message)),
+    rest.map((one) => h('p', { class: one.severity === 'warning' ? 'muted' : 'field-error', lang: 'en' }, one.field && [h('code', null, one.field), ': '],
+      one.message)),
     diagnostics.length > 0 && h('p.muted', null, t('channels.findings', { count: number(diagnostics.length) })));
 }

@@ -18,7 +18,8 @@ export function health(channel) {
 
 export function healthSummary(channel) {
   const { cooling, failures, wait } = health(channel);
-  if (cooling.length) return [badge(t('channels.cooling', { count: cooling.length }), 'warn'), wait > 0 && h('span.muted', null, t('channels.for', { time: duration(wait) }))];
+  if (cooling.length) return [badge(t('channels.cooling', { count: cooling.length }), 'warn'),
+    wait > 0 && h('span.muted', null, t('channels.for', { time: duration(wait) }))];
   return failures ? h('span', null, t('channels.failures', { count: failures })) : h('span.muted', null, t('channels.healthy'));
 }
 
@@ -41,7 +42,8 @@ export function testResult(result) {
     [t('channels.test.status'), result.status],
     [t('channels.test.first'), duration(result.first_content_ms)],
     [t('channels.test.total'), duration(result.total_ms)],
-    [t('channels.test.tokens'), result.prompt_tokens === null ? null : t('channels.test.inOut', { prompt: number(result.prompt_tokens), answer: number(result.completion_tokens) })],
+    [t('channels.test.tokens'), result.prompt_tokens === null ? null
+      : t('channels.test.inOut', { prompt: number(result.prompt_tokens), answer: number(result.completion_tokens) })],
     [t('channels.test.charge'), result.charge === null ? t('channels.test.noPrice') : money(result.charge)],
     result.upstream_cost !== null && [t('channels.test.cost'), money(result.upstream_cost)],
   );
@@ -74,7 +76,8 @@ export function testDialog(channel) {
   const place = h('div', { 'aria-live': 'polite' });
   const names = channel.models.filter((name) => !name.includes('*'));
   const model = field({ label: t('channels.test.model'), name: 'model', list: names, required: false, mono: true, hint: t('channels.test.modelHint') });
-  const again = form({ fields: [model], action: t('channels.test.again'), icon: 'play', onSubmit: (values) => runTest(place, channel.id, values.model.trim()) });
+  const again = form({ fields: [model], action: t('channels.test.again'), icon: 'play',
+    onSubmit: (values) => runTest(place, channel.id, values.model.trim()) });
   runTest(place, channel.id);
   return dialog({ title: t('channels.test.title', { name: channel.name }), content: () => [place, again] }).closed;
 }
@@ -125,4 +128,5 @@ export function missingSecrets(channels, done) {
 /** Enables, disables or drains; answers the channel's new state. */
 export const setState = (channel, action) => post(`/api/channel/${channel.id}/${action}`);
 
-export const channelName = (channel) => h('span', null, link(`/console/channels/${channel.id}`, channel.name), h('span.muted', null, `#${channel.id} · ${channel.display ?? channel.provider}`));
+export const channelName = (channel) => h('span', null, link(`/console/channels/${channel.id}`, channel.name),
+  h('span.muted', null, `#${channel.id} · ${channel.display ?? channel.provider}`));

@@ -47,7 +47,8 @@ export function editor(o) {
 export function versions(leftTitle, left, rightTitle, right) {
   const side = (title, text, other) => {
     const known = new Set(other.split('\n'));
-    return h('figure', null, h('figcaption', null, title), h('pre', { tabindex: 0 }, text.split('\n').map((line) => h('span', { class: known.has(line) ? null : 'differs' }, line, '\n'))));
+    return h('figure', null, h('figcaption', null, title),
+      h('pre', { tabindex: 0 }, text.split('\n').map((line) => h('span', { class: known.has(line) ? null : 'differs' }, line, '\n'))));
   };
   return h('div.versions', null, side(leftTitle, left, right), side(rightTitle, right, left));
 }

@@ -12,7 +12,8 @@ const perMillionFields = ['pricing_input', 'pricing_output', 'pricing_cache_read
 const perUnitFields = ['pricing_image', 'pricing_request', 'pricing_search', 'pricing_audio_second'];
 
 /** Where a missing price means another price, not nothing. */
-const optional = new Map([['pricing_cache_read', 'input'], ['pricing_cache_write', 'input'], ['pricing_cache_write_1h', 'cache'], ['pricing_reasoning', 'output'],
+const optional = new Map([['pricing_cache_read', 'input'], ['pricing_cache_write', 'input'], ['pricing_cache_write_1h', 'cache'],
+  ['pricing_reasoning', 'output'],
   ['pricing_audio_input', 'input'], ['pricing_audio_output', 'output'], ['pricing_image_input', 'input']]);
 const same = (name) => t(`pricing.as.${optional.get(name)}`);
 
@@ -87,7 +88,8 @@ export function priceCell(row, name, done) {
 export async function priceDialog(row) {
   const isNew = !row.version;
   const price = (name) => field({ label: t(`pricing.${name}`), name, type: 'number', min: 0, step: 'any',
-    value: perMillionFields.includes(name) ? millionText(row[name]) : unitText(row[name]), required: (isNew && (name === 'pricing_input' || name === 'pricing_output')) || undefined,
+    value: perMillionFields.includes(name) ? millionText(row[name]) : unitText(row[name]),
+      required: (isNew && (name === 'pricing_input' || name === 'pricing_output')) || undefined,
     placeholder: optional.has(name) ? same(name) : null });
   const model = field({ label: t('field.model'), name: 'model_name', required: true, mono: true, value: row.model_name ?? '' });
   const prices = Object.fromEntries([...perMillionFields, ...perUnitFields].map((name) => [name, price(name)]));
@@ -100,7 +102,8 @@ export async function priceDialog(row) {
   const pick = (...keys) => keys.map((key) => prices[key]);
   return formDialog({
     title: isNew ? t('pricing.setPrice') : row.model_name, wide: true, action: t('ui.save'), intro: t('pricing.units'),
-    fields: [model, fieldRow(...pick('pricing_input', 'pricing_output', 'pricing_cache_read', 'pricing_cache_write', 'pricing_cache_write_1h', 'pricing_reasoning')),
+    fields: [model, fieldRow(...pick('pricing_input', 'pricing_output', 'pricing_cache_read', 'pricing_cache_write', 'pricing_cache_write_1h',
+      'pricing_reasoning')),
       fieldFold(t('pricing.moreTokens'), fieldRow(...pick('pricing_audio_input', 'pricing_audio_output', 'pricing_image_input', 'pricing_character'))),
       fieldFold(t('pricing.perUnit'), fieldRow(...pick(...perUnitFields))), fieldFold(t('pricing.about'), ...names, fieldRow(...facts)), active],
     onSubmit: async (values) => {
@@ -129,5 +132,7 @@ export const historyDialog = (row) => dialog({ title: t('pricing.historyOf', { m
   })))) });
 
 /** What is to be known of a price besides its figures. */
-export const marks = (row) => h('span.badges', null, row.is_edited && badge(t('pricing.edited'), 'warn'), row.basis === 'upstream_cost' && badge(t('pricing.byCost')),
-  row.tiers?.length > 0 && badge(t('pricing.tiers')), row.service_tiers?.length > 0 && badge(t('pricing.serviceTiers')), row.is_active === false && badge(t('pricing.inactive'), 'bad'));
+export const marks = (row) => h('span.badges', null, row.is_edited && badge(t('pricing.edited'), 'warn'),
+  row.basis === 'upstream_cost' && badge(t('pricing.byCost')),
+  row.tiers?.length > 0 && badge(t('pricing.tiers')), row.service_tiers?.length > 0 && badge(t('pricing.serviceTiers')),
+    row.is_active === false && badge(t('pricing.inactive'), 'bad'));

@@ -8,10 +8,13 @@ import { byCursor, list } from '../lib/table.js';
 import { momentField } from '../lib/time.js';
 import { code, empty, field, heading } from '../lib/ui.js';
 
-const actions = ['user.login', 'user.login_failed', 'user.logins_failed', 'user.create', 'user.register', 'user.change', 'user.self', 'user.delete', 'user.reset_password',
-  'token.create', 'token.change', 'token.rotate', 'token.delete', 'balance.add', 'balance.refund', 'pricing.change', 'pricing.accept', 'models.sync', 'channel.create', 'channel.change',
-  'channel.delete', 'channel.on', 'channel.disabled', 'channel.draining', 'channel.test', 'provider.create', 'provider.change', 'provider.delete', 'secret.set', 'secret.delete', 'secret.reseal',
-  'config.reload', 'config.save', 'bootstrap.root', 'bootstrap.access_token', 'bootstrap.key'];
+const actions = [
+  'user.login', 'user.login_failed', 'user.logins_failed', 'user.create', 'user.register', 'user.change', 'user.self', 'user.delete',
+  'user.reset_password', 'token.create', 'token.change', 'token.rotate', 'token.delete', 'balance.add', 'balance.refund', 'pricing.change',
+  'pricing.accept', 'models.sync', 'channel.create', 'channel.change', 'channel.delete', 'channel.on', 'channel.disabled', 'channel.draining',
+  'channel.test', 'provider.create', 'provider.change', 'provider.delete', 'secret.set', 'secret.delete', 'secret.reseal', 'config.reload',
+  'config.save', 'bootstrap.root', 'bootstrap.access_token', 'bootstrap.key',
+];
 
 /** Names of actions that a newer server has are shown as they are. */
 const actionName = (action) => (has(`audit.${action}`) ? t(`audit.${action}`) : action);
@@ -20,7 +23,8 @@ export default function page(ctx) {
   return [heading(t('nav.audit')), list({
     ctx, caption: t('nav.audit'), load: byCursor(get, '/api/audit'), nothing: () => empty(t('audit.none'), t('audit.noneText')),
     filters: [
-      field({ label: t('audit.action'), name: 'action', type: 'select', options: [['', t('ui.all')], ...actions.map((action) => [action, actionName(action)])] }),
+      field({ label: t('audit.action'), name: 'action', type: 'select',
+        options: [['', t('ui.all')], ...actions.map((action) => [action, actionName(action)])] }),
       field({ label: t('audit.actorId'), name: 'actor_id', type: 'number', min: 1, step: '1' }),
       momentField({ label: t('admin.from'), name: 'from' }), momentField({ label: t('admin.to'), name: 'to' }),
     ],
@@ -41,5 +45,6 @@ function detail(value) {
   if (typeof value !== 'object' || value === null) return String(value ?? '');
   const pairs = Object.entries(value);
   return h('ul.details', null, pairs.map(([key, one]) => h('li', null, h('span.muted', null, `${key} `),
-    links[key] && Number.isInteger(one) ? links[key](one) : typeof one === 'object' && one !== null ? (Array.isArray(one) ? one.join(', ') : JSON.stringify(one)) : String(one))));
+    links[key] && Number.isInteger(one) ? links[key](one) : typeof one === 'object' && one !== null
+      ? (Array.isArray(one) ? one.join(', ') : JSON.stringify(one)) : String(one))));
 }

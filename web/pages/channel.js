@@ -56,7 +56,8 @@ function bar(ctx, fresh, channel, reload) {
 
 async function exported(channel) {
   const { yaml } = await get(`/api/channel/${channel.id}/export`);
-  dialog({ title: t('channel.exportTitle', { name: channel.name }), wide: true, content: () => [h('p', null, t('channel.exportText')), snippet(yaml, 'channels.yaml')] });
+  dialog({ title: t('channel.exportTitle', { name: channel.name }), wide: true,
+    content: () => [h('p', null, t('channel.exportText')), snippet(yaml, 'channels.yaml')] });
 }
 
 async function remove(ctx, channel) {
@@ -72,7 +73,8 @@ const state = (ctx, channel) => card(t('channel.state'), facts(
   [t('channels.source'), sourceOf(ctx, channel)],
   [t('channel.more'), h('span.row', null, h('a', { href: `/console/logs?channel_id=${channel.id}` }, t('channel.logs')),
     h('a', { href: `/console/logs?channel_id=${channel.id}&outcome=failed` }, t('channel.failedLogs')),
-    channel.models[0] && !channel.models[0].includes('*') && h('a', { href: `/console/routes?model=${encodeURIComponent(channel.models[0])}` }, t('channel.route')))],
+    channel.models[0] && !channel.models[0].includes('*')
+      && h('a', { href: `/console/routes?model=${encodeURIComponent(channel.models[0])}` }, t('channel.route')))],
 ));
 
 const states = { closed: null, open: 'warn', half_open: 'warn' };
@@ -82,7 +84,8 @@ function healthCard(channel) {
   const { cooling } = health(channel);
   return card(t('channels.health'), cooling.length > 0 && h('p.muted', null, t('channel.coolingText')), h('div.list', null, table({
     caption: t('channel.records'), rows: channel.health, columns: [
-      { title: t('channels.key'), cell: (record) => (record.account ? t('channel.account', { name: record.account }) : record.key === null ? t('channel.allKeys')
+      { title: t('channels.key'), cell: (record) =>
+        (record.account ? t('channel.account', { name: record.account }) : record.key === null ? t('channel.allKeys')
         : t('channels.keyNumber', { number: record.key + 1 })) },
       { title: t('channels.test.model'), cell: (record) => (record.model === '*' ? t('channels.allModels') : h('code', null, record.model)) },
       { title: t('channel.circuit'), cell: (record) => badge(t(`channel.state.${record.state}`), states[record.state]) },
@@ -102,7 +105,8 @@ function settings(channel) {
   return card(t('channel.settings'), facts(
     [t('channels.provider'), `${channel.display ?? channel.provider} (${channel.provider})`],
     [t('channel.keys'), [number(channel.keys), (channel.config?.keys ?? []).map((key) => [' ', h('code', null, key.hint)])]],
-    [t('channels.models'), channel.models.includes('*') ? t('channels.allModels') : h('ul.names', null, channel.models.map((name) => h('li', null, h('code', null, name))))],
+    [t('channels.models'), channel.models.includes('*') ? t('channels.allModels')
+      : h('ul.names', null, channel.models.map((name) => h('li', null, h('code', null, name))))],
     renamed.length > 0 && [t('channel.renamed'), h('ul.names', null, renamed.map((one) => h('li', null, h('code', null, `${one.name} → ${one.upstream}`))))],
     [t('channels.weight'), number(channel.weight)],
     [t('channels.field.priority'), String(channel.priority)],

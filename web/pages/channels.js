@@ -36,7 +36,8 @@ const filters = () => [
   field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
   field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
     ...['on', 'off', 'disabled', 'draining', 'drained', 'cooling'].map((status) => [status, t(`channels.status.${status}`)])] }),
-  field({ label: t('channels.source'), name: 'source', type: 'select', options: [['', t('ui.all')], ['file', t('channels.file')], ['console', t('channels.console')]] }),
+  field({ label: t('channels.source'), name: 'source', type: 'select',
+    options: [['', t('ui.all')], ['file', t('channels.file')], ['console', t('channels.console')]] }),
 ];
 
 function matches(channel, query) {
@@ -48,14 +49,17 @@ function matches(channel, query) {
 function models(channel) {
   if (channel.models.includes('*')) return t('channels.allModels');
   const [first, ...others] = channel.models;
-  return [h('code', null, first ?? ''), others.length > 0 && h('span.muted', { title: channel.models.join('\n') }, t('channels.andMore', { count: others.length }))];
+  return [h('code', null, first ?? ''), others.length > 0
+    && h('span.muted', { title: channel.models.join('\n') }, t('channels.andMore', { count: others.length }))];
 }
 
 const columns = (ctx, reload) => [
   { title: t('channels.one'), class: 'keep', cell: channelName },
-  { title: t('admin.status'), cell: (channel) => [statusBadge(channel), channel.disabled_reason && !channel.missing_secrets?.length && h('span.muted', null, channel.disabled_reason)] },
+  { title: t('admin.status'), cell: (channel) =>
+    [statusBadge(channel), channel.disabled_reason && !channel.missing_secrets?.length && h('span.muted', null, channel.disabled_reason)] },
   { title: t('channels.models'), class: 'keep', cell: models },
-  { title: t('channels.weight'), end: true, class: 'nowrap', cell: (channel) => [number(channel.weight), h('span.muted', null, t('channels.priorityOf', { priority: channel.priority }))] },
+  { title: t('channels.weight'), end: true, class: 'nowrap',
+    cell: (channel) => [number(channel.weight), h('span.muted', null, t('channels.priorityOf', { priority: channel.priority }))] },
   { title: t('channels.inFlight'), end: true, cell: (channel) => number(channel.in_flight) },
   { title: t('channels.health'), class: 'nowrap', cell: healthSummary },
   { title: t('channels.source'), class: 'nowrap', cell: (channel) => sourceOf(ctx, channel) },
@@ -67,7 +71,8 @@ function actions(channel, reload) {
   return h('span', null,
     button('', { icon: 'play', kind: 'quiet', title: t('channels.testOne', { name: channel.name }), onClick: () => testDialog(channel) }),
     channel.status !== 'off' && button('', {
-      icon: isOn ? 'stop' : 'check', kind: 'quiet', title: t(isOn ? 'channels.disableOne' : 'channels.enableOne', { name: channel.name }), onClick: async () => {
+      icon: isOn ? 'stop' : 'check', kind: 'quiet', title: t(isOn ? 'channels.disableOne' : 'channels.enableOne', { name: channel.name }),
+        onClick: async () => {
         await setState(channel, isOn ? 'disable' : 'enable');
         toast(t(isOn ? 'channels.disabled' : 'channels.enabled', { name: channel.name }));
         await reload();

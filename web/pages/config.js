@@ -87,7 +87,8 @@ function marked(bench) {
   if (bench.drawn === key) return;
   bench.drawn = key;
   const size = fileOf(bench, bench.path).bytes;
-  replace(bench.bar, h('span', null, code(bench.path), ' ', h('span.muted', null, bytes(size)), ' ', !isLive ? badge(t('config.locked')) : isDirty && badge(t('config.unsaved'), 'warn')),
+  replace(bench.bar, h('span', null, code(bench.path), ' ', h('span.muted', null, bytes(size)), ' ', !isLive ? badge(t('config.locked'))
+    : isDirty && badge(t('config.unsaved'), 'warn')),
     h('span.row', null, button(t('config.check'), { onClick: () => check(bench) }),
       isLive && isDirty && button(t('config.undo'), { kind: 'quiet', onClick: () => take(bench, buffer.saved, buffer.etag) }),
       isLive && button(t('ui.save'), { kind: 'primary', disabled: !isDirty, onClick: () => save(bench) })));
@@ -130,7 +131,8 @@ async function conflict(bench, path, mine) {
   const theirs = await get('/api/config/file', { path });
   const choice = await dialog({ title: t('config.conflict', { path }), wide: true, content: (close) => [h('p', null, t('config.conflictText')),
     versions(t('config.theirs'), theirs.text, t('config.mine'), mine),
-    h('div.actions', null, button(t('config.takeMine'), { kind: 'danger', onClick: () => close('mine') }), button(t('config.takeTheirs'), { onClick: () => close('theirs') }),
+    h('div.actions', null, button(t('config.takeMine'), { kind: 'danger', onClick: () => close('mine') }),
+      button(t('config.takeTheirs'), { onClick: () => close('theirs') }),
       button(t('config.keepEditing'), { kind: 'quiet', onClick: () => close() }))] }).closed;
   if (choice === 'theirs') take(bench, theirs.text, theirs.etag);
   if (choice !== 'mine') return;
@@ -145,7 +147,8 @@ function showFindings(bench, diagnostics, isAsked = false) {
     const isOurs = Boolean(fileOf(bench, one.file));
     const place = `${one.file}:${one.line}:${one.column}`;
     return h('li', null, badge(t(`config.severity.${one.severity}`), one.severity === 'error' ? 'bad' : 'warn'),
-      isOurs ? h('button.sort.mono', { type: 'button', on: { click: () => open(bench, one.file, one.line, one.column) } }, place) : code(place), h('span', { lang: 'en' }, one.message));
+      isOurs ? h('button.sort.mono', { type: 'button', on: { click: () => open(bench, one.file, one.line, one.column) } }, place) : code(place),
+        h('span', { lang: 'en' }, one.message));
   })));
 }
 
@@ -153,13 +156,15 @@ function showFindings(bench, diagnostics, isAsked = false) {
 
 const kinds = { environment: 'good', console: 'good', missing: 'warn' };
 
-const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }), (list, reload) => (list.length === 0 ? empty(t('secrets.none'), t('secrets.noneText'))
+const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
+  (list, reload) => (list.length === 0 ? empty(t('secrets.none'), t('secrets.noneText'))
   : h('div.list', null, h('p.intro', null, t('secrets.text')), table({
     caption: t('config.secrets'), rows: list, columns: [
       { title: t('secrets.name'), cell: (secret) => code(secret.name) },
       { title: t('admin.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
         secret.problem && h('span.muted', { lang: 'en' }, secret.problem)] },
-      { title: t('secrets.usedBy'), cell: (secret) => secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
+      { title: t('secrets.usedBy'), cell: (secret) =>
+        secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
       { title: t('admin.actions'), class: 'nowrap', cell: (secret) => h('span', null,
         secret.status !== 'environment' && button(t(secret.status === 'missing' ? 'secrets.set' : 'secrets.replace'), { onClick: async () => {
           const user = secret.used_by.find((one) => one.kind === 'channel');

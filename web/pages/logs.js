@@ -63,9 +63,11 @@ const columns = () => [
   { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
   { title: t('users.one'), cell: (row) => [userLink(row.user_id, row.username), row.token_name && h('span.muted', null, row.token_name)] },
   { title: t('field.model'), class: 'keep', cell: (row) => [code(row.model_name), h('span.muted', null, endpointName(row.endpoint))] },
-  { title: t('field.channel_id'), cell: (row) => [channelLink(row.channel_id, row.channel_name), row.attempts > 1 && h('span.muted', null, t('logs.attempts', { count: row.attempts }))] },
+  { title: t('field.channel_id'), cell: (row) =>
+    [channelLink(row.channel_id, row.channel_name), row.attempts > 1 && h('span.muted', null, t('logs.attempts', { count: row.attempts }))] },
   { title: t('logs.outcome'), class: 'nowrap', cell: (row) => [outcomeBadge(row), row.error_code && h('span.muted', null, String(row.status))] },
   { title: t('stats.tokens'), end: true, class: 'nowrap', cell: tokenCell },
-  { title: t('logs.took'), end: true, class: 'nowrap', cell: (row) => [duration(row.latency_ms), row.first_token_ms !== null && h('span.muted', null, t('logs.first', { time: duration(row.first_token_ms) }))] },
+  { title: t('logs.took'), end: true, class: 'nowrap',
+    cell: (row) => [duration(row.latency_ms), row.first_token_ms !== null && h('span.muted', null, t('logs.first', { time: duration(row.first_token_ms) }))] },
   { title: t('logs.cost'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
 ];

@@ -58,20 +58,24 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   return [
     tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.upstream_cost)),
       // The difference of two sums of the server, to the last of the nine places that money has here.
-      tile(t('money.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))), tile(t('stats.errors'), number(total.errors), errorShare(total))),
+      tile(t('money.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))),
+        tile(t('stats.errors'), number(total.errors), errorShare(total))),
     gaps && note('info', t('money.gaps')),
     card(t('money.byChannel'), zoneNote(data), seriesChart(data, t('money.byChannel'), 'cost')),
-    card(t('money.byModel'), h('div.list', null, table({ caption: t('money.margin'), rows: [...rows].sort((a, b) => b.charged - a.charged), columns: marginColumns(names) }))),
+    card(t('money.byModel'), h('div.list', null,
+      table({ caption: t('money.margin'), rows: [...rows].sort((a, b) => b.charged - a.charged), columns: marginColumns(names) }))),
   ];
 }, { signal: ctx.signal, skeleton: 4 }));
 
 const marginColumns = (names) => [
-  { title: t('field.model'), class: 'keep', cell: (row) => link(`/console/logs?${new URLSearchParams({ model: row.model, ...(row.channel_id && { channel_id: row.channel_id }) })}`, code(row.model)) },
+  { title: t('field.model'), class: 'keep',
+    cell: (row) => link(`/console/logs?${new URLSearchParams({ model: row.model, ...(row.channel_id && { channel_id: row.channel_id }) })}`, code(row.model)) },
   { title: t('channels.one'), cell: (row) => channelLink(row.channel_id, names.get(row.channel_id)) },
   { title: t('stats.requests'), end: true, cell: (row) => number(row.requests) },
   { title: t('money.charged'), end: true, cell: (row) => money(row.charged) },
   { title: t('money.cost'), end: true, cell: (row) => [row.requests_without_cost === row.requests ? t('money.unknown') : money(row.upstream_cost),
-    row.requests_without_cost > 0 && row.requests_without_cost < row.requests && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
+    row.requests_without_cost > 0 && row.requests_without_cost < row.requests
+      && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
   { title: t('money.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
     row.requests_without_cost === 0 && row.charged > 0 && h('span.muted', null, percent(row.margin / row.charged))] },
 ];
@@ -82,8 +86,10 @@ const kinds = ['model', 'channel', 'user', 'token', 'provider'];
 const places = { channel: (row) => channelLink(row.key, row.name), user: (row) => userLink(row.key, row.name), token: (row) => row.name ?? `#${row.key}` };
 
 function top(ctx) {
-  const by = field({ label: t('money.by'), name: 'by', type: 'select', options: kinds.map((kind) => [kind, t(`money.by.${kind}`)]), value: kinds.includes(ctx.query.get('by')) ? ctx.query.get('by') : 'model' });
-  const sort = field({ label: t('money.sort'), name: 'sort', type: 'select', options: ['cost', 'requests', 'tokens', 'errors'].map((name) => [name, t(`money.sort.${name}`)]), value: 'cost' });
+  const by = field({ label: t('money.by'), name: 'by', type: 'select', options: kinds.map((kind) => [kind, t(`money.by.${kind}`)]),
+    value: kinds.includes(ctx.query.get('by')) ? ctx.query.get('by') : 'model' });
+  const sort = field({ label: t('money.sort'), name: 'sort', type: 'select',
+    options: ['cost', 'requests', 'tokens', 'errors'].map((name) => [name, t(`money.sort.${name}`)]), value: 'cost' });
   const inner = { ...ctx, setQuery: (values) => ctx.setQuery({ ...values, by: by.value() }) };
   return ranged(inner, (query) => {
     const content = live(async (signal) => {
@@ -110,8 +116,10 @@ function top(ctx) {
 const states = { pending: null, unresolved: 'warn', resolved: 'good' };
 
 const unreconciled = (ctx) => [h('p.intro', null, t('money.unreconciledText')), list({
-  ctx, caption: t('money.unreconciled'), load: byPage(get, '/api/ledger/unreconciled'), nothing: () => empty(t('money.allReconciled'), t('money.allReconciledText')),
-  filters: [field({ label: t('admin.status'), name: 'state', type: 'select', options: [['', t('money.open')], ...Object.keys(states).map((state) => [state, t(`money.state.${state}`)])] })],
+  ctx, caption: t('money.unreconciled'), load: byPage(get, '/api/ledger/unreconciled'),
+    nothing: () => empty(t('money.allReconciled'), t('money.allReconciledText')),
+  filters: [field({ label: t('admin.status'), name: 'state', type: 'select',
+    options: [['', t('money.open')], ...Object.keys(states).map((state) => [state, t(`money.state.${state}`)])] })],
   columns: [
     { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
     { title: t('field.model'), class: 'keep', cell: (row) => [code(row.model), h('span.muted', null, row.provider)] },
@@ -119,6 +127,7 @@ const unreconciled = (ctx) => [h('p.intro', null, t('money.unreconciledText')), 
     { title: t('admin.status'), cell: (row) => badge(t(`money.state.${row.state}`), states[row.state]) },
     { title: t('money.charge'), end: true, cell: (row) => money(row.charge) },
     { title: t('money.tries'), end: true, cell: (row) => [number(row.tries), row.next_at && h('span.muted', null, moment(row.next_at))] },
-    { title: t('money.note'), cell: (row) => [h('span', { lang: 'en' }, row.note), h('span.muted', null, link(`/console/logs?request_id=${row.request_id}`, code(row.request_id)))] },
+    { title: t('money.note'), cell: (row) =>
+      [h('span', { lang: 'en' }, row.note), h('span.muted', null, link(`/console/logs?request_id=${row.request_id}`, code(row.request_id)))] },
   ],
 })];

@@ -26,7 +26,8 @@ function prices(ctx) {
     ctx, caption: t('nav.pricing'), actions: [add()], nothing: () => empty(t('pricing.none'), t('pricing.noneText'), add()),
     filters: [
       field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('pricing.searchHint') }),
-      field({ label: t('pricing.show'), name: 'show', type: 'select', options: [['', t('ui.all')], ['edited', t('pricing.edited')], ['inactive', t('pricing.inactive')], ['cost', t('pricing.byCost')]] }),
+      field({ label: t('pricing.show'), name: 'show', type: 'select',
+        options: [['', t('ui.all')], ['edited', t('pricing.edited')], ['inactive', t('pricing.inactive')], ['cost', t('pricing.byCost')]] }),
     ],
     load: whole(() => get('/api/models/pricing', {}, { signal: ctx.signal }), matches, { portion: 60 }), columns: columns(),
   });
@@ -55,7 +56,8 @@ function columns() {
   };
   return [
     { title: t('field.model'), class: 'keep', cell: (row) => [code(row.model_name), h('span.muted', null, row.provider)] },
-    ...editable.map((name) => ({ title: t(`pricing.short.${name}`), end: true, class: 'nowrap', cell: (row) => live(row, () => priceCell(row, name, changed(row))) })),
+    ...editable.map((name) => ({ title: t(`pricing.short.${name}`), end: true, class: 'nowrap',
+      cell: (row) => live(row, () => priceCell(row, name, changed(row))) })),
     { title: t('pricing.marks'), cell: (row) => live(row, () => [marks(row), h('span.muted', null, ago(row.updated_at))]) },
     { title: t('admin.actions'), class: 'nowrap', cell: (row) => h('span', null,
       button('', { icon: 'edit', kind: 'quiet', title: t('pricing.editAll', { model: row.model_name }), onClick: async () => {
@@ -68,7 +70,8 @@ function columns() {
 
 // Models without a price
 
-const missing = (ctx) => live((signal) => get('/api/pricing/missing', {}, { signal }), (models, reload) => (models.length === 0 ? empty(t('pricing.noneMissing'), t('pricing.noneMissingText'))
+const missing = (ctx) => live((signal) => get('/api/pricing/missing', {}, { signal }),
+  (models, reload) => (models.length === 0 ? empty(t('pricing.noneMissing'), t('pricing.noneMissingText'))
   : h('div.list', null, h('p.intro', null, t('pricing.missingText')), table({
     caption: t('pricing.missing'), rows: models, columns: [
       { title: t('field.model'), cell: (row) => code(row.model) },
@@ -82,14 +85,16 @@ const missing = (ctx) => live((signal) => get('/api/pricing/missing', {}, { sign
 
 // Prices that fell
 
-const held = (ctx) => live((signal) => get('/api/models/held', {}, { signal }), (models, reload) => (models.length === 0 ? empty(t('pricing.noneHeld'), t('pricing.noneHeldText'))
+const held = (ctx) => live((signal) => get('/api/models/held', {}, { signal }),
+  (models, reload) => (models.length === 0 ? empty(t('pricing.noneHeld'), t('pricing.noneHeldText'))
   : h('div.list', null, h('p.intro', null, t('pricing.heldText')), table({
     caption: t('pricing.held'), rows: models, columns: [
       { title: t('field.model'), cell: (row) => [code(row.model_name), h('span.muted', null, row.provider)] },
       { title: t('pricing.source'), cell: (row) => t(`pricing.source.${row.source}`) },
       { title: t('pricing.change'), cell: (row) => h('span', { lang: 'en' }, row.changes) },
       { title: t('admin.actions'), class: 'nowrap', cell: (row) => button(t('pricing.accept'), { onClick: async () => {
-        if (!(await confirm({ title: t('pricing.acceptTitle', { model: row.model_name }), text: `${row.changes}. ${t('pricing.acceptText')}`, action: t('pricing.accept'), kind: 'primary' }))) return;
+        if (!(await confirm({ title: t('pricing.acceptTitle', { model: row.model_name }), text: `${row.changes}. ${t('pricing.acceptText')}`,
+          action: t('pricing.accept'), kind: 'primary' }))) return;
         await post('/api/models/held/accept', { model_name: row.model_name });
         toast(t('pricing.saved', { model: row.model_name }));
         await reload();
@@ -101,7 +106,8 @@ const held = (ctx) => live((signal) => get('/api/models/held', {}, { signal }), 
 
 function sync() {
   const place = h('div');
-  const look = button(t('pricing.look'), { icon: 'refresh', kind: 'primary', onClick: async () => replace(place, difference(await post('/api/pricing/sync', { apply: false }), look)) });
+  const look = button(t('pricing.look'), { icon: 'refresh', kind: 'primary',
+    onClick: async () => replace(place, difference(await post('/api/pricing/sync', { apply: false }), look)) });
   return h('div.stack', null, h('p', null, t('pricing.syncText')), look, place);
 }
 
@@ -113,7 +119,8 @@ function difference(result, look) {
   for (const change of result.changes) known.set(change.model, [...(known.get(change.model) ?? []), change]);
   const rows = [...[...known].map(([model, changes]) => ({ model, changes })), ...fresh.filter((row) => !known.has(row.model))];
   if (!rows.length) return empty(t('pricing.inSync'), t('pricing.inSyncText'));
-  const boxes = rows.map((row) => h('input', { type: 'checkbox', checked: true, 'aria-label': t('pricing.take', { model: row.model }), on: { change: () => count() } }));
+  const boxes = rows.map((row) => h('input',
+    { type: 'checkbox', checked: true, 'aria-label': t('pricing.take', { model: row.model }), on: { change: () => count() } }));
   const chosen = () => rows.filter((_, index) => boxes[index].checked).map((row) => row.model);
   const take = button('', { kind: 'primary', title: t('pricing.takeNone'), onClick: async () => {
     const models = chosen();

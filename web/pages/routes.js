@@ -7,12 +7,14 @@ import { duration, has, number, t } from '../lib/i18n.js';
 import { table } from '../lib/table.js';
 import { badge, card, code, empty, facts, field, heading, note, problem } from '../lib/ui.js';
 
-const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations', 'moderations', 'rerank'];
+const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations',
+  'moderations', 'rerank'];
 
 export default async function page(ctx) {
   const [models, groups] = await Promise.all([get('/api/models', {}, { signal: ctx.signal }), get('/api/group', {}, { signal: ctx.signal })]);
   const fields = fieldsOf(models.map((model) => model.model_name), groups.map((group) => group.name));
-  for (const one of fields) one.set(ctx.query.get(one.name) ?? (one.name === 'model' ? models[0]?.model_name ?? '' : one.name === 'endpoint' ? 'chat' : one.name === 'group' ? 'default' : ''));
+  const usual = { model: models[0]?.model_name, endpoint: 'chat', group: 'default' };
+  for (const one of fields) one.set(ctx.query.get(one.name) ?? usual[one.name] ?? '');
   const result = h('div.stack', { 'aria-live': 'off' });
   const explain = explainer(ctx, fields, result);
   let waiting;
@@ -65,17 +67,20 @@ function explainer(ctx, fields, result) {
 
 /** A time that runs down between two answers of the server. */
 const countdown = (milliseconds) => (milliseconds === null || milliseconds === undefined ? ''
-  : h('span.countdown', { 'data-until': String(Date.now() + milliseconds) }, duration(Math.ceil(milliseconds / 1000) * 1000)));
+  : h('span.countdown', { 'data-until': String(Date.now() + milliseconds) }, wholeSeconds(milliseconds)));
+
+const wholeSeconds = (milliseconds) => duration(Math.max(0, Math.ceil(milliseconds / 1000) * 1000));
 
 function countDown(place) {
-  for (const one of place.querySelectorAll('.countdown')) one.textContent = duration(Math.max(0, Math.ceil((Number(one.dataset.until) - Date.now()) / 1000) * 1000));
+  for (const one of place.querySelectorAll('.countdown')) one.textContent = wholeSeconds(Number(one.dataset.until) - Date.now());
 }
 
 function draw(plan) {
   return [
     !plan.is_known && note('warn', t('routes.unknown')),
     plan.is_last_resort && note('warn', t('routes.lastResort')),
-    plan.is_known && plan.candidates.length === 0 && note('warn', t('routes.nobody'), ' ', plan.retry_after_ms !== null && [t('routes.retryAfter'), ' ', countdown(plan.retry_after_ms)]),
+    plan.is_known && plan.candidates.length === 0
+      && note('warn', t('routes.nobody'), ' ', plan.retry_after_ms !== null && [t('routes.retryAfter'), ' ', countdown(plan.retry_after_ms)]),
     plan.candidates.length > 0 && candidates(plan),
     plan.dropped.length > 0 && dropped(plan),
     card(t('routes.rules'), facts(
@@ -97,7 +102,8 @@ const candidates = (plan) => card(t('routes.candidates'), h('div.list', null, ta
     { title: t('channels.field.priority'), end: true, cell: (one) => String(one.priority) },
     { title: t('channels.weight'), end: true, cell: (one) => number(one.weight) },
     { title: t('channels.inFlight'), end: true, cell: (one) => number(one.in_flight) },
-    { title: t('admin.status'), class: 'nowrap', cell: (one) => (one.cooling_for_ms !== null ? [badge(t('channels.status.cooling'), 'warn'), ' ', countdown(one.cooling_for_ms)]
+    { title: t('admin.status'), class: 'nowrap',
+      cell: (one) => (one.cooling_for_ms !== null ? [badge(t('channels.status.cooling'), 'warn'), ' ', countdown(one.cooling_for_ms)]
       : one.is_tried ? badge(one.position === 1 ? t('routes.first') : t('routes.tried'), 'good') : badge(t('routes.notTried'))) },
   ],
 })));
@@ -105,9 +111,11 @@ const candidates = (plan) => card(t('routes.candidates'), h('div.list', null, ta
 /** The router's reasons are English sentences; those with a name or a limit in them have it after a fixed beginning. */
 const reasons = [
   ['does not serve the model', 'notServed'], ['not open to the group', 'wrongGroup'], ['does not serve the endpoint', 'endpoint'], ['draining', 'draining'],
-  ['does not keep the response', 'notHolder'], ['not among the client', 'notOnly'], ['in the client', 'ignored'], ['the client allows no fallbacks', 'noFallback'],
+  ['does not keep the response', 'notHolder'], ['not among the client', 'notOnly'], ['in the client', 'ignored'],
+    ['the client allows no fallbacks', 'noFallback'],
   ['dearer than', 'tooDear'], ['its limit rpm', 'rpm'], ['its limit tpm', 'tpm'], ['its limit concurrency', 'concurrency'],
-  ['cooling down after failures, and', 'beingTried'], ['cooling down', 'cooling'], ['rate limited by the vendor', 'rateLimited'], ['all keys are refused', 'keysRefused'],
+  ['cooling down after failures, and', 'beingTried'], ['cooling down', 'cooling'], ['rate limited by the vendor', 'rateLimited'],
+    ['all keys are refused', 'keysRefused'],
 ];
 
 function reasonText(reason) {

@@ -9,7 +9,8 @@ import { badge, button, card, code, facts, heading, linkButton, live, note, tile
 export default function page(ctx) {
   const node = live((signal) => get('/api/system', {}, { signal }), draw, { signal: ctx.signal, skeleton: 4 });
   ctx.every(5000, () => node.reload());
-  return [heading(t('nav.system'), linkButton('/api/openapi.json', t('system.openapi'), { icon: 'file' })), node, h('div.grid', null, verification(), poison(ctx))];
+  return [heading(t('nav.system'), linkButton('/api/openapi.json', t('system.openapi'), { icon: 'file' })), node,
+    h('div.grid', null, verification(), poison(ctx))];
 }
 
 function draw(system) {
@@ -20,9 +21,11 @@ function draw(system) {
       tile(t('system.uptime'), duration(system.uptime * 1000), moment(system.started_at)), tile(t('system.memory'), bytes(system.memory_bytes)),
       tile(t('system.streams'), number(system.streams), t('system.connections', { count: system.connections }))),
     h('div.grid', null,
-      card(t('system.program'), facts([t('system.version'), system.version], [t('system.database'), system.database?.kind], [t('system.pid'), String(system.pid)],
+      card(t('system.program'), facts([t('system.version'), system.version], [t('system.database'), system.database?.kind],
+        [t('system.pid'), String(system.pid)],
         [t('system.cpu'), duration(system.cpu_seconds * 1000)])),
-      card(t('system.journal'), facts([t('system.unposted'), number(journal.unposted)], [t('system.segments'), number(journal.segments)], [t('system.bytes'), bytes(journal.bytes)],
+      card(t('system.journal'), facts([t('system.unposted'), number(journal.unposted)], [t('system.segments'), number(journal.segments)],
+        [t('system.bytes'), bytes(journal.bytes)],
         [t('system.durability'), has(`system.durability.${journal.fsync}`) ? t(`system.durability.${journal.fsync}`) : String(journal.fsync)]))),
     gateways(system.gateways ?? []),
   ];
@@ -41,7 +44,8 @@ const gateways = (list) => list.length > 0 && card(t('system.gateways'), h('div.
 
 function verification() {
   const place = h('div', { 'aria-live': 'polite' });
-  return card(t('system.ledger'), h('p', null, t('system.verifyText')), h('div.actions', null, button(t('system.verify'), { icon: 'check', onClick: async () => {
+  return card(t('system.ledger'), h('p', null, t('system.verifyText')),
+    h('div.actions', null, button(t('system.verify'), { icon: 'check', onClick: async () => {
     replace(place, h('p.muted', { role: 'status' }, t('system.verifying')));
     try {
       replace(place, verdict(await post('/api/ledger/verify')));
@@ -59,7 +63,8 @@ function verdict(result) {
     h('li', null, typeof one === 'string' ? one : code(JSON.stringify(one)))))];
 }
 
-const poison = (ctx) => card(t('system.poison'), h('p', null, t('system.poisonText')), live((signal) => get('/api/ledger/poison', {}, { signal }), (records) => {
+const poison = (ctx) => card(t('system.poison'), h('p', null, t('system.poisonText')),
+  live((signal) => get('/api/ledger/poison', {}, { signal }), (records) => {
   const rows = Array.isArray(records) ? records : records.items ?? [];
   return rows.length === 0 ? h('p.muted', null, t('system.noPoison')) : h('div.list', null, table({ caption: t('system.poisonList'), rows, columns: [
     { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },

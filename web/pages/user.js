@@ -41,7 +41,8 @@ const summary = (user) => [
 function bar(ctx, path, user, reload) {
   const isSelf = user.id === ctx.user.id;
   const change = async (status) => {
-    if (status === 2 && !(await confirm({ title: t('user.disableTitle', { name: user.username }), text: t('user.disableText'), action: t('user.disable') }))) return;
+    if (status === 2 && !(await confirm({ title: t('user.disableTitle', { name: user.username }), text: t('user.disableText'),
+      action: t('user.disable') }))) return;
     await put(path, { status });
     toast(t('ui.saved'));
     await reload();
@@ -50,7 +51,8 @@ function bar(ctx, path, user, reload) {
     button(t('user.addBalance'), { icon: 'plus', kind: 'primary', onClick: async () => {
       if (await addBalance(user.id, user.username)) await reload();
     } }),
-    !isSelf && (user.status === 1 ? button(t('user.disable'), { icon: 'stop', onClick: () => change(2) }) : button(t('user.enable'), { icon: 'check', onClick: () => change(1) })),
+    !isSelf && (user.status === 1 ? button(t('user.disable'), { icon: 'stop', onClick: () => change(2) })
+      : button(t('user.enable'), { icon: 'check', onClick: () => change(1) })),
     !isSelf && button(t('ui.delete'), { icon: 'trash', kind: 'danger', onClick: async () => {
       if (!(await confirm({ title: t('user.deleteTitle', { name: user.username }), text: t('user.deleteText'), action: t('ui.delete') }))) return;
       await del(path);
@@ -78,7 +80,8 @@ function about(path, user, save) {
     replace(group.input, groups.map((one) => h('option', { value: one.name }, one.ratio === 1 ? one.name : `${one.name} (× ${one.ratio})`)));
     group.set(user.group);
   }, () => {});
-  return card(t('user.profile'), form({ fields: [text('username', { required: true }), text('display_name'), text('email', { type: 'email' }), group], action: t('ui.save'), onSubmit: save }));
+  return card(t('user.profile'), form({ fields: [text('username', { required: true }), text('display_name'), text('email', { type: 'email' }), group],
+    action: t('ui.save'), onSubmit: save }));
 }
 
 function limits(user, save) {
@@ -86,7 +89,8 @@ function limits(user, save) {
   const one = (name, value, options = {}) => field({ label: t(`field.${name}`), name, type: 'number', min: 1, step: '1', value, ...options });
   const budgets = ['day', 'month', 'total'].map((name) => one(`budget.${name}`, stored.budget?.[name], { min: 0, step: 'any' }));
   const rates = ['rpm', 'tpm', 'concurrency'].map((name) => one(name, stored[name]));
-  return card(t('user.limits'), h('p.muted', null, t('user.limitsText')), form({ fields: [fieldRow(...budgets), fieldRow(...rates)], action: t('ui.save'), onSubmit: (values) => {
+  return card(t('user.limits'), h('p.muted', null, t('user.limitsText')),
+    form({ fields: [fieldRow(...budgets), fieldRow(...rates)], action: t('ui.save'), onSubmit: (values) => {
     const set = (pairs) => Object.fromEntries(pairs.filter(([, value]) => value !== null));
     const budget = set(['day', 'month', 'total'].map((name) => [name, values[`budget.${name}`]]));
     return save({ limits: { ...set(['rpm', 'tpm', 'concurrency'].map((name) => [name, values[name]])), ...(Object.keys(budget).length ? { budget } : {}) } });
@@ -96,8 +100,10 @@ function limits(user, save) {
 function credentials(ctx, user, save) {
   const isSelf = user.id === ctx.user.id;
   const roles = [1, 10, 100].filter((role) => role < ctx.user.role || role === user.role || ctx.user.role === 100);
-  const role = field({ label: t('field.role'), name: 'role', type: 'select', value: String(user.role), options: roles.map((one) => [String(one), t(`role.${one}`)]) });
-  const password = field({ label: t('user.newPassword'), name: 'password', type: 'password', minlength: 8, maxlength: 128, required: true, autocomplete: 'new-password', hint: t('user.passwordHint') });
+  const role = field({ label: t('field.role'), name: 'role', type: 'select', value: String(user.role),
+    options: roles.map((one) => [String(one), t(`role.${one}`)]) });
+  const password = field({ label: t('user.newPassword'), name: 'password', type: 'password', minlength: 8, maxlength: 128, required: true,
+    autocomplete: 'new-password', hint: t('user.passwordHint') });
   return card(t('user.access'), isSelf ? h('p.muted', null, t('user.ownAccess'), ' ', link('/console/account', t('nav.account')))
     : [form({ fields: [role], action: t('user.setRole'), kind: 'plain', onSubmit: (values) => save({ role: Number(values.role) }) }), h('hr'),
       form({ fields: [password], action: t('user.setPassword'), kind: 'plain', onSubmit: save })]);
@@ -127,8 +133,10 @@ const types = ['recharge', 'usage', 'refund', 'adjustment'];
 
 function transactions(ctx, user, reload) {
   const rows = list({
-    ctx, caption: t('user.transactions'), load: byCursor(get, '/api/balance/transactions', { user_id: user.id }), nothing: () => empty(t('user.noRows'), t('user.noRowsText')),
-    filters: [field({ label: t('user.type'), name: 'type', type: 'select', options: [['', t('ui.all')], ...types.map((type) => [type, t(`user.type.${type}`)])] })],
+    ctx, caption: t('user.transactions'), load: byCursor(get, '/api/balance/transactions', { user_id: user.id }),
+      nothing: () => empty(t('user.noRows'), t('user.noRowsText')),
+    filters: [field({ label: t('user.type'), name: 'type', type: 'select',
+      options: [['', t('ui.all')], ...types.map((type) => [type, t(`user.type.${type}`)])] })],
     columns: [
       { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
       { title: t('user.type'), cell: (row) => t(`user.type.${row.type}`) },
@@ -146,12 +154,15 @@ function transactions(ctx, user, reload) {
 async function refund(row) {
   const key = operationKey();
   const most = decimal(-row.amount);
-  const amount = field({ label: t('user.refundAmount'), name: 'amount', type: 'number', min: 0, max: most, value: most, required: true, hint: t('user.refundHint', { most: `$${most}` }) });
+  const amount = field({ label: t('user.refundAmount'), name: 'amount', type: 'number', min: 0, max: most, value: most, required: true,
+    hint: t('user.refundHint', { most: `$${most}` }) });
   const done = await formDialog({
     title: t('user.refundTitle'), action: t('user.refund'), intro: row.description,
-    fields: [amount, field({ label: t('field.description'), name: 'description', required: false, maxlength: 500 }), h('p.muted', null, t('user.operation'), ' ', code(key))],
+    fields: [amount, field({ label: t('field.description'), name: 'description', required: false, maxlength: 500 }),
+      h('p.muted', null, t('user.operation'), ' ', code(key))],
     // The text of the input, because a binary fraction is no exact amount.
-    onSubmit: (values) => post('/api/balance/admin/refund', { reference_id: row.reference_id, amount: amount.input.value, description: values.description || null },
+    onSubmit: (values) => post('/api/balance/admin/refund',
+      { reference_id: row.reference_id, amount: amount.input.value, description: values.description || null },
       { headers: { 'Idempotency-Key': key } }),
   });
   if (done) toast(t('user.refunded', { amount: money(done.amount) }));

@@ -22,7 +22,8 @@ export const roleBadge = (user) => badge(t(`role.${user.role}`), user.role > 1 ?
 
 const filters = (groups) => [
   field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('users.searchHint') }),
-  field({ label: t('field.role'), name: 'role', type: 'select', options: [['', t('ui.all')], ...[1, 10, 100].map((role) => [String(role), t(`role.${role}`)])] }),
+  field({ label: t('field.role'), name: 'role', type: 'select',
+    options: [['', t('ui.all')], ...[1, 10, 100].map((role) => [String(role), t(`role.${role}`)])] }),
   field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')], ['1', t('users.enabled')], ['2', t('users.disabled')]] }),
   field({ label: t('field.group'), name: 'group', type: 'select', options: [['', t('ui.all')], ...groups] }),
 ];
@@ -32,12 +33,14 @@ const columns = (reload) => [
     user.display_name && user.display_name !== user.username && h('span.muted', null, user.display_name), user.email && h('span.muted', null, user.email)] },
   { title: t('field.role'), cell: (user) => h('span.badges', null, roleBadge(user), user.status === 2 && badge(t('users.disabled'), 'bad')) },
   { title: t('field.group'), cell: (user) => user.group },
-  { title: t('users.balance'), end: true, sort: 'balance', class: 'nowrap', cell: (user) => [h('span', { class: user.balance < 0 ? 'negative' : null }, money(user.balance)),
+  { title: t('users.balance'), end: true, sort: 'balance', class: 'nowrap',
+    cell: (user) => [h('span', { class: user.balance < 0 ? 'negative' : null }, money(user.balance)),
     user.held > 0 && h('span.muted', null, t('users.held', { amount: money(user.held) }))] },
   { title: t('users.month'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.month) },
   { title: t('users.total'), end: true, class: 'nowrap', cell: (user) => money(user.spent?.total) },
   { title: t('users.since'), sort: 'created', class: 'nowrap', cell: (user) => day(user.created_at) },
-  { title: t('admin.actions'), cell: (user) => button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
+  { title: t('admin.actions'), cell: (user) =>
+    button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
     if (await addBalance(user.id, user.username)) await reload();
   } }) },
 ];
@@ -47,10 +50,13 @@ async function createUser(ctx, groups) {
   const text = (name, options = {}) => field({ label: t(`field.${name}`), name, required: false, ...options });
   const user = await formDialog({
     title: t('users.create'), action: t('users.create'), intro: t('users.createText'),
-    fields: [text('username', { required: true, maxlength: 64 }), text('password', { type: 'password', required: true, minlength: 8, maxlength: 128, autocomplete: 'new-password', hint: t('users.passwordHint') }),
+    fields: [text('username', { required: true, maxlength: 64 }),
+      text('password', { type: 'password', required: true, minlength: 8, maxlength: 128, autocomplete: 'new-password', hint: t('users.passwordHint') }),
       fieldRow(text('display_name'), text('email', { type: 'email' })),
-      fieldRow(text('group', { type: 'select', options: groups, value: 'default' }), text('role', { type: 'select', options: roles.map((role) => [String(role), t(`role.${role}`)]) }))],
-    onSubmit: ({ display_name: name, email, role, ...values }) => post('/api/user', { ...values, display_name: name || null, email: email || null, role: Number(role) }),
+      fieldRow(text('group', { type: 'select', options: groups, value: 'default' }),
+        text('role', { type: 'select', options: roles.map((role) => [String(role), t(`role.${role}`)]) }))],
+    onSubmit: ({ display_name: name, email, role, ...values }) =>
+      post('/api/user', { ...values, display_name: name || null, email: email || null, role: Number(role) }),
   });
   if (!user) return;
   toast(t('users.created', { name: user.username }));
