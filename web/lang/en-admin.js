@@ -133,6 +133,7 @@ export default {
   'channels.field.base_url': 'Base URL',
   'channels.field.proxy': 'Proxy',
   'channels.field.headers': 'Headers',
+  'channels.keysOwn': 'Stored encrypted and never shown again. Leave empty if the server wants none.',
 
   'channel.all': 'All channels',
   'channel.requests': 'Requests',

@@ -133,6 +133,7 @@ export default {
   'channels.field.base_url': '接口地址 (Base URL)',
   'channels.field.proxy': '代理',
   'channels.field.headers': '请求头',
+  'channels.keysOwn': '加密保存，不再显示。服务不需要密钥时留空。',
 
   'channel.all': '全部渠道',
   'channel.requests': '请求数',

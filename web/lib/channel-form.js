@@ -39,9 +39,11 @@ function drawPicker(flow) {
     h('button', { type: 'button', on: { click: choose } }, h('strong', null, title), h('span.muted', null, detail)));
   const draw = () => {
     const found = flow.providers.filter((one) => contains(search.value(), one.name, one.display_name, ...one.models.map((model) => model.name)));
-    replace(results, flow.ctx.may('root') && item(t('channels.ownProvider'), t('channels.ownProviderText'), () => drawForm(flow, null)),
+    const own = flow.ctx.may('root') && item(t('channels.ownProvider'), t('channels.ownProviderText'), () => drawForm(flow, null));
+    const isSearch = search.value().trim() !== '';
+    replace(results, !isSearch && own,
       found.map((one) => item(one.display_name, [one.name, t('channels.modelCount', { count: one.model_count })].join(' · '), () => drawForm(flow, one))),
-      found.length === 0 && !flow.ctx.may('root') && h('li', null, empty(t('ui.noMatch'), t('channels.noProvider'))));
+      isSearch && own, found.length === 0 && !flow.ctx.may('root') && h('li', null, empty(t('ui.noMatch'), t('channels.noProvider'))));
   };
   search.input.addEventListener('input', draw);
   draw();
@@ -76,8 +78,8 @@ function fieldsOf(flow, provider) {
       placeholder: 'https://llm.example.org/v1' }),
     provider_models: pricedModelsField(),
   };
-  const keys = keysField({ existing: config.keys ?? [], hint: provider?.env?.length ? t('channels.keysHint', { name: provider.env[0] })
-    : t('channels.keysMany') });
+  const hint = !provider ? t('channels.keysOwn') : provider.env?.length ? t('channels.keysHint', { name: provider.env[0] }) : t('channels.keysMany');
+  const keys = keysField({ existing: config.keys ?? [], hint });
   const base = isRoot && provider && text('base_url', t('channels.field.base_url'),
     { type: 'url', mono: true, value: config.base_url, placeholder: provider.base_url });
   return {
@@ -85,8 +87,9 @@ function fieldsOf(flow, provider) {
     models: provider && modelsField({ models: provider.models, value: config.models ?? ['*'], fetch: () => ({
       provider: provider.name, key: keys.value()?.[0] ?? null, base_url: (base && base.value()) || null, channel_id: flow.channel?.id ?? null,
     }) }),
-    weight: whole('weight', config.weight ?? 100, { hint: t('channels.weightHint') }),
-    priority: text('priority', t('channels.field.priority'), { type: 'number', step: '1', value: config.priority ?? 0, hint: t('channels.priorityHint') }),
+    weight: whole('weight', config.weight ?? 100, { required: undefined, hint: t('channels.weightHint') }),
+    priority: text('priority', t('channels.field.priority'),
+      { type: 'number', step: '1', required: undefined, value: config.priority ?? 0, hint: t('channels.priorityHint') }),
     groups: checksField({ label: t('channels.groups'), name: 'groups', options: flow.groups, value: config.groups ?? ['default'] }),
     limits: ['rpm', 'tpm', 'concurrency'].map((name) => whole(`limits.${name}`, config.limits?.[name], { min: 1 })),
     timeouts: ['connect', 'first_byte', 'first_content', 'idle', 'total'].map((name) =>
@@ -170,7 +173,9 @@ async function save(flow, provider, inputs, isTesting) {
   let chosen = provider;
   if (!chosen) {
     const name = value('provider_name').trim();
-    const made = { name, display_name: value('name').trim() || name, base_url: value('provider_base_url').trim(), models: value('provider_models') };
+    const needsKey = (value('keys') ?? []).length > 0;
+    const made = { name, needs_key: needsKey, display_name: value('name').trim() || name, base_url: value('provider_base_url').trim(),
+      models: value('provider_models') };
     // A second attempt, after the channel was refused, changes the provider that the first one has made.
     const { name: _, ...changes } = made;
     if (flow.made === name) await put(`/api/provider/${encodeURIComponent(name)}`, changes);
