@@ -1,8 +1,8 @@
 // Parts that several pages of administrators share.
 
-import { choices, link } from './ui.js';
+import { badge, choices, link } from './ui.js';
 import { h, replace } from './dom.js';
-import { none } from './i18n.js';
+import { none, t } from './i18n.js';
 
 /**
  * `load` of `list` for calls that answer all rows at once: they are filtered and shown in portions here.
@@ -50,6 +50,8 @@ export function tabs(ctx, label, views) {
   show(first, ctx.query);
   return [h('div.tabs', null, chooser), place];
 }
+
+export const roleBadge = (user) => badge(t(`role.${user.role}`), user.role > 1 ? 'warn' : null);
 
 export const userLink = (id, name) => (Number(id) > 0 ? link(`/console/users/${id}`, name ?? `#${id}`) : none);
 

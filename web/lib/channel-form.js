@@ -201,6 +201,7 @@ async function save(flow, provider, inputs, isTesting) {
 /** Diagnostics beside the fields that they name, and the others together. */
 function show(diagnostics, inputs, place, more) {
   const rest = [];
+  let first = null;
   for (const one of inputs) one.error(null);
   for (const diagnostic of diagnostics) {
     const path = diagnostic.field ?? '';
@@ -208,9 +209,11 @@ function show(diagnostics, inputs, place, more) {
     if (named && diagnostic.severity !== 'warning') named.error(diagnostic.message);
     else rest.push(diagnostic);
     if (named && more.contains(named.input)) more.open = true;
+    first ??= named;
   }
   replace(place, diagnostics.length === 0 && h('p.muted', null, t('channels.checked')),
     rest.map((one) => h('p', { class: one.severity === 'warning' ? 'muted' : 'field-error', lang: 'en' }, one.field && [h('code', null, one.field), ': '],
       one.message)),
     diagnostics.length > 0 && h('p.muted', null, t('channels.findings', { count: number(diagnostics.length) })));
+  first?.input.focus();
 }

@@ -5,8 +5,7 @@ import { channelLink, userLink } from '../lib/admin.js';
 import { h } from '../lib/dom.js';
 import { has, moment, none, t } from '../lib/i18n.js';
 import { byCursor, list } from '../lib/table.js';
-import { momentField } from '../lib/time.js';
-import { code, empty, field, heading } from '../lib/ui.js';
+import { code, empty, field, heading, momentField } from '../lib/ui.js';
 
 const actions = [
   'user.login', 'user.login_failed', 'user.logins_failed', 'user.create', 'user.register', 'user.change', 'user.self', 'user.delete',

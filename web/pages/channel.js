@@ -4,14 +4,13 @@ import { del, get } from '../lib/api.js';
 import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
 import { h, replace } from '../lib/dom.js';
 import { duration, money, number, percent, t } from '../lib/i18n.js';
-import { series, span } from '../lib/stats.js';
 import { table } from '../lib/table.js';
 import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
   const path = `/api/channel/${encodeURIComponent(id)}`;
-  const day = { ...span('24h'), by: 'none', channel_id: id };
+  const day = { from: Math.floor(Date.now() / 3_600_000 - 23) * 3600, bucket: 'hour', by: 'none', channel_id: id };
   const title = h('h1', { tabindex: -1 }, t('nav.channels'));
   const actions = h('div.page-actions');
   let drawn = '';
@@ -23,7 +22,7 @@ export default function page(ctx) {
     drawn = `${channel.status} ${channel.name}`;
     return [missingSecrets([channel], reload), state(ctx, channel), healthCard(channel), settings(channel)];
   }, { signal: ctx.signal });
-  const numbers = live((signal) => series(day, signal), (data) => lastDay(data.total), { signal: ctx.signal, skeleton: 1 });
+  const numbers = live((signal) => get('/api/stats/series', day, { signal }), (data) => lastDay(data.total), { signal: ctx.signal, skeleton: 1 });
   ctx.every(5000, () => node.reload());
   return [link('/console/channels', `← ${t('channel.all')}`), h('header.page-head', null, title, actions), numbers, node];
 }

@@ -2,13 +2,11 @@
 
 import { get } from '../lib/api.js';
 import { channelLink, userLink } from '../lib/admin.js';
-import { exportButton } from '../lib/export.js';
 import { h } from '../lib/dom.js';
 import { duration, moment, money, t } from '../lib/i18n.js';
 import { endpointName, outcomeBadge, requestDialog, tokenCell } from '../lib/request.js';
-import { byCursor, list } from '../lib/table.js';
-import { momentField } from '../lib/time.js';
-import { code, empty, field, heading, linkButton } from '../lib/ui.js';
+import { byCursor, exportButton, list } from '../lib/table.js';
+import { code, empty, field, heading, linkButton, momentField } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];
 

@@ -6,8 +6,7 @@ import { h } from '../lib/dom.js';
 import { duration, moment, money, number, percent, short, t } from '../lib/i18n.js';
 import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/stats.js';
 import { byPage, list, table } from '../lib/table.js';
-import { momentField } from '../lib/time.js';
-import { badge, card, choices, code, empty, field, heading, link, live, note, tile, tiles } from '../lib/ui.js';
+import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {
   return [heading(t('nav.money')), ...tabs(ctx, t('money.views'), [

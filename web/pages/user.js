@@ -1,15 +1,11 @@
 // One user: money, limits, keys, what was bought, and the account itself.
 
 import { del, get, post, put } from '../lib/api.js';
-import { decimal, operationKey, tabs } from '../lib/admin.js';
-import { addBalance } from '../lib/balance.js';
+import { decimal, operationKey, roleBadge, tabs } from '../lib/admin.js';
 import { h, replace } from '../lib/dom.js';
 import { ago, day, duration, moment, money, t } from '../lib/i18n.js';
-import { editKey } from '../lib/keys.js';
-import { outcomeBadge, requestDialog, tokenCell } from '../lib/request.js';
 import { byCursor, byPage, list } from '../lib/table.js';
 import { badge, button, card, code, confirm, empty, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
-import { roleBadge } from './users.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
@@ -49,6 +45,7 @@ function bar(ctx, path, user, reload) {
   };
   return [
     button(t('user.addBalance'), { icon: 'plus', kind: 'primary', onClick: async () => {
+      const { addBalance } = await import('../lib/balance.js');
       if (await addBalance(user.id, user.username)) await reload();
     } }),
     !isSelf && (user.status === 1 ? button(t('user.disable'), { icon: 'stop', onClick: () => change(2) })
@@ -114,6 +111,7 @@ function credentials(ctx, user, save) {
 function keys(ctx, user) {
   const rows = list({
     ctx, caption: t('nav.keys'), load: byPage(get, '/api/token', { user_id: user.id }), open: async (key) => {
+      const { editKey } = await import('../lib/keys.js');
       if (await editKey(key)) await rows.reload();
     }, openLabel: (key) => key.name, nothing: () => empty(t('user.noKeys'), t('user.noKeysText')),
     columns: [
@@ -169,7 +167,8 @@ async function refund(row) {
   return done;
 }
 
-const requests = (ctx, user) => list({
+// What the other views do not need is loaded with this one.
+const requests = (ctx, user) => live(() => import('../lib/request.js'), ({ outcomeBadge, requestDialog, tokenCell }) => list({
   ctx, caption: t('user.requests'), load: byCursor(get, '/api/log', { user_id: user.id }), nothing: () => empty(t('user.noRequests'), t('user.noRequestsText')),
   open: (row) => requestDialog(row, { isAdmin: true }), openLabel: (row) => row.request_id,
   columns: [
@@ -180,4 +179,4 @@ const requests = (ctx, user) => list({
     { title: t('logs.took'), end: true, class: 'nowrap', cell: (row) => duration(row.latency_ms) },
     { title: t('logs.cost'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
   ],
-});
+}), { signal: ctx.signal });

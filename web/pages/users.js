@@ -1,7 +1,7 @@
 // All users: what they have, what they spend, and the two things done most often: making one and giving one money.
 
 import { get, post } from '../lib/api.js';
-import { addBalance } from '../lib/balance.js';
+import { roleBadge } from '../lib/admin.js';
 import { h } from '../lib/dom.js';
 import { day, money, t } from '../lib/i18n.js';
 import { byPage, list } from '../lib/table.js';
@@ -17,8 +17,6 @@ export default async function page(ctx) {
   });
   return [heading(t('nav.users'), create()), users];
 }
-
-export const roleBadge = (user) => badge(t(`role.${user.role}`), user.role > 1 ? 'warn' : null);
 
 const filters = (groups) => [
   field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('users.searchHint') }),
@@ -41,6 +39,7 @@ const columns = (reload) => [
   { title: t('users.since'), sort: 'created', class: 'nowrap', cell: (user) => day(user.created_at) },
   { title: t('admin.actions'), cell: (user) =>
     button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
+    const { addBalance } = await import('../lib/balance.js');
     if (await addBalance(user.id, user.username)) await reload();
   } }) },
 ];
