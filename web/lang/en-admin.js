@@ -134,6 +134,9 @@ export default {
   'channels.field.proxy': 'Proxy',
   'channels.field.headers': 'Headers',
   'channels.keysOwn': 'Stored encrypted and never shown again. Leave empty if the server wants none.',
+  'channels.deleteProvider': 'Delete provider',
+  'channels.deleteProviderTitle': 'Delete the provider {name}?',
+  'channels.deleteProviderText': 'It can be deleted only when no channel uses it.',
 
   'channel.all': 'All channels',
   'channel.requests': 'Requests',

@@ -134,6 +134,9 @@ export default {
   'channels.field.proxy': '代理',
   'channels.field.headers': '请求头',
   'channels.keysOwn': '加密保存，不再显示。服务不需要密钥时留空。',
+  'channels.deleteProvider': '删除供应商',
+  'channels.deleteProviderTitle': '删除供应商 {name}？',
+  'channels.deleteProviderText': '只有没有渠道使用时才能删除。',
 
   'channel.all': '全部渠道',
   'channel.requests': '请求数',

@@ -38,7 +38,9 @@ export function keysField({ hint, existing = [], required }) {
 export function modelsField(o) {
   const nameOf = (entry) => (typeof entry === 'string' ? entry : entry.name);
   let isAll = o.value.length === 0 || o.value.some((entry) => nameOf(entry) === '*');
-  let known = o.models;
+  // Those that are served already come first.
+  const isServed = (model) => o.value.includes(model.name);
+  let known = [...o.models].sort((a, b) => Number(isServed(b)) - Number(isServed(a)));
   const isPlain = (entry) => typeof entry === 'string' && known.some((model) => model.name === entry);
   // What this form does not know of an entry, such as its time-outs, stays with its line.
   const written = new Map(o.value.filter((entry) => nameOf(entry) !== '*' && !isPlain(entry)).map((entry) => [lineOf(entry), entry]));

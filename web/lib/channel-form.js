@@ -1,12 +1,12 @@
 // The form of a channel: a provider, keys, models, and what else may be set. Loaded when it is opened.
 
-import { get, post, put } from './api.js';
+import { del, get, post, put } from './api.js';
 import { contains } from './admin.js';
 import { keyLink, runTest } from './channel.js';
 import { checksField, keysField, modelsField, pricedModelsField } from './channel-fields.js';
 import { h, icon, replace } from './dom.js';
 import { number, t } from './i18n.js';
-import { button, dialog, empty, field, form, linkButton, live } from './ui.js';
+import { button, confirm, dialog, empty, field, form, linkButton, live } from './ui.js';
 
 /**
  * Opens the form. Answers whether something was saved.
@@ -56,7 +56,18 @@ function drawPicker(flow) {
 function chosenProvider(flow, provider) {
   return h('div.chosen', null, h('div', null, h('strong', null, provider?.display_name ?? t('channels.ownProvider')),
     h('span.muted', null, provider ? [provider.base_url, provider.family].filter(Boolean).join(' · ') : t('channels.ownProviderText'))),
-  keyLink(provider?.key_url), !flow.channel && button(t('channels.change'), { kind: 'quiet', onClick: () => drawPicker(flow) }));
+  keyLink(provider?.key_url), !flow.channel && provider?.source?.kind === 'console' && flow.ctx.may('root') && button(t('channels.deleteProvider'), {
+    icon: 'trash', kind: 'quiet', onClick: () => removeProvider(flow, provider),
+  }), !flow.channel && button(t('channels.change'), { kind: 'quiet', onClick: () => drawPicker(flow) }));
+}
+
+async function removeProvider(flow, provider) {
+  const isSure = await confirm({ title: t('channels.deleteProviderTitle', { name: provider.display_name }), text: t('channels.deleteProviderText'),
+    action: t('ui.delete') });
+  if (!isSure) return;
+  await del(`/api/provider/${encodeURIComponent(provider.name)}`);
+  flow.providers.splice(flow.providers.indexOf(provider), 1);
+  drawPicker(flow);
 }
 
 /** A name for a new channel, such as `openai-2` where there is an `openai`. */

@@ -40,11 +40,11 @@ export function testResult(result) {
   const figures = facts(
     [t('channels.test.model'), h('code', null, result.model === result.upstream_model ? result.model : `${result.model} → ${result.upstream_model}`)],
     [t('channels.test.status'), result.status],
-    [t('channels.test.first'), duration(result.first_content_ms)],
+    result.first_content_ms !== null && [t('channels.test.first'), duration(result.first_content_ms)],
     [t('channels.test.total'), duration(result.total_ms)],
     [t('channels.test.tokens'), result.prompt_tokens === null ? null
       : t('channels.test.inOut', { prompt: number(result.prompt_tokens), answer: number(result.completion_tokens) })],
-    [t('channels.test.charge'), result.charge === null ? t('channels.test.noPrice') : money(result.charge)],
+    result.ok && [t('channels.test.charge'), result.charge === null ? t('channels.test.noPrice') : money(result.charge)],
     result.upstream_cost !== null && [t('channels.test.cost'), money(result.upstream_cost)],
   );
   if (result.ok) return h('div.stack', null, note('info', t('channels.test.worked')), figures);
