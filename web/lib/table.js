@@ -228,7 +228,7 @@ export function exportButton(path, query, name) {
     bar.hidden = false;
     show(null);
     try {
-      await download(path, query(), name, show, running.signal);
+      await download(path, await query(), name, show, running.signal);
       toast(t('export.done', { name }));
     } catch (error) {
       report(error);

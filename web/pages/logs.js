@@ -19,7 +19,7 @@ export default async function page(ctx) {
     open: (row) => requestDialog(row, { isAdmin: true }), openLabel: (row) => row.request_id,
     nothing: () => empty(t('logs.none'), t('logs.noneText'), linkButton('/console/playground', t('nav.playground'), { kind: 'primary' })),
   });
-  const csv = exportButton('/api/log/export', () => rows.wanted(), 'log.csv');
+  const csv = exportButton('/api/log/export', () => named(rows.wanted()), 'log.csv');
   const auto = h('input', { type: 'checkbox', checked: true });
   ctx.every(10_000, () => auto.checked && rows.refresh());
   return [heading(t('nav.logs'), h('label.check-inline', null, auto, h('span', null, t('logs.auto'))), csv), rows];

@@ -32,6 +32,7 @@ function ranged(ctx, draw) {
     ctx.setQuery(range === 'custom' ? { from: from.value(), to: to.value() } : { range });
     content.reload();
   };
+  content.changed = changed;
   for (const one of [from, to]) one.input.addEventListener('change', changed);
   const chooser = choices(t('range.label'), [...rangeChoices(), ['custom', t('money.custom')]], range, (value) => {
     range = value;
@@ -82,14 +83,15 @@ const marginColumns = (names) => [
 // Top lists
 
 const kinds = ['model', 'channel', 'user', 'token', 'provider'];
+const sorts = ['cost', 'requests', 'tokens', 'errors'];
 const places = { channel: (row) => channelLink(row.key, row.name), user: (row) => userLink(row.key, row.name), token: (row) => row.name ?? `#${row.key}` };
 
 function top(ctx) {
   const by = field({ label: t('money.by'), name: 'by', type: 'select', options: kinds.map((kind) => [kind, t(`money.by.${kind}`)]),
     value: kinds.includes(ctx.query.get('by')) ? ctx.query.get('by') : 'model' });
   const sort = field({ label: t('money.sort'), name: 'sort', type: 'select',
-    options: ['cost', 'requests', 'tokens', 'errors'].map((name) => [name, t(`money.sort.${name}`)]), value: 'cost' });
-  const inner = { ...ctx, setQuery: (values) => ctx.setQuery({ ...values, by: by.value() }) };
+    options: sorts.map((name) => [name, t(`money.sort.${name}`)]), value: sorts.includes(ctx.query.get('sort')) ? ctx.query.get('sort') : 'cost' });
+  const inner = { ...ctx, setQuery: (values) => ctx.setQuery({ ...values, by: by.value(), sort: sort.value() }) };
   return ranged(inner, (query) => {
     const content = live(async (signal) => {
       const { from, to } = query();
@@ -103,9 +105,9 @@ function top(ctx) {
       { title: t('money.cost'), end: true, cell: (row) => money(row.upstream_cost) },
       { title: t('stats.firstToken'), end: true, cell: (row) => duration(row.first_token_p50) },
     ] }))), { signal: ctx.signal });
-    for (const one of [by, sort]) one.input.addEventListener('change', () => content.reload());
     const node = h('div', null, h('div.filters', null, by.node, sort.node), content);
     node.reload = content.reload;
+    for (const one of [by, sort]) one.input.addEventListener('change', () => node.changed());
     return node;
   });
 }
