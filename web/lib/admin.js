@@ -51,6 +51,9 @@ export function tabs(ctx, label, views) {
   return [h('div.tabs', null, chooser), place];
 }
 
+/** Whom the reader may change: root everybody, administrators those below them. */
+export const mayChange = (ctx, user) => ctx.may('root') || user.role < ctx.user.role;
+
 export const roleBadge = (user) => badge(t(`role.${user.role}`), user.role > 1 ? 'warn' : null);
 
 export const userLink = (id, name) => (Number(id) > 0 ? link(`/console/users/${id}`, name ?? `#${id}`) : none);

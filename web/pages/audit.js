@@ -12,7 +12,7 @@ const actions = [
   'user.reset_password', 'token.create', 'token.change', 'token.rotate', 'token.delete', 'balance.add', 'balance.refund', 'pricing.change',
   'pricing.accept', 'models.sync', 'channel.create', 'channel.change', 'channel.delete', 'channel.on', 'channel.disabled', 'channel.draining',
   'channel.test', 'provider.create', 'provider.change', 'provider.delete', 'secret.set', 'secret.delete', 'secret.reseal', 'config.reload',
-  'config.save', 'bootstrap.root', 'bootstrap.access_token', 'bootstrap.key',
+  'config.change', 'ledger.verify', 'bootstrap.root', 'bootstrap.access_token', 'bootstrap.key',
 ];
 
 /** Names of actions that a newer server has are shown as they are. */

@@ -110,7 +110,7 @@ async function save(bench) {
   const buffer = bench.buffers.get(path);
   const { text } = buffer;
   try {
-    const saved = await put('/api/config/file', { path, text }, { headers: { 'If-Match': buffer.etag } });
+    const saved = await put('/api/config/file', { path, text }, { headers: { 'If-Match': `"${buffer.etag}"` } });
     Object.assign(buffer, { saved: text, etag: saved.etag });
     toast(t('config.saved', { path }));
     showFindings(bench, saved.diagnostics ?? [], true);

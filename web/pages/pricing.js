@@ -3,10 +3,10 @@
 import { get, post } from '../lib/api.js';
 import { contains, tabs, whole } from '../lib/admin.js';
 import { h, replace } from '../lib/dom.js';
-import { ago, perMillion, t } from '../lib/i18n.js';
+import { ago, has, perMillion, t } from '../lib/i18n.js';
 import { historyDialog, marks, priceCell, priceDialog } from '../lib/price-form.js';
 import { list, table } from '../lib/table.js';
-import { button, code, confirm, empty, field, heading, live, toast } from '../lib/ui.js';
+import { button, code, confirm, empty, field, heading, live, note, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   return [heading(t('nav.pricing')), ...tabs(ctx, t('pricing.views'), [
@@ -70,13 +70,21 @@ function columns() {
 
 // Models without a price
 
+const reasons = [['the channel names', 'channel'], ["the provider's file", 'file'], ["the vendor's list", 'list']];
+
+/** The server's reasons are English sentences. */
+function reasonText(reason) {
+  const known = reasons.find(([begin]) => reason.startsWith(begin));
+  return known ? t(`pricing.reason.${known[1]}`) : h('span', { lang: 'en' }, reason);
+}
+
 const missing = (ctx) => live((signal) => get('/api/pricing/missing', {}, { signal }),
   (models, reload) => (models.length === 0 ? empty(t('pricing.noneMissing'), t('pricing.noneMissingText'))
   : h('div.list', null, h('p.intro', null, t('pricing.missingText')), table({
     caption: t('pricing.missing'), rows: models, columns: [
       { title: t('field.model'), cell: (row) => code(row.model) },
-      { title: t('nav.channels'), cell: (row) => row.channels.map((channel) => channel.name ?? String(channel)).join(', ') },
-      { title: t('pricing.reason'), cell: (row) => h('span', { lang: 'en' }, row.reason) },
+      { title: t('nav.channels'), cell: (row) => row.channels.join(', ') },
+      { title: t('pricing.reason'), cell: (row) => reasonText(row.reason) },
       { title: t('admin.actions'), class: 'nowrap', cell: (row) => button(t('pricing.setPrice'), { onClick: async () => {
         if (await priceDialog({ model_name: row.model })) await reload();
       } }) },
@@ -111,14 +119,16 @@ function sync() {
   return h('div.stack', null, h('p', null, t('pricing.syncText')), look, place);
 }
 
-const figure = (value) => (typeof value === 'number' ? perMillion(value) : value ?? t('pricing.nothing'));
+const shownField = (name) => (has(`pricing.pricing_${name}`) ? t(`pricing.pricing_${name}`) : has(`pricing.${name}`) ? t(`pricing.${name}`) : name);
 
 function difference(result, look) {
-  const fresh = result.new_models.map((model) => ({ model: model.model ?? model, isNew: true, changes: [] }));
+  const fresh = result.new_models.map((row) => ({ model: row.model_name, price: row, changes: [] }));
   const known = new Map();
   for (const change of result.changes) known.set(change.model, [...(known.get(change.model) ?? []), change]);
   const rows = [...[...known].map(([model, changes]) => ({ model, changes })), ...fresh.filter((row) => !known.has(row.model))];
-  if (!rows.length) return empty(t('pricing.inSync'), t('pricing.inSyncText'));
+  const problems = result.problems.length > 0 && note('warn', h('p', null, t('pricing.problems')), h('ul', { lang: 'en' }, result.problems.map((one) =>
+    h('li', null, code(one.provider), ' ', one.message))));
+  if (!rows.length) return [problems, empty(t('pricing.inSync'), t('pricing.inSyncText'))];
   const boxes = rows.map((row) => h('input',
     { type: 'checkbox', checked: true, 'aria-label': t('pricing.take', { model: row.model }), on: { change: () => count() } }));
   const chosen = () => rows.filter((_, index) => boxes[index].checked).map((row) => row.model);
@@ -135,12 +145,15 @@ function difference(result, look) {
     take.disabled = chosen().length === 0;
   };
   count();
-  return h('div.list', null, table({
+  return h('div.list', null, problems, table({
     caption: t('pricing.differences'), rows: rows.map((row, index) => ({ ...row, box: boxes[index] })), columns: [
       { title: t('pricing.takeIt'), cell: (row) => row.box },
       { title: t('field.model'), cell: (row) => code(row.model) },
-      { title: t('pricing.change'), cell: (row) => (row.isNew ? t('pricing.newModel') : h('ul', null, row.changes.map((change) =>
-        h('li', null, change.field, ': ', h('del', null, figure(change.old)), ' → ', h('ins', null, figure(change.new)))))) },
+      { title: t('pricing.change'), cell: (row) =>
+        (row.price ? [t('pricing.newModel'), ' ', perMillion(row.price.pricing_input), ' / ', perMillion(row.price.pricing_output)]
+        : h('ul', null, row.changes.map((change) =>
+        h('li', null, shownField(change.field), ': ', h('del', null, change.old || t('pricing.nothing')), ' → ',
+          h('ins', null, change.new || t('pricing.nothing')))))) },
     ],
   }), result.held.length > 0 && h('p.muted', null, t('pricing.someHeld', { count: result.held.length })), h('div.actions', null, take));
 }

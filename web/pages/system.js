@@ -2,9 +2,9 @@
 
 import { get, post } from '../lib/api.js';
 import { h, replace } from '../lib/dom.js';
-import { ago, bytes, duration, has, moment, number, t } from '../lib/i18n.js';
+import { ago, bytes, duration, moment, number, t } from '../lib/i18n.js';
 import { table } from '../lib/table.js';
-import { badge, button, card, code, facts, heading, linkButton, live, note, tile, tiles } from '../lib/ui.js';
+import { badge, button, card, code, facts, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {
   const node = live((signal) => get('/api/system', {}, { signal }), draw, { signal: ctx.signal, skeleton: 4 });
@@ -19,24 +19,26 @@ function draw(system) {
     !readiness.ready && note('warn', h('p', null, t('system.notReady')), h('ul', { lang: 'en' }, readiness.problems.map((problem) => h('li', null, problem)))),
     tiles(tile(t('system.state'), t(readiness.ready ? 'system.ready' : 'system.stopped'), null, readiness.ready ? null : 'bad'),
       tile(t('system.uptime'), duration(system.uptime * 1000), moment(system.started_at)), tile(t('system.memory'), bytes(system.memory_bytes)),
-      tile(t('system.streams'), number(system.streams), t('system.connections', { count: system.connections }))),
+      tile(t('system.streams'), number(system.streams), [t('system.connections', { count: system.connections }),
+        system.background_responses > 0 && ` · ${t('system.background', { count: system.background_responses })}`])),
     h('div.grid', null,
-      card(t('system.program'), facts([t('system.version'), system.version], [t('system.database'), system.database?.kind],
+      card(t('system.program'), facts([t('system.version'), system.version],
+        [t('system.database'), [system.database.kind, system.database.answers === false && [' ', badge(t('system.silent'), 'bad')]]],
         [t('system.pid'), String(system.pid)],
         [t('system.cpu'), duration(system.cpu_seconds * 1000)])),
-      card(t('system.journal'), facts([t('system.unposted'), number(journal.unposted)], [t('system.segments'), number(journal.segments)],
-        [t('system.bytes'), bytes(journal.bytes)],
-        [t('system.durability'), has(`system.durability.${journal.fsync}`) ? t(`system.durability.${journal.fsync}`) : String(journal.fsync)]))),
-    gateways(system.gateways ?? []),
+      card(t('system.journal'), facts([t('system.unposted'), number(journal.unposted)], [t('system.refused'), number(journal.poison)],
+        [t('system.bytes'), bytes(journal.bytes)], [t('system.durability'), t(journal.fsync ? 'system.durability.power' : 'system.durability.process')]))),
+    gateways(system.gateways),
   ];
 }
 
-/** Other servers may tell more of a gateway than this page knows; it shows what all have. */
 const gateways = (list) => list.length > 0 && card(t('system.gateways'), h('div.list', null, table({
   caption: t('system.gatewaysHere'), rows: list, columns: [
-    { title: t('system.gateway'), cell: (one) => [code(String(one.name ?? one.id)), ' ', one.is_self && badge(t('system.self'))] },
-    { title: t('system.seen'), cell: (one) => ago(one.last_seen ?? one.seen_at ?? null) },
-    { title: t('system.version'), cell: (one) => one.version ?? '' },
+    { title: t('system.gateway'), cell: (one) => [code(one.id), ' ', one.is_this && badge(t('system.self'))] },
+    { title: t('admin.status'), cell: (one) =>
+      (one.is_fenced ? badge(t('system.fenced'), 'warn') : one.silent_seconds > 60 ? badge(t('system.silent'), 'warn') : badge(t('system.alive'), 'good')) },
+    { title: t('system.started'), cell: (one) => moment(one.started_at) },
+    { title: t('system.seen'), cell: (one) => ago(one.seen_at) },
   ],
 })));
 
@@ -57,18 +59,16 @@ function verification() {
 }
 
 function verdict(result) {
-  const checked = typeof result.checked === 'number' ? t('system.checked', { count: result.checked }) : '';
+  const checked = t('system.checked', { count: result.checked });
   if (result.ok) return note('info', t('system.right'), ' ', checked);
   return [note('warn', t('system.wrong', { count: result.differences.length })), h('ul.findings', { lang: 'en' }, result.differences.map((one) =>
-    h('li', null, typeof one === 'string' ? one : code(JSON.stringify(one)))))];
+    h('li', null, h('span', null, one))))];
 }
 
 const poison = (ctx) => card(t('system.poison'), h('p', null, t('system.poisonText')),
-  live((signal) => get('/api/ledger/poison', {}, { signal }), (records) => {
-  const rows = Array.isArray(records) ? records : records.items ?? [];
-  return rows.length === 0 ? h('p.muted', null, t('system.noPoison')) : h('div.list', null, table({ caption: t('system.poisonList'), rows, columns: [
-    { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
-    { title: t('field.request_id'), cell: (row) => h('a', { href: `/console/logs?request_id=${encodeURIComponent(row.request_id)}` }, code(row.request_id)) },
-    { title: t('pricing.reason'), cell: (row) => h('span', { lang: 'en' }, row.reason) },
-  ] }));
-}, { signal: ctx.signal, skeleton: 1 }));
+  live((signal) => get('/api/ledger/poison', {}, { signal }), (rows) => (rows.length === 0 ? h('p.muted', null, t('system.noPoison'))
+    : h('div.list', null, table({ caption: t('system.poisonList'), rows, columns: [
+      { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
+      { title: t('field.request_id'), cell: (row) => link(`/console/logs?request_id=${encodeURIComponent(row.request_id)}`, code(row.request_id)) },
+      { title: t('pricing.reason'), cell: (row) => h('span', { lang: 'en' }, row.reason) },
+    ] }))), { signal: ctx.signal, skeleton: 1 }));

@@ -1,11 +1,11 @@
 // One user: money, limits, keys, what was bought, and the account itself.
 
 import { del, get, post, put } from '../lib/api.js';
-import { decimal, operationKey, roleBadge, tabs } from '../lib/admin.js';
+import { decimal, mayChange, operationKey, roleBadge, tabs } from '../lib/admin.js';
 import { h, replace } from '../lib/dom.js';
-import { ago, day, duration, moment, money, t } from '../lib/i18n.js';
+import { ago, day, duration, moment, money, none, t } from '../lib/i18n.js';
 import { byCursor, byPage, list } from '../lib/table.js';
-import { badge, button, card, code, confirm, empty, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
+import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
@@ -35,6 +35,7 @@ const summary = (user) => [
 ];
 
 function bar(ctx, path, user, reload) {
+  if (!mayChange(ctx, user)) return null;
   const isSelf = user.id === ctx.user.id;
   const change = async (status) => {
     if (status === 2 && !(await confirm({ title: t('user.disableTitle', { name: user.username }), text: t('user.disableText'),
@@ -62,6 +63,10 @@ function bar(ctx, path, user, reload) {
 // The account
 
 function profile(ctx, path, user, reload) {
+  if (!mayChange(ctx, user)) {
+    return card(t('user.profile'), h('p.muted', null, t('user.onlyRoot')), facts(
+      ...['username', 'display_name', 'email', 'group'].map((name) => [t(`field.${name}`), user[name] || none])));
+  }
   const save = (values) => put(path, values).then(() => {
     toast(t('ui.saved'));
     return reload();
@@ -96,13 +101,14 @@ function limits(user, save) {
 
 function credentials(ctx, user, save) {
   const isSelf = user.id === ctx.user.id;
-  const roles = [1, 10, 100].filter((role) => role < ctx.user.role || role === user.role || ctx.user.role === 100);
+  const roles = [1, 10].filter((one) => one < ctx.user.role);
   const role = field({ label: t('field.role'), name: 'role', type: 'select', value: String(user.role),
     options: roles.map((one) => [String(one), t(`role.${one}`)]) });
   const password = field({ label: t('user.newPassword'), name: 'password', type: 'password', minlength: 8, maxlength: 128, required: true,
     autocomplete: 'new-password', hint: t('user.passwordHint') });
   return card(t('user.access'), isSelf ? h('p.muted', null, t('user.ownAccess'), ' ', link('/console/account', t('nav.account')))
-    : [form({ fields: [role], action: t('user.setRole'), kind: 'plain', onSubmit: (values) => save({ role: Number(values.role) }) }), h('hr'),
+    : [roles.length > 1 && form({ fields: [role], action: t('user.setRole'), kind: 'plain', onSubmit: (values) => save({ role: Number(values.role) }) }),
+      roles.length > 1 && h('hr'),
       form({ fields: [password], action: t('user.setPassword'), kind: 'plain', onSubmit: save })]);
 }
 
@@ -141,7 +147,8 @@ function transactions(ctx, user, reload) {
       { title: t('field.description'), cell: (row) => [row.description, h('span.muted.mono', null, row.reference_id)] },
       { title: t('user.amount'), end: true, class: 'nowrap', cell: (row) => money(row.amount) },
       { title: t('user.after'), end: true, class: 'nowrap', cell: (row) => money(row.balance_after) },
-      { title: t('admin.actions'), cell: (row) => row.type === 'usage' && button(t('user.refund'), { kind: 'quiet', onClick: async () => {
+      { title: t('admin.actions'), cell: (row) =>
+        row.type === 'usage' && mayChange(ctx, user) && button(t('user.refund'), { kind: 'quiet', onClick: async () => {
         if (await refund(row)) await reload();
       } }) },
     ],

@@ -1,7 +1,7 @@
 // All users: what they have, what they spend, and the two things done most often: making one and giving one money.
 
 import { get, post } from '../lib/api.js';
-import { roleBadge } from '../lib/admin.js';
+import { mayChange, roleBadge } from '../lib/admin.js';
 import { h } from '../lib/dom.js';
 import { day, money, t } from '../lib/i18n.js';
 import { byPage, list } from '../lib/table.js';
@@ -12,7 +12,7 @@ export default async function page(ctx) {
   const create = () => button(t('users.create'), { icon: 'plus', kind: 'primary', onClick: () => createUser(ctx, groups) });
   const users = list({
     ctx, caption: t('nav.users'), filters: filters(groups), sort: { by: 'id', order: 'desc' }, load: byPage(get, '/api/user'),
-    columns: columns(() => users.reload()), open: (user) => ctx.go(`/console/users/${user.id}`), openLabel: (user) => user.username,
+    columns: columns(ctx, () => users.reload()), open: (user) => ctx.go(`/console/users/${user.id}`), openLabel: (user) => user.username,
     nothing: () => empty(t('users.none'), t('users.noneText'), create()),
   });
   return [heading(t('nav.users'), create()), users];
@@ -26,7 +26,7 @@ const filters = (groups) => [
   field({ label: t('field.group'), name: 'group', type: 'select', options: [['', t('ui.all')], ...groups] }),
 ];
 
-const columns = (reload) => [
+const columns = (ctx, reload) => [
   { title: t('users.one'), sort: 'username', class: 'keep', cell: (user) => [link(`/console/users/${user.id}`, user.username),
     user.display_name && user.display_name !== user.username && h('span.muted', null, user.display_name), user.email && h('span.muted', null, user.email)] },
   { title: t('field.role'), cell: (user) => h('span.badges', null, roleBadge(user), user.status === 2 && badge(t('users.disabled'), 'bad')) },
