@@ -37,7 +37,7 @@ const columns = (ctx, reload) => [
   { title: t('users.month'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.month) },
   { title: t('users.total'), end: true, class: 'nowrap', cell: (user) => money(user.spent?.total) },
   { title: t('users.since'), sort: 'created', class: 'nowrap', cell: (user) => day(user.created_at) },
-  { title: t('admin.actions'), cell: (user) =>
+  { title: t('admin.actions'), cell: (user) => mayChange(ctx, user) &&
     button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
     const { addBalance } = await import('../lib/balance.js');
     if (await addBalance(user.id, user.username)) await reload();
