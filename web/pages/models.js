@@ -4,7 +4,7 @@ import { h, replace } from '../lib/dom.js';
 import { money, none, number, percent, perMillion, short, t } from '../lib/i18n.js';
 import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
 import { list } from '../lib/table.js';
-import { badge, button, choices, code, empty, field, heading, link, linkButton, live, meter, toast } from '../lib/ui.js';
+import { badge, button, choices, code, empty, field, heading, link, linkButton, live, toast } from '../lib/ui.js';
 
 const portion = 60;
 const contexts = [32_000, 128_000, 200_000, 1_000_000];
@@ -125,7 +125,7 @@ function columnsOf(ranks, view, box) {
     { title: t('models.output'), sort: 'output', end: true, cell: (model) => price(model, model.pricing_output) },
   ];
   const use = { title: t('models.use'), sort: 'use', end: true, cell: (model) => rank(model)
-    && h('div.share', null, h('span', null, percent(rank(model).share)), meter(rank(model).share, t('models.use'))) };
+    && h('div.share', null, h('span', null, percent(rank(model).share)), h('div.meter', { 'aria-hidden': 'true' }, h('div', { style: { width: `${(rank(model).share ?? 0) * 100}%` } }))) };
   return [
     { title: t('models.compareColumn'), cell: box },
     { title: t('field.model'), sort: 'name', cell: (model) => h('div', null, link(modelPath(model.model_name), model.display_name || model.model_name),
