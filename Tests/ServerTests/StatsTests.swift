@@ -1,5 +1,7 @@
+import Config
 import HTTPTypes
 import HummingbirdTesting
+import Logging
 import Platform
 import RouterCore
 import Storage

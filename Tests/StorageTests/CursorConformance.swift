@@ -1,6 +1,7 @@
 import RouterCore
-import Storage
 import Testing
+
+@testable import Storage
 
 /// Pages by cursor, and rows that are let go: what every store must do.
 @Suite(.timeLimit(.minutes(10)))
@@ -111,20 +112,95 @@ struct CursorConformance {
 
     @Test(arguments: StoreFactory.all)
     func `a call looks at a bounded number of rows, and the next goes on where it ended`(_ factory: StoreFactory) async throws {
-        let store = try await factory.open()
-        _ = try await filled(store, 6_000)
-        // Both conditions are met by one row in six thousand, among the oldest.
-        var query = LogQuery(page: PageRequest(page: 1, size: 10))
-        (query.provider, query.model) = (nil, "gpt")
-        query.to = Self.midnight + 600
-        query.from = Self.midnight - 90_000
-        #expect(try await walk(store, query).isEmpty == false)
-        query = LogQuery(page: PageRequest(page: 1, size: 10))
-        query.provider = "nobody"
-        let first = try await store.logs(query, before: .max)
-        let next = try #require(first.nextBefore, "five thousand rows are looked at, and there are more")
-        #expect(first.items.isEmpty)
-        #expect(try await store.logs(query, before: next).nextBefore == nil)
+        let store = try #require(try await factory.open() as? any SQLStore)
+        _ = try await filled(store, 400)
+        for change: (inout LogQuery) -> Void in [
+            { $0.provider = "nobody" }, { ($0.model, $0.provider) = ("gpt", "openai") }, { ($0.model, $0.userID) = ("rare", 1) },
+            { ($0.to, $0.outcome) = (Self.midnight + 3_600, .failed) },
+        ] {
+            var query = LogQuery()
+            change(&query)
+            let scan = CursorScan(query)
+            func page(_ before: Int64, _ steps: Int) async throws -> CursorPage<Int64> {
+                try await store.database.read { try scan.page($0, "id", before: before, size: 1_000, steps: steps) { try $0.int("id") } }
+            }
+            let all = try await page(.max, 1_000)
+            #expect(all.nextBefore == nil)
+            var found: [Int64] = []
+            var before: Int64? = .max
+            var calls = 0
+            while let end = before {
+                let part = try await page(end, 50)
+                #expect(part.items.count <= 51)
+                found += part.items
+                before = part.nextBefore
+                calls += 1
+            }
+            #expect(found == all.items && calls > 1, "\(query)")
+        }
+    }
+
+    /// The plans of the statements that a page consists of: one index, and no sorting.
+    @Test(arguments: StoreFactory.all)
+    func `each kind of question is a walk along its index`(_ factory: StoreFactory) async throws {
+        let store = try #require(try await factory.open() as? any SQLStore)
+        _ = try await filled(store, 300)
+        let logs: [(String, (inout LogQuery) -> Void)] = [
+            ("logs_by_token", { $0.tokenID = 10 }), ("logs_by_user", { $0.userID = 1 }), ("logs_by_model", { $0.model = "gpt" }),
+            ("logs_by_channel", { $0.channelID = 2 }), ("logs_by_outcome", { $0.outcome = .failed }),
+            ("logs_by_token", { ($0.tokenID, $0.userID, $0.outcome) = (10, 1, .failed) }), ("logs_pkey", { $0.provider = "openai" }),
+        ]
+        let entries: [(String, EntryQuery)] = [
+            ("balance_transactions_by_user", EntryQuery(userID: 1)), ("balance_transactions_by_type", EntryQuery(kind: .recharge)),
+            ("balance_transactions_by_user_type", EntryQuery(userID: 1, kind: .refund)),
+            ("balance_transactions_by_user", EntryQuery(userID: 1, kind: .usage)),
+        ]
+        var scans = entries.map { ($0.0, CursorScan($0.1)) }
+        for (index, change) in logs {
+            var query = LogQuery()
+            change(&query)
+            scans.append((index, CursorScan(query)))
+        }
+        for (index, scan) in scans {
+            let plans = try await store.database.read { session in try Explaining(session: session).plans(of: scan) }
+            for plan in plans {
+                let isSorted = plan.contains("TEMP B-TREE") || plan.contains("Sort")
+                let isByKey = index == "logs_pkey" && plan.contains("INTEGER PRIMARY KEY")
+                #expect((plan.contains(index) || isByKey) && !isSorted, "\(index): \(plan)")
+            }
+            #expect(!plans.isEmpty)
+        }
+    }
+
+    /// Runs what a page runs, and keeps the plans.
+    private final class Explaining: SQLSession {
+        let session: any LedgerSession
+        private var plans: [String] = []
+
+        init(session: any LedgerSession) { self.session = session }
+
+        var dialect: SQLDialect { session.dialect }
+
+        func plans(of scan: CursorScan) throws -> [String] {
+            // What is so few rows long would be read whole.
+            if dialect == .postgres { try session.execute("SET enable_seqscan = off") }
+            defer { if dialect == .postgres { _ = try? session.execute("RESET enable_seqscan") } }
+            _ = try scan.page(self, "*", before: .max, size: 20) { _ in 0 }
+            return plans
+        }
+
+        func rows(_ sql: String, _ parameters: [any SQLParameter]) throws(SQLFailure) -> [SQLRow] {
+            let explain = dialect == .sqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN "
+            let column = dialect == .sqlite ? "detail" : "QUERY PLAN"
+            let lines = try session.rows(explain + sql, parameters)
+            do { plans.append(try lines.map { try $0.text(column) }.joined(separator: "\n")) } catch {
+                throw SQLFailure(kind: .other, message: "\(error)")
+            }
+            return try session.rows(sql, parameters)
+        }
+
+        func execute(_ sql: String, _ parameters: [any SQLParameter]) throws(SQLFailure) -> Int { try session.execute(sql, parameters) }
+        func savepoint(_ body: () throws -> Void) throws { try session.savepoint(body) }
     }
 
     @Test(arguments: StoreFactory.all)

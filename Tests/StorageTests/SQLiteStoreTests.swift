@@ -153,6 +153,13 @@ struct SQLiteStoreTests {
         ("DELETE FROM logs", "the log has nothing"),
         ("DELETE FROM balance_transactions WHERE type = 'usage'", "not in the ledger"),
         ("UPDATE logs SET pricing_version = 12345", "price version"),
+        ("UPDATE usage_by_key SET requests = requests + 1", "sums of the log"),
+        ("DELETE FROM logs", "sums of the log"),
+        ("UPDATE usage_by_channel SET charge_nanos = 11 WHERE span = 900", "sums of quarter hours"),
+        ("UPDATE usage_by_channel SET charge_nanos = 11 WHERE span = 3600", "sums of hours"),
+        ("DELETE FROM usage_by_channel WHERE span = 86400", "sums of days"),
+        ("UPDATE usage_by_user SET requests = 0 WHERE span = 3600", "sums of users' hours"),
+        ("UPDATE usage_by_user SET requests = 0 WHERE span = 86400", "sums of users' days"),
     ])
     func `verify finds what was tampered with`(_ sql: String, _ finding: String) async throws {
         let folder = try TemporaryFolder()

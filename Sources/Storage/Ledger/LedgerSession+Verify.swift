@@ -62,7 +62,7 @@ extension LedgerSession {
                 SELECT q, CAST(sum(n) AS BIGINT) AS n, CAST(sum(c / 1000000000) AS BIGINT) AS dollars,
                     CAST(sum(c % 1000000000) AS BIGINT) AS rest
                 FROM (SELECT q, n, c, 0 AS kept FROM (\(one)) AS one
-                    UNION ALL SELECT q, -n, -c, c AS kept FROM (\(other)) AS other) AS both
+                    UNION ALL SELECT q, -n, -c, c AS kept FROM (\(other)) AS other) AS sides
                 GROUP BY q HAVING max(kept) < 9223372036854775807
                     AND (sum(n) <> 0 OR sum(c / 1000000000) * 1000000000 + sum(c % 1000000000) <> 0)
                 ORDER BY q LIMIT \(Self.most)

@@ -37,8 +37,10 @@ struct CursorScan {
     /// - Parameters:
     ///   - columns: `id` among them.
     ///   - before: only rows with smaller ids.
+    ///   - steps: how many rows are looked at.
     func page<Item>(
-        _ session: some SQLSession, _ columns: String, before: Int64, size: Int, _ item: (SQLRow) throws -> Item
+        _ session: some SQLSession, _ columns: String, before: Int64, size: Int, steps: Int = Self.steps,
+        _ item: (SQLRow) throws -> Item
     ) throws -> CursorPage<Item> {
         var (least, end) = (Int64.min, before)
         if from != nil || to != nil {
@@ -49,8 +51,8 @@ struct CursorScan {
         var floor: Int64?
         if !others.isEmpty {
             let (walk, parameters) = walk(session.dialect, from: least, before: end)
-            let sql = "SELECT id FROM \(table) WHERE \(walk) ORDER BY \(order(session.dialect)) LIMIT 1 OFFSET \(Self.steps)"
-            floor = try session.first(sql, parameters)?.int("id")
+            let sql = "SELECT id FROM \(table) WHERE \(walk) ORDER BY \(order(session.dialect)) LIMIT 1 OFFSET ?\(parameters.count + 1)"
+            floor = try session.first(sql, parameters + [steps])?.int("id")
         }
         var (condition, parameters) = walk(session.dialect, from: floor ?? least, before: end)
         for (comparison, value) in others {
