@@ -45,6 +45,9 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.entry(kind: kind, referenceID: referenceID) }
     }
     func dropLeases(of users: Set<Int64>) async throws { try await faults.guarding { try await store.dropLeases(of: users) } }
+    func priceHistory(_ model: String, limit: Int) async throws -> [PricingRow] {
+        try await faults.guarding { try await store.priceHistory(model, limit: limit) }
+    }
     func priceVersions() async throws -> [Int64: Int64] { try await faults.guarding { try await store.priceVersions() } }
     func ping() async throws { try await faults.guarding { try await store.ping() } }
     func close() async throws { try await store.close() }
@@ -239,6 +242,10 @@ struct FaultyStore: Store {
     }
     func audit(_ entry: AuditEntry) async throws { try await faults.guarding { try await store.audit(entry) } }
     func auditRows(_ page: PageRequest) async throws -> Page<AuditRow> { try await faults.guarding { try await store.auditRows(page) } }
+
+    func auditRows(_ query: AuditQuery, limit: Int) async throws -> [AuditRow] {
+        try await faults.guarding { try await store.auditRows(query, limit: limit) }
+    }
 
     func openLongHold(_ hold: LongHold, holder: LeaseHolder, now: Int64) async throws -> LeaseState {
         try await faults.guarding { try await store.openLongHold(hold, holder: holder, now: now) }
