@@ -229,7 +229,8 @@ struct ResponsesTurn: Sendable {
             "incomplete_details": details, "instructions": .null, "metadata": [:], "model": .string(model),
             "output": hasOutput ? [item] : [], "parallel_tool_calls": true,
             "previous_response_id": request["previous_response_id"] ?? .null, "store": request["store"] ?? true, "temperature": .null,
-            "tool_choice": "auto", "tools": [], "top_p": .null, "usage": isRunning || status == "failed" || controls.has("no_usage") ? .null : usage,
+            "tool_choice": "auto", "tools": [], "top_p": .null,
+            "usage": isRunning || status == "failed" || controls.has("no_usage") ? .null : usage,
         ]
     }
 

@@ -132,7 +132,7 @@ import Testing
     /// What the vendor bills, as charges.
     private func bills(_ world: World) throws -> [String] {
         try world.simulator.record.rows().filter { $0.outcome == "completed" }.map { row in
-            NanoUSD(nanos: (row.promptTokens - row.cachedTokens) * 3_000 + row.cachedTokens * 3_000 + row.completionTokens * 15_000)
+            try NanoUSD(nanos: (row.promptTokens - row.cachedTokens) * 3_000 + row.cachedTokens * 3_000 + row.completionTokens * 15_000)
                 .negated().usdText
         }.sorted()
     }
@@ -244,7 +244,8 @@ import Testing
                 let early = try await begin(world, model, key: user.key, [.init("previous_response_id", .string(id))])
                 #expect(early.status == 400 && early.text.contains("still being made"), "\(model): \(early.text)")
                 let response = try await ended(world, id, key: user.key)
-                #expect(response["status"] == "completed" && response["background"] == true && response["store"] == true, "\(response.text)")
+                #expect(
+                    response["status"] == "completed" && response["background"] == true && response["store"] == true, "\(response.text)")
                 #expect(Self.text(response) == "one two three" && response["id"]?.stringValue == id, "\(model): \(response.text)")
                 // One that is over can be cancelled without effect, and be continued.
                 #expect(

@@ -62,13 +62,15 @@ import Testing
         #expect(try !changed.stateFields().isBackground)
     }
 
-    @Test(arguments: [
-        ("gateway", StoredResponse.Holder.gateway, nil), ("vendor", .vendor, nil),
-        ("vendor:00000000-0000-0000-0000-000000000007", .vendor, .vendor(RequestID(bits: 7))),
-        ("gateway:a-b:p:12", .gateway, .gateway(ResponseMaker(gateway: "a-b", process: "p", deadline: 12))),
-    ] as [(String, StoredResponse.Holder, StoredResponse.Maker?)])
-    func `who holds and who makes a response is one word`(_ word: String, _ holder: StoredResponse.Holder, _ maker: StoredResponse.Maker?) throws
-    {
+    @Test(
+        arguments: [
+            ("gateway", StoredResponse.Holder.gateway, nil), ("vendor", .vendor, nil),
+            ("vendor:00000000-0000-0000-0000-000000000007", .vendor, .vendor(RequestID(bits: 7))),
+            ("gateway:a-b:p:12", .gateway, .gateway(ResponseMaker(gateway: "a-b", process: "p", deadline: 12))),
+        ] as [(String, StoredResponse.Holder, StoredResponse.Maker?)])
+    func `who holds and who makes a response is one word`(
+        _ word: String, _ holder: StoredResponse.Holder, _ maker: StoredResponse.Maker?
+    ) throws {
         let response = StoredResponse(
             key: .init(userID: 1, id: "r"), holder: holder, maker: maker, createdAt: 1, expiresAt: 2)
         #expect(response.place == word)

@@ -29,7 +29,8 @@ final class ResponseState: Sendable {
 
     init(
         keeper: ResponseKeeper, isKept: Bool, vendorsKeep: Bool, isBackground: Bool = false, previousResponseID: String? = nil,
-        conversation: StoredResponse? = nil, pin: RoutePin? = nil, carriedTokens: Int64 = 0, earlier: [JSONValue] = [], input: ByteBuffer? = nil, base: String = ""
+        conversation: StoredResponse? = nil, pin: RoutePin? = nil, carriedTokens: Int64 = 0, earlier: [JSONValue] = [],
+        input: ByteBuffer? = nil, base: String = ""
     ) {
         self.keeper = keeper
         self.isKept = isKept

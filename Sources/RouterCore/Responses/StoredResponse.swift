@@ -56,7 +56,8 @@ public struct StoredResponse: Sendable, Hashable {
 
     public init(
         key: Key, kind: Kind = .response, holder: Holder = .gateway, maker: Maker? = nil, model: String = "", upstreamModel: String = "",
-        channelID: Int64 = 0, keyFingerprint: String = "", contextTokens: Int64 = 0, items: [UInt8] = [], body: [UInt8] = [], createdAt: Int64, expiresAt: Int64
+        channelID: Int64 = 0, keyFingerprint: String = "", contextTokens: Int64 = 0, items: [UInt8] = [], body: [UInt8] = [],
+        createdAt: Int64, expiresAt: Int64
     ) {
         self.key = key
         self.kind = kind

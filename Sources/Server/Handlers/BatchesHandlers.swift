@@ -38,7 +38,8 @@ struct BatchesHandlers: Sendable {
         guard principal.allows(model: file.model) else { throw APIError.modelNotAllowed(file.model) }
         let (_, place) = try await desk.object(.file, file.id, context)
         let snapshot = desk.snapshots.snapshot
-        guard try await desk.store.countLongHolds(.batch, userID: principal.userID).ofUser < Int64(snapshot.configuration.batches.maxOpen) else {
+        guard try await desk.store.countLongHolds(.batch, userID: principal.userID).ofUser < Int64(snapshot.configuration.batches.maxOpen)
+        else {
             throw APIError(
                 status: .tooManyRequests, type: "rate_limit_error", code: "too_many_batches",
                 message: "This account has \(snapshot.configuration.batches.maxOpen) batches under way; wait for one to end.",

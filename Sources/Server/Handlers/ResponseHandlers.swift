@@ -20,7 +20,8 @@ struct ResponseHandlers: Sendable {
     func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let response = try await find(context)
         if request.uri.queryParameters["stream"] == "true" {
-            throw APIError.badRequest("'stream' is not supported here: the events of a response are not kept; ask for it without 'stream'", param: "stream")
+            throw APIError.badRequest(
+                "'stream' is not supported here: the events of a response are not kept; ask for it without 'stream'", param: "stream")
         }
         if response.holder == .vendor { return try await ask(.retrieve(query: query(request)), response) }
         return Self.json(ByteBuffer(bytes: response.body))

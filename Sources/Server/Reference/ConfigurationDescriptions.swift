@@ -11,7 +11,8 @@ enum ConfigurationDescriptions {
         .list(
             .object([
                 APIField("file", .string, "The name of the file, or `environment`."), APIField("line", .count, "From 1."),
-                APIField("column", .count, "From 1."), APIField("severity", .choice(["error", "warning"]), "Errors keep it from being used."),
+                APIField("column", .count, "From 1."),
+                APIField("severity", .choice(["error", "warning"]), "Errors keep it from being used."),
                 APIField("message", .string, "What was found, and what is allowed."),
             ])), "What there is to say about the whole configuration.")
 
@@ -38,11 +39,13 @@ enum ConfigurationDescriptions {
     static let file = RouteDescription(
         id: "getConfigurationFile", chapter: .operations, summary: "The text of a file of the configuration, as it is on the disk.",
         notes: "Keys of vendors are `${VARIABLE}` in it as a rule; one that is written out is in the answer.",
-        query: [path], answer: .data(.object([APIField("path", .string, "Its name."), APIField("text", .string, "The whole text."), etag])),
+        query: [path],
+        answer: .data(.object([APIField("path", .string, "Its name."), APIField("text", .string, "The whole text."), etag])),
         errors: [noFile, (409, "it is larger than 1 MiB, or no text")], example: .init(path: "/api/config/file?path=gateway.yaml"))
 
     static let check = RouteDescription(
-        id: "checkConfigurationFile", chapter: .operations, summary: "What the configuration would be with another text, without saving it.",
+        id: "checkConfigurationFile", chapter: .operations,
+        summary: "What the configuration would be with another text, without saving it.",
         body: .json([path, text]), answer: .data(.object([diagnostics])), errors: [noFile],
         example: .init(body: ["path": "channels.yaml", "text": "channels: []\n"]))
 
@@ -80,12 +83,14 @@ enum ConfigurationDescriptions {
                 APIField(
                     "database",
                     .object([
-                        APIField("kind", .choice(["sqlite", "postgres"]), "The ledger's."), APIField("answers", .boolean, "Whether it does."),
+                        APIField("kind", .choice(["sqlite", "postgres"]), "The ledger's."),
+                        APIField("answers", .boolean, "Whether it does."),
                     ]), "The ledger's database."),
                 APIField(
                     "journal",
                     .object([
-                        APIField("unposted", .count, "Settlements that are not in the ledger yet."), APIField("bytes", .count, "On the disk."),
+                        APIField("unposted", .count, "Settlements that are not in the ledger yet."),
+                        APIField("bytes", .count, "On the disk."),
                         APIField("fsync", .boolean, "Whether it survives the loss of power."),
                         APIField("poison", .count, "Records that the ledger has refused since the start."),
                     ]), "The journal."), APIField("gateways", .list(.shape(gateway)), "Those that the ledger knows."),

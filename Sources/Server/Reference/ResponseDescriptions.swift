@@ -62,7 +62,8 @@ enum ResponseDescriptions {
 
     static let cancel = RouteDescription(
         id: "cancelResponse", chapter: .responses, summary: "Cancels a background response.",
-        notes: "It costs what was made of it. One that is over is answered as it is.", reference: openAI + "responses/cancel", path: [responseID], answer: .json(.any),
+        notes: "It costs what was made of it. One that is over is answered as it is.", reference: openAI + "responses/cancel",
+        path: [responseID], answer: .json(.any),
         errors: [notFound, (400, "the response was not made in the background")] + outOfReach,
         example: .init(path: "/v1/responses/resp_example/cancel", status: 400))
 
