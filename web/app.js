@@ -99,9 +99,9 @@ function context(page, parameters) {
       history.replaceState(null, '', location.pathname + (query ? `?${query}` : ''));
       address = location.pathname + location.search;
     },
-    /** Repeats while the page is open and visible. */
+    /** Repeats while the page is open and visible. A dialog stops it: the button that opened the dialog must be there when it closes. */
     every(milliseconds, work) {
-      const timer = setInterval(() => !document.hidden && work(), milliseconds);
+      const timer = setInterval(() => !document.hidden && !document.querySelector('dialog[open]') && work(), milliseconds);
       signal.addEventListener('abort', () => clearInterval(timer));
     },
     setTitle(text) {
