@@ -137,6 +137,7 @@ export default {
   'channels.deleteProvider': 'Delete provider',
   'channels.deleteProviderTitle': 'Delete the provider {name}?',
   'channels.deleteProviderText': 'It can be deleted only when no channel uses it.',
+  'channels.keysNone': 'This provider needs no key.',
 
   'channel.all': 'All channels',
   'channel.requests': 'Requests',

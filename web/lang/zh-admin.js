@@ -137,6 +137,7 @@ export default {
   'channels.deleteProvider': '删除供应商',
   'channels.deleteProviderTitle': '删除供应商 {name}？',
   'channels.deleteProviderText': '只有没有渠道使用时才能删除。',
+  'channels.keysNone': '该供应商不需要密钥。',
 
   'channel.all': '全部渠道',
   'channel.requests': '请求数',

@@ -89,7 +89,8 @@ function fieldsOf(flow, provider) {
       placeholder: 'https://llm.example.org/v1' }),
     provider_models: pricedModelsField(),
   };
-  const hint = !provider ? t('channels.keysOwn') : provider.env?.length ? t('channels.keysHint', { name: provider.env[0] }) : t('channels.keysMany');
+  const hint = !provider ? t('channels.keysOwn') : provider.needs_key === false ? t('channels.keysNone') : provider.env?.length
+    ? t('channels.keysHint', { name: provider.env[0] }) : t('channels.keysMany');
   const keys = keysField({ existing: config.keys ?? [], hint });
   const base = isRoot && provider && text('base_url', t('channels.field.base_url'),
     { type: 'url', mono: true, value: config.base_url, placeholder: provider.base_url });

@@ -100,7 +100,7 @@ function settings(channel) {
   const { limits = {}, timeouts = {} } = channel;
   const names = ['rpm', 'tpm', 'concurrency'].filter((name) => limits[name] !== null && limits[name] !== undefined);
   const times = Object.entries(timeouts ?? {}).filter(([, value]) => value !== null);
-  const renamed = channel.model_map ?? [];
+  const renamed = channel.model_map.filter((one) => one.upstream !== one.name);
   return card(t('channel.settings'), facts(
     [t('channels.provider'), `${channel.display ?? channel.provider} (${channel.provider})`],
     [t('channel.keys'), [number(channel.keys), (channel.config?.keys ?? []).map((key) => [' ', h('code', null, key.hint)])]],
