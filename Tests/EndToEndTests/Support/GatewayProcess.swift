@@ -148,7 +148,8 @@ func eventually(
 
 /// Runs a program to its end. - Returns: exit code and everything it printed.
 func run(
-    _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil
+    _ program: String, _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil,
+    within limit: Duration = .seconds(180)
 ) async throws
     -> (status: Int32, output: String)
 {
@@ -165,6 +166,6 @@ func run(
     process.standardOutput = handle
     process.standardError = handle
     try process.run()
-    try await eventually("\(program) ends", within: .seconds(180)) { !process.isRunning }
+    try await eventually("\(program) ends", within: limit) { !process.isRunning }
     return (process.terminationStatus, String(decoding: try Data(contentsOf: file), as: UTF8.self))
 }

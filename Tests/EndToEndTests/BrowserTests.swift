@@ -1,0 +1,58 @@
+import Foundation
+import RouterCore
+import Testing
+
+/// The console in a real browser (Debian's Chromium), before the real binary with the shipped configuration.
+@Suite(.serialized) struct BrowserTests {
+    /// A new gateway as `make run` starts it: the shipped files, nobody's keys, an empty ledger.
+    private static func withShippedGateway(
+        environment: [String: String] = [:], _ body: (GatewayProcess) async throws -> Void
+    ) async throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("console-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        for name in ["config", "providers"] {
+            try FileManager.default.copyItem(
+                at: GatewayProcess.repository.appendingPathComponent(name), to: directory.appendingPathComponent(name))
+        }
+        let gateway = GatewayProcess(directory: directory)
+        let web = ["APIROUTER_WEB_DIR": GatewayProcess.repository.appendingPathComponent("web").path]
+        try await gateway.start(environment: web.merging(environment) { _, new in new })
+        do {
+            try await body(gateway)
+        } catch {
+            let log = gateway.log.suffix(4_000)
+            try? await gateway.stop()
+            throw StringError("\(error)\n--- gateway log ---\n\(log)")
+        }
+        try await gateway.stop()
+        let books = try await run(
+            GatewayProcess.binary.path, ["ledger", "verify", "--config", "config/gateway.yaml"],
+            environment: ["APIROUTER_SQL_DIR": GatewayProcess.migrations], directory: directory)
+        #expect(books.status == 0, "\(books.output)")
+    }
+
+    private func check(_ script: String, _ gateway: GatewayProcess, _ arguments: [String] = []) async throws {
+        let python = GatewayProcess.repository.appendingPathComponent(".venv/bin/python").path
+        try #require(FileManager.default.isExecutableFile(atPath: python), "run `make test`, which installs Playwright")
+        try #require(FileManager.default.isExecutableFile(atPath: "/usr/bin/chromium"), "run `make test`, which installs Chromium")
+        let path = GatewayProcess.repository.appendingPathComponent("Tests/EndToEndTests/Python/\(script)").path
+        let result = try await run(python, [path, gateway.base] + arguments, within: .seconds(900))
+        #expect(result.status == 0, "\(result.output)")
+        #expect(result.output.contains("checks passed"), "\(result.output)")
+    }
+
+    @Test(.timeLimit(.minutes(20))) func `every page, for every role and in both languages`() async throws {
+        let isLong = ProcessInfo.processInfo.environment["APIROUTER_LONG"] != nil
+        try await Self.withShippedGateway { gateway in
+            try await check("console_pages.py", gateway, isLong ? ["--all"] : [])
+        }
+    }
+
+    @Test(.timeLimit(.minutes(10))) func `the first five minutes of a new gateway`() async throws {
+        try await Self.withShippedGateway { gateway in try await check("console_first_minutes.py", gateway) }
+    }
+
+    @Test(.timeLimit(.minutes(10))) func `errors, empty places, hostile texts and the keyboard`() async throws {
+        try await Self.withShippedGateway { gateway in try await check("console_states.py", gateway) }
+    }
+}
