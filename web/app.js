@@ -247,7 +247,7 @@ async function logout() {
 // The session
 
 async function refreshUser() {
-  state.user = await get('/api/user/session', {}, { quiet: true });
+  state.user = (await get('/api/user/session', {}, { quiet: true })).user;
   return state.user;
 }
 

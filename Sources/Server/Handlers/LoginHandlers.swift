@@ -102,6 +102,13 @@ struct LoginHandlers: Sendable {
         return Envelope.ok(try await users.figures.json(try await store.user(id: user.id) ?? user))
     }
 
+    /// Open to everyone: a page asks who its reader is, and for a visitor that is no error.
+    func session(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        guard let user = try await check.user(request, context), user.status == .enabled else { return Envelope.ok(["user": .null]) }
+        await users.figures.meter.waitPosted(user.id)
+        return Envelope.ok(["user": try await users.figures.json(try await store.user(id: user.id) ?? user)])
+    }
+
     func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try BrowserGuard.check(request, doors.site(request, context))
         guard snapshots.snapshot.configuration.server.registration else {

@@ -47,6 +47,10 @@ enum LoginDescriptions {
     static let current = RouteDescription(
         id: "getSelf", chapter: .login, summary: "Who the caller is.", answer: .data(.shape(UserDescriptions.user)))
 
+    static let session = RouteDescription(
+        id: "getSession", chapter: .login, summary: "Who the caller is, for pages that visitors read too.",
+        answer: .data(.object([APIField("user", .shape(UserDescriptions.user), "Null = nobody who is logged in.").orNull])))
+
     static let change = RouteDescription(
         id: "changeSelf", chapter: .login, summary: "Changes the caller's own account.",
         notes: "A new password ends all other sessions and management tokens of the user; API keys go on.",

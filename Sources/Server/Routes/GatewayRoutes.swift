@@ -69,6 +69,7 @@ enum GatewayRoutes {
         Route(.post, "/api/user/logout", .user, LoginDescriptions.logout, \.login, LoginHandlers.logout),
         Route(.post, "/api/user/register", .open, body: .login, LoginDescriptions.register, \.login, LoginHandlers.register),
         Route(.get, "/api/user/self", .user, LoginDescriptions.current, \.login, LoginHandlers.current),
+        Route(.get, "/api/user/session", .open, LoginDescriptions.session, \.login, LoginHandlers.session),
         Route(.put, "/api/user/self", .user, LoginDescriptions.change, \.ownAccount, SelfHandlers.change),
         Route(.get, "/api/user/self/sessions", .user, LoginDescriptions.sessions, \.ownAccount, SelfHandlers.listSessions),
         Route(.delete, "/api/user/self/sessions", .user, LoginDescriptions.endOthers, \.ownAccount, SelfHandlers.endOthers),
