@@ -33,7 +33,7 @@ public struct ConfigLoader: Sendable {
         try read(path: path, inForce: nil)
     }
 
-    /// What there is to say about the configuration, with the draft of one of its files or as it is.
+    /// All that there is to say about the configuration, with the draft of one of its files or as it is.
     public func diagnostics(path: String, draft: Draft? = nil) -> [Diagnostic] {
         do throws(ConfigErrors) {
             return try read(path: path, inForce: nil, draft: draft).warnings

@@ -14,7 +14,7 @@ public final class SimulatedResponses: Sendable {
         var pending: Pending?
     }
 
-    /// What becomes of a background response, and what it costs then.
+    /// The end that a background response will have, and its row of the bill.
     struct Pending: Sendable {
         var turn: ResponsesTurn
         var row: BillingRow

@@ -129,7 +129,7 @@ import Testing
         return rows.compactMap { $0["amount"]?.numberText }.sorted()
     }
 
-    /// What the vendor bills, as charges.
+    /// The vendor's bill, as charges.
     private func bills(_ world: World) throws -> [String] {
         try world.simulator.record.rows().filter { $0.outcome == "completed" }.map { row in
             try NanoUSD(nanos: (row.promptTokens - row.cachedTokens) * 3_000 + row.cachedTokens * 3_000 + row.completionTokens * 15_000)
@@ -181,7 +181,7 @@ import Testing
     func `a vendor's background response that nobody asks for is settled after a kill`(_ isPostgres: Bool) async throws {
         try await with(Self.environment(isPostgres)) { world in
             let user = try await world.admin.makeUser("mine", usd: "5")
-            world.simulator.script.add(model: "up-behind", steps: ["polls=6"])
+            world.simulator.script.add(model: "up-behind", steps: ["polls=25"])
             let id = try await begun(world, "behind", key: user.key)
             let before = try await world.client.call(.get, "/api/balance", key: user.token).json["data"]?["balance"]?.numberText
             for _ in 0..<2 {
@@ -234,7 +234,7 @@ import Testing
             let user = try await world.admin.makeUser("mine", usd: "5")
             let stranger = try await world.admin.makeUser("stranger", usd: "5")
             for model in Self.own {
-                world.simulator.script.add(model: "up-\(model)", steps: ["first_content=300ms"])
+                world.simulator.script.add(model: "up-\(model)", steps: ["pace=700ms"])
                 let id = try await begun(world, model, key: user.key)
                 #expect(try await get(world, id, key: user.key).json["status"] == "in_progress", "\(model)")
                 for (method, path) in [(HTTPRequest.Method.get, ""), (.get, "/input_items"), (.post, "/cancel"), (.delete, "")] {

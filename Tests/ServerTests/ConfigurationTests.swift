@@ -89,7 +89,7 @@ import Testing
         #expect(try FileManager.default.attributesOfItem(atPath: file.location)[.posixPermissions] as? Int == 0o640)
         #expect(try files.read(file).etag == new && new != etag)
         #expect(await problem { _ = try await files.write(file, "x", replacing: etag) } == .changed)
-        // Of two that have seen the same text one comes first.
+        // Among those that have seen the same text, one comes first.
         let outcomes = await withTaskGroup(of: Bool.self) { group in
             for number in 0..<8 {
                 group.addTask { (try? await files.write(file, Folder.channels("demo") + "# \(number)\n", replacing: new)) != nil }
@@ -200,7 +200,7 @@ import Testing
         try folder.write(
             "providers/other.yaml",
             Folder.provider("other").replacingOccurrences(of: "id: m, price: { input: \"1\", output: \"1\" }", with: "id: unpriced"))
-        try folder.write("config/channels.yaml", Folder.channels("other").replacingOccurrences(of: "[m]", with: "[unpriced, m]"))
+        try folder.write("config/channels.yaml", Folder.channels("other").replacingOccurrences(of: "[m]", with: "[unpriced]"))
         try await TestGateway.with(at: folder.config) { _, client in
             func get(_ path: String) async throws -> JSONValue {
                 try await client.call(.get, path, token: TestGateway.adminToken).json["data"] ?? .null

@@ -85,20 +85,20 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func `gateways on PostgreSQL hear of each change`() async throws {
         let store = try await StoreFactory.postgres.open()
         let changes = try #require(store.changes())
-        var batches = changes.makeAsyncIterator()
-        await Self.wait(for: .everything, &batches)
+        await Self.wait(for: .everything, changes)
         try await store.addConsoleRow(ConsoleRow(key: .channel(1_000_000)), audit: entry("add"))
-        await Self.wait(for: .channels, &batches)
+        await Self.wait(for: .channels, changes)
         try await store.changeConsoleRow(ConsoleRow(key: .channel(1_000_000), version: 1), audit: entry("change"))
-        await Self.wait(for: .channels, &batches)
+        await Self.wait(for: .channels, changes)
         try await store.removeConsoleRow(.channel(1_000_000), audit: entry("remove"))
-        await Self.wait(for: .channels, &batches)
+        await Self.wait(for: .channels, changes)
         try await store.addConsoleRow(ConsoleRow(key: .secret("A"), sealed: [1]), audit: entry("add"))
-        await Self.wait(for: .channels, &batches)
+        await Self.wait(for: .channels, changes)
         try await store.close()
     }
 
-    private static func wait(for topic: StoreChange.Topic, _ batches: inout AsyncStream<[StoreChange]>.Iterator) async {
-        while let batch = await batches.next() { if batch.contains(where: { $0.topic == topic }) { return } }
+    /// Taken up where the last one ended: a stream keeps what nobody has read yet.
+    private static func wait(for topic: StoreChange.Topic, _ changes: AsyncStream<[StoreChange]>) async {
+        for await batch in changes where batch.contains(where: { $0.topic == topic }) { return }
     }
 }

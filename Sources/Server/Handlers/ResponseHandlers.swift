@@ -55,7 +55,7 @@ struct ResponseHandlers: Sendable {
         let response = try await find(context)
         if response.holder == .vendor { return try await ask(.cancel, response) }
         guard case .gateway(let maker) = response.maker else { return try Self.over(response) }
-        // What is made here may have ended meanwhile; what another gateway makes is stopped when it sees that nobody wants it.
+        // A response that is made here may have ended meanwhile; another gateway stops when it sees that nobody wants its work.
         if !keeper.running.stop(response.key), keeper.isOwn(maker) { return try Self.over(try await find(context)) }
         let settings = snapshots.snapshot.configuration.responses
         let cancelled = response.over([.init("status", "cancelled")])

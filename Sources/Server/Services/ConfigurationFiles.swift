@@ -18,7 +18,7 @@ struct ConfigurationFiles: Sendable {
     }
 
     struct File: Sendable, Hashable {
-        /// What clients call it: `gateway.yaml`, `channels.yaml`, `providers/openai.yaml`.
+        /// Its name for clients: `gateway.yaml`, `channels.yaml`, `providers/openai.yaml`.
         var name: String
         var kind: Kind
         /// The path on the disk.
@@ -143,7 +143,8 @@ struct ConfigurationFiles: Sendable {
 
     // MARK: Checking
 
-    /// What there is to say about the configuration: with this text in the place of a file, or as it is. File names are those of clients.
+    /// All that there is to say about the configuration: with this text in the place of a file, or as it is. File names are those of
+    /// clients.
     /// - Throws: what the console's store throws.
     func diagnostics(_ file: File? = nil, text: String = "") async throws -> [Diagnostic] {
         // `.env` is read again, because a key may have been added there.

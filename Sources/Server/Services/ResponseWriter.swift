@@ -38,7 +38,7 @@ struct ResponseWriter: Service {
         }
     }
 
-    /// What other gateways have had cancelled or deleted need not be made any further.
+    /// Work that other gateways have had cancelled or deleted is stopped.
     private func stopUnwanted() async {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {

@@ -22,7 +22,7 @@ public struct AuditRow: Sendable, Hashable {
     }
 }
 
-/// What rows of `audit_log` are asked for; all conditions hold together.
+/// The rows of `audit_log` that are asked for; all conditions hold together.
 public struct AuditQuery: Sendable, Hashable {
     /// Rows with smaller ids; nil = from the newest on.
     public var beforeID: Int64?

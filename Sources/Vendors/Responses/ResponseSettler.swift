@@ -132,7 +132,7 @@ package struct ResponseSettler: Sendable {
             return nil
         }
         let price = try await store.price(version: hold.pricingVersion) ?? channel.provider.defaultPrice ?? .free
-        // What a failed response has used is in it like that of any other.
+        // The usage of a failed response is in it like that of any other.
         guard case .object(var members) = tree else { return nil }
         members.removeAll { $0.name == "status" || $0.name == "error" }
         let request = JSONValue.object([.init("model", .string(hold.model)), .init("input", "")])
@@ -148,8 +148,8 @@ package struct ResponseSettler: Sendable {
         }
     }
 
-    /// By the vendor's figures; where it has none, by the prompt and what it has delivered. A response that has failed without figures costs
-    /// nothing.
+    /// By the vendor's figures; where it has none, by the prompt and what it has delivered. A response that has failed without figures is
+    /// free.
     private func charge(
         _ record: inout RequestRecord, _ answer: (progress: AnswerProgress, price: ModelPrice)?, _ status: String, _ hold: LongHold
     ) async throws {
