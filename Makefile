@@ -26,7 +26,7 @@ LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
 # Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
 GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests|ClientTableTests
 
-.PHONY: help run build test test-long test-agents deps test-deps check docs catalogue format lint bench instructions clean
+.PHONY: help run build test test-long test-agents deps test-deps check docs pictures catalogue format lint bench instructions clean
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,10 @@ test-agents: test-deps .venv/.installed .venv/.agents ## Claude Code and Codex t
 docs: ## the documents that are made from declarations in the code, written anew (then read the diff)
 	$(SWIFT) build --build-tests
 	UPDATE_GOLDEN=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(GENERATED_DOCS)'
+
+pictures: test-deps .venv/.installed ## the README's pictures of the console, taken anew
+	$(SWIFT) build --build-tests
+	PICTURES=docs/pictures $(SWIFT) test --skip-build --disable-xctest --filter 'BrowserTests.*pictures'
 
 catalogue: .venv/.installed ## model lists and prices of the shipped vendors from the newest public lists (then read docs/catalogue.md)
 	.venv/bin/python Scripts/import-models.py $(ARGS)

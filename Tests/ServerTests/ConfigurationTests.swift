@@ -47,7 +47,9 @@ import Testing
 
         func files() throws -> ConfigurationFiles {
             let configuration = try ConfigLoader(environment: [:]).load(path: config)
-            return ConfigurationFiles(path: config, environment: [:], snapshots: SnapshotHolder(GatewaySnapshot(configuration)))
+            return ConfigurationFiles(path: config, environment: [:], snapshots: SnapshotHolder(GatewaySnapshot(configuration))) {
+                ConsoleConfiguration()
+            }
         }
 
         func remove() { try? FileManager.default.removeItem(at: root) }
@@ -135,24 +137,27 @@ import Testing
         defer { folder.remove() }
         let files = try folder.files()
         let channels = try files.file("channels.yaml")
-        #expect(files.diagnostics().isEmpty && files.diagnostics(channels, text: Folder.channels("other")).isEmpty)
-        let wrong = files.diagnostics(channels, text: "channels:\n  - { id: 1, name: one, provider: nobody, models: [m] }\n")
+        #expect(try await files.diagnostics().isEmpty)
+        #expect(try await files.diagnostics(channels, text: Folder.channels("other")).isEmpty)
+        let wrong = try await files.diagnostics(channels, text: "channels:\n  - { id: 1, name: one, provider: nobody, models: [m] }\n")
         #expect(wrong.contains { $0.severity == .error && $0.file == "channels.yaml" && $0.line == 2 }, "\(wrong)")
-        #expect(!files.obstacles(channels, wrong).isEmpty)
+        #expect(try await !files.obstacles(channels, wrong).isEmpty)
         #expect(try folder.read("config/channels.yaml") == Folder.channels("demo"))
         let gateway = try files.file("gateway.yaml")
         for moved in ["channels: ../secret.txt\nproviders_dir: ../providers\n", "channels: channels.yaml\nproviders_dir: /etc\n"] {
-            let found = files.diagnostics(gateway, text: "data_dir: ../data\n" + moved)
+            let found = try await files.diagnostics(gateway, text: "data_dir: ../data\n" + moved)
             #expect(found.count == 1 && found[0].message.contains("can be changed in the file itself only"), "\(found)")
             #expect(!"\(found)".contains("business"))
         }
         // One broken provider file does not keep another from being mended.
         for name in ["demo", "other"] { try folder.write("providers/\(name).yaml", "name: \(name)\nadaptor: nothing\n") }
         let demo = try files.file("providers/demo.yaml")
-        let mended = files.diagnostics(demo, text: Folder.provider("demo"))
+        let mended = try await files.diagnostics(demo, text: Folder.provider("demo"))
         #expect(mended.contains { $0.severity == .error && $0.file == "providers/other.yaml" })
-        #expect(files.obstacles(demo, mended).isEmpty, "\(files.obstacles(demo, mended))")
-        #expect(!files.obstacles(demo, files.diagnostics(demo, text: "name: demo\n")).isEmpty)
+        let obstacles = try await files.obstacles(demo, mended)
+        #expect(obstacles.isEmpty, "\(obstacles)")
+        let more = try await files.diagnostics(demo, text: "name: demo\n")
+        #expect(try await !files.obstacles(demo, more).isEmpty)
     }
 
     @Test func `what is saved is in force, on record, and never a mistake`() async throws {
