@@ -185,7 +185,9 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             exclude: ["Goldens"], swiftSettings: settings),
-        .testTarget(name: "ConfigTests", dependencies: ["Config", "RouterCore"], exclude: ["Fixtures"], swiftSettings: settings),
+        .testTarget(
+            name: "ConfigTests", dependencies: ["Config", "RouterCore", .product(name: "NIOCore", package: "swift-nio")],
+            exclude: ["Fixtures"], swiftSettings: settings),
         // A real server for the tests that need one.
         .target(name: "PostgresTesting", path: "Tests/PostgresTesting", swiftSettings: settings),
         .testTarget(
