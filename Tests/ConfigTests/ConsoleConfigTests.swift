@@ -15,7 +15,7 @@ import Testing
         func write(_ name: String, _ text: String) throws {
             try text.write(to: folder.appendingPathComponent(name), atomically: true, encoding: .utf8)
         }
-        try write("gateway.yaml", "providers_dir: providers\ngroups: { vip: 0.5 }\n")
+        try write("gateway.yaml", "providers_dir: providers\ngroups: { vip: { ratio: 0.5 } }\n")
         try write("channels.yaml", channels)
         try write(
             "providers/acme.yaml",
