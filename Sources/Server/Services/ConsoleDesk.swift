@@ -87,7 +87,7 @@ struct ConsoleDesk: Sendable {
             let new = try change(old)
             try await check(new, isNew: false)
             let changed = try vault.row(new, version: row.version)
-            try await storing("channel \(id)") { try await store.changeConsoleRow(changed, audit: audit) }
+            try await storing("channel \(id)", conflict: .changedMeanwhile) { try await store.changeConsoleRow(changed, audit: audit) }
             try await putIntoForce()
         }
     }
@@ -145,7 +145,9 @@ struct ConsoleDesk: Sendable {
             var changed = row
             changed.config = new.config.text
             let prepared = changed
-            try await storing("provider '\(name)'") { try await store.changeConsoleRow(prepared, audit: audit) }
+            try await storing("provider '\(name)'", conflict: .changedMeanwhile) {
+                try await store.changeConsoleRow(prepared, audit: audit)
+            }
             try await putIntoForce()
         }
     }
@@ -170,7 +172,7 @@ struct ConsoleDesk: Sendable {
             if let old = try await store.consoleRow(.secret(name)) {
                 guard mayReplace else { throw ManagementError.rootOnly("a secret that is there already") }
                 let row = try vault.row(secret: name, value, version: old.version)
-                try await storing("secret '\(name)'") { try await store.changeConsoleRow(row, audit: audit) }
+                try await storing("secret '\(name)'", conflict: .changedMeanwhile) { try await store.changeConsoleRow(row, audit: audit) }
             } else {
                 let count = try await vault.load().secrets.count
                 guard count < Self.maximumSecrets else {

@@ -31,7 +31,7 @@ struct SecretHandlers: Sendable {
         let name = context.parameters.get("name") ?? ""
         let isFine = name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0 | 0x20) || $0 == 0x5F }
         guard isFine, (1...128).contains(name.utf8.count), name.utf8.first.map({ !(0x30...0x39).contains($0) }) == true else {
-            throw ManagementError.badRequest("the name in the path must be that of a variable: letters, digits and '_', at most 128")
+            throw ManagementError.invalid("name", "the name of a variable: letters, digits and '_', at most 128")
         }
         return name
     }
