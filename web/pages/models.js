@@ -118,14 +118,16 @@ function ordering({ sort, order }, ranks) {
   };
 }
 
+const shareBar = (share) => h('div.share', null, h('span', null, percent(share)),
+  h('div.meter', { 'aria-hidden': 'true' }, h('div', { style: { width: `${(share ?? 0) * 100}%` } })));
+
 function columnsOf(ranks, view, box) {
   const rank = (model) => ranks.get(model.model_name);
   const prices = [
     { title: t('models.input'), sort: 'input', end: true, cell: (model) => price(model, model.pricing_input) },
     { title: t('models.output'), sort: 'output', end: true, cell: (model) => price(model, model.pricing_output) },
   ];
-  const use = { title: t('models.use'), sort: 'use', end: true, cell: (model) => rank(model)
-    && h('div.share', null, h('span', null, percent(rank(model).share)), h('div.meter', { 'aria-hidden': 'true' }, h('div', { style: { width: `${(rank(model).share ?? 0) * 100}%` } }))) };
+  const use = { title: t('models.use'), sort: 'use', end: true, cell: (model) => rank(model) && shareBar(rank(model).share) };
   return [
     { title: t('models.compareColumn'), cell: box },
     { title: t('field.model'), sort: 'name', cell: (model) => h('div', null, link(modelPath(model.model_name), model.display_name || model.model_name),
