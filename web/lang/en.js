@@ -623,4 +623,6 @@ export default {
   'ui.atMost': 'At most {count}.',
   'ui.wholeNumber': 'A whole number, please.',
   'ui.badInput': 'This is not what is expected here.',
+
+  'steps.balanceAction': 'Add $10',
 };

@@ -623,4 +623,6 @@ export default {
   'ui.atMost': '不能大于 {count}。',
   'ui.wholeNumber': '请输入整数。',
   'ui.badInput': '格式不正确。',
+
+  'steps.balanceAction': '充值 $10',
 };
