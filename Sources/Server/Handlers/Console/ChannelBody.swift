@@ -21,9 +21,10 @@ struct ChannelBody: Sendable {
     static let maximumModels = 2_000
     private static let secretBytes = 8_192
 
-    init(_ fields: RequestFields) throws {
+    /// - Parameter isNew: whether the body may name the id; that of a stored channel stays.
+    init(_ fields: RequestFields, isNew: Bool) throws {
         names = fields.names
-        id = try fields.integer("id")
+        if isNew { id = try fields.integer("id") }
         for name in ["name", "provider", "base_url", "account"] where fields[name] != nil {
             config.append(.init(name, .optional(try fields.string(name))))
         }

@@ -73,7 +73,7 @@ struct ChannelConsoleHandlers: Sendable {
     // MARK: Changing
 
     func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.create))
+        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.create), isNew: true)
         let empty = ConsoleConfiguration.Channel(id: 0, config: .object([]))
         if try body.checkRights(try context.user(), old: empty) { try context.demandFreshLogin() }
         let audit = try context.audit("channel.create", at: clock.unixSeconds, [.init("fields", .names(body.names))])
@@ -81,7 +81,7 @@ struct ChannelConsoleHandlers: Sendable {
     }
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.change))
+        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.change), isNew: false)
         let id = try context.pathID()
         let user = try context.user()
         let detail: [JSONValue.Member] = [.init("channel", .integer(id)), .init("fields", .names(body.names))]
@@ -101,7 +101,7 @@ struct ChannelConsoleHandlers: Sendable {
 
     /// Saves nothing: a channel as `POST` would make it, or as `PUT` would change the stored one whose id the body names.
     func check(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.check))
+        let body = try ChannelBody(try await RequestFields(request, ChannelDescriptions.check), isNew: true)
         let old = try await body.id.asyncMap { try await desk.vault.channel($0)?.channel } ?? nil
         let base = old ?? ConsoleConfiguration.Channel(id: body.id ?? 0, config: .object([]))
         _ = try body.checkRights(try context.user(), old: base)
