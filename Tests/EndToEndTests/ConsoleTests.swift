@@ -41,13 +41,14 @@ import Testing
             try await World.with(
                 sections: "console: { enabled: false }", environment: ["APIROUTER_WEB_DIR": directory.path]
             ) { world in
-                #expect(try await world.client.call(.get, "/").status == 404)
-                #expect(try await world.client.call(.get, "/console").status == 404)
-                #expect(try await world.client.call(.get, "/health/live").status == 200)
+                var statuses: [Int] = []
+                for path in ["/", "/console", "/health/live"] { statuses.append(try await world.client.call(.get, path).status) }
+                #expect(statuses == [404, 404, 200])
             }
             try await World.with(environment: ["APIROUTER_WEB_DIR": directory.path + "/none"]) { world in
-                #expect(try await world.client.call(.get, "/").status == 404)
-                #expect(try await world.admin.get("/api/status")["data"]?["version"] != nil)
+                let front = try await world.client.call(.get, "/")
+                let status = try await world.admin.get("/api/status")
+                #expect(front.status == 404 && status["data"]?["version"] != nil)
                 #expect(world.gateway.log.contains("the console's files cannot be served"))
             }
         }
@@ -75,7 +76,7 @@ import Testing
             let answer = try await chat(first, [("Origin", first.gateway.base)])
             #expect(answer.status == 200 && answer.events.last == "[DONE]" && answer.text.contains("\"cost\":"), "\(answer.text)")
             #expect(try await chat(first, [("Origin", "https://evil.example")]).status == 403)
-            // What is open is kept in memory only; the session lives on.
+            // The memory of open sessions ends with the gateway; the session lives on.
             try await first.gateway.stop()
             let second = try await first.restarted()
             #expect(try await chat(second).status == 401)

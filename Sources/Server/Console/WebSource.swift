@@ -38,7 +38,7 @@ final class WebSource: Sendable {
         return folder.withLock { $0 }
     }
 
-    /// What was read before stays where the files cannot be read any more.
+    /// Files that cannot be read any more leave those that were read before.
     private func read() {
         guard let path else { return }
         do throws(WebFolder.Problem) {

@@ -6,13 +6,13 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// An error of the management area: `{"success":false,"message":…,"data":null,"code":…}` with a fitting status, and `details` where there
-/// are some.
+/// An error of the management area: `{"success":false,"message":…,"data":null,"code":…}` with a fitting status, and `details` where
+/// there are some.
 struct ManagementError: Error, HTTPResponseError {
     var status: HTTPResponse.Status
     var message: String
     var code: ManagementCode
-    /// What a program needs to explain the error in words of its own.
+    /// Facts with which a program explains the error in words of its own.
     var details: JSONValue?
     var headers: HTTPFields = [:]
 

@@ -97,7 +97,7 @@ struct LoginHandlers: Sendable {
 
     func current(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
-        // What has been settled here counts as spent, whether or not its row is written.
+        // A call that was settled here counts as spent, whether or not its row is written.
         await users.figures.meter.waitPosted(user.id)
         return Envelope.ok(try await users.figures.json(try await store.user(id: user.id) ?? user))
     }

@@ -181,7 +181,7 @@ struct TokenHandlers: Sendable {
         return .object(members)
     }
 
-    /// What was charged to all of them is read at once.
+    /// The charges of all of them are read at once.
     private func json(_ tokens: [Token]) async throws -> [JSONValue] {
         let now = clock.unixSeconds
         // Nil for limits that cannot be read; such a key is not served.

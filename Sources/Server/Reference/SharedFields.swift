@@ -10,7 +10,7 @@ extension APIField {
         "before_id", .integer(0 ... .max), "Rows with smaller ids, instead of pages by number; 0 = the newest."
     ).optional
 
-    /// What lists are filtered and sorted by.
+    /// The parameter by which lists are searched.
     static func search(_ what: String) -> APIField { APIField("q", .text(100), "\(what), without case.").optional }
 
     static func sorting(_ values: [String], _ meaning: String) -> [APIField] {
