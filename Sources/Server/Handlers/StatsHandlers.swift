@@ -102,7 +102,12 @@ struct StatsHandlers: Sendable {
         }
         let order = try fields.choice("sort", UsageQuery.Order.self) ?? .cost
         let limit = Int(try fields.integer("limit") ?? 10)
-        let rows = try await store.usage(UsageQuery([range], filter: filter, by: dimension, top: .init(order, limit: limit)))
+        let best = try await store.usage(
+            UsageQuery([range], filter: filter, by: dimension, top: .init(order, limit: limit), isWhole: false))
+        // Percentiles are summed up for those alone that are shown.
+        let whole = try await store.usage(UsageQuery([range], filter: filter, by: dimension, keys: best))
+        let byKey = Dictionary(uniqueKeysWithValues: whole.map { ($0.key, $0) })
+        let rows = best.compactMap { byKey[$0.key] }
         let names = try await names(rows, dimension, caller)
         return Envelope.ok(
             .array(

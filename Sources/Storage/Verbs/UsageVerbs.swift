@@ -95,8 +95,9 @@ struct UsageStatement {
         let asksForChannels = filter.channelID != nil || filter.provider != nil || filter.model != nil
         let isByUser = query.dimension == .user || query.dimension == .token
         if !asksForUsers, !isByUser { return .byChannel }
-        // Rows of a few users are found by their ids.
-        if isByUser, !asksForUsers, !asksForChannels, query.keys == nil { return .byUser }
+        if asksForChannels || (query.dimension != nil && !isByUser) { return .byKey }
+        // Over one stretch of time, days of all users are fewer rows than quarter hours of some; over many, users are found by their ids.
+        if query.buckets.count == 1 || (!asksForUsers && query.keys == nil) { return .byUser }
         return .byKey
     }
 
