@@ -21,7 +21,7 @@ import Testing
             try await body(gateway)
         } catch {
             let log = gateway.log.suffix(4_000)
-            try? await gateway.stop()
+            _ = try? await gateway.stop()
             throw StringError("\(error)\n--- gateway log ---\n\(log)")
         }
         try await gateway.stop()
@@ -50,6 +50,14 @@ import Testing
 
     @Test(.timeLimit(.minutes(10))) func `the first five minutes of a new gateway`() async throws {
         try await Self.withShippedGateway { gateway in try await check("console_first_minutes.py", gateway) }
+    }
+
+    /// Written where `make pictures` says, else into a folder that goes: the script checks that they can be taken.
+    @Test(.timeLimit(.minutes(10))) func `pictures of the pages`() async throws {
+        let wanted = ProcessInfo.processInfo.environment["PICTURES"].map { GatewayProcess.repository.appendingPathComponent($0) }
+        let folder = wanted ?? FileManager.default.temporaryDirectory.appendingPathComponent("pictures-\(UUID().uuidString)")
+        defer { if wanted == nil { try? FileManager.default.removeItem(at: folder) } }
+        try await Self.withShippedGateway { gateway in try await check("console_pictures.py", gateway, [folder.path]) }
     }
 
     @Test(.timeLimit(.minutes(10))) func `errors, empty places, hostile texts and the keyboard`() async throws {
