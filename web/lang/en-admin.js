@@ -356,7 +356,7 @@ export default {
   'pricing.saved': 'The price of {model} is saved.',
   'pricing.setPrice': 'Set price',
   'pricing.dropTitle': 'Change the price of {model}?',
-  'pricing.dropTiers': 'Its prices for longer prompts are dropped: one price holds for all prompts then.',
+  'pricing.dropTiers': 'Its prices for longer prompts and for service tiers are dropped: one price applies to every request then.',
   'pricing.dropBasis': 'It is charged by the cost that the vendor reports. With a price it is charged by tokens from then on.',
   'pricing.units': 'US dollars per million tokens unless stated otherwise. An empty field uses the default that it shows.',
   'pricing.moreTokens': 'Sound, pictures, characters (per million)',

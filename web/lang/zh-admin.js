@@ -356,7 +356,7 @@ export default {
   'pricing.saved': '{model} 的价格已保存。',
   'pricing.setPrice': '设置价格',
   'pricing.dropTitle': '修改 {model} 的价格？',
-  'pricing.dropTiers': '长上下文分档价格会被移除，之后统一按一个价格计费。',
+  'pricing.dropTiers': '长上下文分档和服务档位价格会被移除，之后统一按一个价格计费。',
   'pricing.dropBasis': '该模型目前按上游报告的费用计费。设置价格后将按 Token 计费。',
   'pricing.units': '单位为美元/百万 Token（另有说明的除外）。留空则与默认相同。',
   'pricing.moreTokens': '音频、图片、字符（每百万）',

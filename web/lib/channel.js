@@ -27,7 +27,7 @@ export function healthSummary(channel) {
 export function sourceOf(ctx, channel) {
   const { source } = channel;
   if (!source || source.kind === 'console') return badge(t('channels.console'));
-  const text = `${source.file}:${source.line}`;
+  const text = `${source.file.split('/').at(-1)}:${source.line}`;
   return ctx.may('root') ? h('a.mono', { href: `/console/config?path=${encodeURIComponent(source.file)}&line=${source.line}` }, text) : h('code', null, text);
 }
 
@@ -115,7 +115,10 @@ export const keyLink = (url) => /^https?:\/\//.test(url ?? '') && h('a', { href:
 /** Above the channels: what is missing before they can be used. */
 export function missingSecrets(channels, done) {
   const names = new Map();
-  for (const channel of channels) for (const name of channel.missing_secrets ?? []) if (!names.has(name)) names.set(name, channel);
+  // A channel that its file switches off needs no key.
+  for (const channel of channels.filter((one) => one.disabled_reason)) {
+    for (const name of channel.missing_secrets ?? []) if (!names.has(name)) names.set(name, channel);
+  }
   return [...names].map(([name, channel]) => h('div.note.warn.missing', null,
     h('div', null, t('channels.notSet', { name }), ' ', h('span.muted', null, t('channels.notSetFor', { name: channel.name }))),
     button(t('channels.pasteKey'), { icon: 'keys', onClick: async () => {

@@ -28,7 +28,7 @@ function asSent(name, text) {
 /** A change of input or output price drops longer prompts' prices, and the vendor's reported cost as the basis: that needs a yes. */
 async function mayDrop(row, names) {
   const isBase = names.some((name) => name === 'pricing_input' || name === 'pricing_output');
-  const isDropping = (row.tiers?.length ?? 0) > 0 || row.basis === 'upstream_cost';
+  const isDropping = (row.tiers?.length ?? 0) + (row.service_tiers?.length ?? 0) > 0 || row.basis === 'upstream_cost';
   if (!isBase || !isDropping) return true;
   return (await confirm({ title: t('pricing.dropTitle', { model: row.model_name }), kind: 'primary', action: t('pricing.setPrice'),
     text: t(row.basis === 'upstream_cost' ? 'pricing.dropBasis' : 'pricing.dropTiers') })) === true;

@@ -30,8 +30,9 @@ function workbench(ctx, config) {
   } });
   bench.bar = h('div.row.spread.editor-bar');
   addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault(), { signal: ctx.signal });
-  const wanted = ctx.query.get('path');
-  const first = config.files.find((file) => file.path === wanted) ?? config.files[0];
+  // Elsewhere files are named with the folder of the configuration.
+  const wanted = ctx.query.get('path') ?? '';
+  const first = config.files.find((file) => file.path === wanted || wanted.endsWith(`/${file.path}`)) ?? config.files[0];
   const search = field({ label: t('config.find'), name: 'find', type: 'search' });
   search.input.addEventListener('input', () => drawNames(bench, search.value()));
   bench.search = search;
@@ -143,7 +144,7 @@ async function conflict(bench, path, mine) {
 function showFindings(bench, diagnostics, isAsked = false) {
   if (!diagnostics.length) return replace(bench.found, isAsked && h('p.saved', null, icon('check'), t('config.fine')));
   return replace(bench.found, h('ul.findings', { 'aria-label': t('config.findings') }, diagnostics.map((one) => {
-    const isOurs = Boolean(fileOf(bench, one.file));
+    const isOurs = Boolean(fileOf(bench, one.file)) && one.line > 0;
     const place = `${one.file}:${one.line}:${one.column}`;
     return h('li', null, badge(t(`config.severity.${one.severity}`), one.severity === 'error' ? 'bad' : 'warn'),
       isOurs ? h('button.sort.mono', { type: 'button', on: { click: () => open(bench, one.file, one.line, one.column) } }, place) : code(place),

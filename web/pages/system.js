@@ -36,9 +36,9 @@ const gateways = (list) => list.length > 0 && card(t('system.gateways'), h('div.
   caption: t('system.gatewaysHere'), rows: list, columns: [
     { title: t('system.gateway'), cell: (one) => [code(one.id), ' ', one.is_this && badge(t('system.self'))] },
     { title: t('admin.status'), cell: (one) =>
-      (one.is_fenced ? badge(t('system.fenced'), 'warn') : one.silent_seconds > 60 ? badge(t('system.silent'), 'warn') : badge(t('system.alive'), 'good')) },
+      (one.is_fenced ? badge(t('system.fenced'), 'warn') : one.silent_seconds > 60 && !one.is_this ? badge(t('system.silent'), 'warn') : badge(t('system.alive'), 'good')) },
     { title: t('system.started'), cell: (one) => moment(one.started_at) },
-    { title: t('system.seen'), cell: (one) => ago(one.seen_at) },
+    { title: t('system.seen'), cell: (one) => ago(one.is_this ? Date.now() / 1000 : one.seen_at) },
   ],
 })));
 
