@@ -25,7 +25,7 @@ function asSent(name, text) {
   return perMillionFields.includes(name) ? perToken(text) : text.trim();
 }
 
-/** A change of input or output price drops longer prompts' prices, and the vendor's reported cost as the basis: that needs a yes. */
+/** A change of input or output price drops tiers of prices, and the vendor's reported cost as the basis: that needs a yes. */
 async function mayDrop(row, names) {
   const isBase = names.some((name) => name === 'pricing_input' || name === 'pricing_output');
   const isDropping = (row.tiers?.length ?? 0) + (row.service_tiers?.length ?? 0) > 0 || row.basis === 'upstream_cost';
