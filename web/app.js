@@ -99,9 +99,12 @@ function context(page, parameters) {
       history.replaceState(null, '', location.pathname + (query ? `?${query}` : ''));
       address = location.pathname + location.search;
     },
-    /** Repeats while the page is open and visible. A dialog stops it: the button that opened the dialog must be there when it closes. */
+    /**
+     * Repeats while the page is open and visible. Not behind a dialog, whose
+     * opener must be there when it closes, nor during an action, which draws its result itself.
+     */
     every(milliseconds, work) {
-      const timer = setInterval(() => !document.hidden && !document.querySelector('dialog[open]') && work(), milliseconds);
+      const timer = setInterval(() => !document.hidden && !document.querySelector('dialog[open], button[aria-busy="true"]') && work(), milliseconds);
       signal.addEventListener('abort', () => clearInterval(timer));
     },
     setTitle(text) {
