@@ -288,7 +288,7 @@ guards.password = () => askPassword(t('login.passwordAgain'), t('login.passwordA
 // The keyboard
 
 function palette() {
-  const all = pages.filter((page) => !page.path.includes(':') && !page.path.includes('*') && (!page.role || may(page.role)) && page.module !== 'login' && page.module !== 'register');
+  const all = pages.filter((page) => !/[:*]/.test(page.path) && (!page.role || may(page.role)) && !['login', 'register'].includes(page.module));
   const input = h('input.palette-input', {
     type: 'search', role: 'combobox', 'aria-label': t('palette.label'), 'aria-expanded': 'true', 'aria-controls': 'palette', autocomplete: 'off',
     spellcheck: 'false', on: { input: () => draw() },

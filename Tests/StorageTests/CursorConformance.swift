@@ -182,9 +182,10 @@ struct CursorConformance {
         var dialect: SQLDialect { session.dialect }
 
         func plans(of scan: CursorScan) throws -> [String] {
-            // What is so few rows long would be read whole.
-            if dialect == .postgres { try session.execute("SET enable_seqscan = off") }
-            defer { if dialect == .postgres { _ = try? session.execute("RESET enable_seqscan") } }
+            // What is so few rows long would be read whole and sorted; the question here is whether an index can give the order.
+            let switches = dialect == .postgres ? ["seqscan", "sort", "incremental_sort", "bitmapscan"] : []
+            for name in switches { try session.execute("SET enable_\(name) = off") }
+            defer { for name in switches { _ = try? session.execute("RESET enable_\(name)") } }
             _ = try scan.page(self, "*", before: .max, size: 20) { _ in 0 }
             return plans
         }

@@ -20,7 +20,8 @@ export function table(o) {
       scope: 'col', class: column.end ? 'end' : null,
       'aria-sort': isSorted ? (o.sorted.order === 'asc' ? 'ascending' : 'descending') : null,
     }, column.sort && o.onSort
-      ? h('button.sort', { type: 'button', on: { click: () => o.onSort(column.sort) } }, column.title, isSorted && h('span', { 'aria-hidden': 'true' }, o.sorted.order === 'asc' ? ' ↑' : ' ↓'))
+      ? h('button.sort', { type: 'button', on: { click: () => o.onSort(column.sort) } }, column.title,
+        isSorted && h('span', { 'aria-hidden': 'true' }, o.sorted.order === 'asc' ? ' ↑' : ' ↓'))
       : column.title);
   };
   const body = h('tbody');
@@ -137,7 +138,8 @@ export function list(o) {
 
   // On a phone three filters are enough at first.
   const rest = filters.slice(3);
-  const unfold = rest.length > 1 && h('button.button.quiet.unfold', { type: 'button', on: { click: () => search.classList.add('unfolded') } }, icon('down'), h('span', null, t('ui.moreFilters')));
+  const unfold = rest.length > 1 && h('button.button.quiet.unfold', { type: 'button', on: { click: () => search.classList.add('unfolded') } },
+    icon('down'), h('span', null, t('ui.moreFilters')));
   const search = h('form.filters', { role: 'search', on: { submit: (event) => {
     event.preventDefault();
     changed();

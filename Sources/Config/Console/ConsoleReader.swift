@@ -1,7 +1,8 @@
 import RouterCore
 import Yams
 
-/// Reads the channels and providers of the console with the rules of the files. Nothing here is fatal: what has errors is off, and says why.
+/// Reads the channels and providers of the console with the rules of the files. Nothing here is fatal: what has errors is off, and says
+/// why.
 struct ConsoleReader {
     let console: ConsoleConfiguration
     /// As diagnostics name it.

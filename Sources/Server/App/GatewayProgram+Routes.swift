@@ -37,17 +37,14 @@ extension GatewayProgram {
         let figures = UserFigures(store: parts.store, meter: parts.meter, clock: clock)
         let users = UserHandlers(
             store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
-            responses: parts.responses,
-            check: check, clock: clock)
+            responses: parts.responses, check: check, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
         let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
-        let status = StatusHandlers(
-            snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
-            gauges: gauges(channelHandlers()), check: check, clock: clock, version: options.version, startedAt: startedAt)
+        let status = statusHandlers(check)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
@@ -110,6 +107,12 @@ extension GatewayProgram {
         ResponseSettler(
             snapshots: parts.snapshots, store: parts.store, meter: parts.meter, keeper: parts.responses,
             vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: options.clock, logger: logger)
+    }
+
+    private func statusHandlers(_ check: SessionCheck) -> StatusHandlers {
+        StatusHandlers(
+            snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
+            gauges: gauges(channelHandlers()), check: check, clock: options.clock, version: options.version, startedAt: startedAt)
     }
 
     private func channelHandlers() -> ChannelHandlers {

@@ -7,8 +7,8 @@ import RouterCore
 import ServiceLifecycle
 import Storage
 
-/// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channels, their switches, and requests for
-/// leased money.
+/// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channels, their switches, and
+/// requests for leased money.
 struct ChangeWatcher: Service {
     let store: any ChangeFeed & UserStore & TokenStore & AdminStore
     let snapshots: SnapshotHolder

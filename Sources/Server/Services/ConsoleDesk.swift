@@ -4,8 +4,8 @@ import Platform
 import RouterCore
 import Storage
 
-/// Changes what the console has stored: checks the whole configuration as it would be, writes the row with its audit, and puts it into force.
-/// One change at a time, so that two that are valid alone cannot be invalid together.
+/// Changes what the console has stored: checks the whole configuration as it would be, writes the row with its audit, and puts it into
+/// force. One change at a time, so that two that are valid alone cannot be invalid together.
 struct ConsoleDesk: Sendable {
     let store: any ConsoleStore
     let vault: ConsoleVault

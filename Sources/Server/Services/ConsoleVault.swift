@@ -3,8 +3,8 @@ import NIOCore
 import RouterCore
 import Storage
 
-/// Turns the rows that the console has stored into the console's part of a configuration, and secrets into sealed bytes. A row that does not
-/// open is no error of its own: its channel is off, and says why.
+/// Turns the rows that the console has stored into the console's part of a configuration, and secrets into sealed bytes. A row that does
+/// not open is no error of its own: its channel is off, and says why.
 struct ConsoleVault: Sendable {
     let store: any ConsoleStore
     let sealer: Sealer

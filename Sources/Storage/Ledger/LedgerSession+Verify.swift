@@ -42,7 +42,7 @@ extension LedgerSession {
     /// The log adds up to the sums that are kept of it, as far as it is still there, and the sums of one span to those of the next.
     private func verifyUsage(_ report: inout LedgerReport) throws {
         let quarter = UsageTable.quarter
-        // Of the quarter hour in which rows were let go last, some may be there.
+        // Some rows of the quarter hour in which rows were let go last may be there.
         let first = try logsLetGo().map { UsageTable.start($0 + quarter - 1) } ?? .min
         let pairs: [(what: String, one: String, other: String)] = [
             (
@@ -84,7 +84,7 @@ extension LedgerSession {
     }
 
     private func verifyLogs(_ report: inout LedgerReport) throws {
-        // Of requests that began earlier, the log may have been let go; the ledger has them for ever.
+        // The log of requests that began earlier may have been let go; the ledger has them for ever.
         let first = try logsLetGo() ?? .min
         let pairs = try rows(
             """

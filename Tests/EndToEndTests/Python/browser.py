@@ -4,7 +4,7 @@ import gzip
 import json
 import urllib.request
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 # Sandboxes of browsers need rights that a container does not give; everything that is loaded here is our own.
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -60,7 +60,8 @@ class Visit:
     def settle(self):
         """Until the page's content is there: its heading, and nothing that still loads."""
         self.page.wait_for_selector("main h1")
-        self.page.wait_for_function("!document.querySelector('[aria-busy=\"true\"]')")
+        # Not by an expression in the page: its policy forbids to evaluate one again and again.
+        expect(self.page.locator('[aria-busy="true"]')).to_have_count(0, timeout=20_000)
 
     def log_in(self, username, password=PASSWORD):
         self.page.goto(self.base + "/login")

@@ -2,8 +2,8 @@ import Config
 import RouterCore
 import Storage
 
-/// The body of a call that makes, changes or checks a channel. Here only the types of its fields are checked: their meaning is checked by the
-/// code that reads channels.yaml.
+/// The body of a call that makes, changes or checks a channel. Here only the types of its fields are checked: their meaning is checked by
+/// the code that reads channels.yaml.
 struct ChannelBody: Sendable {
     private(set) var id: Int64?
     /// Members of the stored object; null takes one away.
