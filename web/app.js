@@ -129,7 +129,7 @@ async function show() {
   if (found?.page.role && !state.user) return go(`/login?next=${encodeURIComponent(location.pathname + location.search)}`, true);
   if (found && (found.page.module === 'login' || found.page.module === 'register') && state.user) return go('/console', true);
   const isConsole = Boolean(found?.page.role);
-  if (isConsole && state.user.role >= roles.admin) await addTexts('admin');
+  if (isConsole && roles[found.page.role] >= roles.admin && may('admin')) await addTexts('admin');
   const main = frame(found?.page, isConsole);
   document.title = `${t(found?.page.title ?? 'ui.notFound')} · ${state.status?.name ?? 'APIRouter'}`;
   let content;

@@ -77,6 +77,9 @@ const shown = (value) => (typeof value === 'number' ? number(value) : String(val
 /** Whether there is a text: for codes that come from the server. */
 export const has = (key) => dictionaries[current][key] !== undefined;
 
+/** The text of a value that the server names, or the name itself where a newer server has more of them. */
+export const named = (prefix, value) => (has(`${prefix}.${value}`) ? t(`${prefix}.${value}`) : value);
+
 // Forms
 
 const formats = new Map();

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { h, replace } from './dom.js';
-import { has, perMillion, t } from './i18n.js';
+import { named, perMillion, t } from './i18n.js';
 import { dialog } from './ui.js';
 
 let loaded = null;
@@ -89,4 +89,4 @@ export async function rankings(ctx) {
 
 export const modalityName = (name) => t(`modality.${['text', 'image', 'audio', 'video', 'file', 'embeddings'].includes(name) ? name : 'other'}`, { name });
 
-export const endpointName = (name) => (has(`endpoint.${name}`) ? t(`endpoint.${name}`) : name);
+export const endpointName = (name) => named('endpoint', name);

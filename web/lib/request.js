@@ -2,20 +2,12 @@
 
 import { waterfall } from './chart.js';
 import { h } from './dom.js';
-import { duration, has, moment, money, number, t } from './i18n.js';
-import { badge, code, copyButton, dialog, facts, link } from './ui.js';
+import { duration, has, moment, money, named, number, t } from './i18n.js';
+import { outcomeBadge, tokenCell } from './table.js';
+import { code, copyButton, dialog, facts, link } from './ui.js';
 
-const kinds = { completed: 'good', truncated: 'warn', client_gone: 'warn', failed: 'bad', recovered: 'warn' };
-
-/** The text of a value that the server names, or the name itself where a newer server has more of them. */
-const named = (prefix, value) => (has(`${prefix}.${value}`) ? t(`${prefix}.${value}`) : value);
-
+export { outcomeBadge, tokenCell };
 export const endpointName = (value) => named('endpoint', value);
-export const outcomeBadge = (row) => badge(named('outcome', row.outcome), kinds[row.outcome]);
-
-/** Tokens of prompt and answer, for a column. */
-export const tokenCell = (row) => h('span.nowrap', { title: t('request.tokensInOut', { input: row.prompt_tokens, output: row.completion_tokens }) },
-  number(row.prompt_tokens), h('span.arrow', { 'aria-hidden': 'true' }, ' → '), h('span.offscreen', null, ', '), number(row.completion_tokens));
 
 /**
  * Opens a row of the log in a dialog at the side.

@@ -2,8 +2,8 @@
 
 import { download } from './api.js';
 import { h, icon, replace } from './dom.js';
-import { percent, t } from './i18n.js';
-import { button, empty, problem, report, toast } from './ui.js';
+import { named, number, percent, t } from './i18n.js';
+import { badge, button, empty, problem, report, toast } from './ui.js';
 
 /**
  * A table.
@@ -242,3 +242,13 @@ export function exportButton(path, query, name) {
   });
   return node;
 }
+
+// Cells of the log's rows
+
+const kinds = { completed: 'good', truncated: 'warn', client_gone: 'warn', failed: 'bad', recovered: 'warn' };
+
+export const outcomeBadge = (row) => badge(named('outcome', row.outcome), kinds[row.outcome]);
+
+/** Tokens of prompt and answer, for a column. */
+export const tokenCell = (row) => h('span.nowrap', { title: t('request.tokensInOut', { input: row.prompt_tokens, output: row.completion_tokens }) },
+  number(row.prompt_tokens), h('span.arrow', { 'aria-hidden': 'true' }, ' → '), h('span.offscreen', null, ', '), number(row.completion_tokens));

@@ -4,7 +4,7 @@ import { get } from '../lib/api.js';
 import { channelLink, tabs, userLink } from '../lib/admin.js';
 import { h } from '../lib/dom.js';
 import { duration, moment, money, number, percent, short, t } from '../lib/i18n.js';
-import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/stats.js';
+import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/chart.js';
 import { byPage, list, table } from '../lib/table.js';
 import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
 

@@ -3,40 +3,41 @@
 import { get } from '../lib/api.js';
 import { h } from '../lib/dom.js';
 import { duration, moment, money, short, t } from '../lib/i18n.js';
-import { outcomeBadge, requestDialog, tokenCell } from '../lib/request.js';
-import { rangeField, requestChart, errorShare, series, windowOf } from '../lib/stats.js';
-import { byCursor, exportButton, list } from '../lib/table.js';
+import { rangeField, requestChart, errorShare, series, windowOf } from '../lib/chart.js';
+import { byCursor, exportButton, list, outcomeBadge, tokenCell } from '../lib/table.js';
 import { card, empty, field, heading, linkButton, live, momentField, report, tile, tiles, toast } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];
 
-export default async function page(ctx) {
-  const keys = await get('/api/token', { page_size: 100 });
+export default function page(ctx) {
+  const key = field({ label: t('field.token_id'), name: 'token_id', type: 'select', options: keyOptions(ctx.query.get('token_id')) });
   const from = momentField({ label: t('field.from'), name: 'from' });
   const to = momentField({ label: t('field.to'), name: 'to' });
   if (ctx.query.get('from') || ctx.query.get('to')) ctx.query.set('range', 'custom');
   const filters = [
     rangeField(from, to),
     field({ label: t('field.model'), name: 'model', type: 'search', placeholder: t('usage.modelHint') }),
-    field({ label: t('field.token_id'), name: 'token_id', type: 'select', options: keyOptions(keys.items, ctx.query.get('token_id')) }),
+    key,
     field({ label: t('field.outcome'), name: 'outcome', type: 'select',
       options: [['', t('ui.all')], ...outcomes.map((name) => [name, t(`outcome.${name}`)])] }),
     from, to,
   ];
   const wanted = () => rowQuery(rows.wanted());
-  const names = Object.fromEntries(keys.items.map((key) => [key.id, key.name]));
   const more = byCursor(get, '/api/log/self');
   let chart = null;
   const rows = list({
-    ctx, caption: t('usage.requests'), filters, columns: columnsOf(names),
+    ctx, caption: t('usage.requests'), filters, columns: columns(),
     load: (query, position, signal) => {
       if (position === null) chart?.reload();
       return more(rowQuery(query), position, signal);
     },
-    open: (row) => requestDialog(row), openLabel: (row) => `${row.model_name}, ${moment(row.created_at)}`,
+    open: openDialog, openLabel: (row) => `${row.model_name}, ${moment(row.created_at)}`,
     nothing: () => empty(t('usage.none'), t('usage.noneText'), linkButton('/console/playground', t('steps.callAction'), { kind: 'primary' })),
   });
-  chart = live((signal) => figures(rows.wanted(), ctx, signal), (data) => drawFigures(data, rows.wanted().outcome), { signal: ctx.signal, skeleton: 4 });
+  chart = live((signal) => figures(rows.wanted(), ctx, signal), (data) => {
+    addKeys(key, data.series);
+    return drawFigures(data, rows.wanted().outcome);
+  }, { signal: ctx.signal, skeleton: 4 });
   ctx.every(60_000, () => rows.refresh());
   const wantedRow = ctx.query.get('request_id');
   if (wantedRow) openRow(wantedRow, ctx.signal).catch(report);
@@ -44,11 +45,18 @@ export default async function page(ctx) {
   return [heading(t('nav.usage'), exportButton('/api/log/self/export', wanted, 'usage.csv')), rows];
 }
 
-/** The keys to choose from: those of the first page, and the one that a link names. */
-function keyOptions(keys, wanted) {
-  const options = keys.map((key) => [String(key.id), key.name]);
-  if (wanted && !options.some(([id]) => id === wanted)) options.push([wanted, `#${wanted}`]);
-  return [['', t('ui.all')], ...options];
+const openDialog = async (row) => (await import('../lib/request.js')).requestDialog(row);
+
+/** The keys to choose from: the one that a link names, and those of which the figures tell. */
+const keyOptions = (wanted) => [['', t('ui.all')], ...(wanted ? [[wanted, `#${wanted}`]] : [])];
+
+function addKeys(select, series) {
+  for (const { key, name } of series) {
+    if (!/^[1-9]/.test(key)) continue;
+    const there = [...select.input.options].find((option) => option.value === key);
+    if (there) there.textContent = name ?? `#${key}`;
+    else select.input.append(h('option', { value: key }, name ?? `#${key}`));
+  }
 }
 
 /** The filters as the list of rows takes them: a range becomes its beginning. */
@@ -60,7 +68,7 @@ function rowQuery({ range, ...query }) {
 function figures(query, ctx, signal) {
   const { from, to, bucket } = windowOf(query);
   const scope = ctx.may('admin') ? { scope: 'self' } : {};
-  return series({ from, to, bucket, by: 'none', model: query.model, token_id: query.token_id, ...scope }, signal);
+  return series({ from, to, bucket, by: 'token', top: 20, model: query.model, token_id: query.token_id, ...scope }, signal);
 }
 
 function drawFigures(data, outcome) {
@@ -75,11 +83,11 @@ function drawFigures(data, outcome) {
   ];
 }
 
-const columnsOf = (names) => [
+const columns = () => [
   { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
   { title: t('field.model'), cell: (row) => row.model_name },
   { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('request.noKey'))
-    : row.token_name ?? names[row.token_id] ?? `#${row.token_id}`) },
+    : row.token_name ?? `#${row.token_id}`) },
   { title: t('request.tokens'), end: true, cell: tokenCell },
   { title: t('request.charge'), end: true, cell: (row) => money(row.cost) },
   { title: t('request.latency'), end: true, cell: (row) => h('span', { title: `${t('request.firstToken')}: ${duration(row.first_token_ms)}` },
@@ -93,7 +101,7 @@ async function openRow(id, signal) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     if (signal.aborted) return;
     const page = await get('/api/log/self', { request_id: id, before_id: 0, page_size: 1 }, { signal });
-    if (page.items.length) return void requestDialog(page.items[0]);
+    if (page.items.length) return openDialog(page.items[0]);
   }
   toast(t('usage.noRow'), 'bad');
 }
