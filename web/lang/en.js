@@ -624,5 +624,4 @@ export default {
   'ui.wholeNumber': 'A whole number, please.',
   'ui.badInput': 'This is not what is expected here.',
 
-  'steps.balanceAction': 'Add $10',
 };

@@ -624,5 +624,4 @@ export default {
   'ui.wholeNumber': '请输入整数。',
   'ui.badInput': '格式不正确。',
 
-  'steps.balanceAction': '充值 $10',
 };

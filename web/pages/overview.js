@@ -154,7 +154,7 @@ async function firstSteps(ctx, answer, onChange) {
 
 function stepsOf(ctx, done, changed) {
   // Only root may put money on its own account; other administrators are given some as users are.
-  const money = { name: 'balance', action: (kind) => button(t('steps.balanceAction'), { kind, onClick: async () => {
+  const money = { name: 'balance', action: (kind) => button(t('balance.add'), { kind, onClick: async () => {
     const { addBalance } = await import('../lib/balance.js');
     if (!(await addBalance(ctx.user.id, ctx.user.username))) return;
     done.balance = true;
