@@ -17,7 +17,7 @@ export default function page(ctx) {
       field({ label: t('field.status'), name: 'status', type: 'select', options: [['', t('ui.all')], ['1', t('keys.enabled')], ['2', t('keys.disabled')]] }),
     ],
     columns: [
-      { title: t('field.name'), sort: 'name', cell: (key) => h('div', null, key.name, h('span.muted', null, code(`${key.key_prefix}…`))) },
+      { title: t('field.name'), sort: 'name', cell: (key) => h('div', null, h('span', null, key.name), h('span.muted', null, code(`${key.key_prefix}…`))) },
       { title: t('field.status'), cell: status },
       { title: t('keys.spent'), sort: 'spent', end: true, cell: (key) => money(key.spent?.total) },
       { title: t('field.budget'), cell: budgetCell },
