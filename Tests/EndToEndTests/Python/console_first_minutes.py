@@ -33,7 +33,7 @@ def main():
         place.settle()
         page.get_by_role("heading", name="First steps").wait_for()
 
-        hand.press("Add $10", within=page.locator(".first-steps"))
+        hand.press("Add balance", within=page.locator(".first-steps"))
         dialog = page.get_by_role("dialog")
         hand.press("Add balance", within=dialog)
         page.get_by_text("$10.00").first.wait_for()
@@ -66,7 +66,7 @@ def main():
         page.goto(base + "/console")
         place.settle()
         steps = page.locator(".first-steps")
-        check("what is done is ticked off", steps.locator("li.done").count() == 3 and steps.get_by_role("button", name="Add $10").count() == 0)
+        check("what is done is ticked off", steps.locator("li.done").count() == 3 and steps.get_by_role("button", name="Add balance").count() == 0)
         check("nothing was complained about", not place.complaints, place.complaints)
     finish()
 

@@ -38,6 +38,7 @@ def keyboard(place):
     check("escape returns the focus", create.evaluate("node => node === document.activeElement"))
     page.keyboard.press("Enter")
     page.get_by_role("dialog").get_by_label("Name").first.focus()
+    page.keyboard.press("Control+a")
     page.keyboard.type(HOSTILE)
     page.keyboard.press("Enter")
     secret = page.locator(".secret code")
