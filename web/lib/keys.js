@@ -31,8 +31,11 @@ function keyFields(key) {
   const limits = key?.limits ?? {};
   const budget = limits.budget ?? {};
   const expiry = expiryFields(key);
+  const name = field({ label: t('field.name'), name: 'name', required: true, maxlength: 100, value: key?.name ?? t('keys.defaultName') });
+  // What is typed at once replaces the name that is proposed.
+  if (!key) name.input.addEventListener('focus', () => name.input.select(), { once: true });
   const fields = [
-    field({ label: t('field.name'), name: 'name', required: true, maxlength: 100, value: key?.name ?? t('keys.defaultName') }),
+    name,
     expiry.row,
     fieldGroup(t('keys.budgets'), h('p.hint', null, t('keys.budgetHint')), fieldRow(numberField('budget.day', budget.day, null, 'any'),
       numberField('budget.month', budget.month, null, 'any'), numberField('budget.total', budget.total, null, 'any'))),
