@@ -99,8 +99,26 @@ import Testing
         }
     }
 
+    /// A copy of the shipped configuration in which people may register: some examples have the files read again, and none may change
+    /// those of the repository.
+    private static func configuration() throws -> URL {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("reference-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for name in ["config", "providers"] {
+            try FileManager.default.copyItem(at: TestGateway.root.appendingPathComponent(name), to: folder.appendingPathComponent(name))
+        }
+        let file = folder.appendingPathComponent("config/gateway.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let changed = text.replacingOccurrences(of: "server:   { ", with: "server:   { registration: true, ")
+        try #require(changed != text)
+        try changed.write(to: file, atomically: true, encoding: .utf8)
+        return folder
+    }
+
     private func with(_ body: @Sendable (World) async throws -> Void) async throws {
-        try await TestGateway.with({ $0.server.registration = true }) { gateway, client in
+        let folder = try Self.configuration()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await TestGateway.with(at: folder.appendingPathComponent("config/gateway.yaml").path) { gateway, client in
             @discardableResult func call(
                 _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, token: String? = TestGateway.adminToken
             ) async throws -> (headers: HTTPFields, json: JSONValue) {
