@@ -47,6 +47,8 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var state = State.idle
     private(set) var context: ChannelHandlerContext?
     private var presence: ClientPresence?
+    /// The client sends nothing more. Most libraries close a connection that way.
+    private(set) var isInputClosed = false
     private var peer = ""
     /// Whether the peer is a trusted proxy, so that each request may come from a different client.
     private var isBehindProxy = false
@@ -455,6 +457,7 @@ final class FrontDoorHandler: ChannelDuplexHandler, RemovableChannelHandler {
             case .receiving, .discarding: close()
             case .closing: break
             case .idle, .passing, .closed:
+                isInputClosed = true
                 gate.open()
                 context.fireUserInboundEventTriggered(event)
             }

@@ -1,9 +1,11 @@
+import Gateway
 import HTTPTypes
 import Hummingbird
 import Metering
 import NIOCore
 import RouterCore
 import Storage
+import Synchronization
 
 /// Whole tables as CSV, page by page: the memory that it takes does not depend on how many rows there are, and a slow reader holds up
 /// nobody.
@@ -11,6 +13,7 @@ struct ExportHandlers: Sendable {
     let store: any LogStore & UsageStore & Ledger
     let logs: LogHandlers
     let meter: Meter
+    let places = ExportPlaces()
 
     static let rowCount = HTTPField.Name("X-Row-Count")!
     /// Rows that are read at a time.
@@ -18,26 +21,30 @@ struct ExportHandlers: Sendable {
 
     func allLogs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, ExportDescriptions.logs)
-        return try await logs(try logs.adminQuery(fields, Self.page))
+        return try await logs(try logs.adminQuery(fields, Self.page), context)
     }
 
     func ownLogs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, ExportDescriptions.ownLogs)
-        return try await logs(try logs.query(fields, userID: try context.user().id, Self.page))
+        return try await logs(try logs.query(fields, userID: try context.user().id, Self.page), context)
     }
 
-    private func logs(_ query: LogQuery) async throws -> Response {
-        Self.stream(
-            "log", most: try await store.mostLogs(query), header: Self.logColumns,
+    private func logs(_ query: LogQuery, _ context: GatewayContext) async throws -> Response {
+        let place = try places.take(context.user().id)
+        return Self.stream(
+            "log", place, { [channel = context.channel] in await channel.clientHasLeft() }, most: try await store.mostLogs(query),
+            header: Self.logColumns,
             page: { [store] before in try await store.logs(query, before: before) }, line: Self.line)
     }
 
     func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let caller = try context.user()
         let query = try BalanceHandlers.query(QueryFields(request, ExportDescriptions.transactions), caller)
+        let place = try places.take(caller.id)
         if query.userID == caller.id { await meter.waitPosted(caller.id) }
         return Self.stream(
-            "transactions", most: try await store.mostEntries(query),
+            "transactions", place, { [channel = context.channel] in await channel.clientHasLeft() },
+            most: try await store.mostEntries(query),
             header: ["id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at"],
             page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) }, line: Self.line)
     }
@@ -71,9 +78,13 @@ struct ExportHandlers: Sendable {
         ])
     }
 
-    /// - Parameter most: no fewer than the rows that will come.
-    private static func stream<Row: Sendable>(
-        _ name: String, most: Int64, header: [String], page: @escaping @Sendable (Int64) async throws -> CursorPage<Row>,
+    /// - Parameters:
+    ///   - place: given back with the answer.
+    ///   - isGone: whether the client has left; asked where there is nothing to write, which would tell.
+    ///   - most: no fewer than the rows that will come.
+    static func stream<Row: Sendable>(
+        _ name: String, _ place: ExportPlaces.Place, _ isGone: @escaping @Sendable () async -> Bool, most: Int64, header: [String],
+        page: @escaping @Sendable (Int64) async throws -> CursorPage<Row>,
         line: @escaping @Sendable (Row) -> String
     ) -> Response {
         var headers = HTTPFields()
@@ -84,16 +95,66 @@ struct ExportHandlers: Sendable {
         return Response(
             status: .ok, headers: headers,
             body: ResponseBody { writer in
+                defer { withExtendedLifetime(place) {} }
                 try await writer.write(ByteBuffer(string: header.joined(separator: ",") + "\r\n"))
                 var before: Int64? = .max
                 while let end = before {
+                    try Task.checkCancellation()
                     let rows = try await page(end)
                     var bytes = ByteBuffer()
                     for row in rows.items { bytes.writeString(line(row)) }
-                    if bytes.readableBytes > 0 { try await writer.write(bytes) }
+                    if bytes.readableBytes > 0 {
+                        try await writer.write(bytes)
+                    } else if await isGone() {
+                        throw ClientGone()
+                    }
                     before = rows.nextBefore
                 }
                 try await writer.finish(nil)
             })
+    }
+}
+
+/// The exports that are under way: each reads the database page by page, for as long as its client takes them.
+final class ExportPlaces: Sendable {
+    /// Exports of one user at the same time.
+    static let perUser = 2
+
+    private let counts = Mutex<[Int64: Int]>([:])
+
+    /// Given back with its last reference, so that an answer that is dropped unread gives it back as well.
+    final class Place: Sendable {
+        private let userID: Int64
+        private let places: ExportPlaces
+
+        fileprivate init(_ userID: Int64, _ places: ExportPlaces) {
+            self.userID = userID
+            self.places = places
+        }
+
+        deinit { places.giveBack(userID) }
+    }
+
+    /// - Throws: ``ManagementError``.
+    func take(_ userID: Int64) throws -> Place {
+        let isFree = counts.withLock { counts in
+            let count = counts[userID] ?? 0
+            guard count < Self.perUser else { return false }
+            counts[userID] = count + 1
+            return true
+        }
+        guard isFree else {
+            throw ManagementError(
+                .tooManyRequests, "\(Self.perUser) exports of this user are under way, as many as there may be; wait for one to end",
+                headers: [.retryAfter: "5"])
+        }
+        return Place(userID, self)
+    }
+
+    private func giveBack(_ userID: Int64) {
+        counts.withLock { counts in
+            let left = (counts[userID] ?? 1) - 1
+            counts[userID] = left > 0 ? left : nil
+        }
     }
 }
