@@ -4,6 +4,7 @@ import Hummingbird
 import Platform
 import RouterCore
 import Storage
+import Synchronization
 
 /// How much the models are used, and how well they work: for users, or for everybody, as `console.rankings` says.
 struct RankingHandlers: Sendable {
@@ -11,6 +12,7 @@ struct RankingHandlers: Sendable {
     let snapshots: SnapshotHolder
     let check: SessionCheck
     let clock: ServerClock
+    let answers = RankingAnswers()
 
     private static let day: Int64 = 86_400
     /// Models in the list.
@@ -37,27 +39,33 @@ struct RankingHandlers: Sendable {
     func rankings(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try await admit(request, context)
         let days = try QueryFields(request, StatsDescriptions.rankings).integer("days") ?? 7
+        return Envelope.ok(try await answers.answer("\(days)", now: clock.monotonic) { try await rankings(days) })
+    }
+
+    private func rankings(_ days: Int64) async throws -> JSONValue {
         let window = window(days)
         let before = max(0, window.lowerBound - days * Self.day)..<window.lowerBound
-        let rows = try await store.usage(UsageQuery([window], by: .model, top: .init(.tokens, limit: Self.most)))
+        let top = UsageQuery.Top(.tokens, limit: Self.most)
+        let rows = try await store.usage(UsageQuery([window], by: .model, top: top))
         var earlier: [String: Int64] = [:]
         if !before.isEmpty {
-            for row in try await store.usage(UsageQuery([before], by: .model, isWhole: false)) { earlier[row.key] = row.sums.tokens }
+            for row in try await store.usage(UsageQuery([before], by: .model, top: top, isWhole: false)) {
+                earlier[row.key] = row.sums.tokens
+            }
         }
         let all = rows.reduce(Int64(0)) { $0 + $1.sums.tokens }
-        return Envelope.ok(
-            .array(
-                rows.map { row in
-                    let sums = row.sums
-                    return .object([
-                        .init("model", .string(row.key)), .init("requests", .integer(sums.requests)),
-                        .init("tokens", .integer(sums.tokens)), .init("share", Ratio.json(sums.tokens, of: all)),
-                        .init("value", Ratio.perMillion(sums.charge, tokens: sums.tokens)),
-                        .init("tokens_per_second", Ratio.speed(sums)), .init("first_token_p50", .integer(sums.firstToken.percentile(50))),
-                        .init("uptime", Ratio.uptime(sums)),
-                        .init("change", Ratio.json(sums.tokens, of: earlier[row.key] ?? 0)),
-                    ])
-                }))
+        return .array(
+            rows.map { row in
+                let sums = row.sums
+                return .object([
+                    .init("model", .string(row.key)), .init("requests", .integer(sums.requests)),
+                    .init("tokens", .integer(sums.tokens)), .init("share", Ratio.json(sums.tokens, of: all)),
+                    .init("value", Ratio.perMillion(sums.charge, tokens: sums.tokens)),
+                    .init("tokens_per_second", Ratio.speed(sums)), .init("first_token_p50", .integer(sums.firstToken.percentile(50))),
+                    .init("uptime", Ratio.uptime(sums)),
+                    .init("change", Ratio.json(sums.tokens, of: earlier[row.key] ?? 0)),
+                ])
+            })
     }
 
     func model(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -65,6 +73,10 @@ struct RankingHandlers: Sendable {
         let fields = QueryFields(request, StatsDescriptions.model)
         guard let name = fields.text("model"), !name.isEmpty else { throw ManagementError.invalid("model", "the name of a model") }
         let days = try fields.integer("days") ?? 7
+        return Envelope.ok(try await answers.answer("\(days) \(name)", now: clock.monotonic) { try await model(name, days) })
+    }
+
+    private func model(_ name: String, _ days: Int64) async throws -> JSONValue {
         let window = window(days)
         let filter = UsageFilter(model: name)
         let providers = try await store.usage(UsageQuery([window], filter: filter, by: .provider, top: .init(.requests, limit: 50)))
@@ -72,31 +84,30 @@ struct RankingHandlers: Sendable {
         let buckets = ends.map { $0..<min($0 + Self.day, window.upperBound) }
         let byDay = try await store.usage(UsageQuery(buckets, filter: filter))
         let sums = Dictionary(uniqueKeysWithValues: byDay.map { ($0.bucket, $0.sums) })
-        return Envelope.ok(
-            .object([
-                .init("model", .string(name)),
-                .init(
-                    "providers",
-                    .array(
-                        providers.map { row in
-                            .object([
-                                .init("provider", .string(row.key)), .init("requests", .integer(row.sums.requests)),
-                                .init("uptime", Ratio.uptime(row.sums)),
-                                .init("first_token_p50", .integer(row.sums.firstToken.percentile(50))),
-                                .init("tokens_per_second", Ratio.speed(row.sums)),
-                            ])
-                        })),
-                .init(
-                    "days",
-                    .array(
-                        buckets.enumerated().map { index, range in
-                            let sums = sums[index] ?? UsageSums()
-                            return .object([
-                                .init("start", .integer(range.lowerBound)), .init("requests", .integer(sums.requests)),
-                                .init("uptime", Ratio.uptime(sums)),
-                            ])
-                        })),
-            ]))
+        return .object([
+            .init("model", .string(name)),
+            .init(
+                "providers",
+                .array(
+                    providers.map { row in
+                        .object([
+                            .init("provider", .string(row.key)), .init("requests", .integer(row.sums.requests)),
+                            .init("uptime", Ratio.uptime(row.sums)),
+                            .init("first_token_p50", .integer(row.sums.firstToken.percentile(50))),
+                            .init("tokens_per_second", Ratio.speed(row.sums)),
+                        ])
+                    })),
+            .init(
+                "days",
+                .array(
+                    buckets.enumerated().map { index, range in
+                        let sums = sums[index] ?? UsageSums()
+                        return .object([
+                            .init("start", .integer(range.lowerBound)), .init("requests", .integer(sums.requests)),
+                            .init("uptime", Ratio.uptime(sums)),
+                        ])
+                    })),
+        ])
     }
 
     /// Fractions in exact decimals; null where there is nothing to divide by.
@@ -128,5 +139,41 @@ struct RankingHandlers: Sendable {
             let digits = String(repeating: "0", count: places - fraction.count) + fraction
             return .number("\(value / unit).\(digits)")
         }
+    }
+}
+
+/// The latest answers, each for a minute: everybody may ask, and an answer takes sums over half a year.
+final class RankingAnswers: Sendable {
+    private struct Entry {
+        var value: JSONValue
+        var until: MonotonicInstant
+    }
+
+    static let lifetime = Duration.seconds(60)
+    /// The most that are kept. Names of models come from outside.
+    static let most = 200
+
+    private let entries = Mutex<[String: Entry]>([:])
+    /// One question at a time: those that come together wait for the first one's answer.
+    private let gate = AsyncGate()
+
+    var count: Int { entries.withLock { $0.count } }
+
+    func answer(_ question: String, now: MonotonicInstant, _ find: () async throws -> JSONValue) async throws -> JSONValue {
+        if let known = known(question, now) { return known }
+        return try await gate.run {
+            if let known = known(question, now) { return known }
+            let value = try await find()
+            entries.withLock { entries in
+                if entries.count >= Self.most { entries = entries.filter { $0.value.until > now } }
+                if entries.count >= Self.most { entries = [:] }
+                entries[question] = Entry(value: value, until: now.advanced(by: Self.lifetime))
+            }
+            return value
+        }
+    }
+
+    private func known(_ question: String, _ now: MonotonicInstant) -> JSONValue? {
+        entries.withLock { entries in entries[question].flatMap { $0.until > now ? $0.value : nil } }
     }
 }

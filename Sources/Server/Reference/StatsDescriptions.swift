@@ -94,7 +94,8 @@ enum StatsDescriptions {
 
     // MARK: Rankings
 
-    private static let rankingNotes = "Who may ask is said by `console.rankings`: users by default, everyone, or nobody."
+    private static let rankingNotes =
+        "Who may ask is said by `console.rankings`: users by default, everyone, or nobody. An answer may be a minute old."
     private static let days = APIField("days", .integer(1...90), "How many days before now; 7 by default.").optional
     private static let rankingErrors = [
         (status: 401, when: "`console.rankings` is `users`, and the caller is not logged in"), (404, "`console.rankings` is `off`"),
@@ -111,7 +112,10 @@ enum StatsDescriptions {
                     APIField("tokens", .count, "Tokens of prompts and answers."),
                     APIField("share", .decimal, "From 0 to 1: of the tokens of all models.").orNull,
                     APIField("value", .decimal, "USD that were charged for a million tokens.").orNull, speed, percentiles[0], uptime,
-                    APIField("change", .decimal, "The tokens divided by those of as many days before; null = there were none.").orNull,
+                    APIField(
+                        "change", .decimal,
+                        "The tokens divided by those of as many days before; null = none, or not among the first 200."
+                    ).orNull,
                 ]))), errors: rankingErrors, example: .init(path: "/api/stats/rankings?days=30"))
 
     static let model = RouteDescription(
