@@ -81,8 +81,8 @@ struct ChangeWatcher: Service {
         case .settings:
             if change.subject.hasPrefix(Catalogue.settingPrefix) {
                 try await reloader.catalogueChanged()
-            } else {
-                try await readSwitches()
+            } else if let channel = ChannelSwitches.channelID(setting: change.subject) {
+                try await readSwitches(channel)
             }
         case .channels: try await readConsole()
         case .recall: if !isOurs { try await meter.recall(id) }
@@ -114,8 +114,9 @@ struct ChangeWatcher: Service {
         }
     }
 
-    private func readSwitches() async throws {
-        let ids = snapshots.snapshot.configuration.routes.channels.map(\.id)
+    /// - Parameter channel: nil = all.
+    private func readSwitches(_ channel: Int64? = nil) async throws {
+        let ids = snapshots.snapshot.configuration.routes.channels.map(\.id).filter { channel == nil || $0 == channel }
         try await ChannelSwitches(store: store, health: health).load(ids)
     }
 }

@@ -10,6 +10,12 @@ struct ChannelSwitches: Sendable {
 
     private static func key(_ channelID: Int64) -> String { "channel.\(channelID).switch" }
 
+    /// The channel whose switch a setting is; nil = it is another setting.
+    static func channelID(setting: String) -> Int64? {
+        guard setting.hasPrefix("channel."), setting.hasSuffix(".switch") else { return nil }
+        return Int64(setting.dropFirst("channel.".count).dropLast(".switch".count))
+    }
+
     /// Called at start-up, and for channels that a reload adds.
     func load(_ channelIDs: [Int64]) async throws {
         for id in channelIDs {
