@@ -148,6 +148,24 @@ struct UsageConformance {
         #expect(try await store.verify().differences == [])
     }
 
+    @Test(arguments: OpenedStore.Kind.allCases)
+    func `values that the sums refuse hold up no charge, neither their own nor their neighbours'`(_ kind: OpenedStore.Kind) async throws {
+        let opened = try await OpenedStore.make(kind)
+        let store = opened.store
+        let user = try await store.createUser(newUser("ada"))
+        try await opened.run(
+            opened.isSQLite
+                ? "CREATE TRIGGER no_sum BEFORE INSERT ON usage_by_key WHEN NEW.model_name = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"
+                : "ALTER TABLE usage_by_key ADD CONSTRAINT no_sum CHECK (model_name <> 'bad')")
+        var records = [record(1, user: user.id, charge: 5), record(2, user: user.id, charge: 6), record(3, user: user.id, charge: 7)]
+        records[1].model = "bad"
+        let result = try await store.post(records, holder: nil)
+        #expect(result.setAside.isEmpty)
+        #expect(try await store.entries(userID: user.id, kind: .usage, PageRequest(page: 1, size: 10)).total == 3)
+        #expect(try await store.usage(UsageQuery([0..<900])).first?.sums.requests == 2, "only the refused one is left out")
+        #expect(try await store.verify().differences.count == 1, "and that is told")
+    }
+
     @Test(arguments: StoreFactory.all)
     func `a posting that fails leaves no sums`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()

@@ -45,8 +45,22 @@ extension LedgerSession {
             group.result.states = try leaseStates(Set(records.map(\.userID)), holder)
         }
         // Last: all gateways that share the ledger add to the same rows, and wait for each other from here to the end.
-        try addUsage(group.logged)
+        try addSums(group.logged)
         return group.result
+    }
+
+    /// Sums of the log must not hold up charges: where a record's values are refused, it is left out, and `ledger verify` tells that.
+    private func addSums(_ records: [RequestRecord]) throws {
+        guard !records.isEmpty else { return }
+        do {
+            try savepoint { try addUsage(records) }
+        } catch let error where Self.isFaultOfRecord(error) {
+            for record in records {
+                do {
+                    try savepoint { try addUsage([record]) }
+                } catch let error where Self.isFaultOfRecord(error) {}
+            }
+        }
     }
 
     /// True when posting the same record again would fail again. Anything else (a busy or full disk) is a fault of the moment: it must
