@@ -169,7 +169,10 @@ package struct BatchSettler: Sendable {
     /// The prices that held when the batch was made.
     private func quote(_ hold: LongHold, _ place: BatchPlace) async throws -> PriceQuote {
         let version = try await store.price(version: hold.pricingVersion)
-        let price = version ?? place.channel.value.provider.defaultPrice ?? .free
+        guard let price = version ?? hold.fallbackPrice(of: place.channel.value) else {
+            // As where the channel is gone: it is asked for until the deadline, and then the hold is the charge.
+            throw StoreError.database("the price version \(hold.pricingVersion) is unknown, and its provider has no default_price")
+        }
         guard let ofBatch = price.ofBatch else { throw StoreError.database("the price version \(hold.pricingVersion) has no batch tier") }
         return PriceQuote(price: ofBatch, ratio: hold.ratio, version: hold.pricingVersion, ceiling: hold.ceiling)
     }
@@ -215,6 +218,11 @@ package struct BatchSettler: Sendable {
 }
 
 extension LongHold {
+    /// The price where that of the hold's version is not to be found; nil = nobody knows it. What nothing was held for is free.
+    func fallbackPrice(of channel: RouterCore.Channel) -> ModelPrice? {
+        channel.provider.defaultPrice ?? (amount.isPositive ? nil : .free)
+    }
+
     /// The record that ends this hold without a charge.
     package func record(outcome: RequestRecord.Outcome, errorCode: String?, now: Int64) -> RequestRecord {
         voidRecord(outcome: outcome, errorCode: errorCode, serviceTier: ModelPrice.batchTier, now: now)

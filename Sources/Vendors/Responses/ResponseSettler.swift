@@ -62,6 +62,15 @@ package struct ResponseSettler: Sendable {
         }
     }
 
+    /// Ends the passes of responses that another gateway has settled. Best effort: the next look comes soon.
+    package func endPasses() async {
+        do {
+            try await meter.endPassesOfEnded(.response)
+        } catch {
+            logger.debug("the open background responses could not be looked up", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Where the response of a hold is; nil when its id is not known.
     private func place(_ hold: LongHold) -> StoredResponse? {
         hold.objectID.map { id in
@@ -131,7 +140,7 @@ package struct ResponseSettler: Sendable {
         guard let channel = snapshot.configuration.routes.channel(id: hold.channelID), let provider = snapshot.provider(of: channel) else {
             return nil
         }
-        let price = try await store.price(version: hold.pricingVersion) ?? channel.provider.defaultPrice ?? .free
+        guard let price = try await store.price(version: hold.pricingVersion) ?? hold.fallbackPrice(of: channel) else { return nil }
         // The usage of a failed response is in it like that of any other.
         guard case .object(var members) = tree else { return nil }
         members.removeAll { $0.name == "status" || $0.name == "error" }
