@@ -28,13 +28,14 @@ package final class RunningResponses: Sendable {
     package func count(userID: Int64) -> Int { state.withLock { $0.counts[userID] ?? 0 } }
 
     /// - Parameters: the most of one user, and of all.
-    /// - Returns: false when there are so many already.
-    package func begin(_ key: StoredResponse.Key, perUser: Int, all: Int) -> Bool {
+    /// - Returns: how many there are of the user and in all, with this one; nil when there are so many already.
+    package func begin(_ key: StoredResponse.Key, perUser: Int, all: Int) -> (ofUser: Int, all: Int)? {
         state.withLock { state in
-            guard state.entries.count < all, state.counts[key.userID] ?? 0 < perUser, state.entries[key] == nil else { return false }
+            let ofUser = (state.counts[key.userID] ?? 0) + 1
+            guard state.entries.count < all, ofUser <= perUser, state.entries[key] == nil else { return nil }
             state.entries[key] = Entry()
-            state.counts[key.userID, default: 0] += 1
-            return true
+            state.counts[key.userID] = ofUser
+            return (ofUser, state.entries.count)
         }
     }
 

@@ -11,18 +11,25 @@ extension Meter {
     /// A caller that gets an error must not call the vendor. The hold may be in the ledger all the same, when only the answer was lost: its
     /// owner finds it there without an object and voids it.
     /// - Parameters: as ``hold(_:floor:limits:wait:)``.
+    ///   - firstLook: how long after the hold is made its owner may look at it; nil = at its own `nextAt`. A hold is known to its owner
+    ///     from the moment on in which it is in the ledger, which can be long after the request has come.
+    /// - Returns: the hold as it is in the ledger.
     /// - Throws: as ``hold(_:floor:limits:wait:)``; ``StoreError/duplicate(_:)`` when the request or the object has a hold.
+    @discardableResult
     package func holdLong(
-        _ hold: LongHold, floor: NanoUSD = .zero, limits: [BudgetLimit] = [], wait: Duration = .zero
-    ) async throws {
-        if isOff { return }
+        _ hold: LongHold, floor: NanoUSD = .zero, limits: [BudgetLimit] = [], wait: Duration = .zero, firstLook: Duration? = nil
+    ) async throws -> LongHold {
+        var hold = hold
+        if let firstLook { hold.nextAt = clock.unixSeconds + firstLook.components.seconds }
+        if isOff { return hold }
         let reservation = HoldRecord(
             requestID: hold.requestID, userID: hold.userID, tokenID: hold.tokenID, amount: hold.amount, model: hold.model,
             endpoint: hold.endpoint, isStream: false, promptTokens: 0, promptCharge: .zero, pricingVersion: hold.pricingVersion,
             clientIP: hold.clientIP, createdAt: hold.createdAt)
         try await reserve(reservation, floor, limits, until: clock.monotonic.advanced(by: wait))
-        try await gate.run {
+        return try await gate.run {
             let holder = holder
+            if let firstLook { hold.nextAt = clock.unixSeconds + firstLook.components.seconds }
             do {
                 let state = try await store.openLongHold(hold, holder: holder, now: clock.unixSeconds)
                 book.withLock { book in
@@ -30,6 +37,7 @@ extension Meter {
                     _ = book.settle(hold.requestID, charge: hold.amount)
                     book.posted([hold.requestID], setAside: [], states: [hold.userID: state])
                 }
+                return hold
             } catch {
                 book.withLock { book in
                     _ = book.void(hold.requestID)
@@ -50,10 +58,19 @@ extension Meter {
         return try await store.bindLongHold(id, objectID: objectID, nextAt: nextAt)
     }
 
-    /// Open long-lived holds of one kind: of the user, and of all users. - Throws: ``StoreError``.
-    package func countLong(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
-        if isOff { return (0, 0) }
-        return try await store.countLongHolds(kind, userID: userID)
+    /// Open long-lived holds of one kind. - Throws: ``StoreError``.
+    package func countLong(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64? = nil) async throws -> LongHoldCount {
+        if isOff { return LongHoldCount() }
+        return try await store.countLongHolds(kind, userID: userID, tokenID: tokenID)
+    }
+
+    /// Forgets the passes of holds that another gateway has ended, or whose end was not confirmed to this one.
+    /// - Throws: ``StoreError``.
+    package func endPassesOfEnded(_ kind: LongHold.Kind) async throws {
+        let held = passes.held
+        guard !held.isEmpty else { return }
+        let open = try await store.openLongHolds(kind)
+        for id in held where !open.contains(id) { passes.end(id) }
     }
 
     /// Ends a long-lived hold: with a charge when the record has one, otherwise as void. The ledger has it when this returns.
@@ -71,6 +88,7 @@ extension Meter {
             return true
         }
         guard hasEnded else { return false }
+        passes.end(record.requestID, used: record.usage.promptTokens + record.usage.completionTokens)
         wake(record.userID)
         // For a ledger that is restored from a backup; posting it again changes nothing. Best effort, because the ledger has it.
         if (try? await journal.settle(record)) != nil {

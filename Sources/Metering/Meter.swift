@@ -19,6 +19,8 @@ package final class Meter: Sendable {
     /// everyone's leases.
     let gate = AsyncGate()
     private let waiting = BalanceWaiters()
+    /// Calls that go on at a vendor, until their long-lived holds end.
+    package let passes = LongPasses()
     /// Settlements of this life that are journaled and not posted, so that the poster need not read them back.
     let postingQueue = PostingQueue()
     private let unjournaled: AsyncStream<RequestRecord>.Continuation

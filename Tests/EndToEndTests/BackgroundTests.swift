@@ -356,6 +356,46 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(5))) func `requests that come together do not pass the bound`() async throws {
+        try await with { world in
+            let user = try await world.admin.makeUser("mine", usd: "5")
+            world.simulator.script.add(model: "*", steps: ["polls=1000"], repeatsLast: true)
+            let here = world
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<12 { group.addTask { try await begin(here, "behind", key: user.key).status } }
+                return try await group.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 }
+            }
+            // A place may be counted twice for a moment, never not at all.
+            #expect((1...3).contains(statuses[200] ?? 0) && (statuses[200] ?? 0) + (statuses[429] ?? 0) == 12, "\(statuses)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `a vendor's background response counts in concurrency until it is settled`() async throws {
+        try await with { world in
+            let user = try await world.admin.makeUser("mine", usd: "5")
+            let made = try await world.client.call(
+                .post, "/api/token", key: user.token, body: #"{"name":"one","limits":{"concurrency":1}}"#)
+            let key = try #require(try made.json["data"]?["key"]?.stringValue, "\(made.text)")
+            func ask() async throws -> Client.Answer {
+                try await world.client.call(.post, "/v1/responses", key: key, body: #"{"model":"chat","input":"one"}"#)
+            }
+            world.simulator.script.add(model: "up-behind", steps: ["polls=1000"], repeatsLast: true)
+            let id = try await begun(world, "behind", key: key)
+            for refused in [try await begin(world, "behind", key: key), try await ask()] {
+                #expect(refused.status == 429 && refused.text.contains("concurrency"), "\(refused.text)")
+            }
+            _ = try await world.client.call(.post, "/v1/responses/\(id)/cancel", key: key)
+            try await eventually("the place is free") { try await ask().status == 200 }
+            // After a restart only the ledger knows of it.
+            _ = try await begun(world, "behind", key: key)
+            try await world.gateway.stop()
+            world = try await world.restarted()
+            #expect(try await ask().status == 200)
+            let refused = try await begin(world, "behind", key: key)
+            #expect(refused.status == 429 && refused.text.contains("concurrency"), "\(refused.text)")
+        }
+    }
+
     @Test(.timeLimit(.minutes(5))) func `another gateway of the ledger sees it run, and cancels it`() async throws {
         try await with(Self.environment(true)) { world in
             let user = try await world.admin.makeUser("mine", usd: "5")

@@ -260,8 +260,11 @@ struct FaultyStore: Store {
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold? {
         try await faults.guarding { try await store.longHold(kind, objectID: objectID, channelID: channelID) }
     }
-    func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
-        try await faults.guarding { try await store.countLongHolds(kind, userID: userID) }
+    func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount {
+        try await faults.guarding { try await store.countLongHolds(kind, userID: userID, tokenID: tokenID) }
+    }
+    func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID> {
+        try await faults.guarding { try await store.openLongHolds(kind) }
     }
 
     func poisonRecords(limit: Int) async throws -> [PoisonRecord] {

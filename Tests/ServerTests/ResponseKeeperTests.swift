@@ -166,7 +166,7 @@ import Testing
         let now = ServerClock.system.unixSeconds
         let (dead, again, other) = (own("one"), own("one"), own("two"))
         let response = running(dead, dead.maker(deadline: now + 500))
-        #expect(dead.running.begin(response.key, perUser: 1, all: 1))
+        #expect(dead.running.begin(response.key, perUser: 1, all: 1) != nil)
         #expect(await dead.keepNow(response, settings) == .kept)
         #expect(try status(try await dead.find("resp_1", userID: 1)) == "in_progress")
         #expect(try status(try await other.find("resp_1", userID: 1)) == "in_progress")
@@ -184,7 +184,7 @@ import Testing
         let stopped = Mutex(0)
         for isDeleted in [true, false] {
             var response = running(maker, maker.maker(deadline: .max))
-            #expect(maker.running.begin(response.key, perUser: 1, all: 1))
+            #expect(maker.running.begin(response.key, perUser: 1, all: 1) != nil)
             #expect(await maker.keepNow(response, settings) == .kept)
             // Before its beginning is known to be written nothing is concluded from what is not there.
             try await maker.stopUnwanted()
@@ -203,7 +203,7 @@ import Testing
 
     @Test func `the number of background responses is bounded, of a user and in all`() throws {
         let running = RunningResponses()
-        func begin(_ id: String, _ user: Int64) -> Bool { running.begin(.init(userID: user, id: id), perUser: 2, all: 3) }
+        func begin(_ id: String, _ user: Int64) -> Bool { running.begin(.init(userID: user, id: id), perUser: 2, all: 3) != nil }
         #expect(begin("a", 1) && begin("b", 1) && !begin("c", 1))
         #expect(begin("c", 2) && !begin("d", 2) && running.count == 3)
         running.end(.init(userID: 1, id: "a"))

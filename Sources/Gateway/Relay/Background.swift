@@ -14,6 +14,7 @@ final class Background: Sendable {
     private let settlements: SettlementServices
     private let keeper: ResponseKeeper
     private let relays: RelayTasks
+    private let places: BackgroundPlaces
     private let vendors: VendorBackground
 
     init(admit: Admit, attempts: AttemptServices, settlements: SettlementServices, keeper: ResponseKeeper, relays: RelayTasks) {
@@ -22,7 +23,8 @@ final class Background: Sendable {
         self.settlements = settlements
         self.keeper = keeper
         self.relays = relays
-        vendors = VendorBackground(admit: admit, attempts: attempts, meter: settlements.meter, keeper: keeper)
+        places = BackgroundPlaces(meter: settlements.meter, running: keeper.running)
+        vendors = VendorBackground(admit: admit, attempts: attempts, meter: settlements.meter, keeper: keeper, places: places)
     }
 
     /// Seconds after the deadline of a call in which its end is noted, drains included.
@@ -70,11 +72,7 @@ final class Background: Sendable {
     ) async throws -> ClientAnswer {
         let key = StoredResponse.Key(userID: accepted.principal.userID, id: "resp_\(accepted.requestID)")
         let settings = accepted.snapshot.configuration.responses
-        let open = try await settlements.meter.countLong(.response, userID: key.userID)
-        guard
-            keeper.running.begin(
-                key, perUser: settings.maxBackgroundPerUser - Int(open.ofUser), all: settings.maxBackground - Int(open.all))
-        else { throw APIError.tooManyBackground() }
+        try await places.take(key, accepted, pass)
         do {
             let presence = ClientPresence()
             let admission = try await admit.run(accepted.behind(presence), question)
@@ -154,12 +152,15 @@ final class Background: Sendable {
             }
         } catch {
             await settlement.abandon()
-            return keeper.running.end(beginning.key) { note(error, admission, beginning) }
+            let made = failed(error, admission, beginning)
+            return keeper.running.end(beginning.key) { made.keep() }
         }
-        keeper.running.end(beginning.key) { settlement.keepMade(answer, state, replacing: beginning) }
+        // Up to 64 MB are parsed and written here; only the handing over comes between others' looks at what runs.
+        let made = settlement.made(answer, state, replacing: beginning)
+        keeper.running.end(beginning.key) { made.keep() }
     }
 
-    private func note(_ error: any Error, _ admission: Admission, _ beginning: StoredResponse) {
+    private func failed(_ error: any Error, _ admission: Admission, _ beginning: StoredResponse) -> MadeResponse {
         var told = APIError.internalError()
         if let failure = error as? UpstreamFailure {
             told = RelayErrors.error(failure)
@@ -169,8 +170,9 @@ final class Background: Sendable {
                 metadata: ["request_id": "\(admission.accepted.requestID)", "error": "\(error)"])
         }
         let code = told.status == .tooManyRequests ? "rate_limit_exceeded" : "server_error"
-        keeper.keep(
-            beginning.failed(told.message, code: code), replacing: beginning, admission.accepted.snapshot.configuration.responses)
+        return MadeResponse(
+            keeper: keeper, settings: admission.accepted.snapshot.configuration.responses, beginning: beginning,
+            end: beginning.failed(told.message, code: code))
     }
 }
 

@@ -79,6 +79,27 @@ enum AnsweredResponse {
     case nothing
 }
 
+/// The end of a background response, ready to take the place of its beginning.
+struct MadeResponse: Sendable {
+    let keeper: ResponseKeeper
+    let settings: GatewayConfiguration.Responses
+    let beginning: StoredResponse
+    var end: StoredResponse
+    /// Takes the place where there is no room for the end.
+    var full: StoredResponse?
+    /// The conversation with the response in it, and as it was.
+    var conversation: (grown: StoredResponse, old: StoredResponse)?
+
+    /// Never waits, reads nothing and never fails.
+    func keep() {
+        if keeper.keep(end, replacing: beginning, settings) {
+            if let conversation { keeper.keep(conversation.grown, replacing: conversation.old, settings) }
+        } else if let full {
+            keeper.keep(full, replacing: beginning, settings)
+        }
+    }
+}
+
 extension Settlement {
     /// Remembers the answer, before its last byte is sent: who continues it at once finds it. Never waits and never fails.
     func keepResponse(_ answer: AnsweredResponse) {
@@ -101,7 +122,7 @@ extension Settlement {
             contextTokens: progress.usage.map { $0.promptTokens + $0.completionTokens } ?? 0, createdAt: accepted.createdAt,
             expiresAt: accepted.createdAt + settings.keep.components.seconds)
         let tree = isHeldByVendor && state.conversation == nil ? nil : Self.response(answer)
-        if let tree, let conversation = state.conversation { append(tree, conversation, state, settings) }
+        if let tree, let old = state.conversation { state.keeper.keep(grown(tree, old, state, settings), replacing: old, settings) }
         guard state.isKept else { return }
         if !isHeldByVendor {
             guard let tree, let id = tree["id"]?.stringValue else { return }
@@ -121,13 +142,13 @@ extension Settlement {
         }
     }
 
-    /// Replaces the beginning of a background response by its end. Never waits and never fails: where there is no room for the end, the
-    /// response has failed.
-    func keepMade(_ answer: AnsweredResponse, _ state: ResponseState, replacing beginning: StoredResponse) {
+    /// Replaces the beginning of a background response. Where there is no room for its end, the response has failed.
+    func made(_ answer: AnsweredResponse, _ state: ResponseState, replacing beginning: StoredResponse) -> MadeResponse {
         let settings = admission.accepted.snapshot.configuration.responses
         guard let tree = Self.response(answer) else {
-            state.keeper.keep(beginning.failed("The upstream's answer could not be read."), replacing: beginning, settings)
-            return
+            return MadeResponse(
+                keeper: state.keeper, settings: settings, beginning: beginning,
+                end: beginning.failed("The upstream's answer could not be read."))
         }
         var stored = beginning
         let known = snapshot
@@ -140,12 +161,10 @@ extension Settlement {
         stored.maker = nil
         let own: [JSONValue.Member] = [.init("id", .string(beginning.key.id)), .init("background", true)]
         stored.body = Array(ResponseItems.setting(own, in: Self.shown(tree, state)).text.utf8)
-        guard state.keeper.keep(stored, replacing: beginning, settings) else {
-            let full = beginning.failed("There is no room in the store for the answer (responses.max_bytes_per_user).")
-            state.keeper.keep(full, replacing: beginning, settings)
-            return
-        }
-        if let conversation = state.conversation { append(tree, conversation, state, settings) }
+        return MadeResponse(
+            keeper: state.keeper, settings: settings, beginning: beginning, end: stored,
+            full: beginning.failed("There is no room in the store for the answer (responses.max_bytes_per_user)."),
+            conversation: state.conversation.map { (grown(tree, $0, state, settings), $0) })
     }
 
     /// The vendor did not know that the answer is kept, nor what it continues.
@@ -157,13 +176,13 @@ extension Settlement {
     }
 
     /// The conversation has the input and the answer in it from now on.
-    private func append(
+    private func grown(
         _ response: JSONValue, _ conversation: StoredResponse, _ state: ResponseState, _ settings: GatewayConfiguration.Responses
-    ) {
+    ) -> StoredResponse {
         var grown = conversation
         let items = state.items() + (response["output"]?.arrayValue ?? [])
         grown.items = Array(ResponseItems.bytes(items).readableBytesView)
         grown.expiresAt = admission.accepted.createdAt + settings.keep.components.seconds
-        state.keeper.keep(grown, replacing: conversation, settings)
+        return grown
     }
 }

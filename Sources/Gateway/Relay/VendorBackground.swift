@@ -14,9 +14,15 @@ struct VendorBackground: Sendable {
     let attempts: AttemptServices
     let meter: Meter
     let keeper: ResponseKeeper
+    let places: BackgroundPlaces
 
-    /// How long the vendor has to answer that it has begun. Its answer comes before the hold's owner looks for the response.
+    /// How long the vendor has to answer that it has begun, from the making of the hold on. Its answer comes before the hold's owner looks
+    /// for the response.
     private static let creationLimit = Duration.seconds(60)
+    /// The rest of that time that the vendor must still have when it is asked.
+    private static let leastTime = Duration.seconds(30)
+    /// Between that time and the look of the hold's owner.
+    private static let margin = Duration.seconds(5)
     /// Seconds until a response is settled by what is known.
     private static let deadline: Int64 = 86_400
     /// Bytes of the answer, which repeats instructions and tools.
@@ -25,7 +31,37 @@ struct VendorBackground: Sendable {
     func start(
         _ accepted: Accepted, _ question: PlannedRequest, _ state: ResponseState, _ pass: LimitPass?
     ) async throws -> ClientAnswer {
-        try await checkNumber(accepted)
+        let reserved = try await reserve(accepted, question, pass)
+        let (admission, candidate, hold) = (reserved.admission, reserved.candidate, reserved.hold)
+        let begun: (call: UpstreamCall, body: ByteBuffer, dropped: [String])
+        do throws(UpstreamFailure) {
+            begun = try await ask(admission, candidate, until: hold.nextAt - Self.margin.components.seconds)
+        } catch {
+            return try await refuse(error, hold, admission, candidate, reserved.ticket)
+        }
+        let channel = candidate.route.channel
+        attempts.health.ended(reserved.ticket, .completed, tokens: admission.envelope.prompt.tokens)
+        attempts.metrics.attempt(channelID: channel.id, result: "ok", isLastResort: reserved.ticket.isLastResort)
+        try await keep(begun.body, hold, admission, candidate)
+        let shown = try? accepted.snapshot.provider(of: channel)?.decode(begun.body, for: begun.call).body
+        return ClientAnswer(
+            status: .ok, headers: Background.headers(admission, pass, begun.dropped), bytes: shown ?? begun.body)
+    }
+
+    // MARK: The hold
+
+    private struct Reserved {
+        var admission: Admission
+        var candidate: PricedCandidate
+        var ticket: AttemptTicket
+        var hold: LongHold
+    }
+
+    /// Chooses the channel and makes the hold. From then on the ledger counts the response, and the pass lasts as long as the hold.
+    private func reserve(_ accepted: Accepted, _ question: PlannedRequest, _ pass: LimitPass?) async throws -> Reserved {
+        let place = StoredResponse.Key(userID: accepted.principal.userID, id: "resp_\(accepted.requestID)")
+        try await places.take(place, accepted, pass)
+        defer { keeper.running.end(place) }
         let admission = try admit.estimate(accepted, question)
         var sequence = AttemptSequence(
             candidates: admission.candidates.map(\.route), policy: admission.planned.policy,
@@ -35,38 +71,20 @@ struct VendorBackground: Sendable {
             throw RelayErrors.error(.nothingTried)
         }
         let candidate = admission.candidates[position].with(route)
-        let hold = hold(admission, candidate)
         do {
             let metering = accepted.snapshot.configuration.metering
-            try await meter.holdLong(
-                hold, floor: metering.overdraftFloor, limits: accepted.principal.budgets, wait: metering.balanceWait)
+            let hold = try await meter.holdLong(
+                hold(admission, candidate), floor: metering.overdraftFloor, limits: accepted.principal.budgets, wait: metering.balanceWait,
+                firstLook: Self.creationLimit + Self.margin)
+            if let pass {
+                let tokens = admission.envelope.prompt.tokens
+                if meter.isOff { pass.end(used: tokens) } else { meter.passes.keep(pass, of: hold.requestID, tokens: tokens) }
+            }
+            return Reserved(admission: admission, candidate: candidate, ticket: ticket, hold: hold)
         } catch {
             attempts.health.ended(ticket, .released, tokens: 0)
             throw Admit.refusal(error, at: accepted.createdAt)
         }
-        let begun: (call: UpstreamCall, body: ByteBuffer, dropped: [String])
-        do throws(UpstreamFailure) {
-            begun = try await ask(admission, candidate)
-        } catch {
-            return try await refuse(error, hold, admission, candidate, ticket)
-        }
-        attempts.health.ended(ticket, .completed, tokens: admission.envelope.prompt.tokens)
-        attempts.metrics.attempt(channelID: route.channel.id, result: "ok", isLastResort: ticket.isLastResort)
-        try await keep(begun.body, hold, admission, candidate)
-        pass?.end(used: admission.envelope.prompt.tokens)
-        let provider = accepted.snapshot.provider(of: route.channel)
-        let shown = try? provider?.decode(begun.body, for: begun.call).body
-        return ClientAnswer(
-            status: .ok, headers: Background.headers(admission, pass, begun.dropped), bytes: shown ?? begun.body)
-    }
-
-    private func checkNumber(_ accepted: Accepted) async throws {
-        let settings = accepted.snapshot.configuration.responses
-        let userID = accepted.principal.userID
-        let open = try await meter.countLong(.response, userID: userID)
-        guard open.ofUser + Int64(keeper.running.count(userID: userID)) < Int64(settings.maxBackgroundPerUser),
-            open.all + Int64(keeper.running.count) < Int64(settings.maxBackground)
-        else { throw APIError.tooManyBackground() }
     }
 
     private func hold(_ admission: Admission, _ candidate: PricedCandidate) -> LongHold {
@@ -84,14 +102,14 @@ struct VendorBackground: Sendable {
             provider: route.channel.provider.name, model: route.model, upstreamModel: route.upstreamModel, endpoint: accepted.endpoint,
             amount: estimate.amount, ratio: candidate.quote.ratio, pricingVersion: candidate.quote.version,
             detail: JSONValue.object(detail).text, clientIP: accepted.clientIP,
-            nextAt: accepted.createdAt + Self.creationLimit.components.seconds + 5, deadline: accepted.createdAt + Self.deadline,
-            createdAt: accepted.createdAt)
+            nextAt: accepted.createdAt, deadline: accepted.createdAt + Self.deadline, createdAt: accepted.createdAt)
     }
 
     // MARK: The call
 
+    /// - Parameter end: Unix seconds, when the vendor must have answered.
     private func ask(
-        _ admission: Admission, _ candidate: PricedCandidate
+        _ admission: Admission, _ candidate: PricedCandidate, until end: Int64
     ) async throws(UpstreamFailure) -> (call: UpstreamCall, body: ByteBuffer, dropped: [String]) {
         let accepted = admission.accepted
         let channel = candidate.route.channel
@@ -104,9 +122,14 @@ struct VendorBackground: Sendable {
         call.answerID = accepted.requestID.description
         call.isBackground = true
         let request = try provider.request(for: call)
+        let left = Duration.seconds(end - attempts.clock.unixSeconds)
+        guard left >= Self.leastTime else {
+            // The ledger took so long that the hold's owner may come before the vendor's answer.
+            throw UpstreamFailure(source: .gateway, kind: .server, detail: "the hold was made too slowly to begin a response")
+        }
         var timeouts = candidate.route.timeouts
-        timeouts.total = min(timeouts.total, Self.creationLimit)
-        timeouts.firstByte = min(timeouts.firstByte, Self.creationLimit)
+        timeouts.total = min(timeouts.total, left)
+        timeouts.firstByte = min(timeouts.firstByte, left)
         let head: UpstreamHead
         var body = ByteBuffer()
         do throws(TransportFailure) {

@@ -52,6 +52,13 @@ public struct LimitBook: Sendable {
         /// Time until a request like this one may pass.
         public var wait: Duration
         public var standing: Standing
+
+        public init(rule: LimitRule, limit: ChannelLimit, wait: Duration = shortWait, standing: Standing) {
+            self.rule = rule
+            self.limit = limit
+            self.wait = wait
+            self.standing = standing
+        }
     }
 
     private struct Entry: Sendable {
@@ -77,7 +84,7 @@ public struct LimitBook: Sendable {
     private var sharing: Sharing?
     /// The retry delay for a concurrency limit, and where a gateway has no share: another gateway may answer, or this one may soon get a
     /// share.
-    private static let shortWait = Duration.seconds(1)
+    public static let shortWait = Duration.seconds(1)
 
     public init() {}
 

@@ -91,3 +91,16 @@ public struct LongHold: Sendable, Hashable {
             latencyMilliseconds: max(0, now - createdAt) * 1_000, clientIP: clientIP, createdAt: createdAt)
     }
 }
+
+/// Numbers of open holds of one kind.
+public struct LongHoldCount: Sendable, Hashable {
+    public var ofKey: Int64
+    public var ofUser: Int64
+    public var all: Int64
+
+    public init(ofKey: Int64 = 0, ofUser: Int64 = 0, all: Int64 = 0) {
+        self.ofKey = ofKey
+        self.ofUser = ofUser
+        self.all = all
+    }
+}

@@ -38,7 +38,9 @@ struct BatchesHandlers: Sendable {
         guard principal.allows(model: file.model) else { throw APIError.modelNotAllowed(file.model) }
         let (_, place) = try await desk.object(.file, file.id, context)
         let snapshot = desk.snapshots.snapshot
-        guard try await desk.store.countLongHolds(.batch, userID: principal.userID).ofUser < Int64(snapshot.configuration.batches.maxOpen)
+        guard
+            try await desk.store.countLongHolds(.batch, userID: principal.userID, tokenID: nil).ofUser
+                < Int64(snapshot.configuration.batches.maxOpen)
         else {
             throw APIError(
                 status: .tooManyRequests, type: "rate_limit_error", code: "too_many_batches",
@@ -80,20 +82,20 @@ struct BatchesHandlers: Sendable {
             throw APIError.badRequest("the worst case of this batch costs more than can be expressed", param: "input_file_id")
         }
         let now = desk.clock.unixSeconds
-        let wait = Self.creationLimit(snapshot) + .seconds(5)
         return LongHold(
             requestID: context.requestID, kind: .batch, userID: principal.userID, tokenID: principal.tokenID, channelID: channel.id,
             keyMark: place.keyMark, provider: channel.provider.name, model: file.model, upstreamModel: file.upstreamModel,
             endpoint: file.endpoint, amount: amount, ceiling: isStrict ? amount : nil, ratio: quote.ratio, pricingVersion: quote.version,
             detail: JSONValue.object([.init("input_file_id", .string(file.id)), .init("summary", summary.json)]).text,
-            clientIP: context.clientIP, nextAt: now + wait.components.seconds, deadline: now + Self.window + Self.grace, createdAt: now)
+            clientIP: context.clientIP, nextAt: now, deadline: now + Self.window + Self.grace, createdAt: now)
     }
 
     private func take(_ hold: LongHold, _ principal: KeyPrincipal, _ snapshot: GatewaySnapshot) async throws {
         let metering = snapshot.configuration.metering
         do {
             try await meter.holdLong(
-                hold, floor: metering.overdraftFloor, limits: principal.budgets, wait: metering.balanceWait)
+                hold, floor: metering.overdraftFloor, limits: principal.budgets, wait: metering.balanceWait,
+                firstLook: Self.creationLimit(snapshot) + .seconds(5))
         } catch AccountBook.Refusal.insufficient(let needed, let available) {
             throw APIError.insufficientBalance(needed: needed, available: available)
         } catch AccountBook.Refusal.overBudget(let limit, let needed, let available) {

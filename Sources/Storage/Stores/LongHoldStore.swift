@@ -17,8 +17,10 @@ public protocol LongHoldStore: SharedStore {
     func setLongHoldDetail(_ id: RequestID, _ detail: String) async throws
     func longHold(_ id: RequestID) async throws -> LongHold?
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold?
-    /// Open holds of one kind: of the user, and of all users.
-    func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64)
+    /// Open holds of one kind. - Parameter tokenID: nil = the count of the key is 0.
+    func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount
+    /// The requests of all open holds of one kind.
+    func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID>
     /// Number and sum of a user's open holds.
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD)
     /// Open holds whose time has come, oldest first, claimed until `now + claim`, so that no other gateway looks at them meanwhile. A

@@ -26,14 +26,23 @@ extension SQLStore {
         }
     }
 
-    public func countLongHolds(_ kind: LongHold.Kind, userID: Int64) async throws -> (ofUser: Int64, all: Int64) {
+    public func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount {
         try await database.read { session in
             let row = try session.first(
                 """
-                SELECT count(*) AS number, count(CASE WHEN user_id = ?1 THEN 1 END) AS own FROM long_holds
-                WHERE kind = ?2 AND state = 'open'
-                """, [userID, kind.rawValue])
-            return (try row?.int("own") ?? 0, try row?.int("number") ?? 0)
+                SELECT count(*) AS number, count(CASE WHEN user_id = ?1 THEN 1 END) AS own,
+                    count(CASE WHEN token_id = ?2 THEN 1 END) AS of_key
+                FROM long_holds WHERE kind = ?3 AND state = 'open'
+                """, [userID, tokenID ?? -1, kind.rawValue])
+            return LongHoldCount(
+                ofKey: try row?.int("of_key") ?? 0, ofUser: try row?.int("own") ?? 0, all: try row?.int("number") ?? 0)
+        }
+    }
+
+    public func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID> {
+        try await database.read { session in
+            let rows = try session.rows("SELECT request_id FROM long_holds WHERE kind = ?1 AND state = 'open'", [kind.rawValue])
+            return Set(try rows.compactMap { RequestID(try $0.text("request_id")) })
         }
     }
 

@@ -25,10 +25,17 @@ package struct ResponsePoller: Service {
 
     /// Responses that are looked at together.
     private static let group = 8
+    /// Between looks for holds that other gateways have ended.
+    private static let passInterval = Duration.seconds(5)
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
+            var nextPasses = clock.monotonic
             while !Task.isCancelled {
+                if clock.monotonic >= nextPasses {
+                    await settler.endPasses()
+                    nextPasses = clock.monotonic.advanced(by: Self.passInterval)
+                }
                 let isBusy = await round()
                 if isBusy { continue }
                 try? await Task.sleep(for: min(snapshots.snapshot.configuration.responses.pollInterval, .seconds(1)))
