@@ -5,13 +5,18 @@ public import RouterCore
 public struct ConfigLoader: Sendable {
     private let environment: [String: String]
     private let console: ConsoleConfiguration
+    private let unseen: UnseenProviders
 
     /// - Parameters:
     ///   - environment: of the process, merged with `.env` (``DotEnv``).
     ///   - console: what is stored in the ledger's database. Its errors are never fatal: they turn off what has them.
-    public init(environment: [String: String], console: ConsoleConfiguration = ConsoleConfiguration()) {
+    ///   - unseen: for those who cannot pass the console in; by default it has nothing beside `console`.
+    public init(
+        environment: [String: String], console: ConsoleConfiguration = ConsoleConfiguration(), unseen: UnseenProviders = .named([])
+    ) {
         self.environment = environment
         self.console = console
+        self.unseen = unseen
     }
 
     /// A text in place of what one of the files has.
@@ -90,7 +95,7 @@ public struct ConfigLoader: Sendable {
         let channelsFile = ChannelsFile(
             providers: providers, brokenProviders: withoutAny, groups: Set(gateway.configuration.groups.keys),
             environment: environment, secrets: console.secrets,
-            storedProviders: Set(origins.providers.filter { $0.value == .console }.keys))
+            storedProviders: Set(origins.providers.filter { $0.value == .console }.keys), unseen: unseen)
         let (channels, models) = cursor(channelsPath).map { channelsFile.read($0) } ?? ([], [])
         let (more, remarks) = stored.channels(channelsFile, others: channels, &origins)
         note(channelsFile.notes, in: &origins)
@@ -115,6 +120,7 @@ public struct ConfigLoader: Sendable {
     private func note(_ notes: ChannelsFile.Notes, in origins: inout ConfigOrigins) {
         origins.channels.merge(notes.sources) { console, _ in console }
         origins.keyNames = notes.keyNames
+        origins.unseenProviders = notes.unseenProviders
         for name in notes.keyNames.values.joined() {
             if environment[name].map({ !$0.isEmpty }) == true {
                 origins.secrets[name] = .environment

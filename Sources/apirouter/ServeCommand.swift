@@ -36,6 +36,10 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             let gateway = try await GatewayProgram.make(configuration, options: options, logger: logger)
             try await gateway.run()
+        } catch let errors as ConfigErrors {
+            // A provider that neither the files nor the console have is known to be none only when the database is open.
+            ConfigOption.report(errors)
+            throw ExitCode.failure
         } catch {
             logger.critical("stopped", metadata: ["error": "\(error)"])
             throw ExitCode.failure
@@ -49,15 +53,19 @@ struct ConfigOption: ParsableArguments {
     var config = "config/gateway.yaml"
 
     /// Loads the configuration with the environment and `.env`, or prints every diagnostic and exits with 1.
-    func load(_ process: [String: String]) throws -> GatewayConfiguration {
+    /// - Parameter unseen: the providers of the console that channels.yaml may name. By default any: where the console is can only be known
+    ///   from this configuration.
+    func load(_ process: [String: String], unseen: UnseenProviders = .any) throws -> GatewayConfiguration {
         let environment = DotEnv.load(directory: FileManager.default.currentDirectoryPath, environment: process)
         do {
-            return try ConfigLoader(environment: environment).load(path: config)
+            return try ConfigLoader(environment: environment, unseen: unseen).load(path: config)
         } catch {
-            for diagnostic in error.diagnostics {
-                FileHandle.standardError.write(Data("\(diagnostic)\n".utf8))
-            }
+            Self.report(error)
             throw ExitCode.failure
         }
+    }
+
+    static func report(_ errors: ConfigErrors) {
+        for diagnostic in errors.diagnostics { FileHandle.standardError.write(Data("\(diagnostic)\n".utf8)) }
     }
 }

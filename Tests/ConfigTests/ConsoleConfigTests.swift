@@ -182,6 +182,28 @@ import Testing
         }
     }
 
+    @Test func `without the console a provider may be one of it, if that is said, and its channels are off`() throws {
+        let files = Self.files + "  - { id: 3, name: third, provider: own, models: [m] }\n"
+        try with(files) { path in
+            for unseen in [UnseenProviders.named([]), .named(["other"])] {
+                let errors = #expect(throws: ConfigErrors.self) { try ConfigLoader(environment: [:], unseen: unseen).load(path: path) }
+                #expect(errors?.diagnostics.contains { $0.path == "channels[2].provider" && $0.message.hasPrefix("found \"own\"") } == true)
+            }
+            for unseen in [UnseenProviders.any, .named(["own"])] {
+                let configuration = try ConfigLoader(environment: ["ACME_API_KEY": "k"], unseen: unseen).load(path: path)
+                let third = try #require(configuration.routes.channel(id: 3))
+                #expect(!third.isEnabled && third.disabledReason?.contains("no file declares the provider own") == true)
+                #expect(configuration.warnings.contains { $0.message.hasPrefix("the channel third is off: no file declares") })
+                #expect(configuration.origins.unseenProviders == ["own"] && configuration.routes.channel(id: 1)?.isEnabled == true)
+                #expect(configuration.providers.map(\.name) == ["acme"])
+            }
+        }
+        // Nothing else is let through.
+        _ = try with(files.replacingOccurrences(of: "id: 3", with: "id: 1")) { path in
+            #expect(throws: ConfigErrors.self) { try ConfigLoader(environment: [:], unseen: .any).load(path: path) }
+        }
+    }
+
     @Test func `an exported channel is the same channel in channels_yaml`() throws {
         let text = """
             {"name":"th\\"ird ${HOME}","provider":"acme","models":["large*",{"name":"mine","upstream":"large","timeouts":{"idle":"7s"}}],

@@ -58,6 +58,47 @@ import Testing
         }
     }
 
+    @Test func `a channel of a file uses a provider of the console, also at the next start`() async throws {
+        try await World.with { first in
+            try await first.admin.addBalance(1, usd: "10")
+            let provider = try await first.admin.post(
+                "/api/provider",
+                [
+                    "name": "mylab", "base_url": .string("http://127.0.0.1:\(first.simulator.port)/v1"),
+                    "models": [["name": "lab/one", "free": true]],
+                ])
+            #expect(provider["data"]?["name"] == "mylab", "\(provider.text)")
+            let lab = World.ChannelSpec(id: 2, provider: "mylab", models: ["lab/one"])
+            try first.write("config/channels.yaml", World.channelsYAML([World.ChannelSpec(id: 1), lab]))
+            try await eventually("the channel serves") { try await chat(first, "lab/one").status == 200 }
+            try await first.gateway.stop()
+
+            // Without the database a check does not know it, unless it is told; commands that need no channels go on.
+            let strict = try await first.command(["check"])
+            #expect(strict.status == 1 && strict.output.contains("found \"mylab\""), "\(strict.output)")
+            let told = try await first.command(["check", "--console-provider", "mylab"])
+            #expect(told.status == 0 && told.output.contains("warning") && told.output.contains("ok:"), "\(told.output)")
+            let books = try await first.verifyLedger()
+            #expect(books.status == 0, "\(books.output)")
+
+            try await first.gateway.start()
+            #expect(!first.gateway.log.contains("no file declares"), "\(first.gateway.log)")
+            let client = try Client(base: first.gateway.base)
+            let world = World(simulator: first.simulator, gateway: first.gateway, client: client, admin: Admin(client: client))
+            #expect(try await chat(world, "lab/one").status == 200)
+            await client.shutdown()
+
+            // A provider that nobody has still keeps the gateway from starting, and the mistake has its place.
+            try await first.gateway.stop()
+            let wrong = World.ChannelSpec(id: 3, provider: "nobody", models: ["lab/two"])
+            try first.write("config/channels.yaml", World.channelsYAML([World.ChannelSpec(id: 1), lab, wrong]))
+            await #expect(throws: GatewayProcess.StartFailed.self) { try await first.gateway.start() }
+            try await eventually("the mistake is named") {
+                first.gateway.log.contains("channels[2].provider: found \"nobody\"") && first.gateway.log.contains("channels.yaml:")
+            }
+        }
+    }
+
     @Test func `a new secret needs the keys sealed anew`() async throws {
         try await World.with(channels: [Self.unset]) { world in
             try await world.admin.addBalance(1, usd: "10")

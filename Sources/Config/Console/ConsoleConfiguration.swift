@@ -68,6 +68,21 @@ public struct ConsoleConfiguration: Sendable, Hashable {
     public var isEmpty: Bool { channels.isEmpty && providers.isEmpty && secrets.isEmpty && secretProblems.isEmpty }
 }
 
+/// Providers of the console that channels.yaml may name, for those who load a configuration without the ledger's database. Their channels
+/// are off, with a warning; every other unknown name is an error.
+public enum UnseenProviders: Sendable, Hashable {
+    /// Whatever has no file may be in the console: the configuration is only good for finding the database, or for what needs no channels.
+    case any
+    case named(Set<String>)
+
+    func has(_ name: String) -> Bool {
+        switch self {
+        case .any: true
+        case .named(let names): names.contains(name)
+        }
+    }
+}
+
 /// The place where a channel or a provider is declared.
 public enum ConfigSource: Sendable, Hashable {
     /// - Parameter line: from 1.
@@ -83,6 +98,8 @@ public struct ConfigOrigins: Sendable, Hashable {
 
     public internal(set) var channels: [Int64: ConfigSource] = [:]
     public internal(set) var providers: [String: ConfigSource] = [:]
+    /// Providers that channels.yaml names, that no file declares, and that may be in the console, which was not passed in.
+    public internal(set) var unseenProviders: Set<String> = []
     /// Variables that a channel's keys name, in order; without those that have a default.
     public internal(set) var keyNames: [Int64: [String]] = [:]
     /// Where the value of each of them comes from.

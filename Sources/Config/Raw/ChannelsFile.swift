@@ -12,6 +12,7 @@ struct ChannelsFile {
     var secrets: [String: Secret] = [:]
     /// Names of providers of the console.
     var storedProviders: Set<String> = []
+    var unseen = UnseenProviders.named([])
     /// Filled while channels are read.
     let notes = Notes()
 
@@ -19,6 +20,7 @@ struct ChannelsFile {
     final class Notes {
         var sources: [Int64: ConfigSource] = [:]
         var keyNames: [Int64: [String]] = [:]
+        var unseenProviders: Set<String> = []
     }
 
     func read(_ cursor: YAMLCursor) -> (channels: [Channel], models: [ModelRouting]) {
@@ -70,6 +72,11 @@ struct ChannelsFile {
             channel.isEnabled = false
             let isStored = storedProviders.contains(provider.name)
             channel.disabledReason = "the provider \(isStored ? provider.name : "file \(provider.name).yaml") has errors"
+        } else if notes.unseenProviders.contains(provider.name) {
+            channel.isEnabled = false
+            let reason = "no file declares the provider \(provider.name), and the console was not asked"
+            channel.disabledReason = reason
+            object["provider"]?.warning("the channel \(name) is off: \(reason)")
         }
         readKeys(object, provider, &channel)
         return channel
@@ -78,7 +85,8 @@ struct ChannelsFile {
     private func readProvider(_ cursor: YAMLCursor) -> ProviderSpec? {
         guard let name = cursor.string("the name of a provider file") else { return nil }
         if let spec = providers[name] { return spec }
-        if brokenProviders.contains(name) {
+        if !brokenProviders.contains(name), unseen.has(name) { notes.unseenProviders.insert(name) }
+        if brokenProviders.contains(name) || unseen.has(name) {
             return ProviderSpec(name: name, family: AdaptorID(rawValue: ""), baseURL: "")
         }
         let known = providers.keys.sorted()

@@ -72,6 +72,8 @@ public struct GatewayProgram: Sendable {
 
     /// Opens the stores, replays the journal, and loads everything that is kept in memory. After this the gateway can serve. A metrics
     /// backend of the program (`MetricsSystem.bootstrap`) has to be set up before.
+    /// - Parameter files: the configuration without the console, which may have providers that only the console knows
+    ///   (``UnseenProviders/any``): once the database is open, it is read again with the console, and strictly.
     /// - Throws: ``ConfigErrors``, ``StoreError``.
     public static func make(
         _ files: GatewayConfiguration, options: Options, logger: Logger
@@ -142,11 +144,12 @@ public struct GatewayProgram: Sendable {
             configuration: configuration, options: options, logger: logger, startedAt: options.clock.unixSeconds)
     }
 
-    /// The configuration with the channels, providers and secrets that the ledger's database has; read anew only where there are any.
+    /// The configuration with the channels, providers and secrets that the ledger's database has; read anew where there are any, and where
+    /// the files name a provider that was not known without them.
     private static func withConsole(
         _ console: ConsoleConfiguration, _ files: GatewayConfiguration, _ options: Options
     ) throws(ConfigErrors) -> GatewayConfiguration {
-        guard !console.isEmpty else { return files }
+        guard !console.isEmpty || !files.origins.unseenProviders.isEmpty else { return files }
         let environment = DotEnv.load(directory: ".", environment: options.environment)
         return try ConfigLoader(environment: environment, console: console).load(path: options.configPath)
     }
