@@ -106,6 +106,24 @@ import Testing
         }
     }
 
+    @Test func `a channel's key goes to another vendor after a fresh login only`() async throws {
+        let time = MovedClock()
+        try await TestGateway.with(clock: time.clock) { _, client in
+            let made = try await client.call(
+                .post, "/api/channel", token: TestGateway.adminToken, body: #"{"name":"x","provider":"openrouter","models":["*"]}"#)
+            let id = try #require(made.json["data"]?["id"]?.integerValue, "\(made.json.text)")
+            let page = try await login(client)
+            time.move(FreshLogin.seconds + 1)
+            for body in [#"{"provider":"openai"}"#, #"{"keys":["sk-new"]}"#, #"{"keys":null}"#, #"{"base_url":"http://127.0.0.1:1"}"#] {
+                let old = try await page.call(.put, "/api/channel/\(id)", body)
+                #expect(old.status == 403 && old.json["code"] == "password_again", "\(body): \(old.json.text)")
+            }
+            #expect(try await page.call(.put, "/api/channel/\(id)", #"{"weight":3,"provider":"openrouter"}"#).status == 200)
+            let fresh = try await login(client).call(.put, "/api/channel/\(id)", #"{"provider":"openai"}"#)
+            #expect(fresh.status == 200, "\(fresh.json.text)")
+        }
+    }
+
     // MARK: Codes
 
     @Test func `errors have codes that do not change, and say what a translation needs`() async throws {

@@ -113,6 +113,7 @@ export default {
   'channels.lenient': 'Drop',
   'channels.strict': 'Refuse',
   'channels.keptWhenEmpty': 'Leave empty to keep what is stored.',
+  'channels.sealLost': 'What was stored cannot be opened any more. Empty means none.',
   'channels.headersHint': 'One per line: Name: value',
   'channels.check': 'Check',
   'channels.checked': 'No problems found.',

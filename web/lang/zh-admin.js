@@ -113,6 +113,7 @@ export default {
   'channels.lenient': '忽略',
   'channels.strict': '拒绝',
   'channels.keptWhenEmpty': '留空则保留已保存的值。',
+  'channels.sealLost': '已保存的值已无法解密。留空表示没有。',
   'channels.headersHint': '每行一个：名称: 值',
   'channels.check': '检查',
   'channels.checked': '没有问题。',

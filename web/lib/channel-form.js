@@ -81,6 +81,7 @@ function freeName(flow, provider) {
 function fieldsOf(flow, provider) {
   const config = flow.channel?.config ?? {};
   const isRoot = flow.ctx.may('root');
+  const kept = isLost(flow) ? t('channels.sealLost') : flow.channel ? t('channels.keptWhenEmpty') : null;
   const text = (name, label, options = {}) => field({ label, name, required: false, ...options });
   const whole = (name, value, options = {}) => text(name, t(`channels.field.${name}`), { type: 'number', step: '1', min: 0, value, ...options });
   const own = provider ? null : {
@@ -109,10 +110,9 @@ function fieldsOf(flow, provider) {
     account: text('account', t('channels.field.account'), { value: config.account, hint: t('channels.accountHint') }),
     conversion: text('conversion', t('channels.field.conversion'), { type: 'select', value: config.conversion ?? '', hint: t('channels.conversionHint'),
       options: [['', t('channels.asGateway')], ['lenient', t('channels.lenient')], ['strict', t('channels.strict')]] }),
-    root: isRoot ? [base, text('proxy', t('channels.field.proxy'),
-      { mono: true, hint: flow.channel ? t('channels.keptWhenEmpty') : null, placeholder: 'http://proxy:3128' }),
+    root: isRoot ? [base, text('proxy', t('channels.field.proxy'), { mono: true, hint: kept, placeholder: 'http://proxy:3128' }),
       text('headers', t('channels.field.headers'),
-        { type: 'textarea', mono: true, rows: 2, hint: flow.channel ? t('channels.keptWhenEmpty') : t('channels.headersHint'), placeholder: 'X-Team: llm' }),
+        { type: 'textarea', mono: true, rows: 2, hint: kept ?? t('channels.headersHint'), placeholder: 'X-Team: llm' }),
     ].filter(Boolean) : [],
   };
 }
@@ -156,6 +156,9 @@ function drawForm(flow, provider) {
   setTimeout(() => (provider ? all.keys : all.name).input.focus());
 }
 
+/** Whether nobody can read what was stored of the channel's keys, proxy and headers: all three are sent again then. */
+const isLost = (flow) => flow.channel?.config?.proxy === null && flow.channel.config.headers === null;
+
 const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== ''));
 
 /** The body of POST, PUT and check, from the inputs. */
@@ -167,11 +170,12 @@ function body(flow, provider, inputs) {
     name: values.name.trim(), provider: provider.name, models: values.models ?? values.provider_models.map((model) => model.name),
     weight: values.weight ?? 100, priority: values.priority ?? 0, groups: values.groups, limits: part('limits.'), timeouts: part('timeouts.'),
     account: values.account || null, conversion: values.conversion || null,
+    ...(isLost(flow) ? { keys: null, proxy: null, headers: null } : {}),
   };
   // Without keys the channel uses the variable that its provider names.
   if (values.keys?.length) result.keys = values.keys;
   if (values.base_url) result.base_url = values.base_url;
-  else if (flow.channel?.config?.base_url) result.base_url = null;
+  else if ('base_url' in values && flow.channel?.config?.base_url) result.base_url = null;
   if (values.proxy) result.proxy = values.proxy;
   if (values.headers) result.headers = Object.fromEntries(values.headers.split('\n').filter((line) => line.includes(':')).map((line) => {
     const at = line.indexOf(':');

@@ -70,7 +70,7 @@ enum ChannelDescriptions {
     private static let ofFile = (status: 409, when: "the channel is declared in a file, or the files have errors")
     private static let refused: [(status: Int, when: String)] = [
         (400, "the channel would not be valid; the message names fields, with what is allowed"),
-        (403, "`base_url`, `proxy` and `headers` are root's to set"),
+        (403, "`base_url`, `proxy` and `headers` are root's to set, and so is what would send another key there"),
     ]
 
     static let one = RouteDescription(
@@ -124,7 +124,8 @@ enum ChannelDescriptions {
 
     static let change = RouteDescription(
         id: "changeChannel", chapter: .channels, summary: "Changes a channel of the console.",
-        notes: "What is absent stays; null takes a value away. With another `provider` or `base_url` the keys have to be sent again.",
+        notes: "What is absent stays; null takes a value away. With another `provider` or `base_url` the keys have to be sent again. "
+            + "Root sends `keys`, `proxy` and `headers` together where the stored ones do not open.",
         path: path, body: .json([name.optional, provider.optional, models.optional] + fields), answer: .data(.shape(shape)),
         errors: refused + [notFound, ofFile], example: .init(path: "/api/channel/1000000", body: ["weight": .integer(50)]))
 

@@ -21,7 +21,8 @@ struct ConsoleVault: Sendable {
     // MARK: Opening
 
     static let unsealable = """
-        its keys were sealed with another secret; 'apirouter secret reseal' takes them along to a new one, or enter them again
+        its keys were sealed with another secret; 'apirouter secret reseal' takes them along to a new one, or root enters keys, proxy and \
+        headers again
         """
 
     func read(_ rows: [ConsoleRow]) -> ConsoleConfiguration {

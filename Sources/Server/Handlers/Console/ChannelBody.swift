@@ -101,11 +101,9 @@ struct ChannelBody: Sendable {
             if !member.value.isNull { members.append(member) }
         }
         new.config = .object(members)
-        if let keys {
-            new.secrets.keys = keys
-            // Entered anew, so nothing of the old seal is needed.
-            new.problem = nil
-        }
+        if let keys { new.secrets.keys = keys }
+        // Entered anew, so nothing of the old seal is needed; and a declaration that could not be read is checked as a whole.
+        if old.problem != ConsoleVault.unsealable || (keys != nil && proxy != nil && headers != nil) { new.problem = nil }
         if let proxy { new.secrets.proxy = proxy }
         if let headers {
             new.secrets.headers = headers.compactMap { name, value in
@@ -117,21 +115,59 @@ struct ChannelBody: Sendable {
     }
 
     /// Where calls go and what they carry is root's to say: an admin could otherwise have the gateway send its keys anywhere.
-    /// - Returns: whether secrets or destinations are given, so that the caller's password is wanted again.
-    /// - Throws: ``ManagementError`` 403, and 400 where a key would be sent to another address than the one it was entered for.
+    /// - Returns: whether secrets or destinations are given, or a key could go elsewhere, so that the caller's password is wanted again.
+    /// - Throws: ``ManagementError`` 403, and 400 where a key would be sent to another address than the one it was entered for, and where
+    ///   parts of a seal that does not open would be lost without a word.
     func checkRights(_ user: User, old: ConsoleConfiguration.Channel) throws -> Bool {
         let new = applied(to: old)
-        func text(_ channel: ConsoleConfiguration.Channel, _ name: String) -> String? { channel.config[name]?.stringValue }
+        if old.problem != nil, user.role < .root {
+            throw ManagementError.roleTooLow("a channel whose stored parts cannot be read can be changed by root only", needed: .root)
+        }
+        if old.problem == ConsoleVault.unsealable { try demandAllSecrets() }
         let changed = [
-            ("'base_url'", text(old, "base_url") != text(new, "base_url")), ("'proxy'", old.secrets.proxy != new.secrets.proxy),
+            ("'base_url'", Self.text(old, "base_url") != Self.text(new, "base_url")), ("'proxy'", old.secrets.proxy != new.secrets.proxy),
             ("'headers'", old.secrets.headers != new.secrets.headers),
         ].filter(\.1).map(\.0)
-        if !changed.isEmpty, user.role < .root { throw ManagementError.rootOnly(changed.joined(separator: ", ")) }
-        let moves = text(old, "provider") != text(new, "provider") || text(old, "base_url") != text(new, "base_url")
+        if user.role < .root {
+            if !changed.isEmpty { throw ManagementError.rootOnly(changed.joined(separator: ", ")) }
+            try Self.checkDestinations(old, new)
+        }
+        let isOfAnother = Self.text(old, "provider") != Self.text(new, "provider")
+        let moves = isOfAnother || Self.text(old, "base_url") != Self.text(new, "base_url")
         if moves, keys == nil, old.secrets.keys?.isEmpty == false {
             throw ManagementError.invalidSecret(
                 "keys", "sent again with another 'provider' or 'base_url': they were entered for the old one")
         }
-        return keys != nil || !changed.isEmpty
+        // A new channel had no provider.
+        return keys != nil || !changed.isEmpty || (isOfAnother && Self.text(old, "provider") != nil)
+    }
+
+    private static func text(_ channel: ConsoleConfiguration.Channel, _ name: String) -> String? { channel.config[name]?.stringValue }
+
+    /// What root has entered stays where root has meant it to go: a channel without keys uses the variable of its provider, and an admin
+    /// who chooses the provider would choose whose key goes to root's address, or which vendor gets root's headers.
+    private static func checkDestinations(_ old: ConsoleConfiguration.Channel, _ new: ConsoleConfiguration.Channel) throws {
+        let isOfAnother = text(old, "provider") != text(new, "provider")
+        if text(old, "base_url") != nil || old.secrets.proxy != nil {
+            if isOfAnother { throw ManagementError.rootOnly("another 'provider' of a channel with 'base_url' or 'proxy'") }
+            if old.secrets.keys != nil, new.secrets.keys == nil {
+                throw ManagementError.rootOnly("'keys' null of a channel with 'base_url' or 'proxy'")
+            }
+        }
+        if isOfAnother, !old.secrets.headers.isEmpty { throw ManagementError.rootOnly("another 'provider' of a channel with 'headers'") }
+    }
+
+    /// Nobody can tell what a seal that does not open has: whoever enters one part says what the others are.
+    private func demandAllSecrets() throws {
+        let absent = [("keys", keys == nil), ("proxy", proxy == nil), ("headers", headers == nil)].first { $0.1 }?.0
+        if let absent {
+            throw ManagementError.invalid(
+                absent, "given",
+                message: "the seal of this channel does not open, so that 'keys', 'proxy' and 'headers' have to be sent together, null for "
+                    + "none; '\(absent)' is missing")
+        }
+        if headers?.contains(where: { $0.value == nil }) == true {
+            throw ManagementError.invalidSecret("headers", "an object with values: the seal of those that are stored does not open")
+        }
     }
 }

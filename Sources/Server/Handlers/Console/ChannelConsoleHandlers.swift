@@ -33,7 +33,12 @@ struct ChannelConsoleHandlers: Sendable {
     /// As `POST` takes it, with hints in the place of secrets.
     private func config(_ channel: RouterCore.Channel) async throws -> [JSONValue.Member] {
         var members = [JSONValue.Member("id", .integer(channel.id))]
-        if case .object(let entry) = try await entry(channel) { members += entry.filter { $0.name != "id" } }
+        let stored = try await stored(channel)
+        if case .object(let entry) = stored?.config ?? ChannelDocument.json(channel) { members += entry.filter { $0.name != "id" } }
+        if stored?.problem == ConsoleVault.unsealable {
+            // All three have to be entered again.
+            return members + [.init("keys", .array([])), .init("proxy", .null), .init("headers", .null)]
+        }
         let keys = channel.keys.map { key -> JSONValue in ["hint": .string(SecretHint.text(key))] }
         members.append(.init("keys", .array(keys)))
         if let proxy = channel.proxy { members.append(.init("proxy", .string(ProxyText.shown(proxy)))) }
@@ -44,15 +49,16 @@ struct ChannelConsoleHandlers: Sendable {
         return members
     }
 
-    /// The stored declaration, also where it has errors; for a file's channel, the one that was read.
-    private func entry(_ channel: RouterCore.Channel) async throws -> JSONValue {
-        guard snapshots.snapshot.configuration.origins.channels[channel.id] == .console else { return ChannelDocument.json(channel) }
-        return try await desk.stored(channel.id).channel.config
+    /// The stored channel, also where it has errors; nil for a file's.
+    private func stored(_ channel: RouterCore.Channel) async throws -> ConsoleConfiguration.Channel? {
+        guard snapshots.snapshot.configuration.origins.channels[channel.id] == .console else { return nil }
+        return try await desk.stored(channel.id).channel
     }
 
     func export(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let channel = try channels.channel(context)
-        let yaml = ChannelDocument.yaml(id: channel.id, try await entry(channel), placeholders(channel))
+        let entry = try await stored(channel)?.config ?? ChannelDocument.json(channel)
+        let yaml = ChannelDocument.yaml(id: channel.id, entry, placeholders(channel))
         return Envelope.ok(["yaml": .string(yaml)])
     }
 
