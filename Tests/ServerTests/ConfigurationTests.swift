@@ -3,12 +3,12 @@ import Foundation
 import HTTPTypes
 import HummingbirdTesting
 import RouterCore
-import Storage
 import Testing
 
 @testable import Gateway
 @testable import GatewayState
 @testable import Server
+@testable import Storage
 
 /// The files of the configuration over the API: which they are, that no other is reached, and that a mistake is not saved.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct ConfigurationTests {
@@ -103,6 +103,34 @@ import Testing
         #expect(names == ["channels.yaml", "gateway.yaml"], "nothing is left behind")
     }
 
+    @Test func `a file changes only after it is written down who does it`() async throws {
+        let folder = try Folder()
+        defer { folder.remove() }
+        let files = try folder.files()
+        let file = try files.file("channels.yaml")
+        let etag = try files.read(file).etag
+        await #expect(throws: StoreError.self) {
+            _ = try await files.write(file, Folder.channels("other"), replacing: etag) { throw StoreError.database("away") }
+        }
+        #expect(try folder.read("config/channels.yaml") == Folder.channels("demo"))
+        // Nobody is written down for a change that is refused.
+        let refused = await problem {
+            _ = try await files.write(file, "x", replacing: "0123") { Issue.record("a refused change is on record") }
+        }
+        #expect(refused == .changed)
+        let before = try folder.read("config/channels.yaml")
+        let new = try await files.write(file, Folder.channels("other"), replacing: etag) {
+            let meanwhile = try folder.read("config/channels.yaml")
+            #expect(meanwhile == before)
+        }
+        #expect(try files.read(file).etag == new && new != etag)
+        // The answer says which of two reasons keeps the new text from being in force.
+        let wrong = ConfigErrors(diagnostics: [Diagnostic(.error, file: "channels.yaml", line: 7, message: "the id 1 is used twice")])
+        let mistaken = ConfigurationHandlers.waiting(wrong, "gateway.yaml").message
+        #expect(mistaken.contains("channels.yaml:7:1: error: the id 1 is used twice") && !mistaken.contains("ledger"))
+        #expect(ConfigurationHandlers.waiting(StoreError.database("away"), "x").message.contains("the ledger cannot be reached"))
+    }
+
     @Test func `links, pipes and what is too large are left alone`() async throws {
         let folder = try Folder()
         defer { folder.remove() }
@@ -188,6 +216,15 @@ import Testing
             #expect(wrong.status == 400 && wrong.json["code"] == "config_invalid", "\(wrong.json.text)")
             #expect(wrong.json["details"]?["diagnostics"]?.arrayValue?.first?["file"] == "channels.yaml")
             #expect(try folder.read("config/channels.yaml") == Folder.channels("demo"))
+            // While the ledger takes no record, the file stays.
+            let ledger = try #require(gateway.gateway.parts.store as? any SQLStore).database
+            try await ledger.write {
+                try $0.execute("CREATE TRIGGER full BEFORE INSERT ON audit_log BEGIN SELECT RAISE(ABORT, 'no room'); END")
+            }
+            let unrecorded = try await save(two, etag)
+            #expect(unrecorded.status >= 500, "\(unrecorded.json.text)")
+            #expect(try folder.read("config/channels.yaml") == Folder.channels("demo"))
+            try await ledger.write { try $0.execute("DROP TRIGGER full") }
             let saved = try await save(two, etag)
             #expect(saved.status == 200, "\(saved.json.text)")
             #expect(try folder.read("config/channels.yaml") == two)
@@ -196,6 +233,32 @@ import Testing
             let row = try #require(audit?["items"]?.arrayValue?.first)
             #expect(row["action"] == "config.change" && row["detail"]?["path"] == "channels.yaml" && row["actor_name"] == "root")
             #expect(audit?["next_before_id"] == .null)
+            let actions = audit?["items"]?.arrayValue?.compactMap { $0["action"]?.stringValue }.filter { $0 != "config.check" }
+            #expect(actions == ["config.change"], "one row for one change")
+        }
+    }
+
+    @Test func `a console's channel with a file's id goes without the switch of the file's`() async throws {
+        let folder = try Folder()
+        defer { folder.remove() }
+        try await TestGateway.with(at: folder.config) { gateway, client in
+            func call(_ method: HTTPRequest.Method, _ path: String, _ body: String? = nil) async throws -> JSONValue {
+                let answer = try await client.call(method, path, token: TestGateway.adminToken, body: body)
+                #expect(answer.status == 200, "\(path): \(answer.json.text)")
+                return answer.json["data"] ?? .null
+            }
+            _ = try await call(.post, "/api/channel", #"{"id":7,"name":"mine","provider":"demo","models":["m"]}"#)
+            let seven = "  - { id: 7, name: seven, provider: other, models: [m] }\n"
+            try folder.write("config/channels.yaml", Folder.channels("demo") + seven)
+            _ = try await call(.post, "/api/config/reload")
+            _ = try await call(.post, "/api/channel/7/disable")
+            let store = gateway.gateway.parts.store
+            let kept = try #require(try await store.setting("channel.7.switch"))
+            _ = try await call(.delete, "/api/channel/7")
+            #expect(try await store.consoleRows().isEmpty)
+            #expect(try await store.setting("channel.7.switch") == kept)
+            let channel = try await call(.get, "/api/channel/7")
+            #expect(channel["name"] == "seven" && channel["status"] == "disabled", "\(channel.text)")
         }
     }
 

@@ -59,7 +59,7 @@ extension GatewayProgram {
                 files: ConfigurationFiles(
                     path: options.configPath, environment: options.environment, snapshots: parts.snapshots,
                     console: { [vault = parts.vault] in try await vault.load() }),
-                reloader: parts.reloader, clock: clock, logger: logger),
+                reloader: parts.reloader, store: parts.store, clock: clock, logger: logger),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),

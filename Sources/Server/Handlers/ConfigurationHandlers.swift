@@ -5,11 +5,13 @@ import Hummingbird
 import Logging
 import Platform
 import RouterCore
+import Storage
 
 /// The files of the configuration over the API: for root, who could as well change them on the disk.
 struct ConfigurationHandlers: Sendable {
     let files: ConfigurationFiles
     let reloader: ConfigurationReloader
+    let store: any AuditStore
     let clock: ServerClock
     let logger: Logger
 
@@ -73,23 +75,31 @@ struct ConfigurationHandlers: Sendable {
         let audit = try context.audit("config.change", at: clock.unixSeconds, [.init("path", .string(file.name))])
         let new: String
         do {
-            new = try await files.write(file, text, replacing: etag)
+            // The row comes first: a file that has changed must not be without the name of who did it.
+            new = try await files.write(file, text, replacing: etag) { try await store.audit(audit) }
         } catch let problem as ConfigurationFiles.Problem {
             throw Self.error(problem, file.name)
         }
         var diagnostics = found
         do {
-            _ = try await reloader.reload(audit: audit)
+            _ = try await reloader.reload(audit: nil)
         } catch {
-            // The file is there, and the watcher of files tries again.
             logger.error("a saved configuration is not in force yet", metadata: ["path": "\(file.name)", "error": "\(error)"])
-            diagnostics.append(
-                Diagnostic(.warning, file: file.name, message: "saved, and not in force yet: the ledger cannot be reached"))
+            diagnostics.append(Self.waiting(error, file.name))
         }
         return Envelope.ok(["etag": .string(new), "diagnostics": Self.json(diagnostics)], headers: [.eTag: "\"\(new)\""])
     }
 
     // MARK: Parts
+
+    /// The file is there: the watcher of files tries again when the ledger is back, or when another change has mended what is wrong.
+    static func waiting(_ error: any Error, _ name: String) -> Diagnostic {
+        var reason = "the ledger cannot be reached; it is tried again"
+        if let first = (error as? ConfigErrors)?.diagnostics.first {
+            reason = "the files have mistakes by now: \(first)"
+        }
+        return Diagnostic(.warning, file: name, message: "saved, and not in force yet: \(reason)")
+    }
 
     private func draft(_ request: Request, _ description: RouteDescription) async throws -> (ConfigurationFiles.File, String) {
         let fields = try await RequestFields(request, description)

@@ -170,13 +170,18 @@ struct ConfigurationFiles: Sendable {
     // MARK: Writing
 
     /// Replaces a file at once, with its mode: whoever reads it finds the old text or the new one.
-    /// - Parameter etag: of the text that is replaced.
+    /// - Parameters:
+    ///   - etag: of the text that is replaced.
+    ///   - record: writes down who does it, when nothing else speaks against it any more; where that fails, the file stays.
     /// - Returns: the new etag.
-    func write(_ file: File, _ text: String, replacing etag: String) async throws -> String {
+    func write(
+        _ file: File, _ text: String, replacing etag: String, after record: () async throws -> Void = {}
+    ) async throws -> String {
         try await gate.run {
             let old = try read(file)
             guard old.etag == etag else { throw Problem.changed }
             if let reason = readOnlyReason(file) { throw Problem.readOnly(reason) }
+            try await record()
             try replace(file, text, old)
             return Self.etag(text)
         }
