@@ -19,7 +19,7 @@ import Testing
         func claimConsoleChannelID(avoiding taken: Set<Int64>) async throws -> Int64 { throw Asked() }
         func addConsoleRow(_ row: ConsoleRow, audit: AuditEntry) async throws { throw Asked() }
         func changeConsoleRow(_ row: ConsoleRow, audit: AuditEntry) async throws { throw Asked() }
-        func removeConsoleRow(_ key: ConsoleRow.Key, audit: AuditEntry) async throws { throw Asked() }
+        func removeConsoleRow(_ key: ConsoleRow.Key, keepsSwitch: Bool, audit: AuditEntry) async throws { throw Asked() }
         func resealConsole(_ rows: [ConsoleRow], setting: (key: String, value: String), audit: AuditEntry) async throws { throw Asked() }
     }
 

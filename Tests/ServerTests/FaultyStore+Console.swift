@@ -14,8 +14,8 @@ extension FaultyStore {
     func changeConsoleRow(_ row: ConsoleRow, audit: AuditEntry) async throws {
         try await faults.guarding { try await store.changeConsoleRow(row, audit: audit) }
     }
-    func removeConsoleRow(_ key: ConsoleRow.Key, audit: AuditEntry) async throws {
-        try await faults.guarding { try await store.removeConsoleRow(key, audit: audit) }
+    func removeConsoleRow(_ key: ConsoleRow.Key, keepsSwitch: Bool, audit: AuditEntry) async throws {
+        try await faults.guarding { try await store.removeConsoleRow(key, keepsSwitch: keepsSwitch, audit: audit) }
     }
     func resealConsole(_ rows: [ConsoleRow], setting: (key: String, value: String), audit: AuditEntry) async throws {
         try await faults.guarding { try await store.resealConsole(rows, setting: setting, audit: audit) }

@@ -47,6 +47,19 @@ import Testing
         #expect(actions == ["remove", "change", "add", "add", "add"])
     }
 
+    @Test(arguments: StoreFactory.all) func `a channel leaves the switch to the file's channel with its id`(
+        _ factory: StoreFactory
+    ) async throws {
+        let store = try await factory.open()
+        for (keeps, left) in [(true, "disabled"), (false, nil)] as [(Bool, String?)] {
+            try await store.addConsoleRow(ConsoleRow(key: .channel(7)), audit: entry("add"))
+            try await store.setSetting("channel.7.switch", "disabled")
+            try await store.removeConsoleRow(.channel(7), keepsSwitch: keeps, audit: entry("remove"))
+            #expect(try await store.consoleRow(.channel(7)) == nil)
+            #expect(try await store.setting("channel.7.switch") == left)
+        }
+    }
+
     @Test(arguments: StoreFactory.all) func `an id is given once`(_ factory: StoreFactory) async throws {
         let store = try await factory.open()
         #expect(try await store.claimConsoleChannelID(avoiding: []) == 1_000_000)

@@ -95,7 +95,11 @@ struct ConsoleDesk: Sendable {
     func remove(channel id: Int64, audit: AuditEntry) async throws {
         try await gate.run {
             _ = try await stored(id)
-            try await storing("channel \(id)") { try await store.removeConsoleRow(.channel(id), audit: audit) }
+            // A file's channel with this id is the one that operators switch.
+            let isShadowed = origins.channels[id].map { $0 != .console } ?? false
+            try await storing("channel \(id)") {
+                try await store.removeConsoleRow(.channel(id), keepsSwitch: isShadowed, audit: audit)
+            }
             try await putIntoForce()
         }
     }

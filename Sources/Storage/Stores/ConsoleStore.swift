@@ -12,8 +12,15 @@ public protocol ConsoleStore: Sendable {
     /// Replaces contents and seal. - Throws: ``StoreError/notFound``, ``StoreError/conflict(_:)`` when the row has another version.
     func changeConsoleRow(_ row: ConsoleRow, audit: AuditEntry) async throws
     /// A channel goes with its operator's switch. - Throws: ``StoreError/notFound``.
-    func removeConsoleRow(_ key: ConsoleRow.Key, audit: AuditEntry) async throws
+    /// - Parameter keepsSwitch: for a channel whose id a file's channel has as well: the switch is that channel's.
+    func removeConsoleRow(_ key: ConsoleRow.Key, keepsSwitch: Bool, audit: AuditEntry) async throws
     /// Replaces the seals of these rows and a setting, all or nothing.
     /// - Throws: ``StoreError/conflict(_:)`` when one of them has changed since it was read.
     func resealConsole(_ rows: [ConsoleRow], setting: (key: String, value: String), audit: AuditEntry) async throws
+}
+
+extension ConsoleStore {
+    public func removeConsoleRow(_ key: ConsoleRow.Key, audit: AuditEntry) async throws {
+        try await removeConsoleRow(key, keepsSwitch: false, audit: audit)
+    }
 }

@@ -34,12 +34,12 @@ extension SQLStore {
         }
     }
 
-    public func removeConsoleRow(_ key: ConsoleRow.Key, audit: AuditEntry) async throws {
+    public func removeConsoleRow(_ key: ConsoleRow.Key, keepsSwitch: Bool, audit: AuditEntry) async throws {
         try await database.write { session in
             let table = key.table
             let removed = try session.execute("DELETE FROM \(table.name) WHERE \(table.column) = ?1", [key.value])
             guard removed > 0 else { throw StoreError.notFound }
-            if case .channel(let id) = key {
+            if case .channel(let id) = key, !keepsSwitch {
                 try session.execute("DELETE FROM settings WHERE key = ?1", ["channel.\(id).switch"])
             }
             try session.insertAudit(audit)
