@@ -99,6 +99,10 @@ import Testing
         #expect(SecretHint.text(Secret("sk-0123456789abcdef")) == "sk-…cdef")
         #expect(SecretHint.text(Secret("0123456789abcdef")) == "…cdef" && SecretHint.text(Secret("short")) == "…")
         #expect(ProxyText.shown(Secret("http://user:p@ss@proxy:8080/path")) == "http://proxy:8080")
+        let odds = ["user:pa/ss@proxy:8080", "user:pa?ss@proxy:8080/a?b", "u:p/a@s#s@proxy:8080", "proxy:8080?u=pass", "proxy:8080#pass"]
+        for odd in odds {
+            #expect(ProxyText.shown(Secret("http://" + odd)) == "http://proxy:8080", "\(odd)")
+        }
         #expect(ProxyText.shown(Secret("socks5h://proxy:1080")) == "socks5h://proxy:1080" && ProxyText.shown(Secret("?")) == "…")
     }
 }

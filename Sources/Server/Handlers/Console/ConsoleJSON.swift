@@ -17,10 +17,9 @@ enum ProxyText {
     static func shown(_ proxy: Secret) -> String {
         let text = proxy.reveal()
         guard let scheme = text.firstRange(of: "://") else { return "…" }
-        let rest = text[scheme.upperBound...]
-        let authority = rest.prefix { $0 != "/" }
-        let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-        return String(text[..<scheme.upperBound] + host)
+        // The last '@' comes first: a password may have every other character in it.
+        let place = text[scheme.upperBound...].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        return String(text[..<scheme.upperBound] + place.prefix { !"/?#".contains($0) })
     }
 }
 
