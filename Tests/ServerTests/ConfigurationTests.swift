@@ -280,6 +280,9 @@ import Testing
                 body: #"{"model_name":"unpriced","pricing_input":0.000001,"pricing_output":0.000002}"#)
             #expect(first.status == 200, "\(first.json.text)")
             #expect(try await !get("/api/pricing/missing").text.contains("unpriced"))
+            let table = try await get("/api/models/pricing").arrayValue ?? []
+            let edited = table.reduce(into: [:]) { $0[$1["model_name"]?.stringValue ?? ""] = $1["is_edited"]?.boolValue }
+            #expect(edited == ["m": false, "unpriced": true], "\(edited)")
             let second = try await client.call(
                 .put, "/api/models/pricing", token: TestGateway.adminToken, body: #"{"model_name":"unpriced","pricing_input":0.000003}"#)
             #expect(second.status == 200, "\(second.json.text)")

@@ -25,7 +25,7 @@ struct PriceReviewHandlers: Sendable {
             throw ManagementError.invalid("model", "the public name of a model")
         }
         let rows = try await storing("price") { try await store.priceHistory(model, limit: Self.mostVersions) }
-        return Envelope.ok(.array(rows.map(pricing.json)))
+        return Envelope.ok(.array(rows.map(pricing.pastJSON)))
     }
 
     /// `GET /api/pricing/missing`: models that an enabled channel would serve if they had a price.

@@ -104,7 +104,12 @@ struct PricingHandlers: Sendable {
         return value
     }
 
-    func json(_ row: PricingRow) -> JSONValue {
+    func json(_ row: PricingRow) -> JSONValue { .object(members(row)) }
+
+    /// A version of the history, which does not have who set it.
+    func pastJSON(_ row: PricingRow) -> JSONValue { .object(members(row).filter { $0.name != "is_edited" }) }
+
+    private func members(_ row: PricingRow) -> [JSONValue.Member] {
         let rates = row.price.rates
         var members: [JSONValue.Member] = [
             .init("id", .integer(row.id)), .init("model_name", .string(row.modelName)),
@@ -125,9 +130,9 @@ struct PricingHandlers: Sendable {
             .init("image_sizes", PictureColumn.json(row.price.pictures?.sizes ?? [])),
         ]
         members += [
-            .init("is_active", .boolean(row.isActive)), .init("version", .integer(row.version)),
+            .init("is_active", .boolean(row.isActive)), .init("is_edited", .boolean(row.isEdited)), .init("version", .integer(row.version)),
             .init("created_at", .integer(row.createdAt)), .init("updated_at", .integer(row.updatedAt)),
         ]
-        return .object(members)
+        return members
     }
 }

@@ -66,6 +66,7 @@ enum PriceDescriptions {
             APIField("description", .string, "May be empty."), context, output, basis,
         ] + tokenPrices + unitPrices + mediaPrices + tiers + [
             APIField("is_active", .boolean, "False = the price does not count."),
+            APIField("is_edited", .boolean, "True = set by people: files and lists no longer change it. Not in a history.").optional,
             APIField("version", .count, "Raised with every change; each charge names its own."), .createdAt,
             APIField("updated_at", .time, "The last change."),
         ])
