@@ -144,7 +144,7 @@ struct ChannelBody: Sendable {
 
     private static func text(_ channel: ConsoleConfiguration.Channel, _ name: String) -> String? { channel.config[name]?.stringValue }
 
-    /// What root has entered stays where root has meant it to go: a channel without keys uses the variable of its provider, and an admin
+    /// The parts that root has entered go where root has sent them: a channel without keys uses the variable of its provider, and an admin
     /// who chooses the provider would choose whose key goes to root's address, or which vendor gets root's headers.
     private static func checkDestinations(_ old: ConsoleConfiguration.Channel, _ new: ConsoleConfiguration.Channel) throws {
         let isOfAnother = text(old, "provider") != text(new, "provider")
