@@ -220,8 +220,8 @@ INSERT INTO row_ranges (kind, start, first_id, last_id)
 SELECT 'entry', created_at - created_at % 900, min(id), max(id) FROM balance_transactions GROUP BY 2;
 
 -- Pages of the log and of the ledger, newest first.
-CREATE INDEX logs_by_token ON logs (token_id) WHERE token_id IS NOT NULL;
-CREATE INDEX logs_by_channel ON logs (channel_id) WHERE channel_id IS NOT NULL;
+CREATE INDEX logs_by_token ON logs (token_id);
+CREATE INDEX logs_by_channel ON logs (channel_id);
 CREATE INDEX logs_by_model ON logs (model_name);
 CREATE INDEX logs_by_outcome ON logs (outcome) WHERE outcome <> 'completed';
 CREATE INDEX balance_transactions_by_type ON balance_transactions (type) WHERE type <> 'usage';
