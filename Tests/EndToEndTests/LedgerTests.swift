@@ -299,7 +299,7 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `a disk that is full refuses requests clearly and loses nothing`() async throws {
         let world = try await World.make(start: false)
         // What a full disk looks like: writes beyond a size fail. 512-byte blocks.
-        try await world.gateway.start(shell: "trap '' XFSZ; ulimit -f 1600")
+        try await world.gateway.start(shell: "trap '' XFSZ; ulimit -f 2400")
         let client = try Client(base: world.gateway.base)
         let admin = Admin(client: client)
         let full = World(simulator: world.simulator, gateway: world.gateway, client: client, admin: admin)
@@ -308,8 +308,8 @@ import Testing
             var served: [String] = []
             var refusal: Client.Answer?
             let name = try #require(HTTPField.Name("X-Request-Id"))
-            // The journal's records are small: some thousands of them are 800 kB.
-            for _ in 0..<12_000 where refusal == nil {
+            // The journal's records are small: some thousands of them are 1.2 MB.
+            for _ in 0..<20_000 where refusal == nil {
                 let answer = try await ask(full, user.key, controls: "prompt_tokens=7,completion_tokens=3")
                 if answer.status == 200, let id = answer.headers[name] { served.append(id) } else { refusal = answer }
             }

@@ -44,22 +44,19 @@ extension GatewayProgram {
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
         let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
-        let status = statusHandlers(check)
+        let catalogue = CatalogueHandlers(snapshots: parts.snapshots)
+        let status = statusHandlers(check, catalogue)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
             balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
             batches: BatchesHandlers(desk: desk, meter: parts.meter, logger: logger),
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
-            catalogue: CatalogueHandlers(snapshots: parts.snapshots),
+            catalogue: catalogue,
             channelConsole: ChannelConsoleHandlers(
                 desk: console, channels: channelHandlers(), snapshots: parts.snapshots, vendors: parts.vendors, clock: clock),
             channels: channelHandlers(),
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
-            configuration: ConfigurationHandlers(
-                files: ConfigurationFiles(
-                    path: options.configPath, environment: options.environment, snapshots: parts.snapshots,
-                    console: { [vault = parts.vault] in try await vault.load() }),
-                reloader: parts.reloader, store: parts.store, clock: clock, logger: logger),
+            configuration: configurationHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
             exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
@@ -109,10 +106,19 @@ extension GatewayProgram {
             vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: options.clock, logger: logger)
     }
 
-    private func statusHandlers(_ check: SessionCheck) -> StatusHandlers {
+    private func configurationHandlers() -> ConfigurationHandlers {
+        ConfigurationHandlers(
+            files: ConfigurationFiles(
+                path: options.configPath, environment: options.environment, snapshots: parts.snapshots,
+                console: { [vault = parts.vault] in try await vault.load() }),
+            reloader: parts.reloader, store: parts.store, clock: options.clock, logger: logger)
+    }
+
+    private func statusHandlers(_ check: SessionCheck, _ catalogue: CatalogueHandlers) -> StatusHandlers {
         StatusHandlers(
-            snapshots: parts.snapshots, meter: parts.meter, poster: parts.poster, plane: parts.plane, reloader: parts.reloader,
-            gauges: gauges(channelHandlers()), check: check, clock: options.clock, version: options.version, startedAt: startedAt)
+            snapshots: parts.snapshots, catalogue: catalogue, meter: parts.meter, poster: parts.poster, plane: parts.plane,
+            reloader: parts.reloader, gauges: gauges(channelHandlers()), check: check, clock: options.clock, version: options.version,
+            startedAt: startedAt)
     }
 
     private func channelHandlers() -> ChannelHandlers {

@@ -4,10 +4,17 @@ import GatewayState
 import Hummingbird
 import RouterCore
 import Storage
+import Synchronization
 
 /// `GET /api/models`: the models of this gateway, for people who choose one. Public, like the prices.
 struct CatalogueHandlers: Sendable {
     let snapshots: SnapshotHolder
+    private let served = ServedModels()
+
+    init(snapshots: SnapshotHolder) { self.snapshots = snapshots }
+
+    /// Number of models that ``list(_:_:)`` has without filters.
+    var count: Int { served.count(snapshots.snapshot) { items().count } }
 
     /// A model that some enabled channel serves and that has a price.
     private struct Item {
@@ -107,5 +114,17 @@ struct CatalogueHandlers: Sendable {
             .init("pricing_image_input", .usd(item.row.price.pictures?.input)),
             .init("image_sizes", PictureColumn.json(item.row.price.pictures?.sizes ?? [])),
         ])
+    }
+}
+
+/// The number of served models, counted once for each snapshot: the status is open to everyone and is asked for often.
+private final class ServedModels: Sendable {
+    private let known = Mutex<(snapshot: GatewaySnapshot, count: Int)?>(nil)
+
+    func count(_ snapshot: GatewaySnapshot, _ count: () -> Int) -> Int {
+        if let known = known.withLock({ $0 }), known.snapshot === snapshot { return known.count }
+        let counted = count()
+        known.withLock { $0 = (snapshot, counted) }
+        return counted
     }
 }

@@ -12,6 +12,7 @@ import Storage
 /// Health of the gateway itself, metrics, reload.
 struct StatusHandlers: Sendable {
     let snapshots: SnapshotHolder
+    let catalogue: CatalogueHandlers
     let meter: Meter
     let poster: Poster
     let plane: DataPlane
@@ -39,6 +40,7 @@ struct StatusHandlers: Sendable {
             .object([
                 .init("name", "APIRouter"), .init("version", .string(version)),
                 .init("started_at", .integer(startedAt)), .init("models", .integer(configuration.routes.models.count)),
+                .init("served_models", .integer(catalogue.count)),
                 .init("registration", .boolean(configuration.server.registration)), .init("currency", "USD"),
                 .init("public_url", .optional(configuration.server.publicURL?.origin)),
                 .init("console", .boolean(configuration.console.isEnabled)),

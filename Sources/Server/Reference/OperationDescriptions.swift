@@ -218,6 +218,7 @@ enum OperationDescriptions {
             .object([
                 APIField("name", .choice(["APIRouter"]), "The program."), APIField("version", .string, "Of the program."),
                 APIField("started_at", .time, "Its start."), APIField("models", .count, "Models with a name in the configuration."),
+                APIField("served_models", .count, "Models of `GET /api/models`."),
                 APIField("registration", .boolean, "Whether strangers may register."),
                 APIField("currency", .choice(["USD"]), "The only one."),
                 APIField("public_url", .string, "`server.public_url`; null = none is set.").orNull,

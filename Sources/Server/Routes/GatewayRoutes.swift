@@ -6,7 +6,7 @@ import RouterCore
 enum GatewayRoutes {
     static let all: [Route] =
         openAI + openRouter + google + users + account + playground + money + operations + statistics + channels
-            + configuration
+        + configuration
 
     private static let openAI =
         ModelCallRoute.all(under: "/v1").map(Route.init) + responses("/v1") + batches("/v1") + [

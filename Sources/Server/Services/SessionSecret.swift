@@ -43,7 +43,8 @@ public enum SessionSecret {
 
     private static let shared = """
         the gateways of one ledger share one secret. Give this one the SESSION_SECRET of the others, or a copy of the first one's data_dir/session_secret; \
-        to replace the secret, stop all gateways and run 'apirouter secret reseal' with the new one (docs/security.md)
+        to replace the secret, stop all gateways and run 'apirouter secret reseal' with the new one, or 'apirouter secret adopt' if the old one is lost \
+        (docs/security.md)
         """
 
     /// Seals everything anew that the ledger has sealed with another secret, and makes this configuration's secret the ledger's own: in one
