@@ -71,7 +71,8 @@ public struct ConsoleConfiguration: Sendable, Hashable {
 /// Providers of the console that channels.yaml may name, for those who load a configuration without the ledger's database. Their channels
 /// are off, with a warning; every other unknown name is an error.
 public enum UnseenProviders: Sendable, Hashable {
-    /// Every name without a file may be in the console: the configuration is only good for finding the database, or for what needs no channels.
+    /// Every name without a file may be in the console: the configuration is only good for finding the database, or for what needs no
+    /// channels.
     case any
     case named(Set<String>)
 
