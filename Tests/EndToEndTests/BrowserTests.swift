@@ -15,7 +15,11 @@ import Testing
                 at: GatewayProcess.repository.appendingPathComponent(name), to: directory.appendingPathComponent(name))
         }
         let gateway = GatewayProcess(directory: directory)
-        let web = ["APIROUTER_WEB_DIR": GatewayProcess.repository.appendingPathComponent("web").path]
+        // Without the tests' own key and token: a new gateway has none.
+        let web = [
+            "APIROUTER_WEB_DIR": GatewayProcess.repository.appendingPathComponent("web").path, "INITIAL_ROOT_TOKEN": "",
+            "INITIAL_ROOT_ACCESS_TOKEN": "",
+        ]
         try await gateway.start(environment: web.merging(environment) { _, new in new })
         do {
             try await body(gateway)
