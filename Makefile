@@ -21,7 +21,7 @@ RELEASE := .build-release
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
 
 # Tests that have a long form, taken with APIROUTER_LONG=1.
-LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests
+LONG_TESTS ?= CrashTests|StrictBoundTests|LeaseSimulationTests|BrowserTests
 
 # Tests that compare documents with what the code says, and write them with UPDATE_GOLDEN=1.
 GENERATED_DOCS := ReferenceTests|FailureTableTests|DialectTableTests|MetricsReferenceTests|ConfigReferenceTests|ClientTableTests
@@ -55,7 +55,7 @@ test: test-deps .venv/.installed $(if $(AGENTS),.venv/.agents) lint ## everythin
 	$(SWIFT) test --skip-build --disable-xctest --filter EndToEndTests
 	$(PYTHON) Benchmarks/instructions.py
 
-test-long: test-deps ## the long forms of tests that `make test` runs shortly (fifty kills, 100,000 bodies)
+test-long: test-deps ## the long forms of tests that `make test` runs shortly (fifty kills, 100,000 bodies, every page in every form)
 	$(SWIFT) build --build-tests --explicit-target-dependency-import-check error
 	APIROUTER_LONG=1 $(SWIFT) test --skip-build --disable-xctest --filter '$(LONG_TESTS)'
 
