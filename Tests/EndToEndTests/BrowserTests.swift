@@ -14,6 +14,12 @@ import Testing
             try FileManager.default.copyItem(
                 at: GatewayProcess.repository.appendingPathComponent(name), to: directory.appendingPathComponent(name))
         }
+        // A busy machine must not refuse for another reason than the test's.
+        let file = directory.appendingPathComponent("config/gateway.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let patient = text.replacingOccurrences(of: "server:   { ", with: "server:   { max_lag: 0s, ")
+        try #require(patient != text)
+        try patient.write(to: file, atomically: true, encoding: .utf8)
         let gateway = GatewayProcess(directory: directory)
         // Without the tests' own key and token: a new gateway has none.
         let web = [

@@ -61,7 +61,7 @@ class Visit:
         """Until the page's content is there: its heading, and nothing that still loads."""
         self.page.wait_for_selector("main h1")
         # Not by an expression in the page: its policy forbids to evaluate one again and again.
-        expect(self.page.locator('[aria-busy="true"]')).to_have_count(0, timeout=20_000)
+        expect(self.page.locator('[aria-busy="true"]')).to_have_count(0, timeout=60_000)
 
     def log_in(self, username, password=PASSWORD):
         self.page.goto(self.base + "/login")
@@ -102,7 +102,8 @@ def visit(instance, base, language="en", width=1280, theme="light"):
     context = instance.new_context(
         viewport={"width": width, "height": 844 if width < 600 else 800}, locale="zh-CN" if language == "zh" else "en-US",
         color_scheme=theme, timezone_id="Asia/Shanghai" if language == "zh" else "Europe/Berlin")
-    context.set_default_timeout(20_000)
+    # A busy machine is slow, not wrong.
+    context.set_default_timeout(60_000)
     return Visit(context.new_page(), base)
 
 
