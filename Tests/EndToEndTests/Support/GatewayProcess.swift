@@ -136,7 +136,7 @@ struct TimedOut: Error, CustomStringConvertible { var description: String }
 
 /// Polls a condition until it holds. The only waiting in these tests; a condition, never a guess at a duration.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while ContinuousClock.now < deadline {
