@@ -182,7 +182,7 @@ struct CursorConformance {
         var dialect: SQLDialect { session.dialect }
 
         func plans(of scan: CursorScan) throws -> [String] {
-            // What is so few rows long would be read whole and sorted; the question here is whether an index can give the order.
+            // So few rows would be read whole and sorted; the question here is whether an index can give the order.
             let switches = dialect == .postgres ? ["seqscan", "sort", "incremental_sort", "bitmapscan"] : []
             for name in switches { try session.execute("SET enable_\(name) = off") }
             defer { for name in switches { _ = try? session.execute("RESET enable_\(name)") } }

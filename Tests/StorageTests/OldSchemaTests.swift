@@ -115,7 +115,7 @@ struct OldSchemaTests {
         #expect(before.values.allSatisfy { $0.count > 20 })
         let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0016_rollup.sql"
         let sql = try String(contentsOfFile: file, encoding: .utf8)
-        let start = try #require(sql.range(of: "-- What there is already.")), end = try #require(sql.range(of: "-- Pages of the log"))
+        let start = try #require(sql.range(of: "-- The rows that exist already.")), end = try #require(sql.range(of: "-- Pages of the log"))
         try await database.run(tables.map { "DELETE FROM \($0);" }.joined() + sql[start.lowerBound..<end.lowerBound])
         let after = try await database.rows(columns)
         for table in tables { #expect(after[table] == before[table], "\(table)") }

@@ -184,7 +184,7 @@ struct StoreConformance {
             try await store.setPrice(read[1], now: 81)
         }
         #expect(try await store.setPrice(changed, now: 82).version > changed.version)
-        // What it was, newest first.
+        // Its earlier prices, newest first.
         let history = try await store.priceHistory("a", limit: 10)
         #expect(history.map(\.updatedAt) == [60, 50] && history.map(\.price) == [.upstreamCost, .free])
         #expect(history.map(\.version).first == edited.version && history.allSatisfy { $0.modelName == "a" })

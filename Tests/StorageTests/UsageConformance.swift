@@ -35,7 +35,7 @@ struct UsageConformance {
         }
     }
 
-    /// What a question must give, from the records themselves.
+    /// The right answer to a question, from the records themselves.
     private static func expected(_ records: [RequestRecord], _ query: UsageQuery) -> [String: UsageSums] {
         var sums: [String: UsageSums] = [:]
         for record in records {

@@ -102,7 +102,7 @@ CREATE TABLE row_ranges (
     PRIMARY KEY (kind, start)
 ) STRICT, WITHOUT ROWID;
 
--- What there is already.
+-- The rows that exist already.
 INSERT INTO usage_by_key (user_id, start, token_id, channel_id, provider, model_name,
     requests, errors, faults, void, charge_nanos, upstream_cost_nanos, prompt_tokens,
     completion_tokens, cached_tokens, first_token_ms, latency_ms, generated_tokens, generation_ms,

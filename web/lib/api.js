@@ -22,7 +22,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What is done about a lost session and a demanded password: set by the application, so that pages need not know. */
+/** The reactions to a lost session and a demanded password: set by the application, so that pages need not know. */
 export const guards = { login: null, password: null };
 
 function address(path, query) {

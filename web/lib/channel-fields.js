@@ -42,7 +42,7 @@ export function modelsField(o) {
   const isServed = (model) => o.value.includes(model.name);
   let known = [...o.models].sort((a, b) => Number(isServed(b)) - Number(isServed(a)));
   const isPlain = (entry) => typeof entry === 'string' && known.some((model) => model.name === entry);
-  // What this form does not know of an entry, such as its time-outs, stays with its line.
+  // Properties of an entry that this form does not know, such as its time-outs, stay with its line.
   const written = new Map(o.value.filter((entry) => nameOf(entry) !== '*' && !isPlain(entry)).map((entry) => [lineOf(entry), entry]));
   const chosen = new Set(o.value.filter(isPlain));
   const search = field({ label: t('channels.findModel'), name: 'find', type: 'search' });

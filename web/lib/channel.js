@@ -35,7 +35,7 @@ export const failureText = (name) => (has(`failure.${name}`) ? t(`failure.${name
 
 // Tests
 
-/** What a test call came to. */
+/** The result of a test call. */
 export function testResult(result) {
   const figures = facts(
     [t('channels.test.model'), h('code', null, result.model === result.upstream_model ? result.model : `${result.model} → ${result.upstream_model}`)],

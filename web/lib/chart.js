@@ -107,7 +107,7 @@ export function bucketFor(from, to) {
 }
 
 /**
- * What a page's filters mean: `from` and `to` where they are chosen, else the range.
+ * The meaning of a page's filters: `from` and `to` where they are chosen, else the range.
  * @returns {{from: number, to: number|undefined, bucket: string}}
  */
 export function windowOf({ range, from, to }) {

@@ -8,7 +8,7 @@ let current = 'en';
 export const language = () => current;
 const locale = () => (current === 'zh' ? 'zh-CN' : 'en-US');
 
-/** What this browser remembers of the person's choices; null where it remembers nothing. */
+/** A choice of the person that this browser remembers; null where it remembers none. */
 export function stored(key) {
   try {
     return localStorage.getItem(key);

@@ -32,7 +32,7 @@ function keyFields(key) {
   const budget = limits.budget ?? {};
   const expiry = expiryFields(key);
   const name = field({ label: t('field.name'), name: 'name', required: true, maxlength: 100, value: key?.name ?? t('keys.defaultName') });
-  // What is typed at once replaces the name that is proposed.
+  // A name that is typed at once replaces the proposed one.
   if (!key) name.input.addEventListener('focus', () => name.input.select(), { once: true });
   const fields = [
     name,

@@ -119,7 +119,7 @@ export async function priceDialog(row) {
   });
 }
 
-/** What a model's prices were. */
+/** The earlier prices of a model. */
 export const historyDialog = (row) => dialog({ title: t('pricing.historyOf', { model: row.model_name }), wide: true, content: () => live(
   (signal) => get('/api/pricing/history', { model: row.model_name }, { signal }),
   (versions) => (versions.length === 0 ? h('p', null, t('pricing.noHistory')) : h('div.list', null, table({
@@ -131,7 +131,7 @@ export const historyDialog = (row) => dialog({ title: t('pricing.historyOf', { m
     ],
   })))) });
 
-/** What is to be known of a price besides its figures. */
+/** Properties of a price besides its figures. */
 export const marks = (row) => h('span.badges', null, row.is_edited && badge(t('pricing.edited'), 'warn'),
   row.basis === 'upstream_cost' && badge(t('pricing.byCost')),
   row.tiers?.length > 0 && badge(t('pricing.tiers')), row.service_tiers?.length > 0 && badge(t('pricing.serviceTiers')),

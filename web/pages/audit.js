@@ -1,4 +1,4 @@
-// Who changed what. Rows are never changed or deleted.
+// The record of all changes and their authors. Rows are never changed or deleted.
 
 import { get } from '../lib/api.js';
 import { channelLink, userLink } from '../lib/admin.js';

@@ -21,7 +21,7 @@ export default function page(ctx) {
 const files = (ctx) => live((signal) => get('/api/config', {}, { signal }), (config) => workbench(ctx, config), { signal: ctx.signal, skeleton: 6 });
 
 function workbench(ctx, config) {
-  // What was typed into a file stays while another one is looked at.
+  // Text typed into a file stays while another one is looked at.
   const buffers = new Map();
   const bench = { ctx, config, buffers, path: null, found: h('div', { 'aria-live': 'polite' }), names: h('ul.file-list', { 'aria-label': t('config.files') }) };
   bench.text = editor({ label: t('config.text'), onInput: (text) => {

@@ -1,4 +1,4 @@
-// What users paid, what vendors cost, and what is left of it.
+// Income from users, the cost of vendors, and the margin between them.
 
 import { get } from '../lib/api.js';
 import { channelLink, tabs, userLink } from '../lib/admin.js';

@@ -108,7 +108,7 @@ function latest(view, rows, table) {
 
 const isReal = (channel) => channel.provider !== 'demo' && channel.status === 'on';
 
-/** What is done already: two small calls beside the figures, and none once everything was done. */
+/** The steps that are done already: two small calls beside the figures, and none once everything was done. */
 async function stateOf(ctx, answer) {
   const [keys, channels, { balance, data }] = await Promise.all([
     get('/api/token', { page_size: 1 }), ctx.may('admin') ? get('/api/channel') : [], answer,
@@ -117,7 +117,7 @@ async function stateOf(ctx, answer) {
 }
 
 /**
- * What a new gateway, or a new user, has to do first, as a card; null when nothing is left. It goes when all is done and does not come back.
+ * The first steps of a new gateway, or of a new user, as a card; null when nothing is left. It goes when all is done and does not come back.
  * @param {Promise<object>} answer what {@link load} has
  * @param {() => void} onChange called when a step has changed what the page shows
  */

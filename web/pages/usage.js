@@ -1,4 +1,4 @@
-// What the person who is logged in has called: over time, and each call.
+// The calls of the person who is logged in: over time, and one by one.
 
 import { get } from '../lib/api.js';
 import { h } from '../lib/dom.js';

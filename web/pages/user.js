@@ -174,7 +174,7 @@ async function refund(row) {
   return done;
 }
 
-// What the other views do not need is loaded with this one.
+// Modules that the other views do not need are loaded with this one.
 const requests = (ctx, user) => live(() => import('../lib/request.js'), ({ outcomeBadge, requestDialog, tokenCell }) => list({
   ctx, caption: t('user.requests'), load: byCursor(get, '/api/log', { user_id: user.id }), nothing: () => empty(t('user.noRequests'), t('user.noRequestsText')),
   open: (row) => requestDialog(row, { isAdmin: true }), openLabel: (row) => row.request_id,

@@ -48,7 +48,7 @@ struct StatsHandlers: Sendable {
             ]))
     }
 
-    /// What of the sums is not in the parts.
+    /// The part of the sums that is not in the parts.
     static func rest(_ sums: [UsageRow], _ parts: [UsageRow]) -> [UsageRow] {
         var rest = sums
         var places: [Int: Int] = [:]
@@ -178,7 +178,7 @@ struct StatsHandlers: Sendable {
         return filter
     }
 
-    /// What keys of rows are called; a model's or a provider's key is its name. Channels have names for admins only.
+    /// Names for the keys of rows; a model's or a provider's key is its name. Channels have names for admins only.
     private func names(_ rows: [UsageRow], _ dimension: UsageDimension, _ caller: User) async throws -> [String: String] {
         let ids = Set(rows.compactMap { Int64($0.key) }).subtracting([0])
         var names: [Int64: String] = [:]

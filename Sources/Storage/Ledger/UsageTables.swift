@@ -56,7 +56,7 @@ enum UsageTable: CaseIterable {
     }
 }
 
-/// What tells the rows of ``UsageTable/byKey`` apart.
+/// The columns that tell the rows of ``UsageTable/byKey`` apart.
 struct UsageKey: Hashable {
     var userID: Int64
     var start: Int64

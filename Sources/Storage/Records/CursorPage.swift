@@ -11,7 +11,7 @@ public struct CursorPage<Row: Sendable>: Sendable {
     }
 }
 
-/// What is asked for of the ledger's rows.
+/// A question about the ledger's rows.
 public struct EntryQuery: Sendable, Hashable {
     public var userID: Int64?
     public var kind: TransactionKind?

@@ -1,4 +1,4 @@
-/// What sums of the log are told apart by.
+/// The columns by which sums of the log are told apart.
 public enum UsageDimension: String, Sendable, Hashable, CaseIterable {
     case model, channel, token, user, provider
 }

@@ -1,6 +1,6 @@
 public import RouterCore
 
-/// What a number of rows of the log add up to.
+/// The sums of a number of rows of the log.
 public struct UsageSums: Sendable, Hashable {
     public var requests: Int64 = 0
     /// Those that failed or were cut.
@@ -10,7 +10,7 @@ public struct UsageSums: Sendable, Hashable {
     /// Those that were not charged.
     public var void: Int64 = 0
     public var charge = NanoUSD.zero
-    /// What vendors said that it cost.
+    /// The cost as vendors reported it.
     public var upstreamCost = NanoUSD.zero
     public var promptTokens: Int64 = 0
     public var completionTokens: Int64 = 0
@@ -62,7 +62,7 @@ public struct UsageSums: Sendable, Hashable {
         latency.add(other.latency)
     }
 
-    /// What has to be added to `old` to come to this.
+    /// The difference to `old`.
     func difference(from old: UsageSums) -> UsageSums {
         var change = UsageSums()
         change.figures = zip(figures, old.figures).map { $0 &- $1 }

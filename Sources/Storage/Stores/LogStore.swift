@@ -10,7 +10,7 @@ public protocol LogStore: Sendable {
     func logs(_ query: LogQuery) async throws -> Page<LogRow>
     /// The newest rows before an id that meet the query, whose page says how many; it is no page by number. In order of ids.
     func logs(_ query: LogQuery, before: Int64) async throws -> CursorPage<LogRow>
-    /// What users and keys are called, and whose the keys are.
+    /// Names of users and keys, and the owners of the keys.
     func names(tokens: Set<Int64>, users: Set<Int64>) async throws -> RecordNames
     /// Deletes some of the rows whose requests began before a time (Unix seconds), and notes the time: see ``logsLetGo()``. Rows whose
     /// charges wait for a correction stay.

@@ -9,7 +9,7 @@ struct CursorScan {
     var index: [(column: String, value: SQLValue)] = []
     /// A condition that a partial index has, word by word.
     var partial: String?
-    /// What else is asked for.
+    /// The other filters.
     private(set) var others: [(comparison: String, value: SQLValue)] = []
     private(set) var from: Int64?
     private(set) var to: Int64?

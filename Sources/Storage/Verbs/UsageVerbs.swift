@@ -20,7 +20,7 @@ extension SQLSession {
 
     func mostLogs(_ query: LogQuery) throws -> Int64 {
         if query.requestID != nil { return 1 }
-        // What was let go is in the sums, and not in the log.
+        // Rows that were let go are in the sums, and not in the log.
         let from = max(query.from ?? 0, try logsLetGo() ?? 0)
         let filter = UsageFilter(
             userID: query.userID, tokenID: query.tokenID, channelID: query.channelID, provider: query.provider, model: query.model)

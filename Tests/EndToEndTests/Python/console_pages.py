@@ -92,7 +92,7 @@ def main():
             place = visit(instance, base, language, width, theme)
             if name:
                 place.log_in(name)
-                # What a gateway shows after its first minutes; those have a test of their own.
+                # As a gateway is after its first minutes; those have a test of their own.
                 place.page.evaluate("for (const id of [1, 2, 3]) localStorage.setItem(`firstSteps:${id}`, 'done')")
             for path in PAGES[name]:
                 look(place, path, name, language, width)
