@@ -64,7 +64,10 @@ import Testing
             var lost = hold
             // The channel's key is another one now.
             lost.keyMark = "another"
-            let late = ServerClock(wall: { (hold.deadline, 0) }, monotonic: { ServerClock.system.monotonic })
+            // Each hold has a deadline of its own: the second batch may be made in a later second than the first.
+            func late(_ hold: LongHold) -> ServerClock {
+                ServerClock(wall: { (hold.deadline, 0) }, monotonic: { ServerClock.system.monotonic })
+            }
             func settler(_ clock: ServerClock) -> BatchSettler {
                 BatchSettler(
                     snapshots: parts.snapshots, store: parts.store, meter: parts.meter, client: parts.vendors, clock: clock,
@@ -72,7 +75,7 @@ import Testing
             }
             await settler(.system).attend(lost)
             #expect(try await parts.store.longHold(hold.requestID)?.state == .open, "until the deadline it is asked again")
-            await settler(late).attend(lost)
+            await settler(late(hold)).attend(lost)
             let row = try #require(try await parts.store.entry(kind: .usage, referenceID: hold.requestID.description))
             #expect(row.amount == (try hold.amount.negated()), "what the vendor bills can be as much as was held")
             let open = try await parts.store.reconciliations(nil, open: true, PageRequest(page: 1, size: 10)).items
@@ -82,7 +85,7 @@ import Testing
             var unbound = try #require(try await parts.store.longHold(.batch, objectID: second, channelID: 1))
             unbound.objectID = nil
             unbound.keyMark = "another"
-            await settler(late).attend(unbound)
+            await settler(late(unbound)).attend(unbound)
             #expect(
                 try await parts.store.entry(kind: .usage, referenceID: unbound.requestID.description) == nil, "never made, never charged")
             #expect(try await parts.store.longHold(unbound.requestID)?.state == .ended)
