@@ -3,6 +3,8 @@
 struct OpenSessions {
     private struct Entry {
         var userID: Int64
+        /// The organisation that pays; nil = the user.
+        var accountID: Int64?
         /// Unix seconds.
         var until: Int64
     }
@@ -10,13 +12,13 @@ struct OpenSessions {
     static let maximum = 10_000
 
     /// - Parameter now: Unix seconds.
-    mutating func open(_ session: KeyHash, userID: Int64, until: Int64, now: Int64) {
+    mutating func open(_ session: KeyHash, userID: Int64, accountID: Int64?, until: Int64, now: Int64) {
         if entries.count >= Self.maximum {
             entries = entries.filter { $0.value.until > now }
             // A page whose session is forgotten opens it again.
             if entries.count >= Self.maximum { entries = [:] }
         }
-        entries[session] = Entry(userID: userID, until: until)
+        entries[session] = Entry(userID: userID, accountID: accountID, until: until)
     }
 
     mutating func close(_ session: KeyHash) { entries[session] = nil }
@@ -25,10 +27,10 @@ struct OpenSessions {
         entries = entries.filter { $0.value.userID != userID || $0.key == kept }
     }
 
-    /// The user of a session that is open.
-    func userID(_ session: KeyHash, now: Int64) -> Int64? {
+    /// The user of a session that is open, and the organisation that pays.
+    func caller(_ session: KeyHash, now: Int64) -> (userID: Int64, accountID: Int64?)? {
         guard let entry = entries[session], entry.until > now else { return nil }
-        return entry.userID
+        return (entry.userID, entry.accountID)
     }
 }
 
@@ -36,9 +38,10 @@ extension KeyDirectory {
     /// Opens a session, or keeps it open.
     /// - Parameters:
     ///   - session: the hash of its token.
+    ///   - accountID: the organisation that is to pay, of which the user is a member; nil = the user pays.
     ///   - until: when it closes by itself (Unix seconds), as `now`.
-    package func open(session: KeyHash, userID: Int64, until: Int64, now: Int64) {
-        changeSessions { $0.open(session, userID: userID, until: until, now: now) }
+    package func open(session: KeyHash, userID: Int64, accountID: Int64? = nil, until: Int64, now: Int64) {
+        changeSessions { $0.open(session, userID: userID, accountID: accountID, until: until, now: now) }
     }
 
     package func close(session: KeyHash) { changeSessions { $0.close(session) } }

@@ -23,7 +23,9 @@ package final class KeyDirectory: Sendable {
     private struct State {
         var entries: [KeyHash: Entry] = [:]
         var hashes: [Int64: KeyHash] = [:]
+        /// Users and organisations.
         var users: [Int64: Owner] = [:]
+        var members = OrganizationMembers()
         /// What each user of a group may do who has no limits of their own.
         var groups: [String: RateLimits] = [:]
         var touched: [Int64: Int64] = [:]
@@ -44,10 +46,11 @@ package final class KeyDirectory: Sendable {
         }
     }
 
-    package func load(users: [User], tokens: [Token]) {
+    package func load(users: [User], tokens: [Token], memberships: [OrganizationMembership] = []) {
         change { state in
             state.entries = [:]
             state.hashes = [:]
+            state.members = OrganizationMembers(memberships)
             state.users = Dictionary(users.map { ($0.id, Owner($0)) }) { _, last in last }
             // Any of them may have ended meanwhile.
             state.sessions = OpenSessions()
@@ -55,7 +58,7 @@ package final class KeyDirectory: Sendable {
         }
     }
 
-    private static func limits(_ text: String, allowsAddresses: Bool) -> Result<StoredLimits, LimitProblem> {
+    static func limits(_ text: String, allowsAddresses: Bool) -> Result<StoredLimits, LimitProblem> {
         do throws(LimitProblem) {
             return .success(try StoredLimits(stored: text, allowsAddresses: allowsAddresses))
         } catch {
@@ -91,7 +94,7 @@ package final class KeyDirectory: Sendable {
         guard entry.token.status == .enabled else { return .failure(.disabled) }
         if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
         let principal: KeyPrincipal
-        switch Self.principal(of: entry.token.userID, key: entry, state) {
+        switch Self.principal(of: entry.token.userID, account: entry.token.accountID, key: entry, state) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let found): principal = found
         }
@@ -102,10 +105,26 @@ package final class KeyDirectory: Sendable {
     }
 
     /// Whoever calls for a user, with one of the user's keys or with none.
-    private static func principal(of userID: Int64, key entry: Entry?, _ state: State) -> Result<KeyPrincipal, KeyRefusal> {
-        guard let owner = state.users[userID], owner.user.status == .enabled else { return .failure(.userDisabled) }
-        let user = BudgetScope.user(userID)
-        var principal = KeyPrincipal(userID: userID, tokenID: entry?.token.id, group: owner.user.group, models: [], addresses: [])
+    /// - Parameter account: the organisation that pays; nil = the user.
+    private static func principal(
+        of userID: Int64, account: Int64?, key entry: Entry?, _ state: State
+    ) -> Result<KeyPrincipal, KeyRefusal> {
+        guard let owner = state.users[account ?? userID], owner.user.status == .enabled else {
+            return .failure(account == nil ? .userDisabled : .organizationDisabled)
+        }
+        let scope = account.map { BudgetScope.organization($0) } ?? .user(userID)
+        var principal = KeyPrincipal(
+            userID: userID, accountID: account, tokenID: entry?.token.id, group: owner.user.group, models: [], addresses: [])
+        // A key of the organisation itself has no user.
+        if let account, account != userID {
+            guard state.users[userID]?.user.status == .enabled else { return .failure(.userDisabled) }
+            switch state.members.part(of: userID, in: account) {
+            case .failure(let refusal): return .failure(refusal)
+            case .success(let part):
+                principal.budgets = part.budgets
+                principal.rules = part.rules
+            }
+        }
         if let entry {
             let key = BudgetScope.key(entry.token.id)
             switch entry.limits {
@@ -113,19 +132,19 @@ package final class KeyDirectory: Sendable {
             case .success(let limits):
                 principal.addresses = limits.own.addresses
                 principal.adminAddresses = limits.admin?.addresses ?? []
-                principal.budgets = limits.budgetLimits(key)
-                principal.rules = [LimitRule(scope: key, limits: limits.rates)]
+                principal.budgets += limits.budgetLimits(key)
+                principal.rules.append(LimitRule(scope: key, limits: limits.rates))
             }
             principal.models = entry.token.models
             principal.conversion = entry.token.conversion
             principal.isManagement = entry.token.isManagement
         }
         switch owner.limits {
-        case .failure(let problem): return .failure(.limitsUnreadable(user, problem))
+        case .failure(let problem): return .failure(.limitsUnreadable(scope, problem))
         case .success(let limits):
             let group = state.groups[owner.user.group] ?? state.groups["default"] ?? RateLimits()
-            principal.budgets += limits.budgetLimits(user)
-            principal.rules.append(LimitRule(scope: user, limits: limits.rates.filled(from: group)))
+            principal.budgets += limits.budgetLimits(scope)
+            principal.rules.append(LimitRule(scope: scope, limits: limits.rates.filled(from: group)))
         }
         principal.rules.removeAll { $0.limits.isEmpty }
         return .success(principal)
@@ -136,8 +155,8 @@ package final class KeyDirectory: Sendable {
     /// - Returns: `.unknown` for a session that is not open.
     package func lookup(session: KeyHash, now: Int64) -> Result<KeyPrincipal, KeyRefusal> {
         state.withLock { state in
-            guard let userID = state.sessions.userID(session, now: now) else { return .failure(.unknown) }
-            return Self.principal(of: userID, key: nil, state)
+            guard let (userID, account) = state.sessions.caller(session, now: now) else { return .failure(.unknown) }
+            return Self.principal(of: userID, account: account, key: nil, state)
         }
     }
 
@@ -168,10 +187,20 @@ package final class KeyDirectory: Sendable {
         change { state in
             state.users[userID] = nil
             state.sessions.close(userID: userID)
-            for (id, hash) in state.hashes where state.entries[hash]?.token.userID == userID {
+            state.members.remove(userID)
+            for (id, hash) in state.hashes
+            where state.entries[hash].map({ $0.token.userID == userID || $0.token.accountID == userID }) ?? false {
                 state.entries[hash] = nil
                 state.hashes[id] = nil
             }
+        }
+    }
+
+    /// A membership as it is now; nil = the user belongs to the organisation no more.
+    package func setMembership(_ accountID: Int64, userID: Int64, _ membership: OrganizationMembership?) {
+        change { state in
+            state.members.set(accountID, userID: userID, membership)
+            if membership == nil { state.sessions.close(userID: userID) }
         }
     }
 

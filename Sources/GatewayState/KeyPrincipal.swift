@@ -2,8 +2,10 @@ import Config
 package import RouterCore
 
 /// The owner of an API key and what the key may do; or a user who calls from a session, without a key.
-package struct KeyPrincipal: Sendable {
+package struct KeyPrincipal: Sendable, Paid {
     package var userID: Int64
+    /// The organisation whose wallet pays; nil = the user's own.
+    package var accountID: Int64?
     /// Nil for a session, which calls without a key.
     package var tokenID: Int64?
     package var group: String

@@ -28,9 +28,11 @@ package struct StoredLimits: Sendable {
     /// takes a part away.
     /// - Throws: ``LimitProblem`` with what is allowed; ``LimitProblem/isForbidden`` is set where the owner asks for more than an
     ///   administrator allows.
-    package static func changed(_ stored: String, to value: JSONValue, byOwner: Bool) throws(LimitProblem) -> String {
-        let new = try KeyLimits(value, allowsAddresses: true)
-        let readable = try? StoredLimits(stored: stored, allowsAddresses: true)
+    package static func changed(
+        _ stored: String, to value: JSONValue, byOwner: Bool, allowsAddresses: Bool = true
+    ) throws(LimitProblem) -> String {
+        let new = try KeyLimits(value, allowsAddresses: allowsAddresses)
+        let readable = try? StoredLimits(stored: stored, allowsAddresses: allowsAddresses)
         guard byOwner else {
             var limits = readable ?? StoredLimits()
             limits.admin = new.members.isEmpty ? nil : new

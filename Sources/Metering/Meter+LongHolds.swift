@@ -25,7 +25,7 @@ extension Meter {
         let reservation = HoldRecord(
             requestID: hold.requestID, userID: hold.userID, tokenID: hold.tokenID, amount: hold.amount, model: hold.model,
             endpoint: hold.endpoint, isStream: false, promptTokens: 0, promptCharge: .zero, pricingVersion: hold.pricingVersion,
-            clientIP: hold.clientIP, createdAt: hold.createdAt)
+            clientIP: hold.clientIP, createdAt: hold.createdAt, accountID: hold.accountID)
         try await reserve(reservation, floor, limits, until: clock.monotonic.advanced(by: wait))
         return try await gate.run {
             let holder = holder
@@ -35,13 +35,13 @@ extension Meter {
                 book.withLock { book in
                     // As a charge that has been posted: it is out of the balance, out of the lease, and in the budgets.
                     _ = book.settle(hold.requestID, charge: hold.amount)
-                    book.posted([hold.requestID], setAside: [], states: [hold.userID: state])
+                    book.posted([hold.requestID], setAside: [], states: [hold.payer: state])
                 }
                 return hold
             } catch {
                 book.withLock { book in
                     _ = book.void(hold.requestID)
-                    book.doubt(hold.userID, hold.amount)
+                    book.doubt(hold.payer, hold.amount)
                 }
                 if case StoreError.fenced = error, holder == self.holder { lostPlace(Self.placeTaken) }
                 throw error
@@ -59,9 +59,11 @@ extension Meter {
     }
 
     /// Open long-lived holds of one kind. - Throws: ``StoreError``.
-    package func countLong(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64? = nil) async throws -> LongHoldCount {
+    package func countLong(
+        _ kind: LongHold.Kind, userID: Int64, accountID: Int64? = nil, tokenID: Int64? = nil
+    ) async throws -> LongHoldCount {
         if isOff { return LongHoldCount() }
-        return try await store.countLongHolds(kind, userID: userID, tokenID: tokenID)
+        return try await store.countLongHolds(kind, userID: userID, accountID: accountID, tokenID: tokenID)
     }
 
     /// Forgets the passes of holds that another gateway has ended, or whose end was not confirmed to this one.
@@ -82,14 +84,14 @@ extension Meter {
         let hasEnded = try await gate.run {
             guard let hold = try await store.longHold(record.requestID), hold.state == .open else { return false }
             // As with a withdrawal: money of a charge beyond the hold must no longer be spent from a lease.
-            if let charge = record.charge, charge > hold.amount { try await giveBack(record.userID) }
+            if let charge = record.charge, charge > hold.amount { try await giveBack(record.payer) }
             guard try await store.endLongHold(record, now: clock.unixSeconds) else { return false }
             await forgetSpending(of: hold)
             return true
         }
         guard hasEnded else { return false }
         passes.end(record.requestID, used: record.usage.promptTokens + record.usage.completionTokens)
-        wake(record.userID)
+        wake(record.payer)
         // For a ledger that is restored from a backup; posting it again changes nothing. Best effort, because the ledger has it.
         if (try? await journal.settle(record)) != nil {
             postingQueue.add(record)
@@ -100,7 +102,7 @@ extension Meter {
 
     /// Reads budgets that a hold counted towards again. Where that fails they stay too high until they are read the next time.
     private func forgetSpending(of hold: LongHold) async {
-        let its = Set(BudgetCounter.all(userID: hold.userID, tokenID: hold.tokenID, at: hold.createdAt))
+        let its = Set(BudgetCounter.all(hold, tokenID: hold.tokenID, at: hold.createdAt))
         let counters = book.withLock { $0.knownCounters }.filter(its.contains)
         guard !counters.isEmpty, let spent = try? await store.spending(counters) else { return }
         book.withLock { $0.spent(spent, asked: counters) }

@@ -4,7 +4,8 @@ package import RouterCore
 package import Storage
 import Synchronization
 
-/// The one component that moves money while requests run: admits, settles, voids, posts.
+/// The one component that moves money while requests run: admits, settles, voids, posts. A user id here is that of the account that pays
+/// (``Paid/payer``): a user's, or an organisation's.
 ///
 /// Works in memory (``AccountBook``), so that admission needs no database while the lease lasts; every hold and every end is journaled
 /// before it takes effect. Ledger operations that change a lease go through one gate, one after the other, so that the book's view of a
@@ -83,13 +84,13 @@ package final class Meter: Sendable {
     /// Posts a recharge or adjustment with its row of `audit_log`; the money is available when this returns.
     /// - Throws: ``StoreError``.
     package func credit(_ posting: LedgerPosting, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
-        try await crediting(posting.userID, takesBack: posting.amount.isNegative) { try await self.store.post(posting, audit: audit) }
+        try await crediting(posting.payer, takesBack: posting.amount.isNegative) { try await self.store.post(posting, audit: audit) }
     }
 
     /// - Throws: ``StoreError``.
     package func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         let result = try await gate.run { try await store.refund(refund, audit: audit) }
-        wake(result.entry.userID)
+        wake(result.entry.payer)
         await note(result)
         return result
     }
@@ -99,10 +100,10 @@ package final class Meter: Sendable {
         let now = clock.unixSeconds
         try await gate.run {
             // As with a withdrawal: the money of a higher charge must no longer be spent from a lease.
-            if bill.charge > row.charge { try await giveBack(row.userID) }
+            if bill.charge > row.charge { try await giveBack(row.payer) }
             try await store.reconcile(row.requestID, usage: usage, bill: bill, now: now)
         }
-        wake(row.userID)
+        wake(row.payer)
     }
 
     private func crediting(
@@ -150,7 +151,7 @@ package final class Meter: Sendable {
         return book.withLock { book in
             do throws(AccountBook.Refusal) {
                 try book.hold(
-                    record.requestID, userID: record.userID, amount: record.amount, floor: floor, limits: limits,
+                    record.requestID, userID: record.payer, amount: record.amount, floor: floor, limits: limits,
                     at: record.createdAt, now: now)
                 return nil
             } catch {
@@ -168,20 +169,20 @@ package final class Meter: Sendable {
             case .overBudget: throw refusal
             case .unknownSpending(let counters): try await learnSpending(counters)
             case .noLease, .insufficient:
-                try await lease(record.userID, needed: record.amount, floor)
+                try await lease(record.payer, needed: record.amount, floor)
                 guard let again = tryHold(record, floor, limits) else { return }
                 // A gateway without a place at the ledger trusts no lease; asking again and again would not change that.
                 if case .noLease = again { failedLeases += 1 }
                 if failedLeases == Self.triesOfLease { throw again }
                 guard case .insufficient(let needed, _) = again else { continue }
-                let account = account(record.userID)
+                let account = account(record.payer)
                 let room = account?.room(above: floor) ?? .zero
                 // Money held by running requests may be released, and so may money of other gateways; money that does not exist never will
                 // be.
                 guard let all = try? room.adding(account?.held ?? .zero), needed <= all, clock.monotonic < deadline else {
                     throw AccountBook.Refusal.insufficient(needed: needed, available: max(room, .zero))
                 }
-                await waiting.wait(record.userID, atMost: Self.recheck)
+                await waiting.wait(record.payer, atMost: Self.recheck)
             }
         }
     }
@@ -251,7 +252,7 @@ package final class Meter: Sendable {
             return book.void(record.requestID)
         }
         guard ended else { return }
-        waiting.wake(record.userID)
+        waiting.wake(record.payer)
         do {
             try await journal.settle(record)
         } catch {

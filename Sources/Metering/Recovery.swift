@@ -68,6 +68,6 @@ package struct Recovery: Sendable {
             outcome: .recovered, status: 0,
             errorCode: "gateway_stopped", isStream: hold.isStream, attempts: progress == nil ? 0 : 1,
             generationID: progress?.generationID, latencyMilliseconds: 0, clientIP: hold.clientIP,
-            createdAt: hold.createdAt)
+            createdAt: hold.createdAt, accountID: hold.accountID)
     }
 }

@@ -139,8 +139,8 @@ struct FaultyStore: Store {
     func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool) {
         try await faults.guarding { try await store.refund(refund, audit: audit) }
     }
-    func chargedUser(reference: String) async throws -> Int64? {
-        try await faults.guarding { try await store.chargedUser(reference: reference) }
+    func chargedAccount(reference: String) async throws -> ChargedAccount? {
+        try await faults.guarding { try await store.chargedAccount(reference: reference) }
     }
     func spent(userID: Int64) async throws -> (balance: NanoUSD, charged: NanoUSD)? {
         try await faults.guarding { try await store.spent(userID: userID) }
@@ -260,8 +260,10 @@ struct FaultyStore: Store {
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold? {
         try await faults.guarding { try await store.longHold(kind, objectID: objectID, channelID: channelID) }
     }
-    func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount {
-        try await faults.guarding { try await store.countLongHolds(kind, userID: userID, tokenID: tokenID) }
+    func countLongHolds(
+        _ kind: LongHold.Kind, userID: Int64, accountID: Int64?, tokenID: Int64?
+    ) async throws -> LongHoldCount {
+        try await faults.guarding { try await store.countLongHolds(kind, userID: userID, accountID: accountID, tokenID: tokenID) }
     }
     func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID> {
         try await faults.guarding { try await store.openLongHolds(kind) }

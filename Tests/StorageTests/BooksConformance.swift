@@ -174,7 +174,7 @@ struct BooksConformance {
         ]
         _ = try await store.post(records)
         _ = try await store.post(records)
-        let counters = BudgetCounter.all(userID: user.id, tokenID: 7, at: evening)
+        let counters = BudgetCounter.all(ChargedAccount(userID: user.id), tokenID: 7, at: evening)
         let spent = try await store.spending(counters)
         #expect(spent.count == 6)
         for scope in [BudgetScope.user(user.id), .key(7)] {

@@ -23,6 +23,7 @@ struct JournalFormatTests {
     @Test func `records come back as they were`() throws {
         var records = [record(1, user: 1, charge: 10), record(2, user: 2, charge: nil)]
         records[0].usage.serviceTier = "flex"
+        records[0].accountID = 5
         records[1].usage = Usage()
         records[1].attemptList = []
         (records[1].tokenID, records[1].channelID, records[1].errorCode) = (nil, nil, nil)
@@ -37,7 +38,7 @@ struct JournalFormatTests {
         }
         var hold = hold(3)
         #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
-        (hold.ratio, hold.ceiling) = (nil, nil)
+        (hold.ratio, hold.ceiling, hold.accountID) = (nil, nil, 5)
         #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
         let progress = progress(4, 17)
         #expect(try body(.progress) { $0.progress(progress) }.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
@@ -51,6 +52,9 @@ struct JournalFormatTests {
         (record.answerID, record.finish, record.droppedFields) = (nil, nil, [])
         var body = try body(.settle) { $0.settle(record, sequence: 3) }
         // The kind stands first, then the version; each of the fields takes one byte at the end when it is zero or absent.
+        body[1] = 4
+        body.removeLast(1)
+        #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         body[1] = 3
         body.removeLast(4)
         #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
@@ -64,6 +68,9 @@ struct JournalFormatTests {
         var hold = hold(3)
         (hold.ratio, hold.ceiling) = (nil, nil)
         var old = try self.body(.hold) { $0.hold(hold) }
+        old[1] = 2
+        old.removeLast(1)
+        #expect(try old.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
         old[1] = 1
         old.removeLast(2)
         #expect(try old.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
@@ -80,10 +87,10 @@ struct JournalFormatTests {
         // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill
         // in the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
-        #expect(fields(record(1, user: 1, charge: 1)) == 29)
+        #expect(fields(record(1, user: 1, charge: 1)) == 30)
         #expect(fields(record(1, user: 1, charge: 1).usage) == 16)
         #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
-        #expect(fields(hold(1)) == 14)
+        #expect(fields(hold(1)) == 15)
         #expect(fields(progress(1, 1)) == 10)
     }
 

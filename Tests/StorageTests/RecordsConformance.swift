@@ -106,8 +106,8 @@ struct RecordsConformance {
         #expect(
             rows.first?.detail.contains("\"user_id\":\(ada)") == true && rows.first?.detail.contains(charge(1)) == true)
         #expect(try await store.verify().differences == [])
-        #expect(try await store.chargedUser(reference: charge(3)) == bob)
-        #expect(try await store.chargedUser(reference: "k1") == nil)
+        #expect(try await store.chargedAccount(reference: charge(3)) == ChargedAccount(userID: bob))
+        #expect(try await store.chargedAccount(reference: "k1") == nil)
     }
 
     @Test(arguments: StoreFactory.all) func `audit rows are read downwards from an id, with names`(_ factory: StoreFactory) async throws {

@@ -143,7 +143,7 @@ struct Admit: Sendable {
             promptTokens: envelope.prompt.tokens, promptCharge: (try? first.quote.charge(for: prompt)) ?? amount,
             pricingVersion: first.quote.version, ratio: first.quote.ratio,
             ceiling: accepted.snapshot.configuration.metering.admission == .strict ? amount : nil, clientIP: accepted.clientIP,
-            createdAt: accepted.createdAt)
+            createdAt: accepted.createdAt, accountID: accepted.principal.accountID)
     }
 
     /// The balance does not cover a hold; the client gets a 402.

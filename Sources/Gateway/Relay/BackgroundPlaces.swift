@@ -17,7 +17,8 @@ struct BackgroundPlaces: Sendable {
             throw APIError.tooManyBackground()
         }
         do {
-            let open = try await meter.countLong(.response, userID: key.userID, tokenID: accepted.principal.tokenID)
+            let open = try await meter.countLong(
+                .response, userID: key.userID, accountID: accepted.principal.accountID, tokenID: accepted.principal.tokenID)
             guard open.ofUser + Int64(own.ofUser) <= Int64(settings.maxBackgroundPerUser),
                 open.all + Int64(own.all) <= Int64(settings.maxBackground)
             else { throw APIError.tooManyBackground() }
@@ -37,7 +38,8 @@ struct BackgroundPlaces: Sendable {
             guard let most = rule.limits.concurrency else { return false }
             return switch rule.scope {
             case .key: open.ofKey >= most
-            case .user: open.ofUser >= most
+            case .user, .organization: open.ofAccount >= most
+            case .member: open.ofMember >= most
             }
         }
     }

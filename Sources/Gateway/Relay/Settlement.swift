@@ -319,7 +319,8 @@ extension Settlement {
             firstTokenMilliseconds: state.firstContentAt.map { milliseconds(accepted.receivedAt, $0) },
             clientIP: accepted.clientIP, createdAt: accepted.createdAt,
             droppedFields: admission.extras.toolsLeftOut.prefix(32).map { "tools.\($0)" }
-                + admission.envelope.droppedFields + state.droppedFields)
+                + admission.envelope.droppedFields + state.droppedFields,
+            accountID: accepted.principal.accountID)
     }
 
     /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is

@@ -102,7 +102,8 @@ struct VendorBackground: Sendable {
             provider: route.channel.provider.name, model: route.model, upstreamModel: route.upstreamModel, endpoint: accepted.endpoint,
             amount: estimate.amount, ratio: candidate.quote.ratio, pricingVersion: candidate.quote.version,
             detail: JSONValue.object(detail).text, clientIP: accepted.clientIP,
-            nextAt: accepted.createdAt, deadline: accepted.createdAt + Self.deadline, createdAt: accepted.createdAt)
+            nextAt: accepted.createdAt, deadline: accepted.createdAt + Self.deadline, createdAt: accepted.createdAt,
+            accountID: estimate.accountID)
     }
 
     // MARK: The call

@@ -1,21 +1,28 @@
-/// The key or user whose spending a budget bounds.
+/// The key, user, organisation or member of one whose spending a budget bounds.
 public enum BudgetScope: Sendable, Hashable, CustomStringConvertible {
     case key(Int64)
     case user(Int64)
+    case organization(Int64)
+    /// One user's spending from an organisation's wallet.
+    case member(organization: Int64, user: Int64)
 
-    /// `key` or `user`.
+    /// `key`, `user`, `organization` or `member`.
     public var kind: String {
         switch self {
         case .key: "key"
         case .user: "user"
+        case .organization: "organization"
+        case .member: "member"
         }
     }
 
-    /// The name in the ledger: `key:12`, `user:5`.
+    /// The name in the ledger: `key:12`, `user:5`, `organization:7`, `member:7:5`.
     public var description: String {
         switch self {
         case .key(let id): "key:\(id)"
         case .user(let id): "user:\(id)"
+        case .organization(let id): "organization:\(id)"
+        case .member(let organization, let user): "member:\(organization):\(user)"
         }
     }
 }
@@ -59,8 +66,10 @@ public struct BudgetCounter: Sendable, Hashable {
     }
 
     /// All counters that a charge counts towards.
-    public static func all(userID: Int64, tokenID: Int64?, at unixSeconds: Int64) -> [BudgetCounter] {
-        let scopes = [BudgetScope.user(userID)] + (tokenID.map { [.key($0)] } ?? [])
+    public static func all(_ charged: some Paid, tokenID: Int64?, at unixSeconds: Int64) -> [BudgetCounter] {
+        var scopes = [BudgetScope.user(charged.userID)]
+        if let account = charged.accountID { scopes = [.organization(account), .member(organization: account, user: charged.userID)] }
+        if let tokenID { scopes.append(.key(tokenID)) }
         return scopes.flatMap { scope in
             BudgetWindow.allCases.map { BudgetCounter(scope: scope, window: $0.number(at: unixSeconds)) }
         }

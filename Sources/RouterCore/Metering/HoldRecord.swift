@@ -1,7 +1,10 @@
 /// A hold as the journal stores it: enough to settle the request after a restart.
 public struct HoldRecord: Sendable, Hashable {
     public var requestID: RequestID
+    /// The user who asks.
     public var userID: Int64
+    /// The organisation whose wallet pays; nil = the user's own.
+    public var accountID: Int64?
     public var tokenID: Int64?
     public var amount: NanoUSD
     public var model: String
@@ -22,10 +25,11 @@ public struct HoldRecord: Sendable, Hashable {
     public init(
         requestID: RequestID, userID: Int64, tokenID: Int64?, amount: NanoUSD, model: String, endpoint: Endpoint,
         isStream: Bool, promptTokens: Int64, promptCharge: NanoUSD, pricingVersion: Int64,
-        ratio: PriceRatio? = nil, ceiling: NanoUSD? = nil, clientIP: String, createdAt: Int64
+        ratio: PriceRatio? = nil, ceiling: NanoUSD? = nil, clientIP: String, createdAt: Int64, accountID: Int64? = nil
     ) {
         self.requestID = requestID
         self.userID = userID
+        self.accountID = accountID
         self.tokenID = tokenID
         self.amount = amount
         self.model = model

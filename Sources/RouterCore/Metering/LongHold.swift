@@ -12,7 +12,10 @@ public struct LongHold: Sendable, Hashable {
 
     public var requestID: RequestID
     public var kind: Kind
+    /// The user who asked.
     public var userID: Int64
+    /// The organisation whose wallet pays; nil = the user's own.
+    public var accountID: Int64?
     public var tokenID: Int64?
     public var channelID: Int64
     /// A mark of the channel's key that made the vendor's object, not the key.
@@ -50,11 +53,12 @@ public struct LongHold: Sendable, Hashable {
         upstreamModel: String, endpoint: Endpoint, objectID: String? = nil, amount: NanoUSD, ceiling: NanoUSD? = nil, ratio: PriceRatio,
         pricingVersion: Int64, detail: String = "{}", clientIP: String, state: State = .open, tries: Int = 0, nextAt: Int64,
         deadline: Int64,
-        note: String = "", createdAt: Int64, endedAt: Int64? = nil
+        note: String = "", createdAt: Int64, endedAt: Int64? = nil, accountID: Int64? = nil
     ) {
         self.requestID = requestID
         self.kind = kind
         self.userID = userID
+        self.accountID = accountID
         self.tokenID = tokenID
         self.channelID = channelID
         self.keyMark = keyMark
@@ -88,19 +92,26 @@ public struct LongHold: Sendable, Hashable {
             upstreamModel: upstreamModel, endpoint: endpoint, usage: Usage(requests: 0, serviceTier: serviceTier),
             usageSource: .upstream, charge: nil, ceiling: ceiling, ratio: ratio, pricingVersion: pricingVersion, outcome: outcome,
             status: 200, errorCode: errorCode, isStream: false, attempts: 1, generationID: objectID,
-            latencyMilliseconds: max(0, now - createdAt) * 1_000, clientIP: clientIP, createdAt: createdAt)
+            latencyMilliseconds: max(0, now - createdAt) * 1_000, clientIP: clientIP, createdAt: createdAt, accountID: accountID)
     }
 }
 
 /// Numbers of open holds of one kind.
 public struct LongHoldCount: Sendable, Hashable {
     public var ofKey: Int64
+    /// That the user has begun, whoever pays.
     public var ofUser: Int64
+    /// That the user has begun for the account that pays.
+    public var ofMember: Int64
+    /// That the account pays for.
+    public var ofAccount: Int64
     public var all: Int64
 
-    public init(ofKey: Int64 = 0, ofUser: Int64 = 0, all: Int64 = 0) {
+    public init(ofKey: Int64 = 0, ofUser: Int64 = 0, ofMember: Int64 = 0, ofAccount: Int64 = 0, all: Int64 = 0) {
         self.ofKey = ofKey
         self.ofUser = ofUser
+        self.ofMember = ofMember
+        self.ofAccount = ofAccount
         self.all = all
     }
 }

@@ -15,7 +15,10 @@ public struct RequestRecord: Sendable, Hashable {
     }
 
     public var requestID: RequestID
+    /// The user who asked.
     public var userID: Int64
+    /// The organisation whose wallet pays; nil = the user's own.
+    public var accountID: Int64?
     public var tokenID: Int64?
     public var channelID: Int64?
     public var provider: String
@@ -65,10 +68,11 @@ public struct RequestRecord: Sendable, Hashable {
         errorCode: String? = nil, isStream: Bool, attempts: Int,
         attemptList: [AttemptRecord] = [], generationID: String? = nil, answerID: String? = nil, finish: AnswerFinish? = nil,
         latencyMilliseconds: Int64, firstTokenMilliseconds: Int64? = nil,
-        clientIP: String, createdAt: Int64, droppedFields: [String] = []
+        clientIP: String, createdAt: Int64, droppedFields: [String] = [], accountID: Int64? = nil
     ) {
         self.requestID = requestID
         self.userID = userID
+        self.accountID = accountID
         self.tokenID = tokenID
         self.channelID = channelID
         self.provider = provider

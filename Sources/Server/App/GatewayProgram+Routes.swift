@@ -42,13 +42,16 @@ extension GatewayProgram {
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
-        let logs = LogHandlers(store: parts.store, snapshots: parts.snapshots)
+        let access = OrganizationAccess(store: parts.store)
+        let logs = LogHandlers(store: parts.store, access: access, snapshots: parts.snapshots)
+        let balance = BalanceHandlers(store: parts.store, access: access, meter: parts.meter, clock: clock)
         let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
         let catalogue = CatalogueHandlers(snapshots: parts.snapshots)
         let status = statusHandlers(check, catalogue)
         return ManagementAPI(
+            accounts: AccountHandlers(store: parts.store, access: access, meter: parts.meter, clock: clock),
             audit: AuditHandlers(store: parts.store),
-            balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
+            balance: balance,
             batches: BatchesHandlers(desk: desk, meter: parts.meter, logger: logger),
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: catalogue,
@@ -58,22 +61,27 @@ extension GatewayProgram {
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             configuration: configurationHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
-            exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
+            exports: ExportHandlers(store: parts.store, logs: logs, balance: balance, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,
             heldPrices: HeldPriceHandlers(
                 snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, pricing: pricing, clock: clock),
+            invitations: InvitationHandlers(
+                store: parts.store, access: access, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
                 tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
             logs: logs,
             models: models,
+            organizations: OrganizationHandlers(
+                store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges,
+                snapshots: parts.snapshots, clock: clock),
             ownAccount: SelfHandlers(
                 store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions,
                 check: check,
                 passwords: passwords, clock: clock),
-            playground: PlaygroundHandlers(keys: parts.keys, doors: parts.doors, check: check, clock: clock),
+            playground: PlaygroundHandlers(keys: parts.keys, access: access, doors: parts.doors, check: check, clock: clock),
             priceReview: PriceReviewHandlers(
                 snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, reloader: parts.reloader, pricing: pricing,
                 clock: clock),
@@ -91,12 +99,13 @@ extension GatewayProgram {
             routerModels: RouterModelsHandlers(snapshots: parts.snapshots, models: models, clock: clock),
             routes: RouteHandlers(snapshots: parts.snapshots, health: parts.health, clock: clock),
             secrets: SecretHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
-            stats: StatsHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
+            stats: StatsHandlers(store: parts.store, access: access, snapshots: parts.snapshots, clock: clock),
             status: status,
             system: SystemHandlers(
                 snapshots: parts.snapshots, store: parts.store, meter: parts.meter, poster: parts.poster, plane: parts.plane,
                 responses: parts.responses, status: status, clock: clock),
-            tokens: TokenHandlers(store: parts.store, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
+            tokens: TokenHandlers(
+                store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
     }
 

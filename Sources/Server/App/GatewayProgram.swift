@@ -103,7 +103,7 @@ public struct GatewayProgram: Sendable {
         let users = try await store.allUsers()
         let keys = KeyDirectory()
         keys.setGroups(configuration.groupLimits)
-        keys.load(users: users, tokens: try await store.allTokens())
+        keys.load(users: users, tokens: try await store.allTokens(), memberships: try await store.allMemberships())
         let catalogue = try await Catalogue.load(store, configuration)
         _ = try await store.seedPrices(
             PriceSeed.rows(of: configuration, catalogue, current: try await store.allPrices()), now: options.clock.unixSeconds)

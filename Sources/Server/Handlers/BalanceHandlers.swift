@@ -7,6 +7,7 @@ import Storage
 /// Money: users' balances, ledger rows, and admins' credits.
 struct BalanceHandlers: Sendable {
     let store: any Ledger & UserStore
+    let access: OrganizationAccess
     let meter: Meter
     let clock: ServerClock
 
@@ -25,25 +26,32 @@ struct BalanceHandlers: Sendable {
         let user = try context.user()
         let fields = QueryFields(request, MoneyDescriptions.transactions)
         let page = try fields.page()
-        let query = try Self.query(fields, user)
-        if let owner = query.userID { await meter.waitPosted(owner) }
+        let query = try await query(fields, user)
+        if let owner = query.accountID ?? query.userID { await meter.waitPosted(owner) }
         if let before = try fields.integer("before_id") {
             let entries = try await store.entries(query, before: before == 0 ? .max : before, size: page.size)
             return Envelope.cursor(entries.items.map(json), nextBefore: entries.nextBefore)
         }
-        guard let owner = query.userID, query.from == nil, query.to == nil else {
-            throw ManagementError.invalid("before_id", "given with 'from', 'to' or the rows of all users: 0 = the newest")
+        guard let owner = query.userID, query.accountID == nil, query.from == nil, query.to == nil else {
+            throw ManagementError.invalid(
+                "before_id", "given with 'from', 'to', the rows of an organization or of all users: 0 = the newest")
         }
         let entries = try await store.entries(userID: owner, kind: query.kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
     }
 
     /// The caller's rows; for admins also those of another user, or of everybody.
-    static func query(_ fields: QueryFields, _ caller: User) throws -> EntryQuery {
+    func query(_ fields: QueryFields, _ caller: User) async throws -> EntryQuery {
         var query = EntryQuery(userID: caller.id, kind: try fields.choice("type", TransactionKind.self))
         query.from = try fields.integer("from")
         query.to = try fields.integer("to")
-        if let wanted = try fields.integer("user_id"), wanted != caller.id {
+        let wanted = try fields.integer("user_id")
+        if let organization = try fields.integer("organization_id") {
+            query.accountID = organization
+            query.userID = try await access.member(wanted: wanted == 0 ? nil : wanted, in: organization, by: caller)
+            return query
+        }
+        if let wanted, wanted != caller.id {
             guard caller.role >= .admin else { throw ManagementError.roleTooLow("other users' rows are for admins", needed: .admin) }
             query.userID = wanted == 0 ? nil : wanted
         }
@@ -58,11 +66,13 @@ struct BalanceHandlers: Sendable {
         guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
         let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
         let description = try fields.string("description") ?? ""
+        let actor = try context.user()
         guard let target = try await store.user(id: userID) else { throw ManagementError.notFound("user") }
-        try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
+        try await checkAuthority(over: target, by: actor)
+        let isOrganization = target.kind == .organization
         let posting = LedgerPosting(
-            userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
-            description: description, createdAt: clock.unixSeconds)
+            userID: isOrganization ? actor.id : userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
+            description: description, createdAt: clock.unixSeconds, accountID: isOrganization ? userID : nil)
         let audit = try context.audit(
             "balance.add", at: clock.unixSeconds,
             [.init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(key))])
@@ -79,11 +89,21 @@ struct BalanceHandlers: Sendable {
         let refund = Refund(
             reference: reference, amount: amount, key: try IdempotencyKey.header(request),
             description: try fields.string("description") ?? "", createdAt: clock.unixSeconds)
-        guard let owner = try await store.chargedUser(reference: reference), let target = try await store.user(id: owner)
+        guard let charged = try await store.chargedAccount(reference: reference),
+            let target = try await store.user(id: charged.payer)
         else { throw ManagementError.notFound("charge") }
-        try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
+        try await checkAuthority(over: target, by: try context.user())
         let audit = try context.audit("balance.refund", at: clock.unixSeconds)
         return answer(try await storing("charge") { try await meter.refund(refund, audit: audit) })
+    }
+
+    /// An organisation's money is its members' own: of theirs, too, only root moves any.
+    private func checkAuthority(over target: User, by actor: User) async throws {
+        try UserHandlers.checkMoneyAuthority(over: target, by: actor)
+        guard target.kind == .organization, actor.role != .root else { return }
+        guard try await access.store.membership(target.id, userID: actor.id) == nil else {
+            throw ManagementError.forbidden("nobody moves money of their own organization; root may", code: .ownAccount)
+        }
     }
 
     /// The ledger row, and whether this call has created it.
@@ -97,7 +117,8 @@ struct BalanceHandlers: Sendable {
             .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("amount", .usd(entry.amount)),
             .init("balance_after", .usd(entry.balanceAfter)), .init("type", .string(entry.kind.rawValue)),
             .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
-            .init("created_at", .integer(entry.createdAt)),
+            .init("created_at", .integer(entry.createdAt)), .init("account_id", .integer(entry.accountID)),
+            .init("source", .optional(entry.source)),
         ])
     }
 }

@@ -39,7 +39,7 @@ struct BatchesHandlers: Sendable {
         let (_, place) = try await desk.object(.file, file.id, context)
         let snapshot = desk.snapshots.snapshot
         guard
-            try await desk.store.countLongHolds(.batch, userID: principal.userID, tokenID: nil).ofUser
+            try await desk.store.countLongHolds(.batch, userID: principal.userID, accountID: principal.accountID, tokenID: nil).ofUser
                 < Int64(snapshot.configuration.batches.maxOpen)
         else {
             throw APIError(
@@ -87,7 +87,8 @@ struct BatchesHandlers: Sendable {
             keyMark: place.keyMark, provider: channel.provider.name, model: file.model, upstreamModel: file.upstreamModel,
             endpoint: file.endpoint, amount: amount, ceiling: isStrict ? amount : nil, ratio: quote.ratio, pricingVersion: quote.version,
             detail: JSONValue.object([.init("input_file_id", .string(file.id)), .init("summary", summary.json)]).text,
-            clientIP: context.clientIP, nextAt: now, deadline: now + Self.window + Self.grace, createdAt: now)
+            clientIP: context.clientIP, nextAt: now, deadline: now + Self.window + Self.grace, createdAt: now,
+            accountID: principal.accountID)
     }
 
     private func take(_ hold: LongHold, _ principal: KeyPrincipal, _ snapshot: GatewaySnapshot) async throws {

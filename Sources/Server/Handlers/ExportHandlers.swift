@@ -12,6 +12,7 @@ import Synchronization
 struct ExportHandlers: Sendable {
     let store: any LogStore & UsageStore & Ledger
     let logs: LogHandlers
+    let balance: BalanceHandlers
     let meter: Meter
     let places = ExportPlaces()
 
@@ -26,7 +27,7 @@ struct ExportHandlers: Sendable {
 
     func ownLogs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, ExportDescriptions.ownLogs)
-        return try await logs(try logs.query(fields, userID: try context.user().id, Self.page), context)
+        return try await logs(try await logs.ownQuery(fields, try context.user(), Self.page), context)
     }
 
     private func logs(_ query: LogQuery, _ context: GatewayContext) async throws -> Response {
@@ -39,13 +40,15 @@ struct ExportHandlers: Sendable {
 
     func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let caller = try context.user()
-        let query = try BalanceHandlers.query(QueryFields(request, ExportDescriptions.transactions), caller)
+        let query = try await balance.query(QueryFields(request, ExportDescriptions.transactions), caller)
         let place = try places.take(caller.id)
-        if query.userID == caller.id { await meter.waitPosted(caller.id) }
+        if let account = query.accountID ?? (query.userID == caller.id ? caller.id : nil) { await meter.waitPosted(account) }
         return Self.stream(
             "transactions", place, { [channel = context.channel] in await channel.clientHasLeft() },
             most: try await store.mostEntries(query),
-            header: ["id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at"],
+            header: [
+                "id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at", "account_id", "source",
+            ],
             page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) }, line: Self.line)
     }
 
@@ -55,6 +58,7 @@ struct ExportHandlers: Sendable {
         "id", "request_id", "created_at", "user_id", "token_id", "channel_id", "provider", "model", "upstream_model", "endpoint",
         "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost", "upstream_cost", "usage_source", "outcome",
         "status", "error_code", "is_stream", "attempts", "latency_ms", "first_token_ms", "finish_reason", "generation_id", "client_ip",
+        "account_id",
     ]
 
     private static func line(_ row: LogRow) -> String {
@@ -67,7 +71,7 @@ struct ExportHandlers: Sendable {
             .digits(record.usage.upstreamCost?.roundedToNano.usdText), .text(record.usageSource.rawValue), .text(record.outcome.rawValue),
             .number(record.status), .text(record.errorCode), .digits(record.isStream ? "true" : "false"), .number(record.attempts),
             .number(record.latencyMilliseconds), .number(record.firstTokenMilliseconds), .text(record.finish?.rawValue),
-            .text(record.generationID), .text(record.clientIP),
+            .text(record.generationID), .text(record.clientIP), .number(record.accountID),
         ])
     }
 
@@ -75,6 +79,7 @@ struct ExportHandlers: Sendable {
         CSV.line([
             .number(entry.id), .number(entry.userID), .text(entry.kind.rawValue), .digits(entry.amount.usdText),
             .digits(entry.balanceAfter.usdText), .text(entry.referenceID), .text(entry.description), .number(entry.createdAt),
+            .number(entry.accountID), .text(entry.source),
         ])
     }
 

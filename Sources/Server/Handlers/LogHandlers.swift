@@ -7,6 +7,7 @@ import Storage
 /// The request log.
 struct LogHandlers: Sendable {
     let store: any LogStore
+    let access: OrganizationAccess
     let snapshots: SnapshotHolder
 
     func all(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -16,7 +17,7 @@ struct LogHandlers: Sendable {
 
     func own(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, OperationDescriptions.ownLog)
-        return try await page(try query(fields, userID: try context.user().id, fields.page()), fields, isAdmin: false)
+        return try await page(try await ownQuery(fields, try context.user(), fields.page()), fields, isAdmin: false)
     }
 
     /// Sums over the whole log for an admin, over their own entries for other users.
@@ -32,6 +33,15 @@ struct LogHandlers: Sendable {
                 .init("completion_tokens", .integer(sums.completionTokens)), .init("cost", .usd(sums.cost)),
                 .init("upstream_cost", .usd(sums.upstreamCost)),
             ]))
+    }
+
+    /// What the caller has asked for, or what an organisation has paid for, as far as the caller may see it.
+    func ownQuery(_ fields: QueryFields, _ caller: User, _ page: PageRequest) async throws -> LogQuery {
+        guard let organization = try fields.integer("organization_id") else { return try query(fields, userID: caller.id, page) }
+        let member = try await access.member(wanted: try fields.integer("user_id"), in: organization, by: caller)
+        var query = try query(fields, userID: member, page)
+        query.accountID = organization
+        return query
     }
 
     func adminQuery(_ fields: QueryFields, _ page: PageRequest) throws -> LogQuery {
@@ -108,7 +118,8 @@ struct LogHandlers: Sendable {
         let usage = record.usage
         var members: [JSONValue.Member] = [
             .init("id", .integer(row.id)), .init("request_id", .string(record.requestID.description)),
-            .init("user_id", .integer(record.userID)), .init("token_id", .integer(record.tokenID)),
+            .init("user_id", .integer(record.userID)), .init("account_id", .integer(record.accountID)),
+            .init("token_id", .integer(record.tokenID)),
             .init("channel_id", .integer(record.channelID)), .init("provider", .string(record.provider)),
             .init("model_name", .string(record.model)), .init("upstream_model", .string(record.upstreamModel)),
             .init("endpoint", .string(record.endpoint.rawValue)), .init("prompt_tokens", .integer(usage.promptTokens)),

@@ -7,6 +7,7 @@ import Storage
 /// The console's playground: a session is opened for model calls, which the front door then serves as those of its user, without a key.
 struct PlaygroundHandlers: Sendable {
     let keys: KeyDirectory
+    let access: OrganizationAccess
     let doors: Doors
     let check: SessionCheck
     let clock: ServerClock
@@ -20,14 +21,21 @@ struct PlaygroundHandlers: Sendable {
         let hash = KeyHash(TokenSecrets.hash(token))
         let now = clock.unixSeconds
         let latest = now + Self.lifetime
-        keys.open(session: hash, userID: user.id, until: latest, now: now)
+        let account = try QueryFields(request, PlaygroundDescriptions.open).integer("organization_id")
+        if let account {
+            let entry = try await access.demand(.call, of: account, by: user)
+            guard entry.role != nil else {
+                throw ManagementError.forbidden("only members call models for an organization", code: .organizationRole)
+            }
+        }
+        keys.open(session: hash, userID: user.id, accountID: account, until: latest, now: now)
         // The session may have ended while this call was on its way here; whatever ends it later closes what is open by now.
         guard let found = try await doors.sessions.find(token: token), found.user.id == user.id else {
             keys.close(session: hash)
             throw Self.notLoggedIn
         }
         let end = min(latest, found.expiresAt ?? latest)
-        if end < latest { keys.open(session: hash, userID: user.id, until: end, now: now) }
+        if end < latest { keys.open(session: hash, userID: user.id, accountID: account, until: end, now: now) }
         return Envelope.ok(["expires_at": .integer(end)])
     }
 

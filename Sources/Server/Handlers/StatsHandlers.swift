@@ -8,6 +8,7 @@ import Storage
 /// Sums of the log over time, and who has the most of it.
 struct StatsHandlers: Sendable {
     let store: any UsageStore & LogStore
+    let access: OrganizationAccess
     let snapshots: SnapshotHolder
     let clock: ServerClock
 
@@ -166,6 +167,17 @@ struct StatsHandlers: Sendable {
     private func filter(_ fields: QueryFields, _ caller: User) async throws -> UsageFilter {
         let scope = fields.text("scope") ?? ""
         guard scope.isEmpty || scope == "self" else { throw ManagementError.invalid("scope", "self, or left out") }
+        if let organization = try fields.integer("organization_id") {
+            let member = try await access.member(wanted: try fields.integer("user_id"), in: organization, by: caller)
+            if let by = try dimension(fields), [.channel, .provider].contains(by) {
+                throw ManagementError.invalid("by", "model, token or user for an organization")
+            }
+            for name in ["channel_id", "provider"] where fields.text(name) != nil {
+                throw ManagementError.invalid(name, "left out for an organization")
+            }
+            return UsageFilter(
+                userID: member, tokenID: try fields.integer("token_id"), model: fields.text("model"), accountID: organization)
+        }
         let isOwn = caller.role < .admin || scope == "self"
         let wanted = try fields.integer("user_id")
         var filter = UsageFilter(

@@ -9,6 +9,7 @@ import Storage
 /// API keys of users. A key is shown once, when it is created; only its hash is stored.
 struct TokenHandlers: Sendable {
     let store: any TokenStore & UserStore & LeaseStore
+    let access: OrganizationAccess
     let meter: Meter
     let keys: KeyDirectory
     let keyChanges: AsyncGate
@@ -21,28 +22,58 @@ struct TokenHandlers: Sendable {
         let user = try context.user()
         let fields = QueryFields(request, TokenDescriptions.list)
         var query = TokenQuery(userID: user.id, page: try fields.page())
-        if let other = try fields.integer("user_id"), other != user.id {
+        if let organization = try fields.integer("organization_id") {
+            query = try await organizationQuery(fields, organization, user)
+        } else if let other = try fields.integer("user_id"), other != user.id {
             guard user.role >= .admin else { throw ManagementError.roleTooLow("only an admin sees the keys of others", needed: .admin) }
             query.userID = other
+        } else {
+            // Those that an organisation pays for are shown with it.
+            query.isOwn = true
         }
         query.text = try fields.search("q")
         query.status = try fields.code("status").flatMap { TokenStatus(rawValue: Int($0)) }
         query.order = try fields.choice("sort", TokenQuery.Order.self) ?? .created
         query.isAscending = try fields.choice("order", SortDirection.self) == .ascending
-        await meter.waitPosted(query.userID ?? user.id)
+        await meter.waitPosted(query.accountID ?? query.userID ?? user.id)
         let tokens = try await store.tokens(query)
         return Envelope.page(try await json(tokens.items), total: tokens.total, (query.page.page, query.page.size))
+    }
+
+    /// Keys that an organisation pays for: all of them for those who manage keys there, else the caller's own.
+    private func organizationQuery(_ fields: QueryFields, _ organization: Int64, _ user: User) async throws -> TokenQuery {
+        let entry = try await access.demand(.see, of: organization, by: user)
+        let wanted = try fields.integer("user_id")
+        var query = TokenQuery(userID: entry.may(.manageKeys) ? wanted : user.id, page: try fields.page())
+        query.accountID = organization
+        return query
+    }
+
+    /// Who owns a new key, and who pays for it.
+    private func owner(_ fields: RequestFields, _ user: User) async throws -> (userID: Int64, accountID: Int64?) {
+        let isShared = try fields.boolean("shared") ?? false
+        guard let organization = try fields.integer("organization_id") else {
+            if isShared { throw fields.wrong("shared", "given with 'organization_id'") }
+            return (user.id, nil)
+        }
+        _ = try await access.demand(isShared ? .manageKeys : .call, of: organization, by: user)
+        if !isShared, try await access.store.membership(organization, userID: user.id) == nil {
+            throw fields.wrong("shared", "true for administrators who are no members: the key is the organization's own")
+        }
+        return (isShared ? organization : user.id, organization)
     }
 
     func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = try await RequestFields(request, TokenDescriptions.create)
-        let held = try await store.tokens(TokenQuery(userID: user.id, page: PageRequest(page: 1, size: 1))).total
+        let owner = try await owner(fields, user)
+        let held = try await store.tokens(TokenQuery(userID: owner.userID, page: PageRequest(page: 1, size: 1))).total
         guard held < Self.maximumTokens else { throw Self.tooManyKeys }
         let key = TokenSecrets.newKey()
         let now = clock.unixSeconds
         var token = TokenSecrets.newKeyToken(
-            userID: user.id, name: try fields.requiredString("name"), key: key, createdAt: now)
+            userID: owner.userID, name: try fields.requiredString("name"), key: key, createdAt: now)
+        token.accountID = owner.accountID
         if let expiry = try fields.integer("expires_at") {
             guard expiry > now else { throw fields.wrong("expires_at", "Unix seconds in the future") }
             token.expiresAt = expiry
@@ -52,21 +83,27 @@ struct TokenHandlers: Sendable {
         token.conversion = try fields.choice("conversion", ConversionMode.self)
         token.isManagement = try fields.boolean("management") ?? false
         if token.isManagement {
+            guard token.accountID == nil else { throw fields.wrong("management", "left out for a key of an organization") }
             try checkManagement(token, fields)
             // It makes further keys, so it could outlive the session.
             try context.demandFreshLogin()
         }
         let prepared = token
-        let audit = try context.audit("token.create", at: clock.unixSeconds)
-        let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
-        keys.upsert(created)
+        let audit = try context.audit(
+            "token.create", at: clock.unixSeconds, token.accountID.map { [.init("organization_id", .integer($0))] } ?? [])
+        let created = try await keyChanges.run {
+            let created = try await storing("token") { try await store.createToken(prepared, audit: audit) }
+            keys.upsert(created)
+            return created
+        }
         return Envelope.ok(try await json(created, showing: key))
     }
 
     /// A new secret for the same key; the old one ends at once.
     func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let token = try await owned(context)
-        guard token.userID == (try context.user().id) else {
+        // A key of an organisation itself is anybody's who manages its keys.
+        guard token.userID == (try context.user().id) || token.userID == token.accountID else {
             // Its secret would let an administrator call in the owner's name.
             throw ManagementError.forbidden("only its owner gives a key a new secret")
         }
@@ -145,9 +182,16 @@ struct TokenHandlers: Sendable {
     /// Returns a key of the caller; another user's key is reported like one that does not exist.
     private func owned(_ context: GatewayContext) async throws -> Token {
         let user = try context.user()
-        guard let token = try await store.token(id: try context.pathID()),
-            token.userID == user.id || user.role >= .admin
-        else { throw ManagementError.notFound("token") }
+        guard let token = try await store.token(id: try context.pathID()) else { throw ManagementError.notFound("token") }
+        if let organization = token.accountID, token.userID != user.id {
+            do {
+                _ = try await access.demand(.manageKeys, of: organization, by: user)
+            } catch let error as ManagementError where error.code != .organizationDisabled {
+                throw ManagementError.notFound("token")
+            }
+            return token
+        }
+        guard token.userID == user.id || user.role >= .admin else { throw ManagementError.notFound("token") }
         if token.userID != user.id, let owner = try await store.user(id: token.userID) {
             try UserHandlers.checkAuthority(over: owner, by: user)
         }
@@ -168,7 +212,9 @@ struct TokenHandlers: Sendable {
     private func limits(_ fields: RequestFields, of token: Token, by actor: User) throws -> String? {
         guard let value = fields["limits"], !value.isNull else { return nil }
         return try ManagementError.checkingLimits { () throws(LimitProblem) in
-            try StoredLimits.changed(token.limits, to: value, byOwner: actor.id == token.userID)
+            // Those who manage an organisation's keys own the organisation's own, and set limits on top of members'.
+            try StoredLimits.changed(
+                token.limits, to: value, byOwner: actor.id == token.userID || token.userID == token.accountID)
         }
     }
 
@@ -205,7 +251,8 @@ struct TokenHandlers: Sendable {
         }
         return .object([
             .init("id", .integer(token.id)), .init("name", .string(token.name)), .init("user_id", .integer(token.userID)),
-            .init("key_prefix", .string(token.keyPrefix)), .init("management", .boolean(token.isManagement)),
+            .init("account_id", .integer(token.accountID)), .init("key_prefix", .string(token.keyPrefix)),
+            .init("management", .boolean(token.isManagement)),
             .init("status", .integer(token.status.rawValue)),
             .init("expires_at", .integer(token.expiresAt)), .init("models", .array(token.models.map { .string($0) })),
             .init("limits", limits?.effective ?? .null), .init("admin_limits", limits?.admin?.json ?? .null),

@@ -32,7 +32,7 @@ struct UserHandlers: Sendable {
     }
 
     func one(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        guard let user = try await store.user(id: try context.pathID()) else { throw ManagementError.notFound("user") }
+        guard let user = try await store.user(id: try context.pathID()), user.kind == .user else { throw ManagementError.notFound("user") }
         let keys = try await store.tokens(TokenQuery(userID: user.id, page: PageRequest(page: 1, size: 1))).total
         guard case .object(let members) = try await figures.json(user) else { return Envelope.ok(.null) }
         return Envelope.ok(.object(members + [.init("keys", .integer(keys))]))
@@ -90,7 +90,7 @@ struct UserHandlers: Sendable {
         let actor = try context.user()
         let id = try context.pathID()
         let fields = try await RequestFields(request, UserDescriptions.change, hints: Self.noBalance)
-        guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
+        guard let target = try await store.user(id: id), target.kind == .user else { throw ManagementError.notFound("user") }
         try Self.checkAuthority(over: target, by: actor)
         var change = UserChange()
         change.username = try fields.string("username")
@@ -147,7 +147,7 @@ struct UserHandlers: Sendable {
     func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let actor = try context.user()
         let id = try context.pathID()
-        guard let target = try await store.user(id: id) else { throw ManagementError.notFound("user") }
+        guard let target = try await store.user(id: id), target.kind == .user else { throw ManagementError.notFound("user") }
         guard actor.id != id else { throw ManagementError.forbidden("nobody deletes themselves", code: .ownAccount) }
         try Self.checkAuthority(over: target, by: actor)
         try context.demandFreshLogin()

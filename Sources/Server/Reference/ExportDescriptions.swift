@@ -17,7 +17,7 @@ enum ExportDescriptions {
 
     static let ownLogs = RouteDescription(
         id: "exportOwnLog", chapter: .logs, summary: "The caller's log as CSV.", notes: notes,
-        query: OperationDescriptions.logFilters, answer: answer, errors: [tooMany])
+        query: OperationDescriptions.logFilters + OperationDescriptions.ofOrganization, answer: answer, errors: [tooMany])
 
     static let transactions = RouteDescription(
         id: "exportTransactions", chapter: .money, summary: "The caller's rows of the ledger as CSV.", notes: notes,

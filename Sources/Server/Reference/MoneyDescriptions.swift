@@ -4,11 +4,14 @@ import Storage
 /// Balances, the ledger and margins.
 enum MoneyDescriptions {
     private static let row: [APIField] = [
-        .id("row"), APIField("user_id", .id, "Whose account."), APIField("amount", .usd, "Negative for charges."),
-        APIField("balance_after", .usd, "The user's balance after this row."),
+        .id("row"), APIField("user_id", .id, "Who caused it; whose account it is, where `account_id` is null."),
+        APIField("amount", .usd, "Negative for charges."),
+        APIField("balance_after", .usd, "The account's balance after this row."),
         APIField("type", .choice(TransactionKind.allCases.map(\.rawValue)), "`usage` = a charge of a model call."),
         APIField("reference_id", .string, "Of a charge: the id of the request; else what the caller named, or the id of the call."),
         APIField("description", .string, "For people."), .createdAt,
+        APIField("account_id", .id, "The organization whose balance it moved; null = the user's own.").orNull,
+        APIField("source", .string, "Where the money came from or went to, where there is more to tell than `type`.").orNull,
     ]
     static let entry = APIShape(name: "LedgerRow", meaning: "A row of the ledger. Rows are never changed.", fields: row)
     private static let answeredEntry = APIShape(
@@ -37,7 +40,10 @@ enum MoneyDescriptions {
     static let entryFilters: [APIField] = [
         APIField("type", .choice(TransactionKind.allCases.map(\.rawValue)), "Only rows of this type.").optional,
         APIField("from", .time, "From this second on.").optional, APIField("to", .time, "Up to this second.").optional,
-        APIField("user_id", .integer(0 ... .max), "For admins: the rows of this user; 0 = of all users.").optional,
+        APIField(
+            "user_id", .integer(0 ... .max), "For admins: the rows of this user; 0 = of all users. With `organization_id`: of this member."
+        ).optional,
+        .organizationID,
     ]
 
     static let transactions = RouteDescription(
@@ -53,7 +59,7 @@ enum MoneyDescriptions {
         id: "addMoney", chapter: .money, summary: "Puts money on an account, or takes some off where the amount is negative.",
         notes: "[accounts.md](accounts.md) has what a repeated call with the same key answers.", headers: [idempotency],
         body: .json([
-            APIField("user_id", .id, "Whose account."),
+            APIField("user_id", .id, "Whose account: a user's or an organization's id."),
             APIField("amount", .usd, "Not zero. A JSON number, or the same as text."), description,
             APIField("reference_id", .text(100), "The same as the header `Idempotency-Key`; other characters than ASCII too.").optional,
         ]), answer: .data(.shape(answeredEntry)), errors: [authority, (404, "there is no such user"), differs],

@@ -20,7 +20,8 @@ enum OperationDescriptions {
     private static let logRow = APIShape(
         name: "LogRow", meaning: "One finished model call.",
         fields: [
-            .id("row"), APIField("request_id", .string, "The answer's `X-Request-Id`."), APIField("user_id", .id, "Whose key."),
+            .id("row"), APIField("request_id", .string, "The answer's `X-Request-Id`."), APIField("user_id", .id, "Who asked."),
+            APIField("account_id", .id, "The organization that pays; null = the user.").orNull,
             APIField("token_id", .id, "Which key.").orNull, APIField("channel_id", .id, "The channel that answered.").orNull,
             APIField("provider", .string, "Its provider."), APIField("model_name", .string, "Public name of the model."),
             APIField("upstream_model", .string, "The vendor's name."),
@@ -64,6 +65,11 @@ enum OperationDescriptions {
         come.
         """
     private static let filters: [APIField] = APIField.pages + logFilters
+    /// What an organisation has paid for, and one member's part of it.
+    static let ofOrganization: [APIField] = [
+        .organizationID, APIField("user_id", .id, "With `organization_id`: only of this member.").optional,
+    ]
+
     static let logFilters: [APIField] = [
         APIField("token_id", .id, "Only of this key.").optional, APIField("channel_id", .id, "Only of this channel.").optional,
         APIField("model", .string, "Only of this model (its public name).").optional,
@@ -79,7 +85,7 @@ enum OperationDescriptions {
 
     static let ownLog = RouteDescription(
         id: "listOwnLog", chapter: .logs, summary: "Finished model calls of the caller, newest first.", notes: cursorNotes,
-        query: filters + [.beforeID], answer: .page(logRow), example: .init(path: "/api/log/self?page_size=5"))
+        query: filters + [.beforeID] + ofOrganization, answer: .page(logRow), example: .init(path: "/api/log/self?page_size=5"))
 
     static let statistics = RouteDescription(
         id: "getLogSums", chapter: .logs, summary: "Sums over the log: an admin's over all users, everybody else's over their own calls.",

@@ -8,6 +8,7 @@ enum PlaygroundDescriptions {
             It stays open for \(PlaygroundHandlers.lifetime / 60) minutes in this gateway's memory, and closes with the session, with a \
             new password and with any change of the user.
             """,
+        query: [.organizationID],
         answer: .data(.object([APIField("expires_at", .time, "When it closes by itself.")])))
 
     static let chat: RouteDescription = {

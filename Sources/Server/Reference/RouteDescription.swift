@@ -13,6 +13,7 @@ struct RouteDescription: Sendable {
         case login = "Login and one's own account"
         case users = "Users"
         case keys = "API keys"
+        case organizations = "Organizations"
         case openRouter = "OpenRouter's calls"
         case money = "Money"
         case prices = "Models and prices"

@@ -10,6 +10,12 @@ extension APIField {
         "before_id", .integer(0 ... .max), "Rows with smaller ids, instead of pages by number; 0 = the newest."
     ).optional
 
+    /// Rows of an organisation in place of the caller's own.
+    static let organizationID = APIField(
+        "organization_id", .id,
+        "What this organization pays for, instead of the caller; members who may not see its money see what they have used themselves."
+    ).optional
+
     /// The parameter by which lists are searched.
     static func search(_ what: String) -> APIField { APIField("q", .text(100), "\(what), without case.").optional }
 

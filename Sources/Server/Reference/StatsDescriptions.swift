@@ -11,7 +11,7 @@ enum StatsDescriptions {
         APIField("provider", .string, "Only of this provider's channels.").optional,
         APIField("channel_id", .id, "Only of this channel.").optional, APIField("token_id", .id, "Only of this key.").optional,
         APIField("user_id", .id, "Only of this user; admins have all users otherwise, everybody else has their own calls.").optional,
-        APIField("scope", .choice(["self"]), "An admin's own calls, too.").optional,
+        APIField("scope", .choice(["self"]), "An admin's own calls, too.").optional, .organizationID,
     ]
 
     private static func milliseconds(_ name: String, _ what: String) -> APIField {

@@ -97,7 +97,8 @@ enum TokenDescriptions {
     ).optional.orNull
 
     private static let fields: [APIField] = [
-        .id("key"), APIField("name", .string, "For people."), APIField("user_id", .id, "Whose it is."),
+        .id("key"), APIField("name", .string, "For people."), APIField("user_id", .id, "Whose it is: a user's, or the organization's own."),
+        APIField("account_id", .id, "The organization that pays for its calls; null = the user.").orNull,
         APIField("key_prefix", .string, "The first characters of the key."),
         APIField("management", .boolean, "Whether it manages keys at `/api/v1/keys`; such a key makes no model calls."),
         APIField("status", UserDescriptions.statuses, "Disabled keys are refused."),
@@ -140,14 +141,20 @@ enum TokenDescriptions {
             + APIField.sorting(
                 TokenQuery.Order.allCases.map(\.rawValue),
                 "`created` by default; `spent` = what was ever charged, `accessed` = the last use.")
-            + APIField.pages + [APIField("user_id", .id, "Whose; the caller's own by default, others are for admins.").optional],
+            + APIField.pages + [
+                APIField("user_id", .id, "Whose; the caller's own by default, others are for admins.").optional, .organizationID,
+            ],
         answer: .page(key), errors: [(403, "somebody else's, and the caller is no admin")], example: .init(path: "/api/token?user_id=2"))
 
     static let create = RouteDescription(
         id: "createKey", chapter: .keys, summary: "Makes an API key of the caller.",
         body: .json([
             name, expiry, models, APIField("limits", .shape(.keyLimits), "Limits of the key, beside those of its user.").optional,
-            conversion,
+            conversion, APIField("organization_id", .id, "The organization that is to pay for its calls; the caller by default.").optional,
+            APIField(
+                "shared", .boolean,
+                "True = a key of the organization itself, which stays when its maker leaves. For owners and admins there."
+            ).optional,
             APIField(
                 "management", .boolean,
                 "True = a management key, which has no limits but `allowed_ips`, and may not be changed into another."

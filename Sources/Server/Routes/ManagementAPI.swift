@@ -1,5 +1,6 @@
 /// The handlers behind the front door, each with the parts of the gateway that it uses.
 struct ManagementAPI: Sendable {
+    let accounts: AccountHandlers
     let audit: AuditHandlers
     let balance: BalanceHandlers
     let batches: BatchesHandlers
@@ -14,10 +15,12 @@ struct ManagementAPI: Sendable {
     let files: FilesHandlers
     let gemini: GeminiHandlers
     let heldPrices: HeldPriceHandlers
+    let invitations: InvitationHandlers
     let ledger: LedgerHandlers
     let login: LoginHandlers
     let logs: LogHandlers
     let models: ModelsHandlers
+    let organizations: OrganizationHandlers
     let ownAccount: SelfHandlers
     let playground: PlaygroundHandlers
     let priceReview: PriceReviewHandlers

@@ -10,7 +10,7 @@ import Storage
 /// Applies changes by other gateways on the same database to this gateway's memory: keys, users, prices, channels, their switches, and
 /// requests for leased money.
 struct ChangeWatcher: Service {
-    let store: any ChangeFeed & UserStore & TokenStore & AdminStore
+    let store: any ChangeFeed & UserStore & TokenStore & OrganizationStore & AdminStore
     let snapshots: SnapshotHolder
     let health: HealthRegistry
     let keys: KeyDirectory
@@ -74,6 +74,9 @@ struct ChangeWatcher: Service {
                     keys.remove(tokenID: id)
                 }
             }
+        case .memberships:
+            guard let user = change.subject.split(separator: " ").last.flatMap({ Int64($0) }) else { return }
+            try await keyChanges.run { keys.setMembership(id, userID: user, try await store.membership(id, userID: user)) }
         case .accessTokens: tokenLookups.forgetUnknown()
         case .endedTokens: closeSessions(change.subject)
         // A model of a vendor's list may have been waiting for its first price.
@@ -89,7 +92,8 @@ struct ChangeWatcher: Service {
         case .freed: if !isOurs { meter.wake(id) }
         case .everything:
             try await keyChanges.run {
-                keys.load(users: try await store.allUsers(), tokens: try await store.allTokens())
+                keys.load(
+                    users: try await store.allUsers(), tokens: try await store.allTokens(), memberships: try await store.allMemberships())
             }
             tokenLookups.forgetUnknown()
             try await readConsole()

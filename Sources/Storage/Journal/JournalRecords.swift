@@ -58,6 +58,8 @@ extension RecordBuffer {
         // From version 2 on.
         integer(hold.ratio?.millionths)
         integer(hold.ceiling?.nanos)
+        // From version 3 on.
+        integer(hold.accountID)
     }
 
     /// - Parameter sequence: the position in the order of settlements, which copies keep.
@@ -100,6 +102,8 @@ extension RecordBuffer {
         text(record.answerID)
         text(record.finish?.rawValue)
         integer(record.usage.imageInput)
+        // From version 5 on.
+        integer(record.accountID)
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -161,11 +165,14 @@ extension RecordBuffer {
         text(entry.referenceID)
         text(entry.description)
         integer(entry.createdAt)
+        // From version 2 on.
+        integer(entry.accountID)
+        text(entry.source)
     }
 }
 
 extension LedgerEntry {
-    static let journalVersion: UInt8 = 1
+    static let journalVersion: UInt8 = 2
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .credit, upTo: Self.journalVersion)
@@ -173,11 +180,14 @@ extension LedgerEntry {
             id: try reader.integer(), userID: try reader.integer(), amount: NanoUSD(nanos: try reader.integer()),
             balanceAfter: NanoUSD(nanos: try reader.integer()), kind: try reader.value(TransactionKind.self, "kind of entry"),
             referenceID: try reader.text(), description: try reader.text(), createdAt: try reader.integer())
+        guard reader.version >= 2 else { return }
+        accountID = try reader.integerOrNil()
+        source = try reader.textOrNil()
     }
 }
 
 extension HoldRecord {
-    static let journalVersion: UInt8 = 2
+    static let journalVersion: UInt8 = 3
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .hold, upTo: Self.journalVersion)
@@ -189,11 +199,13 @@ extension HoldRecord {
         guard reader.version >= 2 else { return }
         ratio = try reader.integerOrNil().map { PriceRatio(millionths: $0) }
         ceiling = try reader.integerOrNil().map { NanoUSD(nanos: $0) }
+        guard reader.version >= 3 else { return }
+        accountID = try reader.integerOrNil()
     }
 }
 
 extension RequestRecord {
-    static let journalVersion: UInt8 = 4
+    static let journalVersion: UInt8 = 5
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .settle, upTo: Self.journalVersion)
@@ -220,6 +232,8 @@ extension RequestRecord {
         answerID = try reader.textOrNil()
         finish = try reader.flag() ? try reader.value(AnswerFinish.self, "end of an answer") : nil
         usage.imageInput = try reader.integer()
+        guard reader.version >= 5 else { return }
+        accountID = try reader.integerOrNil()
     }
 }
 

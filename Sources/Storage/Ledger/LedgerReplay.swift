@@ -69,7 +69,7 @@ public struct LedgerReplay: Sendable {
         var group: [RequestRecord] = []
         for record in contents.settlements where seen.insert(record.requestID).inserted {
             report.read += 1
-            charged.insert(record.userID)
+            charged.insert(record.payer)
             guard let fit = fitted(record) else { continue }
             group.append(fit)
             if group.count == Self.groupSize {

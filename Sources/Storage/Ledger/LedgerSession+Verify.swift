@@ -28,9 +28,11 @@ extension LedgerSession {
             """
             SELECT h.request_id, h.state FROM long_holds h WHERE h.amount_nanos > 0 AND (
                 NOT EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'adjustment'
-                    AND t.reference_id = h.request_id || ':held' AND t.user_id = h.user_id AND t.amount_nanos = -h.amount_nanos)
+                    AND t.reference_id = h.request_id || ':held' AND coalesce(t.account_id, t.user_id) = coalesce(h.account_id, h.user_id)
+                    AND t.amount_nanos = -h.amount_nanos)
                 OR (h.state = 'ended') <> EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'adjustment'
-                    AND t.reference_id = h.request_id || ':released' AND t.user_id = h.user_id AND t.amount_nanos = h.amount_nanos))
+                    AND t.reference_id = h.request_id || ':released' AND coalesce(t.account_id, t.user_id) = coalesce(h.account_id, h.user_id)
+                    AND t.amount_nanos = h.amount_nanos))
             ORDER BY h.request_id LIMIT \(Self.most)
             """)
         for row in wrong {
@@ -53,6 +55,13 @@ extension LedgerSession {
             ("hours", Self.spanned(.byKey, nil, 3_600), Self.spanned(.byChannel, 3_600, 3_600)),
             ("days", Self.spanned(.byChannel, 3_600, 86_400), Self.spanned(.byChannel, 86_400, 86_400)),
             ("users' hours", Self.spanned(.byKey, nil, 3_600), Self.spanned(.byUser, 3_600, 3_600)),
+            (
+                "organisations",
+                "SELECT created_at - created_at % 900 AS q, 1 AS n, cost_nanos AS c FROM logs WHERE created_at >= ?1 AND account_id IS NOT NULL",
+                "SELECT start AS q, requests AS n, charge_nanos AS c FROM usage_by_account WHERE span = 900 AND start >= ?1"
+            ),
+            ("organisations' hours", Self.spanned(.byAccount, 900, 3_600), Self.spanned(.byAccount, 3_600, 3_600)),
+            ("organisations' days", Self.spanned(.byAccount, 3_600, 86_400), Self.spanned(.byAccount, 86_400, 86_400)),
             ("users' days", Self.spanned(.byUser, 3_600, 86_400), Self.spanned(.byUser, 86_400, 86_400)),
         ]
         for (what, one, other) in pairs {
@@ -66,7 +75,7 @@ extension LedgerSession {
                 GROUP BY q HAVING max(kept) < 9223372036854775807
                     AND (sum(n) <> 0 OR sum(c / 1000000000) * 1000000000 + sum(c % 1000000000) <> 0)
                 ORDER BY q LIMIT \(Self.most)
-                """, what == "the log" ? [first] : [])
+                """, one.contains("?1") ? [first] : [])
             for row in wrong {
                 let (dollars, overflowed) = try row.int("dollars").multipliedReportingOverflow(by: 1_000_000_000)
                 let (nanos, overflowedToo) = dollars.addingReportingOverflow(try row.int("rest"))
@@ -92,7 +101,7 @@ extension LedgerSession {
             FROM balance_transactions t LEFT JOIN logs l ON l.request_id = t.reference_id
             LEFT JOIN balance_transactions a ON a.type = 'adjustment' AND a.reference_id = t.reference_id || ':reconciled'
             WHERE t.type = 'usage' AND (l.charge_nanos \(dialect.isDistinctFrom) -t.amount_nanos - coalesce(a.amount_nanos, 0)
-                OR l.user_id \(dialect.isDistinctFrom) t.user_id) AND (l.id IS NOT NULL OR t.created_at >= ?1)
+                OR l.user_id \(dialect.isDistinctFrom) t.user_id OR l.account_id \(dialect.isDistinctFrom) t.account_id) AND (l.id IS NOT NULL OR t.created_at >= ?1)
             ORDER BY t.id LIMIT \(Self.most)
             """, [first])
         for row in pairs {

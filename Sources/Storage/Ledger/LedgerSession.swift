@@ -3,7 +3,7 @@ import RouterCore
 /// The operations that differ between the databases, because only one of them has round trips and row locks.
 protocol LedgerSession: SQLSession {
     /// Adds the rows of `logs` and `balance_transactions` for records that are not there yet, and moves the balances.
-    /// - Parameter records: in the order of their users' ids.
+    /// - Parameter records: in the order of the ids of the accounts that pay.
     /// - Throws: ``SQLFailure``; `MoneyError` where a balance would leave the range of amounts.
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws
     /// Adds charges to what was spent in windows (`budget_usage`).
@@ -26,9 +26,9 @@ extension LedgerSession {
     static var unknownUser: String { "the user does not exist" }
 
     func post(_ records: [RequestRecord], holder: LeaseHolder?) throws -> PostingResult {
-        // Users in a fixed order, records of one user in the order of their settlement.
+        // Accounts in a fixed order, records of one account in the order of their settlement.
         let ordered = try withoutLetGo(records).enumerated()
-            .sorted { ($0.element.userID, $0.offset) < ($1.element.userID, $1.offset) }.map(\.element)
+            .sorted { ($0.element.payer, $0.offset) < ($1.element.payer, $1.offset) }.map(\.element)
         var group = PostingGroup()
         do {
             try savepoint { try insert(ordered, &group) }
@@ -42,7 +42,7 @@ extension LedgerSession {
         try addSpending(group.charged)
         if let holder {
             if !group.result.charges.isEmpty { try spendLeases(group.result.charges, holder) }
-            group.result.states = try leaseStates(Set(records.map(\.userID)), holder)
+            group.result.states = try leaseStates(Set(records.map(\.payer)), holder)
         }
         // Last: all gateways that share the ledger add to the same rows, and wait for each other from here to the end.
         try addSums(group.logged)

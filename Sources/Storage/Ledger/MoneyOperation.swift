@@ -7,6 +7,7 @@ struct MoneyOperation: Hashable {
 
     var key: String
     var name: Name
+    /// The account whose money it is.
     var userID: Int64
     var amount: NanoUSD
     /// Where its ledger row is.
@@ -16,7 +17,7 @@ struct MoneyOperation: Hashable {
     init(_ posting: LedgerPosting) {
         key = posting.referenceID
         name = .add
-        userID = posting.userID
+        userID = posting.payer
         amount = posting.amount
         kind = posting.kind
         reference = posting.referenceID

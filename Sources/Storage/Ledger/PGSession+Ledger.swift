@@ -8,7 +8,7 @@ extension PGSession: LedgerSession {
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
         var balances: [Int64: NanoUSD] = [:]
         let users = try rows(
-            "SELECT id, balance_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", [Self.idArray(records.map(\.userID))]
+            "SELECT id, balance_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", [Self.idArray(records.map(\.payer))]
         )
         for row in users { balances[try row.int("id")] = NanoUSD(nanos: try row.int("balance_nanos")) }
         let logged = try rows(Self.logInsert, [Self.array(records.map { RecordColumns.json($0) })])
@@ -24,24 +24,26 @@ extension PGSession: LedgerSession {
                 group.result.added += 1
                 continue
             }
-            guard let before = balances[record.userID] else {
+            let payer = record.payer
+            guard let before = balances[payer] else {
                 try setAside(record, Self.unknownUser, &group)
                 continue
             }
             let after = try before.subtracting(charge)
-            balances[record.userID] = after
-            moved.insert(record.userID)
+            balances[payer] = after
+            moved.insert(payer)
             entries.append(Self.entry(record, try charge.negated(), after))
             try group.add(record, charge)
         }
         guard !entries.isEmpty else { return }
         let posted = try rows(
             """
-            INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-            SELECT user_id, amount, after, 'usage', reference, description, created_at
-            FROM ROWS FROM (jsonb_to_recordset($1::jsonb)
-                AS (user_id bigint, amount bigint, after bigint, reference text, description text, created_at bigint)) WITH ORDINALITY
-                AS r(user_id, amount, after, reference, description, created_at, n)
+            INSERT INTO balance_transactions
+                (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id)
+            SELECT user_id, amount, after, 'usage', reference, description, created_at, account_id
+            FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (user_id bigint, amount bigint, after bigint, reference text,
+                description text, created_at bigint, account_id bigint)) WITH ORDINALITY
+                AS r(user_id, amount, after, reference, description, created_at, account_id, n)
             ORDER BY n RETURNING id, created_at
             """, [Self.array(entries)])
         for row in posted { group.ranges.add(.entry, id: try row.int("id"), createdAt: try row.int("created_at")) }
@@ -72,11 +74,13 @@ extension PGSession: LedgerSession {
     private static func array(_ objects: [String]) -> String { "[" + objects.joined(separator: ",") + "]" }
 
     private static func entry(_ record: RequestRecord, _ amount: NanoUSD, _ after: NanoUSD) -> String {
-        JSONValue.object([
+        var members: [JSONValue.Member] = [
             .init("user_id", .integer(record.userID)), .init("amount", .integer(amount.nanos)), .init("after", .integer(after.nanos)),
             .init("reference", .string(record.requestID.description)), .init("description", .string(record.ledgerDescription)),
             .init("created_at", .integer(record.createdAt)),
-        ]).text
+        ]
+        if let account = record.accountID { members.append(.init("account_id", .integer(account))) }
+        return JSONValue.object(members).text
     }
 
     func addSpending(_ records: [RequestRecord]) throws {
@@ -196,20 +200,22 @@ extension PGSession: LedgerSession {
         report.users = try rows("SELECT count(*) AS n FROM users").first?.int("n") ?? 0
         let entries = try rows(
             """
-            SELECT id, user_id, balance_after_nanos, running::text AS running FROM (
-                SELECT id, user_id, balance_after_nanos, sum(amount_nanos) OVER (PARTITION BY user_id ORDER BY id) AS running
+            SELECT id, payer, balance_after_nanos, running::text AS running FROM (
+                SELECT id, coalesce(account_id, user_id) AS payer, balance_after_nanos,
+                    sum(amount_nanos) OVER (PARTITION BY coalesce(account_id, user_id) ORDER BY id) AS running
                 FROM balance_transactions) AS rows
             WHERE running <> balance_after_nanos ORDER BY id LIMIT 1000
             """)
         for row in entries {
             report.addEntry(
-                try row.int("id"), user: try row.int("user_id"), after: NanoUSD(nanos: try row.int("balance_after_nanos")),
+                try row.int("id"), user: try row.int("payer"), after: NanoUSD(nanos: try row.int("balance_after_nanos")),
                 sum: NanoUSD(nanos: Int64(try row.text("running")) ?? .max))
         }
         let users = try rows(
             """
             SELECT id, balance_nanos, quota, coalesce(sum, 0)::text AS total FROM users
-            LEFT JOIN (SELECT user_id, sum(amount_nanos) AS sum FROM balance_transactions GROUP BY user_id) AS sums ON user_id = users.id
+            LEFT JOIN (SELECT coalesce(account_id, user_id) AS payer, sum(amount_nanos) AS sum FROM balance_transactions GROUP BY 1) AS sums
+                ON payer = users.id
             WHERE coalesce(sum, 0) <> balance_nanos OR quota <> floor(balance_nanos / 10000000.0) ORDER BY id LIMIT 1000
             """)
         for row in users {

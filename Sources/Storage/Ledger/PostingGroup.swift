@@ -15,7 +15,7 @@ struct PostingGroup {
     }
 
     mutating func add(_ record: RequestRecord, _ charge: NanoUSD) throws {
-        result.charges[record.userID] = try (result.charges[record.userID] ?? .zero).adding(charge)
+        result.charges[record.payer] = try (result.charges[record.payer] ?? .zero).adding(charge)
         charged.append(record)
         result.added += 1
     }

@@ -8,8 +8,8 @@ extension SQLiteSession: LedgerSession {
         INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks)) ON CONFLICT (request_id) DO NOTHING
         """
     static let entryInsert = """
-        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-        VALUES (?, ?, ?, 'usage', ?, ?, ?)
+        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id)
+        VALUES (?, ?, ?, 'usage', ?, ?, ?, ?)
         """
 
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
@@ -25,21 +25,22 @@ extension SQLiteSession: LedgerSession {
                 group.result.added += 1
                 continue
             }
-            if balances[record.userID] == nil {
-                let known = try read.rows([.integer(record.userID)]).first.map { NanoUSD(nanos: try $0.int("balance_nanos")) }
-                balances.updateValue(known, forKey: record.userID)
+            let payer = record.payer
+            if balances[payer] == nil {
+                let known = try read.rows([.integer(payer)]).first.map { NanoUSD(nanos: try $0.int("balance_nanos")) }
+                balances.updateValue(known, forKey: payer)
             }
-            guard let before = balances[record.userID] ?? nil else {
+            guard let before = balances[payer] ?? nil else {
                 try setAside(record, Self.unknownUser, &group)
                 continue
             }
             let after = try before.subtracting(charge)
             try entry.execute([
                 .integer(record.userID), .integer(try charge.negated().nanos), .integer(after.nanos), .text(record.requestID.description),
-                .text(record.ledgerDescription), .integer(record.createdAt),
+                .text(record.ledgerDescription), .integer(record.createdAt), SQLValue(record.accountID),
             ])
             group.ranges.add(.entry, id: db.lastInsertedRowID, createdAt: record.createdAt)
-            balances[record.userID] = after
+            balances[payer] = after
             try group.add(record, charge)
         }
         let move = try BoundStatement(db, "UPDATE users SET balance_nanos = ?1 WHERE id = ?2")
@@ -104,9 +105,12 @@ extension SQLiteSession: LedgerSession {
         var sums: [Int64: NanoUSD] = [:]
         var found = report
         let entries = try BoundStatement(
-            db, "SELECT id, user_id, amount_nanos, balance_after_nanos FROM balance_transactions ORDER BY id")
+            db,
+            """
+            SELECT id, coalesce(account_id, user_id) AS payer, amount_nanos, balance_after_nanos FROM balance_transactions ORDER BY id
+            """)
         try entries.forEach([]) { row in
-            let user = try row.int("user_id")
+            let user = try row.int("payer")
             let sum = try (sums[user] ?? .zero).adding(NanoUSD(nanos: try row.int("amount_nanos")))
             let after = NanoUSD(nanos: try row.int("balance_after_nanos"))
             if sum != after { found.addEntry(try row.int("id"), user: user, after: after, sum: sum) }

@@ -7,7 +7,7 @@ enum SpendingDelta {
         var sums: [BudgetCounter: NanoUSD] = [:]
         for record in charged {
             guard let charge = record.charge, charge.isPositive else { continue }
-            for counter in BudgetCounter.all(userID: record.userID, tokenID: record.tokenID, at: record.createdAt) {
+            for counter in BudgetCounter.all(record, tokenID: record.tokenID, at: record.createdAt) {
                 sums[counter] = (try? (sums[counter] ?? .zero).adding(charge)) ?? .max
             }
         }
@@ -19,10 +19,12 @@ extension BudgetCounter {
     /// From a row of `budget_usage`.
     init?(subject: String, window: Int64) {
         let parts = subject.split(separator: ":")
-        guard parts.count == 2, let id = Int64(parts[1]) else { return nil }
-        switch parts[0] {
-        case "key": self.init(scope: .key(id), window: window)
-        case "user": self.init(scope: .user(id), window: window)
+        let ids = parts.dropFirst().compactMap { Int64($0) }
+        switch (parts.first, ids.count, parts.count) {
+        case ("key", 1, 2): self.init(scope: .key(ids[0]), window: window)
+        case ("user", 1, 2): self.init(scope: .user(ids[0]), window: window)
+        case ("organization", 1, 2): self.init(scope: .organization(ids[0]), window: window)
+        case ("member", 2, 3): self.init(scope: .member(organization: ids[0], user: ids[1]), window: window)
         default: return nil
         }
     }

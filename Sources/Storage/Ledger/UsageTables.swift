@@ -8,12 +8,15 @@ enum UsageTable: CaseIterable {
     case byChannel
     /// Users and their keys, by hour and day.
     case byUser
+    /// Organisations, by quarter hour, hour and day: what their members, keys and models have used.
+    case byAccount
 
     var name: String {
         switch self {
         case .byKey: "usage_by_key"
         case .byChannel: "usage_by_channel"
         case .byUser: "usage_by_user"
+        case .byAccount: "usage_by_account"
         }
     }
 
@@ -23,6 +26,7 @@ enum UsageTable: CaseIterable {
         case .byKey: ["user_id", "start", "token_id", "channel_id", "provider", "model_name"]
         case .byChannel: ["span", "start", "channel_id", "provider", "model_name"]
         case .byUser: ["span", "start", "user_id", "token_id"]
+        case .byAccount: ["span", "account_id", "start", "user_id", "token_id", "model_name"]
         }
     }
 
@@ -30,7 +34,7 @@ enum UsageTable: CaseIterable {
     var spans: [Int64] {
         switch self {
         case .byKey: [UsageTable.quarter]
-        case .byChannel: [86_400, 3_600, UsageTable.quarter]
+        case .byChannel, .byAccount: [86_400, 3_600, UsageTable.quarter]
         case .byUser: [86_400, 3_600]
         }
     }
@@ -56,9 +60,11 @@ enum UsageTable: CaseIterable {
     }
 }
 
-/// The columns that tell the rows of ``UsageTable/byKey`` apart.
+/// The columns that tell the rows of ``UsageTable/byKey`` apart, and the organisation that pays.
 struct UsageKey: Hashable {
     var userID: Int64
+    /// nil = the user's own account.
+    var accountID: Int64?
     var start: Int64
     var tokenID: Int64
     var channelID: Int64
@@ -67,6 +73,7 @@ struct UsageKey: Hashable {
 
     init(_ record: RequestRecord) {
         userID = record.userID
+        accountID = record.accountID
         start = UsageTable.start(record.createdAt)
         tokenID = record.tokenID ?? 0
         channelID = record.channelID ?? 0
@@ -104,19 +111,20 @@ extension LedgerSession {
             for (key, sum) in sums {
                 for row in key.rows(of: table) { rows[row, default: UsageSums()].add(sum) }
             }
-            try add(rows.sorted { $0.key < $1.key }, to: table)
+            if !rows.isEmpty { try add(rows.sorted { $0.key < $1.key }, to: table) }
         }
     }
 }
 
 extension UsageKey {
     fileprivate func rows(of table: UsageTable) -> [UsageRowKey] {
-        table.spans.map { span in
+        table.spans.compactMap { span in
             let start = UsageTable.start(start, span: span)
             return switch table {
             case .byKey: UsageRowKey(numbers: [userID, start, tokenID, channelID], texts: [provider, model])
             case .byChannel: UsageRowKey(numbers: [span, start, channelID], texts: [provider, model])
             case .byUser: UsageRowKey(numbers: [span, start, userID, tokenID])
+            case .byAccount: accountID.map { UsageRowKey(numbers: [span, $0, start, userID, tokenID], texts: [model]) }
             }
         }
     }

@@ -13,14 +13,18 @@ public struct CursorPage<Row: Sendable>: Sendable {
 
 /// A question about the ledger's rows.
 public struct EntryQuery: Sendable, Hashable {
+    /// Those that a user has caused to the user's own account; with ``accountID``, to that organisation's. nil = all.
     public var userID: Int64?
+    /// An organisation.
+    public var accountID: Int64?
     public var kind: TransactionKind?
     /// Unix seconds, inclusive.
     public var from: Int64?
     public var to: Int64?
 
-    public init(userID: Int64? = nil, kind: TransactionKind? = nil, from: Int64? = nil, to: Int64? = nil) {
+    public init(userID: Int64? = nil, kind: TransactionKind? = nil, from: Int64? = nil, to: Int64? = nil, accountID: Int64? = nil) {
         self.userID = userID
+        self.accountID = accountID
         self.kind = kind
         self.from = from
         self.to = to

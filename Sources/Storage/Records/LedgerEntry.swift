@@ -5,9 +5,12 @@ public enum TransactionKind: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A row of `balance_transactions`.
-public struct LedgerEntry: Sendable, Hashable {
+public struct LedgerEntry: Sendable, Hashable, Paid {
     public var id: Int64
+    /// The user who caused it.
     public var userID: Int64
+    /// The organisation whose balance it moved; nil = the user's own.
+    public var accountID: Int64?
     /// Positive = credit, negative = charge.
     public var amount: NanoUSD
     public var balanceAfter: NanoUSD
@@ -15,13 +18,17 @@ public struct LedgerEntry: Sendable, Hashable {
     public var referenceID: String
     public var description: String
     public var createdAt: Int64
+    /// As ``LedgerPosting/source``.
+    public var source: String?
 
     public init(
         id: Int64, userID: Int64, amount: NanoUSD, balanceAfter: NanoUSD, kind: TransactionKind,
-        referenceID: String, description: String, createdAt: Int64
+        referenceID: String, description: String, createdAt: Int64, accountID: Int64? = nil, source: String? = nil
     ) {
         self.id = id
         self.userID = userID
+        self.accountID = accountID
+        self.source = source
         self.amount = amount
         self.balanceAfter = balanceAfter
         self.kind = kind

@@ -1,23 +1,42 @@
 public import RouterCore
 
 /// A credit or correction that does not come from a request.
-public struct LedgerPosting: Sendable {
+public struct LedgerPosting: Sendable, Paid {
+    /// The user who caused it; an organisation's own id where no user did.
     public var userID: Int64
+    /// The organisation whose balance moves; nil = the user's own.
+    public var accountID: Int64?
     public var amount: NanoUSD
     public var kind: TransactionKind
     public var referenceID: String
     public var description: String
     public var createdAt: Int64
+    /// Where the money comes from or goes to, beside ``kind``: `gift`, `code`, `chargeback`, …; nil = nothing to tell.
+    public var source: String?
 
     public init(
         userID: Int64, amount: NanoUSD, kind: TransactionKind, referenceID: String, description: String,
-        createdAt: Int64
+        createdAt: Int64, accountID: Int64? = nil, source: String? = nil
     ) {
         self.userID = userID
+        self.accountID = accountID
+        self.source = source
         self.amount = amount
         self.kind = kind
         self.referenceID = referenceID
         self.description = description
         self.createdAt = createdAt
+    }
+}
+
+/// The user and the account of a charge.
+public struct ChargedAccount: Sendable, Hashable, Paid {
+    public var userID: Int64
+    /// The organisation that has paid; nil = the user.
+    public var accountID: Int64?
+
+    public init(userID: Int64, accountID: Int64? = nil) {
+        self.userID = userID
+        self.accountID = accountID
     }
 }

@@ -1,7 +1,10 @@
 public import RouterCore
 
 public struct LogQuery: Sendable, Hashable {
+    /// The user who asked, whoever pays.
     public var userID: Int64?
+    /// The organisation that pays; nil = any account.
+    public var accountID: Int64?
     public var tokenID: Int64?
     public var channelID: Int64?
     public var model: String?

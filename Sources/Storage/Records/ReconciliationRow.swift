@@ -1,7 +1,7 @@
 public import RouterCore
 
 /// A row of `reconciliations`: a request that was charged by our own count.
-public struct ReconciliationRow: Sendable, Hashable {
+public struct ReconciliationRow: Sendable, Hashable, Paid {
     public enum State: String, Sendable, Hashable, CaseIterable {
         /// The vendor will be asked.
         case pending
@@ -11,6 +11,8 @@ public struct ReconciliationRow: Sendable, Hashable {
     }
     public var requestID: RequestID
     public var userID: Int64
+    /// The organisation that was charged; nil = the user.
+    public var accountID: Int64?
     public var channelID: Int64?
     public var provider: String
     public var model: String
@@ -25,10 +27,11 @@ public struct ReconciliationRow: Sendable, Hashable {
 
     public init(
         requestID: RequestID, userID: Int64, channelID: Int64?, provider: String, model: String, generationID: String?, charge: NanoUSD,
-        state: State, tries: Int, nextAt: Int64, note: String, createdAt: Int64
+        state: State, tries: Int, nextAt: Int64, note: String, createdAt: Int64, accountID: Int64? = nil
     ) {
         self.requestID = requestID
         self.userID = userID
+        self.accountID = accountID
         self.channelID = channelID
         self.provider = provider
         self.model = model

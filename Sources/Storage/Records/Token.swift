@@ -6,9 +6,12 @@ public enum TokenStatus: Int, Sendable, Hashable, CaseIterable {
 }
 
 /// A row of `tokens`: an `sk-…` key of a user, known by its SHA-256 only.
-public struct Token: Sendable, Hashable {
+public struct Token: Sendable, Hashable, Paid {
     public var id: Int64
+    /// The user whose calls they are; an organisation's own id for a key of the organisation itself.
     public var userID: Int64
+    /// The organisation that pays; nil = the user.
+    public var accountID: Int64?
     /// 32 bytes.
     public var keyHash: [UInt8]
     /// The first characters of the key, for display.
@@ -31,10 +34,11 @@ public struct Token: Sendable, Hashable {
     public init(
         id: Int64 = 0, userID: Int64, keyHash: [UInt8], keyPrefix: String, name: String,
         status: TokenStatus = .enabled, expiresAt: Int64? = nil, models: [String] = [], limits: String = "{}",
-        conversion: ConversionMode? = nil, createdAt: Int64, accessedAt: Int64? = nil, isManagement: Bool = false
+        conversion: ConversionMode? = nil, createdAt: Int64, accessedAt: Int64? = nil, isManagement: Bool = false, accountID: Int64? = nil
     ) {
         self.id = id
         self.userID = userID
+        self.accountID = accountID
         self.keyHash = keyHash
         self.keyPrefix = keyPrefix
         self.name = name

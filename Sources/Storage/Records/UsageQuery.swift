@@ -5,13 +5,19 @@ public enum UsageDimension: String, Sendable, Hashable, CaseIterable {
 
 /// Which rows of the log count; nil = all.
 public struct UsageFilter: Sendable, Hashable {
+    /// An organisation. Its sums are told apart by model, key and user, not by channel or provider.
+    public var accountID: Int64?
     public var userID: Int64?
     public var tokenID: Int64?
     public var channelID: Int64?
     public var provider: String?
     public var model: String?
 
-    public init(userID: Int64? = nil, tokenID: Int64? = nil, channelID: Int64? = nil, provider: String? = nil, model: String? = nil) {
+    public init(
+        userID: Int64? = nil, tokenID: Int64? = nil, channelID: Int64? = nil, provider: String? = nil, model: String? = nil,
+        accountID: Int64? = nil
+    ) {
+        self.accountID = accountID
         self.userID = userID
         self.tokenID = tokenID
         self.channelID = channelID

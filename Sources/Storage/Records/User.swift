@@ -13,6 +13,14 @@ public enum UserStatus: Int, Sendable, Hashable, CaseIterable {
     case disabled = 2
 }
 
+/// The two kinds of accounts, which share one space of ids.
+public enum AccountKind: String, Sendable, Hashable, CaseIterable {
+    /// A person's or a program's, with a login.
+    case user
+    /// A wallet that users share; it has no password, and nobody logs in as one.
+    case organization
+}
+
 /// A row of `users` without its secrets.
 public struct User: Sendable, Hashable {
     public var id: Int64
@@ -28,10 +36,11 @@ public struct User: Sendable, Hashable {
     public var balance: NanoUSD
     /// Unix seconds.
     public var createdAt: Int64
+    public var kind: AccountKind
 
     public init(
         id: Int64, username: String, displayName: String, email: String, role: Role, status: UserStatus,
-        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64
+        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64, kind: AccountKind = .user
     ) {
         self.id = id
         self.username = username
@@ -43,5 +52,6 @@ public struct User: Sendable, Hashable {
         self.limits = limits
         self.balance = balance
         self.createdAt = createdAt
+        self.kind = kind
     }
 }

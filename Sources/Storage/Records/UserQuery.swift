@@ -10,6 +10,7 @@ public struct UserQuery: Sendable {
     public var role: Role?
     public var status: UserStatus?
     public var group: String?
+    public var kind = AccountKind.user
     public var order = Order.id
     public var isAscending = false
     /// A window of budgets (``BudgetWindow/number(at:)``).
@@ -32,6 +33,10 @@ public struct TokenQuery: Sendable {
     }
     /// nil = those of all users.
     public var userID: Int64?
+    /// Those that this organisation pays for.
+    public var accountID: Int64?
+    /// Only keys that their own user pays for.
+    public var isOwn = false
     /// Part of the name, without case, or the beginning of the key.
     public var text: String?
     public var status: TokenStatus?

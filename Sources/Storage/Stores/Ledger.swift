@@ -21,7 +21,7 @@ public protocol Ledger: Sendable {
     ///   amount, the amount is more than the charge, or the key was used for something else.
     func refund(_ refund: Refund, audit: AuditEntry) async throws -> (entry: LedgerEntry, isNew: Bool)
     /// Whose request a charge was for; nil when there is no such charge.
-    func chargedUser(reference: String) async throws -> Int64?
+    func chargedAccount(reference: String) async throws -> ChargedAccount?
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry>
     /// The balance of an account and the sum of all that its requests were charged, corrections and refunds aside, at one moment; nil for
     /// an unknown user.

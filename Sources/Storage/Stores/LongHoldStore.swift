@@ -17,8 +17,11 @@ public protocol LongHoldStore: SharedStore {
     func setLongHoldDetail(_ id: RequestID, _ detail: String) async throws
     func longHold(_ id: RequestID) async throws -> LongHold?
     func longHold(_ kind: LongHold.Kind, objectID: String, channelID: Int64) async throws -> LongHold?
-    /// Open holds of one kind. - Parameter tokenID: nil = the count of the key is 0.
-    func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount
+    /// Open holds of one kind.
+    /// - Parameters:
+    ///   - accountID: the organisation that pays; nil = the user.
+    ///   - tokenID: nil = the count of the key is 0.
+    func countLongHolds(_ kind: LongHold.Kind, userID: Int64, accountID: Int64?, tokenID: Int64?) async throws -> LongHoldCount
     /// The requests of all open holds of one kind.
     func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID>
     /// Number and sum of a user's open holds.

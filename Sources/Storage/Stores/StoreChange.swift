@@ -10,6 +10,8 @@ public struct StoreChange: Sendable, Hashable {
         case recall
         /// Money of this user has been given back.
         case freed
+        /// Who belongs to an organisation, and may do what there (`<organisation> <user>`).
+        case memberships
         /// Channels, providers or sealed secrets of the console.
         case channels
         /// Changes may have been missed: everything is to be read again.

@@ -11,6 +11,7 @@ struct CursorScan {
     var partial: String?
     /// The other filters.
     private(set) var others: [(comparison: String, value: SQLValue)] = []
+    private(set) var terms: [String] = []
     private(set) var from: Int64?
     private(set) var to: Int64?
 
@@ -25,6 +26,9 @@ struct CursorScan {
     mutating func require(_ comparison: String, _ value: SQLValue?) {
         if let value { others.append((comparison, value)) }
     }
+
+    /// A condition without a parameter, on columns that no index has.
+    mutating func require(term: String) { terms.append(term) }
 
     /// Unix seconds, inclusive.
     mutating func require(from: Int64?, to: Int64?) {
@@ -49,7 +53,7 @@ struct CursorScan {
             if ids.upperBound < .max { end = min(end, ids.upperBound + 1) }
         }
         var floor: Int64?
-        if !others.isEmpty {
+        if !others.isEmpty || !terms.isEmpty {
             let (walk, parameters) = walk(session.dialect, from: least, before: end)
             let sql = "SELECT id FROM \(table) WHERE \(walk) ORDER BY \(order(session.dialect)) LIMIT 1 OFFSET ?\(parameters.count + 1)"
             floor = try session.first(sql, parameters + [steps])?.int("id")
@@ -60,6 +64,7 @@ struct CursorScan {
             // The plus keeps SQLite from another index, which would not come in the order of the ids.
             condition += " AND \(session.dialect == .sqlite ? "+" : "")\(comparison) ?\(parameters.count)"
         }
+        for term in terms { condition += " AND \(term)" }
         parameters.append(SQLValue.integer(Int64(size) + 1))
         let rows = try session.rows(
             "SELECT \(columns) FROM \(table) WHERE \(condition) ORDER BY \(order(session.dialect)) LIMIT ?\(parameters.count)", parameters)
@@ -106,6 +111,8 @@ extension SQLStore {
 }
 
 extension CursorScan {
+    private static let ofOrganizations = "account_id IS NOT NULL"
+
     /// Along the index of what is asked for that is rarest by its nature.
     init(_ query: LogQuery) {
         self.init("logs", .log)
@@ -113,6 +120,10 @@ extension CursorScan {
         require("provider =", query.provider.map { .text($0) })
         var filters: [(column: String, value: SQLValue)] = []
         if let token = query.tokenID { filters.append(("token_id", .integer(token))) }
+        if let account = query.accountID {
+            filters.append(("account_id", .integer(account)))
+            partial = filters.count == 1 ? Self.ofOrganizations : nil
+        }
         if let user = query.userID { filters.append(("user_id", .integer(user))) }
         if let model = query.model { filters.append(("model_name", .text(model))) }
         if let channel = query.channelID { filters.append(("channel_id", .integer(channel))) }
@@ -125,14 +136,27 @@ extension CursorScan {
                 filters.append(("outcome", .text(outcome.rawValue)))
             }
         }
-        if let first = filters.first { index = [first] }
-        for filter in filters.dropFirst() { require("\(filter.column) =", filter.value) }
+        var indexed = min(filters.count, 1)
+        // Members of an organisation have an index of their own.
+        if filters.count > 1, filters[0].column == "account_id", filters[1].column == "user_id" { indexed = 2 }
+        index = Array(filters.prefix(indexed))
+        for filter in filters.dropFirst(indexed) { require("\(filter.column) =", filter.value) }
     }
 
     init(_ query: EntryQuery) {
         self.init("balance_transactions", .entry)
         require(from: query.from, to: query.to)
-        if let user = query.userID { index.append(("user_id", .integer(user))) }
+        if let account = query.accountID {
+            index.append(("account_id", .integer(account)))
+            if let user = query.userID { index.append(("user_id", .integer(user))) }
+            partial = Self.ofOrganizations
+            require("type =", query.kind.map { .text($0.rawValue) })
+            return
+        }
+        if let user = query.userID {
+            index.append(("user_id", .integer(user)))
+            require(term: "account_id IS NULL")
+        }
         guard let kind = query.kind else { return }
         if kind == .usage {
             require("type =", .text(kind.rawValue))

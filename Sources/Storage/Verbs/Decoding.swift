@@ -3,12 +3,15 @@ import RouterCore
 
 /// The columns that values are read from, in place of `*`, which would also read what is there for people only.
 enum Columns {
-    static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at"
+    static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at, kind"
     static let token = """
-        id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at, is_management
+        id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at, is_management,
+        account_id
         """
     static let accessToken = "hash, user_id, created_at, used_at, expires_at, client_ip, user_agent"
-    static let entry = "id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at"
+    static let entry = """
+        id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id, source
+        """
     static let log = "id, " + RecordColumns.list
 }
 
@@ -29,7 +32,7 @@ enum Decoding {
             email: try row.text("email"), role: Role(rawValue: Int(try row.int("role"))) ?? .user,
             status: UserStatus(rawValue: Int(try row.int("status"))) ?? .disabled, group: try row.text("group"),
             limits: try row.text("limits"), balance: NanoUSD(nanos: try row.int("balance_nanos")),
-            createdAt: try row.int("created_at"))
+            createdAt: try row.int("created_at"), kind: AccountKind(rawValue: try row.text("kind")) ?? .organization)
     }
 
     static func accessToken(_ row: some ColumnReader) throws -> AccessToken {
@@ -47,7 +50,8 @@ enum Decoding {
             models: JSONList.strings(try row.text("models")), limits: try row.text("limits"),
             // A choice that this program does not know is taken for the stricter one.
             conversion: try row.textOrNil("conversion").map { ConversionMode(rawValue: $0) ?? .strict },
-            createdAt: try row.int("created_at"), accessedAt: try row.intOrNil("accessed_at"), isManagement: try row.flag("is_management"))
+            createdAt: try row.int("created_at"), accessedAt: try row.intOrNil("accessed_at"), isManagement: try row.flag("is_management"),
+            accountID: try row.intOrNil("account_id"))
     }
 
     static func entry(_ row: some ColumnReader) throws -> LedgerEntry {
@@ -55,7 +59,8 @@ enum Decoding {
             id: try row.int("id"), userID: try row.int("user_id"), amount: NanoUSD(nanos: try row.int("amount_nanos")),
             balanceAfter: NanoUSD(nanos: try row.int("balance_after_nanos")),
             kind: TransactionKind(rawValue: try row.text("type")) ?? .adjustment, referenceID: try row.text("reference_id"),
-            description: try row.text("description"), createdAt: try row.int("created_at"))
+            description: try row.text("description"), createdAt: try row.int("created_at"), accountID: try row.intOrNil("account_id"),
+            source: try row.textOrNil("source"))
     }
 
     static func health(_ row: some ColumnReader) throws -> ChannelHealthRow {
@@ -83,7 +88,8 @@ enum Decoding {
             provider: try row.text("provider"), model: try row.text("model_name"), generationID: try row.textOrNil("generation_id"),
             charge: NanoUSD(nanos: try row.int("charge_nanos")),
             state: ReconciliationRow.State(rawValue: try row.text("state")) ?? .unresolved, tries: Int(try row.int("tries")),
-            nextAt: try row.int("next_at"), note: try row.text("note"), createdAt: try row.int("created_at"))
+            nextAt: try row.int("next_at"), note: try row.text("note"), createdAt: try row.int("created_at"),
+            accountID: try row.intOrNil("account_id"))
     }
 
     static func margin(_ row: some ColumnReader) throws -> MarginRow {

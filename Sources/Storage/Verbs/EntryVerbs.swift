@@ -11,8 +11,8 @@ extension SQLStore {
         }
     }
 
-    public func chargedUser(reference: String) async throws -> Int64? {
-        try await database.read { try $0.chargedUser(reference: reference) }
+    public func chargedAccount(reference: String) async throws -> ChargedAccount? {
+        try await database.read { try $0.chargedAccount(reference: reference) }
     }
 
     public func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) async throws -> Page<LedgerEntry> {
@@ -33,8 +33,10 @@ extension SQLStore {
 }
 
 extension SQLSession {
-    func chargedUser(reference: String) throws -> Int64? {
-        try first("SELECT user_id FROM balance_transactions WHERE type = 'usage' AND reference_id = ?1", [reference])?.int("user_id")
+    func chargedAccount(reference: String) throws -> ChargedAccount? {
+        try first("SELECT user_id, account_id FROM balance_transactions WHERE type = 'usage' AND reference_id = ?1", [reference]).map {
+            ChargedAccount(userID: try $0.int("user_id"), accountID: try $0.intOrNil("account_id"))
+        }
     }
 
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) throws -> Page<LedgerEntry> {
@@ -45,12 +47,11 @@ extension SQLSession {
     }
 
     func spent(userID: Int64) throws -> (balance: NanoUSD, charged: NanoUSD)? {
-        let counter = BudgetScope.user(userID).description
         let row = try first(
             """
-            SELECT u.balance_nanos AS balance, coalesce(b.spent_nanos, 0) AS charged
-            FROM users u LEFT JOIN budget_usage b ON b.subject = ?2 AND b."window" = 0 WHERE u.id = ?1
-            """, [userID, counter])
+            SELECT u.balance_nanos AS balance, coalesce(b.spent_nanos, 0) AS charged FROM users u LEFT JOIN budget_usage b
+                ON b.subject = CASE WHEN u.kind = 'organization' THEN ?3 ELSE ?2 END AND b."window" = 0 WHERE u.id = ?1
+            """, [userID, BudgetScope.user(userID).description, BudgetScope.organization(userID).description])
         return try row.map { (NanoUSD(nanos: try $0.int("balance")), NanoUSD(nanos: try $0.int("charged"))) }
     }
 

@@ -26,16 +26,21 @@ extension SQLStore {
         }
     }
 
-    public func countLongHolds(_ kind: LongHold.Kind, userID: Int64, tokenID: Int64?) async throws -> LongHoldCount {
+    public func countLongHolds(
+        _ kind: LongHold.Kind, userID: Int64, accountID: Int64?, tokenID: Int64?
+    ) async throws -> LongHoldCount {
         try await database.read { session in
             let row = try session.first(
                 """
                 SELECT count(*) AS number, count(CASE WHEN user_id = ?1 THEN 1 END) AS own,
-                    count(CASE WHEN token_id = ?2 THEN 1 END) AS of_key
+                    count(CASE WHEN token_id = ?2 THEN 1 END) AS of_key,
+                    count(CASE WHEN coalesce(account_id, user_id) = ?4 THEN 1 END) AS of_account,
+                    count(CASE WHEN user_id = ?1 AND coalesce(account_id, user_id) = ?4 THEN 1 END) AS of_member
                 FROM long_holds WHERE kind = ?3 AND state = 'open'
-                """, [userID, tokenID ?? -1, kind.rawValue])
+                """, [userID, tokenID ?? -1, kind.rawValue, accountID ?? userID])
             return LongHoldCount(
-                ofKey: try row?.int("of_key") ?? 0, ofUser: try row?.int("own") ?? 0, all: try row?.int("number") ?? 0)
+                ofKey: try row?.int("of_key") ?? 0, ofUser: try row?.int("own") ?? 0, ofMember: try row?.int("of_member") ?? 0,
+                ofAccount: try row?.int("of_account") ?? 0, all: try row?.int("number") ?? 0)
         }
     }
 
@@ -51,7 +56,7 @@ extension SQLStore {
             let row = try session.first(
                 """
                 SELECT count(*) AS number, CAST(coalesce(sum(amount_nanos), 0) AS BIGINT) AS amount FROM long_holds
-                WHERE user_id = ?1 AND state = 'open'
+                WHERE coalesce(account_id, user_id) = ?1 AND state = 'open'
                 """, [userID])
             return (try row?.int("number") ?? 0, NanoUSD(nanos: try row?.int("amount") ?? 0))
         }
@@ -115,20 +120,21 @@ extension SQLSession {
                 """
                 INSERT INTO long_holds (request_id, kind, user_id, token_id, channel_id, key_mark, provider, model_name, upstream_model,
                     endpoint, object_id, amount_nanos, ceiling_nanos, price_ratio_millionths, pricing_version, detail, client_ip, state,
-                    next_at, deadline, created_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 'open', ?18, ?19, ?20)
+                    next_at, deadline, created_at, account_id)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 'open', ?18, ?19, ?20, ?21)
                 """,
                 [
                     hold.requestID.description, hold.kind.rawValue, hold.userID, hold.tokenID, hold.channelID, hold.keyMark, hold.provider,
                     hold.model, hold.upstreamModel, hold.endpoint.rawValue, hold.objectID, hold.amount.nanos, hold.ceiling?.nanos,
                     hold.ratio.millionths, hold.pricingVersion, hold.detail, hold.clientIP, hold.nextAt, hold.deadline, hold.createdAt,
+                    hold.accountID,
                 ])
         }
     }
 
     /// Counts an open hold towards the budgets of its key and user, or takes it out of them again. A sum stays within its range.
     private func countLongHold(_ hold: LongHold, isOpen: Bool) throws {
-        let counters = BudgetCounter.all(userID: hold.userID, tokenID: hold.tokenID, at: hold.createdAt)
+        let counters = BudgetCounter.all(hold, tokenID: hold.tokenID, at: hold.createdAt)
         // In the order of the key, as every posting does, so that two of them cannot wait for each other.
         for counter in counters.sorted(by: { ($0.scope.description, $0.window) < ($1.scope.description, $1.window) }) {
             if isOpen {
@@ -155,7 +161,7 @@ extension SQLSession {
             LedgerPosting(
                 userID: hold.userID, amount: try hold.amount.negated(), kind: .adjustment,
                 referenceID: LongHold.heldReference(hold.requestID), description: "held for a \(hold.kind.rawValue) (\(hold.model))",
-                createdAt: now))
+                createdAt: now, accountID: hold.accountID))
         try countLongHold(hold, isOpen: true)
     }
 
@@ -164,27 +170,27 @@ extension SQLSession {
         try insertEntry(
             LedgerPosting(
                 userID: hold.userID, amount: hold.amount, kind: .adjustment, referenceID: LongHold.releasedReference(hold.requestID),
-                description: "released: the \(hold.kind.rawValue) (\(hold.model)) has ended", createdAt: now))
+                description: "released: the \(hold.kind.rawValue) (\(hold.model)) has ended", createdAt: now, accountID: hold.accountID))
         try countLongHold(hold, isOpen: false)
     }
 }
 
 extension LedgerSession {
     func openLongHold(_ hold: LongHold, holder: LeaseHolder, now: Int64) throws -> LeaseState {
-        guard try lockUser(hold.userID) else { throw StoreError.notFound }
+        guard try lockUser(hold.payer) else { throw StoreError.notFound }
         // Users are locked before gateways everywhere.
         guard try beat(holder, now: now) else { throw StoreError.fenced }
         try insert(hold)
         if hold.amount.isPositive {
             try takeLongHold(hold, now: now)
-            try spendLeases([hold.userID: hold.amount], holder)
+            try spendLeases([hold.payer: hold.amount], holder)
         }
-        guard let state = try leaseStates([hold.userID], holder)[hold.userID] else { throw StoreError.notFound }
+        guard let state = try leaseStates([hold.payer], holder)[hold.payer] else { throw StoreError.notFound }
         return state
     }
 
     func endLongHold(_ record: RequestRecord, now: Int64) throws -> Bool {
-        let isThere = try lockUser(record.userID)
+        let isThere = try lockUser(record.payer)
         let row = try first(
             "SELECT * FROM long_holds WHERE request_id = ?1 AND user_id = ?2 AND state = 'open' \(dialect.forUpdate)",
             [record.requestID.description, record.userID])
@@ -195,7 +201,7 @@ extension LedgerSession {
         try execute(
             "UPDATE long_holds SET state = 'ended', ended_at = ?1 WHERE request_id = ?2", [now, record.requestID.description])
         let isOver = record.charge.map { $0 > hold.amount } ?? false
-        try announce(isOver ? .recall : .freed, "\(record.userID) long")
+        try announce(isOver ? .recall : .freed, "\(record.payer) long")
         return true
     }
 }
@@ -214,6 +220,6 @@ extension Decoding {
             ratio: PriceRatio(millionths: try row.int("price_ratio_millionths")), pricingVersion: try row.int("pricing_version"),
             detail: try row.text("detail"), clientIP: try row.text("client_ip"), state: state, tries: Int(try row.int("tries")),
             nextAt: try row.int("next_at"), deadline: try row.int("deadline"), note: try row.text("note"),
-            createdAt: try row.int("created_at"), endedAt: try row.intOrNil("ended_at"))
+            createdAt: try row.int("created_at"), endedAt: try row.intOrNil("ended_at"), accountID: try row.intOrNil("account_id"))
     }
 }

@@ -14,7 +14,7 @@ extension SQLStore {
 extension SQLSession {
     func post(_ posting: LedgerPosting, audit: AuditEntry) throws -> (entry: LedgerEntry, isNew: Bool) {
         // The lock on the user comes first: of two equal postings at once, the second sees the first.
-        let isThere = try lockUser(posting.userID)
+        let isThere = try lockUser(posting.payer)
         let operation = MoneyOperation(posting)
         if let known = try self.operation(operation.key) {
             try operation.check(against: known)
@@ -26,12 +26,13 @@ extension SQLSession {
         try insertAudit(audit.adding(.init("entry_id", .integer(entry.id))))
         // Money taken from a balance must not be spent from leases: every gateway gives back its unused part. Money that comes in may be
         // waited for by requests at any gateway.
-        try announce(posting.amount.isNegative ? .recall : .freed, "\(posting.userID) admin")
+        try announce(posting.amount.isNegative ? .recall : .freed, "\(posting.payer) admin")
         return (entry, true)
     }
 
     func refund(_ refund: Refund, audit: AuditEntry) throws -> (entry: LedgerEntry, isNew: Bool) {
-        guard let user = try chargedUser(reference: refund.reference) else { throw StoreError.notFound }
+        guard let charged = try chargedAccount(reference: refund.reference) else { throw StoreError.notFound }
+        let user = charged.payer
         // From here on nobody else posts for this user.
         try lockUser(user)
         if let key = refund.key, let known = try operation(key) {
@@ -50,8 +51,8 @@ extension SQLSession {
         if let given { return (given, false) }
         let entry = try insertEntry(
             LedgerPosting(
-                userID: user, amount: amount, kind: .refund, referenceID: refund.reference, description: refund.description,
-                createdAt: refund.createdAt))
+                userID: charged.userID, amount: amount, kind: .refund, referenceID: refund.reference, description: refund.description,
+                createdAt: refund.createdAt, accountID: charged.accountID))
         // A refunded charge is not corrected any more.
         try execute(
             "UPDATE reconciliations SET state = 'unresolved', note = ?1 WHERE request_id = ?2 AND state = 'pending'",
@@ -111,7 +112,7 @@ extension SQLSession {
     /// Moves the balance and writes the row, inside a transaction that has locked the user.
     @discardableResult
     func insertEntry(_ posting: LedgerPosting) throws -> LedgerEntry {
-        let user = try first("SELECT balance_nanos FROM users WHERE id = ?1 \(dialect.forUpdate)", [posting.userID])
+        let user = try first("SELECT balance_nanos FROM users WHERE id = ?1 \(dialect.forUpdate)", [posting.payer])
         guard let user else { throw StoreError.notFound }
         let after: NanoUSD
         do {
@@ -119,16 +120,17 @@ extension SQLSession {
         } catch is MoneyError {
             throw SQLFailure(kind: .value, message: "the balance would leave the range of amounts")
         }
-        try execute("UPDATE users SET balance_nanos = ?1 WHERE id = ?2", [after.nanos, posting.userID])
+        try execute("UPDATE users SET balance_nanos = ?1 WHERE id = ?2", [after.nanos, posting.payer])
         let row = try unique("reference_id") {
             try first(
                 """
-                INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING \(Columns.entry)
+                INSERT INTO balance_transactions
+                    (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id, source)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING \(Columns.entry)
                 """,
                 [
                     posting.userID, posting.amount.nanos, after.nanos, posting.kind.rawValue, posting.referenceID, posting.description,
-                    posting.createdAt,
+                    posting.createdAt, posting.accountID, posting.source,
                 ])
         }
         guard let row else { throw StoreError.notFound }

@@ -26,12 +26,13 @@ extension SQLSession {
             try execute(
                 """
                 INSERT INTO reconciliations
-                    (request_id, user_id, channel_id, provider, model_name, generation_id, charge_nanos, state, next_at, note, created_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING
+                    (request_id, user_id, channel_id, provider, model_name, generation_id, charge_nanos, state, next_at, note, created_at,
+                    account_id)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING
                 """,
                 [
                     row.requestID.description, row.userID, row.channelID, row.provider, row.model, row.generationID, row.charge.nanos,
-                    row.state.rawValue, row.nextAt, row.note, row.createdAt,
+                    row.state.rawValue, row.nextAt, row.note, row.createdAt, row.accountID,
                 ])
         }
     }
@@ -69,9 +70,9 @@ extension SQLSession {
 extension LedgerSession {
     func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) throws {
         let charge = bill.charge
-        let user = try first("SELECT user_id FROM reconciliations WHERE request_id = ?1", [id.description])
-        guard let user else { return }
-        try lockUser(try user.int("user_id"))
+        let payer = try first("SELECT coalesce(account_id, user_id) AS payer FROM reconciliations WHERE request_id = ?1", [id.description])
+        guard let payer else { return }
+        try lockUser(try payer.int("payer"))
         let row = try first(
             "SELECT * FROM reconciliations WHERE request_id = ?1 AND state = 'pending' \(dialect.forUpdate)", [id.description])
         guard let row else { return }
@@ -81,9 +82,10 @@ extension LedgerSession {
             try insertEntry(
                 LedgerPosting(
                     userID: estimate.userID, amount: difference, kind: .adjustment, referenceID: Correction.reference(id.description),
-                    description: Correction.description(id, from: estimate.charge, to: charge), createdAt: now))
+                    description: Correction.description(id, from: estimate.charge, to: charge), createdAt: now,
+                    accountID: estimate.accountID))
             // Gateways that have leased money which is gone must hear of it, as after any other change of the balance.
-            try announce(difference.isNegative ? .recall : .freed, "\(estimate.userID) reconciled")
+            try announce(difference.isNegative ? .recall : .freed, "\(estimate.payer) reconciled")
         }
         let logged = try first("SELECT \(RecordColumns.list) FROM logs WHERE request_id = ?1", [id.description])
         try execute(

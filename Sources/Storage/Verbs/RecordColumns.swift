@@ -12,7 +12,7 @@ enum RecordColumns {
         "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "answer_id", "finish_reason", "latency_ms", "first_token_ms", "client_ip",
         "created_at",
-        "dropped_fields", "image_input_tokens",
+        "dropped_fields", "image_input_tokens", "account_id",
     ]
     static let list = names.joined(separator: ", ")
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -48,7 +48,7 @@ enum RecordColumns {
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), SQLValue(attempts), SQLValue(record.generationID),
             SQLValue(record.answerID), SQLValue(record.finish?.rawValue),
             .integer(record.latencyMilliseconds), SQLValue(record.firstTokenMilliseconds), .text(record.clientIP),
-            .integer(record.createdAt), SQLValue(dropped), .integer(usage.imageInput),
+            .integer(record.createdAt), SQLValue(dropped), .integer(usage.imageInput), SQLValue(record.accountID),
         ]
     }
 
@@ -76,7 +76,7 @@ enum RecordColumns {
             latencyMilliseconds: try row.int("latency_ms"), firstTokenMilliseconds: try row.intOrNil("first_token_ms"),
             clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"),
             // Journals of an older program lack it.
-            droppedFields: try row.textOrNil("dropped_fields").map(JSONList.strings) ?? [])
+            droppedFields: try row.textOrNil("dropped_fields").map(JSONList.strings) ?? [], accountID: try row.intOrNil("account_id"))
     }
 
     private static func usage(_ row: some ColumnReader) throws -> Usage {

@@ -15,6 +15,9 @@ struct Conditions {
         terms.append("\(comparison) ?\(parameters.count)")
     }
 
+    /// A condition without a parameter.
+    mutating func add(term: String) { terms.append(term) }
+
     /// Texts that contain a text, without case.
     /// - Parameters:
     ///   - columns: any of them.

@@ -36,13 +36,13 @@ extension SQLSession {
             try first(
                 """
                 INSERT INTO tokens (user_id, key_hash, key_prefix, name, status, expires_at, models, limits, created_at, accessed_at,
-                    conversion, is_management)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING \(Columns.token)
+                    conversion, is_management, account_id)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING \(Columns.token)
                 """,
                 [
                     token.userID, token.keyHash, token.keyPrefix, token.name, token.status.rawValue, token.expiresAt,
                     JSONList.text(token.models), token.limits, token.createdAt, token.accessedAt, token.conversion?.rawValue,
-                    token.isManagement,
+                    token.isManagement, token.accountID,
                 ])
         }
         guard let row else { throw StoreError.notFound }
@@ -60,6 +60,8 @@ extension SQLSession {
     func tokens(_ query: TokenQuery) throws -> Page<Token> {
         var conditions = Conditions()
         conditions.add("user_id =", query.userID)
+        conditions.add("account_id =", query.accountID)
+        if query.isOwn { conditions.add(term: "account_id IS NULL") }
         conditions.add("status =", query.status?.rawValue)
         conditions.add(["name", "key_prefix"], contain: query.text)
         var table = "tokens"

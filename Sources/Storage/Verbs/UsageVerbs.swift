@@ -23,7 +23,8 @@ extension SQLSession {
         // Rows that were let go are in the sums, and not in the log.
         let from = max(query.from ?? 0, try logsLetGo() ?? 0)
         let filter = UsageFilter(
-            userID: query.userID, tokenID: query.tokenID, channelID: query.channelID, provider: query.provider, model: query.model)
+            userID: query.userID, tokenID: query.tokenID, channelID: query.channelID, provider: query.provider, model: query.model,
+            accountID: query.accountID)
         let sums = try sums(filter, from: from, to: query.to)
         return query.outcome == .failed || query.outcome == .truncated ? sums.errors : sums.requests
     }
@@ -31,12 +32,13 @@ extension SQLSession {
     func mostEntries(_ query: EntryQuery) throws -> Int64 {
         var most: Int64 = 0
         if query.kind == nil || query.kind == .usage {
-            let sums = try sums(UsageFilter(userID: query.userID), from: query.from, to: query.to)
+            let sums = try sums(UsageFilter(userID: query.userID, accountID: query.accountID), from: query.from, to: query.to)
             most += sums.requests - sums.void
         }
         guard query.kind != .usage else { return most }
         var conditions = Conditions()
         conditions.add("user_id =", query.userID)
+        conditions.add("account_id =", query.accountID)
         conditions.add("type =", query.kind?.rawValue)
         conditions.add("created_at >=", query.from)
         conditions.add("created_at <=", query.to)
@@ -91,6 +93,7 @@ struct UsageStatement {
     /// The smallest table that can tell.
     private static func table(_ query: UsageQuery) -> UsageTable {
         let filter = query.filter
+        if filter.accountID != nil { return .byAccount }
         let asksForUsers = filter.userID != nil || filter.tokenID != nil
         let asksForChannels = filter.channelID != nil || filter.provider != nil || filter.model != nil
         let isByUser = query.dimension == .user || query.dimension == .token
@@ -163,6 +166,7 @@ struct UsageStatement {
     private mutating func conditions() -> String {
         var terms: [String] = []
         let filter = query.filter
+        if let id = filter.accountID { terms.append("u.account_id = \(mark(id))") }
         if let id = filter.userID { terms.append("u.user_id = \(mark(id))") }
         if let id = filter.tokenID { terms.append("u.token_id = \(mark(id))") }
         if let id = filter.channelID { terms.append("u.channel_id = \(mark(id))") }

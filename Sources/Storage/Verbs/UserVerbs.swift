@@ -47,12 +47,15 @@ extension SQLSession {
     }
 
     func userForLogin(username: String) throws -> (user: User, passwordHash: String)? {
-        try first("SELECT \(Columns.user), password_hash FROM users WHERE \(dialect.sameName("username", "?1"))", [username])
-            .map { (try Decoding.user($0), try $0.text("password_hash")) }
+        try first(
+            "SELECT \(Columns.user), password_hash FROM users WHERE \(dialect.sameName("username", "?1")) AND kind = 'user'", [username]
+        )
+        .map { (try Decoding.user($0), try $0.text("password_hash")) }
     }
 
     func users(_ query: UserQuery) throws -> Page<User> {
         var conditions = Conditions()
+        conditions.add(term: "kind = '\(query.kind.rawValue)'")
         var table = "users"
         let direction = query.isAscending ? "ASC" : "DESC"
         let key: String
@@ -63,7 +66,7 @@ extension SQLSession {
         case .created: key = "created_at"
         case .spent:
             let month = conditions.parameter(query.month)
-            table += " LEFT JOIN budget_usage b ON b.subject = 'user:' || users.id AND b.\"window\" = \(month)"
+            table += " LEFT JOIN budget_usage b ON b.subject = '\(query.kind.rawValue):' || users.id AND b.\"window\" = \(month)"
             key = "coalesce(b.spent_nanos, 0)"
         }
         conditions.add(["username", "display_name", "email"], contain: query.text, orID: "id")
@@ -75,7 +78,8 @@ extension SQLSession {
     }
 
     func countUsers() throws -> [String: Int64] {
-        let found = try rows("SELECT \"group\" AS name, count(*) AS users FROM users GROUP BY \"group\" ORDER BY 1 LIMIT 10000")
+        let found = try rows(
+            "SELECT \"group\" AS name, count(*) AS users FROM users WHERE kind = 'user' GROUP BY \"group\" ORDER BY 1 LIMIT 10000")
         return Dictionary(try found.map { (try $0.text("name"), try $0.int("users")) }) { first, _ in first }
     }
 
@@ -107,8 +111,16 @@ extension SQLSession {
 
     func deleteUser(id: Int64, audit: AuditEntry) throws {
         guard let user = try user(id: id) else { throw StoreError.notFound }
+        if let organization = try onlyOwned(by: id).first {
+            throw StoreError.conflict(
+                "the user is the only owner of the organisation \(organization.id) (\(organization.displayName)); make another member one first"
+            )
+        }
         try insertAudit(audit.adding(.init("user_id", .integer(id))))
-        guard try finds("SELECT 1 AS found FROM balance_transactions WHERE user_id = ?1 LIMIT 1", [id]) else {
+        let isInBooks = try ["user_id", "account_id"].contains { column in
+            try finds("SELECT 1 AS found FROM balance_transactions WHERE \(column) = ?1 LIMIT 1", [id])
+        }
+        guard isInBooks else {
             try execute("DELETE FROM balance_leases WHERE user_id = ?1", [id])
             try execute("DELETE FROM users WHERE id = ?1", [id])
             return
@@ -117,7 +129,9 @@ extension SQLSession {
         try execute(
             "UPDATE users SET status = 2, username = ?1, password_hash = '', email = '' WHERE id = ?2",
             ["deleted-\(id)-\(user.username)", id])
-        try execute("DELETE FROM tokens WHERE user_id = ?1", [id])
+        try execute("DELETE FROM tokens WHERE user_id = ?1 OR account_id = ?1", [id])
+        try execute("DELETE FROM memberships WHERE user_id = ?1 OR account_id = ?1", [id])
+        try execute("DELETE FROM invitations WHERE account_id = ?1", [id])
         try execute("DELETE FROM access_tokens WHERE user_id = ?1", [id])
         try execute("DELETE FROM login_addresses WHERE user_id = ?1", [id])
     }
