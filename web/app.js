@@ -1,9 +1,12 @@
 // The application: who is here, which page the address names, and the frame around it.
 
 import { get, guards, post } from './lib/api.js';
-import { h, icon, replace } from './lib/dom.js';
-import { addTexts, language, setLanguage, start, t } from './lib/i18n.js';
+import { addTexts, h, icon, language, remember, remembered, replace, setLanguage, start, stored, t } from './lib/base.js';
 import { button, dialog, field, form, problem, report } from './lib/ui.js';
+
+// Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
+const theme = stored('theme');
+if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 
 const roles = { user: 1, admin: 10, root: 100 };
 
@@ -119,6 +122,8 @@ function context(page, parameters) {
 
 let visit = 0;
 
+const moduleOf = (page) => import(`./pages/${page.module}.js`);
+
 async function show() {
   const mine = (visit += 1);
   address = location.pathname + location.search;
@@ -139,7 +144,7 @@ async function show() {
     content = notice(t('ui.forbidden'), t('ui.forbiddenText', { role: t(`role.${roles[found.page.role]}`) }));
   } else {
     try {
-      const module = await import(`./pages/${found.page.module}.js`);
+      const module = await moduleOf(found.page);
       content = await module.default(context(found.page, found.parameters));
     } catch (error) {
       if (error?.name === 'AbortError') return;
@@ -345,10 +350,28 @@ addEventListener('keydown', (event) => {
 
 // The beginning
 
+/** Pages that show what the gateway says of itself; the others need it now and then, and take what this tab was told a while ago. */
+const telling = ['home', 'login', 'register'];
+// With the version of these files in its name.
+const statusKey = `status ${import.meta.url}`;
+
+async function loadStatus(page) {
+  const known = JSON.parse(remembered(statusKey) ?? 'null');
+  if (known && Date.now() - known.at < 600_000 && !telling.includes(page?.module)) return known.status;
+  const status = await get('/api/status', {}, { quiet: true });
+  remember(statusKey, JSON.stringify({ at: Date.now(), status }));
+  return status;
+}
+
 async function begin() {
+  const page = match(location.pathname)?.page;
+  // The page's module loads beside the texts and the calls; what is wrong with it is told when the page is shown.
+  if (page) moduleOf(page).catch(() => null);
+  const who = Promise.all([loadStatus(page), refreshUser()]);
+  who.catch(() => null);
   await start();
   try {
-    [state.status] = await Promise.all([get('/api/status', {}, { quiet: true }), refreshUser()]);
+    [state.status] = await who;
   } catch (error) {
     replace(root, h('main', null, h('h1', null, 'APIRouter'), problem(error, () => location.reload())));
     return;

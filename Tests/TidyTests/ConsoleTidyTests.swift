@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test(arguments: ["", "-admin"]) func `both languages have the same texts, each once`(area: String) throws {
-        let texts = try ["en", "zh"].map {
+        let texts = try ["en", "zh-CN"].map {
             try String(contentsOf: Self.web.appendingPathComponent("lang/\($0)\(area).js"), encoding: .utf8)
         }
         let keys = texts.map(Self.keys)
@@ -39,7 +39,7 @@ import Testing
             ) { first, _ in first }
         }
         for area in ["", "-admin"] {
-            let (english, chinese) = (try values("en", area), try values("zh", area))
+            let (english, chinese) = (try values("en", area), try values("zh-CN", area))
             let differing = english.filter { key, names in chinese[key].map { $0 != names } ?? false }
             #expect(differing.keys.sorted() == [])
         }

@@ -221,7 +221,6 @@ export default {
   'request.characters': 'Characters',
   'request.audio': 'Sound',
   'request.course': 'Course',
-  'request.time': 'Time',
   'request.firstToken': 'First token',
   'request.latency': 'Whole duration',
   'request.speed': 'Speed',

@@ -1,6 +1,6 @@
 // Calls of the management API: one place that knows its answers, its errors and its session.
 
-import { has, t } from './i18n.js';
+import { has, t } from './base.js';
 
 /** An error that the server described, or that kept it from answering. */
 export class ApiError extends Error {

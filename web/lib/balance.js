@@ -1,7 +1,7 @@
 // Money that an administrator puts on an account.
 
 import { post } from './api.js';
-import { money, t } from './i18n.js';
+import { money, t } from './base.js';
 import { choices, field, formDialog, toast } from './ui.js';
 
 /**

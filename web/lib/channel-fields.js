@@ -1,9 +1,8 @@
 // Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
 
-import { post } from './api.js';
 import { contains, perToken } from './admin.js';
-import { h, replace } from './dom.js';
-import { perMillion, t } from './i18n.js';
+import { post } from './api.js';
+import { h, perMillion, replace, t } from './base.js';
 import { button, choices, field } from './ui.js';
 
 /** Several keys, each in an input that does not show it. `value()` is null when nothing was typed: then the stored ones stay. */

@@ -1,11 +1,9 @@
 // The form of a channel: a provider, keys, models, and what else may be set. Loaded when it is opened.
 
+import { contains, keyLink, runTest } from './admin.js';
 import { del, get, post, put } from './api.js';
-import { contains } from './admin.js';
-import { keyLink, runTest } from './channel.js';
+import { h, icon, number, replace, t } from './base.js';
 import { checksField, keysField, modelsField, pricedModelsField } from './channel-fields.js';
-import { h, icon, replace } from './dom.js';
-import { number, t } from './i18n.js';
 import { button, confirm, dialog, empty, field, form, linkButton, live } from './ui.js';
 
 /**

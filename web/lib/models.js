@@ -1,8 +1,7 @@
 // The list of models, loaded once, and a dialog in which one is chosen.
 
 import { get } from './api.js';
-import { h, replace } from './dom.js';
-import { named, perMillion, t } from './i18n.js';
+import { h, named, perMillion, replace, t } from './base.js';
 import { dialog } from './ui.js';
 
 let loaded = null;

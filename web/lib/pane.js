@@ -1,11 +1,10 @@
 // One conversation with one model: its turns, the answer as it comes, what it cost and how long it took.
 
 import { post, stream } from './api.js';
-import { h, icon, replace } from './dom.js';
-import { duration, money, number, t } from './i18n.js';
+import { duration, h, icon, money, number, replace, t } from './base.js';
 import { markdown } from './markdown.js';
-import { button, problem } from './ui.js';
 import { pickModel } from './models.js';
+import { button, problem } from './ui.js';
 
 const path = '/api/playground/chat/completions';
 let openUntil = 0;

@@ -1,10 +1,9 @@
 // Prices as a person writes them, in dollars per million tokens, and as the server takes them, in dollars per unit.
 
-import { get, put } from './api.js';
 import { millionText, perToken } from './admin.js';
-import { h, replace } from './dom.js';
-import { moment, number, perMillion, t } from './i18n.js';
-import { table } from './table.js';
+import { get, put } from './api.js';
+import { h, moment, number, perMillion, replace, t } from './base.js';
+import { table } from './data.js';
 import { badge, confirm, dialog, field, fieldFold, fieldRow, formDialog, live, report, toast } from './ui.js';
 
 const perMillionFields = ['pricing_input', 'pricing_output', 'pricing_cache_read', 'pricing_cache_write', 'pricing_cache_write_1h', 'pricing_reasoning',

@@ -1,13 +1,10 @@
 // One model call with everything that is known of it: what it cost and why, what was tried, how long it took.
 
-import { waterfall } from './chart.js';
-import { h } from './dom.js';
-import { duration, has, moment, money, named, number, t } from './i18n.js';
-import { outcomeBadge, tokenCell } from './table.js';
+import { duration, h, has, moment, money, named, number, t } from './base.js';
+import { outcomeBadge } from './data.js';
 import { code, copyButton, dialog, facts, link } from './ui.js';
 
-export { outcomeBadge, tokenCell };
-export const endpointName = (value) => named('endpoint', value);
+const endpointName = (value) => named('endpoint', value);
 
 /**
  * Opens a row of the log in a dialog at the side.
@@ -40,6 +37,20 @@ function attempts(row, isAdmin) {
       ?? t('request.attempt', { channel: String(one.channel_id) });
     return { label: `${channel} · ${one.upstream_model}`, ms, kind: one.failure ? 'bad' : 'good', text: result(one, isAdmin) };
   }), t('request.attempts'));
+}
+
+/**
+ * The attempts of a request, one below the other, each as long as it took.
+ * @param {{label: string, ms: number, kind: 'good'|'bad', text: string}[]} steps in the order in which they were made
+ */
+function waterfall(steps, label) {
+  const whole = steps.reduce((sum, step) => sum + step.ms, 0) || 1;
+  let begun = 0;
+  return h('ol.waterfall', { 'aria-label': label }, steps.map((step) => {
+    const bar = h('span.bar', { class: step.kind, style: { marginInlineStart: `${(begun / whole) * 100}%`, width: `${Math.max(1, (step.ms / whole) * 100)}%` } });
+    begun += step.ms;
+    return h('li', null, h('span.step', null, step.label), h('span.track', { 'aria-hidden': 'true' }, bar), h('span.result', null, step.text));
+  }));
 }
 
 function result(one, isAdmin) {

@@ -1,8 +1,7 @@
 // The parts that pages are made of: buttons, fields, forms, dialogs, tiles, and the states of a page that loads.
 
 import { ApiError } from './api.js';
-import { append, h, icon, replace } from './dom.js';
-import { t, unzoned, zoned } from './i18n.js';
+import { append, h, icon, replace, t, unzoned, zoned } from './base.js';
 
 let sequence = 0;
 const nextId = (prefix) => `${prefix}-${(sequence += 1)}`;

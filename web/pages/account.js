@@ -1,9 +1,8 @@
 // One's own account: names, password, sessions, and how the console looks to this person.
 
 import { del, get, put } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { ago, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/i18n.js';
-import { table } from '../lib/table.js';
+import { ago, h, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/base.js';
+import { table } from '../lib/data.js';
 import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

@@ -1,10 +1,9 @@
 // The record of all changes and their authors. Rows are never changed or deleted.
 
-import { get } from '../lib/api.js';
 import { channelLink, userLink } from '../lib/admin.js';
-import { h } from '../lib/dom.js';
-import { has, moment, none, t } from '../lib/i18n.js';
-import { byCursor, list } from '../lib/table.js';
+import { get } from '../lib/api.js';
+import { h, has, moment, none, t } from '../lib/base.js';
+import { byCursor, list } from '../lib/data.js';
 import { code, empty, field, heading, momentField } from '../lib/ui.js';
 
 const actions = [

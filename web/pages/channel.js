@@ -1,10 +1,9 @@
 // One channel: how it is, how it is set, and what can be done with it.
 
+import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/admin.js';
 import { del, get } from '../lib/api.js';
-import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
-import { h, replace } from '../lib/dom.js';
-import { duration, money, number, percent, t } from '../lib/i18n.js';
-import { table } from '../lib/table.js';
+import { duration, h, money, number, percent, replace, t } from '../lib/base.js';
+import { table } from '../lib/data.js';
 import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

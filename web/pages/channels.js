@@ -1,11 +1,9 @@
 // All channels, of the files and of the console, in one table.
 
+import { channelName, contains, health, healthSummary, missingSecrets, setState, sourceOf, statusBadge, testDialog, whole } from '../lib/admin.js';
 import { get } from '../lib/api.js';
-import { contains, whole } from '../lib/admin.js';
-import { health, healthSummary, channelName, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
-import { h, replace } from '../lib/dom.js';
-import { number, t } from '../lib/i18n.js';
-import { list } from '../lib/table.js';
+import { h, number, replace, t } from '../lib/base.js';
+import { list } from '../lib/data.js';
 import { button, empty, field, heading, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

@@ -1,12 +1,61 @@
 // The configuration files with their diagnostics, and the secrets that they name.
 
-import { del, get, post, put } from '../lib/api.js';
 import { channelLink, contains, tabs } from '../lib/admin.js';
-import { h, icon, replace } from '../lib/dom.js';
-import { editor, versions } from '../lib/editor.js';
-import { bytes, t } from '../lib/i18n.js';
-import { table } from '../lib/table.js';
+import { del, get, post, put } from '../lib/api.js';
+import { bytes, h, icon, replace, t } from '../lib/base.js';
+import { table } from '../lib/data.js';
 import { badge, button, code, confirm, dialog, empty, field, heading, live, note, problem, toast } from '../lib/ui.js';
+
+/**
+ * @param {{label: string, onInput: (text: string) => void}} o
+ * @returns {{node: HTMLElement, value: () => string, set: (text: string, isLocked: boolean) => void, go: (line: number, column: number) => void}}
+ */
+function editor(o) {
+  const numbers = h('pre.line-numbers', { 'aria-hidden': 'true' });
+  const area = h('textarea.mono', { 'aria-label': o.label, wrap: 'off', spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off', on: {
+    input: () => {
+      count();
+      o.onInput(area.value);
+    },
+    scroll: () => (numbers.scrollTop = area.scrollTop),
+  } });
+  let lines = 0;
+  const count = () => {
+    const now = area.value.split('\n').length;
+    if (now !== lines) numbers.textContent = Array.from({ length: now }, (_, index) => index + 1).join('\n');
+    lines = now;
+  };
+  return {
+    node: h('div.editor', null, numbers, area),
+    value: () => area.value,
+    set(text, isLocked) {
+      area.value = text;
+      area.readOnly = isLocked;
+      area.scrollTop = 0;
+      count();
+    },
+    go(line, column) {
+      const before = area.value.split('\n').slice(0, line - 1);
+      const start = before.reduce((sum, one) => sum + one.length + 1, 0);
+      const length = area.value.slice(start).split('\n', 1)[0].length;
+      const at = start + Math.min(Math.max(0, column - 1), length);
+      area.focus();
+      area.setSelectionRange(at, Math.max(at, start + length));
+      const height = area.scrollHeight / Math.max(1, lines);
+      area.scrollTop = Math.max(0, (line - 4) * height);
+    },
+  };
+}
+
+/** Two versions of a text beside each other; lines that the other one does not have are marked. */
+function versions(leftTitle, left, rightTitle, right) {
+  const side = (title, text, other) => {
+    const known = new Set(other.split('\n'));
+    return h('figure', null, h('figcaption', null, title),
+      h('pre', { tabindex: 0 }, text.split('\n').map((line) => h('span', { class: known.has(line) ? null : 'differs' }, line, '\n'))));
+  };
+  return h('div.versions', null, side(leftTitle, left, right), side(rightTitle, right, left));
+}
 
 export default function page(ctx) {
   const reload = button(t('config.reload'), { icon: 'refresh', onClick: async () => {
@@ -167,7 +216,7 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
         secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
       { title: t('admin.actions'), class: 'nowrap', cell: (secret) => h('span', null,
         secret.status !== 'environment' && button(t(secret.status === 'missing' ? 'secrets.set' : 'secrets.replace'), { onClick: async () => {
-          const { secretDialog } = await import('../lib/channel.js');
+          const { secretDialog } = await import('../lib/admin.js');
           const user = secret.used_by.find((one) => one.kind === 'channel');
           if (await secretDialog(secret.name, user)) await reload();
         } }), ' ',

@@ -1,11 +1,9 @@
 // The keys of the person who is logged in: what each may do, what it has spent, and what is left of its budgets.
 
 import { del, get, post, put } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { ago, day, moment, money, number, t } from '../lib/i18n.js';
-import { createKey, editKey, showSecret } from '../lib/keys.js';
-import { baseUrl, snippets } from '../lib/snippets.js';
-import { byPage, list } from '../lib/table.js';
+import { ago, day, h, moment, money, number, t } from '../lib/base.js';
+import { byPage, list } from '../lib/data.js';
+import { baseUrl, createKey, editKey, showSecret, snippets } from '../lib/keys.js';
 import { badge, button, code, confirm, dialog, empty, facts, field, heading, link, meter, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

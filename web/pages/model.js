@@ -1,11 +1,10 @@
 // One model: what it costs, who serves it, how it is called, and how it has done here.
 
 import { get } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { dayShort, duration, money, number, percent, perMillion, short, t } from '../lib/i18n.js';
+import { dayShort, duration, h, money, number, perMillion, percent, short, t } from '../lib/base.js';
+import { table } from '../lib/data.js';
+import { baseUrl, snippets } from '../lib/keys.js';
 import { endpointName, modalityName, piecePrices, tokenPrices } from '../lib/models.js';
-import { baseUrl, snippets } from '../lib/snippets.js';
-import { table } from '../lib/table.js';
 import { badge, card, code, copyButton, empty, facts, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {

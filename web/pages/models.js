@@ -1,9 +1,8 @@
 // All models of this gateway with their prices: searched, filtered and sorted in the browser, compared side by side.
 
-import { h, replace } from '../lib/dom.js';
-import { money, none, number, percent, perMillion, short, t } from '../lib/i18n.js';
+import { h, money, none, number, perMillion, percent, replace, short, t } from '../lib/base.js';
+import { list } from '../lib/data.js';
 import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
-import { list } from '../lib/table.js';
 import { badge, button, choices, code, empty, field, heading, link, linkButton, live, toast } from '../lib/ui.js';
 
 const portion = 60;

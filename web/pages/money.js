@@ -1,11 +1,9 @@
 // Income from users, the cost of vendors, and the margin between them.
 
-import { get } from '../lib/api.js';
 import { channelLink, tabs, userLink } from '../lib/admin.js';
-import { h } from '../lib/dom.js';
-import { duration, moment, money, number, percent, short, t } from '../lib/i18n.js';
-import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/chart.js';
-import { byPage, list, table } from '../lib/table.js';
+import { get } from '../lib/api.js';
+import { duration, h, moment, money, number, percent, short, t } from '../lib/base.js';
+import { bucketFor, byPage, errorShare, list, rangeChoices, series, seriesChart, span, table, zoneNote } from '../lib/data.js';
 import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {
@@ -47,10 +45,15 @@ function ranged(ctx, draw) {
 
 const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   const { from, to, bucket } = query();
-  const [rows, data, channels] = await Promise.all([
-    get('/api/ledger/margin', { from, to }, { signal }), series({ from, to, bucket, by: 'channel', top: 7 }, signal), get('/api/channel', {}, { signal }),
+  const [rows, data] = await Promise.all([
+    get('/api/ledger/margin', { from, to }, { signal }), series({ from, to, bucket, by: 'channel', top: 7 }, signal),
   ]);
-  return { rows, data, names: new Map(channels.map((channel) => [channel.id, channel.name])) };
+  let names = new Map(data.series.map((one) => [Number(one.key), one.name]));
+  // The figures name the largest channels. There are seldom more.
+  if (rows.some((row) => row.channel_id && !names.has(row.channel_id))) {
+    names = new Map((await get('/api/channel', {}, { signal })).map((channel) => [channel.id, channel.name]));
+  }
+  return { rows, data, names };
 }, ({ rows, data, names }) => {
   if (!rows.length) return empty(t('money.none'), t('money.noneText'));
   const { total } = data;

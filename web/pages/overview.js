@@ -1,9 +1,8 @@
 // The first page after a login: what is there, what was spent, what went wrong, and what a new gateway still needs.
 
 import { get } from '../lib/api.js';
-import { h, icon, replace } from '../lib/dom.js';
-import { ago, duration, money, short, store, stored, t } from '../lib/i18n.js';
-import { errorShare, noRequests, series, seriesChart, span, zoneNote } from '../lib/chart.js';
+import { ago, duration, h, icon, money, replace, short, store, stored, t } from '../lib/base.js';
+import { errorShare, noRequests, series, seriesChart, span, table, zoneNote } from '../lib/data.js';
 import { button, card, choices, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {
@@ -20,7 +19,7 @@ export default async function page(ctx) {
   const errors = live(async (signal) => {
     const { data } = await answer;
     return data.total.errors > 0 ? failedRows(view, signal) : { items: [] };
-  }, ({ items, table }) => latest(view, items, table), { signal: ctx.signal, skeleton: 2 });
+  }, ({ items }) => latest(view, items), { signal: ctx.signal, skeleton: 2 });
   const reload = () => Promise.all([figures.reload(), errors.reload()]);
   ctx.every(60_000, reload);
   const chosen = (value) => {
@@ -42,13 +41,8 @@ async function load(view, ctx, isFirst) {
   return { balance: user ?? ctx.user, data };
 }
 
-/** The latest failures, and the table that few need. */
-async function failedRows(view, signal) {
-  const [{ items }, { table }] = await Promise.all([
-    get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal }), import('../lib/table.js'),
-  ]);
-  return { items, table };
-}
+const failedRows = (view, signal) =>
+  get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal });
 
 function draw(ctx, view, { balance, data }, isNew) {
   const today = data.series.reduce((sum, one) => sum + (one.cost.at(-1) ?? 0), 0);
@@ -92,7 +86,7 @@ function lowBalance(ctx, balance) {
       link('/console/account', t('overview.threshold', { amount: money(threshold) }))));
 }
 
-function latest(view, rows, table) {
+function latest(view, rows) {
   if (!rows.length) return h('p.muted', null, t('overview.noErrors'));
   const page = view.isAll ? '/console/logs' : '/console/usage';
   return [table({ caption: t('overview.errorRows'), rows, columns: [

@@ -1,7 +1,6 @@
 // Trying models: one conversation, or two side by side, charged like any other call.
 
-import { h, replace } from '../lib/dom.js';
-import { bytes, store, stored, t } from '../lib/i18n.js';
+import { bytes, h, replace, store, stored, t } from '../lib/base.js';
 import { allModels } from '../lib/models.js';
 import { pane } from '../lib/pane.js';
 import { button, empty, field, heading, linkButton, report, toast } from '../lib/ui.js';

@@ -1,11 +1,10 @@
 // Prices: the table, models that have none, prices that lists have let fall too far, and what a sync would change.
 
-import { get, post } from '../lib/api.js';
 import { contains, tabs, whole } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, has, perMillion, t } from '../lib/i18n.js';
+import { get, post } from '../lib/api.js';
+import { ago, h, has, perMillion, replace, t } from '../lib/base.js';
+import { list, table } from '../lib/data.js';
 import { historyDialog, marks, priceCell, priceDialog } from '../lib/price-form.js';
-import { list, table } from '../lib/table.js';
 import { button, code, confirm, empty, field, heading, live, note, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

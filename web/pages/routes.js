@@ -1,20 +1,20 @@
 // Which channels a request would be sent to now, in which order, and why the others are left out.
 
-import { get } from '../lib/api.js';
 import { channelLink } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { duration, has, number, t } from '../lib/i18n.js';
-import { table } from '../lib/table.js';
-import { badge, card, code, empty, facts, field, heading, note, problem } from '../lib/ui.js';
+import { get } from '../lib/api.js';
+import { duration, h, has, number, replace, t } from '../lib/base.js';
+import { table } from '../lib/data.js';
+import { badge, card, code, empty, facts, field, heading, note, problem, report } from '../lib/ui.js';
 
 const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations',
   'moderations', 'rerank'];
 
 export default async function page(ctx) {
-  const [models, groups] = await Promise.all([get('/api/models', {}, { signal: ctx.signal }), get('/api/group', {}, { signal: ctx.signal })]);
-  const fields = fieldsOf(models.map((model) => model.model_name), groups.map((group) => group.name));
+  const models = await get('/api/models', {}, { signal: ctx.signal });
   const usual = { model: models[0]?.model_name, endpoint: 'chat', group: 'default' };
+  const fields = fieldsOf(models.map((model) => model.model_name), [ctx.query.get('group') ?? usual.group]);
   for (const one of fields) one.set(ctx.query.get(one.name) ?? usual[one.name] ?? '');
+  offerGroups(fields.find((one) => one.name === 'group').input, ctx);
   const result = h('div.stack', { 'aria-live': 'off' });
   const explain = explainer(ctx, fields, result);
   let waiting;
@@ -41,6 +41,21 @@ const fieldsOf = (models, groups) => [
   field({ label: t('routes.session'), name: 'session', placeholder: t('routes.sessionHint') }),
   field({ label: t('routes.wishes'), name: 'provider', mono: true, placeholder: '{"sort":"price"}' }),
 ];
+
+/** The other groups are asked for when somebody is about to choose one. */
+function offerGroups(select, ctx) {
+  const load = async () => {
+    for (const type of ['focus', 'pointerenter']) select.removeEventListener(type, load);
+    try {
+      for (const { name } of await get('/api/group', {}, { signal: ctx.signal })) {
+        if (![...select.options].some((option) => option.value === name)) select.append(h('option', { value: name }, name));
+      }
+    } catch (error) {
+      report(error);
+    }
+  };
+  for (const type of ['focus', 'pointerenter']) select.addEventListener(type, load);
+}
 
 /** Asks the router, and draws what it says where it is something else than before. */
 function explainer(ctx, fields, result) {

@@ -1,9 +1,8 @@
 // The gateway itself: whether it is ready, what waits to be booked, who else is there, and whether the books are right.
 
 import { get, post } from '../lib/api.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, bytes, duration, moment, number, t } from '../lib/i18n.js';
-import { table } from '../lib/table.js';
+import { ago, bytes, duration, h, moment, number, replace, t } from '../lib/base.js';
+import { table } from '../lib/data.js';
 import { badge, button, card, code, facts, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {

@@ -1,10 +1,9 @@
 // One user: money, limits, keys, what was bought, and the account itself.
 
-import { del, get, post, put } from '../lib/api.js';
 import { decimal, mayChange, operationKey, roleBadge, tabs } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, day, duration, moment, money, none, t } from '../lib/i18n.js';
-import { byCursor, byPage, list } from '../lib/table.js';
+import { del, get, post, put } from '../lib/api.js';
+import { ago, day, duration, h, moment, money, none, replace, t } from '../lib/base.js';
+import { byCursor, byPage, list, openRequest, outcomeBadge, tokenCell } from '../lib/data.js';
 import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
@@ -174,10 +173,9 @@ async function refund(row) {
   return done;
 }
 
-// Modules that the other views do not need are loaded with this one.
-const requests = (ctx, user) => live(() => import('../lib/request.js'), ({ outcomeBadge, requestDialog, tokenCell }) => list({
+const requests = (ctx, user) => list({
   ctx, caption: t('user.requests'), load: byCursor(get, '/api/log', { user_id: user.id }), nothing: () => empty(t('user.noRequests'), t('user.noRequestsText')),
-  open: (row) => requestDialog(row, { isAdmin: true }), openLabel: (row) => row.request_id,
+  open: (row) => openRequest(row, { isAdmin: true }), openLabel: (row) => row.request_id,
   columns: [
     { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
     { title: t('channels.test.model'), cell: (row) => code(row.model_name) },
@@ -186,4 +184,4 @@ const requests = (ctx, user) => live(() => import('../lib/request.js'), ({ outco
     { title: t('logs.took'), end: true, class: 'nowrap', cell: (row) => duration(row.latency_ms) },
     { title: t('logs.cost'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
   ],
-}), { signal: ctx.signal });
+});

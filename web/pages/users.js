@@ -1,10 +1,9 @@
 // All users: what they have, what they spend, and the two things done most often: making one and giving one money.
 
-import { get, post } from '../lib/api.js';
 import { mayChange, roleBadge } from '../lib/admin.js';
-import { h } from '../lib/dom.js';
-import { day, money, t } from '../lib/i18n.js';
-import { byPage, list } from '../lib/table.js';
+import { get, post } from '../lib/api.js';
+import { day, h, money, t } from '../lib/base.js';
+import { byPage, list } from '../lib/data.js';
 import { badge, button, empty, field, fieldRow, formDialog, heading, link, toast } from '../lib/ui.js';
 
 export default async function page(ctx) {

@@ -221,7 +221,6 @@ export default {
   'request.characters': '字符数',
   'request.audio': '音频时长',
   'request.course': '过程',
-  'request.time': '时间',
   'request.firstToken': '首字耗时',
   'request.latency': '总耗时',
   'request.speed': '速度',
