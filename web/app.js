@@ -1,8 +1,8 @@
 // The application: who is here, which page the address names, and the frame around it.
 
 import { get, guards, post } from './lib/api.js';
-import { addTexts, h, icon, language, remember, remembered, replace, setLanguage, start, stored, t } from './lib/base.js';
-import { button, dialog, field, form, problem, report } from './lib/ui.js';
+import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, stored, t } from './lib/base.js';
+import { button, dialog, field, form, lowBalanceBound, note, problem, report } from './lib/ui.js';
 
 // Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
 const theme = stored('theme');
@@ -136,6 +136,7 @@ async function show() {
   const isConsole = Boolean(found?.page.role);
   if (isConsole && roles[found.page.role] >= roles.admin && may('admin')) await addTexts('admin');
   const main = frame(found?.page, isConsole);
+  main.setAttribute('aria-busy', 'true');
   document.title = `${t(found?.page.title ?? 'ui.notFound')} · ${state.status?.name ?? 'APIRouter'}`;
   let content;
   if (!found) {
@@ -153,6 +154,7 @@ async function show() {
   }
   if (mine !== visit) return;
   replace(main, content);
+  main.removeAttribute('aria-busy');
   if (mine > 1) {
     scrollTo(0, 0);
     main.querySelector('h1')?.focus({ preventScroll: true });
@@ -170,11 +172,13 @@ function frame(page, isConsole) {
   const kind = `${isConsole} ${state.user?.id} ${state.user?.role} ${language()}`;
   if (drawn?.kind !== kind) {
     const main = h('main', { id: 'main', tabindex: -1 });
+    const notices = isConsole && h('aside', { 'aria-label': t('low.label'), hidden: true });
     replace(root, h('a.skip', { href: '#main' }, t('ui.skip')), topbar(isConsole), isConsole
-      ? h('div.shell', null, sidebar(), main) : main, isConsole && tabbar());
+      ? h('div.shell', null, sidebar(), h('div.content', null, notices, main)) : main, isConsole && tabbar());
     root.className = isConsole ? 'console' : 'site';
-    drawn = { kind, main };
+    drawn = { kind, main, notices };
   }
+  drawNotices();
   for (const anchor of root.querySelectorAll('nav a')) {
     const href = anchor.getAttribute('href');
     const isHere = href === location.pathname || (href !== '/console' && href !== '/' && location.pathname.startsWith(`${href}/`));
@@ -182,6 +186,32 @@ function frame(page, isConsole) {
     else anchor.removeAttribute('aria-current');
   }
   return drawn.main;
+}
+
+/** Little money left: said on every page of the console until it is sent away, for as long as this tab is open. */
+function drawNotices() {
+  const { notices } = drawn ?? {};
+  if (!notices || !state.user) return;
+  const { user } = state;
+  const threshold = lowBalanceBound(user);
+  const key = `lowBalance:${user.id}`;
+  // Root is led to it by the first steps of a new gateway.
+  const isStep = may('root') && location.pathname === '/console' && stored(`firstSteps:${user.id}`) !== 'done';
+  notices.hidden = !(user.low_balance ?? user.balance < threshold) || isStep || remembered(key) === 'hidden';
+  if (notices.hidden) return replace(notices);
+  return replace(notices, note('warn', h('div.row.spread', null,
+    h('p', null, t('low.text', { amount: money(user.balance) }), ' ', !may('root') && t('overview.lowAsk'), ' ',
+      h('a', { href: '/console/account' }, t('low.threshold', { amount: money(threshold) }))),
+    h('div.row', null, may('root') && button(t('balance.add'), { onClick: async () => {
+      const { addBalance } = await import('./lib/balance.js');
+      if (!(await addBalance(user.id, user.username))) return;
+      await refreshUser();
+      await show();
+    } }), button('', { icon: 'close', kind: 'quiet', title: t('low.hide'), onClick: () => {
+      remember(key, 'hidden');
+      drawNotices();
+      drawn.main.focus();
+    } })))));
 }
 
 const visible = (group) => pages.filter((page) => page.group === group && may(page.role));
@@ -256,6 +286,7 @@ async function logout() {
 
 async function refreshUser() {
   state.user = (await get('/api/user/session', {}, { quiet: true })).user;
+  drawNotices();
   return state.user;
 }
 

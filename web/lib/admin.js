@@ -1,6 +1,6 @@
 // Parts that several pages of administrators share, and how channels are shown, tested and given their keys.
 
-import { post, put } from './api.js';
+import { get, post, put } from './api.js';
 import { duration, h, has, money, none, number, replace, t } from './base.js';
 import { badge, button, choices, dialog, facts, field, form, link, note, problem } from './ui.js';
 
@@ -195,7 +195,9 @@ export function missingSecrets(channels, done) {
   return [...names].map(([name, channel]) => h('div.note.warn.missing', null,
     h('div', null, t('channels.notSet', { name }), ' ', h('span.muted', null, t('channels.notSetFor', { name: channel.name }))),
     button(t('channels.pasteKey'), { icon: 'keys', onClick: async () => {
-      if (await secretDialog(name, channel)) await done();
+      // Where its vendor gives keys, if anybody has said so.
+      const provider = await get(`/api/provider/${encodeURIComponent(channel.provider)}`).catch(() => null);
+      if (await secretDialog(name, channel, provider?.key_url)) await done();
     } })));
 }
 

@@ -18,8 +18,18 @@ export class ApiError extends Error {
     if (!has(key)) return this.message;
     const field = this.details?.field;
     const label = field && (has(`field.${field}`) ? t(`field.${field}`) : field);
-    return t(key, { ...this.details, field: label ?? '' });
+    return t(key, { ...this.details, field: label ?? '', expected: expectedText(this.details?.expected) });
   }
+}
+
+/** Allowed values as they are; a kind, and bounds such as `min:1`, in words. */
+function expectedText(expected) {
+  if (!Array.isArray(expected)) return expected ?? '';
+  return expected.map((code) => {
+    const [, name, value] = /^([a-z_]+):(.*)$/.exec(code) ?? [null, code];
+    const key = `expected.${name}`;
+    return has(key) ? t(key, { value: /^\d+$/.test(value) ? Number(value) : value ?? '' }) : code;
+  }).join(t('expected.and'));
 }
 
 /** The reactions to a lost session and a demanded password: set by the application, so that pages need not know. */

@@ -1,12 +1,12 @@
 // Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
 
-import { contains, perToken } from './admin.js';
+import { contains, keyLink, millionText, perToken } from './admin.js';
 import { post } from './api.js';
 import { h, perMillion, replace, t } from './base.js';
 import { button, choices, field } from './ui.js';
 
 /** Several keys, each in an input that does not show it. `value()` is null when nothing was typed: then the stored ones stay. */
-export function keysField({ hint, existing = [], required }) {
+export function keysField({ hint, existing = [], required, keyURL }) {
   const rows = h('div.stack-tight');
   const inputs = [];
   const add = (isFocused) => {
@@ -20,7 +20,8 @@ export function keysField({ hint, existing = [], required }) {
   add(false);
   const node = h('div', null, existing.length > 0
     && h('p.muted', null, t('channels.keysNow'), ' ', existing.map((key) => [h('code', null, key.hint ?? '…'), ' '])),
-    rows, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }));
+    rows,
+    h('div.row', null, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }), keyLink(keyURL)));
   const value = () => {
     const keys = inputs.map((one) => one.value().trim()).filter(Boolean);
     return keys.length || !existing.length ? keys : null;
@@ -101,33 +102,61 @@ const parseNames = (text, written) => text.split('\n').map((line) => line.trim()
   return upstream ? { name, upstream } : name;
 });
 
-/** Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free. */
-export function pricedModelsField() {
-  const rows = [];
+/**
+ * Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free.
+ * @param {object[]} [models] those that there are, as `GET /api/provider` tells them; what else it tells of them stays
+ */
+export function pricedModelsField(models = [], ownName = 'provider_models') {
+  let rows = [];
   const host = h('div.stack-tight');
   const message = h('p.field-error', { role: 'alert' });
-  const add = (isFocused) => {
-    const name = field({ label: t('channels.modelName'), name: 'model', mono: true });
-    const input = field({ label: t('channels.inputPrice'), name: 'input', type: 'number', min: 0 });
-    const output = field({ label: t('channels.outputPrice'), name: 'output', type: 'number', min: 0 });
-    const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox' });
-    free.input.addEventListener('change', () => {
+  const add = (isFocused, model) => {
+    const isFree = model?.pricing_input === 0 && model.pricing_output === 0;
+    const price = (label, name, value) => field({ label, name, type: 'number', min: 0, value: isFree ? '' : millionText(value) });
+    const name = field({ label: t('channels.modelName'), name: 'model', mono: true, value: model?.name });
+    const input = price(t('channels.inputPrice'), 'input', model?.pricing_input);
+    const output = price(t('channels.outputPrice'), 'output', model?.pricing_output);
+    const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox', value: isFree });
+    const show = () => {
       for (const one of [input, output]) one.input.disabled = free.value();
-    });
-    rows.push({ name, input, output, free });
-    host.append(h('div.model-row', null, name.node, input.node, output.node, free.node));
+    };
+    free.input.addEventListener('change', show);
+    show();
+    const row = { name, input, output, free, model };
+    const node = h('div.model-row', null, name.node, input.node, output.node, free.node, models.length > 0 && button('', {
+      icon: 'trash', kind: 'quiet', title: t('channels.removeModel', { name: model?.name ?? '' }), onClick: () => {
+        rows = rows.filter((one) => one !== row);
+        node.remove();
+        more.focus();
+      },
+    }));
+    rows.push(row);
+    host.append(node);
     if (isFocused) name.input.focus();
   };
-  add(false);
+  const more = button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) });
+  for (const model of models) add(false, model);
+  if (!models.length) add(false);
+  const kept = (model) => filled({ display_name: model?.display_name, context_length: model?.context_length, max_output_tokens: model?.max_output_tokens });
   return {
-    name: 'provider_models', input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
-    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message,
-      button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) })),
-    value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? { name: row.name.value().trim(), free: true } : {
-      name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
+    name: ownName, input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
+    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message, more),
+    value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? {
+      ...kept(row.model), name: row.name.value().trim(), free: true,
+    } : {
+      ...kept(row.model), name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
     })),
   };
 }
+
+/** Without what is not given. */
+export const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ''));
+
+/** Header names and values from lines of `Name: value`. */
+export const headersOf = (text) => Object.fromEntries(text.split('\n').filter((line) => line.includes(':')).map((line) => {
+  const at = line.indexOf(':');
+  return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+}));
 
 /** Several of few: groups. */
 export function checksField({ label, name, options, value }) {

@@ -3,7 +3,7 @@
 
 import { download, get } from './api.js';
 import { day, dayShort, dayStart, h, hour, icon, money, named, number, percent, replace, short, svg, t, timeZone } from './base.js';
-import { badge, button, choices, empty, problem, report, toast } from './ui.js';
+import { badge, button, choices, empty, field, problem, report, toast } from './ui.js';
 
 /**
  * A table.
@@ -103,11 +103,7 @@ export function list(o) {
     count = page.items.length;
     position = page.next ?? null;
     if (count) {
-      shown = table({ ...o, rows: page.items, sorted, onSort: (by) => {
-        sorted = { by, order: sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc' };
-        remember();
-        node.reload();
-      } });
+      shown = table({ ...o, rows: page.items, sorted, onSort: (by) => sort(by, sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc') });
       keepingFocus(result, () => replace(result, shown));
     } else {
       shown = null;
@@ -115,6 +111,27 @@ export function list(o) {
     }
     drawFoot(page.total);
   };
+  // A phone has no head of columns to press.
+  const sortable = o.columns.filter((column) => column && !column.hidden && column.sort);
+  const orders = sortable.flatMap((column) =>
+    ['desc', 'asc'].map((order) => [`${column.sort} ${order}`, `${column.title} ${order === 'asc' ? '↑' : '↓'}`]));
+  // A list begins in an order of its own where that is not one of a column.
+  if (o.sort && !sortable.some((column) => column.sort === o.sort.by)) orders.unshift([`${o.sort.by} ${o.sort.order}`, t('ui.newest')]);
+  const sorter = sortable.length > 0 && field({ label: t('ui.sortBy'), name: 'sort', type: 'select', options: orders });
+  if (sorter) {
+    sorter.node.classList.add('phone-only');
+    sorter.set(`${sorted.by} ${sorted.order}`);
+    sorter.input.addEventListener('change', () => {
+      const [by, order] = sorter.value().split(' ');
+      sort(by, order);
+    });
+  }
+  function sort(by, order) {
+    sorted = { by, order };
+    sorter.set(`${by} ${order}`);
+    remember();
+    node.reload();
+  }
   const drawFoot = (total) => replace(foot,
     count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
     position !== null && button(t('ui.more'), { onClick: further }));
@@ -143,7 +160,7 @@ export function list(o) {
   const search = h('form.filters', { role: 'search', on: { submit: (event) => {
     event.preventDefault();
     changed();
-  } } }, filters.map((one) => one.node), unfold, o.actions);
+  } } }, filters.map((one) => one.node), sorter && sorter.node, unfold, o.actions);
   if (rest.length > 1) for (const one of rest) one.node.classList.add('foldable');
   if (rest.some((one) => one.value())) search.classList.add('unfolded');
   let waiting;
@@ -159,7 +176,7 @@ export function list(o) {
     });
   }
 
-  const node = h('div.list', null, (filters.length > 0 || o.actions) && search, result, foot);
+  const node = h('div.list', null, (filters.length > 0 || sorter || o.actions) && search, result, foot);
   node.reload = async () => {
     const mine = (turn += 1);
     result.setAttribute('aria-busy', 'true');

@@ -1,12 +1,19 @@
 // All channels, of the files and of the console, in one table.
 
-import { channelName, contains, health, healthSummary, missingSecrets, setState, sourceOf, statusBadge, testDialog, whole } from '../lib/admin.js';
+import { channelName, contains, health, healthSummary, missingSecrets, setState, sourceOf, statusBadge, tabs, testDialog, whole } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { h, number, replace, t } from '../lib/base.js';
 import { list } from '../lib/data.js';
-import { button, empty, field, heading, toast } from '../lib/ui.js';
+import { button, empty, field, heading, live, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
+  return [heading(t('nav.channels')), ...tabs(ctx, t('channels.views'), [
+    ['channels', t('nav.channels'), channels],
+    ['providers', t('providers.title'), (inner) => live(() => import('../lib/providers.js'), (module) => module.providers(inner), { signal: ctx.signal })],
+  ])];
+}
+
+function channels(ctx) {
   const missing = h('div.stack');
   let names = [];
   const add = () => button(t('channels.add'), { icon: 'plus', kind: 'primary', onClick: async () => {
@@ -14,7 +21,7 @@ export default function page(ctx) {
     if (await channelDialog(ctx, null, names)) await all.reload();
   } });
   const all = list({
-    ctx, caption: t('nav.channels'), columns: columns(ctx, () => all.reload()), filters: filters(),
+    ctx, caption: t('nav.channels'), columns: columns(ctx, () => all.reload()), filters: filters(), actions: [add()],
     load: whole(async () => {
       const channels = await get('/api/channel', {}, { signal: ctx.signal });
       names = channels.map((channel) => channel.name);
@@ -26,8 +33,8 @@ export default function page(ctx) {
     open: (channel) => ctx.go(`/console/channels/${channel.id}`), openLabel: (channel) => channel.name,
     nothing: () => empty(t('channels.none'), t('channels.noneText'), add()),
   });
-  ctx.every(5000, () => all.refresh());
-  return [heading(t('nav.channels'), add()), missing, all];
+  ctx.every(5000, () => all.isConnected && all.refresh());
+  return [missing, all];
 }
 
 const filters = () => [

@@ -3,7 +3,7 @@
 import { get } from '../lib/api.js';
 import { ago, duration, h, icon, money, replace, short, store, stored, t } from '../lib/base.js';
 import { errorShare, noRequests, series, seriesChart, span, table, zoneNote } from '../lib/data.js';
-import { button, card, choices, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
+import { button, card, choices, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {
   // Everybody's figures are an administrator's first interest; their own are one press away.
@@ -15,7 +15,7 @@ export default async function page(ctx) {
     if (!isAsked) answer = load(view, ctx, false);
     isAsked = false;
     return answer;
-  }, (data) => draw(ctx, view, data, steps?.isConnected), { signal: ctx.signal, skeleton: 4 });
+  }, (data) => draw(view, data), { signal: ctx.signal, skeleton: 4 });
   const errors = live(async (signal) => {
     const { data } = await answer;
     return data.total.errors > 0 ? failedRows(view, signal) : { items: [] };
@@ -44,13 +44,11 @@ async function load(view, ctx, isFirst) {
 const failedRows = (view, signal) =>
   get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal });
 
-function draw(ctx, view, { balance, data }, isNew) {
+function draw(view, { balance, data }) {
   const today = data.series.reduce((sum, one) => sum + (one.cost.at(-1) ?? 0), 0);
   const failed = view.isAll ? '/console/logs?outcome=failed' : '/console/usage?outcome=failed';
   const { total } = data;
   return [
-    // Root finds it among the first steps.
-    !(isNew && ctx.may('root')) && lowBalance(ctx, balance),
     tiles(
       tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) })
         : link('/console/billing', t('overview.ledger'))),
@@ -73,17 +71,6 @@ function chartCard(view, data) {
       view.measure = value;
       if (data.total.requests > 0) show();
     })), place);
-}
-
-function lowBalance(ctx, balance) {
-  const threshold = Number(stored('lowBalance') ?? 1);
-  if (balance.balance >= threshold) return null;
-  return note('warn', h('p', null, t('overview.low', { amount: money(balance.balance) }), ' ', !ctx.may('root') && t('overview.lowAsk')),
-    h('div.row', null, ctx.may('root') && button(t('balance.add'), { onClick: async () => {
-      const { addBalance } = await import('../lib/balance.js');
-      if (await addBalance(ctx.user.id, ctx.user.username)) await ctx.go('/console', true);
-    } }),
-      link('/console/account', t('overview.threshold', { amount: money(threshold) }))));
 }
 
 function latest(view, rows) {

@@ -1,0 +1,111 @@
+// Providers of one's own, declared in the console: their list, and the form in which root declares and changes them.
+
+import { contains, whole } from './admin.js';
+import { del, get, post, put } from './api.js';
+import { h, number, t } from './base.js';
+import { filled, headersOf, pricedModelsField } from './channel-fields.js';
+import { list } from './data.js';
+import { button, code, dialog, empty, field, fieldFold, fieldRow, form, formDialog, link, toast } from './ui.js';
+
+/** Protocols that a gateway speaks with vendors. */
+const families = ['openai', 'anthropic', 'gemini', 'azure-openai', 'bedrock', 'cohere', 'openrouter'];
+
+export function providers(ctx) {
+  const reload = () => rows.reload();
+  const isRoot = ctx.may('root');
+  const edit = async (provider) => (await providerDialog(provider)) && reload();
+  const add = () => isRoot && button(t('providers.add'), { icon: 'plus', kind: 'primary', onClick: () => edit(null) });
+  const rows = list({
+    ctx, caption: t('providers.title'), actions: [add()], nothing: () => empty(t('providers.none'), t('providers.noneText'), add()),
+    filters: [field({ label: t('admin.search'), name: 'q', type: 'search' })],
+    load: whole(async () => {
+      const [all, channels] = await Promise.all([get('/api/provider', {}, { signal: ctx.signal }), get('/api/channel', {}, { signal: ctx.signal })]);
+      return all.filter((one) => one.source?.kind === 'console')
+        .map((one) => ({ ...one, channels: channels.filter((channel) => channel.provider === one.name) }));
+    }, (one, query) => contains(query.q, one.name, one.display_name, one.base_url, ...one.models.map((model) => model.name))),
+    columns: [
+      { title: t('channels.provider'), class: 'keep', cell: (one) => h('div', null, h('span', null, one.display_name), h('span.muted', null, one.name)) },
+      { title: t('channels.field.base_url'), class: 'keep', cell: (one) => code(one.base_url) },
+      { title: t('providers.family'), cell: (one) => one.family },
+      { title: t('channels.models'), end: true, cell: (one) => number(one.model_count) },
+      { title: t('nav.channels'), cell: (one) => one.channels.map((channel, index) => [index > 0 && ', ', link(`/console/channels/${channel.id}`, channel.name)]) },
+      isRoot && { title: t('admin.actions'), class: 'nowrap', cell: (one) => h('span', null,
+        button('', { icon: 'edit', kind: 'quiet', title: t('providers.edit', { name: one.display_name }), onClick: () => edit(one) }),
+        button('', { icon: 'trash', kind: 'quiet', title: t('channels.deleteProviderTitle', { name: one.display_name }),
+          onClick: async () => (await remove(one)) && reload() })) },
+    ],
+  });
+  return [h('p.intro', null, t('providers.intro')), rows];
+}
+
+/** Deletes a provider with the channels of the console that use it. Those of files have to go from their files first. */
+async function remove(provider) {
+  const ofFiles = provider.channels.filter((channel) => channel.source?.kind !== 'console');
+  const ofConsole = provider.channels.filter((channel) => channel.source?.kind === 'console');
+  const names = (channels) => h('ul', null, channels.map((channel) => h('li', null, channel.name)));
+  const title = t('channels.deleteProviderTitle', { name: provider.display_name });
+  if (ofFiles.length) {
+    await dialog({ title, content: (close) => [h('p', null, t('providers.usedByFiles')), names(ofFiles),
+      h('div.actions', null, button(t('ui.close'), { onClick: () => close() }))] }).closed;
+    return false;
+  }
+  const isDone = await formDialog({
+    title, kind: 'danger', action: ofConsole.length ? t('providers.deleteAll', { count: ofConsole.length }) : t('ui.delete'),
+    fields: [ofConsole.length ? h('div.stack-tight', null, h('p', null, t('providers.usedBy')), names(ofConsole)) : h('p', null, t('providers.unused'))],
+    onSubmit: async () => {
+      for (const channel of ofConsole) await del(`/api/channel/${channel.id}`);
+      await del(`/api/provider/${encodeURIComponent(provider.name)}`);
+    },
+  });
+  if (isDone) toast(t('providers.deleted', { name: provider.display_name }));
+  return Boolean(isDone);
+}
+
+/** @param {object|null} provider null = a new one. Answers whether something was saved. */
+function providerDialog(provider) {
+  const text = (name, label, options = {}) => field({ name, label, required: false, value: provider?.[name] ?? '', ...options });
+  const stored = Object.keys(provider?.headers ?? {});
+  const fields = {
+    name: !provider && text('name', t('channels.providerName'), { required: true, mono: true, hint: t('channels.providerNameHint') }),
+    display_name: text('display_name', t('providers.displayName'), { maxlength: 200 }),
+    base_url: text('base_url', t('channels.field.base_url'), { type: 'url', required: true, mono: true, placeholder: 'https://llm.example.org/v1' }),
+    family: text('family', t('providers.family'), { type: 'select', required: undefined, hint: t('providers.familyHint'),
+      options: [...new Set([...families, provider?.family].filter(Boolean))], value: provider?.family ?? 'openai' }),
+    key_url: text('key_url', t('providers.keyURL'), { type: 'url', mono: true, hint: t('providers.keyURLHint'), placeholder: 'https://' }),
+    needs_key: text('needs_key', t('providers.needsKey'), { type: 'checkbox', required: undefined, value: provider?.needs_key ?? true }),
+    free: text('free', t('providers.free'), { type: 'checkbox', required: undefined, value: provider?.free ?? false, hint: t('providers.freeHint') }),
+    models: pricedModelsField(provider?.models, 'models'),
+    headers: text('headers', t('channels.field.headers'), { type: 'textarea', mono: true, rows: 2, value: '', placeholder: 'X-Team: llm',
+      hint: stored.length ? t('providers.headersStored', { names: stored.join(', ') }) : t('channels.headersHint') }),
+    no_headers: stored.length > 0 && text('no_headers', t('providers.noHeaders'), { type: 'checkbox', required: undefined, value: false }),
+  };
+  const begun = JSON.stringify(fields.models.value());
+  const body = (values) => {
+    const given = {
+      base_url: values.base_url.trim(), needs_key: values.needs_key, free: values.free, models: fields.models.value(),
+      family: values.family, display_name: values.display_name.trim() || null, key_url: values.key_url.trim() || null,
+    };
+    const headers = values.no_headers ? { headers: null } : values.headers.trim() ? { headers: headersOf(values.headers) } : {};
+    if (!provider) {
+      return { name: values.name.trim(), ...filled(given), ...headers, ...(given.family === 'openai' ? { family: undefined } : {}) };
+    }
+    // Only what was changed is sent: the rest stays as it is.
+    const isChanged = (name) => (name === 'models' ? JSON.stringify(given.models) !== begun : given[name] !== (provider[name] ?? null));
+    return { ...Object.fromEntries(Object.entries(given).filter(([name]) => isChanged(name))), ...headers };
+  };
+  return dialog({
+    title: provider ? t('providers.edit', { name: provider.display_name }) : t('providers.add'), wide: true,
+    content: (close) => form({
+      fields: [fieldRow(...[fields.name, fields.display_name].filter(Boolean)), fields.base_url, fieldRow(fields.family, fields.key_url),
+        fieldRow(fields.needs_key, fields.free), { fields: [fields.models], node: fields.models.node },
+        fieldFold(t('channels.field.headers'), ...[fields.headers, fields.no_headers].filter(Boolean))],
+      action: t('ui.save'), cancel: () => close(false),
+      onSubmit: async (values) => {
+        if (provider) await put(`/api/provider/${encodeURIComponent(provider.name)}`, body(values));
+        else await post('/api/provider', body(values));
+        toast(t('ui.saved'));
+        close(true);
+      },
+    }),
+  }).closed;
+}
