@@ -537,7 +537,7 @@ export default {
   'account.noZone': 'There is no such time zone.',
   'account.zoneSet': 'Times are those of {zone} now',
   'account.low': 'Notice when the balance is below (USD)',
-  'account.lowHint': 'Shown on the overview. 0 means never.',
+  'account.lowHint': 'Told on every page of the console when less is left; 0 never tells.',
   'account.sessions': 'Sessions',
   'account.sessionRows': 'Sessions and management tokens',
   'account.device': 'Where',

@@ -4,8 +4,11 @@ import { contains, tabs, whole } from '../lib/admin.js';
 import { get, post } from '../lib/api.js';
 import { ago, h, has, perMillion, replace, t } from '../lib/base.js';
 import { list, table } from '../lib/data.js';
-import { historyDialog, marks, priceCell, priceDialog } from '../lib/price-form.js';
+import { marks, priceCell } from '../lib/price-cell.js';
 import { button, code, confirm, empty, field, heading, live, note, toast } from '../lib/ui.js';
+
+const priceDialog = async (row) => (await import('../lib/price-form.js')).priceDialog(row);
+const historyDialog = async (row) => (await import('../lib/price-form.js')).historyDialog(row);
 
 export default function page(ctx) {
   return [heading(t('nav.pricing')), ...tabs(ctx, t('pricing.views'), [
