@@ -2,7 +2,7 @@
 
 import { get, guards, post } from './lib/api.js';
 import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, stored, t } from './lib/base.js';
-import { button, dialog, field, form, lowBalanceBound, note, problem, report } from './lib/ui.js';
+import { button, dialog, field, form, note, problem, report } from './lib/ui.js';
 
 // Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
 const theme = stored('theme');
@@ -193,15 +193,14 @@ function drawNotices() {
   const { notices } = drawn ?? {};
   if (!notices || !state.user) return;
   const { user } = state;
-  const threshold = lowBalanceBound(user);
   const key = `lowBalance:${user.id}`;
   // Root is led to it by the first steps of a new gateway.
   const isStep = may('root') && location.pathname === '/console' && stored(`firstSteps:${user.id}`) !== 'done';
-  notices.hidden = !(user.low_balance ?? user.balance < threshold) || isStep || remembered(key) === 'hidden';
+  notices.hidden = !user.low_balance || isStep || remembered(key) === 'hidden';
   if (notices.hidden) return replace(notices);
   return replace(notices, note('warn', h('div.row.spread', null,
     h('p', null, t('low.text', { amount: money(user.balance) }), ' ', !may('root') && t('overview.lowAsk'), ' ',
-      h('a', { href: '/console/account' }, t('low.threshold', { amount: money(threshold) }))),
+      h('a', { href: '/console/account' }, t('low.threshold', { amount: money(user.low_balance_threshold) }))),
     h('div.row', null, may('root') && button(t('balance.add'), { onClick: async () => {
       const { addBalance } = await import('./lib/balance.js');
       if (!(await addBalance(user.id, user.username))) return;

@@ -525,7 +525,7 @@ export default {
   'account.change': 'Change password',
   'account.changed': 'The password is changed',
   'account.preferences': 'Preferences',
-  'account.preferencesText': 'Kept in this browser.',
+  'account.preferencesText': 'Language, theme and time zone are kept in this browser.',
   'account.language': 'Language',
   'account.theme': 'Theme',
   'account.system': 'As the system',

@@ -525,7 +525,7 @@ export default {
   'account.change': '修改密码',
   'account.changed': '密码已修改',
   'account.preferences': '偏好设置',
-  'account.preferencesText': '保存在此浏览器中。',
+  'account.preferencesText': '语言、主题和时区保存在此浏览器中。',
   'account.language': '语言',
   'account.theme': '主题',
   'account.system': '跟随系统',

@@ -1,6 +1,6 @@
 // Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
 
-import { contains, keyLink, millionText, perToken } from './admin.js';
+import { contains, keyLink, perToken } from './admin.js';
 import { post } from './api.js';
 import { h, perMillion, replace, t } from './base.js';
 import { button, choices, field } from './ui.js';
@@ -104,18 +104,18 @@ const parseNames = (text, written) => text.split('\n').map((line) => line.trim()
 
 /**
  * Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free.
- * @param {object[]} [models] those that there are, as `GET /api/provider` tells them; what else it tells of them stays
+ * @param {object[]} [models] those that there are, as a provider's `config` has them; what this form does not show of them stays
  */
 export function pricedModelsField(models = [], ownName = 'provider_models') {
   let rows = [];
   const host = h('div.stack-tight');
   const message = h('p.field-error', { role: 'alert' });
   const add = (isFocused, model) => {
-    const isFree = model?.pricing_input === 0 && model.pricing_output === 0;
-    const price = (label, name, value) => field({ label, name, type: 'number', min: 0, value: isFree ? '' : millionText(value) });
+    const isFree = model && Object.values(model.price ?? {}).every((price) => Number(price) === 0);
+    const price = (label, name) => field({ label, name, type: 'number', min: 0, value: isFree ? '' : model?.price?.[name] });
     const name = field({ label: t('channels.modelName'), name: 'model', mono: true, value: model?.name });
-    const input = price(t('channels.inputPrice'), 'input', model?.pricing_input);
-    const output = price(t('channels.outputPrice'), 'output', model?.pricing_output);
+    const input = price(t('channels.inputPrice'), 'input');
+    const output = price(t('channels.outputPrice'), 'output');
     const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox', value: isFree });
     const show = () => {
       for (const one of [input, output]) one.input.disabled = free.value();
@@ -137,25 +137,28 @@ export function pricedModelsField(models = [], ownName = 'provider_models') {
   const more = button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) });
   for (const model of models) add(false, model);
   if (!models.length) add(false);
-  const kept = (model) => filled({ display_name: model?.display_name, context_length: model?.context_length, max_output_tokens: model?.max_output_tokens });
+  const value = ({ name, input, output, free, model }) => {
+    const { price, ...rest } = model ?? {};
+    const common = { ...rest, name: name.value().trim() };
+    if (free.value()) return { ...common, free: true };
+    const [dollars, out] = [input.input.value, output.input.value];
+    return price ? { ...common, price: { ...price, input: dollars, output: out } }
+      : { ...common, pricing_input: perToken(dollars), pricing_output: perToken(out) };
+  };
   return {
     name: ownName, input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
     node: h('fieldset', null, h('legend', null, t('channels.models')), host, message, more),
-    value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? {
-      ...kept(row.model), name: row.name.value().trim(), free: true,
-    } : {
-      ...kept(row.model), name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
-    })),
+    value: () => rows.filter((row) => row.name.value().trim()).map(value),
   };
 }
 
 /** Without what is not given. */
 export const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ''));
 
-/** Header names and values from lines of `Name: value`. */
+/** Headers from lines of `Name: value`; a name alone keeps what is stored, which is what null says. */
 export const headersOf = (text) => Object.fromEntries(text.split('\n').filter((line) => line.includes(':')).map((line) => {
   const at = line.indexOf(':');
-  return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
+  return [line.slice(0, at).trim(), line.slice(at + 1).trim() || null];
 }));
 
 /** Several of few: groups. */

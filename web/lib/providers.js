@@ -5,7 +5,7 @@ import { del, get, post, put } from './api.js';
 import { h, number, t } from './base.js';
 import { filled, headersOf, pricedModelsField } from './channel-fields.js';
 import { list } from './data.js';
-import { button, code, dialog, empty, field, fieldFold, fieldRow, form, formDialog, link, toast } from './ui.js';
+import { badge, button, code, dialog, empty, field, fieldRow, form, formDialog, link, toast } from './ui.js';
 
 /** Protocols that a gateway speaks with vendors. */
 const families = ['openai', 'anthropic', 'gemini', 'azure-openai', 'bedrock', 'cohere', 'openrouter'];
@@ -24,7 +24,8 @@ export function providers(ctx) {
         .map((one) => ({ ...one, channels: channels.filter((channel) => channel.provider === one.name) }));
     }, (one, query) => contains(query.q, one.name, one.display_name, one.base_url, ...one.models.map((model) => model.name))),
     columns: [
-      { title: t('channels.provider'), class: 'keep', cell: (one) => h('div', null, h('span', null, one.display_name), h('span.muted', null, one.name)) },
+      { title: t('channels.provider'), class: 'keep', cell: (one) => h('div', null, h('span', null, one.display_name), h('span.muted', null, one.name),
+        one.problem && [badge(t('providers.notInUse'), 'bad'), h('span.muted', { lang: 'en' }, one.problem)]) },
       { title: t('channels.field.base_url'), class: 'keep', cell: (one) => code(one.base_url) },
       { title: t('providers.family'), cell: (one) => one.family },
       { title: t('channels.models'), end: true, cell: (one) => number(one.model_count) },
@@ -61,48 +62,49 @@ async function remove(provider) {
   return Boolean(isDone);
 }
 
-/** @param {object|null} provider null = a new one. Answers whether something was saved. */
-function providerDialog(provider) {
-  const text = (name, label, options = {}) => field({ name, label, required: false, value: provider?.[name] ?? '', ...options });
-  const stored = Object.keys(provider?.headers ?? {});
+/** The form of a provider. Answers whether something was saved. @param {object|null} provider null = a new one */
+async function providerDialog(provider) {
+  const config = provider ? (await get(`/api/provider/${encodeURIComponent(provider.name)}`)).config ?? {} : {};
+  const text = (name, label, options = {}) => field({ name, label, required: false, value: config[name] ?? '', ...options });
+  // Values of headers are never sent back: a name alone stands for what is stored.
+  const headers = Object.keys(config.headers ?? {}).map((name) => `${name}:`).join('\n');
+  const isLost = 'headers' in config && config.headers === null;
+  const models = pricedModelsField(config.models, 'models');
   const fields = {
     name: !provider && text('name', t('channels.providerName'), { required: true, mono: true, hint: t('channels.providerNameHint') }),
     display_name: text('display_name', t('providers.displayName'), { maxlength: 200 }),
     base_url: text('base_url', t('channels.field.base_url'), { type: 'url', required: true, mono: true, placeholder: 'https://llm.example.org/v1' }),
-    family: text('family', t('providers.family'), { type: 'select', required: undefined, hint: t('providers.familyHint'),
-      options: [...new Set([...families, provider?.family].filter(Boolean))], value: provider?.family ?? 'openai' }),
+    family: text('family', t('providers.family'), { type: 'select', required: undefined, hint: t('providers.familyHint'), options: families,
+      value: config.family ?? 'openai' }),
     key_url: text('key_url', t('providers.keyURL'), { type: 'url', mono: true, hint: t('providers.keyURLHint'), placeholder: 'https://' }),
-    needs_key: text('needs_key', t('providers.needsKey'), { type: 'checkbox', required: undefined, value: provider?.needs_key ?? true }),
+    needs_key: text('needs_key', t('providers.needsKey'), { type: 'checkbox', required: undefined, value: config.auth?.type !== 'none' }),
     free: text('free', t('providers.free'), { type: 'checkbox', required: undefined, value: provider?.free ?? false, hint: t('providers.freeHint') }),
-    models: pricedModelsField(provider?.models, 'models'),
-    headers: text('headers', t('channels.field.headers'), { type: 'textarea', mono: true, rows: 2, value: '', placeholder: 'X-Team: llm',
-      hint: stored.length ? t('providers.headersStored', { names: stored.join(', ') }) : t('channels.headersHint') }),
-    no_headers: stored.length > 0 && text('no_headers', t('providers.noHeaders'), { type: 'checkbox', required: undefined, value: false }),
+    headers: text('headers', t('channels.field.headers'), { type: 'textarea', mono: true, rows: 3, value: headers, placeholder: 'X-Team: llm',
+      hint: t(isLost ? 'channels.sealLost' : headers ? 'providers.headersStored' : 'channels.headersHint') }),
   };
-  const begun = JSON.stringify(fields.models.value());
-  const body = (values) => {
-    const given = {
-      base_url: values.base_url.trim(), needs_key: values.needs_key, free: values.free, models: fields.models.value(),
-      family: values.family, display_name: values.display_name.trim() || null, key_url: values.key_url.trim() || null,
-    };
-    const headers = values.no_headers ? { headers: null } : values.headers.trim() ? { headers: headersOf(values.headers) } : {};
-    if (!provider) {
-      return { name: values.name.trim(), ...filled(given), ...headers, ...(given.family === 'openai' ? { family: undefined } : {}) };
-    }
-    // Only what was changed is sent: the rest stays as it is.
-    const isChanged = (name) => (name === 'models' ? JSON.stringify(given.models) !== begun : given[name] !== (provider[name] ?? null));
-    return { ...Object.fromEntries(Object.entries(given).filter(([name]) => isChanged(name))), ...headers };
+  const given = () => ({
+    name: fields.name ? fields.name.value().trim() : undefined, display_name: fields.display_name.value().trim() || null,
+    base_url: fields.base_url.value().trim(), family: fields.family.value(), key_url: fields.key_url.value().trim() || null,
+    needs_key: fields.needs_key.value(), free: fields.free.value(), models: models.value(),
+    headers: fields.headers.value().trim() ? headersOf(fields.headers.value()) : null,
+  });
+  const begun = given();
+  const body = () => {
+    const now = given();
+    if (!provider) return filled({ ...now, family: now.family === 'openai' ? null : now.family });
+    // Only what was changed is sent: the rest stays as it is. Headers that nobody can read any more have to be given anew.
+    const isSent = (name) => JSON.stringify(now[name]) !== JSON.stringify(begun[name]) || (name === 'headers' && isLost);
+    return Object.fromEntries(Object.entries(now).filter(([name]) => isSent(name)));
   };
   return dialog({
     title: provider ? t('providers.edit', { name: provider.display_name }) : t('providers.add'), wide: true,
     content: (close) => form({
       fields: [fieldRow(...[fields.name, fields.display_name].filter(Boolean)), fields.base_url, fieldRow(fields.family, fields.key_url),
-        fieldRow(fields.needs_key, fields.free), { fields: [fields.models], node: fields.models.node },
-        fieldFold(t('channels.field.headers'), ...[fields.headers, fields.no_headers].filter(Boolean))],
+        fieldRow(fields.needs_key, fields.free), { fields: [models], node: models.node }, fields.headers],
       action: t('ui.save'), cancel: () => close(false),
-      onSubmit: async (values) => {
-        if (provider) await put(`/api/provider/${encodeURIComponent(provider.name)}`, body(values));
-        else await post('/api/provider', body(values));
+      onSubmit: async () => {
+        if (provider) await put(`/api/provider/${encodeURIComponent(provider.name)}`, body());
+        else await post('/api/provider', body());
         toast(t('ui.saved'));
         close(true);
       },

@@ -1,7 +1,7 @@
 // The parts that pages are made of: buttons, fields, forms, dialogs, tiles, and the states of a page that loads.
 
 import { ApiError } from './api.js';
-import { append, h, icon, replace, stored, t, unzoned, zoned } from './base.js';
+import { append, h, icon, replace, t, unzoned, zoned } from './base.js';
 
 let sequence = 0;
 const nextId = (prefix) => `${prefix}-${(sequence += 1)}`;
@@ -107,9 +107,6 @@ export const empty = (title, text, action) => h('div.empty', null, h('p.empty-ti
 
 /** A note beside the content; `kind`: `info`, `warn`. */
 export const note = (kind, ...children) => h('div.note', { class: kind }, icon(kind === 'warn' ? 'warning' : 'check'), h('div', null, children));
-
-/** Below how many dollars the console says that little is left. */
-export const lowBalanceBound = (user) => Number(user.low_balance_threshold ?? stored('lowBalance') ?? 1);
 
 /** A small label; `kind`: `good`, `bad`, `warn`, or none. */
 export const badge = (text, kind) => h('span.badge', { class: kind }, text);

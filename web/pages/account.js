@@ -3,7 +3,7 @@
 import { del, get, put } from '../lib/api.js';
 import { ago, h, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/base.js';
 import { table } from '../lib/data.js';
-import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, toast } from '../lib/ui.js';
+import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, report, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   return [heading(t('nav.account')), h('div.grid', null, profile(ctx), password(), preferences(ctx)), sessions(ctx)];
@@ -58,7 +58,7 @@ function preferences(ctx) {
   const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zone = field({ label: t('account.zone'), name: 'zone', list: ['UTC', ...zones()], value: stored('timeZone') ?? '',
     placeholder: t('account.zoneOf', { zone: browserZone }), hint: t('account.zoneHint') });
-  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: Number(stored('lowBalance') ?? 1),
+  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: ctx.user.low_balance_threshold,
     hint: t('account.lowHint') });
   lang.input.addEventListener('change', async () => {
     await setLanguage(lang.value());
@@ -75,12 +75,18 @@ function preferences(ctx) {
     setTimeZone(value || null);
     toast(t('account.zoneSet', { zone: timeZone() }));
   });
-  low.input.addEventListener('change', () => {
-    store('lowBalance', low.value() === null ? null : String(low.value()));
-    toast(t('ui.saved'));
+  low.input.addEventListener('change', async () => {
+    try {
+      // Empty = the usual one again.
+      low.set((await put('/api/user/self/settings', { low_balance: low.value() })).low_balance);
+      await ctx.refreshUser();
+      toast(t('ui.saved'));
+    } catch (error) {
+      report(error);
+    }
   });
   return card(t('account.preferences'), h('p.muted', null, t('account.preferencesText')),
-    h('div.stack', null, fieldRow(lang, theme).node, zone.node, low.node));
+    h('div.stack', null, fieldRow(lang, theme).node, zone.node), h('div.stack', null, low.node));
 }
 
 function isZone(name) {

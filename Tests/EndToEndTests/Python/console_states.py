@@ -17,7 +17,7 @@ def prepare():
     root = Api(base)
     root.call("POST", "/api/user", {"username": "mallory", "password": "a-root-password", "role": 1, "display_name": HOSTILE})
     user = next(one for one in root.call("GET", "/api/user")["items"] if one["username"] == "mallory")
-    root.call("POST", "/api/balance/admin/add", {"user_id": user["id"], "amount": 1, "description": HOSTILE}, {"Idempotency-Key": "mallory"})
+    root.call("POST", "/api/balance/admin/add", {"user_id": user["id"], "amount": 3, "description": HOSTILE}, {"Idempotency-Key": "mallory"})
     return root
 
 
@@ -151,11 +151,16 @@ def refused_field(place):
 
 def little_money(place):
     page = place.page
-    place.open("/console")
-    page.evaluate("localStorage.setItem('lowBalance', '5')")
+    place.open("/console/account")
+    check("nothing is said while there is enough", not page.locator("aside").is_visible())
+    threshold = page.get_by_label("Notice when the balance is below (USD)")
+    threshold.fill("5")
+    threshold.press("Tab")
+    notice = page.locator("aside").get_by_text("left")
+    notice.wait_for()
     for path in ("/console/usage", "/console/keys"):
         place.open(path)
-        check("little money is told on every page", page.locator("aside").get_by_text("left").count() == 1, page.locator("aside").inner_text())
+        check("little money is told on every page", notice.count() == 1, page.locator("aside").inner_text())
     page.get_by_role("button", name="Hide until this tab is closed").click()
     place.open("/console/usage")
     check("and not again when it was sent away", not page.locator("aside").is_visible())
