@@ -18,7 +18,7 @@ const pages = [
   { path: '/', module: 'home', title: 'home.title' },
   { path: '/models', module: 'models', title: 'nav.models' },
   { path: '/models/*model', module: 'model', title: 'nav.models' },
-  { path: '/login', module: 'login', title: 'login.title' },
+  { path: '/login', module: 'login', title: 'login.action' },
   { path: '/register', module: 'register', title: 'register.title' },
   { path: '/console', module: 'overview', title: 'nav.overview', role: 'user', group: 'use', icon: 'overview' },
   { path: '/console/playground', module: 'playground', title: 'nav.playground', role: 'user', group: 'use', icon: 'playground' },

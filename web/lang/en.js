@@ -76,7 +76,6 @@ export default {
   'field.display_name': 'Display name',
   'field.email': 'E-mail',
 
-  'login.title': 'Log in',
   'login.action': 'Log in',
   'login.out': 'Log out',
   'login.again': 'Log in again',
@@ -264,9 +263,6 @@ export default {
   'request.answerId': 'ID in the answer',
   'request.dropped': 'Left out by the conversion',
   'request.address': 'Address',
-  'request.user': 'User',
-  'request.key': 'Key',
-  'request.noKey': 'Playground',
   'request.explain': 'Explain the route now',
   'request.tokensInOut': '{input} in, {output} out',
   'outcome.completed': 'completed',
@@ -455,7 +451,6 @@ export default {
   'playground.writing': 'Answering …',
   'playground.stopped': 'Stopped',
   'playground.raw': 'Request and response',
-  'playground.request': 'Request',
   'playground.response': 'Response',
   'playground.noEvents': 'No response',
   'playground.row': 'Log row',
@@ -474,7 +469,6 @@ export default {
   'playground.message': 'Message',
   'playground.placeholder': 'Write a message …',
   'playground.send': 'Send',
-  'playground.stop': 'Stop',
   'playground.keys': 'Ctrl + Enter sends',
 
   'low.hide': 'Hide until this tab is closed',
@@ -499,7 +493,6 @@ export default {
   'range.custom': 'Other',
 
   'billing.rows': 'Rows of the ledger',
-  'billing.ledger': 'Ledger',
   'billing.type.recharge': 'top-up',
   'billing.type.usage': 'charge',
   'billing.type.refund': 'refund',
@@ -516,7 +509,6 @@ export default {
 
   'account.profile': 'Profile',
   'account.since': 'Member since',
-  'account.password': 'Password',
   'account.passwordText': 'A new password ends your other sessions. API keys go on.',
   'account.new': 'New password',
   'account.newHint': '8 to 128 characters',
@@ -608,7 +600,6 @@ export default {
   'models.notFoundText': 'This gateway does not serve it at the moment.',
   'models.try': 'Try it',
   'models.copyName': 'Copy the name',
-  'models.prices': 'Prices',
   'models.byVendorText': 'Each call is charged what the vendor reports that it cost.',
   'models.standard': 'Standard',
   'models.above': 'above {size} prompt tokens',

@@ -76,7 +76,6 @@ export default {
   'field.display_name': '显示名称',
   'field.email': '邮箱',
 
-  'login.title': '登录',
   'login.action': '登录',
   'login.out': '退出登录',
   'login.again': '重新登录',
@@ -264,9 +263,6 @@ export default {
   'request.answerId': '响应 ID',
   'request.dropped': '转换时丢弃的字段',
   'request.address': '来源 IP',
-  'request.user': '用户',
-  'request.key': '令牌',
-  'request.noKey': '操练场',
   'request.explain': '查看当前路由决策',
   'request.tokensInOut': '输入 {input}，输出 {output}',
   'outcome.completed': '完成',
@@ -455,7 +451,6 @@ export default {
   'playground.writing': '正在回答……',
   'playground.stopped': '已停止',
   'playground.raw': '原始请求与响应',
-  'playground.request': '请求',
   'playground.response': '响应',
   'playground.noEvents': '无响应',
   'playground.row': '查看日志',
@@ -474,7 +469,6 @@ export default {
   'playground.message': '消息',
   'playground.placeholder': '输入消息……',
   'playground.send': '发送',
-  'playground.stop': '停止',
   'playground.keys': 'Ctrl + Enter 发送',
 
   'low.hide': '关闭此标签页前不再提示',
@@ -499,7 +493,6 @@ export default {
   'range.custom': '自定义',
 
   'billing.rows': '账单明细',
-  'billing.ledger': '账单明细',
   'billing.type.recharge': '充值',
   'billing.type.usage': '消费',
   'billing.type.refund': '退款',
@@ -516,7 +509,6 @@ export default {
 
   'account.profile': '个人资料',
   'account.since': '注册时间',
-  'account.password': '密码',
   'account.passwordText': '修改密码会结束其他会话，令牌不受影响。',
   'account.new': '新密码',
   'account.newHint': '8 至 128 个字符',
@@ -608,7 +600,6 @@ export default {
   'models.notFoundText': '本网关当前不提供该模型。',
   'models.try': '试用',
   'models.copyName': '复制名称',
-  'models.prices': '价格',
   'models.byVendorText': '按上游报告的实际费用计费。',
   'models.standard': '标准',
   'models.above': '输入超过 {size} Token',

@@ -197,7 +197,7 @@ function answerOf(model) {
     clearTimeout(drawing);
     draw();
     raw.hidden = false;
-    raw.append(h('p.raw-title', null, t('playground.request')), h('pre', { tabindex: 0 }, readable(body, 2)), h('p.raw-title', null, t('playground.response')),
+    raw.append(h('p.raw-title', null, t('request.of')), h('pre', { tabindex: 0 }, readable(body, 2)), h('p.raw-title', null, t('playground.response')),
       h('pre', { tabindex: 0 }, events || t('playground.noEvents')));
   };
   self.end = () => {

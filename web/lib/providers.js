@@ -17,7 +17,7 @@ export function providers(ctx) {
   const add = () => isRoot && button(t('providers.add'), { icon: 'plus', kind: 'primary', onClick: () => edit(null) });
   const rows = list({
     ctx, caption: t('providers.title'), actions: [add()], nothing: () => empty(t('providers.none'), t('providers.noneText'), add()),
-    filters: [field({ label: t('admin.search'), name: 'q', type: 'search' })],
+    filters: [field({ label: t('field.q'), name: 'q', type: 'search' })],
     load: whole(async () => {
       const [all, channels] = await Promise.all([get('/api/provider', {}, { signal: ctx.signal }), get('/api/channel', {}, { signal: ctx.signal })]);
       return all.filter((one) => one.source?.kind === 'console')

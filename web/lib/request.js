@@ -100,8 +100,8 @@ function course(row, isAdmin) {
     [t('request.generation'), row.generation_id && code(row.generation_id)],
     [t('request.answerId'), row.answer_id && code(row.answer_id)],
     row.dropped_fields?.length > 0 && [t('request.dropped'), row.dropped_fields.map((name) => [code(name), ' '])],
-    [t('request.key'), row.token_id === null ? t('request.noKey') : row.token_name ?? `#${row.token_id}`],
-    isAdmin && [t('request.user'), link(`/console/users/${row.user_id}`, row.username ?? `#${row.user_id}`)],
+    [t('field.token_id'), row.token_id === null ? t('nav.playground') : row.token_name ?? `#${row.token_id}`],
+    isAdmin && [t('field.user_id'), link(`/console/users/${row.user_id}`, row.username ?? `#${row.user_id}`)],
     isAdmin && row.channel_id !== null && [t('field.channel_id'), link(`/console/channels/${row.channel_id}`, row.channel_name ?? `#${row.channel_id}`)],
     [t('request.address'), row.client_ip]);
 }

@@ -46,7 +46,7 @@ function password() {
     draw();
   } }));
   draw();
-  return card(t('account.password'), h('p.muted', null, t('account.passwordText')), place);
+  return card(t('field.password'), h('p.muted', null, t('account.passwordText')), place);
 }
 
 const zones = () => (Intl.supportedValuesOf ? Intl.supportedValuesOf('timeZone') : []);

@@ -24,7 +24,7 @@ export default function page(ctx) {
       field({ label: t('audit.action'), name: 'action', type: 'select',
         options: [['', t('ui.all')], ...actions.map((action) => [action, actionName(action)])] }),
       field({ label: t('audit.actorId'), name: 'actor_id', type: 'number', min: 1, step: '1' }),
-      momentField({ label: t('admin.from'), name: 'from' }), momentField({ label: t('admin.to'), name: 'to' }),
+      momentField({ label: t('field.from'), name: 'from' }), momentField({ label: t('field.to'), name: 'to' }),
     ],
     columns: [
       { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },

@@ -38,7 +38,7 @@ export default function page(ctx) {
   } });
   ctx.every(60_000, () => Promise.all([balance.reload(), rows.refresh()]));
   return [heading(t('nav.billing'), exportButton('/api/balance/transactions/export', () => rows.wanted(), 'ledger.csv'), add), balance,
-    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('billing.ledger')),
+    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('overview.ledger')),
       rows];
 }
 

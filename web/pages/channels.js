@@ -38,8 +38,8 @@ function channels(ctx) {
 }
 
 const filters = () => [
-  field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
-  field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
+  field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
+  field({ label: t('field.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
     ...['on', 'off', 'disabled', 'draining', 'drained', 'cooling'].map((status) => [status, t(`channels.status.${status}`)])] }),
   field({ label: t('channels.source'), name: 'source', type: 'select',
     options: [['', t('ui.all')], ['file', t('channels.file')], ['console', t('channels.console')]] }),
@@ -60,7 +60,7 @@ function models(channel) {
 
 const columns = (ctx, reload) => [
   { title: t('channels.one'), class: 'keep', cell: channelName },
-  { title: t('admin.status'), cell: (channel) =>
+  { title: t('field.status'), cell: (channel) =>
     [statusBadge(channel), channel.disabled_reason && !channel.missing_secrets?.length && h('span.muted', null, channel.disabled_reason)] },
   { title: t('channels.models'), class: 'keep', cell: models },
   { title: t('channels.weight'), end: true, class: 'nowrap',

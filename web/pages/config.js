@@ -138,7 +138,7 @@ function marked(bench) {
   const size = fileOf(bench, bench.path).bytes;
   replace(bench.bar, h('span', null, code(bench.path), ' ', h('span.muted', null, bytes(size)), ' ', !isLive ? badge(t('config.locked'))
     : isDirty && badge(t('config.unsaved'), 'warn')),
-    h('span.row', null, button(t('config.check'), { onClick: () => check(bench) }),
+    h('span.row', null, button(t('channels.check'), { onClick: () => check(bench) }),
       isLive && isDirty && button(t('config.undo'), { kind: 'quiet', onClick: () => take(bench, buffer.saved, buffer.etag) }),
       isLive && button(t('ui.save'), { kind: 'primary', disabled: !isDirty, onClick: () => save(bench) })));
   drawNames(bench, bench.search.value());
@@ -209,8 +209,8 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
   (list, reload) => (list.length === 0 ? empty(t('secrets.none'), t('secrets.noneText'))
   : h('div.list', null, h('p.intro', null, t('secrets.text')), table({
     caption: t('config.secrets'), rows: list, columns: [
-      { title: t('secrets.name'), cell: (secret) => code(secret.name) },
-      { title: t('admin.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
+      { title: t('field.name'), cell: (secret) => code(secret.name) },
+      { title: t('field.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
         secret.problem && h('span.muted', { lang: 'en' }, secret.problem)] },
       { title: t('secrets.usedBy'), cell: (secret) =>
         secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
@@ -221,7 +221,7 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
           if (await secretDialog(secret.name, user)) await reload();
         } }), ' ',
         secret.status === 'console' && button('', { icon: 'trash', kind: 'quiet', title: t('secrets.delete', { name: secret.name }), onClick: async () => {
-          if (!(await confirm({ title: t('secrets.deleteTitle', { name: secret.name }), text: t('secrets.deleteText'), action: t('ui.delete') }))) return;
+          if (!(await confirm({ title: t('keys.deleteOf', { name: secret.name }), text: t('secrets.deleteText'), action: t('ui.delete') }))) return;
           await del(`/api/secret/${encodeURIComponent(secret.name)}`);
           await reload();
         } })) },

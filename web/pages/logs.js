@@ -32,8 +32,8 @@ function filters(channels) {
     text('channel_id', { type: 'select', options: [['', t('ui.all')], ...channels.map((channel) => [String(channel.id), channel.name])] }),
     text('provider', { type: 'select', options: [['', t('ui.all')], ...new Set(channels.map((channel) => channel.provider))] }),
     text('outcome', { type: 'select', options: [['', t('ui.all')], ...outcomes.map((outcome) => [outcome, t(`outcome.${outcome}`)])] }),
-    momentField({ label: t('admin.from'), name: 'from' }),
-    momentField({ label: t('admin.to'), name: 'to' }),
+    momentField({ label: t('field.from'), name: 'from' }),
+    momentField({ label: t('field.to'), name: 'to' }),
     number('request_id'),
     number('token_id'),
   ];
@@ -61,9 +61,9 @@ const columns = () => [
   { title: t('field.model'), class: 'keep', cell: (row) => [code(row.model_name), h('span.muted', null, named('endpoint', row.endpoint))] },
   { title: t('field.channel_id'), cell: (row) =>
     [channelLink(row.channel_id, row.channel_name), row.attempts > 1 && h('span.muted', null, t('logs.attempts', { count: row.attempts }))] },
-  { title: t('logs.outcome'), class: 'nowrap', cell: (row) => [outcomeBadge(row), row.error_code && h('span.muted', null, String(row.status))] },
+  { title: t('field.outcome'), class: 'nowrap', cell: (row) => [outcomeBadge(row), row.error_code && h('span.muted', null, String(row.status))] },
   { title: t('stats.tokens'), end: true, class: 'nowrap', cell: tokenCell },
   { title: t('logs.took'), end: true, class: 'nowrap',
     cell: (row) => [duration(row.latency_ms), row.first_token_ms !== null && h('span.muted', null, t('logs.first', { time: duration(row.first_token_ms) }))] },
-  { title: t('logs.cost'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
+  { title: t('request.money'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
 ];

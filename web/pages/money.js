@@ -8,15 +8,15 @@ import { badge, card, choices, code, empty, field, heading, link, live, momentFi
 
 export default function page(ctx) {
   return [heading(t('nav.money')), ...tabs(ctx, t('money.views'), [
-    ['margin', t('money.margin'), margin], ['top', t('money.top'), top], ['unreconciled', t('money.unreconciled'), unreconciled],
+    ['margin', t('request.margin'), margin], ['top', t('money.top'), top], ['unreconciled', t('money.unreconciled'), unreconciled],
   ])];
 }
 
 /** The range of figures: a usual one, or two moments. It stands in the address. */
 function ranged(ctx, draw) {
   const asked = { range: ctx.query.get('range') ?? '30d', from: ctx.query.get('from'), to: ctx.query.get('to') };
-  const from = momentField({ label: t('admin.from'), name: 'from', value: asked.from });
-  const to = momentField({ label: t('admin.to'), name: 'to', value: asked.to });
+  const from = momentField({ label: t('field.from'), name: 'from', value: asked.from });
+  const to = momentField({ label: t('field.to'), name: 'to', value: asked.to });
   let range = asked.from ? 'custom' : asked.range;
   const query = () => {
     if (range !== 'custom') return { ...span(range), to: Math.ceil(Date.now() / 60_000) * 60 };
@@ -61,12 +61,12 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   return [
     tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.upstream_cost)),
       // The difference of two sums of the server, to the last of the nine places that money has here.
-      tile(t('money.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))),
+      tile(t('request.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))),
         tile(t('stats.errors'), number(total.errors), errorShare(total))),
     gaps && note('info', t('money.gaps')),
     card(t('money.byChannel'), zoneNote(data), seriesChart(data, t('money.byChannel'), 'cost')),
     card(t('money.byModel'), h('div.list', null,
-      table({ caption: t('money.margin'), rows: [...rows].sort((a, b) => b.charged - a.charged), columns: marginColumns(names) }))),
+      table({ caption: t('request.margin'), rows: [...rows].sort((a, b) => b.charged - a.charged), columns: marginColumns(names) }))),
   ];
 }, { signal: ctx.signal, skeleton: 4 }));
 
@@ -79,7 +79,7 @@ const marginColumns = (names) => [
   { title: t('money.cost'), end: true, cell: (row) => [row.requests_without_cost === row.requests ? t('money.unknown') : money(row.upstream_cost),
     row.requests_without_cost > 0 && row.requests_without_cost < row.requests
       && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
-  { title: t('money.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
+  { title: t('request.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
     row.requests_without_cost === 0 && row.charged > 0 && h('span.muted', null, percent(row.margin / row.charged))] },
 ];
 
@@ -122,13 +122,13 @@ const states = { pending: null, unresolved: 'warn', resolved: 'good' };
 const unreconciled = (ctx) => [h('p.intro', null, t('money.unreconciledText')), list({
   ctx, caption: t('money.unreconciled'), load: byPage(get, '/api/ledger/unreconciled'),
     nothing: () => empty(t('money.allReconciled'), t('money.allReconciledText')),
-  filters: [field({ label: t('admin.status'), name: 'state', type: 'select',
+  filters: [field({ label: t('field.status'), name: 'state', type: 'select',
     options: [['', t('money.open')], ...Object.keys(states).map((state) => [state, t(`money.state.${state}`)])] })],
   columns: [
     { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
     { title: t('field.model'), class: 'keep', cell: (row) => [code(row.model), h('span.muted', null, row.provider)] },
     { title: t('users.one'), cell: (row) => userLink(row.user_id) },
-    { title: t('admin.status'), cell: (row) => badge(t(`money.state.${row.state}`), states[row.state]) },
+    { title: t('field.status'), cell: (row) => badge(t(`money.state.${row.state}`), states[row.state]) },
     { title: t('money.charge'), end: true, cell: (row) => money(row.charge) },
     { title: t('money.tries'), end: true, cell: (row) => [number(row.tries), row.next_at && h('span.muted', null, moment(row.next_at))] },
     { title: t('money.note'), cell: (row) =>

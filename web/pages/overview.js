@@ -80,7 +80,7 @@ function latest(view, rows) {
     { title: t('field.model'), cell: (row) => link(`${page}?request_id=${row.request_id}`, row.model_name) },
     { title: t('request.error'), cell: (row) => h('code', null, row.error_code ?? row.outcome) },
     { title: t('request.status'), cell: (row) => row.status, end: true },
-    view.isAll && { title: t('request.user'), cell: (row) => row.username ?? `#${row.user_id}` },
+    view.isAll && { title: t('field.user_id'), cell: (row) => row.username ?? `#${row.user_id}` },
     { title: t('ui.time'), cell: (row) => ago(row.created_at), end: true },
   ].filter(Boolean) }), h('p.card-more', null, link(`${page}?outcome=failed`, t('overview.allErrors')))];
 }

@@ -85,7 +85,7 @@ function composerOf(send, stop) {
     paste: (event) => event.clipboardData?.files.length && images.add([...event.clipboardData.files]),
   } });
   const sending = button(t('playground.send'), { type: 'submit', kind: 'primary', icon: 'arrow' });
-  const stopping = button(t('playground.stop'), { icon: 'stop', onClick: stop });
+  const stopping = button(t('export.stop'), { icon: 'stop', onClick: stop });
   stopping.hidden = true;
   let isRunning = false;
 

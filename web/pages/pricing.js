@@ -27,7 +27,7 @@ function prices(ctx) {
   const rows = list({
     ctx, caption: t('nav.pricing'), actions: [add()], nothing: () => empty(t('pricing.none'), t('pricing.noneText'), add()),
     filters: [
-      field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('pricing.searchHint') }),
+      field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('pricing.searchHint') }),
       field({ label: t('pricing.show'), name: 'show', type: 'select',
         options: [['', t('ui.all')], ['edited', t('pricing.edited')], ['inactive', t('pricing.inactive')], ['cost', t('pricing.byCost')]] }),
     ],

@@ -37,7 +37,7 @@ export default async function page(ctx) {
 const fieldsOf = (models, groups) => [
   field({ label: t('field.model'), name: 'model', list: models, mono: true }),
   field({ label: t('field.group'), name: 'group', type: 'select', options: groups }),
-  field({ label: t('routes.endpoint'), name: 'endpoint', type: 'select', options: endpoints.map((name) => [name, t(`endpoint.${name}`)]) }),
+  field({ label: t('request.endpoint'), name: 'endpoint', type: 'select', options: endpoints.map((name) => [name, t(`endpoint.${name}`)]) }),
   field({ label: t('routes.session'), name: 'session', placeholder: t('routes.sessionHint') }),
   field({ label: t('routes.wishes'), name: 'provider', mono: true, placeholder: '{"sort":"price"}' }),
 ];
@@ -112,12 +112,12 @@ const candidates = (plan) => card(t('routes.candidates'), h('div.list', null, ta
   caption: t('routes.candidatesOf', { model: plan.model }), rows: plan.candidates, columns: [
     { title: t('routes.position'), end: true, cell: (one) => number(one.position) },
     { title: t('channels.one'), class: 'keep', cell: (one) => [channelLink(one.channel_id, one.name), h('span.muted', null, one.provider)] },
-    { title: t('routes.upstream'), class: 'keep', cell: (one) => code(one.upstream_model) },
-    { title: t('routes.key'), end: true, cell: (one) => (one.key < 0 ? t('routes.noKey') : number(one.key + 1)) },
+    { title: t('request.upstreamModel'), class: 'keep', cell: (one) => code(one.upstream_model) },
+    { title: t('channels.key'), end: true, cell: (one) => (one.key < 0 ? t('pricing.nothing') : number(one.key + 1)) },
     { title: t('channels.field.priority'), end: true, cell: (one) => String(one.priority) },
     { title: t('channels.weight'), end: true, cell: (one) => number(one.weight) },
     { title: t('channels.inFlight'), end: true, cell: (one) => number(one.in_flight) },
-    { title: t('admin.status'), class: 'nowrap',
+    { title: t('field.status'), class: 'nowrap',
       cell: (one) => (one.cooling_for_ms !== null ? [badge(t('channels.status.cooling'), 'warn'), ' ', countdown(one.cooling_for_ms)]
       : one.is_tried ? badge(one.position === 1 ? t('routes.first') : t('routes.tried'), 'good') : badge(t('routes.notTried'))) },
   ],
@@ -146,7 +146,7 @@ function dropped(plan) {
   return card(t('routes.dropped'), h('div.list', null, table({
     caption: t('routes.droppedOf', { model: plan.model }), rows, columns: [
       { title: t('channels.one'), cell: (one) => channelLink(one.channel_id, one.name) },
-      { title: t('routes.why'), cell: (one) => reasonText(one.reason) },
+      { title: t('pricing.reason'), cell: (one) => reasonText(one.reason) },
       { title: t('routes.for'), end: true, class: 'nowrap', cell: (one) => countdown(one.for_ms) },
     ],
   })));

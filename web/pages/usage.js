@@ -82,7 +82,7 @@ function drawFigures(data, outcome) {
 const columns = () => [
   { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
   { title: t('field.model'), cell: (row) => row.model_name },
-  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('request.noKey'))
+  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('nav.playground'))
     : row.token_name ?? `#${row.token_id}`) },
   { title: t('request.tokens'), end: true, cell: tokenCell },
   { title: t('request.charge'), end: true, cell: (row) => money(row.cost) },
