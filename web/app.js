@@ -1,7 +1,7 @@
 // The application: who is here, which page the address names, and the frame around it.
 
 import { get, guards, post } from './lib/api.js';
-import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, stored, t } from './lib/base.js';
+import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, store, stored, t } from './lib/base.js';
 import { button, dialog, field, form, note, problem, report } from './lib/ui.js';
 
 // Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
@@ -380,16 +380,23 @@ addEventListener('keydown', (event) => {
 
 // The beginning
 
-/** Pages that show what the gateway says of itself; the others need it now and then, and take what this tab was told a while ago. */
+/** Pages that show what the gateway says of itself; the others need it now and then, and take what this browser was told a while ago. */
 const telling = ['home', 'login', 'register'];
-// With the version of these files in its name.
-const statusKey = `status ${import.meta.url}`;
+
+function told() {
+  try {
+    return JSON.parse(stored('status'));
+  } catch {
+    return null;
+  }
+}
 
 async function loadStatus(page) {
-  const known = JSON.parse(remembered(statusKey) ?? 'null');
-  if (known && Date.now() - known.at < 600_000 && !telling.includes(page?.module)) return known.status;
+  const known = told();
+  if (known?.files === import.meta.url && Date.now() - known.at < 600_000 && !telling.includes(page?.module)) return known.status;
   const status = await get('/api/status', {}, { quiet: true });
-  remember(statusKey, JSON.stringify({ at: Date.now(), status }));
+  // With the version of these files, of which their address tells.
+  store('status', JSON.stringify({ at: Date.now(), files: import.meta.url, status }));
   return status;
 }
 

@@ -101,7 +101,7 @@ export function icon(name, size = 18) {
 }
 
 const dictionaries = {};
-const loaded = new Set();
+const loaded = new Map();
 let current = 'en';
 
 /** `en` or `zh`. */
@@ -167,13 +167,13 @@ export async function setLanguage(name, remember = true) {
 
 const areas = new Set();
 
-/** Adds the texts of an area that not everybody needs, such as `admin`: `lang/en-admin.js` and `lang/zh-CN-admin.js`. */
+/** Adds the texts of an area that not everybody needs: `lang/en-admin.js` for administrators, `lang/en-forms.js` for what opens now and then. */
 export async function addTexts(area) {
   areas.add(area);
   const name = `${tags[current]}-${area}`;
-  if (loaded.has(name)) return;
-  loaded.add(name);
-  Object.assign(dictionaries[current], (await import(`../lang/${name}.js`)).default);
+  const texts = dictionaries[current];
+  if (!loaded.has(name)) loaded.set(name, import(`../lang/${name}.js`).then((file) => Object.assign(texts, file.default)));
+  await loaded.get(name);
 }
 
 /**

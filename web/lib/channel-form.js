@@ -2,9 +2,11 @@
 
 import { contains, runTest } from './admin.js';
 import { get, post, put } from './api.js';
-import { h, icon, number, replace, t } from './base.js';
+import { addTexts, h, icon, number, replace, t } from './base.js';
 import { checksField, filled, headersOf, keysField, modelsField, pricedModelsField } from './channel-fields.js';
 import { button, dialog, empty, field, form, linkButton, live } from './ui.js';
+
+await addTexts('forms');
 
 /**
  * Opens the form. Answers whether something was saved.

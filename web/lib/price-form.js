@@ -2,10 +2,12 @@
 
 import { millionText } from './admin.js';
 import { get } from './api.js';
-import { h, moment, number, perMillion, t } from './base.js';
-import { table } from './data.js';
+import { addTexts, h, moment, number, perMillion, t } from './base.js';
+import { table } from './table.js';
 import { asSent, marks, mayDrop, optional, perMillionFields, same, save } from './price-cell.js';
 import { dialog, field, fieldFold, fieldRow, formDialog, live } from './ui.js';
+
+await addTexts('forms');
 
 const perUnitFields = ['pricing_image', 'pricing_request', 'pricing_search', 'pricing_audio_second'];
 

@@ -2,10 +2,12 @@
 
 import { contains, whole } from './admin.js';
 import { del, get, post, put } from './api.js';
-import { h, number, t } from './base.js';
+import { addTexts, h, number, t } from './base.js';
 import { filled, headersOf, pricedModelsField } from './channel-fields.js';
-import { list } from './data.js';
+import { list } from './table.js';
 import { badge, button, code, dialog, empty, field, fieldRow, form, formDialog, link, toast } from './ui.js';
+
+await addTexts('forms');
 
 /** Protocols that a gateway speaks with vendors. */
 const families = ['openai', 'anthropic', 'gemini', 'azure-openai', 'bedrock', 'cohere', 'openrouter'];

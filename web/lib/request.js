@@ -1,7 +1,7 @@
 // One model call with everything that is known of it: what it cost and why, what was tried, how long it took.
 
 import { duration, h, has, moment, money, named, number, t } from './base.js';
-import { outcomeBadge } from './data.js';
+import { outcomeBadge } from './table.js';
 import { code, copyButton, dialog, facts, link } from './ui.js';
 
 const endpointName = (value) => named('endpoint', value);

@@ -2,7 +2,7 @@
 
 import { del, get, put } from '../lib/api.js';
 import { ago, h, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, report, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

@@ -3,7 +3,7 @@
 import { channelLink, userLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { h, has, moment, none, t } from '../lib/base.js';
-import { byCursor, list } from '../lib/data.js';
+import { byCursor, list } from '../lib/table.js';
 import { code, empty, field, heading, momentField } from '../lib/ui.js';
 
 const actions = [

@@ -2,7 +2,7 @@
 
 import { get } from '../lib/api.js';
 import { h, moment, money, t } from '../lib/base.js';
-import { byCursor, exportButton, list } from '../lib/data.js';
+import { byCursor, exportButton, list } from '../lib/table.js';
 import { badge, button, card, empty, field, heading, link, live, momentField, tile, tiles } from '../lib/ui.js';
 
 const kinds = { recharge: 'good', usage: null, refund: 'warn', adjustment: 'warn' };

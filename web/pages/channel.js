@@ -3,7 +3,7 @@
 import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/admin.js';
 import { del, get } from '../lib/api.js';
 import { duration, h, money, number, percent, replace, t } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
@@ -112,7 +112,7 @@ function settings(channel) {
     names.length > 0 && [t('channels.limits'), names.map((name) => h('div', null, t(`channels.field.limits.${name}`), ': ', number(limits[name])))],
     times.length > 0 && [t('channels.timeouts'), times.map(([name, value]) => h('div', null, t(`channels.field.timeouts.${name}`), ': ', String(value)))],
     channel.account && [t('channels.field.account'), channel.account],
-    channel.conversion && [t('channels.field.conversion'), t(`channels.${channel.conversion}`)],
+    channel.conversion && [t('channels.field.conversion'), t(channel.conversion === 'strict' ? 'channels.strict' : 'channels.lenient')],
     channel.base_url && [t('channels.field.base_url'), h('code', null, channel.base_url)],
     channel.proxy && [t('channels.field.proxy'), h('code', null, String(channel.proxy))],
   ));

@@ -3,7 +3,7 @@
 import { channelName, contains, health, healthSummary, missingSecrets, setState, sourceOf, statusBadge, tabs, testDialog, whole } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { h, number, replace, t } from '../lib/base.js';
-import { list } from '../lib/data.js';
+import { list } from '../lib/table.js';
 import { button, empty, field, heading, live, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

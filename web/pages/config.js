@@ -3,7 +3,7 @@
 import { channelLink, contains, tabs } from '../lib/admin.js';
 import { del, get, post, put } from '../lib/api.js';
 import { bytes, h, icon, replace, t } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { badge, button, code, confirm, dialog, empty, field, heading, live, note, problem, toast } from '../lib/ui.js';
 
 /**

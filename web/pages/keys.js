@@ -2,7 +2,7 @@
 
 import { del, get, post, put } from '../lib/api.js';
 import { ago, day, h, moment, money, number, t } from '../lib/base.js';
-import { byPage, list } from '../lib/data.js';
+import { byPage, list } from '../lib/table.js';
 import { baseUrl, createKey, editKey, showSecret, snippets } from '../lib/keys.js';
 import { badge, button, code, confirm, dialog, empty, facts, field, formDialog, heading, link, meter, toast } from '../lib/ui.js';
 

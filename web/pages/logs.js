@@ -3,7 +3,7 @@
 import { channelLink, userLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { duration, h, moment, money, named, t } from '../lib/base.js';
-import { byCursor, exportButton, list, openRequest, outcomeBadge, tokenCell } from '../lib/data.js';
+import { byCursor, exportButton, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
 import { code, empty, field, heading, linkButton, momentField } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];

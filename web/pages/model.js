@@ -2,7 +2,7 @@
 
 import { get } from '../lib/api.js';
 import { dayShort, duration, h, money, number, perMillion, percent, short, t } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { baseUrl, snippets } from '../lib/keys.js';
 import { endpointName, modalityName, piecePrices, tokenPrices } from '../lib/models.js';
 import { badge, card, code, copyButton, empty, facts, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';

@@ -1,7 +1,7 @@
 // All models of this gateway with their prices: searched, filtered and sorted in the browser, compared side by side.
 
 import { h, money, none, number, perMillion, percent, replace, short, t } from '../lib/base.js';
-import { list } from '../lib/data.js';
+import { list } from '../lib/table.js';
 import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
 import { badge, button, choices, code, empty, field, heading, link, linkButton, live, toast } from '../lib/ui.js';
 

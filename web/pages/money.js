@@ -3,7 +3,8 @@
 import { channelLink, tabs, userLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { duration, h, moment, money, number, percent, short, t } from '../lib/base.js';
-import { bucketFor, byPage, errorShare, list, rangeChoices, series, seriesChart, span, table, zoneNote } from '../lib/data.js';
+import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/chart.js';
+import { byPage, list, table } from '../lib/table.js';
 import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {

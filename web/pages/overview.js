@@ -2,7 +2,8 @@
 
 import { get } from '../lib/api.js';
 import { ago, duration, h, icon, money, replace, short, store, stored, t } from '../lib/base.js';
-import { errorShare, noRequests, series, seriesChart, span, table, zoneNote } from '../lib/data.js';
+import { errorShare, noRequests, series, seriesChart, span, zoneNote } from '../lib/chart.js';
+import { table } from '../lib/table.js';
 import { button, card, choices, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {

@@ -3,7 +3,7 @@
 import { contains, tabs, whole } from '../lib/admin.js';
 import { get, post } from '../lib/api.js';
 import { ago, h, has, perMillion, replace, t } from '../lib/base.js';
-import { list, table } from '../lib/data.js';
+import { list, table } from '../lib/table.js';
 import { marks, priceCell } from '../lib/price-cell.js';
 import { button, code, confirm, empty, field, heading, live, note, toast } from '../lib/ui.js';
 

@@ -3,7 +3,7 @@
 import { channelLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { duration, h, has, number, replace, t } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { badge, card, code, empty, facts, field, heading, note, problem, report } from '../lib/ui.js';
 
 const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations',

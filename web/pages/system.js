@@ -2,7 +2,7 @@
 
 import { get, post } from '../lib/api.js';
 import { ago, bytes, duration, h, moment, number, replace, t } from '../lib/base.js';
-import { table } from '../lib/data.js';
+import { table } from '../lib/table.js';
 import { badge, button, card, code, facts, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
 export default function page(ctx) {

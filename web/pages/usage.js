@@ -2,7 +2,8 @@
 
 import { get } from '../lib/api.js';
 import { duration, h, moment, money, short, t } from '../lib/base.js';
-import { byCursor, errorShare, exportButton, list, openRequest, outcomeBadge, rangeField, requestChart, series, tokenCell, windowOf } from '../lib/data.js';
+import { errorShare, rangeField, requestChart, series, windowOf } from '../lib/chart.js';
+import { byCursor, exportButton, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
 import { card, empty, field, heading, linkButton, live, momentField, report, tile, tiles, toast } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];

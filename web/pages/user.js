@@ -3,7 +3,7 @@
 import { decimal, mayChange, operationKey, roleBadge, tabs } from '../lib/admin.js';
 import { del, get, post, put } from '../lib/api.js';
 import { ago, day, duration, h, moment, money, none, replace, t } from '../lib/base.js';
-import { byCursor, byPage, list, openRequest, outcomeBadge, tokenCell } from '../lib/data.js';
+import { byCursor, byPage, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
 import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {

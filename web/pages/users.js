@@ -3,7 +3,7 @@
 import { mayChange, roleBadge } from '../lib/admin.js';
 import { get, post } from '../lib/api.js';
 import { day, h, money, t } from '../lib/base.js';
-import { byPage, list } from '../lib/data.js';
+import { byPage, list } from '../lib/table.js';
 import { badge, button, empty, field, fieldRow, formDialog, heading, link, toast } from '../lib/ui.js';
 
 export default async function page(ctx) {

@@ -1,7 +1,8 @@
-"""console_pages.py BASE [--all] [--table FILE]: every page of the console, once per role and language (`--all`: also every width and theme).
+"""console_pages.py BASE [--all] [--role NAME]… [--table FILE]: every page of the console, once per role and language (`--all`: also every width and theme).
 
 Each visit: a heading, the language, no complaint of the browser, nothing that axe finds, no sideways scrolling on a phone, and the budgets
-(docs/decisions/0015), counted as for a browser that keeps nothing. `--table` writes what was counted as a table of Markdown.
+(docs/decisions/0015), counted as for a browser that keeps nothing. `--table` writes what was counted as a table of Markdown;
+`--role` visits those of some only: visitor, alice (a user), adam (an administrator), root.
 """
 import argparse
 import itertools
@@ -17,6 +18,7 @@ from checks import check, finish
 arguments = argparse.ArgumentParser()
 arguments.add_argument("base")
 arguments.add_argument("--all", action="store_true")
+arguments.add_argument("--role", action="append")
 arguments.add_argument("--table")
 options = arguments.parse_args()
 base = options.base
@@ -115,6 +117,8 @@ def main():
     prepare()
     with browser() as instance:
         for name, language, width, theme in combinations():
+            if options.role and (name or "visitor") not in options.role:
+                continue
             place = visit(instance, base, language, width, theme)
             place.forget_files()
             if name:
