@@ -1,4 +1,4 @@
-// Texts in English. The same keys are in zh.js.
+// Texts in English. The same keys are in zh-CN.js.
 export default {
   'ui.copy': 'Copy',
   'ui.copied': 'Copied',
