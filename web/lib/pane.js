@@ -98,6 +98,8 @@ export function pane(ctx, models, name, { onModel }) {
       running = null;
       turns.removeAttribute('aria-busy');
     }
+    // The notice of a low balance knows what the answer cost.
+    ctx.refreshUser().catch(() => null);
     // A turn without an answer is not repeated to the model; cleared conversations stay cleared.
     if (turn.isConnected && answer.text) messages = [...before, { role: 'user', content }, { role: 'assistant', content: answer.text }];
   }
