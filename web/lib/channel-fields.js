@@ -1,6 +1,7 @@
 // Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
 
-import { contains, keyLink, perToken } from './admin.js';
+import { contains, perToken } from './admin.js';
+import { keyLink } from './channel.js';
 import { post } from './api.js';
 import { h, perMillion, replace, t } from './base.js';
 import { button, choices, field } from './ui.js';

@@ -1,6 +1,7 @@
 // The form of a channel: a provider, keys, models, and what else may be set. Loaded when it is opened.
 
-import { contains, runTest } from './admin.js';
+import { contains } from './admin.js';
+import { runTest } from './channel.js';
 import { get, post, put } from './api.js';
 import { addTexts, h, icon, number, replace, t } from './base.js';
 import { checksField, filled, headersOf, keysField, modelsField, pricedModelsField } from './channel-fields.js';

@@ -1,6 +1,6 @@
 // One channel: how it is, how it is set, and what can be done with it.
 
-import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/admin.js';
+import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
 import { del, get } from '../lib/api.js';
 import { duration, h, money, number, percent, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';

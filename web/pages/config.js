@@ -216,7 +216,7 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
         secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
       { title: t('admin.actions'), class: 'nowrap', cell: (secret) => h('span', null,
         secret.status !== 'environment' && button(t(secret.status === 'missing' ? 'secrets.set' : 'secrets.replace'), { onClick: async () => {
-          const { secretDialog } = await import('../lib/admin.js');
+          const { secretDialog } = await import('../lib/channel.js');
           const user = secret.used_by.find((one) => one.kind === 'channel');
           if (await secretDialog(secret.name, user)) await reload();
         } }), ' ',

@@ -28,7 +28,7 @@ VISITOR = ["/", "/models", "/models/demo/echo", "/login"]
 USER = ["/console", "/console/playground", "/console/keys", "/console/usage", "/console/billing", "/console/account"]
 ADMIN = ["/console/channels", "/console/channels/1", "/console/routes", "/console/users", "/console/users/1", "/console/pricing",
          "/console/logs", "/console/money"]
-ROOT = ["/console/audit", "/console/config", "/console/system", "/console/nothing-here"]
+ROOT = ["/console/channels?tab=providers", "/console/audit", "/console/config", "/console/system", "/console/nothing-here"]
 PAGES = {None: VISITOR, "alice": USER + ["/console/channels", "/console/config"], "adam": USER + ADMIN + ["/console/audit"],
          "root": USER + ADMIN + ROOT}
 FORBIDDEN = {"alice": {"/console/channels", "/console/config"}, "adam": {"/console/audit"}}

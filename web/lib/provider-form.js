@@ -1,48 +1,17 @@
-// Providers of one's own, declared in the console: their list, and the form in which root declares and changes them.
+// The form in which root declares and changes a provider of one's own, and the question before it goes. Loaded when one is opened.
 
-import { contains, whole } from './admin.js';
 import { del, get, post, put } from './api.js';
-import { addTexts, h, number, t } from './base.js';
+import { addTexts, h, t } from './base.js';
 import { filled, headersOf, pricedModelsField } from './channel-fields.js';
-import { list } from './table.js';
-import { badge, button, code, dialog, empty, field, fieldRow, form, formDialog, link, toast } from './ui.js';
+import { button, dialog, field, fieldRow, form, formDialog, toast } from './ui.js';
 
 await addTexts('forms');
 
 /** Protocols that a gateway speaks with vendors. */
 const families = ['openai', 'anthropic', 'gemini', 'azure-openai', 'bedrock', 'cohere', 'openrouter'];
 
-export function providers(ctx) {
-  const reload = () => rows.reload();
-  const isRoot = ctx.may('root');
-  const edit = async (provider) => (await providerDialog(provider)) && reload();
-  const add = () => isRoot && button(t('providers.add'), { icon: 'plus', kind: 'primary', onClick: () => edit(null) });
-  const rows = list({
-    ctx, caption: t('providers.title'), actions: [add()], nothing: () => empty(t('providers.none'), t('providers.noneText'), add()),
-    filters: [field({ label: t('field.q'), name: 'q', type: 'search' })],
-    load: whole(async () => {
-      const [all, channels] = await Promise.all([get('/api/provider', {}, { signal: ctx.signal }), get('/api/channel', {}, { signal: ctx.signal })]);
-      return all.filter((one) => one.source?.kind === 'console')
-        .map((one) => ({ ...one, channels: channels.filter((channel) => channel.provider === one.name) }));
-    }, (one, query) => contains(query.q, one.name, one.display_name, one.base_url, ...one.models.map((model) => model.name))),
-    columns: [
-      { title: t('channels.provider'), class: 'keep', cell: (one) => h('div', null, h('span', null, one.display_name), h('span.muted', null, one.name),
-        one.problem && [badge(t('providers.notInUse'), 'bad'), h('span.muted', { lang: 'en' }, one.problem)]) },
-      { title: t('channels.field.base_url'), class: 'keep', cell: (one) => code(one.base_url) },
-      { title: t('providers.family'), cell: (one) => one.family },
-      { title: t('channels.models'), end: true, cell: (one) => number(one.model_count) },
-      { title: t('nav.channels'), cell: (one) => one.channels.map((channel, index) => [index > 0 && ', ', link(`/console/channels/${channel.id}`, channel.name)]) },
-      isRoot && { title: t('admin.actions'), class: 'nowrap', cell: (one) => h('span', null,
-        button('', { icon: 'edit', kind: 'quiet', title: t('providers.edit', { name: one.display_name }), onClick: () => edit(one) }),
-        button('', { icon: 'trash', kind: 'quiet', title: t('channels.deleteProviderTitle', { name: one.display_name }),
-          onClick: async () => (await remove(one)) && reload() })) },
-    ],
-  });
-  return [h('p.intro', null, t('providers.intro')), rows];
-}
-
 /** Deletes a provider with the channels of the console that use it. Those of files have to go from their files first. */
-async function remove(provider) {
+export async function removeProvider(provider) {
   const ofFiles = provider.channels.filter((channel) => channel.source?.kind !== 'console');
   const ofConsole = provider.channels.filter((channel) => channel.source?.kind === 'console');
   const names = (channels) => h('ul', null, channels.map((channel) => h('li', null, channel.name)));
@@ -65,7 +34,7 @@ async function remove(provider) {
 }
 
 /** The form of a provider. Answers whether something was saved. @param {object|null} provider null = a new one */
-async function providerDialog(provider) {
+export async function providerDialog(provider) {
   const config = provider ? (await get(`/api/provider/${encodeURIComponent(provider.name)}`)).config ?? {} : {};
   const text = (name, label, options = {}) => field({ name, label, required: false, value: config[name] ?? '', ...options });
   // Values of headers are never sent back: a name alone stands for what is stored.
