@@ -2,6 +2,7 @@
 export default {
   'ui.copy': 'Copy',
   'ui.copied': 'Copied',
+  'ui.notCopied': 'The browser did not copy it. Mark the text and copy it by hand.',
   'ui.close': 'Close',
   'ui.cancel': 'Cancel',
   'ui.save': 'Save',
@@ -560,7 +561,7 @@ export default {
   'home.apis': 'The APIs you know',
   'home.apisText': 'Chat Completions, Responses, Messages and Gemini, streamed or whole. Change the base URL and the key; the program stays.',
   'home.prices': 'Every price in the open',
-  'home.pricesText': 'Each answer tells what it cost. Usage and ledger have every call, to the last micro-dollar.',
+  'home.pricesText': 'Each answer tells what it cost. Usage and ledger have every call, to the last nano-dollar.',
   'home.keys': 'Keys with bounds',
   'home.keysText': 'A key can have a budget a day, a month or in all, limits per minute, its own models and addresses.',
 

@@ -2,6 +2,7 @@
 export default {
   'ui.copy': '复制',
   'ui.copied': '已复制',
+  'ui.notCopied': '浏览器未能复制，请选中文本手动复制。',
   'ui.close': '关闭',
   'ui.cancel': '取消',
   'ui.save': '保存',
@@ -560,7 +561,7 @@ export default {
   'home.apis': '熟悉的接口',
   'home.apisText': '支持 Chat Completions、Responses、Messages 与 Gemini，流式或非流式均可。只需更换接口地址和令牌，程序无需改动。',
   'home.prices': '价格公开透明',
-  'home.pricesText': '每次响应都附带费用。调用日志与账单记录每一次调用，精确到百万分之一美元。',
+  'home.pricesText': '每次响应都附带费用。调用日志与账单记录每一次调用，精确到十亿分之一美元。',
   'home.keys': '可控的令牌',
   'home.keysText': '每个令牌可设每日、每月或总预算，以及每分钟限额、可用模型与 IP 白名单。',
 

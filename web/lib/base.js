@@ -100,7 +100,7 @@ export function icon(name, size = 18) {
 }
 
 const dictionaries = {};
-const loaded = new Map();
+const loading = new Map();
 let current = 'en';
 
 /** `en` or `zh`. */
@@ -169,10 +169,16 @@ const areas = new Set();
 /** Adds the texts of an area that not everybody needs: `lang/en-admin.js` for administrators, `lang/en-forms.js` for what opens now and then. */
 export async function addTexts(area) {
   areas.add(area);
-  const name = `${tags[current]}-${area}`;
   const texts = dictionaries[current];
-  if (!loaded.has(name)) loaded.set(name, import(`../lang/${name}.js`).then((file) => Object.assign(texts, file.default)));
-  await loaded.get(name);
+  const name = `${tags[current]}-${area}`;
+  // Whoever comes while they are on their way waits for them, too; what did not arrive is asked for again.
+  if (!loading.has(name)) loading.set(name, import(`../lang/${name}.js`).then((module) => Object.assign(texts, module.default)));
+  try {
+    await loading.get(name);
+  } catch (error) {
+    loading.delete(name);
+    throw error;
+  }
 }
 
 /**
@@ -250,6 +256,12 @@ export function money(value, exact = false) {
   })).format(value);
 }
 
+/**
+ * The exact sum of amounts in dollars, which have nine places at most: counted in whole nano-dollars, not in binary fractions. A minus takes away:
+ * `sumOf(charge, -cost)`. Exact up to nine million dollars.
+ */
+export const sumOf = (...amounts) => amounts.reduce((sum, amount) => sum + Math.round(amount * 1e9), 0) / 1e9;
+
 /** A price per token as dollars per million tokens. */
 export function perMillion(value) {
   if (value === null || value === undefined) return none;
@@ -263,7 +275,7 @@ export function duration(milliseconds) {
   if (milliseconds < 1000) return `${number(milliseconds)} ms`;
   if (milliseconds < 60_000) return `${number(milliseconds / 1000, 1)} s`;
   const minutes = Math.floor(milliseconds / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.round((milliseconds % 60_000) / 1000)} s`;
+  if (minutes < 60) return `${minutes} min ${Math.floor((milliseconds % 60_000) / 1000)} s`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : t('unit.days', { count: Math.floor(hours / 24) });
 }
@@ -326,7 +338,9 @@ export function unzoned(text, zone = timeZone()) {
   if (!Number.isFinite(seconds)) return null;
   const first = seconds - offset(seconds, zone);
   // The offset at the moment itself, which is another one on days when the clocks change.
-  return seconds - offset(first, zone);
+  const second = seconds - offset(first, zone);
+  // A time that a clock leaves out, as midnight where summer time begins then, is the end of the gap.
+  return Math.max(second, seconds - offset(second, zone));
 }
 
 /** The beginning of the day in the reader's zone, `daysBefore` days before today. */

@@ -144,7 +144,7 @@ export function pricedModelsField(models = [], ownName = 'provider_models') {
     if (free.value()) return { ...common, free: true };
     const [dollars, out] = [input.input.value, output.input.value];
     return price ? { ...common, price: { ...price, input: dollars, output: out } }
-      : { ...common, pricing_input: perToken(dollars), pricing_output: perToken(out) };
+      : { ...common, pricing_input: perToken(dollars) ?? null, pricing_output: perToken(out) ?? null };
   };
   return {
     name: ownName, input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),

@@ -13,6 +13,8 @@ function expiryFields(key) {
   const date = momentField({ label: t('keys.date'), name: 'expires_at', value: key?.expires_at });
   const show = () => {
     date.node.hidden = choice.input.value !== 'date';
+    // A time of one's choice that is not chosen would be "never".
+    date.input.required = !date.node.hidden;
   };
   choice.input.addEventListener('change', show);
   show();

@@ -51,6 +51,8 @@ export function pickModel(models, chosen) {
       type: 'search', role: 'combobox', 'aria-label': t('models.search'), 'aria-expanded': 'true', 'aria-controls': 'model-results',
         placeholder: t('models.search'),
       autocomplete: 'off', spellcheck: 'false', on: { input: draw, keydown: (event) => {
+        // An input method's own Enter and arrows, as of Pinyin.
+        if (event.isComposing) return;
         if (event.key === 'ArrowDown' || event.key === 'ArrowUp') at = (at + (event.key === 'ArrowDown' ? 1 : -1) + shown.length) % Math.max(1, shown.length);
         else if (event.key !== 'Enter') return;
         // Before the focus goes back to the opener, which Enter would press.

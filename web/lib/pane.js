@@ -105,6 +105,8 @@ export function pane(ctx, models, name, { onModel }) {
   }
 
   function again(turn, content, settings) {
+    // One answer at a time; an older turn stays until this one is there.
+    if (running) return undefined;
     turn.remove();
     return self.resend(content, settings);
   }

@@ -1,6 +1,6 @@
 // Prices as a person writes them, in dollars per million tokens, and as the server takes them, in dollars per unit: in cells of a table.
 
-import { millionText, perToken } from './admin.js';
+import { decimal, millionText, perToken } from './admin.js';
 import { put } from './api.js';
 import { h, perMillion, replace, t } from './base.js';
 import { badge, confirm, report, toast } from './ui.js';
@@ -14,10 +14,10 @@ export const optional = new Map([['pricing_cache_read', 'input'], ['pricing_cach
   ['pricing_audio_input', 'input'], ['pricing_audio_output', 'output'], ['pricing_image_input', 'input']]);
 export const same = (name) => t(`pricing.as.${optional.get(name)}`);
 
-/** The text of an input as the server takes it; null takes an optional price away. */
+/** The text of an input as the server takes it; null takes an optional price away, undefined is no price. */
 export function asSent(name, text) {
   if (text.trim() === '') return optional.has(name) ? null : '0';
-  return perMillionFields.includes(name) ? perToken(text) : text.trim();
+  return perMillionFields.includes(name) ? perToken(text) : decimal(text);
 }
 
 /** A change of input or output price drops tiers of prices, and the vendor's reported cost as the basis: that needs a yes. */
@@ -57,7 +57,9 @@ export function priceCell(row, name, done) {
       if (isOver) return;
       isOver = true;
       const value = asSent(name, input.value);
-      if (!isSaving || input.value === before || !input.checkValidity() || value === undefined) return rest(isFocused);
+      const isPrice = input.checkValidity() && value !== undefined;
+      if (isSaving && !isPrice) toast(t('ui.badInput'), 'bad');
+      if (!isSaving || input.value === before || !isPrice) return rest(isFocused);
       input.readOnly = true;
       try {
         if (await mayDrop(row, [name])) done(await save(row, { [name]: value }));

@@ -1,6 +1,6 @@
 // All prices of a model in a dialog, and its earlier ones. Loaded when one is opened.
 
-import { millionText } from './admin.js';
+import { decimal, millionText } from './admin.js';
 import { get } from './api.js';
 import { addTexts, h, moment, number, perMillion, t } from './base.js';
 import { table } from './table.js';
@@ -11,7 +11,7 @@ await addTexts('forms');
 
 const perUnitFields = ['pricing_image', 'pricing_request', 'pricing_search', 'pricing_audio_second'];
 
-const unitText = (price) => (price === null || price === undefined ? '' : price.toFixed(15).replace(/\.?0+$/, ''));
+const unitText = (price) => (price === null || price === undefined ? '' : decimal(price));
 
 /** All prices of a model in a dialog. Answers the saved row. */
 export async function priceDialog(row) {

@@ -1,6 +1,6 @@
 // One model call with everything that is known of it: what it cost and why, what was tried, how long it took.
 
-import { duration, h, has, moment, money, named, number, t } from './base.js';
+import { duration, h, has, moment, money, named, number, sumOf, t } from './base.js';
 import { outcomeBadge } from './table.js';
 import { code, copyButton, dialog, facts, link } from './ui.js';
 
@@ -66,7 +66,7 @@ function charge(row, isAdmin) {
   return facts(
     [t('request.charge'), h('strong', null, money(row.cost, true))],
     hasCost && [t('request.upstreamCost'), money(row.upstream_cost, true)],
-    hasCost && [t('request.margin'), money(Number((row.cost - row.upstream_cost).toFixed(9)), true)],
+    hasCost && [t('request.margin'), money(sumOf(row.cost, -row.upstream_cost), true)],
     row.uncharged > 0 && [t('request.uncharged'), money(row.uncharged, true)],
     [t('request.usageSource'), named('usageSource', row.usage_source)],
     [t('request.priceVersion'), String(row.pricing_version)],

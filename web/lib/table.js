@@ -2,7 +2,7 @@
 
 import { download } from './api.js';
 import { h, icon, named, number, percent, replace, t } from './base.js';
-import { badge, button, empty, field, problem, report, toast } from './ui.js';
+import { badge, button, empty, field, keeping, problem, report, toast } from './ui.js';
 
 /**
  * A table.
@@ -47,13 +47,7 @@ function line(row, columns, o) {
   return node;
 }
 
-/** Redraws a place; whoever was on its third button is on its third button again, so that a refresh does not throw the keyboard out. */
-function keepingFocus(place, draw) {
-  const stops = () => [...place.querySelectorAll('a[href], button, input, select, [tabindex="0"]')];
-  const at = stops().indexOf(document.activeElement);
-  draw();
-  if (at >= 0) stops()[at]?.focus({ preventScroll: true });
-}
+const isSame = (query, other) => JSON.stringify(query) === JSON.stringify(other);
 
 /**
  * A list with filters that stand in the address, which loads further rows.
@@ -97,13 +91,18 @@ export function list(o) {
   };
 
   let shown = null;
-  const draw = (page) => {
+  // The filters of the rows that are shown, and how often rows were: what was asked for other ones must not be put among them.
+  let shownQuery = {};
+  let drawings = 0;
+  const draw = (page, query) => {
     isFurther = false;
+    shownQuery = query;
+    drawings += 1;
     count = page.items.length;
     position = page.next ?? null;
     if (count) {
       shown = table({ ...o, rows: page.items, sorted, onSort: (by) => sort(by, sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc') });
-      keepingFocus(result, () => replace(result, shown));
+      keeping(result, () => replace(result, shown));
     } else {
       shown = null;
       replace(result, isFiltered() ? empty(t('ui.noMatch'), t('ui.noMatchText'), button(t('ui.clearFilters'), { onClick: clear })) : o.nothing());
@@ -131,13 +130,24 @@ export function list(o) {
     remember();
     node.reload();
   }
-  const drawFoot = (total) => replace(foot,
-    count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
-    position !== null && button(t('ui.more'), { onClick: further }));
+  const drawFoot = (total) => {
+    const hadFocus = foot.contains(document.activeElement);
+    replace(foot, count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
+      position !== null && button(t('ui.more'), { onClick: further }));
+    if (hadFocus) (foot.querySelector('button') ?? shown)?.focus({ preventScroll: true });
+  };
 
   async function further() {
-    const page = await o.load(wanted(), position, ctx.signal);
-    if (!shown) return draw(page);
+    const mine = drawings;
+    // A refresh that is on its way would begin anew at the first page.
+    if (isSame(wanted(), shownQuery)) {
+      turn += 1;
+      result.classList.remove('dim');
+      result.removeAttribute('aria-busy');
+    }
+    const page = await o.load(shownQuery, position, ctx.signal);
+    if (mine !== drawings) return undefined;
+    if (!shown) return draw(page, shownQuery);
     shown.add(page.items);
     isFurther = true;
     count += page.items.length;
@@ -180,13 +190,20 @@ export function list(o) {
     const mine = (turn += 1);
     result.setAttribute('aria-busy', 'true');
     const dimming = setTimeout(() => result.classList.add('dim'), 200);
+    const query = wanted();
     try {
-      const page = await o.load(wanted(), null, ctx.signal);
-      if (mine === turn) draw(page);
+      const page = await o.load(query, null, ctx.signal);
+      if (mine === turn) draw(page, query);
     } catch (error) {
       if (mine !== turn || error?.name === 'AbortError') return;
-      if (shown) report(error);
-      else replace(result, problem(error, node.reload));
+      // Rows of other filters than those above would be taken for the answer.
+      if (shown && isSame(query, shownQuery)) return report(error);
+      shown = null;
+      count = 0;
+      position = null;
+      drawings += 1;
+      drawFoot();
+      replace(result, problem(error, node.reload));
     } finally {
       clearTimeout(dimming);
       if (mine === turn) {

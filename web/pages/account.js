@@ -6,7 +6,10 @@ import { table } from '../lib/table.js';
 import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, report, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
-  return [heading(t('nav.account')), h('div.grid', null, profile(ctx), password(), preferences(ctx)), sessions(ctx)];
+  const rows = sessions(ctx);
+  // A new password ends the other sessions.
+  return [heading(t('nav.account')), h('div.grid', null, profile(ctx), password(() => rows.reload()), preferences(ctx)),
+    card(t('account.sessions'), h('div.list', null, rows))];
 }
 
 function profile(ctx) {
@@ -27,7 +30,7 @@ function profile(ctx) {
     } }));
 }
 
-function password() {
+function password(done) {
   const again = field({ label: t('account.again'), name: 'again', type: 'password', autocomplete: 'new-password', required: true });
   const place = h('div');
   const draw = () => place.replaceChildren(form({ action: t('account.change'), kind: null, fields: [
@@ -44,6 +47,7 @@ function password() {
     toast(t('account.changed'));
     again.set('');
     draw();
+    await done();
   } }));
   draw();
   return card(t('field.password'), h('p.muted', null, t('account.passwordText')), place);
@@ -117,7 +121,7 @@ function sessions(ctx) {
       await rows.reload();
     } })),
   ], { signal: ctx.signal });
-  return card(t('account.sessions'), h('div.list', null, rows));
+  return rows;
 }
 
 const programs = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl'],

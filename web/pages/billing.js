@@ -1,7 +1,7 @@
 // Money of the person who is logged in: what is there, and every row of the ledger that led to it.
 
 import { get } from '../lib/api.js';
-import { h, moment, money, t } from '../lib/base.js';
+import { h, moment, money, sumOf, t } from '../lib/base.js';
 import { byCursor, exportButton, list } from '../lib/table.js';
 import { badge, button, card, empty, field, heading, link, live, momentField, tile, tiles } from '../lib/ui.js';
 
@@ -45,7 +45,7 @@ export default function page(ctx) {
 const drawBalance = (data) => tiles(
   tile(t('overview.balance'), money(data.balance)),
   tile(t('billing.held'), money(data.held), t('billing.heldText')),
-  tile(t('billing.available'), money(Number((data.balance - data.held).toFixed(9)))));
+  tile(t('billing.available'), money(sumOf(data.balance, -data.held))));
 
 /** A charge leads to its call. */
 function describe(row) {

@@ -4,7 +4,7 @@ import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, t
 import { del, get } from '../lib/api.js';
 import { duration, h, money, number, percent, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
-import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
+import { badge, button, card, confirm, dialog, facts, keeping, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
@@ -17,8 +17,9 @@ export default function page(ctx) {
     title.textContent = channel.name;
     ctx.setTitle(channel.name);
     // The actions are drawn anew only when they are others, so that a refresh does not take the focus from them.
-    if (drawn !== `${channel.status} ${channel.name}`) replace(actions, bar(ctx, () => get(path), channel, reload));
-    drawn = `${channel.status} ${channel.name}`;
+    const now = [channel.status, channel.name, ...channel.models].join(' ');
+    if (drawn !== now) keeping(actions, () => replace(actions, bar(ctx, () => get(path), channel, reload)));
+    drawn = now;
     return [missingSecrets([channel], reload), state(ctx, channel), healthCard(channel), settings(channel)];
   }, { signal: ctx.signal });
   const numbers = live((signal) => get('/api/stats/series', day, { signal }), (data) => lastDay(data.total), { signal: ctx.signal, skeleton: 1 });

@@ -69,16 +69,21 @@ export default function page(ctx) {
 
 const files = (ctx) => live((signal) => get('/api/config', {}, { signal }), (config) => workbench(ctx, config), { signal: ctx.signal, skeleton: 6 });
 
+/** Text typed into a file stays while another one, or another page, is looked at. */
+const buffers = new Map();
+addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault());
+
 function workbench(ctx, config) {
-  // Text typed into a file stays while another one is looked at.
-  const buffers = new Map();
+  // What nobody has changed is read anew, and so is what is no file any more.
+  for (const [path, buffer] of buffers) {
+    if (buffer.text === buffer.saved || !config.files.some((file) => file.path === path)) buffers.delete(path);
+  }
   const bench = { ctx, config, buffers, path: null, found: h('div', { 'aria-live': 'polite' }), names: h('ul.file-list', { 'aria-label': t('config.files') }) };
   bench.text = editor({ label: t('config.text'), onInput: (text) => {
     buffers.get(bench.path).text = text;
     marked(bench);
   } });
   bench.bar = h('div.row.spread.editor-bar');
-  addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault(), { signal: ctx.signal });
   // Elsewhere files are named with the folder of the configuration.
   const wanted = ctx.query.get('path') ?? '';
   const first = config.files.find((file) => file.path === wanted || wanted.endsWith(`/${file.path}`)) ?? config.files[0];
@@ -108,12 +113,15 @@ async function open(bench, path, line = null, column = 1) {
   bench.path = path;
   if (!buffer) {
     replace(bench.bar, h('span.muted', null, t('config.loading')));
+    bench.drawn = null;
+    // What is typed now would be taken for the text of this file.
+    bench.text.set('', true);
     try {
       const file = await get('/api/config/file', { path }, { signal: bench.ctx.signal });
       buffer = { text: file.text, saved: file.text, etag: file.etag };
       bench.buffers.set(path, buffer);
     } catch (error) {
-      if (error?.name !== 'AbortError') replace(bench.bar, problem(error, () => open(bench, path, line, column)));
+      if (error?.name !== 'AbortError' && bench.path === path) replace(bench.bar, problem(error, () => open(bench, path, line, column)));
       return;
     }
     if (bench.path !== path) return;
@@ -162,6 +170,7 @@ async function save(bench) {
   try {
     const saved = await put('/api/config/file', { path, text }, { headers: { 'If-Match': `"${buffer.etag}"` } });
     Object.assign(buffer, { saved: text, etag: saved.etag });
+    fileOf(bench, path).bytes = new TextEncoder().encode(text).length;
     toast(t('config.saved', { path }));
     showFindings(bench, saved.diagnostics ?? [], true);
   } catch (error) {
@@ -183,6 +192,7 @@ async function conflict(bench, path, mine) {
     h('div.actions', null, button(t('config.takeMine'), { kind: 'danger', onClick: () => close('mine') }),
       button(t('config.takeTheirs'), { onClick: () => close('theirs') }),
       button(t('config.keepEditing'), { kind: 'quiet', onClick: () => close() }))] }).closed;
+  if (choice && bench.path !== path) await open(bench, path);
   if (choice === 'theirs') take(bench, theirs.text, theirs.etag);
   if (choice !== 'mine') return;
   bench.buffers.set(path, { text: mine, saved: theirs.text, etag: theirs.etag });

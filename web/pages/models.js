@@ -51,8 +51,9 @@ function catalogue(ctx, models, ranks) {
   draw(first);
   return [ranks.size > 0 && h('div.views', null, choices(t('models.view'), views.map((name) => [name, t(`models.view.${name}`)]), first, (view) => {
     ctx.query = new URLSearchParams(location.search);
-    ctx.query.delete('sort');
-    ctx.query.delete('order');
+    for (const name of ['sort', 'order', 'view']) ctx.query.delete(name);
+    if (view !== 'all') ctx.query.set('view', view);
+    ctx.setQuery(ctx.query);
     draw(view);
   })), place, bar];
 }

@@ -2,7 +2,7 @@
 
 import { channelLink, tabs, userLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
-import { duration, h, moment, money, number, percent, short, t } from '../lib/base.js';
+import { duration, h, moment, money, number, percent, short, sumOf, t } from '../lib/base.js';
 import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/chart.js';
 import { byPage, list, table } from '../lib/table.js';
 import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
@@ -18,7 +18,7 @@ function ranged(ctx, draw) {
   const asked = { range: ctx.query.get('range') ?? '30d', from: ctx.query.get('from'), to: ctx.query.get('to') };
   const from = momentField({ label: t('field.from'), name: 'from', value: asked.from });
   const to = momentField({ label: t('field.to'), name: 'to', value: asked.to });
-  let range = asked.from ? 'custom' : asked.range;
+  let range = asked.from || asked.to ? 'custom' : asked.range;
   const query = () => {
     if (range !== 'custom') return { ...span(range), to: Math.ceil(Date.now() / 60_000) * 60 };
     const begin = from.value() || span('30d').from;
@@ -28,7 +28,7 @@ function ranged(ctx, draw) {
   const content = draw(query);
   const custom = h('div.filters', { hidden: range !== 'custom' }, from.node, to.node);
   const changed = () => {
-    ctx.setQuery(range === 'custom' ? { from: from.value(), to: to.value() } : { range });
+    ctx.setQuery(range === 'custom' ? { ...(from.value() && { from: from.value() }), ...(to.value() && { to: to.value() }) } : { range });
     content.reload();
   };
   content.changed = changed;
@@ -61,9 +61,8 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   const gaps = rows.some((row) => row.requests_without_cost > 0);
   return [
     tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.upstream_cost)),
-      // The difference of two sums of the server, to the last of the nine places that money has here.
-      tile(t('request.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))),
-        tile(t('stats.errors'), number(total.errors), errorShare(total))),
+      tile(t('request.margin'), money(sumOf(total.cost, -(total.upstream_cost ?? 0)))),
+      tile(t('channel.errors'), number(total.errors), errorShare(total))),
     gaps && note('info', t('money.gaps')),
     card(t('money.byChannel'), zoneNote(data), seriesChart(data, t('money.byChannel'), 'cost')),
     card(t('money.byModel'), h('div.list', null,
@@ -103,7 +102,7 @@ function top(ctx) {
     }, (rows) => (rows.length === 0 ? empty(t('money.none'), t('money.noneText')) : h('div.list', null, table({ caption: t('money.top'), rows, columns: [
       { title: t(`money.by.${by.value()}`), class: 'keep', cell: (row) => (places[by.value()] ?? ((one) => code(one.name ?? one.key)))(row) },
       { title: t('stats.requests'), end: true, cell: (row) => number(row.requests) },
-      { title: t('stats.errors'), end: true, cell: (row) => [number(row.errors), row.errors > 0 && h('span.muted', null, percent(row.errors / row.requests))] },
+      { title: t('channel.errors'), end: true, cell: (row) => [number(row.errors), row.errors > 0 && h('span.muted', null, percent(row.errors / row.requests))] },
       { title: t('stats.tokens'), end: true, cell: (row) => short(row.tokens) },
       { title: t('money.charged'), end: true, cell: (row) => money(row.cost) },
       { title: t('money.cost'), end: true, cell: (row) => money(row.upstream_cost) },
@@ -133,6 +132,6 @@ const unreconciled = (ctx) => [h('p.intro', null, t('money.unreconciledText')), 
     { title: t('money.charge'), end: true, cell: (row) => money(row.charge) },
     { title: t('money.tries'), end: true, cell: (row) => [number(row.tries), row.next_at && h('span.muted', null, moment(row.next_at))] },
     { title: t('money.note'), cell: (row) =>
-      [h('span', { lang: 'en' }, row.note), h('span.muted', null, link(`/console/logs?request_id=${row.request_id}`, code(row.request_id)))] },
+      [h('span', { lang: 'en' }, row.note), h('span.muted', null, link(`/console/logs?request_id=${encodeURIComponent(row.request_id)}`, code(row.request_id)))] },
   ],
 })];

@@ -1,7 +1,7 @@
 // The first page after a login: what is there, what was spent, what went wrong, and what a new gateway still needs.
 
 import { get } from '../lib/api.js';
-import { ago, duration, h, icon, money, replace, short, store, stored, t } from '../lib/base.js';
+import { ago, duration, h, icon, money, replace, short, store, stored, sumOf, t } from '../lib/base.js';
 import { errorShare, noRequests, series, seriesChart, span, zoneNote } from '../lib/chart.js';
 import { table } from '../lib/table.js';
 import { button, card, choices, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
@@ -46,14 +46,14 @@ const failedRows = (view, signal) =>
   get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal });
 
 function draw(view, { balance, data }) {
-  const today = data.series.reduce((sum, one) => sum + (one.cost.at(-1) ?? 0), 0);
+  const today = sumOf(...data.series.map((one) => one.cost.at(-1) ?? 0));
   const failed = view.isAll ? '/console/logs?outcome=failed' : '/console/usage?outcome=failed';
   const { total } = data;
   return [
     tiles(
       tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) })
         : link('/console/billing', t('overview.ledger'))),
-      tile(t('overview.today'), money(Number(today.toFixed(9)))),
+      tile(t('overview.today'), money(today)),
       tile(t('overview.spent30'), money(total.cost)),
       tile(t('stats.requests'), short(total.requests), t('overview.days30')),
       tile(t('stats.errors'), total.errors > 0 ? link(failed, errorShare(total)) : errorShare(total), t('overview.days30')),
@@ -78,7 +78,7 @@ function latest(view, rows) {
   if (!rows.length) return h('p.muted', null, t('overview.noErrors'));
   const page = view.isAll ? '/console/logs' : '/console/usage';
   return [table({ caption: t('overview.errorRows'), rows, columns: [
-    { title: t('field.model'), cell: (row) => link(`${page}?request_id=${row.request_id}`, row.model_name) },
+    { title: t('field.model'), cell: (row) => link(`${page}?request_id=${encodeURIComponent(row.request_id)}`, row.model_name) },
     { title: t('request.error'), cell: (row) => h('code', null, row.error_code ?? row.outcome) },
     { title: t('request.status'), cell: (row) => row.status, end: true },
     view.isAll && { title: t('field.user_id'), cell: (row) => row.username ?? `#${row.user_id}` },

@@ -87,11 +87,11 @@ function composerOf(send, stop) {
   const sending = button(t('playground.send'), { type: 'submit', kind: 'primary', icon: 'arrow' });
   const stopping = button(t('export.stop'), { icon: 'stop', onClick: stop });
   stopping.hidden = true;
-  let isRunning = false;
+  // A pane's "Retry" may run beside the other pane's answer.
+  let running = 0;
 
   async function run(work) {
-    if (isRunning) return;
-    isRunning = true;
+    running += 1;
     sending.hidden = true;
     stopping.hidden = false;
     try {
@@ -99,17 +99,17 @@ function composerOf(send, stop) {
     } catch (error) {
       report(error);
     } finally {
-      isRunning = false;
+      running -= 1;
       const hadFocus = document.activeElement === stopping;
-      stopping.hidden = true;
-      sending.hidden = false;
-      if (hadFocus) input.focus();
+      stopping.hidden = running === 0;
+      sending.hidden = running > 0;
+      if (hadFocus && running === 0) input.focus();
     }
   }
 
   function submit() {
     const text = input.value.trim();
-    if (isRunning) return;
+    if (running > 0) return;
     if (!text) return input.focus();
     const urls = images.take();
     input.value = '';

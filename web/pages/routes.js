@@ -4,7 +4,7 @@ import { channelLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
 import { duration, h, has, number, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
-import { badge, card, code, empty, facts, field, heading, note, problem, report } from '../lib/ui.js';
+import { badge, card, code, empty, facts, field, heading, keeping, note, problem, report } from '../lib/ui.js';
 
 const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations',
   'moderations', 'rerank'];
@@ -61,23 +61,28 @@ function offerGroups(select, ctx) {
 function explainer(ctx, fields, result) {
   let drawn = null;
   let turn = 0;
-  return async () => {
+  const ask = async () => {
     const query = Object.fromEntries(fields.map((one) => [one.name, one.value().trim()]).filter(([, value]) => value));
     const mine = (turn += 1);
     ctx.setQuery(query);
-    if (!query.model) return replace(result, empty(t('routes.choose'), t('routes.chooseText')));
+    if (!query.model) {
+      drawn = null;
+      return replace(result, empty(t('routes.choose'), t('routes.chooseText')));
+    }
     try {
       const plan = await get('/api/route/explain', query, { signal: ctx.signal });
       if (mine !== turn) return;
       const text = JSON.stringify(plan);
-      if (text !== drawn) replace(result, draw(plan));
+      if (text !== drawn) keeping(result, () => replace(result, draw(plan)));
       drawn = text;
     } catch (error) {
       if (mine !== turn || error?.name === 'AbortError') return;
       drawn = null;
-      replace(result, problem(error, explainer(ctx, fields, result)));
+      keeping(result, () => replace(result, problem(error, ask)));
     }
+    return undefined;
   };
+  return ask;
 }
 
 /** A time that runs down between two answers of the server. */

@@ -4,21 +4,32 @@ import { decimal, mayChange, operationKey, roleBadge, tabs } from '../lib/admin.
 import { del, get, post, put } from '../lib/api.js';
 import { ago, day, duration, h, moment, money, none, replace, t } from '../lib/base.js';
 import { byCursor, byPage, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
-import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
+import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, keeping, link, live, note, report, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
   const path = `/api/user/${encodeURIComponent(id)}`;
   const title = h('h1', { tabindex: -1 }, t('nav.users'));
   const actions = h('div.page-actions');
-  const content = live((signal) => get(path, {}, { signal }), (user, reload) => {
-    title.textContent = user.username;
-    ctx.setTitle(user.username);
-    replace(actions, bar(ctx, path, user, reload));
-    return [summary(user), tabs(ctx, t('user.views'), [
+  const content = live((signal) => get(path, {}, { signal }), (user) => {
+    const figures = h('div');
+    let rows = null;
+    const show = (now) => {
+      title.textContent = now.username;
+      ctx.setTitle(now.username);
+      keeping(actions, () => replace(actions, bar(ctx, path, now, reload)));
+      replace(figures, summary(now));
+    };
+    // Not the forms: what is typed into the others stays when one is saved.
+    const reload = async () => {
+      if (rows?.isConnected) rows.reload();
+      await get(path, {}, { signal: ctx.signal }).then(show, report);
+    };
+    show(user);
+    return [figures, tabs(ctx, t('user.views'), [
       ['profile', t('nav.account'), () => profile(ctx, path, user, reload)],
       ['keys', t('nav.keys'), (inner) => keys(inner, user)],
-      ['transactions', t('user.transactions'), (inner) => transactions(inner, user, reload)],
+      ['transactions', t('user.transactions'), (inner) => (rows = transactions(inner, user, reload))],
       ['requests', t('user.requests'), (inner) => requests(inner, user)],
     ])];
   }, { signal: ctx.signal });
@@ -157,6 +168,7 @@ function transactions(ctx, user, reload) {
 
 async function refund(row) {
   const key = operationKey();
+  // A charge is a negative amount.
   const most = decimal(-row.amount);
   const amount = field({ label: t('balance.amount'), name: 'amount', type: 'number', min: 0, max: most, value: most, required: true,
     hint: t('user.refundHint', { most: `$${most}` }) });

@@ -128,8 +128,8 @@ def palette(place):
     page.keyboard.type("billing")
     page.keyboard.press("Enter")
     page.wait_for_url("**/console/billing")
+    page.get_by_role("heading", name="Billing", level=1).wait_for()
     place.settle()
-    check("the palette goes to a page", page.locator("h1").inner_text() == "Billing")
     check("a hostile description stays text", page.locator("main img").count() == 0)
 
 
