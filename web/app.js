@@ -2,7 +2,7 @@
 
 import { get, guards, post, unreachable } from './lib/api.js';
 import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, store, stored, t } from './lib/base.js';
-import { button, dialog, field, form, note, problem, report } from './lib/ui.js';
+import { button, dialog, field, form, keeping, note, problem, report } from './lib/ui.js';
 
 // Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
 const theme = stored('theme');
@@ -225,19 +225,20 @@ function drawNotices() {
   const isStep = may('root') && location.pathname === '/console' && stored(`firstSteps:${user.id}`) !== 'done';
   notices.hidden = !user.low_balance || isStep || remembered(key) === 'hidden';
   if (notices.hidden) return replace(notices);
-  return replace(notices, note('warn', h('div.row.spread', null,
+  return keeping(notices, () => replace(notices, note('warn', h('div.row.spread', null,
     h('p', null, t('low.text', { amount: money(user.balance) }), ' ', !may('root') && t('overview.lowAsk'), ' ',
       h('a', { href: '/console/account' }, t('low.threshold', { amount: money(user.low_balance_threshold) }))),
     h('div.row', null, may('root') && button(t('balance.add'), { onClick: async () => {
       const { addBalance } = await import('./lib/balance.js');
       if (!(await addBalance(user.id, user.username))) return;
       await refreshUser();
-      await show();
+      // Others show no balance, but may hold what somebody has typed.
+      if (/^\/console(\/billing)?$/.test(location.pathname)) await show();
     } }), button('', { icon: 'close', kind: 'quiet', title: t('low.hide'), onClick: () => {
       remember(key, 'hidden');
       drawNotices();
       drawn.main.focus();
-    } })))));
+    } }))))));
 }
 
 const visible = (group) => pages.filter((page) => page.group === group && may(page.role));
@@ -268,7 +269,9 @@ function topbar(isConsole) {
     !isConsole && h('nav', { 'aria-label': t('nav.label') }, h('a', { href: '/models' }, t('nav.models')), state.user && h('a', { href: '/console' }, t('nav.console'))),
     h('div.topbar-end', null,
       isConsole && h('button.jump', { type: 'button', on: { click: palette } }, icon('search', 16), h('span', null, t('palette.open')), h('kbd', null, 'Ctrl K')),
-      h('button.button.quiet', { type: 'button', lang: other === 'zh' ? 'zh-CN' : 'en', on: { click: () => setLanguage(other).then(show).catch(report) } }, other === 'zh' ? '中文' : 'English'),
+      h('button.button.quiet', { type: 'button', lang: other === 'zh' ? 'zh-CN' : 'en', on: {
+        click: () => setLanguage(other).then(show).catch(report),
+      } }, other === 'zh' ? '中文' : 'English'),
       themeButton(),
       state.user ? userMenu() : h('a.button.primary', { href: '/login' }, t('login.action'))));
 }

@@ -165,8 +165,9 @@ function answerOf(model) {
     if (shown.has(url) || shown.size >= mostPictures) return;
     shown.add(url);
     pictures.hidden = false;
+    const isElsewhere = /^https:/.test(url) && URL.canParse(url);
     pictures.append(isPicture(url) ? h('img', { src: url, alt: t('playground.answerPicture', { number: shown.size, model }) })
-      : /^https:/.test(url) ? h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, t('playground.pictureElsewhere', { host: new URL(url).host }))
+      : isElsewhere ? h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, t('playground.pictureElsewhere', { host: new URL(url).host }))
         : h('p.muted', null, t('playground.noPicture')));
   };
 

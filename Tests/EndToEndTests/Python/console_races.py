@@ -392,6 +392,29 @@ def playground(place):
     page.unroute(re.compile("/api/playground/chat/completions"))
 
 
+def little_money(place):
+    """The notice of little money leads to a top-up, on whatever page it is pressed."""
+    page = place.page
+    balance = root.call("GET", "/api/user/1")["balance"]
+    root.call("POST", "/api/balance/admin/add", {"user_id": 1, "amount": -balance}, {"Idempotency-Key": "nothing-left"})
+
+    def session(route):
+        # As a gateway says it that knows when a balance is low.
+        whole = route.fetch().json()
+        whole["data"]["user"].update(low_balance=whole["data"]["user"]["balance"] < 1, low_balance_threshold=1)
+        route.fulfill(json=whole)
+
+    page.route("**/api/user/session", session)
+    place.open("/console/playground")
+    page.get_by_label("Message").fill("half written")
+    page.get_by_role("complementary").get_by_role("button", name="Add balance").click()
+    page.get_by_role("dialog").locator("button[type=submit]").click()
+    page.get_by_role("complementary").wait_for(state="hidden")
+    place.settle()
+    page.unroute("**/api/user/session")
+    check("what is half written stays", page.get_by_label("Message").input_value() == "half written")
+
+
 def palette(place):
     page = place.page
     place.open("/console/keys")
@@ -474,7 +497,7 @@ def main():
         place = visit(instance, base)
         place.log_in("root")
         steps = [addresses, amounts, left_pages, late_texts, lists, unfolded, amounts_in_forms, prices, expiries, kept_forms, configuration, routes, rankings,
-                 tests_of_channels, playground, palette, copied, sessions, wrong_ways, lost_session]
+                 tests_of_channels, playground, little_money, palette, copied, sessions, wrong_ways, lost_session]
         for step in steps:
             step(place)
         check("nothing was complained about", not place.complaints, place.complaints)
