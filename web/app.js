@@ -1,9 +1,12 @@
 // The application: who is here, which page the address names, and the frame around it.
 
-import { get, guards, post } from './lib/api.js';
-import { h, icon, replace } from './lib/dom.js';
-import { addTexts, language, setLanguage, start, t } from './lib/i18n.js';
-import { button, dialog, field, form, problem, report } from './lib/ui.js';
+import { get, guards, post, unreachable } from './lib/api.js';
+import { addTexts, h, icon, language, money, remember, remembered, replace, setLanguage, start, store, stored, t } from './lib/base.js';
+import { button, dialog, field, form, keeping, note, problem, report } from './lib/ui.js';
+
+// Before the first paint, which waits for this module (`blocking="render"`), so that the theme does not flicker.
+const theme = stored('theme');
+if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 
 const roles = { user: 1, admin: 10, root: 100 };
 
@@ -15,7 +18,7 @@ const pages = [
   { path: '/', module: 'home', title: 'home.title' },
   { path: '/models', module: 'models', title: 'nav.models' },
   { path: '/models/*model', module: 'model', title: 'nav.models' },
-  { path: '/login', module: 'login', title: 'login.title' },
+  { path: '/login', module: 'login', title: 'login.action' },
   { path: '/register', module: 'register', title: 'register.title' },
   { path: '/console', module: 'overview', title: 'nav.overview', role: 'user', group: 'use', icon: 'overview' },
   { path: '/console/playground', module: 'playground', title: 'nav.playground', role: 'user', group: 'use', icon: 'playground' },
@@ -43,6 +46,15 @@ const may = (role) => (state.user?.role ?? 0) >= roles[role];
 
 // Addresses
 
+/** A part of an address as text; one that is not well formed stays as it was written. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function match(path) {
   const given = path.replace(/\/+$/, '').split('/');
   for (const page of pages) {
@@ -50,11 +62,11 @@ function match(path) {
     const parameters = {};
     const isSame = wanted.every((part, index) => {
       if (part.startsWith('*')) {
-        parameters[part.slice(1)] = given.slice(index).map(decodeURIComponent).join('/');
+        parameters[part.slice(1)] = given.slice(index).map(decoded).join('/');
         return given.length > index;
       }
       if (part.startsWith(':')) {
-        parameters[part.slice(1)] = decodeURIComponent(given[index] ?? '');
+        parameters[part.slice(1)] = decoded(given[index] ?? '');
         return Boolean(given[index]);
       }
       return part === given[index];
@@ -88,23 +100,26 @@ addEventListener('popstate', () => location.pathname + location.search !== addre
 let leaving = new AbortController();
 
 /** The state that a page is given. */
-function context(page, parameters) {
-  const { signal } = leaving;
+function context(page, parameters, signal) {
   return {
     user: state.user, status: state.status, parameters, signal, go, may, path: location.pathname,
     query: new URLSearchParams(location.search),
     /** Keeps what a reader has chosen in the address, without a step in the history. */
     setQuery(values) {
+      // A timer of a page that was left must not write into the next one's address.
+      if (signal.aborted) return;
       const query = new URLSearchParams(values).toString();
       history.replaceState(null, '', location.pathname + (query ? `?${query}` : ''));
       address = location.pathname + location.search;
     },
     /**
-     * Repeats while the page is open and visible. Not behind a dialog, whose
-     * opener must be there when it closes, nor during an action, which draws its result itself.
+     * Repeats while the page is open and visible. Not behind a dialog, whose opener must be there when it closes, nor during an action,
+     * which draws its result itself, nor while somebody has marked a text, perhaps to copy it.
      */
     every(milliseconds, work) {
-      const timer = setInterval(() => !document.hidden && !document.querySelector('dialog[open], button[aria-busy="true"]') && work(), milliseconds);
+      if (signal.aborted) return;
+      const timer = setInterval(() => !document.hidden && getSelection().isCollapsed && !document.querySelector('dialog[open], button[aria-busy="true"]')
+        && work(), milliseconds);
       signal.addEventListener('abort', () => clearInterval(timer));
     },
     setTitle(text) {
@@ -119,18 +134,21 @@ function context(page, parameters) {
 
 let visit = 0;
 
+const moduleOf = (page) => import(`./pages/${page.module}.js`);
+
 async function show() {
   const mine = (visit += 1);
   address = location.pathname + location.search;
   leaving.abort();
   leaving = new AbortController();
+  const { signal } = leaving;
   for (const open of document.querySelectorAll('dialog[open]')) open.close();
   const found = match(location.pathname);
   if (found?.page.role && !state.user) return go(`/login?next=${encodeURIComponent(location.pathname + location.search)}`, true);
   if (found && (found.page.module === 'login' || found.page.module === 'register') && state.user) return go('/console', true);
   const isConsole = Boolean(found?.page.role);
-  if (isConsole && roles[found.page.role] >= roles.admin && may('admin')) await addTexts('admin');
   const main = frame(found?.page, isConsole);
+  main.setAttribute('aria-busy', 'true');
   document.title = `${t(found?.page.title ?? 'ui.notFound')} · ${state.status?.name ?? 'APIRouter'}`;
   let content;
   if (!found) {
@@ -139,18 +157,34 @@ async function show() {
     content = notice(t('ui.forbidden'), t('ui.forbiddenText', { role: t(`role.${roles[found.page.role]}`) }));
   } else {
     try {
-      const module = await import(`./pages/${found.page.module}.js`);
-      content = await module.default(context(found.page, found.parameters));
+      const isAdmins = isConsole && roles[found.page.role] >= roles.admin;
+      const [module] = await Promise.all([loaded(() => moduleOf(found.page)), isAdmins && loaded(() => addTexts('admin'))]);
+      // Whoever has gone on meanwhile does not want this page's calls and timers.
+      if (mine !== visit) return;
+      content = await module.default(context(found.page, found.parameters, signal));
     } catch (error) {
-      if (error?.name === 'AbortError') return;
-      content = [h('header.page-head', null, h('h1', { tabindex: -1 }, t(found.page.title))), problem(error, () => show())];
+      if (mine !== visit || error?.name === 'AbortError') return;
+      // A newer gateway has its modules at another address, which only a new load tells.
+      const retry = error.isModule ? () => location.reload() : () => show();
+      content = [h('header.page-head', null, h('h1', { tabindex: -1 }, t(found.page.title))), problem(error, retry)];
     }
   }
   if (mine !== visit) return;
   replace(main, content);
+  main.removeAttribute('aria-busy');
   if (mine > 1) {
     scrollTo(0, 0);
     main.querySelector('h1')?.focus({ preventScroll: true });
+  }
+}
+
+/** A module of a page. */
+async function loaded(load) {
+  try {
+    return await load();
+  } catch (error) {
+    console.warn(error);
+    throw Object.assign(unreachable(), { isModule: true });
   }
 }
 
@@ -165,11 +199,13 @@ function frame(page, isConsole) {
   const kind = `${isConsole} ${state.user?.id} ${state.user?.role} ${language()}`;
   if (drawn?.kind !== kind) {
     const main = h('main', { id: 'main', tabindex: -1 });
+    const notices = isConsole && h('aside', { 'aria-label': t('low.label'), hidden: true });
     replace(root, h('a.skip', { href: '#main' }, t('ui.skip')), topbar(isConsole), isConsole
-      ? h('div.shell', null, sidebar(), main) : main, isConsole && tabbar());
+      ? h('div.shell', null, sidebar(), h('div.content', null, notices, main)) : main, isConsole && tabbar());
     root.className = isConsole ? 'console' : 'site';
-    drawn = { kind, main };
+    drawn = { kind, main, notices };
   }
+  drawNotices();
   for (const anchor of root.querySelectorAll('nav a')) {
     const href = anchor.getAttribute('href');
     const isHere = href === location.pathname || (href !== '/console' && href !== '/' && location.pathname.startsWith(`${href}/`));
@@ -177,6 +213,32 @@ function frame(page, isConsole) {
     else anchor.removeAttribute('aria-current');
   }
   return drawn.main;
+}
+
+/** Little money left: said on every page of the console until it is sent away, for as long as this tab is open. */
+function drawNotices() {
+  const { notices } = drawn ?? {};
+  if (!notices || !state.user) return;
+  const { user } = state;
+  const key = `lowBalance:${user.id}`;
+  // Root is led to it by the first steps of a new gateway.
+  const isStep = may('root') && location.pathname === '/console' && stored(`firstSteps:${user.id}`) !== 'done';
+  notices.hidden = !user.low_balance || isStep || remembered(key) === 'hidden';
+  if (notices.hidden) return replace(notices);
+  return keeping(notices, () => replace(notices, note('warn', h('div.row.spread', null,
+    h('p', null, t('low.text', { amount: money(user.balance) }), ' ', !may('root') && t('overview.lowAsk'), ' ',
+      h('a', { href: '/console/account' }, t('low.threshold', { amount: money(user.low_balance_threshold) }))),
+    h('div.row', null, may('root') && button(t('balance.add'), { onClick: async () => {
+      const { addBalance } = await import('./lib/balance.js');
+      if (!(await addBalance(user.id, user.username))) return;
+      await refreshUser();
+      // Others show no balance, but may hold what somebody has typed.
+      if (/^\/console(\/billing)?$/.test(location.pathname)) await show();
+    } }), button('', { icon: 'close', kind: 'quiet', title: t('low.hide'), onClick: () => {
+      remember(key, 'hidden');
+      drawNotices();
+      drawn.main.focus();
+    } }))))));
 }
 
 const visible = (group) => pages.filter((page) => page.group === group && may(page.role));
@@ -207,10 +269,9 @@ function topbar(isConsole) {
     !isConsole && h('nav', { 'aria-label': t('nav.label') }, h('a', { href: '/models' }, t('nav.models')), state.user && h('a', { href: '/console' }, t('nav.console'))),
     h('div.topbar-end', null,
       isConsole && h('button.jump', { type: 'button', on: { click: palette } }, icon('search', 16), h('span', null, t('palette.open')), h('kbd', null, 'Ctrl K')),
-      h('button.button.quiet', { type: 'button', lang: other === 'zh' ? 'zh-CN' : 'en', on: { click: async () => {
-        await setLanguage(other);
-        await show();
-      } } }, other === 'zh' ? '中文' : 'English'),
+      h('button.button.quiet', { type: 'button', lang: other === 'zh' ? 'zh-CN' : 'en', on: {
+        click: () => setLanguage(other).then(show).catch(report),
+      } }, other === 'zh' ? '中文' : 'English'),
       themeButton(),
       state.user ? userMenu() : h('a.button.primary', { href: '/login' }, t('login.action'))));
 }
@@ -242,15 +303,17 @@ function userMenu() {
 
 async function logout() {
   await post('/api/user/logout');
-  state.user = null;
-  drawn = null;
-  await go('/');
+  // A new load, so that nothing of this person stays in the page's memory for the next one.
+  location.assign('/');
 }
 
 // The session
 
+/** Who is here. A session that has ended does not change that: the next call asks for the password over the page, where nothing is lost. */
 async function refreshUser() {
-  state.user = (await get('/api/user/session', {}, { quiet: true })).user;
+  const { user } = await get('/api/user/session', {}, { quiet: true });
+  state.user = user ?? state.user;
+  drawNotices();
   return state.user;
 }
 
@@ -258,8 +321,9 @@ async function refreshUser() {
 async function entered(next) {
   await refreshUser();
   drawn = null;
-  const isOurs = next?.startsWith('/') && !next.startsWith('//') && match(new URL(next, location.origin).pathname);
-  await go(isOurs ? next : '/console', true);
+  const url = new URL(next?.startsWith('/') ? next : '/console', location.origin);
+  const isOurs = url.origin === location.origin && match(url.pathname);
+  await go(isOurs ? url.pathname + url.search : '/console', true);
 }
 
 /** Asks for the password over the page, so that nothing that was typed is lost. One dialog, however many calls wait for it. */
@@ -315,6 +379,8 @@ function palette() {
     next?.scrollIntoView({ block: 'nearest' });
   }
   node.addEventListener('keydown', (event) => {
+    // An input method's own Enter and arrows, as of Pinyin.
+    if (event.isComposing) return;
     if (event.key === 'ArrowDown') move(1);
     else if (event.key === 'ArrowUp') move(-1);
     else if (event.key === 'Enter') results.querySelector('[aria-selected="true"]')?.click();
@@ -345,10 +411,35 @@ addEventListener('keydown', (event) => {
 
 // The beginning
 
+/** Pages that show what the gateway says of itself; the others need it now and then, and take what this browser was told a while ago. */
+const telling = ['home', 'login', 'register'];
+
+function told() {
+  try {
+    return JSON.parse(stored('status'));
+  } catch {
+    return null;
+  }
+}
+
+async function loadStatus(page) {
+  const known = told();
+  if (known?.files === import.meta.url && Date.now() - known.at < 600_000 && !telling.includes(page?.module)) return known.status;
+  const status = await get('/api/status', {}, { quiet: true });
+  // With the version of these files, of which their address tells.
+  store('status', JSON.stringify({ at: Date.now(), files: import.meta.url, status }));
+  return status;
+}
+
 async function begin() {
+  const page = match(location.pathname)?.page;
+  // The page's module loads beside the texts and the calls; what is wrong with it is told when the page is shown.
+  if (page) moduleOf(page).catch(() => null);
+  const who = Promise.all([loadStatus(page), refreshUser()]);
+  who.catch(() => null);
   await start();
   try {
-    [state.status] = await Promise.all([get('/api/status', {}, { quiet: true }), refreshUser()]);
+    [state.status] = await who;
   } catch (error) {
     replace(root, h('main', null, h('h1', null, 'APIRouter'), problem(error, () => location.reload())));
     return;

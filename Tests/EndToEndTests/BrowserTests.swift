@@ -73,4 +73,8 @@ import Testing
     @Test(.timeLimit(.minutes(10))) func `errors, empty places, hostile texts and the keyboard`() async throws {
         try await Self.withShippedGateway { gateway in try await check("console_states.py", gateway) }
     }
+
+    @Test(.timeLimit(.minutes(15))) func `late answers, and what is typed and must not be lost`() async throws {
+        try await Self.withShippedGateway { gateway in try await check("console_races.py", gateway) }
+    }
 }

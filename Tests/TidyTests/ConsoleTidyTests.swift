@@ -18,8 +18,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "-admin"]) func `both languages have the same texts, each once`(area: String) throws {
-        let texts = try ["en", "zh"].map {
+    @Test(arguments: ["", "-admin", "-forms"]) func `both languages have the same texts, each once`(area: String) throws {
+        let texts = try ["en", "zh-CN"].map {
             try String(contentsOf: Self.web.appendingPathComponent("lang/\($0)\(area).js"), encoding: .utf8)
         }
         let keys = texts.map(Self.keys)
@@ -38,8 +38,8 @@ import Testing
                 }
             ) { first, _ in first }
         }
-        for area in ["", "-admin"] {
-            let (english, chinese) = (try values("en", area), try values("zh", area))
+        for area in ["", "-admin", "-forms"] {
+            let (english, chinese) = (try values("en", area), try values("zh-CN", area))
             let differing = english.filter { key, names in chinese[key].map { $0 != names } ?? false }
             #expect(differing.keys.sorted() == [])
         }
@@ -47,7 +47,7 @@ import Testing
 
     @Test func `every text that is asked for exists`() throws {
         let known = Set(
-            try ["en.js", "en-admin.js"].flatMap {
+            try ["en.js", "en-admin.js", "en-forms.js"].flatMap {
                 Self.keys(try String(contentsOf: Self.web.appendingPathComponent("lang/\($0)"), encoding: .utf8))
             })
         for file in try Self.files("js") where !file.name.hasPrefix("lang/") {

@@ -1,8 +1,7 @@
 // Parts that several pages of administrators share.
 
+import { h, none, replace, t } from './base.js';
 import { badge, choices, link } from './ui.js';
-import { h, replace } from './dom.js';
-import { none, t } from './i18n.js';
 
 /**
  * `load` of `list` for calls that answer all rows at once: they are filtered and shown in portions here.
@@ -33,10 +32,12 @@ export function contains(search, ...texts) {
  */
 export function tabs(ctx, label, views) {
   const place = h('div.tab');
+  let shown = null;
   const show = (key, query) => {
+    shown = key;
     const [, , draw] = views.find(([one]) => one === key);
     // Filters of a view keep its name in the address.
-    const inner = { ...ctx, query, setQuery: (values) => ctx.setQuery({ ...(key === views[0][0] ? {} : { tab: key }), ...values }) };
+    const inner = { ...ctx, query, setQuery: (values) => key === shown && ctx.setQuery({ ...(key === views[0][0] ? {} : { tab: key }), ...values }) };
     replace(place, draw(inner));
   };
   const asked = ctx.query.get('tab');
@@ -63,17 +64,23 @@ export const channelLink = (id, name) => (Number(id) > 0 ? link(`/console/channe
 /** A name for an operation on money, so that it can be sent again without being done twice. `crypto.randomUUID` needs HTTPS; this does not. */
 export const operationKey = () => `console-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
-/** An amount of dollars as exact decimal text. */
-export const decimal = (amount) => amount.toFixed(9).replace(/\.?0+$/, '');
-
-/** A price per token as text of dollars per million tokens for an input, without the noise of binary fractions. */
-export const millionText = (price) => (price === null || price === undefined ? '' : String(Number((price * 1e6).toPrecision(12))));
-
-/** The reverse as exact decimal text, as the server takes prices. */
-export function perToken(text) {
-  const [, whole, fraction = ''] = /^\s*(\d+)(?:\.(\d*))?\s*$/.exec(text) ?? [];
-  if (whole === undefined) return null;
-  const digits = (whole + fraction).padStart(fraction.length + 7, '0');
-  const point = digits.length - fraction.length - 6;
-  return `${Number(digits.slice(0, point))}.${digits.slice(point)}`.replace(/\.?0+$/, '') || '0';
+/**
+ * A number as exact decimal text without an exponent, multiplied by a power of ten: digits are moved, nothing is computed with binary fractions.
+ * @param {number|string} value what a server or an input names: `0.5`, `.5`, `5e-1`
+ * @returns {string|undefined} undefined where it is no number of zero or more
+ */
+export function decimal(value, power = 0) {
+  const [, whole, fraction = '', exponent = 0] = /^\s*(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,2}))?\s*$/i.exec(String(value)) ?? [];
+  if (!whole && !fraction) return undefined;
+  const point = whole.length + Number(exponent) + power;
+  const digits = (whole + fraction).padEnd(point, '0').padStart((whole + fraction).length + Math.max(0, -point), '0');
+  const at = Math.max(0, point);
+  const [front, back] = [digits.slice(0, at).replace(/^0+(?=\d)/, ''), digits.slice(at).replace(/0+$/, '')];
+  return `${front || '0'}${back && `.${back}`}`;
 }
+
+/** A price per token as text of dollars per million tokens for an input. */
+export const millionText = (price) => (price === null || price === undefined ? '' : decimal(price, 6));
+
+/** The reverse, as the server takes prices. */
+export const perToken = (text) => decimal(text, -6);

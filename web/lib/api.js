@@ -1,6 +1,6 @@
 // Calls of the management API: one place that knows its answers, its errors and its session.
 
-import { has, t } from './i18n.js';
+import { has, t } from './base.js';
 
 /** An error that the server described, or that kept it from answering. */
 export class ApiError extends Error {
@@ -18,7 +18,29 @@ export class ApiError extends Error {
     if (!has(key)) return this.message;
     const field = this.details?.field;
     const label = field && (has(`field.${field}`) ? t(`field.${field}`) : field);
-    return t(key, { ...this.details, field: label ?? '' });
+    return t(key, { ...this.details, field: label ?? '', expected: expectedText(this.details?.expected) });
+  }
+}
+
+/** Allowed values as they are; a kind, and bounds such as `min:1`, in words. */
+function expectedText(expected) {
+  if (!Array.isArray(expected)) return expected ?? '';
+  return expected.map((code) => {
+    const [, name, value] = /^([a-z_]+):(.*)$/.exec(code) ?? [null, code];
+    const key = `expected.${name}`;
+    return has(key) ? t(key, { value: /^\d+$/.test(value) ? Number(value) : value ?? '' }) : code;
+  }).join(t('expected.and'));
+}
+
+/** The gateway was not reached, or the connection broke while it answered. */
+export const unreachable = (requestId = null) => new ApiError(0, { message: t('error.unreachable'), code: 'unreachable' }, requestId);
+
+/** Reads from an answer; what breaks off is no fault of the gateway's. */
+async function reading(work, requestId) {
+  try {
+    return await work();
+  } catch (error) {
+    throw error.name === 'AbortError' ? error : unreachable(requestId);
   }
 }
 
@@ -41,8 +63,7 @@ async function send(method, path, { query, body, headers, signal } = {}) {
   try {
     return await fetch(address(path, query), options);
   } catch (error) {
-    if (error.name === 'AbortError') throw error;
-    throw new ApiError(0, { message: t('error.unreachable'), code: 'unreachable' }, null);
+    throw error.name === 'AbortError' ? error : unreachable();
   }
 }
 
@@ -72,7 +93,7 @@ async function guarded(attempt, quiet) {
 
 async function call(method, path, options = {}) {
   const response = await guarded(() => send(method, path, options), options.quiet);
-  const body = await response.json();
+  const body = await reading(() => response.json());
   return options.whole ? { data: body.data, headers: response.headers } : body.data;
 }
 
@@ -93,13 +114,13 @@ export async function stream(path, body, take, signal, begun) {
   const about = { requestId: response.headers.get('x-request-id'), dropped: response.headers.get('x-dropped-fields') };
   begun?.(about);
   if (!(response.headers.get('content-type') ?? '').startsWith('text/event-stream')) {
-    take(await response.json());
+    take(await reading(() => response.json(), about.requestId));
     return about;
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reading(() => reader.read(), about.requestId);
     if (done) return about;
     const lines = (rest + value).split('\n');
     rest = lines.pop();
@@ -125,7 +146,7 @@ export async function download(path, query, name, progress, signal) {
   const parts = [];
   let rows = 0;
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reading(() => reader.read());
     if (done) break;
     parts.push(value);
     for (const byte of value) if (byte === 10) rows += 1;

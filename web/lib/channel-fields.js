@@ -1,13 +1,13 @@
 // Fields of the form of channels that are more than one input. Each has the shape of `ui.field`.
 
-import { post } from './api.js';
 import { contains, perToken } from './admin.js';
-import { h, replace } from './dom.js';
-import { perMillion, t } from './i18n.js';
+import { keyLink } from './channel.js';
+import { post } from './api.js';
+import { h, perMillion, replace, t } from './base.js';
 import { button, choices, field } from './ui.js';
 
 /** Several keys, each in an input that does not show it. `value()` is null when nothing was typed: then the stored ones stay. */
-export function keysField({ hint, existing = [], required }) {
+export function keysField({ hint, existing = [], required, keyURL }) {
   const rows = h('div.stack-tight');
   const inputs = [];
   const add = (isFocused) => {
@@ -21,7 +21,8 @@ export function keysField({ hint, existing = [], required }) {
   add(false);
   const node = h('div', null, existing.length > 0
     && h('p.muted', null, t('channels.keysNow'), ' ', existing.map((key) => [h('code', null, key.hint ?? '…'), ' '])),
-    rows, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }));
+    rows,
+    h('div.row', null, button(t('channels.addKey'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) }), keyLink(keyURL)));
   const value = () => {
     const keys = inputs.map((one) => one.value().trim()).filter(Boolean);
     return keys.length || !existing.length ? keys : null;
@@ -102,33 +103,64 @@ const parseNames = (text, written) => text.split('\n').map((line) => line.trim()
   return upstream ? { name, upstream } : name;
 });
 
-/** Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free. */
-export function pricedModelsField() {
-  const rows = [];
+/**
+ * Models of a provider of one's own: a name, and its prices per million tokens or the word that it is free.
+ * @param {object[]} [models] those that there are, as a provider's `config` has them; what this form does not show of them stays
+ */
+export function pricedModelsField(models = [], ownName = 'provider_models') {
+  let rows = [];
   const host = h('div.stack-tight');
   const message = h('p.field-error', { role: 'alert' });
-  const add = (isFocused) => {
-    const name = field({ label: t('channels.modelName'), name: 'model', mono: true });
-    const input = field({ label: t('channels.inputPrice'), name: 'input', type: 'number', min: 0 });
-    const output = field({ label: t('channels.outputPrice'), name: 'output', type: 'number', min: 0 });
-    const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox' });
-    free.input.addEventListener('change', () => {
+  const add = (isFocused, model) => {
+    const isFree = model && Object.values(model.price ?? {}).every((price) => Number(price) === 0);
+    const price = (label, name) => field({ label, name, type: 'number', min: 0, value: isFree ? '' : model?.price?.[name] });
+    const name = field({ label: t('channels.modelName'), name: 'model', mono: true, value: model?.name });
+    const input = price(t('channels.inputPrice'), 'input');
+    const output = price(t('channels.outputPrice'), 'output');
+    const free = field({ label: t('channels.free'), name: 'free', type: 'checkbox', value: isFree });
+    const show = () => {
       for (const one of [input, output]) one.input.disabled = free.value();
-    });
-    rows.push({ name, input, output, free });
-    host.append(h('div.model-row', null, name.node, input.node, output.node, free.node));
+    };
+    free.input.addEventListener('change', show);
+    show();
+    const row = { name, input, output, free, model };
+    const node = h('div.model-row', null, name.node, input.node, output.node, free.node, models.length > 0 && button('', {
+      icon: 'trash', kind: 'quiet', title: t('channels.removeModel', { name: model?.name ?? '' }), onClick: () => {
+        rows = rows.filter((one) => one !== row);
+        node.remove();
+        more.focus();
+      },
+    }));
+    rows.push(row);
+    host.append(node);
     if (isFocused) name.input.focus();
   };
-  add(false);
+  const more = button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) });
+  for (const model of models) add(false, model);
+  if (!models.length) add(false);
+  const value = ({ name, input, output, free, model }) => {
+    const { price, ...rest } = model ?? {};
+    const common = { ...rest, name: name.value().trim() };
+    if (free.value()) return { ...common, free: true };
+    const [dollars, out] = [input.input.value, output.input.value];
+    return price ? { ...common, price: { ...price, input: dollars, output: out } }
+      : { ...common, pricing_input: perToken(dollars) ?? null, pricing_output: perToken(out) ?? null };
+  };
   return {
-    name: 'provider_models', input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
-    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message,
-      button(t('channels.addModel'), { icon: 'plus', kind: 'quiet', onClick: () => add(true) })),
-    value: () => rows.filter((row) => row.name.value().trim()).map((row) => (row.free.value() ? { name: row.name.value().trim(), free: true } : {
-      name: row.name.value().trim(), pricing_input: perToken(row.input.input.value), pricing_output: perToken(row.output.input.value),
-    })),
+    name: ownName, input: rows[0].name.input, set() {}, error: (text) => (message.textContent = text ?? ''),
+    node: h('fieldset', null, h('legend', null, t('channels.models')), host, message, more),
+    value: () => rows.filter((row) => row.name.value().trim()).map(value),
   };
 }
+
+/** Without what is not given. */
+export const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ''));
+
+/** Headers from lines of `Name: value`; a name alone keeps what is stored, which is what null says. */
+export const headersOf = (text) => Object.fromEntries(text.split('\n').filter((line) => line.includes(':')).map((line) => {
+  const at = line.indexOf(':');
+  return [line.slice(0, at).trim(), line.slice(at + 1).trim() || null];
+}));
 
 /** Several of few: groups. */
 export function checksField({ label, name, options, value }) {

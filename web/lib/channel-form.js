@@ -1,12 +1,13 @@
 // The form of a channel: a provider, keys, models, and what else may be set. Loaded when it is opened.
 
-import { del, get, post, put } from './api.js';
 import { contains } from './admin.js';
-import { keyLink, runTest } from './channel.js';
-import { checksField, keysField, modelsField, pricedModelsField } from './channel-fields.js';
-import { h, icon, replace } from './dom.js';
-import { number, t } from './i18n.js';
-import { button, confirm, dialog, empty, field, form, linkButton, live } from './ui.js';
+import { runTest } from './channel.js';
+import { get, post, put } from './api.js';
+import { addTexts, h, icon, number, replace, t } from './base.js';
+import { checksField, filled, headersOf, keysField, modelsField, pricedModelsField } from './channel-fields.js';
+import { button, dialog, empty, field, form, linkButton, live } from './ui.js';
+
+await addTexts('forms');
 
 /**
  * Opens the form. Answers whether something was saved.
@@ -56,18 +57,7 @@ function drawPicker(flow) {
 function chosenProvider(flow, provider) {
   return h('div.chosen', null, h('div', null, h('strong', null, provider?.display_name ?? t('channels.ownProvider')),
     h('span.muted', null, provider ? [provider.base_url, provider.family].filter(Boolean).join(' · ') : t('channels.ownProviderText'))),
-  keyLink(provider?.key_url), !flow.channel && provider?.source?.kind === 'console' && flow.ctx.may('root') && button(t('channels.deleteProvider'), {
-    icon: 'trash', kind: 'quiet', onClick: () => removeProvider(flow, provider),
-  }), !flow.channel && button(t('channels.change'), { kind: 'quiet', onClick: () => drawPicker(flow) }));
-}
-
-async function removeProvider(flow, provider) {
-  const isSure = await confirm({ title: t('channels.deleteProviderTitle', { name: provider.display_name }), text: t('channels.deleteProviderText'),
-    action: t('ui.delete') });
-  if (!isSure) return;
-  await del(`/api/provider/${encodeURIComponent(provider.name)}`);
-  flow.providers.splice(flow.providers.indexOf(provider), 1);
-  drawPicker(flow);
+  !flow.channel && button(t('channels.change'), { kind: 'quiet', onClick: () => drawPicker(flow) }));
 }
 
 /** A name for a new channel, such as `openai-2` where there is an `openai`. */
@@ -92,7 +82,7 @@ function fieldsOf(flow, provider) {
   };
   const hint = !provider ? t('channels.keysOwn') : provider.needs_key === false ? t('channels.keysNone') : provider.env?.length
     ? t('channels.keysHint', { name: provider.env[0] }) : t('channels.keysMany');
-  const keys = keysField({ existing: config.keys ?? [], hint });
+  const keys = keysField({ existing: config.keys ?? [], hint, keyURL: provider?.key_url });
   const base = isRoot && provider && text('base_url', t('channels.field.base_url'),
     { type: 'url', mono: true, value: config.base_url, placeholder: provider.base_url });
   return {
@@ -159,8 +149,6 @@ function drawForm(flow, provider) {
 /** Whether nobody can read what was stored of the channel's keys, proxy and headers: all three are sent again then. */
 const isLost = (flow) => flow.channel?.config?.proxy === null && flow.channel.config.headers === null;
 
-const filled = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== ''));
-
 /** The body of POST, PUT and check, from the inputs. */
 function body(flow, provider, inputs) {
   const values = Object.fromEntries(inputs.map((one) => [one.name, one.value()]));
@@ -177,10 +165,7 @@ function body(flow, provider, inputs) {
   if (values.base_url) result.base_url = values.base_url;
   else if ('base_url' in values && flow.channel?.config?.base_url) result.base_url = null;
   if (values.proxy) result.proxy = values.proxy;
-  if (values.headers) result.headers = Object.fromEntries(values.headers.split('\n').filter((line) => line.includes(':')).map((line) => {
-    const at = line.indexOf(':');
-    return [line.slice(0, at).trim(), line.slice(at + 1).trim()];
-  }));
+  if (values.headers) result.headers = headersOf(values.headers);
   return result;
 }
 

@@ -1,8 +1,7 @@
 // How channels are shown, tested and given their keys, on the list and on the page of one channel.
 
-import { post, put } from './api.js';
-import { h, replace } from './dom.js';
-import { duration, has, money, none, number, t } from './i18n.js';
+import { get, post, put } from './api.js';
+import { duration, h, has, money, none, number, replace, t } from './base.js';
 import { badge, button, dialog, facts, field, form, link, note, problem } from './ui.js';
 
 const kinds = { on: 'good', draining: 'warn', drained: 'warn', disabled: 'bad' };
@@ -55,21 +54,27 @@ export function testResult(result) {
 
 /** Tests a channel in a place of the page. A channel that was saved a moment ago may not be known for a second or two. */
 export async function runTest(place, id, model, isFresh = false) {
+  const mine = (tests.get(place) ?? 0) + 1;
+  tests.set(place, mine);
+  const show = (result) => mine === tests.get(place) && replace(place, result);
   replace(place, h('p.muted', { role: 'status' }, t('channels.test.running')), h('div.skeleton', { 'aria-hidden': 'true' }));
   for (let tries = isFresh ? 8 : 1; ; tries -= 1) {
     try {
-      replace(place, testResult(await post(`/api/channel/${id}/test`, model ? { model } : {})));
+      show(testResult(await post(`/api/channel/${id}/test`, model ? { model } : {})));
       return;
     } catch (error) {
       if ((error.status === 404 || error.status === 409) && tries > 1) {
         await new Promise((wake) => setTimeout(wake, 500));
         continue;
       }
-      replace(place, problem(error));
+      show(problem(error));
       return;
     }
   }
 }
+
+/** How many tests each place has seen: the last one counts, whichever ends last. */
+const tests = new WeakMap();
 
 /** A dialog that tests a channel at once, and again with another model. */
 export function testDialog(channel) {
@@ -89,6 +94,7 @@ export function testDialog(channel) {
  * @param {{id: number, name: string}} channel
  */
 export function secretDialog(name, channel, keyURL) {
+  let isSaved = false;
   return dialog({ title: name, content: (close) => {
     const value = field({ label: t('channels.key'), name: 'value', type: 'password', required: true, mono: true, hint: t('secrets.hint') });
     setTimeout(() => value.input.focus());
@@ -96,9 +102,10 @@ export function secretDialog(name, channel, keyURL) {
     const entry = form({ fields: [value], action: channel ? t('channels.saveAndTest') : t('ui.save'), cancel: () => close(), onSubmit: async (values) => {
       await put(`/api/secret/${encodeURIComponent(name)}`, { value: values.value.trim() });
       value.set('');
-      if (!channel) return close(true);
+      isSaved = true;
+      if (!channel) return close();
       entry.remove();
-      const done = h('div.actions', null, button(t('channels.done'), { kind: 'primary', onClick: () => close(true) }));
+      const done = h('div.actions', null, button(t('channels.done'), { kind: 'primary', onClick: () => close() }));
       replace(place, h('div'), done);
       await runTest(place.firstChild, channel.id, null, true);
       done.querySelector('button').focus();
@@ -106,7 +113,8 @@ export function secretDialog(name, channel, keyURL) {
     } });
     return [h('p', null, channel ? t('secrets.forChannel', { name: channel.name }) : t('secrets.forFiles')),
       keyURL && h('p', null, keyLink(keyURL)), entry, place];
-  } }).closed;
+    // However it was closed after that.
+  } }).closed.then(() => isSaved);
 }
 
 /** The vendor's page for keys; other addresses than web ones are not linked. */
@@ -122,7 +130,9 @@ export function missingSecrets(channels, done) {
   return [...names].map(([name, channel]) => h('div.note.warn.missing', null,
     h('div', null, t('channels.notSet', { name }), ' ', h('span.muted', null, t('channels.notSetFor', { name: channel.name }))),
     button(t('channels.pasteKey'), { icon: 'keys', onClick: async () => {
-      if (await secretDialog(name, channel)) await done();
+      // Where its vendor gives keys, if anybody has said so.
+      const provider = await get(`/api/provider/${encodeURIComponent(channel.provider)}`).catch(() => null);
+      if (await secretDialog(name, channel, provider?.key_url)) await done();
     } })));
 }
 

@@ -1,8 +1,7 @@
-// Charts as SVG: sharp in print, readable without colours, and with their figures as a table below.
+// Charts, made of SVG, with their figures as a table below; and figures over time.
 
 import { get } from './api.js';
-import { h, replace, svg } from './dom.js';
-import { day, dayShort, dayStart, hour, money, number, percent, short, t, timeZone } from './i18n.js';
+import { day, dayShort, dayStart, h, hour, money, number, percent, replace, short, svg, t, timeZone } from './base.js';
 import { choices, empty } from './ui.js';
 
 const height = 220;
@@ -64,28 +63,6 @@ const figures = (o) => h('details', null, h('summary', null, t('ui.asTable')), h
   h('thead', null, h('tr', null, h('th', { scope: 'col' }, t('ui.time')), o.series.map((one) => h('th.end', { scope: 'col' }, one.name)))),
   h('tbody', null, o.starts.map((start, index) => h('tr', null, h('th', { scope: 'row' }, o.label(start)),
     o.series.map((one) => h('td.end', { 'data-label': one.name }, o.form(one.values[index] ?? 0)))))))));
-
-/** A line without axes, beside a figure. `values` may have gaps (null). */
-export function spark(values, label) {
-  const peak = Math.max(...values.filter((value) => value !== null), 0) || 1;
-  const points = values.map((value, index) => (value === null ? null : `${(index / Math.max(1, values.length - 1)) * 100},${24 - (value / peak) * 22}`)).filter(Boolean);
-  return svg('svg', { viewBox: '0 0 100 26', class: 'spark', role: 'img', 'aria-label': label, preserveAspectRatio: 'none' },
-    svg('polyline', { points: points.join(' '), fill: 'none', 'vector-effect': 'non-scaling-stroke' }));
-}
-
-/**
- * The attempts of a request, one below the other, each as long as it took.
- * @param {{label: string, ms: number, kind: 'good'|'bad', text: string}[]} steps in the order in which they were made
- */
-export function waterfall(steps, label) {
-  const whole = steps.reduce((sum, step) => sum + step.ms, 0) || 1;
-  let begun = 0;
-  return h('ol.waterfall', { 'aria-label': label }, steps.map((step) => {
-    const bar = h('span.bar', { class: step.kind, style: { marginInlineStart: `${(begun / whole) * 100}%`, width: `${Math.max(1, (step.ms / whole) * 100)}%` } });
-    begun += step.ms;
-    return h('li', null, h('span.step', null, step.label), h('span.track', { 'aria-hidden': 'true' }, bar), h('span.result', null, step.text));
-  }));
-}
 
 // Figures over time, of a range that the reader chooses; days begin at midnight in the reader's zone.
 
@@ -186,4 +163,3 @@ export const zoneNote = (data) => h('span.muted', null, t('ui.zone', { zone: dat
 export const errorShare = (total) => percent(total.requests ? total.errors / total.requests : 0, 2);
 
 export const noRequests = (text, action) => empty(t('stats.none'), text, action);
-

@@ -1,7 +1,6 @@
 // Up to three models side by side.
 
-import { h } from './dom.js';
-import { duration, number, percent, perMillion, t } from './i18n.js';
+import { duration, h, number, perMillion, percent, t } from './base.js';
 import { endpointName, modelPath, tokenPrices } from './models.js';
 import { dialog, link } from './ui.js';
 

@@ -1,10 +1,8 @@
-// The form of an API key, and the dialog in which its secret is shown once.
+// The form of an API key, the dialog in which its secret is shown once, and programs that use one.
 
 import { post, put } from './api.js';
-import { h } from './dom.js';
-import { t } from './i18n.js';
-import { baseUrl, snippets } from './snippets.js';
-import { dialog, field, fieldFold, fieldGroup, fieldRow, form, momentField, secretDialog } from './ui.js';
+import { h, replace, t } from './base.js';
+import { choices, dialog, field, fieldFold, fieldGroup, fieldRow, form, momentField, secretDialog, snippet } from './ui.js';
 
 const expiries = [['', 'keys.never'], ['7', 'keys.days7'], ['30', 'keys.days30'], ['90', 'keys.days90'], ['365', 'keys.days365'], ['date', 'keys.onDate']];
 
@@ -15,6 +13,8 @@ function expiryFields(key) {
   const date = momentField({ label: t('keys.date'), name: 'expires_at', value: key?.expires_at });
   const show = () => {
     date.node.hidden = choice.input.value !== 'date';
+    // A time of one's choice that is not chosen would be "never".
+    date.input.required = !date.node.hidden;
   };
   choice.input.addEventListener('change', show);
   show();
@@ -83,3 +83,66 @@ export async function createKey(status) {
 }
 
 export const editKey = (key) => formOf(t('keys.editOf', { name: key.name }), t('ui.save'), key, (body) => put(`/api/token/${key.id}`, body));
+
+/** Where programs reach this gateway, without the `/v1`. */
+export const baseUrl = (status) => (status?.public_url || location.origin).replace(/\/+$/, '');
+
+const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const python = (text) => JSON.stringify(text);
+
+/** Stands for the key where it is not known; shells put the variable's value in. */
+const placeholder = '$KEY';
+const bearer = (key) => `"Authorization: Bearer ${key}"`;
+
+const curl = ({ base, key, model }) => `curl ${base}/v1/chat/completions \\
+  -H ${bearer(key)} \\
+  -H 'Content-Type: application/json' \\
+  -d ${shell(JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }))}`;
+
+const openai = ({ base, key, model }) => `${key === placeholder ? 'import os\n' : ''}from openai import OpenAI
+
+client = OpenAI(base_url=${python(`${base}/v1`)}, api_key=${key === placeholder ? 'os.environ["KEY"]' : python(key)})
+answer = client.chat.completions.create(
+    model=${python(model)},
+    messages=[{"role": "user", "content": "Hello"}],
+)
+print(answer.choices[0].message.content)`;
+
+const claude = ({ base, key, model }) => `export ANTHROPIC_BASE_URL=${shell(base)}
+export ANTHROPIC_AUTH_TOKEN="${key}"
+export ANTHROPIC_MODEL=${shell(model)}
+claude`;
+
+const embeddings = ({ base, key, model }) => `curl ${base}/v1/embeddings \\
+  -H ${bearer(key)} \\
+  -H 'Content-Type: application/json' \\
+  -d ${shell(JSON.stringify({ model, input: 'Hello' }))}`;
+
+const images = ({ base, key, model }) => `curl ${base}/v1/images/generations \\
+  -H ${bearer(key)} \\
+  -H 'Content-Type: application/json' \\
+  -d ${shell(JSON.stringify({ model, prompt: 'A lighthouse at dusk' }))}`;
+
+/** The programs that suit a model: pairs of name and function. */
+function programs(endpoints) {
+  const has = (name) => !endpoints || endpoints.includes(name);
+  const list = [];
+  if (has('chat')) list.push(['curl', curl], ['Python', openai]);
+  if (has('messages')) list.push(['Claude Code', claude]);
+  if (endpoints && !has('chat') && has('embeddings')) list.push(['curl', embeddings]);
+  if (endpoints && !has('chat') && has('images')) list.push(['curl', images]);
+  return list;
+}
+
+/**
+ * The programs, one at a time.
+ * @param {{base: string, key?: string, model?: string, endpoints?: string[]}} o without `key` a placeholder stands there
+ */
+export function snippets({ base, key = placeholder, model = 'demo/echo', endpoints }) {
+  const list = programs(endpoints);
+  if (!list.length) return null;
+  const place = h('div.snippet-place');
+  const show = (name) => replace(place, snippet(list.find(([one]) => one === name)[1]({ base, key, model }), name));
+  show(list[0][0]);
+  return h('div.snippets', null, list.length > 1 && choices(t('snippets.label'), list.map(([name]) => [name, name]), list[0][0], show), place);
+}

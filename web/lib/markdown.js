@@ -1,6 +1,6 @@
 // A model's answer as nodes. What is not understood stays text, so that nothing that a model writes becomes markup.
 
-import { h } from './dom.js';
+import { h } from './base.js';
 
 const item = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/;

@@ -1,8 +1,7 @@
 // The list of models, loaded once, and a dialog in which one is chosen.
 
 import { get } from './api.js';
-import { h, replace } from './dom.js';
-import { named, perMillion, t } from './i18n.js';
+import { h, named, perMillion, replace, t } from './base.js';
 import { dialog } from './ui.js';
 
 let loaded = null;
@@ -52,6 +51,8 @@ export function pickModel(models, chosen) {
       type: 'search', role: 'combobox', 'aria-label': t('models.search'), 'aria-expanded': 'true', 'aria-controls': 'model-results',
         placeholder: t('models.search'),
       autocomplete: 'off', spellcheck: 'false', on: { input: draw, keydown: (event) => {
+        // An input method's own Enter and arrows, as of Pinyin.
+        if (event.isComposing) return;
         if (event.key === 'ArrowDown' || event.key === 'ArrowUp') at = (at + (event.key === 'ArrowDown' ? 1 : -1) + shown.length) % Math.max(1, shown.length);
         else if (event.key !== 'Enter') return;
         // Before the focus goes back to the opener, which Enter would press.

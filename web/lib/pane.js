@@ -1,11 +1,10 @@
 // One conversation with one model: its turns, the answer as it comes, what it cost and how long it took.
 
 import { post, stream } from './api.js';
-import { h, icon, replace } from './dom.js';
-import { duration, money, number, t } from './i18n.js';
+import { duration, h, icon, money, number, replace, t } from './base.js';
 import { markdown } from './markdown.js';
-import { button, problem } from './ui.js';
 import { pickModel } from './models.js';
+import { button, problem } from './ui.js';
 
 const path = '/api/playground/chat/completions';
 let openUntil = 0;
@@ -23,8 +22,18 @@ const textOf = (content) => (typeof content === 'string' ? content : content.fil
 const picturesOf = (content) => (typeof content === 'string' ? [] : content.filter((part) => part.type === 'image_url').map((part) => part.image_url.url));
 
 /** Data URLs cut, so that the raw view stays readable. */
-const readable = (value) => JSON.stringify(value, (_, one) => (typeof one === 'string' && one.startsWith('data:') && one.length > 120
-  ? `${one.slice(0, 80)}… (${one.length})` : one), 2);
+const readable = (value, indent) => JSON.stringify(value, (_, one) => (typeof one === 'string' && one.startsWith('data:') && one.length > 120
+  ? `${one.slice(0, 80)}… (${one.length})` : one), indent);
+
+const mostPictures = 12;
+/** Only what came with the answer is shown: an address elsewhere would tell its owner who looks. SVG may hold more than a picture. */
+const isPicture = (url) => /^data:image\/(png|jpeg|gif|webp|avif);base64,/i.test(url);
+
+/** Addresses of pictures in a part of an answer: `images`, and parts of its content. */
+const addressesOf = (part) => [part.images, part.content].filter(Array.isArray).flat()
+  .map((one) => one?.image_url?.url ?? one?.image_url).filter((url) => typeof url === 'string');
+
+const contentOf = (content) => (Array.isArray(content) ? content.map((part) => (part?.type === 'text' ? part.text : '')).join('') : content ?? '');
 
 /**
  * @param {object} ctx @param {object[]} models those that can be chosen @param {string} name the first one
@@ -89,11 +98,15 @@ export function pane(ctx, models, name, { onModel }) {
       running = null;
       turns.removeAttribute('aria-busy');
     }
+    // The notice of a low balance knows what the answer cost.
+    ctx.refreshUser().catch(() => null);
     // A turn without an answer is not repeated to the model; cleared conversations stay cleared.
     if (turn.isConnected && answer.text) messages = [...before, { role: 'user', content }, { role: 'assistant', content: answer.text }];
   }
 
   function again(turn, content, settings) {
+    // One answer at a time; an older turn stays until this one is there.
+    if (running) return undefined;
     turn.remove();
     return self.resend(content, settings);
   }
@@ -118,11 +131,12 @@ const userTurn = (content) => h('div.user-turn', null, h('span.offscreen', null,
 /** The place of one answer. */
 function answerOf(model) {
   const text = h('div.markdown');
+  const pictures = h('div.answer-pictures', { hidden: true });
   const thought = h('div.thought-text');
   const thinking = h('details.thought', { hidden: true }, h('summary', null, t('playground.thought')), thought);
   const state = h('p.answer-state.muted', null, t('playground.waiting'));
   const raw = h('details.raw', { hidden: true }, h('summary', null, t('playground.raw')));
-  const node = h('div.answer', null, h('span.offscreen', null, model), thinking, text, state, raw);
+  const node = h('div.answer', null, h('span.offscreen', null, model), thinking, text, pictures, state, raw);
   const self = { node, text: '', about: (value) => (about = value) };
   let about = null;
   let body = {};
@@ -132,6 +146,7 @@ function answerOf(model) {
   let finish = null;
   let events = '';
   let drawing = null;
+  const shown = new Set();
 
   const draw = () => {
     drawing = null;
@@ -145,16 +160,28 @@ function answerOf(model) {
     drawing ??= setTimeout(() => (pause = Math.max(60, draw() * 6)), pause);
   };
 
+  /** Some vendors send a picture with a part of the stream and again with its last one. */
+  const addPicture = (url) => {
+    if (shown.has(url) || shown.size >= mostPictures) return;
+    shown.add(url);
+    pictures.hidden = false;
+    const isElsewhere = /^https:/.test(url) && URL.canParse(url);
+    pictures.append(isPicture(url) ? h('img', { src: url, alt: t('playground.answerPicture', { number: shown.size, model }) })
+      : isElsewhere ? h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, t('playground.pictureElsewhere', { host: new URL(url).host }))
+        : h('p.muted', null, t('playground.noPicture')));
+  };
+
   self.begin = (sent) => {
     body = sent;
     started = performance.now();
   };
   self.take = (event) => {
-    if (events.length < rawBound) events += `${JSON.stringify(event)}\n`;
+    if (events.length < rawBound) events += `${readable(event)}\n`;
     const choice = event.choices?.[0];
     const part = choice?.delta ?? choice?.message ?? {};
     const reasoning = part.reasoning ?? part.reasoning_content;
-    if ((part.content || reasoning) && first === null) {
+    const addresses = addressesOf(part);
+    if ((part.content || reasoning || addresses.length) && first === null) {
       first = performance.now();
       replace(state, t('playground.writing'));
     }
@@ -162,10 +189,12 @@ function answerOf(model) {
       thinking.hidden = false;
       thought.append(reasoning);
     }
-    if (typeof part.content === 'string' && part.content) {
-      self.text += part.content;
+    const written = contentOf(part.content);
+    if (written) {
+      self.text += written;
       later();
     }
+    for (const url of addresses) addPicture(url);
     finish = choice?.finish_reason ?? finish;
     usage = event.usage ?? usage;
   };
@@ -173,7 +202,7 @@ function answerOf(model) {
     clearTimeout(drawing);
     draw();
     raw.hidden = false;
-    raw.append(h('p.raw-title', null, t('playground.request')), h('pre', { tabindex: 0 }, readable(body)), h('p.raw-title', null, t('playground.response')),
+    raw.append(h('p.raw-title', null, t('request.of')), h('pre', { tabindex: 0 }, readable(body, 2)), h('p.raw-title', null, t('playground.response')),
       h('pre', { tabindex: 0 }, events || t('playground.noEvents')));
   };
   self.end = () => {

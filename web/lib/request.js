@@ -1,13 +1,10 @@
 // One model call with everything that is known of it: what it cost and why, what was tried, how long it took.
 
-import { waterfall } from './chart.js';
-import { h } from './dom.js';
-import { duration, has, moment, money, named, number, t } from './i18n.js';
-import { outcomeBadge, tokenCell } from './table.js';
+import { duration, h, has, moment, money, named, number, sumOf, t } from './base.js';
+import { outcomeBadge } from './table.js';
 import { code, copyButton, dialog, facts, link } from './ui.js';
 
-export { outcomeBadge, tokenCell };
-export const endpointName = (value) => named('endpoint', value);
+const endpointName = (value) => named('endpoint', value);
 
 /**
  * Opens a row of the log in a dialog at the side.
@@ -42,6 +39,20 @@ function attempts(row, isAdmin) {
   }), t('request.attempts'));
 }
 
+/**
+ * The attempts of a request, one below the other, each as long as it took.
+ * @param {{label: string, ms: number, kind: 'good'|'bad', text: string}[]} steps in the order in which they were made
+ */
+function waterfall(steps, label) {
+  const whole = steps.reduce((sum, step) => sum + step.ms, 0) || 1;
+  let begun = 0;
+  return h('ol.waterfall', { 'aria-label': label }, steps.map((step) => {
+    const bar = h('span.bar', { class: step.kind, style: { marginInlineStart: `${(begun / whole) * 100}%`, width: `${Math.max(1, (step.ms / whole) * 100)}%` } });
+    begun += step.ms;
+    return h('li', null, h('span.step', null, step.label), h('span.track', { 'aria-hidden': 'true' }, bar), h('span.result', null, step.text));
+  }));
+}
+
 function result(one, isAdmin) {
   const parts = [one.failure ? named('failure', one.failure) : null, one.status ?? t('request.noAnswer'),
     one.failure ? duration(one.ms) : `${t('request.firstContent')} ${duration(one.ms)}`];
@@ -55,7 +66,7 @@ function charge(row, isAdmin) {
   return facts(
     [t('request.charge'), h('strong', null, money(row.cost, true))],
     hasCost && [t('request.upstreamCost'), money(row.upstream_cost, true)],
-    hasCost && [t('request.margin'), money(Number((row.cost - row.upstream_cost).toFixed(9)), true)],
+    hasCost && [t('request.margin'), money(sumOf(row.cost, -row.upstream_cost), true)],
     row.uncharged > 0 && [t('request.uncharged'), money(row.uncharged, true)],
     [t('request.usageSource'), named('usageSource', row.usage_source)],
     [t('request.priceVersion'), String(row.pricing_version)],
@@ -89,8 +100,8 @@ function course(row, isAdmin) {
     [t('request.generation'), row.generation_id && code(row.generation_id)],
     [t('request.answerId'), row.answer_id && code(row.answer_id)],
     row.dropped_fields?.length > 0 && [t('request.dropped'), row.dropped_fields.map((name) => [code(name), ' '])],
-    [t('request.key'), row.token_id === null ? t('request.noKey') : row.token_name ?? `#${row.token_id}`],
-    isAdmin && [t('request.user'), link(`/console/users/${row.user_id}`, row.username ?? `#${row.user_id}`)],
+    [t('field.token_id'), row.token_id === null ? t('nav.playground') : row.token_name ?? `#${row.token_id}`],
+    isAdmin && [t('field.user_id'), link(`/console/users/${row.user_id}`, row.username ?? `#${row.user_id}`)],
     isAdmin && row.channel_id !== null && [t('field.channel_id'), link(`/console/channels/${row.channel_id}`, row.channel_name ?? `#${row.channel_id}`)],
     [t('request.address'), row.client_ip]);
 }

@@ -1,9 +1,8 @@
 // Tables that become cards on a phone; lists that load further pages, keep their filters in the address and say what is missing; their export.
 
 import { download } from './api.js';
-import { h, icon, replace } from './dom.js';
-import { named, number, percent, t } from './i18n.js';
-import { badge, button, empty, problem, report, toast } from './ui.js';
+import { h, icon, named, number, percent, replace, t } from './base.js';
+import { badge, button, empty, field, keeping, problem, report, toast } from './ui.js';
 
 /**
  * A table.
@@ -48,13 +47,7 @@ function line(row, columns, o) {
   return node;
 }
 
-/** Redraws a place; whoever was on its third button is on its third button again, so that a refresh does not throw the keyboard out. */
-function keepingFocus(place, draw) {
-  const stops = () => [...place.querySelectorAll('a[href], button, input, select, [tabindex="0"]')];
-  const at = stops().indexOf(document.activeElement);
-  draw();
-  if (at >= 0) stops()[at]?.focus({ preventScroll: true });
-}
+const isSame = (query, other) => JSON.stringify(query) === JSON.stringify(other);
 
 /**
  * A list with filters that stand in the address, which loads further rows.
@@ -98,30 +91,63 @@ export function list(o) {
   };
 
   let shown = null;
-  const draw = (page) => {
+  // The filters of the rows that are shown, and how often rows were: what was asked for other ones must not be put among them.
+  let shownQuery = {};
+  let drawings = 0;
+  const draw = (page, query) => {
     isFurther = false;
+    shownQuery = query;
+    drawings += 1;
     count = page.items.length;
     position = page.next ?? null;
     if (count) {
-      shown = table({ ...o, rows: page.items, sorted, onSort: (by) => {
-        sorted = { by, order: sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc' };
-        remember();
-        node.reload();
-      } });
-      keepingFocus(result, () => replace(result, shown));
+      shown = table({ ...o, rows: page.items, sorted, onSort: (by) => sort(by, sorted.by === by && sorted.order === 'desc' ? 'asc' : 'desc') });
+      keeping(result, () => replace(result, shown));
     } else {
       shown = null;
       replace(result, isFiltered() ? empty(t('ui.noMatch'), t('ui.noMatchText'), button(t('ui.clearFilters'), { onClick: clear })) : o.nothing());
     }
     drawFoot(page.total);
   };
-  const drawFoot = (total) => replace(foot,
-    count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
-    position !== null && button(t('ui.more'), { onClick: further }));
+  // A phone has no head of columns to press.
+  const sortable = o.columns.filter((column) => column && !column.hidden && column.sort);
+  const orders = sortable.flatMap((column) =>
+    ['desc', 'asc'].map((order) => [`${column.sort} ${order}`, `${column.title} ${order === 'asc' ? '↑' : '↓'}`]));
+  // A list begins in an order of its own where that is not one of a column.
+  if (o.sort && !sortable.some((column) => column.sort === o.sort.by)) orders.unshift([`${o.sort.by} ${o.sort.order}`, t('ui.newest')]);
+  const sorter = sortable.length > 0 && field({ label: t('ui.sortBy'), name: 'sort', type: 'select', options: orders });
+  if (sorter) {
+    sorter.node.classList.add('phone-only');
+    sorter.set(`${sorted.by} ${sorted.order}`);
+    sorter.input.addEventListener('change', () => {
+      const [by, order] = sorter.value().split(' ');
+      sort(by, order);
+    });
+  }
+  function sort(by, order) {
+    sorted = { by, order };
+    sorter.set(`${by} ${order}`);
+    remember();
+    node.reload();
+  }
+  const drawFoot = (total) => {
+    const hadFocus = foot.contains(document.activeElement);
+    replace(foot, count > 0 && h('span.muted', null, total !== undefined ? t('ui.rowsOf', { count, total }) : t('ui.rows', { count })),
+      position !== null && button(t('ui.more'), { onClick: further }));
+    if (hadFocus) (foot.querySelector('button') ?? shown)?.focus({ preventScroll: true });
+  };
 
   async function further() {
-    const page = await o.load(wanted(), position, ctx.signal);
-    if (!shown) return draw(page);
+    const mine = drawings;
+    // A refresh that is on its way would begin anew at the first page.
+    if (isSame(wanted(), shownQuery)) {
+      turn += 1;
+      result.classList.remove('dim');
+      result.removeAttribute('aria-busy');
+    }
+    const page = await o.load(shownQuery, position, ctx.signal);
+    if (mine !== drawings) return undefined;
+    if (!shown) return draw(page, shownQuery);
     shown.add(page.items);
     isFurther = true;
     count += page.items.length;
@@ -143,7 +169,7 @@ export function list(o) {
   const search = h('form.filters', { role: 'search', on: { submit: (event) => {
     event.preventDefault();
     changed();
-  } } }, filters.map((one) => one.node), unfold, o.actions);
+  } } }, filters.map((one) => one.node), sorter && sorter.node, unfold, o.actions);
   if (rest.length > 1) for (const one of rest) one.node.classList.add('foldable');
   if (rest.some((one) => one.value())) search.classList.add('unfolded');
   let waiting;
@@ -159,18 +185,25 @@ export function list(o) {
     });
   }
 
-  const node = h('div.list', null, (filters.length > 0 || o.actions) && search, result, foot);
+  const node = h('div.list', null, (filters.length > 0 || sorter || o.actions) && search, result, foot);
   node.reload = async () => {
     const mine = (turn += 1);
     result.setAttribute('aria-busy', 'true');
     const dimming = setTimeout(() => result.classList.add('dim'), 200);
+    const query = wanted();
     try {
-      const page = await o.load(wanted(), null, ctx.signal);
-      if (mine === turn) draw(page);
+      const page = await o.load(query, null, ctx.signal);
+      if (mine === turn) draw(page, query);
     } catch (error) {
       if (mine !== turn || error?.name === 'AbortError') return;
-      if (shown) report(error);
-      else replace(result, problem(error, node.reload));
+      // Rows of other filters than those above would be taken for the answer.
+      if (shown && isSame(query, shownQuery)) return report(error);
+      shown = null;
+      count = 0;
+      position = null;
+      drawings += 1;
+      drawFoot();
+      replace(result, problem(error, node.reload));
     } finally {
       clearTimeout(dimming);
       if (mine === turn) {
@@ -252,3 +285,6 @@ export const outcomeBadge = (row) => badge(named('outcome', row.outcome), kinds[
 /** Tokens of prompt and answer, for a column. */
 export const tokenCell = (row) => h('span.nowrap', { title: t('request.tokensInOut', { input: row.prompt_tokens, output: row.completion_tokens }) },
   number(row.prompt_tokens), h('span.arrow', { 'aria-hidden': 'true' }, ' → '), h('span.offscreen', null, ', '), number(row.completion_tokens));
+
+/** The whole of a log's row, in a dialog that is loaded when it is opened. */
+export const openRequest = async (row, options) => (await import('./request.js')).requestDialog(row, options);

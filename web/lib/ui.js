@@ -1,8 +1,7 @@
 // The parts that pages are made of: buttons, fields, forms, dialogs, tiles, and the states of a page that loads.
 
 import { ApiError } from './api.js';
-import { append, h, icon, replace } from './dom.js';
-import { t, unzoned, zoned } from './i18n.js';
+import { append, h, icon, replace, t, unzoned, zoned } from './base.js';
 
 let sequence = 0;
 const nextId = (prefix) => `${prefix}-${(sequence += 1)}`;
@@ -48,18 +47,24 @@ export const link = (href, ...children) => h('a', { href }, children);
 export const linkButton = (href, label, options = {}) =>
   h('a', { href, class: ['button', options.kind].filter(Boolean).join(' ') }, options.icon && icon(options.icon), h('span', null, label));
 
+/** The dialog in front, else the page: all behind it takes neither focus nor presses. */
+const foremost = () => [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body;
+
 /** Copies a text, over plain HTTP too, where browsers offer no clipboard to scripts. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
+    const focused = document.activeElement;
     const area = h('textarea', { value: text, class: 'offscreen', 'aria-hidden': 'true' });
-    (document.querySelector('dialog[open]') ?? document.body).append(area);
+    foremost().append(area);
     area.select();
-    document.execCommand('copy');
+    const isCopied = document.execCommand('copy');
     area.remove();
+    focused?.focus({ preventScroll: true });
+    if (!isCopied) return toast(t('ui.notCopied'), 'bad');
   }
-  toast(t('ui.copied'));
+  return toast(t('ui.copied'));
 }
 
 export const copyButton = (text, label = t('ui.copy')) => button(label, { icon: 'copy', kind: 'quiet', onClick: () => copy(text) });
@@ -82,7 +87,7 @@ let toasts;
 export function toast(text, kind = 'good') {
   if (!toasts) document.body.append((toasts = h('div.toasts', { role: 'status', 'aria-live': 'polite' })));
   // A message behind an open dialog could not be seen.
-  const host = [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body;
+  const host = foremost();
   if (toasts.parentNode !== host) host.append(toasts);
   const node = h('div.toast', { class: kind }, text);
   toasts.append(node);
@@ -267,21 +272,30 @@ export function dialog(o) {
   const closed = new Promise((resolve) => (finish = resolve));
   let result;
   const opener = document.activeElement;
+  let isTouched = false;
   const close = (value) => {
     result = value;
     node.close();
   };
+  // A press on the backdrop is one on the dialog itself, outside its edges; one within them is on its scroll bar.
+  const isOutside = ({ target, clientX: x, clientY: y }) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return target === node && (x < left || x > right || y < top || y > bottom);
+  };
   const body = h('div.dialog-body');
   const node = h('dialog', { 'aria-labelledby': id, class: [o.side && 'side', o.wide && 'wide'].filter(Boolean).join(' ') || null, on: {
     close: () => {
+      // A page that was opened from the dialog has put the focus on its heading already.
+      const isLost = [null, document.body].includes(document.activeElement) || node.contains(document.activeElement);
       node.remove();
-      if (opener?.isConnected) opener.focus();
+      if (isLost && opener?.isConnected) opener.focus();
       o.onClose?.(result);
       finish(result);
     },
     cancel: (event) => o.locked && event.preventDefault(),
-    // A press on the backdrop is one on the dialog itself, outside its content.
-    pointerdown: (event) => !o.locked && event.target === node && close(),
+    // A form in which something was typed is not lost by a press beside it.
+    input: (event) => (isTouched ||= Boolean(event.target.closest('form'))),
+    pointerdown: (event) => !o.locked && !isTouched && isOutside(event) && close(),
   } }, h('div.dialog-frame', null, h('div.dialog-head', null, h('h2', { id }, o.title),
     !o.locked && button('', { icon: 'close', kind: 'quiet', title: t('ui.close'), onClick: () => close() })), body));
   document.body.append(node);
@@ -342,7 +356,7 @@ export function meter(fraction, label) {
   return node;
 }
 
-/** Choices of which one holds: ranges, views. `options`: `[value, label]` pairs. */
+/** Choices of which one holds: ranges, views. `options`: `[value, label]` pairs. `choose` of the answer shows another one, or none for null. */
 export function choices(label, options, value, onChange) {
   const node = h('div.choices', { role: 'group', 'aria-label': label });
   const show = (chosen) => replace(node, options.map(([key, text]) => h('button', { type: 'button', 'aria-pressed': String(key === chosen), on: {
@@ -354,10 +368,28 @@ export function choices(label, options, value, onChange) {
     },
   } }, text)));
   show(value);
+  node.choose = show;
   return node;
 }
 
 // Loading
+
+/**
+ * Draws a place anew, such that whoever uses it hardly notices: who was on its third button is on its third button again,
+ * what was unfolded stays so, and what was scrolled stays where it was.
+ */
+export function keeping(place, draw) {
+  const stops = () => [...place.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
+  const folds = () => [...place.querySelectorAll('details')];
+  const frames = () => [...place.querySelectorAll('.table-frame')];
+  const at = stops().indexOf(document.activeElement);
+  const open = folds().map((one) => one.open);
+  const scrolled = frames().map((one) => one.scrollLeft);
+  draw();
+  folds().forEach((one, index) => open[index] && (one.open = true));
+  frames().forEach((one, index) => scrolled[index] && (one.scrollLeft = scrolled[index]));
+  if (at >= 0) stops()[at]?.focus({ preventScroll: true });
+}
 
 /**
  * A part of a page that loads: what was there stays while it loads again, and is dimmed after 200 ms; an error has its cause and "Retry".
@@ -374,7 +406,7 @@ export function live(load, render, { signal, skeleton = 3 } = {}) {
     const dimming = setTimeout(() => node.classList.add('dim'), 200);
     try {
       const data = await load(signal);
-      if (mine === turn) replace(node, render(data, node.reload));
+      if (mine === turn) keeping(node, () => replace(node, render(data, node.reload)));
     } catch (error) {
       if (mine === turn && error?.name !== 'AbortError') replace(node, problem(error, node.reload));
     } finally {

@@ -1,13 +1,15 @@
 // One's own account: names, password, sessions, and how the console looks to this person.
 
 import { del, get, put } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { ago, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/i18n.js';
+import { ago, h, language, moment, setLanguage, setTimeZone, store, stored, t, timeZone } from '../lib/base.js';
 import { table } from '../lib/table.js';
-import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, toast } from '../lib/ui.js';
+import { badge, button, card, confirm, facts, field, fieldRow, form, heading, live, report, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
-  return [heading(t('nav.account')), h('div.grid', null, profile(ctx), password(), preferences(ctx)), sessions(ctx)];
+  const rows = sessions(ctx);
+  // A new password ends the other sessions.
+  return [heading(t('nav.account')), h('div.grid', null, profile(ctx), password(() => rows.reload()), preferences(ctx)),
+    card(t('account.sessions'), h('div.list', null, rows))];
 }
 
 function profile(ctx) {
@@ -28,7 +30,7 @@ function profile(ctx) {
     } }));
 }
 
-function password() {
+function password(done) {
   const again = field({ label: t('account.again'), name: 'again', type: 'password', autocomplete: 'new-password', required: true });
   const place = h('div');
   const draw = () => place.replaceChildren(form({ action: t('account.change'), kind: null, fields: [
@@ -45,9 +47,10 @@ function password() {
     toast(t('account.changed'));
     again.set('');
     draw();
+    await done();
   } }));
   draw();
-  return card(t('account.password'), h('p.muted', null, t('account.passwordText')), place);
+  return card(t('field.password'), h('p.muted', null, t('account.passwordText')), place);
 }
 
 const zones = () => (Intl.supportedValuesOf ? Intl.supportedValuesOf('timeZone') : []);
@@ -59,7 +62,7 @@ function preferences(ctx) {
   const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zone = field({ label: t('account.zone'), name: 'zone', list: ['UTC', ...zones()], value: stored('timeZone') ?? '',
     placeholder: t('account.zoneOf', { zone: browserZone }), hint: t('account.zoneHint') });
-  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: Number(stored('lowBalance') ?? 1),
+  const low = field({ label: t('account.low'), name: 'low', type: 'number', min: 0, step: 'any', value: ctx.user.low_balance_threshold,
     hint: t('account.lowHint') });
   lang.input.addEventListener('change', async () => {
     await setLanguage(lang.value());
@@ -76,12 +79,18 @@ function preferences(ctx) {
     setTimeZone(value || null);
     toast(t('account.zoneSet', { zone: timeZone() }));
   });
-  low.input.addEventListener('change', () => {
-    store('lowBalance', low.value() === null ? null : String(low.value()));
-    toast(t('ui.saved'));
+  low.input.addEventListener('change', async () => {
+    try {
+      // Empty = the usual one again.
+      low.set((await put('/api/user/self/settings', { low_balance: low.value() })).low_balance);
+      await ctx.refreshUser();
+      toast(t('ui.saved'));
+    } catch (error) {
+      report(error);
+    }
   });
   return card(t('account.preferences'), h('p.muted', null, t('account.preferencesText')),
-    h('div.stack', null, fieldRow(lang, theme).node, zone.node, low.node));
+    h('div.stack', null, fieldRow(lang, theme).node, zone.node), h('div.stack', null, low.node));
 }
 
 function isZone(name) {
@@ -112,7 +121,7 @@ function sessions(ctx) {
       await rows.reload();
     } })),
   ], { signal: ctx.signal });
-  return card(t('account.sessions'), h('div.list', null, rows));
+  return rows;
 }
 
 const programs = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl'],

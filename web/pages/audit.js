@@ -1,9 +1,8 @@
 // The record of all changes and their authors. Rows are never changed or deleted.
 
-import { get } from '../lib/api.js';
 import { channelLink, userLink } from '../lib/admin.js';
-import { h } from '../lib/dom.js';
-import { has, moment, none, t } from '../lib/i18n.js';
+import { get } from '../lib/api.js';
+import { h, has, moment, none, t } from '../lib/base.js';
 import { byCursor, list } from '../lib/table.js';
 import { code, empty, field, heading, momentField } from '../lib/ui.js';
 
@@ -25,7 +24,7 @@ export default function page(ctx) {
       field({ label: t('audit.action'), name: 'action', type: 'select',
         options: [['', t('ui.all')], ...actions.map((action) => [action, actionName(action)])] }),
       field({ label: t('audit.actorId'), name: 'actor_id', type: 'number', min: 1, step: '1' }),
-      momentField({ label: t('admin.from'), name: 'from' }), momentField({ label: t('admin.to'), name: 'to' }),
+      momentField({ label: t('field.from'), name: 'from' }), momentField({ label: t('field.to'), name: 'to' }),
     ],
     columns: [
       { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },

@@ -1,15 +1,20 @@
 // Money of the person who is logged in: what is there, and every row of the ledger that led to it.
 
 import { get } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { moment, money, t } from '../lib/i18n.js';
+import { h, moment, money, sumOf, t } from '../lib/base.js';
 import { byCursor, exportButton, list } from '../lib/table.js';
 import { badge, button, card, empty, field, heading, link, live, momentField, tile, tiles } from '../lib/ui.js';
 
 const kinds = { recharge: 'good', usage: null, refund: 'warn', adjustment: 'warn' };
 
 export default function page(ctx) {
-  const balance = live((signal) => get('/api/balance', {}, { signal }), drawBalance, { signal: ctx.signal, skeleton: 1 });
+  // The application has asked who is here a moment ago, when it was loaded.
+  let isFresh = performance.now() < 5000;
+  const balance = live(async () => {
+    const user = isFresh ? ctx.user : await ctx.refreshUser();
+    isFresh = false;
+    return user ?? ctx.user;
+  }, drawBalance, { signal: ctx.signal, skeleton: 1 });
   const rows = list({
     ctx, caption: t('billing.rows'), load: byCursor(get, '/api/balance/transactions'),
     filters: [
@@ -29,18 +34,18 @@ export default function page(ctx) {
   });
   const add = ctx.may('root') && button(t('balance.add'), { kind: 'primary', icon: 'plus', onClick: async () => {
     const { addBalance } = await import('../lib/balance.js');
-    if (await addBalance(ctx.user.id, ctx.user.username)) await Promise.all([balance.reload(), rows.reload(), ctx.refreshUser()]);
+    if (await addBalance(ctx.user.id, ctx.user.username)) await Promise.all([balance.reload(), rows.reload()]);
   } });
   ctx.every(60_000, () => Promise.all([balance.reload(), rows.refresh()]));
   return [heading(t('nav.billing'), exportButton('/api/balance/transactions/export', () => rows.wanted(), 'ledger.csv'), add), balance,
-    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('billing.ledger')),
+    card(t('billing.topUp'), h('p', null, ctx.may('root') ? t('billing.topUpRoot') : t('billing.topUpText'))), h('h2.section', null, t('overview.ledger')),
       rows];
 }
 
 const drawBalance = (data) => tiles(
   tile(t('overview.balance'), money(data.balance)),
   tile(t('billing.held'), money(data.held), t('billing.heldText')),
-  tile(t('billing.available'), money(data.available)));
+  tile(t('billing.available'), money(sumOf(data.balance, -data.held))));
 
 /** A charge leads to its call. */
 function describe(row) {

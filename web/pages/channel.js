@@ -1,11 +1,10 @@
 // One channel: how it is, how it is set, and what can be done with it.
 
-import { del, get } from '../lib/api.js';
 import { failureText, health, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
-import { h, replace } from '../lib/dom.js';
-import { duration, money, number, percent, t } from '../lib/i18n.js';
+import { del, get } from '../lib/api.js';
+import { duration, h, money, number, percent, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
-import { badge, button, card, confirm, dialog, facts, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
+import { badge, button, card, confirm, dialog, facts, keeping, link, live, snippet, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
@@ -18,8 +17,9 @@ export default function page(ctx) {
     title.textContent = channel.name;
     ctx.setTitle(channel.name);
     // The actions are drawn anew only when they are others, so that a refresh does not take the focus from them.
-    if (drawn !== `${channel.status} ${channel.name}`) replace(actions, bar(ctx, () => get(path), channel, reload));
-    drawn = `${channel.status} ${channel.name}`;
+    const now = [channel.status, channel.name, ...channel.models].join(' ');
+    if (drawn !== now) keeping(actions, () => replace(actions, bar(ctx, () => get(path), channel, reload)));
+    drawn = now;
     return [missingSecrets([channel], reload), state(ctx, channel), healthCard(channel), settings(channel)];
   }, { signal: ctx.signal });
   const numbers = live((signal) => get('/api/stats/series', day, { signal }), (data) => lastDay(data.total), { signal: ctx.signal, skeleton: 1 });
@@ -28,10 +28,10 @@ export default function page(ctx) {
 }
 
 const lastDay = (total) => tiles(
-  tile(t('channel.requests'), number(total.requests), t('channel.lastDay')),
+  tile(t('stats.requests'), number(total.requests), t('channel.lastDay')),
   tile(t('channel.errors'), number(total.errors), percent(total.requests ? total.errors / total.requests : 0)),
   tile(t('channel.first'), duration(total.first_token_p50), t('channel.p95', { time: duration(total.first_token_p95) })),
-  tile(t('channel.charged'), money(total.cost), t('channel.vendorCost', { cost: money(total.upstream_cost) })));
+  tile(t('money.charged'), money(total.cost), t('channel.vendorCost', { cost: money(total.upstream_cost) })));
 
 function bar(ctx, fresh, channel, reload) {
   const act = (action, label, options = {}) => button(label, { ...options, onClick: async () => {
@@ -43,8 +43,8 @@ function bar(ctx, fresh, channel, reload) {
   const isDraining = channel.status === 'draining' || channel.status === 'drained';
   return [
     button(t('channel.test'), { icon: 'play', kind: 'primary', onClick: () => testDialog(channel) }),
-    channel.status === 'on' ? [act('disable', t('channel.disable'), { icon: 'stop' }), act('drain', t('channel.drain'))] : channel.status !== 'off' && [
-      act('enable', t('channel.enable'), { icon: 'check' }), isDraining && act('disable', t('channel.disable'), { icon: 'stop' })],
+    channel.status === 'on' ? [act('disable', t('keys.disable'), { icon: 'stop' }), act('drain', t('channel.drain'))] : channel.status !== 'off' && [
+      act('enable', t('keys.enable'), { icon: 'check' }), isDraining && act('disable', t('keys.disable'), { icon: 'stop' })],
     isConsole && button(t('ui.edit'), { icon: 'edit', onClick: async () => {
       const { channelDialog } = await import('../lib/channel-form.js');
       if (await channelDialog(ctx, await fresh())) await reload();
@@ -60,14 +60,14 @@ async function exported(channel) {
 }
 
 async function remove(ctx, channel) {
-  if (!(await confirm({ title: t('channel.deleteTitle', { name: channel.name }), text: t('channel.deleteText'), action: t('ui.delete') }))) return;
+  if (!(await confirm({ title: t('keys.deleteOf', { name: channel.name }), text: t('channel.deleteText'), action: t('ui.delete') }))) return;
   await del(`/api/channel/${channel.id}`);
   toast(t('channel.deleted', { name: channel.name }));
   await ctx.go('/console/channels');
 }
 
 const state = (ctx, channel) => card(t('channel.state'), facts(
-  [t('admin.status'), [statusBadge(channel), channel.disabled_reason && h('span', null, ' ', channel.disabled_reason)]],
+  [t('field.status'), [statusBadge(channel), channel.disabled_reason && h('span', null, ' ', channel.disabled_reason)]],
   [t('channels.inFlight'), number(channel.in_flight)],
   [t('channels.source'), sourceOf(ctx, channel)],
   [t('channel.more'), h('span.row', null, h('a', { href: `/console/logs?channel_id=${channel.id}` }, t('channel.logs')),
@@ -87,7 +87,7 @@ function healthCard(channel) {
         (record.account ? t('channel.account', { name: record.account }) : record.key === null ? t('channel.allKeys')
         : t('channels.keyNumber', { number: record.key + 1 })) },
       { title: t('channels.test.model'), cell: (record) => (record.model === '*' ? t('channels.allModels') : h('code', null, record.model)) },
-      { title: t('channel.circuit'), cell: (record) => badge(t(`channel.state.${record.state}`), states[record.state]) },
+      { title: t('channel.state'), cell: (record) => badge(t(`channel.state.${record.state}`), states[record.state]) },
       { title: t('channel.waits'), end: true, cell: (record) => duration(record.open_for_ms ?? null) },
       { title: t('channel.failuresInRow'), end: true, cell: (record) => number(record.failures) },
       { title: t('channel.coolings'), end: true, cell: (record) => number(record.openings) },
@@ -103,7 +103,7 @@ function settings(channel) {
   const renamed = channel.model_map.filter((one) => one.upstream !== one.name);
   return card(t('channel.settings'), facts(
     [t('channels.provider'), `${channel.display ?? channel.provider} (${channel.provider})`],
-    [t('channel.keys'), [number(channel.keys), (channel.config?.keys ?? []).map((key) => [' ', h('code', null, key.hint)])]],
+    [t('field.keys'), [number(channel.keys), (channel.config?.keys ?? []).map((key) => [' ', h('code', null, key.hint)])]],
     [t('channels.models'), channel.models.includes('*') ? t('channels.allModels')
       : h('ul.names', null, channel.models.map((name) => h('li', null, h('code', null, name))))],
     renamed.length > 0 && [t('channel.renamed'), h('ul.names', null, renamed.map((one) => h('li', null, h('code', null, `${one.name} → ${one.upstream}`))))],
@@ -113,7 +113,7 @@ function settings(channel) {
     names.length > 0 && [t('channels.limits'), names.map((name) => h('div', null, t(`channels.field.limits.${name}`), ': ', number(limits[name])))],
     times.length > 0 && [t('channels.timeouts'), times.map(([name, value]) => h('div', null, t(`channels.field.timeouts.${name}`), ': ', String(value)))],
     channel.account && [t('channels.field.account'), channel.account],
-    channel.conversion && [t('channels.field.conversion'), t(`channels.${channel.conversion}`)],
+    channel.conversion && [t('channels.field.conversion'), t(channel.conversion === 'strict' ? 'channels.strict' : 'channels.lenient')],
     channel.base_url && [t('channels.field.base_url'), h('code', null, channel.base_url)],
     channel.proxy && [t('channels.field.proxy'), h('code', null, String(channel.proxy))],
   ));

@@ -1,14 +1,20 @@
 // All channels, of the files and of the console, in one table.
 
+import { contains, tabs, whole } from '../lib/admin.js';
+import { channelName, health, healthSummary, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
 import { get } from '../lib/api.js';
-import { contains, whole } from '../lib/admin.js';
-import { health, healthSummary, channelName, missingSecrets, setState, sourceOf, statusBadge, testDialog } from '../lib/channel.js';
-import { h, replace } from '../lib/dom.js';
-import { number, t } from '../lib/i18n.js';
+import { h, number, replace, t } from '../lib/base.js';
 import { list } from '../lib/table.js';
-import { button, empty, field, heading, toast } from '../lib/ui.js';
+import { badge, button, code, empty, field, heading, link, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
+  return [heading(t('nav.channels')), ...tabs(ctx, t('channels.views'), [
+    ['channels', t('nav.channels'), channels],
+    ['providers', t('providers.title'), providers],
+  ])];
+}
+
+function channels(ctx) {
   const missing = h('div.stack');
   let names = [];
   const add = () => button(t('channels.add'), { icon: 'plus', kind: 'primary', onClick: async () => {
@@ -16,7 +22,7 @@ export default function page(ctx) {
     if (await channelDialog(ctx, null, names)) await all.reload();
   } });
   const all = list({
-    ctx, caption: t('nav.channels'), columns: columns(ctx, () => all.reload()), filters: filters(),
+    ctx, caption: t('nav.channels'), columns: columns(ctx, () => all.reload()), filters: filters(), actions: [add()],
     load: whole(async () => {
       const channels = await get('/api/channel', {}, { signal: ctx.signal });
       names = channels.map((channel) => channel.name);
@@ -28,13 +34,13 @@ export default function page(ctx) {
     open: (channel) => ctx.go(`/console/channels/${channel.id}`), openLabel: (channel) => channel.name,
     nothing: () => empty(t('channels.none'), t('channels.noneText'), add()),
   });
-  ctx.every(5000, () => all.refresh());
-  return [heading(t('nav.channels'), add()), missing, all];
+  ctx.every(5000, () => all.isConnected && all.refresh());
+  return [missing, all];
 }
 
 const filters = () => [
-  field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
-  field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
+  field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('channels.searchHint') }),
+  field({ label: t('field.status'), name: 'status', type: 'select', options: [['', t('ui.all')],
     ...['on', 'off', 'disabled', 'draining', 'drained', 'cooling'].map((status) => [status, t(`channels.status.${status}`)])] }),
   field({ label: t('channels.source'), name: 'source', type: 'select',
     options: [['', t('ui.all')], ['file', t('channels.file')], ['console', t('channels.console')]] }),
@@ -55,7 +61,7 @@ function models(channel) {
 
 const columns = (ctx, reload) => [
   { title: t('channels.one'), class: 'keep', cell: channelName },
-  { title: t('admin.status'), cell: (channel) =>
+  { title: t('field.status'), cell: (channel) =>
     [statusBadge(channel), channel.disabled_reason && !channel.missing_secrets?.length && h('span.muted', null, channel.disabled_reason)] },
   { title: t('channels.models'), class: 'keep', cell: models },
   { title: t('channels.weight'), end: true, class: 'nowrap',
@@ -78,4 +84,37 @@ function actions(channel, reload) {
         await reload();
       },
     }));
+}
+
+// Providers
+
+/** Providers of one's own, declared in the console. */
+function providers(ctx) {
+  const reload = () => rows.reload();
+  const isRoot = ctx.may('root');
+  const forms = () => import('../lib/provider-form.js');
+  const edit = async (provider) => (await (await forms()).providerDialog(provider)) && reload();
+  const add = () => isRoot && button(t('providers.add'), { icon: 'plus', kind: 'primary', onClick: () => edit(null) });
+  const rows = list({
+    ctx, caption: t('providers.title'), actions: [add()], nothing: () => empty(t('providers.none'), t('providers.noneText'), add()),
+    filters: [field({ label: t('field.q'), name: 'q', type: 'search' })],
+    load: whole(async () => {
+      const [all, channels] = await Promise.all([get('/api/provider', {}, { signal: ctx.signal }), get('/api/channel', {}, { signal: ctx.signal })]);
+      return all.filter((one) => one.source?.kind === 'console')
+        .map((one) => ({ ...one, channels: channels.filter((channel) => channel.provider === one.name) }));
+    }, (one, query) => contains(query.q, one.name, one.display_name, one.base_url, ...one.models.map((model) => model.name))),
+    columns: [
+      { title: t('channels.provider'), class: 'keep', cell: (one) => h('div', null, h('span', null, one.display_name), h('span.muted', null, one.name),
+        one.problem && [badge(t('providers.notInUse'), 'bad'), h('span.muted', { lang: 'en' }, one.problem)]) },
+      { title: t('channels.field.base_url'), class: 'keep', cell: (one) => code(one.base_url) },
+      { title: t('providers.family'), cell: (one) => one.family },
+      { title: t('channels.models'), end: true, cell: (one) => number(one.model_count) },
+      { title: t('nav.channels'), cell: (one) => one.channels.map((channel, index) => [index > 0 && ', ', link(`/console/channels/${channel.id}`, channel.name)]) },
+      isRoot && { title: t('admin.actions'), class: 'nowrap', cell: (one) => h('span', null,
+        button('', { icon: 'edit', kind: 'quiet', title: t('providers.edit', { name: one.display_name }), onClick: () => edit(one) }),
+        button('', { icon: 'trash', kind: 'quiet', title: t('channels.deleteProviderTitle', { name: one.display_name }),
+          onClick: async () => (await (await forms()).removeProvider(one)) && reload() })) },
+    ],
+  });
+  return [h('p.intro', null, t('providers.intro')), rows];
 }

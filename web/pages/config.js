@@ -1,12 +1,61 @@
 // The configuration files with their diagnostics, and the secrets that they name.
 
-import { del, get, post, put } from '../lib/api.js';
 import { channelLink, contains, tabs } from '../lib/admin.js';
-import { h, icon, replace } from '../lib/dom.js';
-import { editor, versions } from '../lib/editor.js';
-import { bytes, t } from '../lib/i18n.js';
+import { del, get, post, put } from '../lib/api.js';
+import { bytes, h, icon, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
 import { badge, button, code, confirm, dialog, empty, field, heading, live, note, problem, toast } from '../lib/ui.js';
+
+/**
+ * @param {{label: string, onInput: (text: string) => void}} o
+ * @returns {{node: HTMLElement, value: () => string, set: (text: string, isLocked: boolean) => void, go: (line: number, column: number) => void}}
+ */
+function editor(o) {
+  const numbers = h('pre.line-numbers', { 'aria-hidden': 'true' });
+  const area = h('textarea.mono', { 'aria-label': o.label, wrap: 'off', spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off', on: {
+    input: () => {
+      count();
+      o.onInput(area.value);
+    },
+    scroll: () => (numbers.scrollTop = area.scrollTop),
+  } });
+  let lines = 0;
+  const count = () => {
+    const now = area.value.split('\n').length;
+    if (now !== lines) numbers.textContent = Array.from({ length: now }, (_, index) => index + 1).join('\n');
+    lines = now;
+  };
+  return {
+    node: h('div.editor', null, numbers, area),
+    value: () => area.value,
+    set(text, isLocked) {
+      area.value = text;
+      area.readOnly = isLocked;
+      area.scrollTop = 0;
+      count();
+    },
+    go(line, column) {
+      const before = area.value.split('\n').slice(0, line - 1);
+      const start = before.reduce((sum, one) => sum + one.length + 1, 0);
+      const length = area.value.slice(start).split('\n', 1)[0].length;
+      const at = start + Math.min(Math.max(0, column - 1), length);
+      area.focus();
+      area.setSelectionRange(at, Math.max(at, start + length));
+      const height = area.scrollHeight / Math.max(1, lines);
+      area.scrollTop = Math.max(0, (line - 4) * height);
+    },
+  };
+}
+
+/** Two versions of a text beside each other; lines that the other one does not have are marked. */
+function versions(leftTitle, left, rightTitle, right) {
+  const side = (title, text, other) => {
+    const known = new Set(other.split('\n'));
+    return h('figure', null, h('figcaption', null, title),
+      h('pre', { tabindex: 0 }, text.split('\n').map((line) => h('span', { class: known.has(line) ? null : 'differs' }, line, '\n'))));
+  };
+  return h('div.versions', null, side(leftTitle, left, right), side(rightTitle, right, left));
+}
 
 export default function page(ctx) {
   const reload = button(t('config.reload'), { icon: 'refresh', onClick: async () => {
@@ -20,16 +69,21 @@ export default function page(ctx) {
 
 const files = (ctx) => live((signal) => get('/api/config', {}, { signal }), (config) => workbench(ctx, config), { signal: ctx.signal, skeleton: 6 });
 
+/** Text typed into a file stays while another one, or another page, is looked at. */
+const buffers = new Map();
+addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault());
+
 function workbench(ctx, config) {
-  // Text typed into a file stays while another one is looked at.
-  const buffers = new Map();
+  // What nobody has changed is read anew, and so is what is no file any more.
+  for (const [path, buffer] of buffers) {
+    if (buffer.text === buffer.saved || !config.files.some((file) => file.path === path)) buffers.delete(path);
+  }
   const bench = { ctx, config, buffers, path: null, found: h('div', { 'aria-live': 'polite' }), names: h('ul.file-list', { 'aria-label': t('config.files') }) };
   bench.text = editor({ label: t('config.text'), onInput: (text) => {
     buffers.get(bench.path).text = text;
     marked(bench);
   } });
   bench.bar = h('div.row.spread.editor-bar');
-  addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault(), { signal: ctx.signal });
   // Elsewhere files are named with the folder of the configuration.
   const wanted = ctx.query.get('path') ?? '';
   const first = config.files.find((file) => file.path === wanted || wanted.endsWith(`/${file.path}`)) ?? config.files[0];
@@ -59,12 +113,15 @@ async function open(bench, path, line = null, column = 1) {
   bench.path = path;
   if (!buffer) {
     replace(bench.bar, h('span.muted', null, t('config.loading')));
+    bench.drawn = null;
+    // What is typed now would be taken for the text of this file.
+    bench.text.set('', true);
     try {
       const file = await get('/api/config/file', { path }, { signal: bench.ctx.signal });
       buffer = { text: file.text, saved: file.text, etag: file.etag };
       bench.buffers.set(path, buffer);
     } catch (error) {
-      if (error?.name !== 'AbortError') replace(bench.bar, problem(error, () => open(bench, path, line, column)));
+      if (error?.name !== 'AbortError' && bench.path === path) replace(bench.bar, problem(error, () => open(bench, path, line, column)));
       return;
     }
     if (bench.path !== path) return;
@@ -89,7 +146,7 @@ function marked(bench) {
   const size = fileOf(bench, bench.path).bytes;
   replace(bench.bar, h('span', null, code(bench.path), ' ', h('span.muted', null, bytes(size)), ' ', !isLive ? badge(t('config.locked'))
     : isDirty && badge(t('config.unsaved'), 'warn')),
-    h('span.row', null, button(t('config.check'), { onClick: () => check(bench) }),
+    h('span.row', null, button(t('channels.check'), { onClick: () => check(bench) }),
       isLive && isDirty && button(t('config.undo'), { kind: 'quiet', onClick: () => take(bench, buffer.saved, buffer.etag) }),
       isLive && button(t('ui.save'), { kind: 'primary', disabled: !isDirty, onClick: () => save(bench) })));
   drawNames(bench, bench.search.value());
@@ -113,6 +170,7 @@ async function save(bench) {
   try {
     const saved = await put('/api/config/file', { path, text }, { headers: { 'If-Match': `"${buffer.etag}"` } });
     Object.assign(buffer, { saved: text, etag: saved.etag });
+    fileOf(bench, path).bytes = new TextEncoder().encode(text).length;
     toast(t('config.saved', { path }));
     showFindings(bench, saved.diagnostics ?? [], true);
   } catch (error) {
@@ -134,6 +192,7 @@ async function conflict(bench, path, mine) {
     h('div.actions', null, button(t('config.takeMine'), { kind: 'danger', onClick: () => close('mine') }),
       button(t('config.takeTheirs'), { onClick: () => close('theirs') }),
       button(t('config.keepEditing'), { kind: 'quiet', onClick: () => close() }))] }).closed;
+  if (choice && bench.path !== path) await open(bench, path);
   if (choice === 'theirs') take(bench, theirs.text, theirs.etag);
   if (choice !== 'mine') return;
   bench.buffers.set(path, { text: mine, saved: theirs.text, etag: theirs.etag });
@@ -160,8 +219,8 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
   (list, reload) => (list.length === 0 ? empty(t('secrets.none'), t('secrets.noneText'))
   : h('div.list', null, h('p.intro', null, t('secrets.text')), table({
     caption: t('config.secrets'), rows: list, columns: [
-      { title: t('secrets.name'), cell: (secret) => code(secret.name) },
-      { title: t('admin.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
+      { title: t('field.name'), cell: (secret) => code(secret.name) },
+      { title: t('field.status'), cell: (secret) => [badge(t(`secrets.status.${secret.status}`), kinds[secret.status]),
         secret.problem && h('span.muted', { lang: 'en' }, secret.problem)] },
       { title: t('secrets.usedBy'), cell: (secret) =>
         secret.used_by.map((one, index) => [index > 0 && ', ', one.kind === 'channel' ? channelLink(one.id, one.name) : one.name]) },
@@ -172,7 +231,7 @@ const secrets = (ctx) => live((signal) => get('/api/secret', {}, { signal }),
           if (await secretDialog(secret.name, user)) await reload();
         } }), ' ',
         secret.status === 'console' && button('', { icon: 'trash', kind: 'quiet', title: t('secrets.delete', { name: secret.name }), onClick: async () => {
-          if (!(await confirm({ title: t('secrets.deleteTitle', { name: secret.name }), text: t('secrets.deleteText'), action: t('ui.delete') }))) return;
+          if (!(await confirm({ title: t('keys.deleteOf', { name: secret.name }), text: t('secrets.deleteText'), action: t('ui.delete') }))) return;
           await del(`/api/secret/${encodeURIComponent(secret.name)}`);
           await reload();
         } })) },

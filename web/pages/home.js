@@ -1,8 +1,7 @@
 // The first page that a visitor sees: what this is, where it is reached, and a program to try it with.
 
-import { h } from '../lib/dom.js';
-import { t } from '../lib/i18n.js';
-import { baseUrl, snippets } from '../lib/snippets.js';
+import { h, t } from '../lib/base.js';
+import { baseUrl, snippets } from '../lib/keys.js';
 import { code, copyButton, linkButton } from '../lib/ui.js';
 
 export default function page(ctx) {

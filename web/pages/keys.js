@@ -1,12 +1,10 @@
 // The keys of the person who is logged in: what each may do, what it has spent, and what is left of its budgets.
 
 import { del, get, post, put } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { ago, day, moment, money, number, t } from '../lib/i18n.js';
-import { createKey, editKey, showSecret } from '../lib/keys.js';
-import { baseUrl, snippets } from '../lib/snippets.js';
+import { ago, day, h, moment, money, number, t } from '../lib/base.js';
 import { byPage, list } from '../lib/table.js';
-import { badge, button, code, confirm, dialog, empty, facts, field, heading, link, meter, toast } from '../lib/ui.js';
+import { baseUrl, createKey, editKey, showSecret, snippets } from '../lib/keys.js';
+import { badge, button, code, confirm, dialog, empty, facts, field, formDialog, heading, link, meter, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const create = async () => (await createKey(ctx.status)) && rows.reload();
@@ -98,6 +96,7 @@ function properties(key) {
   const limits = key.limits ?? {};
   return facts(
     [t('field.expires_at'), key.expires_at ? moment(key.expires_at) : t('keys.never')],
+    key.former_until && [t('keys.formerUntil'), moment(key.former_until)],
     [t('field.models'), key.models.length ? key.models.map((name) => [code(name), ' ']) : t('keys.allModels')],
     limits.rpm && [t('field.rpm'), number(limits.rpm)], limits.tpm && [t('field.tpm'), number(limits.tpm)],
     limits.concurrency && [t('field.concurrency'), number(limits.concurrency)],
@@ -107,9 +106,15 @@ function properties(key) {
     [t('keys.createdAt'), moment(key.created_at)], [t('keys.used'), key.accessed_at ? moment(key.accessed_at) : t('keys.unused')]);
 }
 
+/** How long the old secret may go on, in seconds, so that programs can be given the new one meanwhile. */
+const graces = [[0, 'now'], [3600, 'hour'], [86_400, 'day'], [604_800, 'week']];
+
 async function rotate(ctx, key) {
-  if (!(await confirm({ title: t('keys.rotateOf', { name: key.name }), text: t('keys.rotateText'), action: t('keys.rotate'), kind: 'primary' }))) return false;
-  return showSecret(await post(`/api/token/${key.id}/rotate`), ctx.status);
+  const grace = field({ label: t('keys.grace'), name: 'grace', type: 'select', hint: t('keys.graceHint'),
+    options: graces.map(([seconds, name]) => [String(seconds), t(`keys.grace.${name}`)]) });
+  const fresh = await formDialog({ title: t('keys.rotateOf', { name: key.name }), intro: t('keys.rotateText'), action: t('keys.rotate'), fields: [grace],
+    onSubmit: (values) => post(`/api/token/${key.id}/rotate`, values.grace === '0' ? {} : { grace_seconds: Number(values.grace) }) });
+  return fresh ? showSecret(fresh, ctx.status) : false;
 }
 
 async function remove(key) {

@@ -1,8 +1,7 @@
 // Logging in: the session is a cookie that scripts cannot read.
 
 import { post } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { t } from '../lib/i18n.js';
+import { h, t } from '../lib/base.js';
 import { field, form, link } from '../lib/ui.js';
 
 export default function page(ctx) {
@@ -11,7 +10,7 @@ export default function page(ctx) {
     field({ label: t('field.password'), name: 'password', type: 'password', autocomplete: 'current-password', required: true }),
   ];
   setTimeout(() => fields[0].input.focus());
-  return h('div.entrance', null, h('h1', { tabindex: -1 }, t('login.title')),
+  return h('div.entrance', null, h('h1', { tabindex: -1 }, t('login.action')),
     form({ fields, action: t('login.action'), onSubmit: async (values) => {
       await post('/api/user/login', { ...values, session: true }, { quiet: true });
       await ctx.entered(ctx.query.get('next'));

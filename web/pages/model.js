@@ -1,11 +1,10 @@
 // One model: what it costs, who serves it, how it is called, and how it has done here.
 
 import { get } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { dayShort, duration, money, number, percent, perMillion, short, t } from '../lib/i18n.js';
-import { endpointName, modalityName, piecePrices, tokenPrices } from '../lib/models.js';
-import { baseUrl, snippets } from '../lib/snippets.js';
+import { dayShort, duration, h, money, number, perMillion, percent, short, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
+import { baseUrl, snippets } from '../lib/keys.js';
+import { endpointName, modalityName, piecePrices, tokenPrices } from '../lib/models.js';
 import { badge, card, code, copyButton, empty, facts, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {
@@ -44,7 +43,7 @@ function snippetCard(ctx, model) {
 
 /** The kinds of prices that a model has, beside those of longer prompts and of other service tiers. */
 function prices(model) {
-  if (model.basis === 'upstream_cost') return card(t('models.prices'), h('p', null, t('models.byVendorText')));
+  if (model.basis === 'upstream_cost') return card(t('nav.pricing'), h('p', null, t('models.byVendorText')));
   const standard = Object.fromEntries([...tokenPrices, ...piecePrices].map((name) => [name, model[`pricing_${name}`]]));
   const tierName = (tier) => t('models.above', { size: short(tier.above) });
   const columns = [
@@ -57,7 +56,7 @@ function prices(model) {
   const rows = [...tokenPrices.filter(isShown).map((name) => ({ name, form: perMillion, unit: t('models.perMillionTokens') })),
     ...piecePrices.filter(isShown).map((name) => ({ name, form: (value) => money(value), unit: t('models.perPiece') }))];
   const shown = (value, form) => (value === null || value === undefined || value === '' ? '–' : form(Number(value)));
-  return card(t('models.prices'), table({ caption: t('models.priceRows'), rows, columns: [
+  return card(t('nav.pricing'), table({ caption: t('models.priceRows'), rows, columns: [
     { title: t('models.kind'), cell: (row) => h('div', null, t(`price.${row.name}`), h('span.muted', null, row.unit)) },
     ...columns.map((column) => ({ title: column.title, end: true, cell: (row) => shown(column.values[row.name], row.form) })),
   ] }), model.image_sizes.length > 0 && [h('h3.section', null, t('models.imageSizes')), table({ caption: t('models.imageRows'), rows: model.image_sizes,

@@ -1,9 +1,8 @@
 // All models of this gateway with their prices: searched, filtered and sorted in the browser, compared side by side.
 
-import { h, replace } from '../lib/dom.js';
-import { money, none, number, percent, perMillion, short, t } from '../lib/i18n.js';
-import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
+import { h, money, none, number, perMillion, percent, replace, short, t } from '../lib/base.js';
 import { list } from '../lib/table.js';
+import { allModels, endpointName, matches, modalityName, modelPath, rankings } from '../lib/models.js';
 import { badge, button, choices, code, empty, field, heading, link, linkButton, live, toast } from '../lib/ui.js';
 
 const portion = 60;
@@ -52,8 +51,9 @@ function catalogue(ctx, models, ranks) {
   draw(first);
   return [ranks.size > 0 && h('div.views', null, choices(t('models.view'), views.map((name) => [name, t(`models.view.${name}`)]), first, (view) => {
     ctx.query = new URLSearchParams(location.search);
-    ctx.query.delete('sort');
-    ctx.query.delete('order');
+    for (const name of ['sort', 'order', 'view']) ctx.query.delete(name);
+    if (view !== 'all') ctx.query.set('view', view);
+    ctx.setQuery(ctx.query);
     draw(view);
   })), place, bar];
 }

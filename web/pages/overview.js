@@ -1,10 +1,10 @@
 // The first page after a login: what is there, what was spent, what went wrong, and what a new gateway still needs.
 
 import { get } from '../lib/api.js';
-import { h, icon, replace } from '../lib/dom.js';
-import { ago, duration, money, short, store, stored, t } from '../lib/i18n.js';
+import { ago, duration, h, icon, money, replace, short, store, stored, sumOf, t } from '../lib/base.js';
 import { errorShare, noRequests, series, seriesChart, span, zoneNote } from '../lib/chart.js';
-import { button, card, choices, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
+import { table } from '../lib/table.js';
+import { button, card, choices, heading, link, linkButton, live, tile, tiles } from '../lib/ui.js';
 
 export default async function page(ctx) {
   // Everybody's figures are an administrator's first interest; their own are one press away.
@@ -16,11 +16,11 @@ export default async function page(ctx) {
     if (!isAsked) answer = load(view, ctx, false);
     isAsked = false;
     return answer;
-  }, (data) => draw(ctx, view, data, steps?.isConnected), { signal: ctx.signal, skeleton: 4 });
+  }, (data) => draw(view, data), { signal: ctx.signal, skeleton: 4 });
   const errors = live(async (signal) => {
     const { data } = await answer;
     return data.total.errors > 0 ? failedRows(view, signal) : { items: [] };
-  }, ({ items, table }) => latest(view, items, table), { signal: ctx.signal, skeleton: 2 });
+  }, ({ items }) => latest(view, items), { signal: ctx.signal, skeleton: 2 });
   const reload = () => Promise.all([figures.reload(), errors.reload()]);
   ctx.every(60_000, reload);
   const chosen = (value) => {
@@ -42,25 +42,18 @@ async function load(view, ctx, isFirst) {
   return { balance: user ?? ctx.user, data };
 }
 
-/** The latest failures, and the table that few need. */
-async function failedRows(view, signal) {
-  const [{ items }, { table }] = await Promise.all([
-    get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal }), import('../lib/table.js'),
-  ]);
-  return { items, table };
-}
+const failedRows = (view, signal) =>
+  get(view.isAll ? '/api/log' : '/api/log/self', { outcome: 'failed', before_id: 0, page_size: 5 }, { signal });
 
-function draw(ctx, view, { balance, data }, isNew) {
-  const today = data.series.reduce((sum, one) => sum + (one.cost.at(-1) ?? 0), 0);
+function draw(view, { balance, data }) {
+  const today = sumOf(...data.series.map((one) => one.cost.at(-1) ?? 0));
   const failed = view.isAll ? '/console/logs?outcome=failed' : '/console/usage?outcome=failed';
   const { total } = data;
   return [
-    // Root finds it among the first steps.
-    !(isNew && ctx.may('root')) && lowBalance(ctx, balance),
     tiles(
       tile(t('overview.balance'), money(balance.balance), balance.held > 0 ? t('overview.held', { amount: money(balance.held) })
         : link('/console/billing', t('overview.ledger'))),
-      tile(t('overview.today'), money(Number(today.toFixed(9)))),
+      tile(t('overview.today'), money(today)),
       tile(t('overview.spent30'), money(total.cost)),
       tile(t('stats.requests'), short(total.requests), t('overview.days30')),
       tile(t('stats.errors'), total.errors > 0 ? link(failed, errorShare(total)) : errorShare(total), t('overview.days30')),
@@ -81,25 +74,14 @@ function chartCard(view, data) {
     })), place);
 }
 
-function lowBalance(ctx, balance) {
-  const threshold = Number(stored('lowBalance') ?? 1);
-  if (balance.balance >= threshold) return null;
-  return note('warn', h('p', null, t('overview.low', { amount: money(balance.balance) }), ' ', !ctx.may('root') && t('overview.lowAsk')),
-    h('div.row', null, ctx.may('root') && button(t('balance.add'), { onClick: async () => {
-      const { addBalance } = await import('../lib/balance.js');
-      if (await addBalance(ctx.user.id, ctx.user.username)) await ctx.go('/console', true);
-    } }),
-      link('/console/account', t('overview.threshold', { amount: money(threshold) }))));
-}
-
-function latest(view, rows, table) {
+function latest(view, rows) {
   if (!rows.length) return h('p.muted', null, t('overview.noErrors'));
   const page = view.isAll ? '/console/logs' : '/console/usage';
   return [table({ caption: t('overview.errorRows'), rows, columns: [
-    { title: t('field.model'), cell: (row) => link(`${page}?request_id=${row.request_id}`, row.model_name) },
+    { title: t('field.model'), cell: (row) => link(`${page}?request_id=${encodeURIComponent(row.request_id)}`, row.model_name) },
     { title: t('request.error'), cell: (row) => h('code', null, row.error_code ?? row.outcome) },
     { title: t('request.status'), cell: (row) => row.status, end: true },
-    view.isAll && { title: t('request.user'), cell: (row) => row.username ?? `#${row.user_id}` },
+    view.isAll && { title: t('field.user_id'), cell: (row) => row.username ?? `#${row.user_id}` },
     { title: t('ui.time'), cell: (row) => ago(row.created_at), end: true },
   ].filter(Boolean) }), h('p.card-more', null, link(`${page}?outcome=failed`, t('overview.allErrors')))];
 }

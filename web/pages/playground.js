@@ -1,7 +1,6 @@
 // Trying models: one conversation, or two side by side, charged like any other call.
 
-import { h, replace } from '../lib/dom.js';
-import { bytes, store, stored, t } from '../lib/i18n.js';
+import { bytes, h, replace, store, stored, t } from '../lib/base.js';
 import { allModels } from '../lib/models.js';
 import { pane } from '../lib/pane.js';
 import { button, empty, field, heading, linkButton, report, toast } from '../lib/ui.js';
@@ -86,13 +85,13 @@ function composerOf(send, stop) {
     paste: (event) => event.clipboardData?.files.length && images.add([...event.clipboardData.files]),
   } });
   const sending = button(t('playground.send'), { type: 'submit', kind: 'primary', icon: 'arrow' });
-  const stopping = button(t('playground.stop'), { icon: 'stop', onClick: stop });
+  const stopping = button(t('export.stop'), { icon: 'stop', onClick: stop });
   stopping.hidden = true;
-  let isRunning = false;
+  // A pane's "Retry" may run beside the other pane's answer.
+  let running = 0;
 
   async function run(work) {
-    if (isRunning) return;
-    isRunning = true;
+    running += 1;
     sending.hidden = true;
     stopping.hidden = false;
     try {
@@ -100,17 +99,17 @@ function composerOf(send, stop) {
     } catch (error) {
       report(error);
     } finally {
-      isRunning = false;
+      running -= 1;
       const hadFocus = document.activeElement === stopping;
-      stopping.hidden = true;
-      sending.hidden = false;
-      if (hadFocus) input.focus();
+      stopping.hidden = running === 0;
+      sending.hidden = running > 0;
+      if (hadFocus && running === 0) input.focus();
     }
   }
 
   function submit() {
     const text = input.value.trim();
-    if (isRunning) return;
+    if (running > 0) return;
     if (!text) return input.focus();
     const urls = images.take();
     input.value = '';

@@ -1,12 +1,14 @@
 // Prices: the table, models that have none, prices that lists have let fall too far, and what a sync would change.
 
-import { get, post } from '../lib/api.js';
 import { contains, tabs, whole } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, has, perMillion, t } from '../lib/i18n.js';
-import { historyDialog, marks, priceCell, priceDialog } from '../lib/price-form.js';
+import { get, post } from '../lib/api.js';
+import { ago, h, has, perMillion, replace, t } from '../lib/base.js';
 import { list, table } from '../lib/table.js';
+import { marks, priceCell } from '../lib/price-cell.js';
 import { button, code, confirm, empty, field, heading, live, note, toast } from '../lib/ui.js';
+
+const priceDialog = async (row) => (await import('../lib/price-form.js')).priceDialog(row);
+const historyDialog = async (row) => (await import('../lib/price-form.js')).historyDialog(row);
 
 export default function page(ctx) {
   return [heading(t('nav.pricing')), ...tabs(ctx, t('pricing.views'), [
@@ -25,7 +27,7 @@ function prices(ctx) {
   const rows = list({
     ctx, caption: t('nav.pricing'), actions: [add()], nothing: () => empty(t('pricing.none'), t('pricing.noneText'), add()),
     filters: [
-      field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('pricing.searchHint') }),
+      field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('pricing.searchHint') }),
       field({ label: t('pricing.show'), name: 'show', type: 'select',
         options: [['', t('ui.all')], ['edited', t('pricing.edited')], ['inactive', t('pricing.inactive')], ['cost', t('pricing.byCost')]] }),
     ],

@@ -1,8 +1,7 @@
 // Making an account, where the gateway allows it; the new user is logged in at once.
 
 import { post } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { t } from '../lib/i18n.js';
+import { h, t } from '../lib/base.js';
 import { field, form, link } from '../lib/ui.js';
 
 export default function page(ctx) {

@@ -1,20 +1,20 @@
 // Which channels a request would be sent to now, in which order, and why the others are left out.
 
-import { get } from '../lib/api.js';
 import { channelLink } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { duration, has, number, t } from '../lib/i18n.js';
+import { get } from '../lib/api.js';
+import { duration, h, has, number, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
-import { badge, card, code, empty, facts, field, heading, note, problem } from '../lib/ui.js';
+import { badge, card, code, empty, facts, field, heading, keeping, note, problem, report } from '../lib/ui.js';
 
 const endpoints = ['chat', 'messages', 'responses', 'gemini', 'completions', 'embeddings', 'images', 'image_edits', 'speech', 'transcriptions', 'translations',
   'moderations', 'rerank'];
 
 export default async function page(ctx) {
-  const [models, groups] = await Promise.all([get('/api/models', {}, { signal: ctx.signal }), get('/api/group', {}, { signal: ctx.signal })]);
-  const fields = fieldsOf(models.map((model) => model.model_name), groups.map((group) => group.name));
+  const models = await get('/api/models', {}, { signal: ctx.signal });
   const usual = { model: models[0]?.model_name, endpoint: 'chat', group: 'default' };
+  const fields = fieldsOf(models.map((model) => model.model_name), [ctx.query.get('group') ?? usual.group]);
   for (const one of fields) one.set(ctx.query.get(one.name) ?? usual[one.name] ?? '');
+  offerGroups(fields.find((one) => one.name === 'group').input, ctx);
   const result = h('div.stack', { 'aria-live': 'off' });
   const explain = explainer(ctx, fields, result);
   let waiting;
@@ -37,32 +37,52 @@ export default async function page(ctx) {
 const fieldsOf = (models, groups) => [
   field({ label: t('field.model'), name: 'model', list: models, mono: true }),
   field({ label: t('field.group'), name: 'group', type: 'select', options: groups }),
-  field({ label: t('routes.endpoint'), name: 'endpoint', type: 'select', options: endpoints.map((name) => [name, t(`endpoint.${name}`)]) }),
+  field({ label: t('request.endpoint'), name: 'endpoint', type: 'select', options: endpoints.map((name) => [name, t(`endpoint.${name}`)]) }),
   field({ label: t('routes.session'), name: 'session', placeholder: t('routes.sessionHint') }),
   field({ label: t('routes.wishes'), name: 'provider', mono: true, placeholder: '{"sort":"price"}' }),
 ];
+
+/** The other groups are asked for when somebody is about to choose one. */
+function offerGroups(select, ctx) {
+  const load = async () => {
+    for (const type of ['focus', 'pointerenter']) select.removeEventListener(type, load);
+    try {
+      for (const { name } of await get('/api/group', {}, { signal: ctx.signal })) {
+        if (![...select.options].some((option) => option.value === name)) select.append(h('option', { value: name }, name));
+      }
+    } catch (error) {
+      report(error);
+    }
+  };
+  for (const type of ['focus', 'pointerenter']) select.addEventListener(type, load);
+}
 
 /** Asks the router, and draws what it says where it is something else than before. */
 function explainer(ctx, fields, result) {
   let drawn = null;
   let turn = 0;
-  return async () => {
+  const ask = async () => {
     const query = Object.fromEntries(fields.map((one) => [one.name, one.value().trim()]).filter(([, value]) => value));
     const mine = (turn += 1);
     ctx.setQuery(query);
-    if (!query.model) return replace(result, empty(t('routes.choose'), t('routes.chooseText')));
+    if (!query.model) {
+      drawn = null;
+      return replace(result, empty(t('routes.choose'), t('routes.chooseText')));
+    }
     try {
       const plan = await get('/api/route/explain', query, { signal: ctx.signal });
       if (mine !== turn) return;
       const text = JSON.stringify(plan);
-      if (text !== drawn) replace(result, draw(plan));
+      if (text !== drawn) keeping(result, () => replace(result, draw(plan)));
       drawn = text;
     } catch (error) {
       if (mine !== turn || error?.name === 'AbortError') return;
       drawn = null;
-      replace(result, problem(error, explainer(ctx, fields, result)));
+      keeping(result, () => replace(result, problem(error, ask)));
     }
+    return undefined;
   };
+  return ask;
 }
 
 /** A time that runs down between two answers of the server. */
@@ -97,12 +117,12 @@ const candidates = (plan) => card(t('routes.candidates'), h('div.list', null, ta
   caption: t('routes.candidatesOf', { model: plan.model }), rows: plan.candidates, columns: [
     { title: t('routes.position'), end: true, cell: (one) => number(one.position) },
     { title: t('channels.one'), class: 'keep', cell: (one) => [channelLink(one.channel_id, one.name), h('span.muted', null, one.provider)] },
-    { title: t('routes.upstream'), class: 'keep', cell: (one) => code(one.upstream_model) },
-    { title: t('routes.key'), end: true, cell: (one) => (one.key < 0 ? t('routes.noKey') : number(one.key + 1)) },
+    { title: t('request.upstreamModel'), class: 'keep', cell: (one) => code(one.upstream_model) },
+    { title: t('channels.key'), end: true, cell: (one) => (one.key < 0 ? t('pricing.nothing') : number(one.key + 1)) },
     { title: t('channels.field.priority'), end: true, cell: (one) => String(one.priority) },
     { title: t('channels.weight'), end: true, cell: (one) => number(one.weight) },
     { title: t('channels.inFlight'), end: true, cell: (one) => number(one.in_flight) },
-    { title: t('admin.status'), class: 'nowrap',
+    { title: t('field.status'), class: 'nowrap',
       cell: (one) => (one.cooling_for_ms !== null ? [badge(t('channels.status.cooling'), 'warn'), ' ', countdown(one.cooling_for_ms)]
       : one.is_tried ? badge(one.position === 1 ? t('routes.first') : t('routes.tried'), 'good') : badge(t('routes.notTried'))) },
   ],
@@ -131,7 +151,7 @@ function dropped(plan) {
   return card(t('routes.dropped'), h('div.list', null, table({
     caption: t('routes.droppedOf', { model: plan.model }), rows, columns: [
       { title: t('channels.one'), cell: (one) => channelLink(one.channel_id, one.name) },
-      { title: t('routes.why'), cell: (one) => reasonText(one.reason) },
+      { title: t('pricing.reason'), cell: (one) => reasonText(one.reason) },
       { title: t('routes.for'), end: true, class: 'nowrap', cell: (one) => countdown(one.for_ms) },
     ],
   })));

@@ -1,8 +1,7 @@
 // The gateway itself: whether it is ready, what waits to be booked, who else is there, and whether the books are right.
 
 import { get, post } from '../lib/api.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, bytes, duration, moment, number, t } from '../lib/i18n.js';
+import { ago, bytes, duration, h, moment, number, replace, t } from '../lib/base.js';
 import { table } from '../lib/table.js';
 import { badge, button, card, code, facts, heading, link, linkButton, live, note, tile, tiles } from '../lib/ui.js';
 
@@ -17,12 +16,12 @@ function draw(system) {
   const { readiness, journal } = system;
   return [
     !readiness.ready && note('warn', h('p', null, t('system.notReady')), h('ul', { lang: 'en' }, readiness.problems.map((problem) => h('li', null, problem)))),
-    tiles(tile(t('system.state'), t(readiness.ready ? 'system.ready' : 'system.stopped'), null, readiness.ready ? null : 'bad'),
+    tiles(tile(t('channel.state'), t(readiness.ready ? 'system.ready' : 'system.stopped'), null, readiness.ready ? null : 'bad'),
       tile(t('system.uptime'), duration(system.uptime * 1000), moment(system.started_at)), tile(t('system.memory'), bytes(system.memory_bytes)),
       tile(t('system.streams'), number(system.streams), [t('system.connections', { count: system.connections }),
         system.background_responses > 0 && ` · ${t('system.background', { count: system.background_responses })}`])),
     h('div.grid', null,
-      card(t('system.program'), facts([t('system.version'), system.version],
+      card(t('system.program'), facts([t('pricing.version'), system.version],
         [t('system.database'), [system.database.kind, system.database.answers === false && [' ', badge(t('system.silent'), 'bad')]]],
         [t('system.pid'), String(system.pid)],
         [t('system.cpu'), duration(system.cpu_seconds * 1000)])),
@@ -34,8 +33,8 @@ function draw(system) {
 
 const gateways = (list) => list.length > 0 && card(t('system.gateways'), h('div.list', null, table({
   caption: t('system.gatewaysHere'), rows: list, columns: [
-    { title: t('system.gateway'), cell: (one) => [code(one.id), ' ', one.is_this && badge(t('system.self'))] },
-    { title: t('admin.status'), cell: (one) =>
+    { title: t('nav.group.run'), cell: (one) => [code(one.id), ' ', one.is_this && badge(t('system.self'))] },
+    { title: t('field.status'), cell: (one) =>
       (one.is_fenced ? badge(t('system.fenced'), 'warn') : one.silent_seconds > 60 && !one.is_this ? badge(t('system.silent'), 'warn') : badge(t('system.alive'), 'good')) },
     { title: t('system.started'), cell: (one) => moment(one.started_at) },
     { title: t('system.seen'), cell: (one) => ago(one.is_this ? Date.now() / 1000 : one.seen_at) },

@@ -1,10 +1,9 @@
 // The calls of the person who is logged in: over time, and one by one.
 
 import { get } from '../lib/api.js';
-import { h } from '../lib/dom.js';
-import { duration, moment, money, short, t } from '../lib/i18n.js';
-import { rangeField, requestChart, errorShare, series, windowOf } from '../lib/chart.js';
-import { byCursor, exportButton, list, outcomeBadge, tokenCell } from '../lib/table.js';
+import { duration, h, moment, money, short, t } from '../lib/base.js';
+import { errorShare, rangeField, requestChart, series, windowOf } from '../lib/chart.js';
+import { byCursor, exportButton, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
 import { card, empty, field, heading, linkButton, live, momentField, report, tile, tiles, toast } from '../lib/ui.js';
 
 const outcomes = ['completed', 'truncated', 'client_gone', 'failed', 'recovered'];
@@ -31,7 +30,7 @@ export default function page(ctx) {
       if (position === null) chart?.reload();
       return more(rowQuery(query), position, signal);
     },
-    open: openDialog, openLabel: (row) => `${row.model_name}, ${moment(row.created_at)}`,
+    open: openRequest, openLabel: (row) => `${row.model_name}, ${moment(row.created_at)}`,
     nothing: () => empty(t('usage.none'), t('usage.noneText'), linkButton('/console/playground', t('steps.callAction'), { kind: 'primary' })),
   });
   chart = live((signal) => figures(rows.wanted(), ctx, signal), (data) => {
@@ -44,8 +43,6 @@ export default function page(ctx) {
   rows.querySelector('.filters').after(chart);
   return [heading(t('nav.usage'), exportButton('/api/log/self/export', wanted, 'usage.csv')), rows];
 }
-
-const openDialog = async (row) => (await import('../lib/request.js')).requestDialog(row);
 
 /** The keys to choose from: the one that a link names, and those of which the figures tell. */
 const keyOptions = (wanted) => [['', t('ui.all')], ...(wanted ? [[wanted, `#${wanted}`]] : [])];
@@ -86,7 +83,7 @@ function drawFigures(data, outcome) {
 const columns = () => [
   { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
   { title: t('field.model'), cell: (row) => row.model_name },
-  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('request.noKey'))
+  { title: t('field.token_id'), cell: (row) => (row.token_id === null ? h('span.muted', null, t('nav.playground'))
     : row.token_name ?? `#${row.token_id}`) },
   { title: t('request.tokens'), end: true, cell: tokenCell },
   { title: t('request.charge'), end: true, cell: (row) => money(row.cost) },
@@ -101,7 +98,7 @@ async function openRow(id, signal) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     if (signal.aborted) return;
     const page = await get('/api/log/self', { request_id: id, before_id: 0, page_size: 1 }, { signal });
-    if (page.items.length) return openDialog(page.items[0]);
+    if (page.items.length) return openRequest(page.items[0]);
   }
   toast(t('usage.noRow'), 'bad');
 }

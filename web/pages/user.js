@@ -1,25 +1,35 @@
 // One user: money, limits, keys, what was bought, and the account itself.
 
-import { del, get, post, put } from '../lib/api.js';
 import { decimal, mayChange, operationKey, roleBadge, tabs } from '../lib/admin.js';
-import { h, replace } from '../lib/dom.js';
-import { ago, day, duration, moment, money, none, t } from '../lib/i18n.js';
-import { byCursor, byPage, list } from '../lib/table.js';
-import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, link, live, note, tile, tiles, toast } from '../lib/ui.js';
+import { del, get, post, put } from '../lib/api.js';
+import { ago, day, duration, h, moment, money, none, replace, t } from '../lib/base.js';
+import { byCursor, byPage, list, openRequest, outcomeBadge, tokenCell } from '../lib/table.js';
+import { badge, button, card, code, confirm, empty, facts, field, fieldRow, form, formDialog, keeping, link, live, note, report, tile, tiles, toast } from '../lib/ui.js';
 
 export default function page(ctx) {
   const { id } = ctx.parameters;
   const path = `/api/user/${encodeURIComponent(id)}`;
   const title = h('h1', { tabindex: -1 }, t('nav.users'));
   const actions = h('div.page-actions');
-  const content = live((signal) => get(path, {}, { signal }), (user, reload) => {
-    title.textContent = user.username;
-    ctx.setTitle(user.username);
-    replace(actions, bar(ctx, path, user, reload));
-    return [summary(user), tabs(ctx, t('user.views'), [
-      ['profile', t('user.profile'), () => profile(ctx, path, user, reload)],
+  const content = live((signal) => get(path, {}, { signal }), (user) => {
+    const figures = h('div');
+    let rows = null;
+    const show = (now) => {
+      title.textContent = now.username;
+      ctx.setTitle(now.username);
+      keeping(actions, () => replace(actions, bar(ctx, path, now, reload)));
+      replace(figures, summary(now));
+    };
+    // Not the forms: what is typed into the others stays when one is saved.
+    const reload = async () => {
+      if (rows?.isConnected) rows.reload();
+      await get(path, {}, { signal: ctx.signal }).then(show, report);
+    };
+    show(user);
+    return [figures, tabs(ctx, t('user.views'), [
+      ['profile', t('nav.account'), () => profile(ctx, path, user, reload)],
       ['keys', t('nav.keys'), (inner) => keys(inner, user)],
-      ['transactions', t('user.transactions'), (inner) => transactions(inner, user, reload)],
+      ['transactions', t('user.transactions'), (inner) => (rows = transactions(inner, user, reload))],
       ['requests', t('user.requests'), (inner) => requests(inner, user)],
     ])];
   }, { signal: ctx.signal });
@@ -30,8 +40,8 @@ const summary = (user) => [
   h('p.row.about', null, roleBadge(user), user.status === 2 && badge(t('users.disabled'), 'bad'), h('span.muted', null, t('user.group', { name: user.group })),
     h('span.muted', null, t('user.since', { day: day(user.created_at), id: String(user.id) }))),
   user.limits === null && note('warn', t('user.brokenLimits')),
-  tiles(tile(t('users.balance'), money(user.balance), user.held > 0 && t('users.held', { amount: money(user.held) }), user.balance <= 0 ? 'bad' : null),
-    tile(t('users.month'), money(user.spent?.month)), tile(t('users.total'), money(user.spent?.total))),
+  tiles(tile(t('overview.balance'), money(user.balance), user.held > 0 && t('users.held', { amount: money(user.held) }), user.balance <= 0 ? 'bad' : null),
+    tile(t('keys.spentMonth'), money(user.spent?.month)), tile(t('users.total'), money(user.spent?.total))),
 ];
 
 function bar(ctx, path, user, reload) {
@@ -39,22 +49,22 @@ function bar(ctx, path, user, reload) {
   const isSelf = user.id === ctx.user.id;
   const change = async (status) => {
     if (status === 2 && !(await confirm({ title: t('user.disableTitle', { name: user.username }), text: t('user.disableText'),
-      action: t('user.disable') }))) return;
+      action: t('keys.disable') }))) return;
     await put(path, { status });
     toast(t('ui.saved'));
     await reload();
   };
   return [
-    button(t('user.addBalance'), { icon: 'plus', kind: 'primary', onClick: async () => {
+    button(t('balance.add'), { icon: 'plus', kind: 'primary', onClick: async () => {
       const { addBalance } = await import('../lib/balance.js');
       if (await addBalance(user.id, user.username)) await reload();
     } }),
-    !isSelf && (user.status === 1 ? button(t('user.disable'), { icon: 'stop', onClick: () => change(2) })
-      : button(t('user.enable'), { icon: 'check', onClick: () => change(1) })),
+    !isSelf && (user.status === 1 ? button(t('keys.disable'), { icon: 'stop', onClick: () => change(2) })
+      : button(t('keys.enable'), { icon: 'check', onClick: () => change(1) })),
     !isSelf && button(t('ui.delete'), { icon: 'trash', kind: 'danger', onClick: async () => {
-      if (!(await confirm({ title: t('user.deleteTitle', { name: user.username }), text: t('user.deleteText'), action: t('ui.delete') }))) return;
+      if (!(await confirm({ title: t('keys.deleteOf', { name: user.username }), text: t('user.deleteText'), action: t('ui.delete') }))) return;
       await del(path);
-      toast(t('user.deleted', { name: user.username }));
+      toast(t('channel.deleted', { name: user.username }));
       await ctx.go('/console/users');
     } }),
   ];
@@ -64,7 +74,7 @@ function bar(ctx, path, user, reload) {
 
 function profile(ctx, path, user, reload) {
   if (!mayChange(ctx, user)) {
-    return card(t('user.profile'), h('p.muted', null, t('user.onlyRoot')), facts(
+    return card(t('nav.account'), h('p.muted', null, t('user.onlyRoot')), facts(
       ...['username', 'display_name', 'email', 'group'].map((name) => [t(`field.${name}`), user[name] || none])));
   }
   const save = (values) => put(path, values).then(() => {
@@ -82,7 +92,7 @@ function about(path, user, save) {
     replace(group.input, groups.map((one) => h('option', { value: one.name }, one.ratio === 1 ? one.name : `${one.name} (× ${one.ratio})`)));
     group.set(user.group);
   }, () => {});
-  return card(t('user.profile'), form({ fields: [text('username', { required: true }), text('display_name'), text('email', { type: 'email' }), group],
+  return card(t('nav.account'), form({ fields: [text('username', { required: true }), text('display_name'), text('email', { type: 'email' }), group],
     action: t('ui.save'), onSubmit: save }));
 }
 
@@ -91,7 +101,7 @@ function limits(user, save) {
   const one = (name, value, options = {}) => field({ label: t(`field.${name}`), name, type: 'number', min: 1, step: '1', value, ...options });
   const budgets = ['day', 'month', 'total'].map((name) => one(`budget.${name}`, stored.budget?.[name], { min: 0, step: 'any' }));
   const rates = ['rpm', 'tpm', 'concurrency'].map((name) => one(name, stored[name]));
-  return card(t('user.limits'), h('p.muted', null, t('user.limitsText')),
+  return card(t('field.limits'), h('p.muted', null, t('user.limitsText')),
     form({ fields: [fieldRow(...budgets), fieldRow(...rates)], action: t('ui.save'), onSubmit: (values) => {
     const set = (pairs) => Object.fromEntries(pairs.filter(([, value]) => value !== null));
     const budget = set(['day', 'month', 'total'].map((name) => [name, values[`budget.${name}`]]));
@@ -104,7 +114,7 @@ function credentials(ctx, user, save) {
   const roles = [1, 10].filter((one) => one < ctx.user.role);
   const role = field({ label: t('field.role'), name: 'role', type: 'select', value: String(user.role),
     options: roles.map((one) => [String(one), t(`role.${one}`)]) });
-  const password = field({ label: t('user.newPassword'), name: 'password', type: 'password', minlength: 8, maxlength: 128, required: true,
+  const password = field({ label: t('account.new'), name: 'password', type: 'password', minlength: 8, maxlength: 128, required: true,
     autocomplete: 'new-password', hint: t('user.passwordHint') });
   return card(t('user.access'), isSelf ? h('p.muted', null, t('user.ownAccess'), ' ', link('/console/account', t('nav.account')))
     : [roles.length > 1 && form({ fields: [role], action: t('user.setRole'), kind: 'plain', onSubmit: (values) => save({ role: Number(values.role) }) }),
@@ -122,12 +132,12 @@ function keys(ctx, user) {
     }, openLabel: (key) => key.name, nothing: () => empty(t('user.noKeys'), t('user.noKeysText')),
     columns: [
       { title: t('field.name'), cell: (key) => [key.name, h('span.muted.mono', null, `${key.key_prefix}…`)] },
-      { title: t('admin.status'), cell: (key) => badge(t(key.status === 1 ? 'users.enabled' : 'users.disabled'), key.status === 1 ? 'good' : 'bad') },
-      { title: t('users.month'), end: true, cell: (key) => money(key.spent?.month) },
+      { title: t('field.status'), cell: (key) => badge(t(key.status === 1 ? 'field.enabled' : 'users.disabled'), key.status === 1 ? 'good' : 'bad') },
+      { title: t('keys.spentMonth'), end: true, cell: (key) => money(key.spent?.month) },
       { title: t('users.total'), end: true, cell: (key) => money(key.spent?.total) },
       { title: t('user.left'), end: true, cell: (key) => money(key.left) },
-      { title: t('user.used'), cell: (key) => (key.accessed_at ? ago(key.accessed_at) : t('user.neverUsed')) },
-      { title: t('user.expires'), cell: (key) => (key.expires_at ? day(key.expires_at) : t('user.neverExpires')) },
+      { title: t('keys.used'), cell: (key) => (key.accessed_at ? ago(key.accessed_at) : t('user.neverUsed')) },
+      { title: t('field.expires_at'), cell: (key) => (key.expires_at ? day(key.expires_at) : t('user.neverExpires')) },
     ],
   });
   return rows;
@@ -139,14 +149,14 @@ function transactions(ctx, user, reload) {
   const rows = list({
     ctx, caption: t('user.transactions'), load: byCursor(get, '/api/balance/transactions', { user_id: user.id }),
       nothing: () => empty(t('user.noRows'), t('user.noRowsText')),
-    filters: [field({ label: t('user.type'), name: 'type', type: 'select',
+    filters: [field({ label: t('field.type'), name: 'type', type: 'select',
       options: [['', t('ui.all')], ...types.map((type) => [type, t(`user.type.${type}`)])] })],
     columns: [
       { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
-      { title: t('user.type'), cell: (row) => t(`user.type.${row.type}`) },
+      { title: t('field.type'), cell: (row) => t(`user.type.${row.type}`) },
       { title: t('field.description'), cell: (row) => [row.description, h('span.muted.mono', null, row.reference_id)] },
-      { title: t('user.amount'), end: true, class: 'nowrap', cell: (row) => money(row.amount) },
-      { title: t('user.after'), end: true, class: 'nowrap', cell: (row) => money(row.balance_after) },
+      { title: t('field.amount'), end: true, class: 'nowrap', cell: (row) => money(row.amount) },
+      { title: t('billing.after'), end: true, class: 'nowrap', cell: (row) => money(row.balance_after) },
       { title: t('admin.actions'), cell: (row) =>
         row.type === 'usage' && mayChange(ctx, user) && button(t('user.refund'), { kind: 'quiet', onClick: async () => {
         if (await refund(row)) await reload();
@@ -158,8 +168,9 @@ function transactions(ctx, user, reload) {
 
 async function refund(row) {
   const key = operationKey();
+  // A charge is a negative amount.
   const most = decimal(-row.amount);
-  const amount = field({ label: t('user.refundAmount'), name: 'amount', type: 'number', min: 0, max: most, value: most, required: true,
+  const amount = field({ label: t('balance.amount'), name: 'amount', type: 'number', min: 0, max: most, value: most, required: true,
     hint: t('user.refundHint', { most: `$${most}` }) });
   const done = await formDialog({
     title: t('user.refundTitle'), action: t('user.refund'), intro: row.description,
@@ -174,16 +185,15 @@ async function refund(row) {
   return done;
 }
 
-// Modules that the other views do not need are loaded with this one.
-const requests = (ctx, user) => live(() => import('../lib/request.js'), ({ outcomeBadge, requestDialog, tokenCell }) => list({
-  ctx, caption: t('user.requests'), load: byCursor(get, '/api/log', { user_id: user.id }), nothing: () => empty(t('user.noRequests'), t('user.noRequestsText')),
-  open: (row) => requestDialog(row, { isAdmin: true }), openLabel: (row) => row.request_id,
+const requests = (ctx, user) => list({
+  ctx, caption: t('user.requests'), load: byCursor(get, '/api/log', { user_id: user.id }), nothing: () => empty(t('stats.none'), t('user.noRequestsText')),
+  open: (row) => openRequest(row, { isAdmin: true }), openLabel: (row) => row.request_id,
   columns: [
     { title: t('ui.time'), class: 'nowrap', cell: (row) => moment(row.created_at) },
     { title: t('channels.test.model'), cell: (row) => code(row.model_name) },
-    { title: t('logs.outcome'), cell: outcomeBadge },
+    { title: t('field.outcome'), cell: outcomeBadge },
     { title: t('stats.tokens'), end: true, cell: tokenCell },
     { title: t('logs.took'), end: true, class: 'nowrap', cell: (row) => duration(row.latency_ms) },
-    { title: t('logs.cost'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
+    { title: t('request.money'), end: true, class: 'nowrap', cell: (row) => money(row.cost) },
   ],
-}), { signal: ctx.signal });
+});

@@ -1,9 +1,8 @@
 // All users: what they have, what they spend, and the two things done most often: making one and giving one money.
 
-import { get, post } from '../lib/api.js';
 import { mayChange, roleBadge } from '../lib/admin.js';
-import { h } from '../lib/dom.js';
-import { day, money, t } from '../lib/i18n.js';
+import { get, post } from '../lib/api.js';
+import { day, h, money, t } from '../lib/base.js';
 import { byPage, list } from '../lib/table.js';
 import { badge, button, empty, field, fieldRow, formDialog, heading, link, toast } from '../lib/ui.js';
 
@@ -19,10 +18,10 @@ export default async function page(ctx) {
 }
 
 const filters = (groups) => [
-  field({ label: t('admin.search'), name: 'q', type: 'search', placeholder: t('users.searchHint') }),
+  field({ label: t('field.q'), name: 'q', type: 'search', placeholder: t('users.searchHint') }),
   field({ label: t('field.role'), name: 'role', type: 'select',
     options: [['', t('ui.all')], ...[1, 10, 100].map((role) => [String(role), t(`role.${role}`)])] }),
-  field({ label: t('admin.status'), name: 'status', type: 'select', options: [['', t('ui.all')], ['1', t('users.enabled')], ['2', t('users.disabled')]] }),
+  field({ label: t('field.status'), name: 'status', type: 'select', options: [['', t('ui.all')], ['1', t('field.enabled')], ['2', t('users.disabled')]] }),
   field({ label: t('field.group'), name: 'group', type: 'select', options: [['', t('ui.all')], ...groups] }),
 ];
 
@@ -31,14 +30,14 @@ const columns = (ctx, reload) => [
     user.display_name && user.display_name !== user.username && h('span.muted', null, user.display_name), user.email && h('span.muted', null, user.email)] },
   { title: t('field.role'), cell: (user) => h('span.badges', null, roleBadge(user), user.status === 2 && badge(t('users.disabled'), 'bad')) },
   { title: t('field.group'), cell: (user) => user.group },
-  { title: t('users.balance'), end: true, sort: 'balance', class: 'nowrap',
+  { title: t('overview.balance'), end: true, sort: 'balance', class: 'nowrap',
     cell: (user) => [h('span', { class: user.balance < 0 ? 'negative' : null }, money(user.balance)),
     user.held > 0 && h('span.muted', null, t('users.held', { amount: money(user.held) }))] },
-  { title: t('users.month'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.month) },
+  { title: t('keys.spentMonth'), end: true, sort: 'spent', class: 'nowrap', cell: (user) => money(user.spent?.month) },
   { title: t('users.total'), end: true, class: 'nowrap', cell: (user) => money(user.spent?.total) },
   { title: t('users.since'), sort: 'created', class: 'nowrap', cell: (user) => day(user.created_at) },
   { title: t('admin.actions'), cell: (user) => mayChange(ctx, user) &&
-    button('', { icon: 'plus', kind: 'quiet', title: t('users.addTo', { name: user.username }), onClick: async () => {
+    button('', { icon: 'plus', kind: 'quiet', title: t('balance.addTo', { name: user.username }), onClick: async () => {
     const { addBalance } = await import('../lib/balance.js');
     if (await addBalance(user.id, user.username)) await reload();
   } }) },

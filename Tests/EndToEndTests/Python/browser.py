@@ -52,6 +52,10 @@ class Visit:
         if not any(part in text for part in self.expected):
             self.complaints.append(text)
 
+    def forget_files(self):
+        """Nothing is kept from one page to the next, so that each is loaded as if it were the first."""
+        self.page.context.new_cdp_session(self.page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+
     def open(self, path):
         self.requests.clear()
         self.page.goto(self.base + path)
@@ -108,12 +112,13 @@ def visit(instance, base, language="en", width=1280, theme="light"):
 
 
 def weight(responses):
-    """Bytes over the network of loaded files, compressed as the server would compress them."""
-    total = 0
+    """Bytes of answers, as they are and compressed as the server would compress them."""
+    raw = packed = 0
     for response in responses:
         try:
             body = response.body()
         except Exception:  # a response without a body
             continue
-        total += len(gzip.compress(body)) if len(body) > 200 else len(body)
-    return total
+        raw += len(body)
+        packed += len(gzip.compress(body)) if len(body) > 200 else len(body)
+    return raw, packed

@@ -1,4 +1,8 @@
-"""console_states.py BASE: errors, empty places, lists filtered to nothing, hostile texts, the keyboard alone, sessions that end."""
+"""console_states.py BASE: errors, empty places, lists filtered to nothing, hostile texts, the keyboard alone, sessions that end, little money,
+pictures in answers, keys that are rotated, providers of one's own.
+"""
+import base64
+import json
 import re
 import sys
 
@@ -13,7 +17,7 @@ def prepare():
     root = Api(base)
     root.call("POST", "/api/user", {"username": "mallory", "password": "a-root-password", "role": 1, "display_name": HOSTILE})
     user = next(one for one in root.call("GET", "/api/user")["items"] if one["username"] == "mallory")
-    root.call("POST", "/api/balance/admin/add", {"user_id": user["id"], "amount": 1, "description": HOSTILE}, {"Idempotency-Key": "mallory"})
+    root.call("POST", "/api/balance/admin/add", {"user_id": user["id"], "amount": 3, "description": HOSTILE}, {"Idempotency-Key": "mallory"})
     return root
 
 
@@ -124,9 +128,140 @@ def palette(place):
     page.keyboard.type("billing")
     page.keyboard.press("Enter")
     page.wait_for_url("**/console/billing")
+    page.get_by_role("heading", name="Billing", level=1).wait_for()
     place.settle()
-    check("the palette goes to a page", page.locator("h1").inner_text() == "Billing")
     check("a hostile description stays text", page.locator("main img").count() == 0)
+
+
+def refused_field(place):
+    """What a field may have comes as codes, and is told in the reader's language."""
+    page = place.page
+    place.expected += ["400"]
+    body = {"success": False, "message": "'limits.rpm' must be a whole number", "data": None, "code": "invalid_field",
+            "details": {"field": "limits.rpm", "expected": ["integer", "min:1", "max:1000000"]}}
+    page.route("**/api/token", lambda route: route.fulfill(status=400, body=json.dumps(body), headers={"Content-Type": "application/json"}))
+    place.open("/console/keys")
+    page.get_by_role("button", name="Create key").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Create key").click()
+    told = page.get_by_role("dialog").get_by_role("alert").filter(has_text="Allowed")
+    told.wait_for()
+    check("the bounds are told", "a whole number, at least 1, at most 1,000,000" in told.inner_text(), told.inner_text())
+    page.unroute("**/api/token")
+
+
+def little_money(place):
+    page = place.page
+    place.open("/console/account")
+    check("nothing is said while there is enough", not page.locator("aside").is_visible())
+    threshold = page.get_by_label("Notice when the balance is below (USD)")
+    threshold.fill("5")
+    threshold.press("Tab")
+    notice = page.locator("aside").get_by_text("left")
+    notice.wait_for()
+    for path in ("/console/usage", "/console/keys"):
+        place.open(path)
+        check("little money is told on every page", notice.count() == 1, page.locator("aside").inner_text())
+    page.get_by_role("button", name="Hide until this tab is closed").click()
+    place.open("/console/usage")
+    check("and not again when it was sent away", not page.locator("aside").is_visible())
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def pictures(place):
+    """Pictures that come with an answer are shown; nothing is loaded from elsewhere."""
+    page = place.page
+    picture = {"type": "image_url", "image_url": {"url": PIXEL}}
+    elsewhere = {"type": "image_url", "image_url": {"url": "https://elsewhere.example/track.png"}}
+    vector = {"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,PHN2Zy8+"}}
+    deltas = [{"content": "Here it is"}, {"images": [picture]}, {"images": [picture, elsewhere, vector]}]
+    lines = [f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta}]})}\n\n" for delta in deltas]
+    page.route("**/api/playground/chat/completions", lambda route: route.fulfill(
+        status=200, body="".join(lines) + "data: [DONE]\n\n", headers={"Content-Type": "text/event-stream"}))
+    place.open("/console/playground")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "dot.png", "mimeType": "image/png", "buffer": base64.b64decode(PIXEL.split(",")[1])})
+    page.get_by_label("Message").fill("Draw something")
+    page.get_by_role("button", name="Send").click()
+    shown = page.get_by_role("img", name="Picture 1 from")
+    shown.wait_for()
+    place.settle()
+    check("the picture is shown once", page.locator(".answer img").count() == 1 and shown.evaluate("node => node.naturalWidth") == 1)
+    check("the prompt's picture is a thumbnail", page.locator(".user-turn img").count() == 1)
+    check("others are not loaded", page.get_by_role("link", name="elsewhere.example").count() == 1
+          and not [one for one in place.requests if "elsewhere.example" in one.url])
+    page.unroute("**/api/playground/chat/completions")
+
+
+def rotation(place):
+    page = place.page
+    sent = []
+
+    def answer(route):
+        sent.append(route.request.post_data_json)
+        route.fulfill(status=200, headers={"Content-Type": "application/json"}, body=json.dumps(
+            {"success": True, "message": "", "data": {"id": 1, "key": "sk-the-new-secret", "name": "one", "management": False}}))
+
+    page.route(re.compile("/api/token/[0-9]+/rotate"), answer)
+    place.open("/console/keys")
+    page.locator(".row-open button").first.click()
+    page.get_by_role("button", name="Rotate").click()
+    dialog = page.get_by_role("dialog").filter(has_text="The old secret")
+    dialog.get_by_label("The old secret").select_option(label="goes on for a day")
+    dialog.get_by_role("button", name="Rotate").click()
+    page.locator(".secret code").wait_for()
+    check("the old secret's time is sent", sent == [{"grace_seconds": 86_400}], sent)
+    page.get_by_role("button", name="I have saved it").click()
+    page.unroute(re.compile("/api/token/[0-9]+/rotate"))
+
+
+def sorting(instance):
+    """A phone has no head of columns: a choice stands for it."""
+    place = visit(instance, base, width=390)
+    place.log_in("mallory")
+    page = place.page
+    place.open("/console/keys")
+    page.get_by_label("Sort by").select_option("name asc")
+    page.wait_for_url("**/console/keys?sort=name&order=asc")
+    place.settle()
+    check("nothing overflows", place.overflow() <= 0, place.overflow())
+    check("a phone complains about nothing", not place.complaints, place.complaints)
+    page.context.close()
+
+
+def own_providers(instance, root):
+    place = visit(instance, base)
+    place.log_in("root")
+    page = place.page
+    place.open("/console/channels?tab=providers")
+    page.get_by_role("button", name="Add provider").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name of the provider").fill("lab")
+    dialog.get_by_label("Base URL").fill("http://127.0.0.1:9/v1")
+    dialog.get_by_label("It needs a key").uncheck()
+    dialog.get_by_label("Model", exact=True).fill("lab-large")
+    dialog.get_by_label("Input, $ per million").fill("1.25")
+    dialog.get_by_label("Output, $ per million").fill("2.5")
+    dialog.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Change the provider lab").click()
+    dialog = page.get_by_role("dialog")
+    check("its prices are shown as they were typed", dialog.get_by_label("Input, $ per million").input_value() == "1.25")
+    dialog.get_by_label("Name for people").fill("The lab")
+    dialog.get_by_role("button", name="Save").click()
+    page.get_by_role("cell", name="The lab lab").wait_for()
+    made = root.call("GET", "/api/provider/lab")
+    check("only what was changed is sent", (made["display_name"], made["needs_key"], made["models"][0]["pricing_input"])
+          == ("The lab", False, 0.00000125), made)
+    root.call("POST", "/api/channel", {"name": "lab-1", "provider": "lab", "models": ["lab-large"], "weight": 0})
+    place.open("/console/channels?tab=providers")
+    check("who uses it is told", page.get_by_role("link", name="lab-1").count() == 1)
+    page.get_by_role("button", name="Delete the provider The lab?").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete with 1 channel").click()
+    page.get_by_text("No providers of your own yet").wait_for()
+    check("its channel went with it", all(one["name"] != "lab-1" for one in root.call("GET", "/api/channel")))
+    check("root's pages complain about nothing", not place.complaints, place.complaints)
+    page.context.close()
 
 
 def main():
@@ -141,6 +276,12 @@ def main():
         errors(place)
         choices_survive(place)
         palette(place)
+        refused_field(place)
+        little_money(place)
+        pictures(place)
+        rotation(place)
+        sorting(instance)
+        own_providers(instance, root)
         lost_session(place, root)
         place.open("/console/usage")
         check("hostile names in the log stay text", place.page.locator("main img").count() == 0)
