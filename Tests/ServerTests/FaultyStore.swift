@@ -201,8 +201,8 @@ struct FaultyStore: Store {
     func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws {
         try await faults.guarding { try await store.postponeReconciliation(id, nextAt: nextAt, note: note) }
     }
-    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
-        try await faults.guarding { try await store.reconcile(id, usage: usage, bill: bill, now: now) }
+    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, cost: VendorCost?, now: Int64) async throws {
+        try await faults.guarding { try await store.reconcile(id, usage: usage, bill: bill, cost: cost, now: now) }
     }
 
     func margins(in range: Range<Int64>) async throws -> [MarginRow] { try await faults.guarding { try await store.margins(in: range) } }

@@ -251,7 +251,7 @@ struct BooksConformance {
         try await store.postponeReconciliation(RequestID(bits: 1), nextAt: 310, note: "404")
         #expect(try await store.dueReconciliations(now: 310, limit: 10).first?.tries == 1)
         let usage = Usage(uncachedInput: 7, cacheRead: 2, output: 11, reasoning: 3, upstreamCost: FemtoUSD(femtos: 5_000_000))
-        for _ in 0..<2 { try await store.reconcile(RequestID(bits: 1), usage: usage, bill: Bill(charge: nanos(130)), now: 400) }
+        for _ in 0..<2 { try await store.reconcile(RequestID(bits: 1), usage: usage, bill: Bill(charge: nanos(130)), cost: nil, now: 400) }
         let rows = try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).items
         #expect(rows.count == 1 && rows.first?.amount == nanos(-30))
         #expect(rows.first?.referenceID == "\(RequestID(bits: 1)):reconciled")
@@ -275,7 +275,7 @@ struct BooksConformance {
         _ = try await store.post([record(1, user: user.id, charge: 100)])
         let id = RequestID(bits: 1)
         #expect(try await store.refund(reference: id.description, amount: nil, description: "", now: 300).entry.amount == nanos(100))
-        try await store.reconcile(id, usage: Usage(uncachedInput: 1, output: 1), bill: Bill(charge: nanos(20)), now: 400)
+        try await store.reconcile(id, usage: Usage(uncachedInput: 1, output: 1), bill: Bill(charge: nanos(20)), cost: nil, now: 400)
         #expect(try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).total == 0)
         #expect(try await store.dueReconciliations(now: 100_000, limit: 10).isEmpty)
         let open = try await store.reconciliations(nil, open: true, PageRequest()).items
@@ -288,8 +288,8 @@ struct BooksConformance {
         let store = try await factory.open()
         let user = try await rich(store)
         _ = try await store.post([record(1, user: user.id, charge: 100), record(2, user: user.id, charge: 100)])
-        try await store.reconcile(RequestID(bits: 1), usage: Usage(), bill: Bill(charge: nanos(100)), now: 400)
-        try await store.reconcile(RequestID(bits: 2), usage: Usage(), bill: Bill(charge: .zero), now: 400)
+        try await store.reconcile(RequestID(bits: 1), usage: Usage(), bill: Bill(charge: nanos(100)), cost: nil, now: 400)
+        try await store.reconcile(RequestID(bits: 2), usage: Usage(), bill: Bill(charge: .zero), cost: nil, now: 400)
         #expect(try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).items.map(\.amount) == [nanos(100)])
         #expect(try await store.user(id: user.id)?.balance == nanos(900))
         #expect(try await store.verify().differences == [])

@@ -139,7 +139,8 @@ struct UsageConformance {
         #expect(before["0 \(user.id)"]?.requests == 2 && before["0 \(user.id)"]?.void == 1 && before["0 999"]?.requests == 1)
         #expect(before["0 \(user.id)"]?.charge.nanos == 100)
         let usage = Usage(uncachedInput: 5, output: 6, upstreamCost: FemtoUSD(femtos: 4_000_000))
-        for _ in 0..<2 { try await store.reconcile(estimate.requestID, usage: usage, bill: Bill(charge: NanoUSD(nanos: 60)), now: 400) }
+        let bill = Bill(charge: NanoUSD(nanos: 60))
+        for _ in 0..<2 { try await store.reconcile(estimate.requestID, usage: usage, bill: bill, cost: nil, now: 400) }
         let after = try #require(Self.found(try await store.usage(query))["0 \(user.id)"])
         let logged = try await store.logStatistics(LogQuery(userID: user.id))
         #expect(after.charge.nanos == 60 && after.charge == logged.cost && after.upstreamCost == logged.upstreamCost)

@@ -68,6 +68,7 @@ extension GatewayProgram {
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
                 tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
             logs: logs,
+            margins: MarginHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             models: models,
             ownAccount: SelfHandlers(
                 store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions,

@@ -85,8 +85,16 @@ struct StatsHandlers: Sendable {
             .init("first_token_p95", .integer(sums.firstToken.percentile(95))),
             .init("latency_p50", .integer(sums.latency.percentile(50))), .init("latency_p95", .integer(sums.latency.percentile(95))),
         ]
-        if showsCost { members.insert(.init("upstream_cost", .usd(sums.upstreamCost)), at: 3) }
+        if showsCost { members.insert(contentsOf: cost(sums), at: 3) }
         return .object(members)
+    }
+
+    /// For admins.
+    private static func cost(_ sums: UsageSums) -> [JSONValue.Member] {
+        [
+            .init("upstream_cost", .usd(sums.upstreamCost)), .init("vendor_cost", .usd(sums.cost)), .init("margin", .usd(sums.margin)),
+            .init("requests_without_cost", .integer(sums.uncosted)),
+        ]
     }
 
     // MARK: Lists
@@ -120,7 +128,7 @@ struct StatsHandlers: Sendable {
                         .init("first_token_p50", .integer(sums.firstToken.percentile(50))),
                         .init("latency_p50", .integer(sums.latency.percentile(50))),
                     ]
-                    if caller.role >= .admin { members.insert(.init("upstream_cost", .usd(sums.upstreamCost)), at: 5) }
+                    if caller.role >= .admin { members.insert(contentsOf: Self.cost(sums), at: 5) }
                     return .object(members)
                 }))
     }

@@ -17,6 +17,7 @@ struct ManagementAPI: Sendable {
     let ledger: LedgerHandlers
     let login: LoginHandlers
     let logs: LogHandlers
+    let margins: MarginHandlers
     let models: ModelsHandlers
     let ownAccount: SelfHandlers
     let playground: PlaygroundHandlers

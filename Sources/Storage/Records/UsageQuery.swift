@@ -61,7 +61,7 @@ public struct UsageQuery: Sendable, Hashable {
     public var keys: [UsageRow]?
     /// nil = all rows, which are as many as there are buckets and keys.
     public var top: Top?
-    /// Whether times, vendors' costs and what else a series has no use for are wanted as well.
+    /// Whether times and what else a series has no use for are wanted as well.
     public var isWhole: Bool
 
     public init(

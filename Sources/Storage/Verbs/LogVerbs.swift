@@ -67,13 +67,19 @@ extension SQLSession {
     /// As a whole number of 64 bits: PostgreSQL's sums are of another type. - Throws: when run, where it does not fit.
     private static func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
 
+    /// The cost of a row. Those of an earlier version have what the vendor reported, or none.
+    private static let cost = "coalesce(vendor_cost_nanos, upstream_cost_nanos)"
+
     func margins(in range: Range<Int64>) throws -> [MarginRow] {
         try rows(
             """
-            SELECT model_name, channel_id, count(*) AS requests, \(Self.sum("charge_nanos")) AS charged,
-                \(Self.sum("upstream_cost_nanos")) AS cost, count(*) - count(upstream_cost_nanos) AS unknown
-            FROM logs WHERE charge_nanos IS NOT NULL AND created_at >= ?1 AND created_at < ?2
-            GROUP BY model_name, channel_id ORDER BY charged DESC, model_name, channel_id
+            SELECT model_name, channel_id, count(charge_nanos) AS requests, \(Self.sum("charge_nanos")) AS charged,
+                \(Self.sum("upstream_cost_nanos")) AS upstream, \(Self.sum(Self.cost)) AS cost,
+                count(*) FILTER (WHERE charge_nanos IS NOT NULL AND \(Self.cost) IS NULL) AS unknown,
+                \(Self.sum("CASE WHEN \(Self.cost) IS NULL THEN charge_nanos END")) AS unknown_charge
+            FROM logs WHERE created_at >= ?1 AND created_at < ?2
+            GROUP BY model_name, channel_id HAVING count(charge_nanos) > 0 OR count(\(Self.cost)) > 0
+            ORDER BY charged DESC, model_name, channel_id
             """, [range.lowerBound, range.upperBound]
         ).map { try Decoding.margin($0) }
     }

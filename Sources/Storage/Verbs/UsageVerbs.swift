@@ -119,7 +119,10 @@ struct UsageStatement {
         var expression: String
     }
 
-    private static let few = ["requests", "errors", "void", "charge_nanos", "prompt_tokens", "completion_tokens"]
+    private static let few = [
+        "requests", "errors", "void", "charge_nanos", "prompt_tokens", "completion_tokens", "upstream_cost_nanos", "vendor_cost_nanos",
+        "uncosted", "uncosted_charge_nanos",
+    ]
 
     private var columns: [Column] {
         let names = query.isWhole ? UsageSums.figureColumns : Self.few
@@ -148,6 +151,10 @@ struct UsageStatement {
             sums.charge = NanoUSD(nanos: try row.int("charge_nanos"))
             sums.promptTokens = try row.int("prompt_tokens")
             sums.completionTokens = try row.int("completion_tokens")
+            sums.upstreamCost = NanoUSD(nanos: try row.int("upstream_cost_nanos"))
+            sums.cost = NanoUSD(nanos: try row.int("vendor_cost_nanos"))
+            sums.uncosted = try row.int("uncosted")
+            sums.uncostedCharge = NanoUSD(nanos: try row.int("uncosted_charge_nanos"))
         }
         return sums
     }
