@@ -314,16 +314,25 @@ struct BooksConformance {
         let user = try await rich(store)
         var unknown = record(3, user: user.id, charge: 7)
         unknown.usage.upstreamCost = nil
+        unknown.vendorCost = nil
+        // As a program wrote it that knew only what the vendor reported; and attempts that all failed, and were billed.
+        var old = record(2, user: user.id, charge: 3_000)
+        old.vendorCost = nil
+        var failed = record(5, user: user.id, charge: nil)
+        failed.vendorCost = VendorCost(NanoUSD(nanos: 10), .computed)
+        failed.usage.upstreamCost = nil
         _ = try await store.post([
-            record(1, user: user.id, charge: 2_000), record(2, user: user.id, charge: 3_000), unknown,
-            record(4, user: user.id, charge: 1, createdAt: 90_000), record(5, user: user.id, charge: nil),
+            record(1, user: user.id, charge: 2_000), old, unknown,
+            record(4, user: user.id, charge: 1, createdAt: 90_000), failed,
         ])
         let margin = try await store.margins(in: 0..<1_000)
         #expect(
             margin == [
                 MarginRow(
-                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(2_468), unknownCost: 1)
+                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(2_468),
+                    cost: nanos(1_300 + 1_234 + 10), unknownCost: 1, unknownCharge: nanos(7))
             ])
+        #expect(margin.first?.margin == nanos(5_000 - 2_544))
         let days = try await store.upstreamCosts(provider: "vendor", in: 0..<200_000)
         #expect(
             days == [

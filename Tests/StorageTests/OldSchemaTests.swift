@@ -109,14 +109,53 @@ struct OldSchemaTests {
         try await store.close()
 
         let tables = ["usage_by_key", "usage_by_channel", "usage_by_user", "row_ranges"]
-        let columns = try await database.columns().filter { tables.contains($0.key) }
+        // The columns of the file's time.
+        let columns = try await database.columns().filter { tables.contains($0.key) }.mapValues { $0.filter { !Self.costs.contains($0) } }
         #expect(columns.count == tables.count)
         let before = try await database.rows(columns)
         #expect(before.values.allSatisfy { $0.count > 20 })
         let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0016_rollup.sql"
         let sql = try String(contentsOfFile: file, encoding: .utf8)
         let start = try #require(sql.range(of: "-- The rows that exist already.")), end = try #require(sql.range(of: "-- Pages of the log"))
-        try await database.run(tables.map { "DELETE FROM \($0);" }.joined() + sql[start.lowerBound..<end.lowerBound])
+        var filling = String(sql[start.lowerBound..<end.lowerBound])
+        for table in ["usage_by_channel", "usage_by_user"] {
+            let names = (columns[table] ?? []).joined(separator: ", ")
+            filling = filling.replacing("INSERT INTO \(table) SELECT", with: "INSERT INTO \(table) (\(names)) SELECT")
+        }
+        try await database.run(tables.map { "DELETE FROM \($0);" }.joined() + filling)
+        let after = try await database.rows(columns)
+        for table in tables { #expect(after[table] == before[table], "\(table)") }
+    }
+
+    private static let costs = ["vendor_cost_nanos", "uncosted", "uncosted_charge_nanos"]
+
+    /// Rows of before that have what the vendor reported, or nothing.
+    @Test(arguments: SQLDialect.allCases)
+    func `sums of before costs were kept get what vendors reported`(_ dialect: SQLDialect) async throws {
+        let database = try OldDatabase(dialect)
+        let store = try await database.open(now: 1)
+        var users: [Int64] = []
+        for name in ["ada", "bob"] { users.append(try await store.createUser(newUser(name)).id) }
+        var records = UsageConformance.records(400, users: users, seed: 6)
+        for index in records.indices {
+            records[index].vendorCost = nil
+            // One vendor reports the cost of every answer, the others of none.
+            let isReported = records[index].provider == "openai" && records[index].charge != nil
+            records[index].usage.upstreamCost = isReported ? FemtoUSD(femtos: Int64(index + 1) * 1_000_000) : nil
+        }
+        _ = try await store.post(records)
+        try await store.close()
+        let tables = ["usage_by_key", "usage_by_channel", "usage_by_user"]
+        let columns = try await database.columns().filter { tables.contains($0.key) }
+        #expect(columns.count == tables.count && columns.values.allSatisfy { Set(Self.costs).isSubset(of: $0) })
+        let before = try await database.rows(columns)
+        let nothing = Self.costs.map { "\($0) = 0" }.joined(separator: ", ")
+        try await database.run(tables.map { "UPDATE \($0) SET \(nothing);" }.joined())
+        #expect(try await database.rows(columns) != before)
+        let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0019_cost.sql"
+        let sql = try String(contentsOfFile: file, encoding: .utf8)
+        let start = try #require(sql.range(of: "-- The rows that exist already"))
+        try await database.run(String(sql[start.lowerBound...]))
         let after = try await database.rows(columns)
         for table in tables { #expect(after[table] == before[table], "\(table)") }
     }
@@ -146,6 +185,7 @@ struct OldSchemaTests {
             ])
         #expect(try await store.logs(LogQuery()).items.map(\.record.charge?.nanos) == [nil, 8, 499_999_999])
         #expect(try await store.logStatistics(LogQuery()).cost.nanos == 500_000_007)
+        #expect(try await store.logs(LogQuery()).items.map(\.record.knownCost?.amount.nanos) == [nil, nil, 123])
         #expect(try await store.setting("channel.8.switch") == "disabled")
         #expect(try await store.auditRows(PageRequest()).items.map(\.action) == ["balance.add", "user.create"])
         let report = try await store.verify()

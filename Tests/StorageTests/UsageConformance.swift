@@ -25,6 +25,8 @@ struct UsageConformance {
             one.usage = Usage(
                 uncachedInput: Int64(random.below(5_000)), cacheRead: Int64(random.below(100)), output: Int64(random.below(900)))
             one.usage.upstreamCost = random.below(2) == 0 ? nil : FemtoUSD(femtos: Int64(random.below(1_000)) * 1_000_000)
+            // Known, reported alone as in older rows, or unknown.
+            one.vendorCost = random.below(2) == 0 ? nil : VendorCost(NanoUSD(nanos: Int64(random.below(2_000_000_000))), .computed)
             one.outcome = one.charge == nil ? .failed : [.completed, .truncated, .clientGone][random.below(3)]
             one.status = one.charge == nil ? [400, 429, 503][random.below(3)] : 200
             one.isStream = random.below(2) == 0
