@@ -56,9 +56,8 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   const { total } = data;
   const gaps = rows.some((row) => row.requests_without_cost > 0);
   return [
-    tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.upstream_cost)),
-      // The difference of two sums of the server, to the last of the nine places that money has here.
-      tile(t('money.margin'), money(Number((total.cost - (total.upstream_cost ?? 0)).toFixed(9)))),
+    tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.vendor_cost)),
+      tile(t('money.margin'), money(total.margin)),
         tile(t('stats.errors'), number(total.errors), errorShare(total))),
     gaps && note('info', t('money.gaps')),
     card(t('money.byChannel'), zoneNote(data), seriesChart(data, t('money.byChannel'), 'cost')),
@@ -73,7 +72,7 @@ const marginColumns = (names) => [
   { title: t('channels.one'), cell: (row) => channelLink(row.channel_id, names.get(row.channel_id)) },
   { title: t('stats.requests'), end: true, cell: (row) => number(row.requests) },
   { title: t('money.charged'), end: true, cell: (row) => money(row.charged) },
-  { title: t('money.cost'), end: true, cell: (row) => [row.requests_without_cost === row.requests ? t('money.unknown') : money(row.upstream_cost),
+  { title: t('money.cost'), end: true, cell: (row) => [row.requests > 0 && row.requests_without_cost === row.requests ? t('money.unknown') : money(row.vendor_cost),
     row.requests_without_cost > 0 && row.requests_without_cost < row.requests
       && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
   { title: t('money.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
@@ -102,7 +101,7 @@ function top(ctx) {
       { title: t('stats.errors'), end: true, cell: (row) => [number(row.errors), row.errors > 0 && h('span.muted', null, percent(row.errors / row.requests))] },
       { title: t('stats.tokens'), end: true, cell: (row) => short(row.tokens) },
       { title: t('money.charged'), end: true, cell: (row) => money(row.cost) },
-      { title: t('money.cost'), end: true, cell: (row) => money(row.upstream_cost) },
+      { title: t('money.cost'), end: true, cell: (row) => money(row.vendor_cost) },
       { title: t('stats.firstToken'), end: true, cell: (row) => duration(row.first_token_p50) },
     ] }))), { signal: ctx.signal });
     const node = h('div', null, h('div.filters', null, by.node, sort.node), content);
