@@ -66,13 +66,15 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   ];
 }, { signal: ctx.signal, skeleton: 4 }));
 
+const isUnknown = (row) => row.requests > 0 && row.requests_without_cost === row.requests;
+
 const marginColumns = (names) => [
   { title: t('field.model'), class: 'keep',
     cell: (row) => link(`/console/logs?${new URLSearchParams({ model: row.model, ...(row.channel_id && { channel_id: row.channel_id }) })}`, code(row.model)) },
   { title: t('channels.one'), cell: (row) => channelLink(row.channel_id, names.get(row.channel_id)) },
   { title: t('stats.requests'), end: true, cell: (row) => number(row.requests) },
   { title: t('money.charged'), end: true, cell: (row) => money(row.charged) },
-  { title: t('money.cost'), end: true, cell: (row) => [row.requests > 0 && row.requests_without_cost === row.requests ? t('money.unknown') : money(row.vendor_cost),
+  { title: t('money.cost'), end: true, cell: (row) => [isUnknown(row) ? t('money.unknown') : money(row.vendor_cost),
     row.requests_without_cost > 0 && row.requests_without_cost < row.requests
       && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
   { title: t('money.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
