@@ -58,8 +58,8 @@ extension GatewaySnapshot {
         return offer(.free, 0)
     }
 
-    /// What the vendor bills us for a model on a channel; nil = unknown. Its list price is the one that a sync has written last, or else
-    /// the one of the provider file; a price that an administrator has set says what users pay, and nothing of the cost.
+    /// The price that a channel's vendor bills us for a model; nil = unknown. Its list price is the one that a sync has written last, or
+    /// else the one of the provider file; a price that an administrator has set says what users pay, and nothing of the cost.
     package func cost(_ channel: Channel, upstream: String) -> CostPrice? {
         channel.costPrice(upstream, list: listPrice(channel.provider.name, upstream))
     }

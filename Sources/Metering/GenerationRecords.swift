@@ -12,7 +12,7 @@ package protocol GenerationRecords: Sendable {
     ///   - group: the user's group, whose factor applies to records that have none of their own.
     /// - Returns: nil where the request can no longer be priced.
     func quote(_ record: RequestRecord, price: ModelPrice?, group: String) -> PriceQuote?
-    /// What the vendor bills us for the usage of a request; nil = unknown.
+    /// The vendor's bill for the usage of a request; nil = unknown.
     func cost(_ record: RequestRecord, _ usage: Usage) -> VendorCost?
 }
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Config
 
-/// What channels cost, as files and the console say it.
+/// The cost prices of channels, as files and the console say them.
 @Suite struct CostConfigTests {
     private func load(
         _ cost: String, gateway: String = "", models: String = "[\"*\"]", console: ConsoleConfiguration = ConsoleConfiguration()

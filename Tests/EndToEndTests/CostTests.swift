@@ -4,7 +4,7 @@ import PostgresTesting
 import RouterCore
 import Testing
 
-/// What calls cost and earn, with the real binary: one model that channels of different cost serve at one price.
+/// Costs and earnings of calls, with the real binary: one model that channels of different cost serve at one price.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct CostTests {
     /// `sim/cheap` is sold at 0.15 and 0.6 dollars per million tokens.
     private static let channels = [

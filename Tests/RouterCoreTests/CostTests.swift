@@ -2,7 +2,7 @@ import NIOCore
 import RouterCore
 import Testing
 
-/// What requests cost us, by exact arithmetic, and how channels are chosen by it.
+/// The cost of requests, by exact arithmetic, and the choice of channels by it.
 @Suite struct CostTests {
     private func usd(_ perMillion: String) throws -> FemtoUSD { try FemtoUSD.parse(usdPerMillion: perMillion).price }
 

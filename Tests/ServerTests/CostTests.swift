@@ -8,7 +8,7 @@ import Testing
 @testable import Metering
 @testable import Server
 
-/// Which list price is a channel's cost, what a crash leaves of a cost, and the questions for margins.
+/// The list price that is a channel's cost, what a crash leaves of a cost, and the questions for margins.
 @Suite struct CostTests {
     private func usd(_ perMillion: String) throws -> FemtoUSD { try FemtoUSD.parse(usdPerMillion: perMillion).price }
 

@@ -2,7 +2,7 @@ import RouterCore
 import Storage
 import Testing
 
-/// What requests cost, in rows and sums: what every store must do.
+/// The cost of requests, in rows and sums: what every store must do.
 @Suite(.timeLimit(.minutes(10)))
 struct CostConformance {
     private func nanos(_ value: Int64) -> NanoUSD { NanoUSD(nanos: value) }

@@ -113,7 +113,7 @@ final class Settlement: Sendable {
             guard let ticket = state.ticket else { return (nil, nil) }
             state.isOwed = isOwed
             let usage = state.progress.usage
-            // Where the client owes it, it is the usage of the request itself.
+            // A client that owes it pays it as the usage of the request itself.
             let cost = isOwed ? nil : usage.flatMap { Self.cost(of: $0, state.candidate, admission) }
             state.attempts.append(
                 AttemptRecord(
@@ -333,10 +333,9 @@ extension Settlement {
         return state.attempts.costOfFailures.map(cost.adding) ?? cost
     }
 
-    /// What a vendor bills us for this usage; nil = unknown.
+    /// The vendor's bill for this usage; nil = unknown.
     private static func cost(of usage: Usage, _ candidate: PricedCandidate?, _ admission: Admission) -> VendorCost? {
         guard let candidate else { return nil }
-        return VendorCost.of(usage, at: price(), soldAt: candidate.quote)
         func price() -> CostPrice? {
             var cost = admission.accepted.snapshot.cost(candidate.route.channel, upstream: candidate.route.upstreamModel)
             if let price = cost?.price, price.pictures != nil {
@@ -344,6 +343,7 @@ extension Settlement {
             }
             return cost
         }
+        return VendorCost.of(usage, at: price(), soldAt: candidate.quote)
     }
 
     /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is

@@ -114,7 +114,7 @@ public struct BatchBill: Sendable {
     }
 }
 
-/// What a vendor bills us for a batch: each answer by its own size, the sum rounded once, as with ``BatchBill``.
+/// A vendor's bill for a batch: each answer by its own size, the sum rounded once, as with ``BatchBill``.
 public struct BatchCost: Sendable {
     private var bill: BatchBill?
 

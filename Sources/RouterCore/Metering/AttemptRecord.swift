@@ -11,7 +11,7 @@ public struct AttemptRecord: Sendable, Hashable {
     /// Tokens that the vendor bills for a failed attempt, if it reported them. Never charged to the user.
     public var billedTokens: Int64?
     public var upstreamCost: NanoUSD?
-    /// What a failed attempt costs us, where its usage is known. It is a part of the request's cost.
+    /// The cost of a failed attempt, as far as its usage is known: a part of the request's cost.
     public var cost: VendorCost?
 
     public init(

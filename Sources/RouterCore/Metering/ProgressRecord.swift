@@ -11,7 +11,7 @@ public struct ProgressRecord: Sendable, Hashable {
     public var completionTokens: Int64
     public var charge: NanoUSD
     public var pricingVersion: Int64
-    /// What it would cost us; nil = unknown.
+    /// Its cost to us if it ended now; nil = unknown.
     public var cost: NanoUSD?
 
     public init(

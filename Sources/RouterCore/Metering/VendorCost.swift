@@ -22,7 +22,7 @@ public struct VendorCost: Sendable, Hashable {
     }
 }
 
-/// What a vendor bills for a model on a channel: a price, and our factor on it.
+/// The price that a vendor bills us for a model on a channel, with our factor on it.
 public struct CostPrice: Sendable, Hashable {
     public var price: ModelPrice
     public var ratio: PriceRatio
@@ -105,7 +105,7 @@ extension PriceQuote {
 }
 
 extension ModelPrice.Rates {
-    /// What a token of each kind costs, those included that have no price of their own.
+    /// The price of a token of each kind, those included that have none of their own.
     fileprivate var byUnit: [(name: String, rate: FemtoUSD)] {
         [
             ("input", input), ("output", output), ("cache_read", cacheRead ?? input), ("cache_write", cacheWrite5m ?? input),

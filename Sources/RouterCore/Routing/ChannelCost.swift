@@ -1,7 +1,7 @@
-/// What a channel costs us, where that is not the list price: `cost:` of channels.yaml. A class, so that the many channels without it cost
-/// nothing to copy.
+/// The cost prices of a channel that are not its vendor's list prices: `cost:` of channels.yaml. A class, so that the many channels without
+/// it cost nothing to copy.
 public final class ChannelCost: Sendable, Hashable {
-    /// Of the list price, for the models that have no price here.
+    /// The factor on the list price, for the models that have no price here.
     public let ratio: PriceRatio
     /// By the vendor's name of the model.
     public let models: [String: ModelPrice]
@@ -25,7 +25,7 @@ public final class ChannelCost: Sendable, Hashable {
 }
 
 extension Channel {
-    /// What the vendor bills for a model, by its own name; nil = unknown. In this order: the channel's own price, nothing at all where
+    /// The price that the vendor bills for a model, by its own name; nil = unknown. In this order: the channel's own price, nothing at all where
     /// nobody bills, the list price × the channel's ratio.
     /// - Parameter list: the vendor's list price where it is known better than from the provider file.
     public func costPrice(_ upstream: String, list: @autoclosure () -> ModelPrice? = nil) -> CostPrice? {
@@ -44,7 +44,7 @@ extension Channel {
     }
 }
 
-/// What becomes of a channel that would sell a request below its cost (`routing.below_cost`).
+/// The fate of a channel that would sell a request below its cost (`routing.below_cost`).
 public enum BelowCost: String, Sendable, Hashable, CaseIterable {
     /// It serves as if nothing were known.
     case allow

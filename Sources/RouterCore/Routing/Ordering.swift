@@ -109,6 +109,6 @@ struct Ordering {
         return result
     }
 
-    /// What the vendor bills us; unknown costs come last.
+    /// The price that the vendor bills us, as one number; unknown costs come last.
     private func cost(_ peer: Peer) -> Int128 { facts.cost(table.channels[peer.index], serving[peer.place].upstream)?.rank ?? .max }
 }

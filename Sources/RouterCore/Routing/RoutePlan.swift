@@ -51,7 +51,7 @@ public struct RouteFacts: Sendable {
     public var passesPreferencesOn: @Sendable (Channel) -> Bool
     /// What the client would pay for a model there; nil = no price.
     public var quote: @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote?
-    /// What the vendor bills us for a model there; nil = unknown.
+    /// The price that the vendor bills us for a model there; nil = unknown.
     public var cost: @Sendable (_ channel: Channel, _ upstream: String) -> CostPrice?
     /// The unit of the request that would be sold there below its cost; nil = none. Asked only where the policy is not to allow that.
     public var unitBelowCost: @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> String? = { _, _, _ in nil }

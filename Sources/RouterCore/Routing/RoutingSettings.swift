@@ -8,7 +8,7 @@ public enum RoutingStrategy: String, Sendable, Hashable, CaseIterable {
     case leastLatency = "least_latency"
     /// The fewest requests under way, measured by weight.
     case leastBusy = "least_busy"
-    /// What the channel costs us, the lowest first; equals by weight.
+    /// The channel that costs us least; equals by weight.
     case lowestCost = "lowest_cost"
     /// The most output tokens per second lately. Only as a client's wish (`provider.sort`).
     case highestThroughput = "throughput"

@@ -4,7 +4,7 @@ import Platform
 import RouterCore
 import Storage
 
-/// What calls earn: their charges less what vendors bill us for them.
+/// The earnings of calls: their charges less what vendors bill us for them.
 struct MarginHandlers: Sendable {
     let store: any UsageStore
     let snapshots: SnapshotHolder

@@ -1,6 +1,6 @@
 import RouterCore
 
-/// What calls earn.
+/// The earnings of calls.
 enum MarginDescriptions {
     static let margin = RouteDescription(
         id: "getMargins", chapter: .money, summary: "What was charged, what it cost, and what is left, by model, channel, provider or day.",

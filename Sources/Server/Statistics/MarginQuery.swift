@@ -1,7 +1,7 @@
 import RouterCore
 package import Storage
 
-/// What was charged and what it cost, by one thing that is told apart, from the sums of the log.
+/// A question for charges and costs by one thing that is told apart, from the sums of the log.
 package struct MarginQuery: Sendable {
     package enum Dimension: String, Sendable, CaseIterable { case model, channel, provider, day }
 

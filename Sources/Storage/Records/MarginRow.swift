@@ -28,7 +28,7 @@ public struct MarginRow: Sendable, Hashable {
         self.unknownCharge = unknownCharge
     }
 
-    /// What was earned with the requests whose cost is known. A difference stays at the end of its range.
+    /// Earned with the requests whose cost is known. A difference stays at the end of its range.
     public var margin: NanoUSD {
         NanoUSD(nanos: Int64(clamping: Int128(charged.nanos) - Int128(unknownCharge.nanos) - Int128(cost.nanos)))
     }

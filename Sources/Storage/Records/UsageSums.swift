@@ -19,7 +19,7 @@ public struct UsageSums: Sendable, Hashable {
     public var firstTokenMilliseconds: Int64 = 0
     /// Sum of the milliseconds of the answers that were charged.
     public var latencyMilliseconds: Int64 = 0
-    /// What vendors bill us, reported or computed, failed attempts included.
+    /// The vendors' bills, reported or computed, failed attempts included.
     public var cost = NanoUSD.zero
     /// Charged requests whose cost is unknown, and their charges: no margin is known of them.
     public var uncosted: Int64 = 0
@@ -66,7 +66,7 @@ public struct UsageSums: Sendable, Hashable {
 
     public var tokens: Int64 { Self.saturating(promptTokens, completionTokens) }
 
-    /// What was earned with the requests whose cost is known. A difference stays at the end of its range.
+    /// Earned with the requests whose cost is known. A difference stays at the end of its range.
     public var margin: NanoUSD {
         let exact = Int128(charge.nanos) - Int128(uncostedCharge.nanos) - Int128(cost.nanos)
         return NanoUSD(nanos: Int64(clamping: exact))

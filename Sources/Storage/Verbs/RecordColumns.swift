@@ -78,8 +78,9 @@ enum RecordColumns {
             clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"),
             // Journals of an older program lack it.
             droppedFields: try row.textOrNil("dropped_fields").map(JSONList.strings) ?? [])
-        record.vendorCost = try row.intOrNil("vendor_cost_nanos").map { nanos in
-            VendorCost(NanoUSD(nanos: nanos), try row.textOrNil("vendor_cost_source").flatMap { .init(rawValue: $0) } ?? .computed)
+        if let nanos = try row.intOrNil("vendor_cost_nanos") {
+            let source = try row.textOrNil("vendor_cost_source").flatMap { VendorCost.Source(rawValue: $0) }
+            record.vendorCost = VendorCost(NanoUSD(nanos: nanos), source ?? .computed)
         }
         return record
     }
