@@ -68,7 +68,7 @@ extension SQLSession {
     private static func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
 
     /// The cost of a row. Those of an earlier version have what the vendor reported, or none.
-    private static let cost = "coalesce(vendor_cost_nanos, upstream_cost_nanos)"
+    private static var cost: String { "coalesce(vendor_cost_nanos, upstream_cost_nanos)" }
 
     func margins(in range: Range<Int64>) throws -> [MarginRow] {
         try rows(
