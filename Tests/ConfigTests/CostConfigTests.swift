@@ -45,7 +45,8 @@ import Testing
 
     @Test func `a channel costs its list price, a part of it, or prices of its own`() throws {
         let plain = try #require(try load("").routes.channels.first)
-        #expect(plain.cost == nil && plain.costPrice("large")?.price.rates.input == (try usd("1")))
+        let one = try usd("1")
+        #expect(plain.cost == nil && plain.costPrice("large")?.price.rates.input == one)
         let text = """
                 cost:
                   ratio: "0.8"
@@ -56,10 +57,11 @@ import Testing
         let configuration = try load(text)
         #expect(configuration.warnings.isEmpty)
         let channel = try #require(configuration.routes.channels.first)
-        #expect(channel.costPrice("large")?.ratio == (try PriceRatio(text: "0.8")))
+        let ratio = try PriceRatio(text: "0.8")
+        #expect(channel.costPrice("large")?.ratio == ratio)
         let small = try #require(channel.costPrice("small"))
-        #expect(small.ratio == .one && small.price.rates.input == (try usd("0.05")) && small.price.rates.output == (try usd("0.1")))
-        #expect(small.price.rates.cacheRead == (try usd("0.005")) && small.price.tiers.count == 1)
+        let rates = ModelPrice.Rates(input: try usd("0.05"), output: try usd("0.1"), cacheRead: try usd("0.005"))
+        #expect(small.ratio == .one && small.price.rates == rates && small.price.tiers.count == 1)
         #expect(channel.costPrice("vendor/other")?.price.basis == .upstreamCost)
     }
 
@@ -95,7 +97,8 @@ import Testing
             parsing: ByteBuffer(string: #"{"name":"two","provider":"v","models":["large","small"],"cost":"# + cost + "}"))
         let stored = ConsoleConfiguration.Channel(id: 7, config: config)
         let channel = try #require(try load("", console: ConsoleConfiguration(channels: [stored])).routes.channel(id: 7))
-        #expect(channel.isEnabled && channel.costPrice("small")?.ratio == (try PriceRatio(text: "0.75")))
+        let ratio = try PriceRatio(text: "0.75")
+        #expect(channel.isEnabled && channel.costPrice("small")?.ratio == ratio)
         #expect(channel.costPrice("large")?.price.pictures?.sizes.count == 1)
         // Exported, and read again from a file: the same.
         let yaml = ChannelDocument.yaml(id: 7, ChannelDocument.json(channel), .init(keys: []))

@@ -38,10 +38,10 @@ import Testing
             let rows = try await world.logRows(6)
             func row(_ channel: Int64) throws -> JSONValue { try #require(rows.first { $0["channel_id"]?.integerValue == channel }) }
             for (channel, cost, margin) in [(1, "0.00075", "0"), (2, "0.0006", "0.00015"), (3, "0.0015", "-0.00075")] {
-                let row = try row(Int64(channel))
-                #expect(row["cost"]?.numberText == "0.00075" && row["vendor_cost"]?.numberText == cost, "\(row.text)")
-                #expect(row["margin"]?.numberText == margin && row["vendor_cost_source"]?.stringValue == "computed")
-                #expect(row["upstream_cost"]?.isNull == true)
+                let found = try row(Int64(channel))
+                #expect(found["cost"]?.numberText == "0.00075" && found["vendor_cost"]?.numberText == cost, "\(found.text)")
+                #expect(found["margin"]?.numberText == margin && found["vendor_cost_source"]?.stringValue == "computed")
+                #expect(found["upstream_cost"]?.isNull == true)
             }
             let byChannel = table(try await world.admin.get("/api/margin?by=channel")["data"])
             #expect(

@@ -20,7 +20,8 @@ import Testing
         let own = try price("0.01703012", "0.0333")
         let usage = Usage(uncachedInput: 12_345, cacheRead: 17, output: 999, reasoning: 100)
         // 12,362 × 17,030,120 + 999 × 33,300,000 femto-dollars = 243,793.04… nano-dollars; × 0.8 = 195,034.43…
-        let cost = VendorCost.of(usage, at: CostPrice(own, ratio: try PriceRatio(text: "0.8")))
+        let deal = CostPrice(own, ratio: try PriceRatio(text: "0.8"))
+        let cost = VendorCost.of(usage, at: deal)
         #expect(cost == VendorCost(NanoUSD(nanos: 195_034), .computed))
         // The charge of the same prices and the same factor is the same amount, for any usage.
         var rng = SplitMix64(seed: 19)
@@ -31,19 +32,22 @@ import Testing
                 images: count())
             let ratio = PriceRatio(millionths: count() * 10)
             let sold = PriceQuote(price: own, ratio: ratio, version: 1)
-            #expect(VendorCost.of(usage, at: CostPrice(own, ratio: ratio))?.amount == (try sold.charge(for: usage)))
+            let charge = try sold.charge(for: usage)
+            #expect(VendorCost.of(usage, at: CostPrice(own, ratio: ratio))?.amount == charge)
         }
     }
 
     @Test func `half a nano-dollar is rounded up, and less is not`() throws {
         let half = ModelPrice(rates: .init(input: FemtoUSD(femtos: 500_000), output: .zero))
         #expect(VendorCost.of(Usage(uncachedInput: 1), at: CostPrice(half))?.amount.nanos == 1)
-        #expect(VendorCost.of(Usage(uncachedInput: 1), at: CostPrice(half, ratio: try PriceRatio(text: "0.999999")))?.amount.nanos == 0)
+        let less = CostPrice(half, ratio: try PriceRatio(text: "0.999999"))
+        #expect(VendorCost.of(Usage(uncachedInput: 1), at: less)?.amount.nanos == 0)
     }
 
     @Test func `the vendor's own figure comes first, whatever the prices are`() throws {
         let usage = Usage(uncachedInput: 1_000, upstreamCost: FemtoUSD(femtos: 420_500_000))
-        #expect(VendorCost.of(usage, at: CostPrice(try price("9", "9"))) == VendorCost(NanoUSD(nanos: 421), .reported))
+        let dear = CostPrice(try price("9", "9"))
+        #expect(VendorCost.of(usage, at: dear) == VendorCost(NanoUSD(nanos: 421), .reported))
         #expect(VendorCost.of(usage, at: nil) == VendorCost(NanoUSD(nanos: 421), .reported))
         // Without it: unknown where only the vendor could tell, and where nothing is known.
         let silent = Usage(uncachedInput: 1_000)
@@ -62,9 +66,10 @@ import Testing
         sold.leastSearches = 2
         // The answer names no tier: the dearest that may have served it.
         let cost = VendorCost.of(Usage(uncachedInput: 100, output: 10), at: CostPrice(own), soldAt: sold)
-        #expect(cost?.amount.nanos == 100 * 10_000 + 10 * 20_000 + 2 * 10_000)
+        // 100 × 10,000 + 10 × 20,000 + 2 × 10,000 nano-dollars.
+        #expect(cost?.amount.nanos == 1_220_000)
         let usual = VendorCost.of(Usage(uncachedInput: 100, output: 10, serviceTier: "default"), at: CostPrice(own), soldAt: sold)
-        #expect(usual?.amount.nanos == 100 * 1_000 + 10 * 2_000 + 2 * 10_000)
+        #expect(usual?.amount.nanos == 140_000)
     }
 
     @Test func `the batch of many answers is rounded once`() throws {
