@@ -9,7 +9,9 @@ import Vendors
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger", abstract: "The books.",
-        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self])
+        subcommands: [
+            Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self, LedgerRebuildCommand.self,
+        ])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

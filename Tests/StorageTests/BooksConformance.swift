@@ -318,11 +318,12 @@ struct BooksConformance {
             record(1, user: user.id, charge: 2_000), record(2, user: user.id, charge: 3_000), unknown,
             record(4, user: user.id, charge: 1, createdAt: 90_000), record(5, user: user.id, charge: nil),
         ])
+        // The cost of what was not charged counts as well.
         let margin = try await store.margins(in: 0..<1_000)
         #expect(
             margin == [
                 MarginRow(
-                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(2_468), unknownCost: 1)
+                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(3_702), unknownCost: 1)
             ])
         let days = try await store.upstreamCosts(provider: "vendor", in: 0..<200_000)
         #expect(

@@ -22,6 +22,8 @@ public struct UsageSums: Sendable, Hashable {
     /// Tokens of streams that came to their end, and the milliseconds from their first content to their end.
     public var generatedTokens: Int64 = 0
     public var generationMilliseconds: Int64 = 0
+    /// Those that were charged and whose cost no vendor reported.
+    public var uncosted: Int64 = 0
     public var firstToken = LatencyHistogram()
     public var latency = LatencyHistogram()
 
@@ -34,6 +36,7 @@ public struct UsageSums: Sendable, Hashable {
         let isFault = record.outcome == .truncated || record.outcome == .failed && (record.status >= 500 || record.status == 429)
         faults = isFault ? 1 : 0
         void = record.charge == nil ? 1 : 0
+        uncosted = record.charge != nil && record.usage.upstreamCost == nil ? 1 : 0
         charge = record.charge ?? .zero
         upstreamCost = record.usage.upstreamCost?.roundedToNano ?? .zero
         promptTokens = record.usage.promptTokens
@@ -71,7 +74,7 @@ public struct UsageSums: Sendable, Hashable {
         return change
     }
 
-    private static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
+    static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
         let (sum, overflowed) = one.addingReportingOverflow(other)
         return overflowed ? .max : sum
     }
@@ -81,7 +84,7 @@ public struct UsageSums: Sendable, Hashable {
     /// Columns of the figures.
     static let figureColumns = [
         "requests", "errors", "faults", "void", "charge_nanos", "upstream_cost_nanos", "prompt_tokens", "completion_tokens",
-        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms",
+        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms", "uncosted",
     ]
     /// Columns of the histograms, with two classes each.
     static let classColumns = ["first", "latency"].flatMap { name in
@@ -93,7 +96,7 @@ public struct UsageSums: Sendable, Hashable {
         get {
             [
                 requests, errors, faults, void, charge.nanos, upstreamCost.nanos, promptTokens, completionTokens, cachedTokens,
-                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds,
+                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds, uncosted,
             ]
         }
         set {
@@ -102,7 +105,7 @@ public struct UsageSums: Sendable, Hashable {
             upstreamCost = NanoUSD(nanos: newValue[5])
             (promptTokens, completionTokens, cachedTokens) = (newValue[6], newValue[7], newValue[8])
             (firstTokenMilliseconds, latencyMilliseconds) = (newValue[9], newValue[10])
-            (generatedTokens, generationMilliseconds) = (newValue[11], newValue[12])
+            (generatedTokens, generationMilliseconds, uncosted) = (newValue[11], newValue[12], newValue[13])
         }
     }
 

@@ -53,8 +53,8 @@ extension SQLSession {
         return try usage(UsageQuery([start..<end], filter: filter, isWhole: false)).first?.sums ?? UsageSums()
     }
 
-    /// The year 9999.
-    private static var endOfTime: Int64 { 253_402_300_799 }
+    /// The end of the year 9999, in Unix seconds.
+    static var endOfTime: Int64 { 253_402_300_799 }
 }
 
 /// The SQL of a question, and its parameters. The number of texts is bounded: by the tables, the dimensions, the filters, and the number of
@@ -119,7 +119,9 @@ struct UsageStatement {
         var expression: String
     }
 
-    private static let few = ["requests", "errors", "void", "charge_nanos", "prompt_tokens", "completion_tokens"]
+    private static let few = [
+        "requests", "errors", "void", "charge_nanos", "upstream_cost_nanos", "prompt_tokens", "completion_tokens",
+    ]
 
     private var columns: [Column] {
         let names = query.isWhole ? UsageSums.figureColumns : Self.few
@@ -146,6 +148,7 @@ struct UsageStatement {
             sums.errors = try row.int("errors")
             sums.void = try row.int("void")
             sums.charge = NanoUSD(nanos: try row.int("charge_nanos"))
+            sums.upstreamCost = NanoUSD(nanos: try row.int("upstream_cost_nanos"))
             sums.promptTokens = try row.int("prompt_tokens")
             sums.completionTokens = try row.int("completion_tokens")
         }
