@@ -27,3 +27,8 @@ DROP TABLE temp.uncosted;
 
 -- One user's hours and days. Sums move without it: it has none of them.
 CREATE INDEX usage_by_user_first ON usage_by_user (user_id, span, start);
+
+-- Users in the orders and by the groups of the console. None of it moves with a charge.
+CREATE INDEX users_by_group ON users ("group", id);
+CREATE INDEX users_by_creation ON users (created_at, id);
+CREATE INDEX users_by_name ON users (lower(username), id);

@@ -110,7 +110,7 @@ enum MoneyDescriptions {
                 .object([
                     APIField("model", .string, "Public name of the model."), APIField("channel_id", .id, "The channel.").orNull,
                     APIField("requests", .count, "Charged requests."), APIField("charged", .usd, "What users paid."),
-                    APIField("upstream_cost", .usd, "What vendors said that it cost."),
+                    APIField("upstream_cost", .usd, "What vendors said that it cost, also what was not charged."),
                     APIField("requests_without_cost", .count, "Requests for which no vendor said a cost."),
                     APIField("margin", .usd, "`charged` less `upstream_cost`."),
                 ]))), example: .init(path: "/api/ledger/margin?from=1767225600"))

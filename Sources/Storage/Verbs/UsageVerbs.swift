@@ -14,7 +14,7 @@ extension SQLSession {
         return try rows(statement.sql, statement.parameters).map { row in
             UsageRow(
                 bucket: Int(try row.int("b")), key: try row.textOrNil("k") ?? "", owner: try row.intOrNil("owner") ?? 0,
-                sums: try statement.sums(row))
+                isRest: try row.textOrNil("k") == nil, sums: try statement.sums(row))
         }
     }
 
@@ -65,10 +65,14 @@ struct UsageStatement {
     /// In the order of their marks.
     private(set) var parameters: [any SQLParameter] = []
     private(set) var sql = ""
+    /// The expression by which rows are told apart.
+    private var key = "''"
+    private var isOfSomeUsers = false
 
     init(_ query: UsageQuery, _ dialect: SQLDialect) {
         self.query = query
         self.dialect = dialect
+        if let column { key = "CAST(u.\(column) AS TEXT)" }
         let table = Self.table(query)
         let spans = table == .byUser ? table.spans + [UsageTable.quarter] : table.spans
         let pieces = query.buckets.enumerated().flatMap { UsagePiece.cut($0.element, bucket: $0.offset, spans: spans[...]) }
@@ -95,10 +99,7 @@ struct UsageStatement {
         let asksForChannels = filter.channelID != nil || filter.provider != nil || filter.model != nil
         let isByUser = query.dimension == .user || query.dimension == .token
         if !asksForUsers, !isByUser { return .byChannel }
-        if asksForChannels || (query.dimension != nil && !isByUser) { return .byKey }
-        // Over one stretch of time, days of all users are fewer rows than quarter hours of some; over many, users are found by their ids.
-        if query.buckets.count == 1 || (!asksForUsers && query.keys == nil) { return .byUser }
-        return .byKey
+        return asksForChannels || (query.dimension != nil && !isByUser) ? .byKey : .byUser
     }
 
     private var column: String? {
@@ -166,6 +167,7 @@ struct UsageStatement {
     private mutating func conditions() -> String {
         var terms: [String] = []
         let filter = query.filter
+        isOfSomeUsers = filter.userID != nil || (query.dimension == .user && query.keys != nil && !query.sumsRest)
         if let id = filter.userID { terms.append("u.user_id = \(mark(id))") }
         if let id = filter.tokenID { terms.append("u.token_id = \(mark(id))") }
         if let id = filter.channelID { terms.append("u.channel_id = \(mark(id))") }
@@ -174,8 +176,15 @@ struct UsageStatement {
         if let keys = query.keys, let column {
             let isText = query.dimension == .model || query.dimension == .provider
             let marks = keys.map { isText ? mark($0.key) : mark(Int64($0.key) ?? -1) }
-            terms.append(keys.isEmpty ? "FALSE" : "u.\(column) IN (\(marks.joined(separator: ", ")))")
-            if query.dimension == .token, filter.userID == nil, !keys.isEmpty, !keys.contains(where: { $0.key == "0" }) {
+            let isAny = keys.isEmpty ? "FALSE" : "u.\(column) IN (\(marks.joined(separator: ", ")))"
+            if query.sumsRest {
+                // NULL for the others.
+                key = "CASE WHEN \(isAny) THEN CAST(u.\(column) AS TEXT) END"
+            } else {
+                terms.append(isAny)
+            }
+            if query.dimension == .token, filter.userID == nil, !query.sumsRest, !keys.isEmpty, !keys.contains(where: { $0.key == "0" }) {
+                isOfSomeUsers = true
                 // The table is in the order of users, and each key has one; without a key, there are calls of many.
                 let owners = Set(keys.map(\.owner)).sorted().map { mark($0) }
                 terms.append("u.user_id IN (\(owners.joined(separator: ", ")))")
@@ -185,13 +194,15 @@ struct UsageStatement {
     }
 
     private func select(_ table: UsageTable, _ conditions: String) -> String {
-        let key = column.map { "CAST(u.\($0) AS TEXT)" } ?? "''"
         let owner = table != .byChannel && query.dimension == .token ? "min(u.user_id)" : "0"
         let span = table == .byKey ? "p.s = \(UsageTable.quarter)" : "u.span = p.s"
+        let group = query.sumsRest ? "1, 2" : "p.b" + (column.map { ", u.\($0)" } ?? "")
+        // SQLite would rather walk along the primary key, past everybody.
+        let hint = table == .byUser && isOfSomeUsers && dialect == .sqlite ? " INDEXED BY usage_by_user_first" : ""
         return """
             SELECT p.b AS b, \(key) AS k, \(owner) AS owner, \(columns.map { "\($0.expression) AS \($0.name)" }.joined(separator: ", "))
-            FROM pieces p CROSS JOIN \(table.name) u
-            WHERE \(span) AND u.start >= p.a AND u.start < p.z\(conditions) GROUP BY p.b\(column.map { ", u.\($0)" } ?? "")
+            FROM pieces p CROSS JOIN \(table.name) AS u\(hint)
+            WHERE \(span) AND u.start >= p.a AND u.start < p.z\(conditions) GROUP BY \(group)
             """
     }
 
