@@ -72,4 +72,24 @@ import Testing
             #expect(keys.headers[.contentEncoding] == nil && keys.body.readableBytes > PackedAnswers.leastBytes)
         }
     }
+
+    @Test func `a kept answer is that of the present prices`() async throws {
+        try await TestGateway.with { _, client in
+            func list(_ headers: HTTPFields = [:]) async throws -> (headers: HTTPFields, bytes: ByteBuffer) {
+                try await client.execute(uri: "/api/models/pricing", method: .get, headers: headers) { ($0.headers, $0.body) }
+            }
+            for number in 0..<5 {
+                let body = #"{"model_name":"kept-\#(number)","pricing_input":"0.000001","pricing_output":"0.000002"}"#
+                #expect(try await client.call(.put, "/api/models/pricing", token: TestGateway.adminToken, body: body).status == 200)
+                let plain = try await list()
+                #expect(String(buffer: plain.bytes).contains("kept-\(number)") && plain.headers[.contentEncoding] == nil)
+                #expect(try await list().bytes == plain.bytes)
+            }
+            let plain = try await list()
+            let packed = try await list([.acceptEncoding: "gzip"])
+            #expect(packed.headers[.contentEncoding] == "gzip" && packed.headers[.vary] == "Accept-Encoding")
+            #expect(packed.bytes.readableBytes < plain.bytes.readableBytes / 2)
+            #expect(try await list().bytes == plain.bytes, "each client has the form that it accepts")
+        }
+    }
 }
