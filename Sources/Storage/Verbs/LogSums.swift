@@ -94,8 +94,8 @@ extension SQLSession {
             found += try rows(
                 """
                 \(UsagePiece.table(dialect)) SELECT u.model_name, nullif(u.channel_id, 0) AS channel_id,
-                    \(Self.sum("u.requests - u.void")) AS requests, \(Self.sum("u.charge_nanos")) AS charged,
-                    \(Self.sum("u.upstream_cost_nanos")) AS cost, \(Self.sum("u.uncosted")) AS unknown
+                    \(Self.sum("p.f * (u.requests - u.void)")) AS requests, \(Self.sum("p.f * u.charge_nanos")) AS charged,
+                    \(Self.sum("p.f * u.upstream_cost_nanos")) AS cost, \(Self.sum("p.f * u.uncosted")) AS unknown
                 FROM pieces p CROSS JOIN usage_by_channel u WHERE u.span = p.s AND u.start >= p.a AND u.start < p.z
                 GROUP BY u.model_name, u.channel_id
                 """, [UsagePiece.json(pieces)]

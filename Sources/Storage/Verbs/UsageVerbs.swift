@@ -89,7 +89,7 @@ struct UsageStatement {
             FROM (\(sources.joined(separator: " UNION ALL "))) AS parts GROUP BY b, k
             """
         let outer = columns.map { "CAST(\($0.name) AS BIGINT) AS \($0.name)" }.joined(separator: ", ")
-        sql = "\(UsagePiece.table(dialect)) SELECT b, k, owner, \(outer) FROM (\(whole)) AS sums\(order())"
+        sql = "\(UsagePiece.table(dialect)) SELECT b, k, owner, \(outer) FROM (\(whole)) AS sums WHERE requests > 0\(order())"
     }
 
     /// The smallest table that can tell.
@@ -126,13 +126,13 @@ struct UsageStatement {
 
     private var columns: [Column] {
         let names = query.isWhole ? UsageSums.figureColumns : Self.few
-        let figures = names.map { Column(name: $0, expression: "sum(u.\($0))") }
+        let figures = names.map { Column(name: $0, expression: "sum(p.f * u.\($0))") }
         guard query.isWhole else { return figures }
         return figures
             + UsageSums.classColumns.flatMap { name in
                 [
-                    Column(name: name + "_even", expression: "coalesce(sum(u.\(name) & 4294967295), 0)"),
-                    Column(name: name + "_odd", expression: "coalesce(sum(u.\(name) >> 32), 0)"),
+                    Column(name: name + "_even", expression: "coalesce(sum(p.f * (u.\(name) & 4294967295)), 0)"),
+                    Column(name: name + "_odd", expression: "coalesce(sum(p.f * (u.\(name) >> 32)), 0)"),
                 ]
             }
     }
