@@ -9,7 +9,9 @@ import Vendors
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger", abstract: "The books.",
-        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self])
+        subcommands: [
+            Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self, LedgerRebuildCommand.self,
+        ])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -59,7 +61,7 @@ struct LedgerMargin: AsyncParsableCommand {
 
     @OptionGroup var common: ConfigOption
     @OptionGroup var days: DayRange
-    @Option(help: "What is told apart: model,channel (by the log, as far as it is kept), model, channel, provider or day (by its sums).")
+    @Option(help: "What is told apart: model,channel; model; channel; provider; or day (UTC).")
     var by = Dimension.pair
 
     private static let columns = "requests,charged,upstream_cost,vendor_cost,margin,requests_without_cost,charged_without_cost"

@@ -229,6 +229,9 @@ struct FaultyStore: Store {
     func usage(_ query: UsageQuery) async throws -> [UsageRow] { try await faults.guarding { try await store.usage(query) } }
     func mostLogs(_ query: LogQuery) async throws -> Int64 { try await faults.guarding { try await store.mostLogs(query) } }
     func mostEntries(_ query: EntryQuery) async throws -> Int64 { try await faults.guarding { try await store.mostEntries(query) } }
+    func usageDays() async throws -> [Int64] { try await faults.guarding { try await store.usageDays() } }
+    func rebuildUsage(day: Int64) async throws -> Int64? { try await faults.guarding { try await store.rebuildUsage(day: day) } }
+    func rebuildEntryRanges() async throws { try await faults.guarding { try await store.rebuildEntryRanges() } }
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
         try await faults.guarding { try await store.logStatistics(query) }
     }

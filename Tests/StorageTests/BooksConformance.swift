@@ -325,6 +325,7 @@ struct BooksConformance {
             record(1, user: user.id, charge: 2_000), old, unknown,
             record(4, user: user.id, charge: 1, createdAt: 90_000), failed,
         ])
+        // The cost of what was not charged counts as well.
         let margin = try await store.margins(in: 0..<1_000)
         #expect(
             margin == [

@@ -125,6 +125,14 @@ struct UsageConformance {
                 top.contains { cell.key.hasSuffix(" " + $0.key) }
             }
             #expect(Self.found(parts) == expected, "\(dimension)")
+            let withRest = try await store.usage(UsageQuery(days, by: dimension, keys: top, sumsRest: true))
+            #expect(Self.found(withRest.filter { !$0.isRest }) == expected, "\(dimension)")
+            for day in days.indices {
+                var whole = UsageSums()
+                for row in withRest where row.bucket == day { whole.add(row.sums) }
+                #expect(whole == Self.expected(records, UsageQuery([days[day]]))["0 "], "\(dimension) on day \(day)")
+            }
+            #expect(withRest.filter(\.isRest).count == (all.count > top.count ? days.count : 0), "\(dimension)")
             if dimension == .token { #expect(top.allSatisfy { $0.key == "0" || $0.owner == (Int64($0.key) ?? 0) / 10 }) }
         }
     }

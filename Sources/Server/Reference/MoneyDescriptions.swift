@@ -110,7 +110,7 @@ enum MoneyDescriptions {
                 .object([
                     APIField("model", .string, "Public name of the model."), APIField("channel_id", .id, "The channel.").orNull,
                     APIField("requests", .count, "Charged requests."), APIField("charged", .usd, "What users paid."),
-                    APIField("upstream_cost", .usd, "What vendors said that it cost."),
+                    APIField("upstream_cost", .usd, "What vendors said that it cost, also what was not charged."),
                     APIField("vendor_cost", .usd, "What vendors bill us, reported or computed, failed calls included."),
                     APIField("requests_without_cost", .count, "Charged requests whose cost is unknown."),
                     APIField("charged_without_cost", .usd, "What users paid for them."),

@@ -88,7 +88,7 @@ public struct UsageSums: Sendable, Hashable {
         return change
     }
 
-    private static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
+    static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
         let (sum, overflowed) = one.addingReportingOverflow(other)
         return overflowed ? .max : sum
     }
@@ -98,8 +98,8 @@ public struct UsageSums: Sendable, Hashable {
     /// Columns of the figures.
     static let figureColumns = [
         "requests", "errors", "faults", "void", "charge_nanos", "upstream_cost_nanos", "prompt_tokens", "completion_tokens",
-        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms",
-        "vendor_cost_nanos", "uncosted", "uncosted_charge_nanos",
+        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms", "uncosted", "vendor_cost_nanos",
+        "uncosted_charge_nanos",
     ]
     /// Columns of the histograms, with two classes each.
     static let classColumns = ["first", "latency"].flatMap { name in
@@ -111,7 +111,7 @@ public struct UsageSums: Sendable, Hashable {
         get {
             [
                 requests, errors, faults, void, charge.nanos, upstreamCost.nanos, promptTokens, completionTokens, cachedTokens,
-                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds, cost.nanos, uncosted,
+                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds, uncosted, cost.nanos,
                 uncostedCharge.nanos,
             ]
         }
@@ -121,9 +121,8 @@ public struct UsageSums: Sendable, Hashable {
             upstreamCost = NanoUSD(nanos: newValue[5])
             (promptTokens, completionTokens, cachedTokens) = (newValue[6], newValue[7], newValue[8])
             (firstTokenMilliseconds, latencyMilliseconds) = (newValue[9], newValue[10])
-            (generatedTokens, generationMilliseconds) = (newValue[11], newValue[12])
-            cost = NanoUSD(nanos: newValue[13])
-            uncosted = newValue[14]
+            (generatedTokens, generationMilliseconds, uncosted) = (newValue[11], newValue[12], newValue[13])
+            cost = NanoUSD(nanos: newValue[14])
             uncostedCharge = NanoUSD(nanos: newValue[15])
         }
     }

@@ -39,7 +39,8 @@ extension SQLSession {
     func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) throws -> Page<ReconciliationRow> {
         var conditions = Conditions()
         conditions.add("state =", state?.rawValue)
-        conditions.add("state <>", open ? ReconciliationRow.State.resolved.rawValue : nil)
+        // Most are resolved; the index has the others together.
+        if open { conditions.require("state IN ('pending', 'unresolved')") }
         return try self.page("*", of: "reconciliations", where: conditions, order: "created_at DESC, request_id DESC", page) {
             try Decoding.reconciliation($0)
         }
