@@ -95,10 +95,14 @@ struct LogSumsConformance {
                 let charged = part.filter { $0.charge != nil }
                 #expect(row.requests == charged.count && row.charged.nanos == charged.reduce(0) { $0 + ($1.charge?.nanos ?? 0) })
                 #expect(row.upstreamCost.nanos == part.reduce(0) { $0 + ($1.usage.upstreamCost?.roundedToNano.nanos ?? 0) })
-                #expect(row.unknownCost == charged.filter { $0.usage.upstreamCost == nil }.count)
+                let unknown = charged.filter { $0.knownCost == nil }
+                #expect(row.cost.nanos == part.reduce(0) { $0 + ($1.knownCost?.amount.nanos ?? 0) })
+                #expect(row.unknownCost == unknown.count && row.unknownCharge.nanos == unknown.reduce(0) { $0 + ($1.charge?.nanos ?? 0) })
+                let earned = part.filter { $0.knownCost != nil }.reduce(0) { $0 + ($1.margin?.nanos ?? 0) }
+                #expect(row.margin.nanos == earned)
             }
             let wanted = rows.values.filter { part in
-                part.contains { $0.charge != nil } || part.contains { ($0.usage.upstreamCost?.roundedToNano ?? .zero) != .zero }
+                part.contains { $0.charge != nil } || part.contains { ($0.knownCost?.amount ?? .zero) != .zero }
             }
             #expect(found.count == wanted.count, "\(time)")
         }
