@@ -129,9 +129,9 @@ struct OldSchemaTests {
         let cost = try String(contentsOfFile: folder + "/0019_cost.sql", encoding: .utf8)
         let sums = try #require(cost.range(of: "-- In the sums"))
         let drops = tables.dropLast().flatMap { table in Self.costs.map { "ALTER TABLE \(table) DROP COLUMN \($0);" } }
-        let clearing = (tables.map { "DELETE FROM \($0);" } + drops).joined()
-        try await database.run(
-            clearing + sql[start.lowerBound..<end.lowerBound] + scale[scale.startIndex..<indexes.lowerBound] + cost[sums.lowerBound...])
+        let clearing = tables.map { "DELETE FROM \($0);" } + drops
+        let files = [sql[start.lowerBound..<end.lowerBound], scale[scale.startIndex..<indexes.lowerBound], cost[sums.lowerBound...]]
+        try await database.run(clearing.joined() + files.map { String($0) }.joined())
         let after = try await database.rows(columns)
         for table in tables { #expect(after[table] == before[table], "\(table)") }
     }
