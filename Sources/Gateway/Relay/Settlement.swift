@@ -114,7 +114,7 @@ final class Settlement: Sendable {
             state.isOwed = isOwed
             let usage = state.progress.usage
             // A client that owes it pays it as the usage of the request itself.
-            let cost = isOwed ? nil : usage.flatMap { Self.cost(of: $0, state.candidate, admission) }
+            let cost = isOwed ? nil : usage.flatMap { Self.cost(of: $0, state.candidate, admission, isAnswer: false) }
             state.attempts.append(
                 AttemptRecord(
                     channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: failure.status,
@@ -334,7 +334,10 @@ extension Settlement {
     }
 
     /// The vendor's bill for this usage; nil = unknown.
-    private static func cost(of usage: Usage, _ candidate: PricedCandidate?, _ admission: Admission) -> VendorCost? {
+    /// - Parameter isAnswer: whether the request was answered, so that the searches count that it is charged for at least.
+    private static func cost(
+        of usage: Usage, _ candidate: PricedCandidate?, _ admission: Admission, isAnswer: Bool = true
+    ) -> VendorCost? {
         guard let candidate else { return nil }
         func price() -> CostPrice? {
             var cost = admission.accepted.snapshot.cost(candidate.route.channel, upstream: candidate.route.upstreamModel)
@@ -343,7 +346,7 @@ extension Settlement {
             }
             return cost
         }
-        return VendorCost.of(usage, at: price(), soldAt: candidate.quote)
+        return VendorCost.of(usage, at: price(), soldAt: isAnswer ? candidate.quote : nil)
     }
 
     /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is

@@ -69,7 +69,9 @@ extension [AttemptRecord] {
     /// The cost of the attempts that failed, as far as it is known; nil = of none.
     public var costOfFailures: VendorCost? {
         var sum: VendorCost?
-        for case let cost? in map(\.cost) { sum = sum?.adding(cost) ?? cost }
+        for attempt in self {
+            if let cost = attempt.cost { sum = sum?.adding(cost) ?? cost }
+        }
         return sum
     }
 }
