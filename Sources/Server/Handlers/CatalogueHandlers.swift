@@ -48,14 +48,14 @@ struct CatalogueHandlers: Sendable {
         if words.isEmpty, provider == nil, modality == nil, bound == nil {
             return kept.response(snapshot, for: request) { .array(items(snapshot).map(json)) }
         }
-        let items = items(snapshot).filter { item in
+        let found = items(snapshot).filter { item in
             let names = item.model.lowercased() + "\n" + item.row.displayName.lowercased()
             return (words.isEmpty || names.contains(words))
                 && (provider.map { item.providers.contains($0) } ?? true)
                 && (modality.map { item.takes.contains($0) || item.gives.contains($0) } ?? true)
                 && (bound.map { costs(item.row.price, atMost: $0) } ?? true)
         }
-        return Envelope.ok(.array(items.map(json)))
+        return Envelope.ok(.array(found.map(json)))
     }
 
     /// A model that is charged by the vendor's reported cost has no price known in advance.
