@@ -60,7 +60,8 @@ package final class GatewaySnapshot: Sendable {
     package var routeFacts: RouteFacts {
         RouteFacts(
             endpoints: { self.capabilities(of: $0) },
-            passesPreferencesOn: { self.provider(of: $0)?.passesPreferencesOn ?? false })
+            passesPreferencesOn: { self.provider(of: $0)?.passesPreferencesOn ?? false },
+            cost: { self.cost($0, upstream: $1) })
     }
 
     /// Whether a vendor's list names a model that an enabled channel of this group would serve if it had a price.

@@ -58,6 +58,32 @@ extension GatewaySnapshot {
         return offer(.free, 0)
     }
 
+    /// The price that a channel's vendor bills us for a model; nil = unknown. Its list price is the one that a sync has written last, or
+    /// else the one of the provider file; a price that an administrator has set says what users pay, and nothing of the cost.
+    package func cost(_ channel: Channel, upstream: String) -> CostPrice? {
+        channel.costPrice(upstream, list: listPrice(channel.provider.name, upstream))
+    }
+
+    private func listPrice(_ provider: String, _ upstream: String) -> ModelPrice? {
+        guard let row = prices.row(upstream), !row.isEdited, row.isActive, row.provider == provider else { return nil }
+        return row.price
+    }
+
+    /// The unit that a request would sell below its cost on a channel; nil = none, or price or cost is unknown.
+    /// - Parameters:
+    ///   - promptTokens: the size of the prompt, by which prices may differ.
+    ///   - change: what the request makes of price and cost: its pictures, its service tier.
+    package func unitBelowCost(
+        _ channel: Channel, model: String, upstream: String, group: String, promptTokens: Int64,
+        _ change: (inout PriceQuote, inout CostPrice) -> Void = { _, _ in }
+    ) -> String? {
+        guard var quote = quote(channel, model: model, upstream: upstream, group: group),
+            var cost = cost(channel, upstream: upstream)
+        else { return nil }
+        change(&quote, &cost)
+        return quote.unitBelow(cost, promptTokens: promptTokens)
+    }
+
     /// OpenRouter's list has one price of each model, and hosts that may be dearer. What an administrator has set is charged as it is.
     private func covers(_ row: PricingRow, _ channel: Channel) -> Bool { channel.provider.family == .openrouter && !row.isEdited }
 }

@@ -12,6 +12,8 @@ package protocol GenerationRecords: Sendable {
     ///   - group: the user's group, whose factor applies to records that have none of their own.
     /// - Returns: nil where the request can no longer be priced.
     func quote(_ record: RequestRecord, price: ModelPrice?, group: String) -> PriceQuote?
+    /// The vendor's bill for the usage of a request; nil = unknown.
+    func cost(_ record: RequestRecord, _ usage: Usage) -> VendorCost?
 }
 
 /// The reason why a vendor's record is not available.

@@ -96,12 +96,12 @@ package final class Meter: Sendable {
     }
 
     /// Corrects a charge afterwards, in either direction. - Throws: ``StoreError``.
-    package func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill) async throws {
+    package func reconcile(_ row: ReconciliationRow, usage: Usage, bill: Bill, cost: VendorCost?) async throws {
         let now = clock.unixSeconds
         try await gate.run {
             // As with a withdrawal: the money of a higher charge must no longer be spent from a lease.
             if bill.charge > row.charge { try await giveBack(row.payer) }
-            try await store.reconcile(row.requestID, usage: usage, bill: bill, now: now)
+            try await store.reconcile(row.requestID, usage: usage, bill: bill, cost: cost, now: now)
         }
         wake(row.payer)
     }

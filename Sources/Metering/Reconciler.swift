@@ -77,11 +77,11 @@ package struct Reconciler: Service {
     private func resolve(_ row: ReconciliationRow) async throws {
         switch await ask(row) {
         case .success(let usage):
-            guard let bill = try await bill(row, usage) else {
+            guard let (bill, cost) = try await bill(row, usage) else {
                 return try await store.postponeReconciliation(
                     row.requestID, nextAt: nil, note: "the vendor's figures cannot be priced")
             }
-            try await meter.reconcile(row, usage: usage, bill: bill)
+            try await meter.reconcile(row, usage: usage, bill: bill, cost: cost)
             logger.info(
                 "an estimate was reconciled",
                 metadata: ["request_id": "\(row.requestID)", "estimated": "\(row.charge)", "charge": "\(bill.charge)"])
@@ -101,8 +101,8 @@ package struct Reconciler: Service {
         }
     }
 
-    /// The bill at the price, the group factor and the limit that applied to the request.
-    private func bill(_ row: ReconciliationRow, _ usage: Usage) async throws -> Bill? {
+    /// The bill at the price, the group factor and the limit that applied to the request, and its cost.
+    private func bill(_ row: ReconciliationRow, _ usage: Usage) async throws -> (bill: Bill, cost: VendorCost?)? {
         var query = LogQuery(page: PageRequest(page: 1, size: 1))
         query.requestID = row.requestID
         guard let record = try await store.logs(query).items.first?.record else { return nil }
@@ -113,6 +113,8 @@ package struct Reconciler: Service {
         guard var quote = records.quote(record, price: price, group: group) else { return nil }
         quote.ratio = record.ratio ?? quote.ratio
         quote.ceiling = record.ceiling
-        return try? quote.bill(for: usage)
+        guard let bill = try? quote.bill(for: usage) else { return nil }
+        let cost = records.cost(record, usage)
+        return (bill, cost.map { record.attemptList.costOfFailures?.adding($0) ?? $0 })
     }
 }

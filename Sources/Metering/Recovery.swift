@@ -57,7 +57,7 @@ package struct Recovery: Sendable {
     }
 
     static func record(_ hold: HoldRecord, _ progress: ProgressRecord?) -> RequestRecord {
-        RequestRecord(
+        var record = RequestRecord(
             requestID: hold.requestID, userID: hold.userID, tokenID: hold.tokenID, channelID: progress?.channelID,
             provider: progress?.provider ?? "", model: progress?.model ?? hold.model,
             upstreamModel: progress?.upstreamModel ?? hold.model, endpoint: hold.endpoint,
@@ -69,5 +69,7 @@ package struct Recovery: Sendable {
             errorCode: "gateway_stopped", isStream: hold.isStream, attempts: progress == nil ? 0 : 1,
             generationID: progress?.generationID, latencyMilliseconds: 0, clientIP: hold.clientIP,
             createdAt: hold.createdAt, accountID: hold.accountID)
+        record.vendorCost = progress?.cost.map { VendorCost($0, .computed) }
+        return record
     }
 }

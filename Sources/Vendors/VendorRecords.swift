@@ -46,4 +46,10 @@ package struct VendorRecords: GenerationRecords {
         quote.coversReportedCost = today?.coversReportedCost ?? false
         return quote
     }
+
+    package func cost(_ record: RequestRecord, _ usage: Usage) -> VendorCost? {
+        let snapshot = snapshots.snapshot
+        let channel = record.channelID.flatMap { snapshot.configuration.routes.channel(id: $0) }
+        return VendorCost.of(usage, at: channel.flatMap { snapshot.cost($0, upstream: record.upstreamModel) })
+    }
 }

@@ -9,7 +9,9 @@ import Vendors
 struct LedgerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger", abstract: "The books.",
-        subcommands: [Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self])
+        subcommands: [
+            Verify.self, LedgerExport.self, LedgerReconcile.self, LedgerMargin.self, LedgerReplayCommand.self, LedgerRebuildCommand.self,
+        ])
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -50,21 +52,51 @@ struct DayRange: ParsableArguments {
 
 struct LedgerMargin: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "margin", abstract: "Charges and upstream costs by model and channel.")
+        commandName: "margin", abstract: "Charges, what they cost us, and what is left, as CSV.")
+
+    enum Dimension: String, ExpressibleByArgument, CaseIterable {
+        case pair = "model,channel"
+        case model, channel, provider, day
+    }
 
     @OptionGroup var common: ConfigOption
     @OptionGroup var days: DayRange
+    @Option(help: "What is told apart: model,channel; model; channel; provider; or day (UTC).")
+    var by = Dimension.pair
+
+    private static let columns = "requests,charged,upstream_cost,vendor_cost,margin,requests_without_cost,charged_without_cost"
 
     func run() async throws {
         let range = try days.seconds()
+        guard by == .pair else { return try await printSums(range) }
         let rows = try await common.withStore { store, _ in try await store.margins(in: range) }
-        print("model,channel,requests,charged,upstream_cost,margin,requests_without_cost")
+        print("model,channel,\(Self.columns)")
         for row in rows {
-            let margin = try row.charged.subtracting(row.upstreamCost)
             print(
                 [
                     CSV.field(row.model), row.channelID.map(String.init) ?? "", "\(row.requests)", row.charged.usdText,
-                    row.upstreamCost.usdText, margin.usdText, "\(row.unknownCost)",
+                    row.upstreamCost.usdText, row.cost.usdText, row.margin.usdText, "\(row.unknownCost)", row.unknownCharge.usdText,
+                ].joined(separator: ","))
+        }
+    }
+
+    private func printSums(_ range: Range<Int64>) async throws {
+        let rows = try await common.withStore { store, _ in
+            let to = min(range.upperBound, Int64(Date().timeIntervalSince1970) + 900)
+            // Without a first day, days are those that one question can have.
+            let first = by == .day && days.from == nil ? to - (MarginQuery.mostDays - 1) * 86_400 : 0
+            guard let dimension = MarginQuery.Dimension(rawValue: by.rawValue),
+                let query = try? MarginQuery(by: dimension, from: max(range.lowerBound, first), to: to)
+            else { throw ValidationError("--from and --to must be at most \(MarginQuery.mostDays) days apart, and not in the future") }
+            return try await query.rows(store)
+        }
+        print("\(by.rawValue),\(Self.columns)")
+        for row in rows {
+            let sums = row.sums
+            print(
+                [
+                    CSV.field(row.key), "\(sums.requests - sums.void)", sums.charge.usdText, sums.upstreamCost.usdText,
+                    sums.cost.usdText, sums.margin.usdText, "\(sums.uncosted)", sums.uncostedCharge.usdText,
                 ].joined(separator: ","))
         }
     }

@@ -81,6 +81,11 @@ import Testing
             try await eventually("all is posted") { try await second.admin.transactions(token: user.token).count == 70 }
             let running = try await second.command(["ledger", "replay", "--from", "data"])
             #expect(running.status != 0 && running.output.contains("is using"), "\(running.output)")
+            // Sums are made anew beside running gateways only where the database is made for several.
+            let beside = try await second.command(["ledger", "rebuild-usage"])
+            #expect(
+                isPostgres ? beside.output.contains("from 70 rows") : beside.status != 0 && beside.output.contains("must be stopped"),
+                "\(beside.output)")
             await second.client.shutdown()
             try await second.gateway.stop()
             let files = try FileManager.default.contentsOfDirectory(atPath: first.gateway.directory.appendingPathComponent("data").path)
@@ -94,6 +99,8 @@ import Testing
             #expect(replay.output.contains("recharge,\(user.id),7,"), "\(replay.output)")
             let again = try await restored.command(["ledger", "replay", "--from", "data"])
             #expect(again.output.contains("posted 0 (0 USD), there already 70, set aside 0"), "\(again.output)")
+            let rebuilt = try await restored.command(["ledger", "rebuild-usage"])
+            #expect(rebuilt.status == 0 && rebuilt.output.contains("from 70 rows of the log"), "\(rebuilt.output)")
             let books = try await restored.verifyLedger()
             #expect(books.status == 0, "\(books.output)")
 

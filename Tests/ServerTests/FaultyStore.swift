@@ -201,8 +201,8 @@ struct FaultyStore: Store {
     func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws {
         try await faults.guarding { try await store.postponeReconciliation(id, nextAt: nextAt, note: note) }
     }
-    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
-        try await faults.guarding { try await store.reconcile(id, usage: usage, bill: bill, now: now) }
+    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, cost: VendorCost?, now: Int64) async throws {
+        try await faults.guarding { try await store.reconcile(id, usage: usage, bill: bill, cost: cost, now: now) }
     }
 
     func margins(in range: Range<Int64>) async throws -> [MarginRow] { try await faults.guarding { try await store.margins(in: range) } }
@@ -229,6 +229,9 @@ struct FaultyStore: Store {
     func usage(_ query: UsageQuery) async throws -> [UsageRow] { try await faults.guarding { try await store.usage(query) } }
     func mostLogs(_ query: LogQuery) async throws -> Int64 { try await faults.guarding { try await store.mostLogs(query) } }
     func mostEntries(_ query: EntryQuery) async throws -> Int64 { try await faults.guarding { try await store.mostEntries(query) } }
+    func usageDays() async throws -> [Int64] { try await faults.guarding { try await store.usageDays() } }
+    func rebuildUsage(day: Int64) async throws -> Int64? { try await faults.guarding { try await store.rebuildUsage(day: day) } }
+    func rebuildEntryRanges() async throws { try await faults.guarding { try await store.rebuildEntryRanges() } }
     func logStatistics(_ query: LogQuery) async throws -> LogStatistics {
         try await faults.guarding { try await store.logStatistics(query) }
     }

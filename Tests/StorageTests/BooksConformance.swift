@@ -251,7 +251,7 @@ struct BooksConformance {
         try await store.postponeReconciliation(RequestID(bits: 1), nextAt: 310, note: "404")
         #expect(try await store.dueReconciliations(now: 310, limit: 10).first?.tries == 1)
         let usage = Usage(uncachedInput: 7, cacheRead: 2, output: 11, reasoning: 3, upstreamCost: FemtoUSD(femtos: 5_000_000))
-        for _ in 0..<2 { try await store.reconcile(RequestID(bits: 1), usage: usage, bill: Bill(charge: nanos(130)), now: 400) }
+        for _ in 0..<2 { try await store.reconcile(RequestID(bits: 1), usage: usage, bill: Bill(charge: nanos(130)), cost: nil, now: 400) }
         let rows = try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).items
         #expect(rows.count == 1 && rows.first?.amount == nanos(-30))
         #expect(rows.first?.referenceID == "\(RequestID(bits: 1)):reconciled")
@@ -275,7 +275,7 @@ struct BooksConformance {
         _ = try await store.post([record(1, user: user.id, charge: 100)])
         let id = RequestID(bits: 1)
         #expect(try await store.refund(reference: id.description, amount: nil, description: "", now: 300).entry.amount == nanos(100))
-        try await store.reconcile(id, usage: Usage(uncachedInput: 1, output: 1), bill: Bill(charge: nanos(20)), now: 400)
+        try await store.reconcile(id, usage: Usage(uncachedInput: 1, output: 1), bill: Bill(charge: nanos(20)), cost: nil, now: 400)
         #expect(try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).total == 0)
         #expect(try await store.dueReconciliations(now: 100_000, limit: 10).isEmpty)
         let open = try await store.reconciliations(nil, open: true, PageRequest()).items
@@ -288,8 +288,8 @@ struct BooksConformance {
         let store = try await factory.open()
         let user = try await rich(store)
         _ = try await store.post([record(1, user: user.id, charge: 100), record(2, user: user.id, charge: 100)])
-        try await store.reconcile(RequestID(bits: 1), usage: Usage(), bill: Bill(charge: nanos(100)), now: 400)
-        try await store.reconcile(RequestID(bits: 2), usage: Usage(), bill: Bill(charge: .zero), now: 400)
+        try await store.reconcile(RequestID(bits: 1), usage: Usage(), bill: Bill(charge: nanos(100)), cost: nil, now: 400)
+        try await store.reconcile(RequestID(bits: 2), usage: Usage(), bill: Bill(charge: .zero), cost: nil, now: 400)
         #expect(try await store.entries(userID: user.id, kind: .adjustment, PageRequest()).items.map(\.amount) == [nanos(100)])
         #expect(try await store.user(id: user.id)?.balance == nanos(900))
         #expect(try await store.verify().differences == [])
@@ -314,16 +314,26 @@ struct BooksConformance {
         let user = try await rich(store)
         var unknown = record(3, user: user.id, charge: 7)
         unknown.usage.upstreamCost = nil
+        unknown.vendorCost = nil
+        // As a program wrote it that knew only what the vendor reported; and attempts that all failed, and were billed.
+        var old = record(2, user: user.id, charge: 3_000)
+        old.vendorCost = nil
+        var failed = record(5, user: user.id, charge: nil)
+        failed.vendorCost = VendorCost(NanoUSD(nanos: 10), .computed)
+        failed.usage.upstreamCost = nil
         _ = try await store.post([
-            record(1, user: user.id, charge: 2_000), record(2, user: user.id, charge: 3_000), unknown,
-            record(4, user: user.id, charge: 1, createdAt: 90_000), record(5, user: user.id, charge: nil),
+            record(1, user: user.id, charge: 2_000), old, unknown,
+            record(4, user: user.id, charge: 1, createdAt: 90_000), failed,
         ])
+        // The cost of what was not charged counts as well.
         let margin = try await store.margins(in: 0..<1_000)
         #expect(
             margin == [
                 MarginRow(
-                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(2_468), unknownCost: 1)
+                    model: "openai/gpt-4o", channelID: 8, requests: 3, charged: nanos(5_007), upstreamCost: nanos(2_468),
+                    cost: nanos(1_300 + 1_234 + 10), unknownCost: 1, unknownCharge: nanos(7))
             ])
+        #expect(margin.first?.margin == nanos(5_000 - 2_544))
         let days = try await store.upstreamCosts(provider: "vendor", in: 0..<200_000)
         #expect(
             days == [

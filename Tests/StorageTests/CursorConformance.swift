@@ -228,7 +228,8 @@ struct CursorConformance {
         #expect(try await store.logs(LogQuery()).total == Int64(121 - gone))
         #expect(try await store.verify().differences == [])
         // The estimate was kept, and can be corrected; then it may go as well.
-        try await store.reconcile(estimate.requestID, usage: Usage(output: 1), bill: Bill(charge: NanoUSD(nanos: 40)), now: limit)
+        let bill = Bill(charge: NanoUSD(nanos: 40))
+        try await store.reconcile(estimate.requestID, usage: Usage(output: 1), bill: bill, cost: nil, now: limit)
         #expect(try await store.verify().differences == [])
         #expect(try await store.letGoLogs(before: limit, most: 7) == 1)
         // A journal that is read again charges nobody twice, and sets nothing aside.

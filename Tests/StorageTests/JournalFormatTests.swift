@@ -30,6 +30,7 @@ struct JournalFormatTests {
         (records[1].generationID, records[1].firstTokenMilliseconds) = (nil, nil)
         (records[1].answerID, records[1].finish) = (nil, nil)
         (records[1].uncharged, records[1].ceiling, records[1].ratio) = (.zero, nil, nil)
+        records[1].vendorCost = nil
         (records[1].userID, records[1].latencyMilliseconds, records[1].createdAt) = (.min, .max, -1)
         (records[1].model, records[1].upstreamModel, records[1].isStream) = ("", "模型 \u{0} 🧮", false)
         for record in records {
@@ -40,7 +41,9 @@ struct JournalFormatTests {
         #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
         (hold.ratio, hold.ceiling, hold.accountID) = (nil, nil, 5)
         #expect(try body(.hold) { $0.hold(hold) }.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
-        let progress = progress(4, 17)
+        var progress = progress(4, 17)
+        #expect(try body(.progress) { $0.progress(progress) }.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
+        progress.cost = nil
         #expect(try body(.progress) { $0.progress(progress) }.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
     }
 
@@ -50,10 +53,12 @@ struct JournalFormatTests {
         record.usage.imageInput = 0
         (record.uncharged, record.ceiling, record.ratio) = (.zero, nil, nil)
         (record.answerID, record.finish, record.droppedFields) = (nil, nil, [])
+        record.vendorCost = nil
+        for index in record.attemptList.indices { record.attemptList[index].cost = nil }
         var body = try body(.settle) { $0.settle(record, sequence: 3) }
         // The kind stands first, then the version; each of the fields takes one byte at the end when it is zero or absent.
         body[1] = 4
-        body.removeLast(1)
+        body.removeLast(2 + record.attemptList.count)
         #expect(try body.withUnsafeBytes { try RequestRecord(body: $0) } == record)
         body[1] = 3
         body.removeLast(4)
@@ -74,6 +79,13 @@ struct JournalFormatTests {
         old[1] = 1
         old.removeLast(2)
         #expect(try old.withUnsafeBytes { try HoldRecord(body: $0) } == hold)
+
+        var progress = progress(4, 17)
+        progress.cost = nil
+        old = try self.body(.progress) { $0.progress(progress) }
+        old[1] = 1
+        old.removeLast()
+        #expect(try old.withUnsafeBytes { try ProgressRecord(body: $0) } == progress)
     }
 
     @Test(arguments: Endpoint.allCases) func `every endpoint and failure can be journaled`(_ endpoint: Endpoint) throws {
@@ -87,11 +99,11 @@ struct JournalFormatTests {
         // When this fails: write the field at the end of its record (JournalRecords.swift), raise the record's version, let the reader fill
         // in the default for older versions, and give the field a value in `record` or `hold`.
         func fields(_ value: Any) -> Int { Mirror(reflecting: value).children.count }
-        #expect(fields(record(1, user: 1, charge: 1)) == 30)
+        #expect(fields(record(1, user: 1, charge: 1)) == 31)
         #expect(fields(record(1, user: 1, charge: 1).usage) == 16)
-        #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 7)
+        #expect(fields(record(1, user: 1, charge: 1).attemptList[0]) == 8)
         #expect(fields(hold(1)) == 15)
-        #expect(fields(progress(1, 1)) == 10)
+        #expect(fields(progress(1, 1)) == 11)
     }
 
     @Test func `a record cannot be read beyond its end`() throws {

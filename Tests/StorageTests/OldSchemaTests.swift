@@ -102,21 +102,69 @@ struct OldSchemaTests {
         let store = try await database.open(now: 1)
         var users: [Int64] = []
         for name in ["ada", "bob"] { users.append(try await store.createUser(newUser(name)).id) }
-        _ = try await store.post(UsageConformance.records(500, users: users, seed: 5))
+        func old(_ record: RequestRecord) -> RequestRecord {
+            var record = record
+            record.vendorCost = nil
+            return record
+        }
+        _ = try await store.post(UsageConformance.records(500, users: users, seed: 5).map(old))
         _ = try await store.post(credit(users[0], 7, "r1"))
         let id = try await store.createUser(newUser("eve")).id
-        _ = try await store.post([record(900, user: id, charge: 9), record(901, user: 999, charge: 9)])
+        _ = try await store.post([record(900, user: id, charge: 9), record(901, user: 999, charge: 9)].map(old))
         try await store.close()
 
         let tables = ["usage_by_key", "usage_by_channel", "usage_by_user", "row_ranges"]
+        // The charges of requests of unknown cost are an average where others of their row have one.
         let columns = try await database.columns().filter { tables.contains($0.key) }
+            .mapValues { $0.filter { $0 != "uncosted_charge_nanos" } }
         #expect(columns.count == tables.count)
         let before = try await database.rows(columns)
         #expect(before.values.allSatisfy { $0.count > 20 })
-        let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0016_rollup.sql"
-        let sql = try String(contentsOfFile: file, encoding: .utf8)
+        let folder = try Migrations.locate(dialect: dialect, environment: [:])
+        let sql = try String(contentsOfFile: folder + "/0016_rollup.sql", encoding: .utf8)
         let start = try #require(sql.range(of: "-- The rows that exist already.")), end = try #require(sql.range(of: "-- Pages of the log"))
-        try await database.run(tables.map { "DELETE FROM \($0);" }.joined() + sql[start.lowerBound..<end.lowerBound])
+        // Later migrations have added to it, and come behind.
+        let scale = try String(contentsOfFile: folder + "/0018_scale.sql", encoding: .utf8)
+        let indexes = try #require(scale.range(of: "-- One user's hours"))
+        let cost = try String(contentsOfFile: folder + "/0019_cost.sql", encoding: .utf8)
+        let sums = try #require(cost.range(of: "-- In the sums"))
+        let drops = tables.dropLast().flatMap { table in Self.costs.map { "ALTER TABLE \(table) DROP COLUMN \($0);" } }
+        let clearing = tables.map { "DELETE FROM \($0);" } + drops
+        let files = [sql[start.lowerBound..<end.lowerBound], scale[scale.startIndex..<indexes.lowerBound], cost[sums.lowerBound...]]
+        try await database.run(clearing.joined() + files.map { String($0) }.joined())
+        let after = try await database.rows(columns)
+        for table in tables { #expect(after[table] == before[table], "\(table)") }
+    }
+
+    private static let costs = ["vendor_cost_nanos", "uncosted", "uncosted_charge_nanos"]
+
+    /// Rows of before that have what the vendor reported, or nothing.
+    @Test(arguments: SQLDialect.allCases)
+    func `sums of before costs were kept get what vendors reported`(_ dialect: SQLDialect) async throws {
+        let database = try OldDatabase(dialect)
+        let store = try await database.open(now: 1)
+        var users: [Int64] = []
+        for name in ["ada", "bob"] { users.append(try await store.createUser(newUser(name)).id) }
+        var records = UsageConformance.records(400, users: users, seed: 6)
+        for index in records.indices {
+            records[index].vendorCost = nil
+            // One vendor reports the cost of every answer, the others of none.
+            let isReported = records[index].provider == "openai" && records[index].charge != nil
+            records[index].usage.upstreamCost = isReported ? FemtoUSD(femtos: Int64(index + 1) * 1_000_000) : nil
+        }
+        _ = try await store.post(records)
+        try await store.close()
+        let tables = ["usage_by_key", "usage_by_channel", "usage_by_user"]
+        let columns = try await database.columns().filter { tables.contains($0.key) }
+        #expect(columns.count == tables.count && columns.values.allSatisfy { Set(Self.costs).isSubset(of: $0) })
+        let before = try await database.rows(columns)
+        let nothing = Self.costs.filter { $0 != "uncosted" }.map { "\($0) = 0" }.joined(separator: ", ")
+        try await database.run(tables.map { "UPDATE \($0) SET \(nothing);" }.joined())
+        #expect(try await database.rows(columns) != before)
+        let file = try Migrations.locate(dialect: dialect, environment: [:]) + "/0019_cost.sql"
+        let sql = try String(contentsOfFile: file, encoding: .utf8)
+        let start = try #require(sql.range(of: "-- The rows that exist already"))
+        try await database.run(String(sql[start.lowerBound...]))
         let after = try await database.rows(columns)
         for table in tables { #expect(after[table] == before[table], "\(table)") }
     }
@@ -146,6 +194,9 @@ struct OldSchemaTests {
             ])
         #expect(try await store.logs(LogQuery()).items.map(\.record.charge?.nanos) == [nil, 8, 499_999_999])
         #expect(try await store.logStatistics(LogQuery()).cost.nanos == 500_000_007)
+        #expect(try await store.logs(LogQuery()).items.map(\.record.knownCost?.amount.nanos) == [nil, nil, 123])
+        let margins = try await store.margins(in: 0..<Int64.max)
+        #expect(margins.map(\.charged.nanos) == [499_999_999, 8] && margins.map(\.unknownCost) == [0, 1])
         #expect(try await store.setting("channel.8.switch") == "disabled")
         #expect(try await store.auditRows(PageRequest()).items.map(\.action) == ["balance.add", "user.create"])
         let report = try await store.verify()

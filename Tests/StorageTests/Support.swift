@@ -84,13 +84,14 @@ func record(_ id: Int, user: Int64, charge: Int64?, createdAt: Int64 = 300) -> R
         attemptList: [
             AttemptRecord(
                 channelID: 3, upstreamModel: "m", status: 503, kind: .overloaded, milliseconds: 12, billedTokens: 7,
-                upstreamCost: NanoUSD(nanos: 9)),
+                upstreamCost: NanoUSD(nanos: 9), cost: VendorCost(NanoUSD(nanos: 10), .reported)),
             AttemptRecord(channelID: 4, upstreamModel: "m", status: 200, milliseconds: 40),
         ],
         generationID: "gen-1", answerID: "msg-1", finish: .toolCalls,
         latencyMilliseconds: 1500, firstTokenMilliseconds: 250, clientIP: "::1", createdAt: createdAt,
         droppedFields: ["tools.web_search", "context_management"])
     record.usage.imageInput = 16
+    record.vendorCost = VendorCost(NanoUSD(nanos: 1_300), .computed)
     return record
 }
 
@@ -138,7 +139,8 @@ extension Store {
 func progress(_ id: Int, _ tokens: Int64) -> ProgressRecord {
     ProgressRecord(
         requestID: RequestID(bits: UInt128(id)), channelID: 3, provider: "vendor", model: "openai/gpt-4o", upstreamModel: "gpt-4o",
-        generationID: "gen-\(id)", promptTokens: 12, completionTokens: tokens, charge: NanoUSD(nanos: tokens * 10), pricingVersion: 4)
+        generationID: "gen-\(id)", promptTokens: 12, completionTokens: tokens, charge: NanoUSD(nanos: tokens * 10), pricingVersion: 4,
+        cost: NanoUSD(nanos: tokens * 7))
 }
 
 /// A connection to any SQLite file, for what the stores have no verb for.

@@ -25,6 +25,8 @@ struct UsageConformance {
             one.usage = Usage(
                 uncachedInput: Int64(random.below(5_000)), cacheRead: Int64(random.below(100)), output: Int64(random.below(900)))
             one.usage.upstreamCost = random.below(2) == 0 ? nil : FemtoUSD(femtos: Int64(random.below(1_000)) * 1_000_000)
+            // Known, reported alone as in older rows, or unknown.
+            one.vendorCost = random.below(2) == 0 ? nil : VendorCost(NanoUSD(nanos: Int64(random.below(2_000_000_000))), .computed)
             one.outcome = one.charge == nil ? .failed : [.completed, .truncated, .clientGone][random.below(3)]
             one.status = one.charge == nil ? [400, 429, 503][random.below(3)] : 200
             one.isStream = random.below(2) == 0
@@ -123,6 +125,14 @@ struct UsageConformance {
                 top.contains { cell.key.hasSuffix(" " + $0.key) }
             }
             #expect(Self.found(parts) == expected, "\(dimension)")
+            let withRest = try await store.usage(UsageQuery(days, by: dimension, keys: top, sumsRest: true))
+            #expect(Self.found(withRest.filter { !$0.isRest }) == expected, "\(dimension)")
+            for day in days.indices {
+                var whole = UsageSums()
+                for row in withRest where row.bucket == day { whole.add(row.sums) }
+                #expect(whole == Self.expected(records, UsageQuery([days[day]]))["0 "], "\(dimension) on day \(day)")
+            }
+            #expect(withRest.filter(\.isRest).count == (all.count > top.count ? days.count : 0), "\(dimension)")
             if dimension == .token { #expect(top.allSatisfy { $0.key == "0" || $0.owner == (Int64($0.key) ?? 0) / 10 }) }
         }
     }
@@ -139,7 +149,8 @@ struct UsageConformance {
         #expect(before["0 \(user.id)"]?.requests == 2 && before["0 \(user.id)"]?.void == 1 && before["0 999"]?.requests == 1)
         #expect(before["0 \(user.id)"]?.charge.nanos == 100)
         let usage = Usage(uncachedInput: 5, output: 6, upstreamCost: FemtoUSD(femtos: 4_000_000))
-        for _ in 0..<2 { try await store.reconcile(estimate.requestID, usage: usage, bill: Bill(charge: NanoUSD(nanos: 60)), now: 400) }
+        let bill = Bill(charge: NanoUSD(nanos: 60))
+        for _ in 0..<2 { try await store.reconcile(estimate.requestID, usage: usage, bill: bill, cost: nil, now: 400) }
         let after = try #require(Self.found(try await store.usage(query))["0 \(user.id)"])
         let logged = try await store.logStatistics(LogQuery(userID: user.id))
         #expect(after.charge.nanos == 60 && after.charge == logged.cost && after.upstreamCost == logged.upstreamCost)

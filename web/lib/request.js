@@ -1,6 +1,6 @@
 // One model call with everything that is known of it: what it cost and why, what was tried, how long it took.
 
-import { duration, h, has, moment, money, named, number, sumOf, t } from './base.js';
+import { duration, h, has, moment, money, named, number, t } from './base.js';
 import { outcomeBadge } from './table.js';
 import { code, copyButton, dialog, facts, link } from './ui.js';
 
@@ -57,16 +57,16 @@ function result(one, isAdmin) {
   const parts = [one.failure ? named('failure', one.failure) : null, one.status ?? t('request.noAnswer'),
     one.failure ? duration(one.ms) : `${t('request.firstContent')} ${duration(one.ms)}`];
   if (one.billed_tokens) parts.push(t('request.billed', { count: one.billed_tokens }));
-  if (isAdmin && one.upstream_cost !== null && one.upstream_cost !== undefined) parts.push(money(one.upstream_cost));
+  if (isAdmin && one.vendor_cost !== null && one.vendor_cost !== undefined) parts.push(money(one.vendor_cost));
   return parts.filter((part) => part !== null).join(' · ');
 }
 
 function charge(row, isAdmin) {
-  const hasCost = isAdmin && row.upstream_cost !== null && row.upstream_cost !== undefined;
+  const hasCost = isAdmin && row.vendor_cost !== null && row.vendor_cost !== undefined;
   return facts(
     [t('request.charge'), h('strong', null, money(row.cost, true))],
-    hasCost && [t('request.upstreamCost'), money(row.upstream_cost, true)],
-    hasCost && [t('request.margin'), money(sumOf(row.cost, -row.upstream_cost), true)],
+    hasCost && [t('request.upstreamCost'), money(row.vendor_cost, true)],
+    hasCost && [t('request.margin'), money(row.margin, true)],
     row.uncharged > 0 && [t('request.uncharged'), money(row.uncharged, true)],
     [t('request.usageSource'), named('usageSource', row.usage_source)],
     [t('request.priceVersion'), String(row.pricing_version)],

@@ -2,7 +2,7 @@
 
 import { channelLink, tabs, userLink } from '../lib/admin.js';
 import { get } from '../lib/api.js';
-import { duration, h, moment, money, number, percent, short, sumOf, t } from '../lib/base.js';
+import { duration, h, moment, money, number, percent, short, t } from '../lib/base.js';
 import { bucketFor, errorShare, rangeChoices, series, seriesChart, span, zoneNote } from '../lib/chart.js';
 import { byPage, list, table } from '../lib/table.js';
 import { badge, card, choices, code, empty, field, heading, link, live, momentField, note, tile, tiles } from '../lib/ui.js';
@@ -60,8 +60,8 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   const { total } = data;
   const gaps = rows.some((row) => row.requests_without_cost > 0);
   return [
-    tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.upstream_cost)),
-      tile(t('request.margin'), money(sumOf(total.cost, -(total.upstream_cost ?? 0)))),
+    tiles(tile(t('money.charged'), money(total.cost), t('money.requests', { count: total.requests })), tile(t('money.cost'), money(total.vendor_cost)),
+      tile(t('request.margin'), money(total.margin)),
       tile(t('channel.errors'), number(total.errors), errorShare(total))),
     gaps && note('info', t('money.gaps')),
     card(t('money.byChannel'), zoneNote(data), seriesChart(data, t('money.byChannel'), 'cost')),
@@ -70,13 +70,15 @@ const margin = (ctx) => ranged(ctx, (query) => live(async (signal) => {
   ];
 }, { signal: ctx.signal, skeleton: 4 }));
 
+const isUnknown = (row) => row.requests > 0 && row.requests_without_cost === row.requests;
+
 const marginColumns = (names) => [
   { title: t('field.model'), class: 'keep',
     cell: (row) => link(`/console/logs?${new URLSearchParams({ model: row.model, ...(row.channel_id && { channel_id: row.channel_id }) })}`, code(row.model)) },
   { title: t('channels.one'), cell: (row) => channelLink(row.channel_id, names.get(row.channel_id)) },
   { title: t('stats.requests'), end: true, cell: (row) => number(row.requests) },
   { title: t('money.charged'), end: true, cell: (row) => money(row.charged) },
-  { title: t('money.cost'), end: true, cell: (row) => [row.requests_without_cost === row.requests ? t('money.unknown') : money(row.upstream_cost),
+  { title: t('money.cost'), end: true, cell: (row) => [isUnknown(row) ? t('money.unknown') : money(row.vendor_cost),
     row.requests_without_cost > 0 && row.requests_without_cost < row.requests
       && h('span.muted', null, t('money.without', { count: row.requests_without_cost }))] },
   { title: t('request.margin'), end: true, cell: (row) => [h('span', { class: row.margin < 0 ? 'negative' : null }, money(row.margin)),
@@ -105,7 +107,7 @@ function top(ctx) {
       { title: t('channel.errors'), end: true, cell: (row) => [number(row.errors), row.errors > 0 && h('span.muted', null, percent(row.errors / row.requests))] },
       { title: t('stats.tokens'), end: true, cell: (row) => short(row.tokens) },
       { title: t('money.charged'), end: true, cell: (row) => money(row.cost) },
-      { title: t('money.cost'), end: true, cell: (row) => money(row.upstream_cost) },
+      { title: t('money.cost'), end: true, cell: (row) => money(row.vendor_cost) },
       { title: t('stats.firstToken'), end: true, cell: (row) => duration(row.first_token_p50) },
     ] }))), { signal: ctx.signal });
     const node = h('div', null, h('div.filters', null, by.node, sort.node), content);

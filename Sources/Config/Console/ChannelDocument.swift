@@ -26,6 +26,7 @@ public enum ChannelDocument {
                 .init("probe", ["interval": .string(text(probe.interval)), "timeout": .string(text(probe.timeout))]))
         }
         if let conversion = channel.conversion { members.append(.init("conversion", .string(conversion.rawValue))) }
+        if let cost = channel.cost { members.append(.init("cost", CostSection.json(cost))) }
         return .object(members)
     }
 

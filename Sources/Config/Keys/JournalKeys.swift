@@ -119,7 +119,7 @@ enum GroupKeys {
         section.rows("\(whole).<name>", Group())
     }
 
-    @Sendable private static func ratio(_ cursor: YAMLCursor) -> PriceRatio? {
+    @Sendable static func ratio(_ cursor: YAMLCursor) -> PriceRatio? {
         let expected = "a number from 0 to 1000000 with at most six decimals"
         guard let text = cursor.decimal(expected) else { return nil }
         guard let value = try? PriceRatio(text: text) else {

@@ -24,6 +24,10 @@ enum RoutingKeys {
             `lenient`: what only steers the upkeep of another vendor is left out of converted requests and named in `X-Dropped-Fields`; \
             `strict`: it is refused
             """),
+        .choice(
+            "below_cost", \.belowCost,
+            "what becomes of a channel that would sell a request below its cost: it serves, is tried last, or is left out; see "
+                + "[routing.md](routing.md#below-cost)"),
         .section("timeouts", \.timeouts, TimeoutKeys.section),
         .group(
             "cooldown",

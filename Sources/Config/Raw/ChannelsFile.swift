@@ -46,7 +46,7 @@ struct ChannelsFile {
     func readChannel(_ cursor: YAMLCursor) -> Channel? {
         let keys = [
             "id", "name", "provider", "keys", "models", "weight", "priority", "groups", "enabled", "base_url", "proxy",
-            "headers", "timeouts", "limits", "account", "probe", "conversion",
+            "headers", "timeouts", "limits", "account", "probe", "conversion", "cost",
         ]
         guard let object = cursor.object(keys) else { return nil }
         let id = object.require("id")?.integer(1...1_000_000_000)
@@ -68,6 +68,7 @@ struct ChannelsFile {
         channel.account = object["account"]?.string("a name") ?? (provider.keysShareAccount ? provider.name : nil)
         channel.conversion = object["conversion"]?.choice(ConversionMode.self)
         if let probe = object["probe"] { channel.probe = readProbe(probe) }
+        if let cost = object["cost"] { channel.cost = CostSection.read(cost, of: channel) }
         if brokenProviders.contains(provider.name) {
             channel.isEnabled = false
             let isStored = storedProviders.contains(provider.name)

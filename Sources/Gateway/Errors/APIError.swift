@@ -199,6 +199,15 @@ package struct APIError: Error {
                 + "apirouter models price \(priceOptions(endpoint)) \(ShellWord.quoted(model)) (or with PUT /api/models/pricing).")
     }
 
+    /// The operator sells nothing below its cost, and the price of the model is below that on every channel. Costs are not told.
+    package static func belowCost(_ model: String) -> APIError {
+        APIError(
+            status: .badRequest, type: "invalid_request_error", code: "model_below_cost", param: "model",
+            message:
+                "The model '\(model)' is not served at its present price, because that is below what it costs here. An admin raises the "
+                + "price, or changes routing.below_cost.")
+    }
+
     private static func priceOptions(_ endpoint: Endpoint) -> String {
         switch endpoint {
         case .images, .imageEdits: "--image USD"

@@ -15,7 +15,7 @@ struct Plan: Sendable {
         guard accepted.principal.allows(model: envelope.model) else { throw APIError.modelNotAllowed(envelope.model) }
         let routes = accepted.snapshot.configuration.routes
         let preferences = try preferences(envelope, routes)
-        let facts = facts(accepted, preferences)
+        let facts = facts(accepted, envelope, preferences)
         // The client's fallback list follows its first choice, in order, without duplicates.
         var models = [envelope.model]
         for model in envelope.fallbackModels where !models.contains(model) && accepted.principal.allows(model: model) {
@@ -65,8 +65,20 @@ struct Plan: Sendable {
         }
     }
 
-    private func facts(_ accepted: Accepted, _ preferences: ClientPreferences?) -> RouteFacts {
+    private func facts(_ accepted: Accepted, _ envelope: RequestEnvelope, _ preferences: ClientPreferences?) -> RouteFacts {
         var facts = accepted.snapshot.routeFacts
+        if accepted.snapshot.configuration.routes.settings.belowCost != .allow {
+            let (tokens, media, tier) = (envelope.prompt.tokens, envelope.media, envelope.serviceTier)
+            facts.unitBelowCost = { channel, model, upstream in
+                accepted.snapshot.unitBelowCost(
+                    channel, model: model, upstream: upstream, group: accepted.principal.group, promptTokens: tokens
+                ) { quote, cost in
+                    quote.price = quote.price.ofPicture(size: media.size, quality: media.quality)
+                    cost.price = cost.price.ofPicture(size: media.size, quality: media.quality)
+                    quote.askedTier = channel.provider.request.serviceTier(asked: tier)
+                }
+            }
+        }
         if preferences?.maxPrice != nil {
             facts.quote = { accepted.snapshot.quote($0, model: $1, upstream: $2, group: accepted.principal.group) }
         }
@@ -88,6 +100,7 @@ struct Plan: Sendable {
             default: false
             }
         }
+        let sellsBelowCost = reasons.contains { if case .belowCost = $0 { true } else { false } }
         let isFull = reasons.contains { if case .limited = $0 { true } else { false } }
         if let wait = plan.retryAfter, !isFull {
             if isRateLimited(reasons) {
@@ -107,6 +120,7 @@ struct Plan: Sendable {
                 message: "every channel for model '\(model)' is at a limit that is configured for it; try again later",
                 retryAfter: plan.retryAfter ?? .seconds(1))
         }
+        if sellsBelowCost { return .belowCost(model) }
         if let wish = wishes.first { return .noChannelAllowed(model, "\(wish)") }
         if reasons.contains(.endpointUnsupported) {
             return .badRequest("model '\(model)' is not served at the \(endpoint.rawValue) endpoint", param: "model")

@@ -113,12 +113,14 @@ final class Settlement: Sendable {
             guard let ticket = state.ticket else { return (nil, nil) }
             state.isOwed = isOwed
             let usage = state.progress.usage
+            // A client that owes it pays it as the usage of the request itself.
+            let cost = isOwed ? nil : usage.flatMap { Self.cost(of: $0, state.candidate, admission, isAnswer: false) }
             state.attempts.append(
                 AttemptRecord(
                     channelID: ticket.target.channelID, upstreamModel: ticket.target.model, status: failure.status,
                     kind: failure.kind, milliseconds: Self.milliseconds(ticket.startedAt, now),
                     billedTokens: usage.map { $0.promptTokens + $0.completionTokens },
-                    upstreamCost: usage?.upstreamCost?.roundedToNano))
+                    upstreamCost: usage?.upstreamCost?.roundedToNano, cost: cost))
             state.ticket = nil
             return (ticket, usage.map { $0.promptTokens + $0.completionTokens })
         }
@@ -190,7 +192,8 @@ final class Settlement: Sendable {
                 upstreamModel: candidate.route.upstreamModel,
                 generationID: state.progress.generationID ?? progress.generationID, promptTokens: usage.promptTokens,
                 completionTokens: usage.completionTokens,
-                charge: charge ?? admission.hold.amount, pricingVersion: quote.version))
+                charge: charge ?? admission.hold.amount, pricingVersion: quote.version,
+                cost: Self.cost(of: usage, candidate, admission).map { state.attempts.costOfFailures?.adding($0) ?? $0 }?.amount))
     }
 
     /// The attempt that delivered content is over. Has no effect the second time.
@@ -301,7 +304,7 @@ extension Settlement {
             if let bill, bill.uncharged > .zero { noteUncharged(bill, admission, services) }
         }
         let route = state.candidate?.route
-        return RequestRecord(
+        var record = RequestRecord(
             requestID: accepted.requestID, userID: accepted.principal.userID, tokenID: accepted.principal.tokenID,
             channelID: route?.channel.id, provider: route?.channel.provider.name ?? "",
             model: route?.model ?? admission.envelope.model,
@@ -321,6 +324,30 @@ extension Settlement {
             droppedFields: admission.extras.toolsLeftOut.prefix(32).map { "tools.\($0)" }
                 + admission.envelope.droppedFields + state.droppedFields,
             accountID: accepted.principal.accountID)
+        record.vendorCost = bill == nil ? state.attempts.costOfFailures : wholeCost(usage, state, admission)
+        return record
+    }
+
+    /// The cost of the answer and of the attempts that failed before it; nil = that of the answer is unknown.
+    private static func wholeCost(_ usage: Usage, _ state: State, _ admission: Admission) -> VendorCost? {
+        guard let cost = cost(of: usage, state.candidate, admission) else { return nil }
+        return state.attempts.costOfFailures.map(cost.adding) ?? cost
+    }
+
+    /// The vendor's bill for this usage; nil = unknown.
+    /// - Parameter isAnswer: whether the request was answered, so that the searches count that it is charged for at least.
+    private static func cost(
+        of usage: Usage, _ candidate: PricedCandidate?, _ admission: Admission, isAnswer: Bool = true
+    ) -> VendorCost? {
+        guard let candidate else { return nil }
+        func price() -> CostPrice? {
+            var cost = admission.accepted.snapshot.cost(candidate.route.channel, upstream: candidate.route.upstreamModel)
+            if let price = cost?.price, price.pictures != nil {
+                cost?.price = price.ofPicture(size: admission.envelope.media.size, quality: admission.envelope.media.quality)
+            }
+            return cost
+        }
+        return VendorCost.of(usage, at: price(), soldAt: isAnswer ? candidate.quote : nil)
     }
 
     /// Strict admission promises that a request never costs more than its hold: the operator pays what a vendor adds beyond that, and is

@@ -114,6 +114,23 @@ public struct BatchBill: Sendable {
     }
 }
 
+/// A vendor's bill for a batch: each answer by its own size, the sum rounded once, as with ``BatchBill``.
+public struct BatchCost: Sendable {
+    private var bill: BatchBill?
+
+    /// - Parameter price: what the vendor bills for the model; nil, or without prices of a batch = unknown.
+    public init(_ price: CostPrice?) {
+        bill = price.flatMap { cost in cost.price.ofBatch.map { BatchBill(PriceQuote(price: $0, ratio: cost.ratio, version: 0)) } }
+    }
+
+    /// Adds one answer. Figures that are impossible make the whole unknown.
+    public mutating func add(_ answer: Usage) {
+        do { try bill?.add(answer) } catch { bill = nil }
+    }
+
+    public var total: VendorCost? { bill.flatMap { try? $0.total() }.map { VendorCost($0.charge, .computed) } }
+}
+
 extension Usage {
     /// Adds the counts of another answer; what the vendor billed and the tier stay.
     mutating func add(_ other: Usage) throws(MeteringError) {

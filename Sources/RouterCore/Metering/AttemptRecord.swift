@@ -11,10 +11,12 @@ public struct AttemptRecord: Sendable, Hashable {
     /// Tokens that the vendor bills for a failed attempt, if it reported them. Never charged to the user.
     public var billedTokens: Int64?
     public var upstreamCost: NanoUSD?
+    /// The cost of a failed attempt, as far as its usage is known: a part of the request's cost.
+    public var cost: VendorCost?
 
     public init(
         channelID: Int64, upstreamModel: String, status: Int? = nil, kind: FailureKind? = nil, milliseconds: Int64,
-        billedTokens: Int64? = nil, upstreamCost: NanoUSD? = nil
+        billedTokens: Int64? = nil, upstreamCost: NanoUSD? = nil, cost: VendorCost? = nil
     ) {
         self.channelID = channelID
         self.upstreamModel = upstreamModel
@@ -23,6 +25,7 @@ public struct AttemptRecord: Sendable, Hashable {
         self.milliseconds = milliseconds
         self.billedTokens = billedTokens
         self.upstreamCost = upstreamCost
+        self.cost = cost
     }
 }
 
@@ -31,12 +34,17 @@ extension [AttemptRecord] {
     public var json: JSONValue {
         .array(
             map { attempt in
-                .object([
+                var members: [JSONValue.Member] = [
                     .init("channel_id", .integer(attempt.channelID)), .init("upstream_model", .string(attempt.upstreamModel)),
                     .init("status", attempt.status.map { .integer($0) } ?? .null), .init("failure", .optional(attempt.kind?.rawValue)),
                     .init("ms", .integer(attempt.milliseconds)), .init("billed_tokens", attempt.billedTokens.map { .integer($0) } ?? .null),
                     .init("upstream_cost_nanos", attempt.upstreamCost.map { .integer($0.nanos) } ?? .null),
-                ])
+                ]
+                if let cost = attempt.cost {
+                    members.append(.init("cost_nanos", .integer(cost.amount.nanos)))
+                    members.append(.init("cost_source", .string(cost.source.rawValue)))
+                }
+                return .object(members)
             })
     }
 
@@ -49,7 +57,11 @@ extension [AttemptRecord] {
                 status: item["status"]?.integerValue.map { Int($0) },
                 kind: item["failure"]?.stringValue.flatMap { FailureKind(rawValue: $0) },
                 milliseconds: item["ms"]?.integerValue ?? 0, billedTokens: item["billed_tokens"]?.integerValue,
-                upstreamCost: item["upstream_cost_nanos"]?.integerValue.map { NanoUSD(nanos: $0) })
+                upstreamCost: item["upstream_cost_nanos"]?.integerValue.map { NanoUSD(nanos: $0) },
+                cost: item["cost_nanos"]?.integerValue.map { nanos in
+                    VendorCost(
+                        NanoUSD(nanos: nanos), item["cost_source"]?.stringValue.flatMap { VendorCost.Source(rawValue: $0) } ?? .computed)
+                })
         }
     }
 }

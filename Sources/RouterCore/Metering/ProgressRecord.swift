@@ -11,10 +11,12 @@ public struct ProgressRecord: Sendable, Hashable {
     public var completionTokens: Int64
     public var charge: NanoUSD
     public var pricingVersion: Int64
+    /// Its cost to us if it ended now; nil = unknown.
+    public var cost: NanoUSD?
 
     public init(
         requestID: RequestID, channelID: Int64, provider: String, model: String, upstreamModel: String, generationID: String?,
-        promptTokens: Int64, completionTokens: Int64, charge: NanoUSD, pricingVersion: Int64
+        promptTokens: Int64, completionTokens: Int64, charge: NanoUSD, pricingVersion: Int64, cost: NanoUSD? = nil
     ) {
         self.requestID = requestID
         self.channelID = channelID
@@ -26,5 +28,6 @@ public struct ProgressRecord: Sendable, Hashable {
         self.completionTokens = completionTokens
         self.charge = charge
         self.pricingVersion = pricingVersion
+        self.cost = cost
     }
 }

@@ -36,6 +36,8 @@ public struct RequestRecord: Sendable, Hashable {
     /// The factor of the user's group that applied; nil in rows written by an older version.
     public var ratio: PriceRatio?
     public var pricingVersion: Int64
+    /// The vendors' bill for the answer and for attempts that failed before it; nil = unknown. ``knownCost`` reads older rows as well.
+    public var vendorCost: VendorCost?
     public var outcome: Outcome
     /// HTTP status as the client saw it (200 for a stream that broke later).
     public var status: Int

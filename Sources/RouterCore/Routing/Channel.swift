@@ -62,6 +62,8 @@ public struct Channel: Sendable, Hashable, Identifiable {
     public var probe: Probe?
     /// How requests are converted for it; nil = as the gateway says. A key's own choice wins.
     public var conversion: ConversionMode?
+    /// nil = the vendor bills its list price.
+    public var cost: ChannelCost?
 
     public init(
         id: Int64, name: String, provider: ProviderSpec, keys: [Secret], models: [Model], weight: UInt32 = 100,

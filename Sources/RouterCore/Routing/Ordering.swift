@@ -10,6 +10,7 @@ struct Ordering {
     let table: RouteTable
     let health: HealthTable
     let now: MonotonicInstant
+    let facts: RouteFacts
 
     /// At most `limit` peers; the first ones are the same for every limit.
     func ordered(_ peers: [Peer], limit: Int, rng: inout SplitMix64) -> [Peer] {
@@ -39,7 +40,7 @@ struct Ordering {
         case .highestThroughput: return byScore(peers, limit: limit, &rng) { -Int128(health.traffic($0.id).tokensPerSecond ?? .max) }
         // In flight ÷ weight, as a fixed-point number.
         case .leastBusy: return byScore(peers, limit: limit, &rng) { Int128(health.traffic($0.id).inFlight) << 40 / Int128($0.weight) }
-        case .lowestCost: return byScore(peers, limit: limit, &rng) { Int128(price($0)) }
+        case .lowestCost: return byScore(peers, limit: limit, &rng) { cost($0) }
         }
     }
 
@@ -108,12 +109,6 @@ struct Ordering {
         return result
     }
 
-    /// List price of a token in and a token out; unknown prices come last.
-    private func price(_ peer: Peer) -> Int64 {
-        let provider = table.channels[peer.index].provider
-        let upstream = serving[peer.place].upstream
-        let model = provider.models.first { $0.id == upstream }
-        guard let price = model?.price ?? provider.defaultPrice, price.basis == .metered else { return .max }
-        return Int64(clamping: Int128(price.rates.input.femtos) + Int128(price.rates.output.femtos))
-    }
+    /// The price that the vendor bills us, as one number; unknown costs come last.
+    private func cost(_ peer: Peer) -> Int128 { facts.cost(table.channels[peer.index], serving[peer.place].upstream)?.rank ?? .max }
 }

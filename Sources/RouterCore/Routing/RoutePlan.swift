@@ -51,12 +51,18 @@ public struct RouteFacts: Sendable {
     public var passesPreferencesOn: @Sendable (Channel) -> Bool
     /// What the client would pay for a model there; nil = no price.
     public var quote: @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote?
+    /// The price that the vendor bills us for a model there; nil = unknown.
+    public var cost: @Sendable (_ channel: Channel, _ upstream: String) -> CostPrice?
+    /// The unit of the request that would be sold there below its cost; nil = none. Asked only where the policy is not to allow that.
+    public var unitBelowCost: @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> String? = { _, _, _ in nil }
 
     public init(
         endpoints: @escaping @Sendable (Channel) -> Set<Endpoint>,
         passesPreferencesOn: @escaping @Sendable (Channel) -> Bool = { _ in false },
-        quote: @escaping @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote? = { _, _, _ in nil }
+        quote: @escaping @Sendable (_ channel: Channel, _ model: String, _ upstream: String) -> PriceQuote? = { _, _, _ in nil },
+        cost: @escaping @Sendable (_ channel: Channel, _ upstream: String) -> CostPrice? = { $0.costPrice($1) }
     ) {
+        self.cost = cost
         self.endpoints = endpoints
         self.passesPreferencesOn = passesPreferencesOn
         self.quote = quote
@@ -109,6 +115,8 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
     /// The client allows no fallbacks, and this would be one.
     case fallbackNotAllowed
     case aboveMaxPrice
+    /// The operator refuses to sell there: the unit costs more than the client pays.
+    case belowCost(unit: String)
     /// nil: until one of the requests under way ends.
     case limited(ChannelLimit, until: MonotonicInstant?)
     case coolingDown(until: MonotonicInstant)
@@ -130,6 +138,7 @@ public enum DropReason: Error, Sendable, Hashable, CustomStringConvertible {
         case .ignoredByClient: "in the client's provider.ignore"
         case .fallbackNotAllowed: "the client allows no fallbacks"
         case .aboveMaxPrice: "dearer than the client's provider.max_price"
+        case .belowCost(let unit): "would sell below its cost (\(unit))"
         case .limited(let limit, _): "its limit \(limit.rawValue) is reached"
         case .coolingDown: "cooling down after failures"
         case .lastResortTaken: "cooling down after failures, and being tried at the moment"

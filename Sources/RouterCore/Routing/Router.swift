@@ -6,7 +6,8 @@
 /// 3. Within a priority by the conversation (affinity) or by strategy; the further channels of a priority come before the next priority.
 /// 4. Channels of weight 0 come behind everything else: "only when nothing else is left".
 /// 5. The client's `provider.order` goes first, without fallbacks when it says so.
-/// 6. When no channel is left: those that are cooling down for a passing reason (``lastResorts``).
+/// 6. Channels that would sell below their cost are left out, or come last (`routing.below_cost`).
+/// 7. When no channel is left: those that are cooling down for a passing reason (``lastResorts``).
 ///
 /// A channel appears at most once.
 public enum Router {
@@ -20,6 +21,8 @@ public enum Router {
         var id: Int64
         var weight: UInt32
         var priority: Int
+        /// It would sell below its cost, and is wanted only behind those that would not.
+        var isLast = false
     }
 
     public static func plan(
@@ -36,7 +39,7 @@ public enum Router {
         func drop(_ index: Int, _ reason: DropReason) {
             dropped.append(DroppedChannel(channelID: table.channels[index].id, name: table.channels[index].name, reason: reason))
         }
-        var filter = Filter(query: query, table: table, health: health, now: now, facts: facts)
+        var filter = Filter(query: query, table: table, health: health, now: now, facts: facts, belowCost: policy.belowCost)
         for (place, entry) in serving.enumerated() {
             if let reason = filter.objection(entry) {
                 drop(entry.channel, reason)
@@ -46,7 +49,7 @@ public enum Router {
             func peer(_ key: Int) -> Peer {
                 Peer(
                     index: entry.channel, keyIndex: key, place: place, id: summary.id, weight: summary.weight,
-                    priority: summary.priority)
+                    priority: summary.priority, isLast: filter.isLast)
             }
             if summary.keys <= 1, health.hasNoRecords, query.pin == nil {
                 usable.append(peer(summary.keys - 1))
@@ -66,12 +69,13 @@ public enum Router {
         }
         let ordering = Ordering(
             strategy: query.preferences?.sort ?? policy.strategy, model: query.model, affinity: affinity, serving: serving, table: table,
-            health: health, now: now)
+            health: health, now: now, facts: facts)
         let wantsAll = query.preferences?.order.isEmpty == false
-        var peers = ordering.ordered(usable, limit: wantsAll ? .max : query.limit, rng: &rng)
+        var peers = ordering.ordered(usable, limit: wantsAll || policy.belowCost == .last ? .max : query.limit, rng: &rng)
         if let preferences = query.preferences {
             peers = respect(preferences, peers, table, facts) { drop($0.index, .fallbackNotAllowed) }
         }
+        if policy.belowCost == .last { peers = peers.filter { !$0.isLast } + peers.filter(\.isLast) }
         let isLastResort = peers.isEmpty && !cooling.isEmpty
         if isLastResort {
             peers = lastResorts(cooling, serving, table, health, now, &dropped)
@@ -164,12 +168,18 @@ private struct Filter {
     let health: HealthTable
     let now: MonotonicInstant
     let facts: RouteFacts
+    let belowCost: BelowCost
+    /// The channel that was looked at last would sell below its cost, and is not refused for it.
+    private(set) var isLast = false
     /// Channels of one provider serve the same endpoints; they mostly stand side by side.
     private var last: (provider: Int, serves: Bool)?
     /// By group set of the table.
     private let isOpen: [Bool]
 
-    init(query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant, facts: RouteFacts) {
+    init(
+        query: RouteQuery, table: RouteTable, health: HealthTable, now: MonotonicInstant, facts: RouteFacts, belowCost: BelowCost
+    ) {
+        self.belowCost = belowCost
         self.query = query
         self.table = table
         self.health = health
@@ -187,9 +197,16 @@ private struct Filter {
         guard isOpen[summary.groups] else { return .wrongGroup }
         guard serves(summary.provider, entry) else { return .endpointUnsupported }
         if let wishes = query.preferences, let reason = objection(entry, wishes) { return reason }
+        if belowCost != .allow, let reason = lossObjection(entry) { return reason }
         guard !summary.limits.isEmpty else { return nil }
         return health.full(summary.id, summary.limits, tokens: query.tokens, now: now)
             .map { .limited($0.limit, until: $0.until) }
+    }
+
+    private mutating func lossObjection(_ entry: RouteTable.Serving) -> DropReason? {
+        let unit = facts.unitBelowCost(table.channels[entry.channel], query.model, entry.upstream)
+        isLast = unit != nil && belowCost == .last
+        return belowCost == .refuse ? unit.map { .belowCost(unit: $0) } : nil
     }
 
     private mutating func serves(_ provider: Int, _ entry: RouteTable.Serving) -> Bool {

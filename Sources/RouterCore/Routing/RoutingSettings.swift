@@ -8,7 +8,7 @@ public enum RoutingStrategy: String, Sendable, Hashable, CaseIterable {
     case leastLatency = "least_latency"
     /// The fewest requests under way, measured by weight.
     case leastBusy = "least_busy"
-    /// The lowest list price of the vendor; equals by weight.
+    /// The channel that costs us least; equals by weight.
     case lowestCost = "lowest_cost"
     /// The most output tokens per second lately. Only as a client's wish (`provider.sort`).
     case highestThroughput = "throughput"
@@ -62,6 +62,7 @@ public struct RoutingSettings: Sendable, Hashable {
     public var keepAlive: Duration
     /// How requests are taken that are converted for a vendor of another dialect.
     public var conversion = ConversionMode.lenient
+    public var belowCost = BelowCost.allow
     public var models: [ModelRouting]
 
     public init(
@@ -88,6 +89,7 @@ public struct RoutingSettings: Sendable, Hashable {
     public func policy(for model: String) -> RoutePolicy {
         var policy = RoutePolicy(
             strategy: strategy, affinity: affinity, maxAttempts: maxAttempts, timeouts: timeouts, retryWait: retryWait)
+        policy.belowCost = belowCost
         guard !models.isEmpty else { return policy }
         let rule =
             models.first { $0.pattern == model }
@@ -109,6 +111,7 @@ public struct RoutePolicy: Sendable, Hashable {
     /// Timeouts of the model; a channel may override each.
     public var timeouts: AttemptTimeouts
     public var retryWait: Duration
+    public var belowCost = BelowCost.allow
 
     public init(
         strategy: RoutingStrategy = .weightedRandom, affinity: Affinity = .session, maxAttempts: Int = 3,

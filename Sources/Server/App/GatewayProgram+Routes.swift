@@ -73,6 +73,7 @@ extension GatewayProgram {
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
                 tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
             logs: logs,
+            margins: MarginHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             models: models,
             organizations: OrganizationHandlers(
                 store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges,

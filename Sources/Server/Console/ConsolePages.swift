@@ -88,13 +88,4 @@ extension Request {
             return tag == "*" || tag == wanted
         }
     }
-
-    /// Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3).
-    fileprivate var acceptsGzip: Bool {
-        headers[values: .acceptEncoding].flatMap { $0.split(separator: ",") }.contains { coding in
-            let parts = coding.lowercased().split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" } }
-            guard parts.first == "gzip" || parts.first == "*" else { return false }
-            return !parts.dropFirst().contains { $0.hasPrefix("q=0") && $0.allSatisfy { "q=0.".contains($0) } }
-        }
-    }
 }

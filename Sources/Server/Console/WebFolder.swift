@@ -85,10 +85,10 @@ struct WebFolder: Sendable {
     }
 
     /// - Returns: nil where the result would not be smaller.
-    static func gzip(_ bytes: [UInt8]) -> ByteBuffer? {
+    static func gzip(_ bytes: [UInt8], level: Int32 = 9) -> ByteBuffer? {
         guard bytes.count > 1, let length = UInt32(exactly: bytes.count) else { return nil }
         let packed = [UInt8](unsafeUninitializedCapacity: bytes.count) { target, count in
-            count = max(0, apir_gzip(bytes, length, target.baseAddress, length - 1))
+            count = max(0, apir_gzip(bytes, length, target.baseAddress, length - 1, level))
         }
         return packed.isEmpty ? nil : ByteBuffer(bytes: packed)
     }

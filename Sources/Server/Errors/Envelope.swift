@@ -6,7 +6,11 @@ import RouterCore
 /// The response format of the management area.
 enum Envelope {
     static func ok(_ data: JSONValue, headers: HTTPFields = [:]) -> Response {
-        response(status: .ok, headers: headers, .object([.init("success", true), .init("message", ""), .init("data", data)]))
+        response(status: .ok, headers: headers, success(data))
+    }
+
+    static func success(_ data: JSONValue) -> JSONValue {
+        .object([.init("success", true), .init("message", ""), .init("data", data)])
     }
 
     static func page(_ items: [JSONValue], total: Int64, _ page: (page: Int, size: Int)) -> Response {

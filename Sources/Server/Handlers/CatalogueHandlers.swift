@@ -10,11 +10,15 @@ import Synchronization
 struct CatalogueHandlers: Sendable {
     let snapshots: SnapshotHolder
     private let served = ServedModels()
+    private let kept = KeptAnswer()
 
     init(snapshots: SnapshotHolder) { self.snapshots = snapshots }
 
     /// Number of models that ``list(_:_:)`` has without filters.
-    var count: Int { served.count(snapshots.snapshot) { items().count } }
+    var count: Int {
+        let snapshot = snapshots.snapshot
+        return served.count(snapshot) { items(snapshot).count }
+    }
 
     /// A model that some enabled channel serves and that has a price.
     private struct Item {
@@ -40,14 +44,18 @@ struct CatalogueHandlers: Sendable {
         let words = query.text("q").map { $0.lowercased() } ?? ""
         let provider = query.text("provider")
         let modality = query.text("modality")?.lowercased()
-        let items = items().filter { item in
+        let snapshot = snapshots.snapshot
+        if words.isEmpty, provider == nil, modality == nil, bound == nil {
+            return kept.response(snapshot, for: request) { .array(items(snapshot).map(json)) }
+        }
+        let found = items(snapshot).filter { item in
             let names = item.model.lowercased() + "\n" + item.row.displayName.lowercased()
             return (words.isEmpty || names.contains(words))
                 && (provider.map { item.providers.contains($0) } ?? true)
                 && (modality.map { item.takes.contains($0) || item.gives.contains($0) } ?? true)
                 && (bound.map { costs(item.row.price, atMost: $0) } ?? true)
         }
-        return Envelope.ok(.array(items.map(json)))
+        return Envelope.ok(.array(found.map(json)))
     }
 
     /// A model that is charged by the vendor's reported cost has no price known in advance.
@@ -55,8 +63,7 @@ struct CatalogueHandlers: Sendable {
         price.basis == .metered && price.rates.input <= bound && price.rates.output <= bound
     }
 
-    private func items() -> [Item] {
-        let snapshot = snapshots.snapshot
+    private func items(_ snapshot: GatewaySnapshot) -> [Item] {
         let routes = snapshot.configuration.routes
         // Computed once per channel, not once per model: a list may have ten thousand models.
         let served = Dictionary(
@@ -64,7 +71,7 @@ struct CatalogueHandlers: Sendable {
         ) { first, _ in first }
         return routes.models.compactMap { model in
             let serving = routes.enabledChannels(serving: model)
-            guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel) else { return nil }
+            guard let first = serving.first, let row = row(model, serving.map(\.upstream), first.channel, snapshot) else { return nil }
             var item = Item(model: model, row: row, providers: [], endpoints: [])
             for (channel, upstream, bound) in serving {
                 if !item.providers.contains(channel.provider.name) { item.providers.append(channel.provider.name) }
@@ -82,12 +89,12 @@ struct CatalogueHandlers: Sendable {
 
     /// The price as ``GatewaySnapshot`` quotes it, with other known properties; nil = no price, so the model cannot be used.
     private func row(
-        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel
+        _ model: String, _ upstreams: [String], _ channel: RouterCore.Channel, _ snapshot: GatewaySnapshot
     ) -> PricingRow? {
-        if let row = ([model] + upstreams).lazy.compactMap({ snapshots.snapshot.prices.row($0) }).first(where: \.isActive) {
+        if let row = ([model] + upstreams).lazy.compactMap({ snapshot.prices.row($0) }).first(where: \.isActive) {
             return row
         }
-        let isFree = snapshots.snapshot.configuration.metering.unknownPrice == .free
+        let isFree = snapshot.configuration.metering.unknownPrice == .free
         guard let price = channel.provider.defaultPrice ?? (isFree ? .free : nil) else { return nil }
         return PricingRow(modelName: model, displayName: model, provider: channel.provider.name, price: price)
     }

@@ -22,20 +22,21 @@ struct ExportHandlers: Sendable {
 
     func allLogs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, ExportDescriptions.logs)
-        return try await logs(try logs.adminQuery(fields, Self.page), context)
+        return try await logs(try logs.adminQuery(fields, Self.page), context, showsCost: true)
     }
 
     func ownLogs(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, ExportDescriptions.ownLogs)
-        return try await logs(try await logs.ownQuery(fields, try context.user(), Self.page), context)
+        return try await logs(try await logs.ownQuery(fields, try context.user(), Self.page), context, showsCost: false)
     }
 
-    private func logs(_ query: LogQuery, _ context: GatewayContext) async throws -> Response {
+    /// - Parameter showsCost: what calls cost us, and what is left of their charges, at the end of each row.
+    private func logs(_ query: LogQuery, _ context: GatewayContext, showsCost: Bool) async throws -> Response {
         let place = try places.take(context.user().id)
         return Self.stream(
             "log", place, { [channel = context.channel] in await channel.clientHasLeft() }, most: try await store.mostLogs(query),
-            header: Self.logColumns,
-            page: { [store] before in try await store.logs(query, before: before) }, line: Self.line)
+            header: Self.logColumns + (showsCost ? Self.costColumns : []),
+            page: { [store] before in try await store.logs(query, before: before) }, line: { Self.line($0, showsCost: showsCost) })
     }
 
     func transactions(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -61,9 +62,16 @@ struct ExportHandlers: Sendable {
         "account_id",
     ]
 
-    private static func line(_ row: LogRow) -> String {
+    private static let costColumns = ["vendor_cost", "vendor_cost_source", "margin"]
+
+    private static func line(_ row: LogRow, showsCost: Bool) -> String {
         let record = row.record
-        return CSV.line([
+        let cost: [CSV.Cell] =
+            showsCost
+            ? [
+                .digits(record.knownCost?.amount.usdText), .text(record.knownCost?.source.rawValue), .digits(record.margin?.usdText),
+            ] : []
+        let cells: [CSV.Cell] = [
             .number(row.id), .digits(record.requestID.description), .number(record.createdAt), .number(record.userID),
             .number(record.tokenID), .number(record.channelID), .text(record.provider), .text(record.model), .text(record.upstreamModel),
             .text(record.endpoint.rawValue), .number(record.usage.promptTokens), .number(record.usage.completionTokens),
@@ -72,7 +80,8 @@ struct ExportHandlers: Sendable {
             .number(record.status), .text(record.errorCode), .digits(record.isStream ? "true" : "false"), .number(record.attempts),
             .number(record.latencyMilliseconds), .number(record.firstTokenMilliseconds), .text(record.finish?.rawValue),
             .text(record.generationID), .text(record.clientIP), .number(record.accountID),
-        ])
+        ]
+        return CSV.line(cells + cost)
     }
 
     private static func line(_ entry: LedgerEntry) -> String {

@@ -27,7 +27,7 @@ struct LedgerHandlers: Sendable {
         ])
     }
 
-    /// `GET /api/ledger/margin?from=&to=` (Unix seconds): charges and upstream costs by model and channel.
+    /// `GET /api/ledger/margin?from=&to=` (Unix seconds): charges and costs by model and channel.
     func margin(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = QueryFields(request, MoneyDescriptions.margin)
         let from = try query.integer("from") ?? 0
@@ -36,12 +36,13 @@ struct LedgerHandlers: Sendable {
         let rows = try await store.margins(in: from..<to)
         return Envelope.ok(
             .array(
-                try rows.map { row in
+                rows.map { row in
                     .object([
                         .init("model", .string(row.model)), .init("channel_id", .integer(row.channelID)),
                         .init("requests", .integer(row.requests)), .init("charged", .usd(row.charged)),
-                        .init("upstream_cost", .usd(row.upstreamCost)), .init("requests_without_cost", .integer(row.unknownCost)),
-                        .init("margin", .usd(try row.charged.subtracting(row.upstreamCost))),
+                        .init("upstream_cost", .usd(row.upstreamCost)), .init("vendor_cost", .usd(row.cost)),
+                        .init("requests_without_cost", .integer(row.unknownCost)),
+                        .init("charged_without_cost", .usd(row.unknownCharge)), .init("margin", .usd(row.margin)),
                     ])
                 }))
     }

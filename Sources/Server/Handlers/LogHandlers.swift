@@ -92,7 +92,7 @@ struct LogHandlers: Sendable {
     }
 
     /// The upstream calls. A single successful one is not stored separately, because the row describes it.
-    private func attempts(_ record: RequestRecord) -> JSONValue {
+    private func attempts(_ record: RequestRecord, isAdmin: Bool) -> JSONValue {
         var list = record.attemptList
         if list.isEmpty, record.attempts == 1, let channel = record.channelID {
             list = [
@@ -103,13 +103,15 @@ struct LogHandlers: Sendable {
         }
         return .array(
             list.map { attempt in
-                .object([
+                var members: [JSONValue.Member] = [
                     .init("channel_id", .integer(attempt.channelID)), .init("upstream_model", .string(attempt.upstreamModel)),
                     .init("status", attempt.status.map { .integer($0) } ?? .null), .init("failure", .optional(attempt.kind?.rawValue)),
                     .init("ms", .integer(attempt.milliseconds)),
                     .init("billed_tokens", attempt.billedTokens.map { .integer($0) } ?? .null),
                     .init("upstream_cost", attempt.upstreamCost.map { .usd($0) } ?? .null),
-                ])
+                ]
+                if isAdmin { members.append(.init("vendor_cost", attempt.cost.map { .usd($0.amount) } ?? .null)) }
+                return .object(members)
             })
     }
 
@@ -137,7 +139,7 @@ struct LogHandlers: Sendable {
             .init("pricing_version", .integer(record.pricingVersion)), .init("outcome", .string(record.outcome.rawValue)),
             .init("status", .integer(record.status)), .init("error_code", .optional(record.errorCode)),
             .init("is_stream", .boolean(record.isStream)), .init("attempts", .integer(record.attempts)),
-            .init("attempt_list", attempts(record)),
+            .init("attempt_list", attempts(record, isAdmin: names.channels != nil)),
             .init("dropped_fields", .array(record.droppedFields.map { .string($0) })),
             .init("generation_id", .optional(record.generationID)), .init("answer_id", .optional(record.answerID)),
             .init("finish_reason", .optional(record.finish?.rawValue)),
@@ -150,6 +152,9 @@ struct LogHandlers: Sendable {
             members += [
                 .init("channel_name", .optional(record.channelID.flatMap { channels[$0] })),
                 .init("username", .optional(names.records.users[record.userID])),
+                .init("vendor_cost", record.knownCost.map { .usd($0.amount) } ?? .null),
+                .init("vendor_cost_source", .optional(record.knownCost?.source.rawValue)),
+                .init("margin", record.margin.map { .usd($0) } ?? .null),
             ]
         }
         return .object(members)

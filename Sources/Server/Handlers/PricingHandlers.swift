@@ -11,10 +11,21 @@ struct PricingHandlers: Sendable {
     let store: any PricingStore
     let reloader: ConfigurationReloader
     let clock: ServerClock
+    private let kept = KeptAnswer()
+
+    init(snapshots: SnapshotHolder, store: any PricingStore, reloader: ConfigurationReloader, clock: ServerClock) {
+        self.snapshots = snapshots
+        self.store = store
+        self.reloader = reloader
+        self.clock = clock
+    }
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let provider = QueryFields(request, PriceDescriptions.list).text("provider")
-        let rows = snapshots.snapshot.prices.all.filter { provider == nil || $0.provider == provider }
+        let snapshot = snapshots.snapshot
+        guard let provider = QueryFields(request, PriceDescriptions.list).text("provider") else {
+            return kept.response(snapshot, for: request) { .array(snapshot.prices.all.map(json)) }
+        }
+        let rows = snapshot.prices.all.filter { $0.provider == provider }
         return Envelope.ok(.array(rows.map(json)))
     }
 

@@ -32,6 +32,9 @@ struct RouteHandlers: Sendable {
         if let text = fields.text("provider") { query.preferences = try preferences(text, routes) }
         var facts = snapshot.routeFacts
         facts.quote = { snapshot.quote($0, model: $1, upstream: $2, group: group) }
+        if routes.settings.belowCost != .allow {
+            facts.unitBelowCost = { snapshot.unitBelowCost($0, model: $1, upstream: $2, group: group, promptTokens: 0) }
+        }
         let plan = health.plan(query, routes, facts)
         return Envelope.ok(json(query, plan))
     }

@@ -22,23 +22,7 @@ struct StatsHandlers: Sendable {
         let dimension = try dimension(fields)
         let top = Int(try fields.integer("top") ?? 8)
         let total = try await store.usage(UsageQuery([buckets.range], filter: filter)).first?.sums ?? UsageSums()
-        let sums = try await store.usage(UsageQuery(buckets.ranges, filter: filter, isWhole: false))
-        var series: [JSONValue] = []
-        if let dimension {
-            var best = try await store.usage(
-                UsageQuery(
-                    [buckets.range], filter: filter, by: dimension, top: .init(.cost, limit: top + 1), isWhole: false))
-            let hasMore = best.count > top
-            if hasMore { best.removeLast() }
-            let parts = try await store.usage(
-                UsageQuery(buckets.ranges, filter: filter, by: dimension, keys: best, isWhole: false))
-            let byKey = Dictionary(grouping: parts, by: \.key)
-            let names = try await names(best, dimension, caller)
-            for row in best { series.append(Self.json(row.key, names[row.key], byKey[row.key] ?? [], buckets.ranges.count)) }
-            if hasMore { series.append(Self.json("other", nil, Self.rest(sums, parts), buckets.ranges.count)) }
-        } else {
-            series.append(Self.json("all", nil, sums, buckets.ranges.count))
-        }
+        let series = try await series(buckets, filter, by: dimension, top: top, caller)
         return Envelope.ok(
             .object([
                 .init("from", .integer(buckets.range.lowerBound)), .init("to", .integer(buckets.range.upperBound)),
@@ -47,6 +31,34 @@ struct StatsHandlers: Sendable {
                 .init("starts", .array(buckets.ranges.map { .integer($0.lowerBound) })), .init("series", .array(series)),
                 .init("total", Self.json(total: total, showsCost: caller.role >= .admin)),
             ]))
+    }
+
+    private func series(
+        _ buckets: TimeBuckets, _ filter: UsageFilter, by dimension: UsageDimension?, top: Int, _ caller: User
+    ) async throws -> [JSONValue] {
+        let count = buckets.ranges.count
+        guard let dimension else {
+            return [Self.json("all", nil, try await store.usage(UsageQuery(buckets.ranges, filter: filter, isWhole: false)), count)]
+        }
+        var best = try await store.usage(
+            UsageQuery([buckets.range], filter: filter, by: dimension, top: .init(.cost, limit: top + 1), isWhole: false))
+        let hasMore = best.count > top
+        if hasMore { best.removeLast() }
+        // A few users are found without the others; of channels and models, those that are not asked for are passed in any case.
+        let isByUser = dimension == .user || dimension == .token
+        let parts = try await store.usage(
+            UsageQuery(
+                buckets.ranges, filter: filter, by: dimension, keys: best, sumsRest: hasMore && !isByUser, isWhole: false))
+        let byKey = Dictionary(grouping: parts.filter { !$0.isRest }, by: \.key)
+        let names = try await names(best, dimension, caller)
+        var series = best.map { Self.json($0.key, names[$0.key], byKey[$0.key] ?? [], count) }
+        guard hasMore else { return series }
+        var rest = parts.filter(\.isRest)
+        if isByUser {
+            rest = Self.rest(try await store.usage(UsageQuery(buckets.ranges, filter: filter, isWhole: false)), parts)
+        }
+        series.append(Self.json("other", nil, rest, count))
+        return series
     }
 
     /// The part of the sums that is not in the parts.
@@ -86,8 +98,16 @@ struct StatsHandlers: Sendable {
             .init("first_token_p95", .integer(sums.firstToken.percentile(95))),
             .init("latency_p50", .integer(sums.latency.percentile(50))), .init("latency_p95", .integer(sums.latency.percentile(95))),
         ]
-        if showsCost { members.insert(.init("upstream_cost", .usd(sums.upstreamCost)), at: 3) }
+        if showsCost { members.insert(contentsOf: cost(sums), at: 3) }
         return .object(members)
+    }
+
+    /// For admins.
+    private static func cost(_ sums: UsageSums) -> [JSONValue.Member] {
+        [
+            .init("upstream_cost", .usd(sums.upstreamCost)), .init("vendor_cost", .usd(sums.cost)), .init("margin", .usd(sums.margin)),
+            .init("requests_without_cost", .integer(sums.uncosted)),
+        ]
     }
 
     // MARK: Lists
@@ -121,7 +141,7 @@ struct StatsHandlers: Sendable {
                         .init("first_token_p50", .integer(sums.firstToken.percentile(50))),
                         .init("latency_p50", .integer(sums.latency.percentile(50))),
                     ]
-                    if caller.role >= .admin { members.insert(.init("upstream_cost", .usd(sums.upstreamCost)), at: 5) }
+                    if caller.role >= .admin { members.insert(contentsOf: Self.cost(sums), at: 5) }
                     return .object(members)
                 }))
     }

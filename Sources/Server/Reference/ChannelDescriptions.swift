@@ -107,6 +107,14 @@ enum ChannelDescriptions {
             ]), "A cheap call beside the traffic that tells whether it answers."
         ).optional.orNull,
         APIField("conversion", .choice(ConversionMode.allCases.map(\.rawValue)), "As the gateway says by default.").optional.orNull,
+        APIField(
+            "cost", .any,
+            """
+            What the vendor bills us, where that is not its list price: `{"ratio": "0.8"}` of the list price, and \
+            `{"models": {NAME: prices}}` by the vendor's names, with prices as in a provider file: \
+            `{"input": "0.25", "output": "1.00"}` (USD per million tokens).
+            """
+        ).optional.orNull,
     ]
     private static let name = APIField("name", .text(200), "For people; unique.")
     private static let provider = APIField("provider", .text(64), "Name of a provider.")

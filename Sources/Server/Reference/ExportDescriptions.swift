@@ -11,7 +11,8 @@ enum ExportDescriptions {
     private static let answer = RouteDescription.Answer.raw(["text/csv"], "The rows, as they are read.")
 
     static let logs = RouteDescription(
-        id: "exportLog", chapter: .logs, summary: "The log of all users as CSV.", notes: notes,
+        id: "exportLog", chapter: .logs, summary: "The log of all users as CSV.",
+        notes: notes + " The last three columns are what a call costs us and what is left of its charge.",
         query: OperationDescriptions.logFilters + [OperationDescriptions.userID, OperationDescriptions.provider],
         answer: answer, errors: [tooMany], example: .init(path: "/api/log/export?model=demo/echo"))
 

@@ -116,8 +116,10 @@ enum MoneyDescriptions {
                 .object([
                     APIField("model", .string, "Public name of the model."), APIField("channel_id", .id, "The channel.").orNull,
                     APIField("requests", .count, "Charged requests."), APIField("charged", .usd, "What users paid."),
-                    APIField("upstream_cost", .usd, "What vendors said that it cost."),
-                    APIField("requests_without_cost", .count, "Requests for which no vendor said a cost."),
-                    APIField("margin", .usd, "`charged` less `upstream_cost`."),
+                    APIField("upstream_cost", .usd, "What vendors said that it cost, also what was not charged."),
+                    APIField("vendor_cost", .usd, "What vendors bill us, reported or computed, failed calls included."),
+                    APIField("requests_without_cost", .count, "Charged requests whose cost is unknown."),
+                    APIField("charged_without_cost", .usd, "What users paid for them."),
+                    APIField("margin", .usd, "`charged` less `charged_without_cost` and `vendor_cost`."),
                 ]))), example: .init(path: "/api/ledger/margin?from=1767225600"))
 }

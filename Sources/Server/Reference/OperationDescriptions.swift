@@ -15,6 +15,7 @@ enum OperationDescriptions {
             APIField("ms", .count, "Milliseconds, of the one that answered to its first content."),
             APIField("billed_tokens", .count, "Tokens of a failed call that the vendor said it bills.").orNull,
             APIField("upstream_cost", .usd, "What the vendor said that the failed call cost.").orNull,
+            APIField("vendor_cost", .usd, "What the failed call costs us, where that is known. For admins.").orNull.optional,
         ])
 
     private static let logRow = APIShape(
@@ -54,6 +55,12 @@ enum OperationDescriptions {
             APIField("token_name", .string, "Name of the key; null = it is gone.").orNull,
             APIField("channel_name", .string, "Name of the channel; null = it is gone. For admins.").orNull.optional,
             APIField("username", .string, "Whose key; null = the account is gone. For admins.").orNull.optional,
+            APIField("vendor_cost", .usd, "What vendors bill us, failed calls included; null = unknown. For admins.").orNull.optional,
+            APIField(
+                "vendor_cost_source", .choice(VendorCost.Source.allCases.map(\.rawValue)),
+                "`reported` by the vendor, or `computed` from the usage and the channel's cost price. For admins."
+            ).orNull.optional,
+            APIField("margin", .usd, "`cost` less `vendor_cost`; null = unknown. For admins.").orNull.optional,
         ])
 
     static let userID = APIField("user_id", .id, "Only of this user.").optional

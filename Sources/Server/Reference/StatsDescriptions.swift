@@ -28,7 +28,12 @@ enum StatsDescriptions {
         APIField("requests", .count, "Finished model calls."), APIField("errors", .count, "Those that failed or were cut."),
         APIField("cost", .usd, "What was charged."),
     ]
-    private static let upstreamCost = APIField("upstream_cost", .usd, "What vendors said that it cost. For admins.").optional
+    private static let costs = [
+        APIField("upstream_cost", .usd, "What vendors said that it cost. For admins.").optional,
+        APIField("vendor_cost", .usd, "What vendors bill us, reported or computed. For admins.").optional,
+        APIField("margin", .usd, "What is left of the charges whose cost is known. For admins.").optional,
+        APIField("requests_without_cost", .count, "Charged calls whose cost is unknown. For admins.").optional,
+    ]
 
     private static func list(_ name: String, _ kind: APIField.Kind, _ what: String) -> APIField { APIField(name, .list(kind), what) }
 
@@ -65,8 +70,8 @@ enum StatsDescriptions {
                 APIField(
                     "total",
                     .object(
-                        figures + [
-                            upstreamCost, APIField("prompt_tokens", .count, "Tokens of prompts."),
+                        figures + costs + [
+                            APIField("prompt_tokens", .count, "Tokens of prompts."),
                             APIField("completion_tokens", .count, "Tokens of answers."),
                             APIField("cached_tokens", .count, "Of the prompts, from vendors' caches."),
                         ] + percentiles), "Over the whole time. Percentiles are interpolated in classes that grow by the root of two."),
@@ -86,8 +91,8 @@ enum StatsDescriptions {
                     [
                         APIField("key", .string, "The name or id; `0` = none."),
                         APIField("name", .string, "What it is called, as far as the caller may know.").orNull,
-                    ] + figures + [
-                        upstreamCost, APIField("tokens", .count, "Tokens of prompts and answers."), percentiles[0], percentiles[2],
+                    ] + figures + costs + [
+                        APIField("tokens", .count, "Tokens of prompts and answers."), percentiles[0], percentiles[2],
                     ]
                 ))), errors: [(400, "a parameter is wrong, or `by` is missing")],
         example: .init(path: "/api/stats/top?by=model&sort=tokens"))

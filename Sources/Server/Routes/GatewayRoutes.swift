@@ -5,7 +5,7 @@ import RouterCore
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
     static let all: [Route] =
-        openAI + openRouter + google + users + account + organizations + playground + money + operations + statistics + channels
+        openAI + openRouter + google + users + account + organizations + playground + money + margins + operations + statistics + channels
         + configuration
 
     private static let openAI =
@@ -139,10 +139,12 @@ extension GatewayRoutes {
         for route in all {
             // Model calls never arrive here: the front door serves them.
             guard case .handler(let handler) = route.work else { continue }
+            let isPacked = PackedAnswers.covers(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
                 var context = context
                 try await check.admit(request, &context, route.access)
-                return try await handler(api, request, context)
+                let response = try await handler(api, request, context)
+                return isPacked ? try await PackedAnswers.pack(response, for: request) : response
             }
         }
         for page in pages {

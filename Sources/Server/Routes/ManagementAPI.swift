@@ -19,6 +19,7 @@ struct ManagementAPI: Sendable {
     let ledger: LedgerHandlers
     let login: LoginHandlers
     let logs: LogHandlers
+    let margins: MarginHandlers
     let models: ModelsHandlers
     let organizations: OrganizationHandlers
     let ownAccount: SelfHandlers

@@ -16,6 +16,13 @@ extension SQLDialect {
     /// Compares two values of which either may be NULL; true where they differ.
     var isDistinctFrom: String { self == .postgres ? "IS DISTINCT FROM" : "IS NOT" }
 
+    /// Whether a text contains another, without case.
+    /// - Parameter pattern: the mark of a pattern with `%` around it, and `!` before what is no pattern in it.
+    func contains(_ column: String, _ pattern: String) -> String {
+        // SQLite's LIKE knows no case in any case.
+        self == .sqlite ? "\(column) LIKE \(pattern) ESCAPE '!'" : "lower(\(column)) LIKE lower(\(pattern)) ESCAPE '!'"
+    }
+
     /// Compares names without case, by the index that there is: SQLite's column has a collation, PostgreSQL an index over `lower`.
     func sameName(_ column: String, _ parameter: String) -> String {
         self == .postgres ? "lower(\(column)) = lower(\(parameter))" : "\(column) = \(parameter)"

@@ -104,6 +104,14 @@ extension RecordBuffer {
         integer(record.usage.imageInput)
         // From version 5 on.
         integer(record.accountID)
+        // From version 6 on.
+        cost(record.vendorCost)
+        for attempt in record.attemptList { cost(attempt.cost) }
+    }
+
+    private mutating func cost(_ cost: VendorCost?) {
+        integer(cost?.amount.nanos)
+        if let cost { flag(cost.source == .reported) }
     }
 
     private mutating func usage(_ usage: Usage) {
@@ -145,6 +153,8 @@ extension RecordBuffer {
         integer(progress.completionTokens)
         integer(progress.charge.nanos)
         integer(progress.pricingVersion)
+        // From version 2 on.
+        integer(progress.cost?.nanos)
     }
 
     mutating func cleared(_ ids: some Collection<RequestID>) {
@@ -205,7 +215,7 @@ extension HoldRecord {
 }
 
 extension RequestRecord {
-    static let journalVersion: UInt8 = 5
+    static let journalVersion: UInt8 = 6
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .settle, upTo: Self.journalVersion)
@@ -234,11 +244,14 @@ extension RequestRecord {
         usage.imageInput = try reader.integer()
         guard reader.version >= 5 else { return }
         accountID = try reader.integerOrNil()
+        guard reader.version >= 6 else { return }
+        vendorCost = try reader.cost()
+        for index in attemptList.indices { attemptList[index].cost = try reader.cost() }
     }
 }
 
 extension ProgressRecord {
-    static let journalVersion: UInt8 = 1
+    static let journalVersion: UInt8 = 2
 
     init(body: UnsafeRawBufferPointer) throws(RecordReader.Problem) {
         var reader = try RecordReader(body, .progress, upTo: Self.journalVersion)
@@ -246,6 +259,7 @@ extension ProgressRecord {
             requestID: try reader.id(), channelID: try reader.integer(), provider: try reader.text(), model: try reader.text(),
             upstreamModel: try reader.text(), generationID: try reader.textOrNil(), promptTokens: try reader.integer(),
             completionTokens: try reader.integer(), charge: NanoUSD(nanos: try reader.integer()), pricingVersion: try reader.integer())
+        if reader.version >= 2 { cost = try reader.integerOrNil().map { NanoUSD(nanos: $0) } }
     }
 }
 
@@ -271,6 +285,11 @@ extension RecordReader {
             output: try integer(), reasoning: try integer(), audioInput: try integer(), audioOutput: try integer(),
             images: try integer(), searches: try integer(), characters: try integer(), audioMilliseconds: try integer(),
             requests: try integer(), upstreamCost: try integerOrNil().map { FemtoUSD(femtos: $0) })
+    }
+
+    fileprivate mutating func cost() throws(Problem) -> VendorCost? {
+        guard let nanos = try integerOrNil() else { return nil }
+        return VendorCost(NanoUSD(nanos: nanos), try flag() ? .reported : .computed)
     }
 
     fileprivate mutating func attempts() throws(Problem) -> [AttemptRecord] {

@@ -50,7 +50,7 @@ extension LedgerSession {
     }
 
     /// Sums of the log must not hold up charges: where a record's values are refused, it is left out, and `ledger verify` tells that.
-    private func addSums(_ records: [RequestRecord]) throws {
+    func addSums(_ records: [RequestRecord]) throws {
         guard !records.isEmpty else { return }
         do {
             try savepoint { try addUsage(records) }

@@ -59,7 +59,7 @@ extension PGSession: LedgerSession {
             "request_id": "text", "provider": "text", "model_name": "text", "upstream_model": "text", "endpoint": "text",
             "usage_source": "text", "outcome": "text", "error_code": "text", "attempt_list": "text", "generation_id": "text",
             "dropped_fields": "text",
-            "answer_id": "text", "finish_reason": "text",
+            "answer_id": "text", "finish_reason": "text", "vendor_cost_source": "text",
             "client_ip": "text", "service_tier": "text", "is_stream": "boolean", "status": "integer", "attempts": "integer",
         ]
         let columns = RecordColumns.names.map { "\($0) \(types[$0] ?? "bigint")" }.joined(separator: ", ")

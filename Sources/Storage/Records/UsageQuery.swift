@@ -34,12 +34,15 @@ public struct UsageRow: Sendable, Hashable {
     public var key: String
     /// The user of a key.
     public var owner: Int64
+    /// Whether it stands for all that was not asked for by its key (``UsageQuery/sumsRest``).
+    public var isRest: Bool
     public var sums: UsageSums
 
-    public init(bucket: Int, key: String, owner: Int64, sums: UsageSums) {
+    public init(bucket: Int, key: String, owner: Int64, isRest: Bool = false, sums: UsageSums) {
         self.bucket = bucket
         self.key = key
         self.owner = owner
+        self.isRest = isRest
         self.sums = sums
     }
 }
@@ -65,19 +68,22 @@ public struct UsageQuery: Sendable, Hashable {
     public var dimension: UsageDimension?
     /// Only these; nil = all.
     public var keys: [UsageRow]?
+    /// Whether what is not among the keys is summed up as well, in one row for each bucket.
+    public var sumsRest: Bool
     /// nil = all rows, which are as many as there are buckets and keys.
     public var top: Top?
-    /// Whether times, vendors' costs and what else a series has no use for are wanted as well.
+    /// Whether times and what else a series has no use for are wanted as well.
     public var isWhole: Bool
 
     public init(
         _ buckets: [Range<Int64>], filter: UsageFilter = UsageFilter(), by dimension: UsageDimension? = nil, keys: [UsageRow]? = nil,
-        top: Top? = nil, isWhole: Bool = true
+        sumsRest: Bool = false, top: Top? = nil, isWhole: Bool = true
     ) {
         self.buckets = buckets
         self.filter = filter
         self.dimension = dimension
         self.keys = keys
+        self.sumsRest = sumsRest
         self.isWhole = isWhole
         self.top = top
     }

@@ -19,6 +19,11 @@ public struct UsageSums: Sendable, Hashable {
     public var firstTokenMilliseconds: Int64 = 0
     /// Sum of the milliseconds of the answers that were charged.
     public var latencyMilliseconds: Int64 = 0
+    /// The vendors' bills, reported or computed, failed attempts included.
+    public var cost = NanoUSD.zero
+    /// Charged requests whose cost is unknown, and their charges: no margin is known of them.
+    public var uncosted: Int64 = 0
+    public var uncostedCharge = NanoUSD.zero
     /// Tokens of streams that came to their end, and the milliseconds from their first content to their end.
     public var generatedTokens: Int64 = 0
     public var generationMilliseconds: Int64 = 0
@@ -36,6 +41,12 @@ public struct UsageSums: Sendable, Hashable {
         void = record.charge == nil ? 1 : 0
         charge = record.charge ?? .zero
         upstreamCost = record.usage.upstreamCost?.roundedToNano ?? .zero
+        if let known = record.knownCost {
+            cost = known.amount
+        } else if let charge = record.charge {
+            uncosted = 1
+            uncostedCharge = charge
+        }
         promptTokens = record.usage.promptTokens
         completionTokens = record.usage.completionTokens
         cachedTokens = record.usage.cacheRead
@@ -55,6 +66,12 @@ public struct UsageSums: Sendable, Hashable {
 
     public var tokens: Int64 { Self.saturating(promptTokens, completionTokens) }
 
+    /// Earned with the requests whose cost is known. A difference stays at the end of its range.
+    public var margin: NanoUSD {
+        let exact = Int128(charge.nanos) - Int128(uncostedCharge.nanos) - Int128(cost.nanos)
+        return NanoUSD(nanos: Int64(clamping: exact))
+    }
+
     /// A sum stays at the end of its range: it must not hold up the posting of charges.
     public mutating func add(_ other: UsageSums) {
         figures = zip(figures, other.figures).map(Self.saturating)
@@ -71,7 +88,7 @@ public struct UsageSums: Sendable, Hashable {
         return change
     }
 
-    private static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
+    static func saturating(_ one: Int64, _ other: Int64) -> Int64 {
         let (sum, overflowed) = one.addingReportingOverflow(other)
         return overflowed ? .max : sum
     }
@@ -81,7 +98,8 @@ public struct UsageSums: Sendable, Hashable {
     /// Columns of the figures.
     static let figureColumns = [
         "requests", "errors", "faults", "void", "charge_nanos", "upstream_cost_nanos", "prompt_tokens", "completion_tokens",
-        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms",
+        "cached_tokens", "first_token_ms", "latency_ms", "generated_tokens", "generation_ms", "uncosted", "vendor_cost_nanos",
+        "uncosted_charge_nanos",
     ]
     /// Columns of the histograms, with two classes each.
     static let classColumns = ["first", "latency"].flatMap { name in
@@ -93,7 +111,8 @@ public struct UsageSums: Sendable, Hashable {
         get {
             [
                 requests, errors, faults, void, charge.nanos, upstreamCost.nanos, promptTokens, completionTokens, cachedTokens,
-                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds,
+                firstTokenMilliseconds, latencyMilliseconds, generatedTokens, generationMilliseconds, uncosted, cost.nanos,
+                uncostedCharge.nanos,
             ]
         }
         set {
@@ -102,7 +121,9 @@ public struct UsageSums: Sendable, Hashable {
             upstreamCost = NanoUSD(nanos: newValue[5])
             (promptTokens, completionTokens, cachedTokens) = (newValue[6], newValue[7], newValue[8])
             (firstTokenMilliseconds, latencyMilliseconds) = (newValue[9], newValue[10])
-            (generatedTokens, generationMilliseconds) = (newValue[11], newValue[12])
+            (generatedTokens, generationMilliseconds, uncosted) = (newValue[11], newValue[12], newValue[13])
+            cost = NanoUSD(nanos: newValue[14])
+            uncostedCharge = NanoUSD(nanos: newValue[15])
         }
     }
 

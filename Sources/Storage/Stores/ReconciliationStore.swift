@@ -13,5 +13,6 @@ public protocol ReconciliationStore: Sendable {
     func postponeReconciliation(_ id: RequestID, nextAt: Int64?, note: String) async throws
     /// Corrects an estimate: an `adjustment` row with the difference (none when there is none), which names the request; the log row gets
     /// the vendor's figures and `reconciled`. A second correction of the same request changes nothing.
-    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws
+    /// - Parameter cost: of the whole request by these figures; nil = unknown.
+    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, cost: VendorCost?, now: Int64) async throws
 }

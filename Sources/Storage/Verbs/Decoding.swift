@@ -95,8 +95,9 @@ enum Decoding {
     static func margin(_ row: some ColumnReader) throws -> MarginRow {
         MarginRow(
             model: try row.text("model_name"), channelID: try row.intOrNil("channel_id"), requests: try row.int("requests"),
-            charged: NanoUSD(nanos: try row.int("charged")), upstreamCost: NanoUSD(nanos: try row.int("cost")),
-            unknownCost: try row.int("unknown"))
+            charged: NanoUSD(nanos: try row.int("charged")), upstreamCost: NanoUSD(nanos: try row.int("upstream")),
+            cost: NanoUSD(nanos: try row.int("cost")), unknownCost: try row.int("unknown"),
+            unknownCharge: NanoUSD(nanos: try row.int("unknown_charge")))
     }
 
     static func dailyCost(_ row: some ColumnReader) throws -> DailyCost {

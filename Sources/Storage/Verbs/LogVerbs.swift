@@ -19,17 +19,18 @@ extension SQLStore {
 }
 
 extension Conditions {
-    fileprivate init(_ query: LogQuery) {
+    /// - Parameter prefix: of the columns; `+` keeps SQLite from their indexes.
+    init(_ query: LogQuery, prefix: String = "") {
         self.init()
-        add("user_id =", query.userID)
-        add("token_id =", query.tokenID)
-        add("channel_id =", query.channelID)
-        add("model_name =", query.model)
-        add("provider =", query.provider)
-        add("outcome =", query.outcome?.rawValue)
-        add("request_id =", query.requestID?.description)
-        add("created_at >=", query.from)
-        add("created_at <=", query.to)
+        add("\(prefix)user_id =", query.userID)
+        add("\(prefix)token_id =", query.tokenID)
+        add("\(prefix)channel_id =", query.channelID)
+        add("\(prefix)model_name =", query.model)
+        add("\(prefix)provider =", query.provider)
+        add("\(prefix)outcome =", query.outcome?.rawValue)
+        add("\(prefix)request_id =", query.requestID?.description)
+        add("\(prefix)created_at >=", query.from)
+        add("\(prefix)created_at <=", query.to)
     }
 }
 
@@ -50,33 +51,8 @@ extension SQLSession {
         return nil
     }
 
-    func logStatistics(_ query: LogQuery) throws -> LogStatistics {
-        let conditions = Conditions(query)
-        let row = try first(
-            """
-            SELECT count(*) AS requests, \(Self.sum("prompt_tokens")) AS prompt, \(Self.sum("completion_tokens")) AS completion,
-                \(Self.sum("cost_nanos")) AS cost, \(Self.sum("upstream_cost_nanos")) AS upstream
-            FROM logs WHERE \(conditions.sql)
-            """, conditions.parameters)
-        guard let row else { throw StoreError.database("no statistics row") }
-        return LogStatistics(
-            requests: try row.int("requests"), promptTokens: try row.int("prompt"), completionTokens: try row.int("completion"),
-            cost: NanoUSD(nanos: try row.int("cost")), upstreamCost: NanoUSD(nanos: try row.int("upstream")))
-    }
-
     /// As a whole number of 64 bits: PostgreSQL's sums are of another type. - Throws: when run, where it does not fit.
-    private static func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
-
-    func margins(in range: Range<Int64>) throws -> [MarginRow] {
-        try rows(
-            """
-            SELECT model_name, channel_id, count(*) AS requests, \(Self.sum("charge_nanos")) AS charged,
-                \(Self.sum("upstream_cost_nanos")) AS cost, count(*) - count(upstream_cost_nanos) AS unknown
-            FROM logs WHERE charge_nanos IS NOT NULL AND created_at >= ?1 AND created_at < ?2
-            GROUP BY model_name, channel_id ORDER BY charged DESC, model_name, channel_id
-            """, [range.lowerBound, range.upperBound]
-        ).map { try Decoding.margin($0) }
-    }
+    static func sum(_ column: String) -> String { "CAST(coalesce(sum(\(column)), 0) AS BIGINT)" }
 
     func upstreamCosts(provider: String, in range: Range<Int64>) throws -> [DailyCost] {
         try rows(

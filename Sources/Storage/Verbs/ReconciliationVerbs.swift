@@ -14,8 +14,8 @@ extension SQLStore {
         try await database.write { try $0.postponeReconciliation(id, nextAt: nextAt, note: note) }
     }
 
-    public func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) async throws {
-        try await database.moneyWrite { try $0.reconcile(id, usage: usage, bill: bill, now: now) }
+    public func reconcile(_ id: RequestID, usage: Usage, bill: Bill, cost: VendorCost?, now: Int64) async throws {
+        try await database.moneyWrite { try $0.reconcile(id, usage: usage, bill: bill, cost: cost, now: now) }
     }
 }
 
@@ -40,7 +40,8 @@ extension SQLSession {
     func reconciliations(_ state: ReconciliationRow.State?, open: Bool, _ page: PageRequest) throws -> Page<ReconciliationRow> {
         var conditions = Conditions()
         conditions.add("state =", state?.rawValue)
-        conditions.add("state <>", open ? ReconciliationRow.State.resolved.rawValue : nil)
+        // Most are resolved; the index has the others together.
+        if open { conditions.require("state IN ('pending', 'unresolved')") }
         return try self.page("*", of: "reconciliations", where: conditions, order: "created_at DESC, request_id DESC", page) {
             try Decoding.reconciliation($0)
         }
@@ -68,7 +69,7 @@ extension SQLSession {
 }
 
 extension LedgerSession {
-    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, now: Int64) throws {
+    func reconcile(_ id: RequestID, usage: Usage, bill: Bill, cost: VendorCost?, now: Int64) throws {
         let charge = bill.charge
         let payer = try first("SELECT coalesce(account_id, user_id) AS payer FROM reconciliations WHERE request_id = ?1", [id.description])
         guard let payer else { return }
@@ -91,16 +92,18 @@ extension LedgerSession {
         try execute(
             """
             UPDATE logs SET charge_nanos = ?1, uncharged_nanos = ?2, usage_source = 'reconciled', prompt_tokens = ?3,
-                completion_tokens = ?4, cached_tokens = ?5, reasoning_tokens = ?6, upstream_cost_nanos = ?7 WHERE request_id = ?8
+                completion_tokens = ?4, cached_tokens = ?5, reasoning_tokens = ?6, upstream_cost_nanos = ?7,
+                vendor_cost_nanos = ?8, vendor_cost_source = ?9 WHERE request_id = ?10
             """,
             [
                 charge.nanos, bill.uncharged.nanos, usage.promptTokens, usage.completionTokens, usage.cacheRead, usage.reasoning,
-                usage.upstreamCost?.roundedToNano.nanos, id.description,
+                usage.upstreamCost?.roundedToNano.nanos, cost?.amount.nanos, cost?.source.rawValue, id.description,
             ])
         if let old = try logged.map({ try RecordColumns.record($0) }) {
             var new = old
             new.charge = charge
             new.usage = usage
+            new.vendorCost = cost
             try addUsage([UsageKey(old): UsageSums(new).difference(from: UsageSums(old))])
         }
         try execute(

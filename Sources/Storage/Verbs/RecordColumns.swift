@@ -12,7 +12,7 @@ enum RecordColumns {
         "pricing_version", "outcome", "status", "error_code",
         "is_stream", "attempts", "attempt_list", "generation_id", "answer_id", "finish_reason", "latency_ms", "first_token_ms", "client_ip",
         "created_at",
-        "dropped_fields", "image_input_tokens", "account_id",
+        "dropped_fields", "image_input_tokens", "vendor_cost_nanos", "vendor_cost_source", "account_id",
     ]
     static let list = names.joined(separator: ", ")
     static let marks = names.map { _ in "?" }.joined(separator: ", ")
@@ -48,7 +48,8 @@ enum RecordColumns {
             .integer(record.isStream ? 1 : 0), .integer(Int64(record.attempts)), SQLValue(attempts), SQLValue(record.generationID),
             SQLValue(record.answerID), SQLValue(record.finish?.rawValue),
             .integer(record.latencyMilliseconds), SQLValue(record.firstTokenMilliseconds), .text(record.clientIP),
-            .integer(record.createdAt), SQLValue(dropped), .integer(usage.imageInput), SQLValue(record.accountID),
+            .integer(record.createdAt), SQLValue(dropped), .integer(usage.imageInput),
+            SQLValue(record.vendorCost?.amount.nanos), SQLValue(record.vendorCost?.source.rawValue), SQLValue(record.accountID),
         ]
     }
 
@@ -59,7 +60,7 @@ enum RecordColumns {
             let outcome = RequestRecord.Outcome(rawValue: try row.text("outcome"))
         else { throw StoreError.database("a request record has an unknown id, endpoint, usage_source or outcome") }
         let attempts = try row.textOrNil("attempt_list").flatMap { try? JSONValue(parsing: ByteBuffer(string: $0)) }
-        return RequestRecord(
+        var record = RequestRecord(
             requestID: requestID, userID: try row.int("user_id"), tokenID: try row.intOrNil("token_id"),
             channelID: try row.intOrNil("channel_id"), provider: try row.text("provider"), model: try row.text("model_name"),
             upstreamModel: try row.text("upstream_model"), endpoint: endpoint, usage: try usage(row), usageSource: source,
@@ -77,6 +78,11 @@ enum RecordColumns {
             clientIP: try row.text("client_ip"), createdAt: try row.int("created_at"),
             // Journals of an older program lack it.
             droppedFields: try row.textOrNil("dropped_fields").map(JSONList.strings) ?? [], accountID: try row.intOrNil("account_id"))
+        if let nanos = try row.intOrNil("vendor_cost_nanos") {
+            let source = try row.textOrNil("vendor_cost_source").flatMap { VendorCost.Source(rawValue: $0) }
+            record.vendorCost = VendorCost(NanoUSD(nanos: nanos), source ?? .computed)
+        }
+        return record
     }
 
     private static func usage(_ row: some ColumnReader) throws -> Usage {

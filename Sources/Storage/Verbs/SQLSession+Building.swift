@@ -22,11 +22,11 @@ struct Conditions {
     /// - Parameters:
     ///   - columns: any of them.
     ///   - id: also the row whose id the text is.
-    mutating func add(_ columns: [String], contain text: String?, orID id: String? = nil) {
+    mutating func add(_ columns: [String], contain text: String?, orID id: String? = nil, _ dialect: SQLDialect) {
         guard let text, !text.isEmpty else { return }
         let plain = text.reduce(into: "") { $0 += ["%", "_", "!"].contains($1) ? "!\($1)" : "\($1)" }
         parameters.append("%\(plain)%")
-        var any = columns.map { "lower(\($0)) LIKE lower(?\(parameters.count)) ESCAPE '!'" }
+        var any = columns.map { dialect.contains($0, "?\(parameters.count)") }
         if let id, let number = Int64(text) {
             parameters.append(number)
             any.append("\(id) = ?\(parameters.count)")
@@ -34,11 +34,8 @@ struct Conditions {
         terms.append("(\(any.joined(separator: " OR ")))")
     }
 
-    /// Adds a parameter that stands elsewhere than in a comparison. - Returns: its place.
-    mutating func parameter(_ value: some SQLParameter) -> String {
-        parameters.append(value)
-        return "?\(parameters.count)"
-    }
+    /// - Parameter term: without parameters.
+    mutating func require(_ term: String) { terms.append(term) }
 }
 
 /// The SET list of an update that names only what changes. Column names are ours, values are parameters.
@@ -63,6 +60,13 @@ struct Assignments {
     }
 }
 
+/// An order that no index has: ids alone are sorted, and the rest is read of those that are shown.
+struct Sorting {
+    /// What is joined for the order, from the mark of ``value``: it neither adds rows nor takes any away.
+    var join: (_ mark: String) -> String = { _ in "" }
+    var value: Int64?
+}
+
 extension PageRequest {
     var offset: Int { (page - 1) * size }
 }
@@ -71,13 +75,21 @@ extension SQLSession {
     /// One page of what meets conditions, and how much of it there is.
     func page<Item>(
         _ columns: String, of table: String, where conditions: Conditions = Conditions(), order: String = "id DESC", _ page: PageRequest,
-        _ item: (SQLRow) throws -> Item
+        sorting: Sorting? = nil, _ item: (SQLRow) throws -> Item
     ) throws -> Page<Item> {
         let count = conditions.parameters.count
-        let found = try rows(
-            "SELECT \(columns) FROM \(table) WHERE \(conditions.sql) ORDER BY \(order) LIMIT ?\(count + 1) OFFSET ?\(count + 2)",
-            conditions.parameters + [page.size, page.offset])
-        let total = try first("SELECT count(*) AS total FROM \(table) WHERE \(conditions.sql)", conditions.parameters)?.int("total")
+        let join = sorting?.join("?\(count + 3)") ?? ""
+        var sql = "FROM \(table)\(join) WHERE \(conditions.sql) ORDER BY \(order) LIMIT ?\(count + 1) OFFSET ?\(count + 2)"
+        if sorting != nil { sql = "FROM \(table)\(join) WHERE id IN (SELECT id \(sql)) ORDER BY \(order)" }
+        var parameters = conditions.parameters + [page.size, page.offset]
+        if let value = sorting?.value { parameters.append(value) }
+        let found = try rows("SELECT \(columns) \(sql)", parameters)
+        if found.count < page.size, !found.isEmpty || page.page == 1 {
+            // The last page: nothing has to be counted.
+            return Page(items: try found.map(item), total: Int64(page.offset + found.count))
+        }
+        let total = try first(
+            "SELECT count(*) AS total FROM \(table) WHERE \(conditions.sql)", conditions.parameters)?.int("total")
         return Page(items: try found.map(item), total: total ?? 0)
     }
 }

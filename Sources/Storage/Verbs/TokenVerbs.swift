@@ -63,8 +63,8 @@ extension SQLSession {
         conditions.add("account_id =", query.accountID)
         if query.isOwn { conditions.add(term: "account_id IS NULL") }
         conditions.add("status =", query.status?.rawValue)
-        conditions.add(["name", "key_prefix"], contain: query.text)
-        var table = "tokens"
+        conditions.add(["name", "key_prefix"], contain: query.text, dialect)
+        var sorting: Sorting?
         let direction = query.isAscending ? "ASC" : "DESC"
         let order: String
         switch query.order {
@@ -73,10 +73,12 @@ extension SQLSession {
         case .name: order = "lower(name) \(direction), id \(direction)"
         case .accessed: order = "coalesce(accessed_at, 0) \(direction), id \(direction)"
         case .spent:
-            table += " LEFT JOIN budget_usage b ON b.subject = 'key:' || tokens.id AND b.\"window\" = 0"
+            sorting = Sorting(join: { _ in " LEFT JOIN budget_usage b ON b.subject = 'key:' || tokens.id AND b.\"window\" = 0" })
             order = "coalesce(b.spent_nanos, 0) \(direction), id \(direction)"
         }
-        return try page(Columns.token, of: table, where: conditions, order: order, query.page) { try Decoding.token($0) }
+        return try page(Columns.token, of: "tokens", where: conditions, order: order, query.page, sorting: sorting) {
+            try Decoding.token($0)
+        }
     }
 
     func allTokens() throws -> [Token] {

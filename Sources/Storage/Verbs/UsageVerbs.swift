@@ -14,7 +14,7 @@ extension SQLSession {
         return try rows(statement.sql, statement.parameters).map { row in
             UsageRow(
                 bucket: Int(try row.int("b")), key: try row.textOrNil("k") ?? "", owner: try row.intOrNil("owner") ?? 0,
-                sums: try statement.sums(row))
+                isRest: try row.textOrNil("k") == nil, sums: try statement.sums(row))
         }
     }
 
@@ -55,8 +55,8 @@ extension SQLSession {
         return try usage(UsageQuery([start..<end], filter: filter, isWhole: false)).first?.sums ?? UsageSums()
     }
 
-    /// The year 9999.
-    private static var endOfTime: Int64 { 253_402_300_799 }
+    /// The end of the year 9999, in Unix seconds.
+    static var endOfTime: Int64 { 253_402_300_799 }
 }
 
 /// The SQL of a question, and its parameters. The number of texts is bounded: by the tables, the dimensions, the filters, and the number of
@@ -67,10 +67,14 @@ struct UsageStatement {
     /// In the order of their marks.
     private(set) var parameters: [any SQLParameter] = []
     private(set) var sql = ""
+    /// The expression by which rows are told apart.
+    private var key = "''"
+    private var isOfSomeUsers = false
 
     init(_ query: UsageQuery, _ dialect: SQLDialect) {
         self.query = query
         self.dialect = dialect
+        if let column { key = "CAST(u.\(column) AS TEXT)" }
         let table = Self.table(query)
         let spans = table == .byUser ? table.spans + [UsageTable.quarter] : table.spans
         let pieces = query.buckets.enumerated().flatMap { UsagePiece.cut($0.element, bucket: $0.offset, spans: spans[...]) }
@@ -87,7 +91,7 @@ struct UsageStatement {
             FROM (\(sources.joined(separator: " UNION ALL "))) AS parts GROUP BY b, k
             """
         let outer = columns.map { "CAST(\($0.name) AS BIGINT) AS \($0.name)" }.joined(separator: ", ")
-        sql = "\(UsagePiece.table(dialect)) SELECT b, k, owner, \(outer) FROM (\(whole)) AS sums\(order())"
+        sql = "\(UsagePiece.table(dialect)) SELECT b, k, owner, \(outer) FROM (\(whole)) AS sums WHERE requests > 0\(order())"
     }
 
     /// The smallest table that can tell.
@@ -98,10 +102,7 @@ struct UsageStatement {
         let asksForChannels = filter.channelID != nil || filter.provider != nil || filter.model != nil
         let isByUser = query.dimension == .user || query.dimension == .token
         if !asksForUsers, !isByUser { return .byChannel }
-        if asksForChannels || (query.dimension != nil && !isByUser) { return .byKey }
-        // Over one stretch of time, days of all users are fewer rows than quarter hours of some; over many, users are found by their ids.
-        if query.buckets.count == 1 || (!asksForUsers && query.keys == nil) { return .byUser }
-        return .byKey
+        return asksForChannels || (query.dimension != nil && !isByUser) ? .byKey : .byUser
     }
 
     private var column: String? {
@@ -122,17 +123,20 @@ struct UsageStatement {
         var expression: String
     }
 
-    private static let few = ["requests", "errors", "void", "charge_nanos", "prompt_tokens", "completion_tokens"]
+    private static let few = [
+        "requests", "errors", "void", "charge_nanos", "upstream_cost_nanos", "prompt_tokens", "completion_tokens", "uncosted",
+        "vendor_cost_nanos", "uncosted_charge_nanos",
+    ]
 
     private var columns: [Column] {
         let names = query.isWhole ? UsageSums.figureColumns : Self.few
-        let figures = names.map { Column(name: $0, expression: "sum(u.\($0))") }
+        let figures = names.map { Column(name: $0, expression: "sum(p.f * u.\($0))") }
         guard query.isWhole else { return figures }
         return figures
             + UsageSums.classColumns.flatMap { name in
                 [
-                    Column(name: name + "_even", expression: "coalesce(sum(u.\(name) & 4294967295), 0)"),
-                    Column(name: name + "_odd", expression: "coalesce(sum(u.\(name) >> 32), 0)"),
+                    Column(name: name + "_even", expression: "coalesce(sum(p.f * (u.\(name) & 4294967295)), 0)"),
+                    Column(name: name + "_odd", expression: "coalesce(sum(p.f * (u.\(name) >> 32)), 0)"),
                 ]
             }
     }
@@ -149,8 +153,12 @@ struct UsageStatement {
             sums.errors = try row.int("errors")
             sums.void = try row.int("void")
             sums.charge = NanoUSD(nanos: try row.int("charge_nanos"))
+            sums.upstreamCost = NanoUSD(nanos: try row.int("upstream_cost_nanos"))
             sums.promptTokens = try row.int("prompt_tokens")
             sums.completionTokens = try row.int("completion_tokens")
+            sums.cost = NanoUSD(nanos: try row.int("vendor_cost_nanos"))
+            sums.uncosted = try row.int("uncosted")
+            sums.uncostedCharge = NanoUSD(nanos: try row.int("uncosted_charge_nanos"))
         }
         return sums
     }
@@ -166,6 +174,7 @@ struct UsageStatement {
     private mutating func conditions() -> String {
         var terms: [String] = []
         let filter = query.filter
+        isOfSomeUsers = filter.userID != nil || (query.dimension == .user && query.keys != nil && !query.sumsRest)
         if let id = filter.accountID { terms.append("u.account_id = \(mark(id))") }
         if let id = filter.userID { terms.append("u.user_id = \(mark(id))") }
         if let id = filter.tokenID { terms.append("u.token_id = \(mark(id))") }
@@ -175,8 +184,15 @@ struct UsageStatement {
         if let keys = query.keys, let column {
             let isText = query.dimension == .model || query.dimension == .provider
             let marks = keys.map { isText ? mark($0.key) : mark(Int64($0.key) ?? -1) }
-            terms.append(keys.isEmpty ? "FALSE" : "u.\(column) IN (\(marks.joined(separator: ", ")))")
-            if query.dimension == .token, filter.userID == nil, !keys.isEmpty, !keys.contains(where: { $0.key == "0" }) {
+            let isAny = keys.isEmpty ? "FALSE" : "u.\(column) IN (\(marks.joined(separator: ", ")))"
+            if query.sumsRest {
+                // NULL for the others.
+                key = "CASE WHEN \(isAny) THEN CAST(u.\(column) AS TEXT) END"
+            } else {
+                terms.append(isAny)
+            }
+            if query.dimension == .token, filter.userID == nil, !query.sumsRest, !keys.isEmpty, !keys.contains(where: { $0.key == "0" }) {
+                isOfSomeUsers = true
                 // The table is in the order of users, and each key has one; without a key, there are calls of many.
                 let owners = Set(keys.map(\.owner)).sorted().map { mark($0) }
                 terms.append("u.user_id IN (\(owners.joined(separator: ", ")))")
@@ -186,13 +202,15 @@ struct UsageStatement {
     }
 
     private func select(_ table: UsageTable, _ conditions: String) -> String {
-        let key = column.map { "CAST(u.\($0) AS TEXT)" } ?? "''"
         let owner = table != .byChannel && query.dimension == .token ? "min(u.user_id)" : "0"
         let span = table == .byKey ? "p.s = \(UsageTable.quarter)" : "u.span = p.s"
+        let group = query.sumsRest ? "1, 2" : "p.b" + (column.map { ", u.\($0)" } ?? "")
+        // SQLite would rather walk along the primary key, past everybody.
+        let hint = table == .byUser && isOfSomeUsers && dialect == .sqlite ? " INDEXED BY usage_by_user_first" : ""
         return """
             SELECT p.b AS b, \(key) AS k, \(owner) AS owner, \(columns.map { "\($0.expression) AS \($0.name)" }.joined(separator: ", "))
-            FROM pieces p CROSS JOIN \(table.name) u
-            WHERE \(span) AND u.start >= p.a AND u.start < p.z\(conditions) GROUP BY p.b\(column.map { ", u.\($0)" } ?? "")
+            FROM pieces p CROSS JOIN \(table.name) AS u\(hint)
+            WHERE \(span) AND u.start >= p.a AND u.start < p.z\(conditions) GROUP BY \(group)
             """
     }
 

@@ -56,25 +56,28 @@ extension SQLSession {
     func users(_ query: UserQuery) throws -> Page<User> {
         var conditions = Conditions()
         conditions.add(term: "kind = '\(query.kind.rawValue)'")
-        var table = "users"
+        var sorting: Sorting?
         let direction = query.isAscending ? "ASC" : "DESC"
         let key: String
         switch query.order {
         case .id: key = "id"
         case .username: key = "lower(username)"
-        case .balance: key = "balance_nanos"
+        case .balance:
+            // An index would be written with every charge.
+            sorting = Sorting()
+            key = "balance_nanos"
         case .created: key = "created_at"
         case .spent:
-            let month = conditions.parameter(query.month)
-            table += " LEFT JOIN budget_usage b ON b.subject = '\(query.kind.rawValue):' || users.id AND b.\"window\" = \(month)"
+            sorting = Sorting(
+                join: { " LEFT JOIN budget_usage b ON b.subject = '\(query.kind.rawValue):' || users.id AND b.\"window\" = \($0)" }, value: query.month)
             key = "coalesce(b.spent_nanos, 0)"
         }
-        conditions.add(["username", "display_name", "email"], contain: query.text, orID: "id")
+        conditions.add(["username", "display_name", "email"], contain: query.text, orID: "id", dialect)
         conditions.add("role =", query.role?.rawValue)
         conditions.add("status =", query.status?.rawValue)
         conditions.add("\"group\" =", query.group)
         let order = query.order == .id ? "id \(direction)" : "\(key) \(direction), id \(direction)"
-        return try page(Columns.user, of: table, where: conditions, order: order, query.page) { try Decoding.user($0) }
+        return try page(Columns.user, of: "users", where: conditions, order: order, query.page, sorting: sorting) { try Decoding.user($0) }
     }
 
     func countUsers() throws -> [String: Int64] {

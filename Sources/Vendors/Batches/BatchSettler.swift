@@ -128,28 +128,37 @@ package struct BatchSettler: Sendable {
         let total = try await sum(hold, output, place, vendor)
         if total.answers < completed, hold.note != Self.shortfall { return try await postpone(hold, Self.shortfall) }
         var bill = total.bill
-        for _ in 0..<min(max(0, completed - total.answers), summary(hold).lines) { try bill.add(average(hold), isEstimated: true) }
-        try await settle(hold, bill, status: batch["status"]?.stringValue ?? "")
+        var cost = total.cost
+        for _ in 0..<min(max(0, completed - total.answers), summary(hold).lines) {
+            try bill.add(average(hold), isEstimated: true)
+            cost.add(average(hold))
+        }
+        try await settle(hold, bill, cost.total, status: batch["status"]?.stringValue ?? "")
     }
 
     /// Reads an output file as it comes, and adds up what its answers have used.
     private func sum(
         _ hold: LongHold, _ output: String, _ place: BatchPlace, _ vendor: BatchVendor
-    ) async throws -> (bill: BatchBill, answers: Int64) {
+    ) async throws -> (bill: BatchBill, cost: BatchCost, answers: Int64) {
         let quote = try await quote(hold, place)
         let lines = try BatchLines(place, model: hold.model, upstreamModel: hold.upstreamModel, endpoint: hold.endpoint, quote: quote)
         var bill = BatchBill(quote)
+        var cost = BatchCost(snapshots.snapshot.cost(place.channel.value, upstream: hold.upstreamModel))
         var answers: Int64 = 0
         var splitter = LineSplitter(maximum: BatchLines.largestLine)
+        func count(_ usage: Usage, isEstimated: Bool) throws {
+            try bill.add(usage, isEstimated: isEstimated)
+            cost.add(usage)
+        }
         func add(_ line: ByteBuffer) throws {
             if line.readableBytes == 0 { return }
             switch lines.read(line) {
             case .failure: return
-            case .unreadable: try bill.add(average(hold), isEstimated: true)
+            case .unreadable: try count(average(hold), isEstimated: true)
             case .answer(let answer, let usage):
                 var estimate = average(hold)
                 estimate.output = answer.progress.estimatedOutputTokens
-                try bill.add(usage ?? estimate, isEstimated: usage == nil)
+                try count(usage ?? estimate, isEstimated: usage == nil)
             }
             answers += 1
         }
@@ -160,10 +169,10 @@ package struct BatchSettler: Sendable {
         }
         if let line = splitter.last() { try add(line) }
         for _ in 0..<splitter.dropped {
-            try bill.add(average(hold), isEstimated: true)
+            try count(average(hold), isEstimated: true)
             answers += 1
         }
-        return (bill, answers)
+        return (bill, cost, answers)
     }
 
     /// The prices that held when the batch was made.
@@ -191,13 +200,14 @@ package struct BatchSettler: Sendable {
 
     // MARK: The end
 
-    private func settle(_ hold: LongHold, _ bill: BatchBill, status: String) async throws {
+    private func settle(_ hold: LongHold, _ bill: BatchBill, _ cost: VendorCost?, status: String) async throws {
         let total = try bill.total()
         var record = record(hold, outcome: status == "completed" ? .completed : .truncated, errorCode: nil)
         if status != "completed" { record.errorCode = "batch_\(status)" }
         record.usage = bill.usage
         record.charge = total.charge
         record.uncharged = total.uncharged
+        record.vendorCost = cost
         if bill.estimated > 0 { record.usageSource = .estimated }
         try await end(hold, record)
     }

@@ -186,6 +186,10 @@ package struct ResponseSettler: Sendable {
             usage.serviceTier = bill.serviceTier
             record.charge = bill.charge
             record.uncharged = bill.uncharged
+            let snapshot = snapshots.snapshot
+            let channel = snapshot.configuration.routes.channel(id: hold.channelID)
+            record.vendorCost = VendorCost.of(
+                usage, at: channel.flatMap { snapshot.cost($0, upstream: hold.upstreamModel) }, soldAt: quote)
         } catch {
             usage.serviceTier = nil
             record.charge = hold.amount

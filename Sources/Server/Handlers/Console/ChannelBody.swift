@@ -38,7 +38,7 @@ struct ChannelBody: Sendable {
         if fields["groups"] != nil {
             config.append(.init("groups", try fields.strings("groups").map { .array($0.map { .string($0) }) } ?? .null))
         }
-        for name in ["limits", "timeouts", "probe"] {
+        for name in ["limits", "timeouts", "probe", "cost"] {
             guard let value = fields[name] else { continue }
             if case .object = value {} else if !value.isNull { throw fields.wrong(name, "an object") }
             config.append(.init(name, value))

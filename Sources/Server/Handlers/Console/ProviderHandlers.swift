@@ -10,11 +10,19 @@ struct ProviderHandlers: Sendable {
     let desk: ConsoleDesk
     let snapshots: SnapshotHolder
     let clock: ServerClock
+    private let kept = KeptAnswer()
+
+    init(desk: ConsoleDesk, snapshots: SnapshotHolder, clock: ServerClock) {
+        self.desk = desk
+        self.snapshots = snapshots
+        self.clock = clock
+    }
 
     // MARK: Reading
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        Envelope.ok(.array(snapshots.snapshot.configuration.providers.map(json)))
+        let snapshot = snapshots.snapshot
+        return kept.response(snapshot, for: request) { .array(snapshot.configuration.providers.map { json($0, snapshot) }) }
     }
 
     func one(_ request: Request, _ context: GatewayContext) async throws -> Response { try answer(Self.name(context)) }
@@ -25,11 +33,10 @@ struct ProviderHandlers: Sendable {
         guard let spec = snapshots.snapshot.configuration.providers.first(where: { $0.name == name }) else {
             throw ManagementError.notFound("provider '\(name)'")
         }
-        return Envelope.ok(json(spec))
+        return Envelope.ok(json(spec, snapshots.snapshot))
     }
 
-    private func json(_ spec: ProviderSpec) -> JSONValue {
-        let snapshot = snapshots.snapshot
+    private func json(_ spec: ProviderSpec, _ snapshot: GatewaySnapshot) -> JSONValue {
         let source = snapshot.configuration.origins.providers[spec.name] ?? .console
         let models = spec.models.map { model -> JSONValue in
             let row = snapshot.prices.row(model.id)
