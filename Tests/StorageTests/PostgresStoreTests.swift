@@ -82,6 +82,11 @@ struct PostgresStoreTests {
         // By hand, as an operator would in an emergency.
         try server.query(url, "UPDATE tokens SET status = 2 WHERE id = \(token.id)")
         await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
+        // A key that refuses what a conversion would lose does so everywhere.
+        var strict = TokenChange()
+        strict.conversion = ConversionMode.strict
+        _ = try await store.changeToken(id: token.id, strict)
+        await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
         _ = try await store.post(credit(user.id, 100, "r1"))
         let one = try await store.joined("one")
         let two = try await store.joined("two")

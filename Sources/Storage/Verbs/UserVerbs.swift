@@ -108,6 +108,8 @@ extension SQLSession {
     func deleteUser(id: Int64, audit: AuditEntry) throws {
         guard let user = try user(id: id) else { throw StoreError.notFound }
         try insertAudit(audit.adding(.init("user_id", .integer(id))))
+        try removeSetting(UserSetting.lowBalance.key(id))
+        for row in try rows("SELECT id FROM tokens WHERE user_id = ?1", [id]) { try removeSetting(FormerSecret.setting(try row.int("id"))) }
         guard try finds("SELECT 1 AS found FROM balance_transactions WHERE user_id = ?1 LIMIT 1", [id]) else {
             try execute("DELETE FROM balance_leases WHERE user_id = ?1", [id])
             try execute("DELETE FROM users WHERE id = ?1", [id])
