@@ -32,7 +32,9 @@ struct BalanceHandlers: Sendable {
             return Envelope.cursor(entries.items.map(json), nextBefore: entries.nextBefore)
         }
         guard let owner = query.userID, query.from == nil, query.to == nil else {
-            throw ManagementError.invalid("before_id", "given with 'from', 'to' or the rows of all users: 0 = the newest")
+            throw ManagementError.invalid(
+                "before_id",
+                Expected("given with 'from', 'to' or the rows of all users: 0 = the newest", codes: ["integer", "min:0"]))
         }
         let entries = try await store.entries(userID: owner, kind: query.kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
@@ -55,7 +57,7 @@ struct BalanceHandlers: Sendable {
         let fields = try await RequestFields(request, MoneyDescriptions.add)
         let userID = try fields.requiredInteger("user_id")
         let amount = try fields.amount("amount")
-        guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
+        guard amount != .zero else { throw fields.wrong("amount", Expected("other than zero", codes: ["usd", "not_zero"])) }
         let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
         let description = try fields.string("description") ?? ""
         guard let target = try await store.user(id: userID) else { throw ManagementError.notFound("user") }
@@ -75,7 +77,7 @@ struct BalanceHandlers: Sendable {
         // In this call, `reference_id` names the charge; an idempotency key can only be given in the header.
         let reference = try fields.requiredString("reference_id")
         let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
-        if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
+        if let amount, !amount.isPositive { throw fields.wrong("amount", Expected("more than zero", codes: ["usd", "positive"])) }
         let refund = Refund(
             reference: reference, amount: amount, key: try IdempotencyKey.header(request),
             description: try fields.string("description") ?? "", createdAt: clock.unixSeconds)

@@ -98,7 +98,7 @@ struct StatsHandlers: Sendable {
         let range = try Self.checked { () throws(TimeBuckets.Problem) in try TimeBuckets.range(from: from, to: to) }
         let filter = try await filter(fields, caller)
         guard let dimension = try dimension(fields) else {
-            throw ManagementError.invalid("by", "one of " + UsageDimension.allCases.map(\.rawValue).joined(separator: ", "))
+            throw ManagementError.invalid("by", .oneOf(UsageDimension.self))
         }
         let order = try fields.choice("sort", UsageQuery.Order.self) ?? .cost
         let limit = Int(try fields.integer("limit") ?? 10)
@@ -145,13 +145,19 @@ struct StatsHandlers: Sendable {
             return try body()
         } catch {
             switch error {
-            case .unknownZone: throw ManagementError.invalid("tz", "the IANA name of a time zone, such as Europe/Berlin, or UTC")
-            case .order: throw ManagementError.invalid("from", "a time before 'to'")
+            case .unknownZone:
+                throw ManagementError.invalid(
+                    "tz", Expected("the IANA name of a time zone, such as Europe/Berlin, or UTC", codes: ["time_zone"]))
+            case .order: throw ManagementError.invalid("from", Expected("a time before 'to'", codes: ["unix_seconds", "max:to"]))
             case .tooMany:
                 throw ManagementError.invalid(
-                    "bucket", "such that there are at most \(TimeBuckets.most) of them between 'from' and 'to'")
+                    "bucket",
+                    Expected(
+                        "such that there are at most \(TimeBuckets.most) of them between 'from' and 'to'",
+                        codes: ["max_items:\(TimeBuckets.most)"]))
             case .oddZone:
-                throw ManagementError.invalid("tz", "a zone that is whole quarter hours away from UTC at that time")
+                throw ManagementError.invalid(
+                    "tz", Expected("a zone that is whole quarter hours away from UTC at that time", codes: ["time_zone"]))
             }
         }
     }
@@ -165,7 +171,9 @@ struct StatsHandlers: Sendable {
     /// Users see their own requests only, and admins those of everybody, unless they ask for less.
     private func filter(_ fields: QueryFields, _ caller: User) async throws -> UsageFilter {
         let scope = fields.text("scope") ?? ""
-        guard scope.isEmpty || scope == "self" else { throw ManagementError.invalid("scope", "self, or left out") }
+        guard scope.isEmpty || scope == "self" else {
+            throw ManagementError.invalid("scope", Expected("self, or left out", codes: ["self", "absent"]))
+        }
         let isOwn = caller.role < .admin || scope == "self"
         let wanted = try fields.integer("user_id")
         var filter = UsageFilter(
