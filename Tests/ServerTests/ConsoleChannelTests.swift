@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import HummingbirdTesting
+import Metering
 import NIOCore
 import RouterCore
 import Storage
