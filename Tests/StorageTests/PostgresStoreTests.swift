@@ -82,11 +82,6 @@ struct PostgresStoreTests {
         // By hand, as an operator would in an emergency.
         try server.query(url, "UPDATE tokens SET status = 2 WHERE id = \(token.id)")
         await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
-        // A key that refuses what a conversion would lose does so everywhere.
-        var strict = TokenChange()
-        strict.conversion = ConversionMode.strict
-        _ = try await store.changeToken(id: token.id, strict)
-        await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
         _ = try await store.post(credit(user.id, 100, "r1"))
         let one = try await store.joined("one")
         let two = try await store.joined("two")
@@ -104,6 +99,25 @@ struct PostgresStoreTests {
         await listener.wait(for: StoreChange(topic: .endedTokens, subject: "user \(user.id)"))
         try await other.close()
         // A closed store's stream ends.
+        await listener.end()
+        try await store.close()
+    }
+
+    @Test func `a key that refuses what a conversion would lose does so at every gateway`() async throws {
+        let url = try PostgresServer.shared.get().makeDatabase()
+        let store = try await open(url)
+        let user = try await store.createUser(newUser("ada"))
+        let token = try await store.createToken(
+            Token(userID: user.id, keyHash: [UInt8](repeating: 1, count: 32), keyPrefix: "sk-", name: "k", createdAt: 1))
+        // Connected after the key was made: only its change is still to come.
+        let other = try await open(url)
+        let listener = Listener(try #require(other.changes()))
+        await listener.wait(for: StoreChange(topic: .everything, subject: ""))
+        var strict = TokenChange()
+        strict.conversion = ConversionMode.strict
+        _ = try await store.changeToken(id: token.id, strict)
+        await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
+        try await other.close()
         await listener.end()
         try await store.close()
     }

@@ -99,8 +99,8 @@ struct ConsoleDesk: Sendable {
     func remove(channel id: Int64, audit: AuditEntry) async throws {
         try await gate.run {
             _ = try await stored(id)
-            // What a vendor makes or has made for it can be settled by its figures only while the vendor can be asked; otherwise the
-            // whole hold is charged in the end.
+            // Batches and background responses are settled by their figures only while their vendor can be asked; otherwise the whole
+            // hold is charged in the end.
             let open = try await store.openLongHolds(channelID: id)
             guard open == 0 else { throw ManagementError.stillAsked(id, open) }
             // A file's channel with this id is the one that operators switch.
