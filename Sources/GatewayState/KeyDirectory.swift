@@ -7,6 +7,8 @@ package final class KeyDirectory: Sendable {
     private struct Entry {
         var token: Token
         var limits: Result<StoredLimits, LimitProblem>
+        /// When the secret ends (Unix seconds): that of its key, or sooner for one that has been replaced; nil = never.
+        var end: Int64?
     }
     private struct Owner {
         var user: User
@@ -71,8 +73,17 @@ package final class KeyDirectory: Sendable {
 
     private static func add(_ token: Token, _ state: inout State) {
         let hash = KeyHash(token.keyHash)
-        state.entries[hash] = Entry(token: token, limits: limits(token.limits, allowsAddresses: true))
+        var entry = Entry(token: token, limits: limits(token.limits, allowsAddresses: true), end: token.expiresAt)
+        state.entries[hash] = entry
         state.hashes[token.id] = hash
+        guard let former = token.former else { return }
+        entry.end = min(former.until, token.expiresAt ?? .max)
+        state.entries[KeyHash(former.keyHash)] = entry
+    }
+
+    private static func remove(_ id: Int64, _ state: inout State) {
+        guard let hash = state.hashes.removeValue(forKey: id), let entry = state.entries.removeValue(forKey: hash) else { return }
+        if let former = entry.token.former { state.entries[KeyHash(former.keyHash)] = nil }
     }
 
     /// - Parameter now: Unix seconds.
@@ -92,14 +103,14 @@ package final class KeyDirectory: Sendable {
     private static func find(_ hash: KeyHash, _ state: inout State, _ now: Int64) -> Result<KeyPrincipal, KeyRefusal> {
         guard let entry = state.entries[hash] else { return .failure(.unknown) }
         guard entry.token.status == .enabled else { return .failure(.disabled) }
-        if let expiry = entry.token.expiresAt, expiry <= now { return .failure(.expired) }
+        if let end = entry.end, end <= now { return .failure(.expired) }
         let principal: KeyPrincipal
         switch Self.principal(of: entry.token.userID, account: entry.token.accountID, key: entry, state) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let found): principal = found
         }
         if state.found.count >= maximumFound { state.found = [:] }
-        state.found[hash] = Found(principal: principal, expiresAt: entry.token.expiresAt)
+        state.found[hash] = Found(principal: principal, expiresAt: entry.end)
         state.touched[entry.token.id] = now
         return .success(principal)
     }
@@ -164,15 +175,13 @@ package final class KeyDirectory: Sendable {
 
     package func upsert(_ token: Token) {
         change { state in
-            if let old = state.hashes[token.id] { state.entries[old] = nil }
+            Self.remove(token.id, &state)
             Self.add(token, &state)
         }
     }
 
     package func remove(tokenID: Int64) {
-        change { state in
-            if let hash = state.hashes.removeValue(forKey: tokenID) { state.entries[hash] = nil }
-        }
+        change { Self.remove(tokenID, &$0) }
     }
 
     /// Closes the user's sessions: a page opens its own again, if it still may.
@@ -190,8 +199,7 @@ package final class KeyDirectory: Sendable {
             state.members.remove(userID)
             for (id, hash) in state.hashes
             where state.entries[hash].map({ $0.token.userID == userID || $0.token.accountID == userID }) ?? false {
-                state.entries[hash] = nil
-                state.hashes[id] = nil
+                Self.remove(id, &state)
             }
         }
     }

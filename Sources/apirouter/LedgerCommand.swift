@@ -171,4 +171,13 @@ extension ConfigOption {
             throw error
         }
     }
+
+    /// The same with the configuration as the gateway has it: with what the console has stored.
+    func withConsole<Value>(_ body: (any Store, GatewayConfiguration) async throws -> Value) async throws -> Value {
+        try await withStore { store, files in
+            let (console, problem) = try await ConsoleAccess.load(files, store: store)
+            if let problem { FileHandle.standardError.write(Data("\(problem)\n".utf8)) }
+            return try await body(store, try load(ProcessInfo.processInfo.environment, console: console, unseen: .named([])))
+        }
+    }
 }

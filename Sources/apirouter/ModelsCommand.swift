@@ -14,7 +14,8 @@ struct ModelsCommand: AsyncParsableCommand {
             discussion: """
                 Prints one line a model: + new, ~ changed, = kept as an admin has set it, - no longer listed, ? without a price, \
                 0 held back because the price fell to a tenth or to nothing, ! rounded. Prices are USD per million tokens. A running gateway \
-                takes them up within seconds.
+                takes them up within seconds. Channels of the console are asked like those of \
+                the files, with their keys: the ledger's secret (SESSION_SECRET, or data_dir/session_secret) opens them.
                 """)
 
         @OptionGroup var common: ConfigOption
@@ -26,7 +27,7 @@ struct ModelsCommand: AsyncParsableCommand {
         var acceptFalls = false
 
         func run() async throws {
-            let outcomes = try await common.withStore { store, configuration in
+            let outcomes = try await common.withConsole { store, configuration in
                 do {
                     return try await CatalogueSync.once(
                         configuration, store: store, provider: provider, isDryRun: dryRun, acceptsFalls: acceptFalls,

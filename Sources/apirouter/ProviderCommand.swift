@@ -8,7 +8,7 @@ import Vendors
 
 struct ProviderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "provider", abstract: "What a provider file does.", subcommands: [Explain.self, Test.self])
+        commandName: "provider", abstract: "What a provider does: one of a file or of the console.", subcommands: [Explain.self, Test.self])
 
     struct Explain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -31,7 +31,8 @@ struct ProviderCommand: AsyncParsableCommand {
             guard let data else { throw ValidationError("cannot read \(request)") }
             let environment = ProcessInfo.processInfo.environment
             do {
-                let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
+                let configuration = try await common.load(environment, provider: name)
+                let probe = try ProviderProbe(configuration, provider: name, environment: environment)
                 print(try probe.explain(ByteBuffer(bytes: data), endpoint: endpoint, model: model, isStream: stream))
             } catch let problem as ProviderProbe.Problem {
                 throw ValidationError(problem.message)
@@ -50,7 +51,8 @@ struct ProviderCommand: AsyncParsableCommand {
         func run() async throws {
             let environment = ProcessInfo.processInfo.environment
             do {
-                let probe = try ProviderProbe(try common.load(environment), provider: name, environment: environment)
+                let configuration = try await common.load(environment, provider: name)
+                let probe = try ProviderProbe(configuration, provider: name, environment: environment)
                 let checks = try await probe.run(model: model)
                 for check in checks {
                     print(
@@ -61,6 +63,24 @@ struct ProviderCommand: AsyncParsableCommand {
             } catch let problem as ProviderProbe.Problem {
                 throw ValidationError(problem.message)
             }
+        }
+    }
+}
+
+extension ConfigOption {
+    /// The configuration for calls to a provider. The ledger is opened only where the files and the environment do not have the provider
+    /// or no key of it: it may be the console's.
+    fileprivate func load(_ environment: [String: String], provider name: String) async throws -> GatewayConfiguration {
+        let files = try load(environment)
+        if let spec = files.providers.first(where: { $0.name == name }) {
+            let hasKey = files.routes.channels.contains { $0.provider.name == name && !$0.keys.isEmpty }
+            if hasKey || spec.auth == .none || spec.keyEnv.flatMap({ environment[$0] })?.isEmpty == false { return files }
+        }
+        do {
+            return try await withConsole { _, configuration in configuration }
+        } catch let error as ValidationError {
+            FileHandle.standardError.write(Data("the console was not asked: \(error.message)\n".utf8))
+            return files
         }
     }
 }

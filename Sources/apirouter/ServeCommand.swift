@@ -53,12 +53,16 @@ struct ConfigOption: ParsableArguments {
     var config = "config/gateway.yaml"
 
     /// Loads the configuration with the environment and `.env`, or prints every diagnostic and exits with 1.
-    /// - Parameter unseen: the providers of the console that channels.yaml may name. By default any: where the console is can only be known
-    ///   from this configuration.
-    func load(_ process: [String: String], unseen: UnseenProviders = .any) throws -> GatewayConfiguration {
+    /// - Parameters:
+    ///   - unseen: the providers of the console that channels.yaml may name. By default any: where the console is can only be known from
+    ///     this configuration.
+    ///   - console: as it is stored, where the caller has read it.
+    func load(
+        _ process: [String: String], console: ConsoleConfiguration = ConsoleConfiguration(), unseen: UnseenProviders = .any
+    ) throws -> GatewayConfiguration {
         let environment = DotEnv.load(directory: FileManager.default.currentDirectoryPath, environment: process)
         do {
-            return try ConfigLoader(environment: environment, unseen: unseen).load(path: config)
+            return try ConfigLoader(environment: environment, console: console, unseen: unseen).load(path: config)
         } catch {
             Self.report(error)
             throw ExitCode.failure

@@ -99,6 +99,41 @@ import Testing
         }
     }
 
+    @Test func `commands that call vendors know the channels of the console, with the secret that opens them`() async throws {
+        try await World.with { world in
+            let provider = try await world.admin.post(
+                "/api/provider",
+                [
+                    "name": "mylab", "base_url": .string("http://127.0.0.1:\(world.simulator.port)/v1"),
+                    "headers": ["X-Lab-Token": "token-of-the-lab"], "models": [["name": "sim/dear", "free": true]],
+                ])
+            #expect(provider["data"]?["name"] == "mylab" && !provider.text.contains("token-of-the-lab"), "\(provider.text)")
+            let made = try await world.admin.post(
+                "/api/channel", ["name": "lab", "provider": "mylab", "keys": ["sk-lab-0123456789"], "models": ["sim/dear"]])
+            #expect(made["success"]?.boolValue == true, "\(made.text)")
+
+            let own = ["SESSION_SECRET": "the-session-secret-of-end-to-end-tests"]
+            let before = world.calls(key: "6789")
+            let tried = try await world.command(["provider", "test", "mylab"], environment: own)
+            #expect(tried.output.contains("ok      whole answer"), "\(tried.output)")
+            #expect(world.calls(key: "6789") > before)
+            let synced = try await world.command(["models", "sync", "--dry-run", "--provider", "mylab"], environment: own)
+            #expect(synced.output.contains("mylab: "), "\(synced.output)")
+            for output in [tried.output, synced.output] {
+                for secret in ["sk-lab-0123456789", "token-of-the-lab"] { #expect(!output.contains(secret)) }
+            }
+
+            // With another secret nothing is opened, and the command says so instead of calling without a key.
+            let calls = world.calls(key: "6789")
+            let other = ["SESSION_SECRET": "another-session-secret-of-end-to-end-tests"]
+            let closed = try await world.command(["provider", "test", "mylab"], environment: other)
+            #expect(closed.status != 0 && closed.output.contains("keys of the console cannot be opened"), "\(closed.output)")
+            let left = try await world.command(["models", "sync", "--dry-run", "--provider", "mylab"], environment: other)
+            #expect(left.status != 0 && left.output.contains("no enabled channel uses the provider 'mylab'"), "\(left.output)")
+            #expect(world.calls(key: "6789") == calls)
+        }
+    }
+
     @Test func `a new secret needs the keys sealed anew`() async throws {
         try await World.with(channels: [Self.unset]) { world in
             try await world.admin.addBalance(1, usd: "10")

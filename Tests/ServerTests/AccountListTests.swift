@@ -4,7 +4,9 @@ import HTTPTypes
 import HummingbirdTesting
 import Metering
 import NIOCore
+import Platform
 import RouterCore
+import Synchronization
 import Testing
 
 @testable import Server
@@ -92,6 +94,81 @@ import Testing
             #expect(try await client.call(.post, "/api/token/\(other)/rotate", token: TestGateway.adminToken).status == 403)
             #expect(try await client.call(.post, "/api/token/\(id)/rotate", token: alice).status == 404)
             #expect(try await client.call(.post, "/api/token/\(other)/rotate", token: alice).status == 200)
+        }
+    }
+
+    @Test func `a secret with a time of grace goes on beside the new one and ends by itself`() async throws {
+        let start = ServerClock.system.unixSeconds
+        let now = Mutex(start)
+        let clock = ServerClock(wall: { (now.withLock { $0 }, 0) }, monotonic: { ServerClock.system.monotonic })
+        try await TestGateway.with(clock: clock) { gateway, client in
+            _ = try await data(client, .post, "/api/balance/admin/add", #"{"user_id":1,"amount":1}"#)
+            func asks(_ key: String) async throws -> Int { try await client.call(.get, "/v1/models", token: key).status }
+            let made = try await data(client, .post, "/api/token", #"{"name":"laptop"}"#)
+            let (id, first) = (try #require(made["id"]?.integerValue), try #require(made["key"]?.stringValue))
+            #expect(made["former_until"] == .null)
+            for grace in ["604801", "-1", #""soon""#] {
+                let refused = try await client.call(
+                    .post, "/api/token/\(id)/rotate", token: TestGateway.adminToken, body: #"{"grace_seconds":\#(grace)}"#)
+                #expect(refused.status == 400 && refused.json["details"]?["field"] == "grace_seconds", "\(refused.json.text)")
+            }
+            let rotated = try await data(client, .post, "/api/token/\(id)/rotate", #"{"grace_seconds":60}"#)
+            let second = try #require(rotated["key"]?.stringValue)
+            #expect(rotated["former_until"]?.integerValue == start + 60)
+            #expect(try await chat(client, first) == 200)
+            #expect(try await chat(client, second) == 200)
+            // Both are the same key, also in what they spend.
+            try await gateway.gateway.parts.poster.drainOnce()
+            #expect(try await data(client, .get, "/api/log/self?token_id=\(id)")["total"]?.integerValue == 2)
+
+            now.withLock { $0 += 59 }
+            #expect(try await asks(first) == 200)
+            now.withLock { $0 += 1 }
+            #expect(try await asks(first) == 401)
+            #expect(try await asks(second) == 200)
+            #expect(try await data(client, .get, "/api/token?q=laptop")["items"]?.arrayValue?.first?["former_until"] == .null)
+
+            // One old secret at a time; a rotation without grace ends all.
+            let third = try #require(try await data(client, .post, "/api/token/\(id)/rotate", #"{"grace_seconds":60}"#)["key"]?.stringValue)
+            let fourth = try #require(
+                try await data(client, .post, "/api/token/\(id)/rotate", #"{"grace_seconds":60}"#)["key"]?.stringValue)
+            #expect(try await asks(second) == 401)
+            #expect(try await asks(third) == 200)
+            _ = try await data(client, .put, "/api/token/\(id)", #"{"status":2}"#)
+            #expect(try await asks(third) == 401)
+            #expect(try await asks(fourth) == 401)
+            _ = try await data(client, .put, "/api/token/\(id)", #"{"status":1}"#)
+            _ = try await data(client, .post, "/api/token/\(id)/rotate")
+            #expect(try await asks(third) == 401)
+            #expect(try await asks(fourth) == 401)
+        }
+    }
+
+    @Test func `every user is told when the balance is below their own threshold`() async throws {
+        try await TestGateway.with { _, client in
+            func own() async throws -> String {
+                let own = try await data(client, .get, "/api/user/self")
+                let session = try await data(client, .get, "/api/user/session")["user"] ?? .null
+                #expect(session["low_balance"] == own["low_balance"] && session["low_balance_threshold"] == own["low_balance_threshold"])
+                return "\(own["low_balance"]?.text ?? "none") \(own["low_balance_threshold"]?.text ?? "none")"
+            }
+            #expect(try await own() == "true 1")
+            _ = try await data(client, .post, "/api/balance/admin/add", #"{"user_id":1,"amount":3}"#)
+            #expect(try await own() == "false 1")
+            let set = try await data(client, .put, "/api/user/self/settings", #"{"low_balance":"3.000000001"}"#)
+            #expect(set["low_balance"]?.text == "3.000000001")
+            #expect(try await own() == "true 3.000000001")
+            #expect(try await data(client, .put, "/api/user/self/settings", "{}")["low_balance"]?.text == "3.000000001")
+            _ = try await data(client, .put, "/api/user/self/settings", #"{"low_balance":0}"#)
+            _ = try await data(client, .post, "/api/balance/admin/add", #"{"user_id":1,"amount":-3}"#)
+            #expect(try await own() == "false 0")
+            _ = try await data(client, .put, "/api/user/self/settings", #"{"low_balance":null}"#)
+            #expect(try await own() == "true 1")
+            for amount in ["-1", #""much""#, "1000000001", "0.0000000001"] {
+                let refused = try await client.call(
+                    .put, "/api/user/self/settings", token: TestGateway.adminToken, body: #"{"low_balance":\#(amount)}"#)
+                #expect(refused.status == 400 && refused.json["details"]?["field"] == "low_balance", "\(amount): \(refused.json.text)")
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import HummingbirdTesting
+import Metering
 import NIOCore
 import RouterCore
 import Storage
@@ -66,6 +67,39 @@ import Testing
             #expect(!audit.text.contains("0123456789"))
             let actions = audit["data"]?["items"]?.arrayValue?.compactMap { $0["action"]?.stringValue }.filter { $0.hasPrefix("channel.") }
             #expect(actions == ["channel.create", "channel.delete", "channel.change", "channel.change", "channel.create"])
+        }
+    }
+
+    @Test func `a new channel is checked beside all others, whatever their ids`() async throws {
+        try await with { _, client, admin in
+            let edge = try await client.call(
+                .post, "/api/channel", token: admin,
+                body: #"{"id":1000000000,"name":"edge","provider":"demo","models":["demo/echo"]}"#)
+            #expect(edge.status == 200, "\(edge.json.text)")
+            let twin = try await client.call(
+                .post, "/api/channel", token: admin, body: #"{"name":"edge","provider":"demo","models":["demo/echo"]}"#)
+            #expect(twin.status == 400 && message(twin).contains("'name'"), "\(twin.json.text)")
+        }
+    }
+
+    @Test func `a channel stays while its vendor makes something that only the vendor can tell the price of`() async throws {
+        try await with { gateway, client, admin in
+            _ = try await client.call(
+                .post, "/api/balance/admin/add", token: TestGateway.adminToken, body: #"{"user_id":1,"amount":1}"#)
+            _ = try await client.call(
+                .post, "/api/channel", token: admin, body: #"{"name":"mine","provider":"demo","models":["demo/echo"]}"#)
+            let hold = LongHold(
+                requestID: RequestID(bits: 1), kind: .response, userID: 1, tokenID: nil, channelID: 1_000_000, keyMark: "",
+                provider: "demo",
+                model: "demo/echo", upstreamModel: "demo/echo", endpoint: .responses, amount: NanoUSD(nanos: 1_000), ratio: .one,
+                pricingVersion: 0, detail: "{}", clientIP: "::1", nextAt: 1, deadline: 2, createdAt: 1)
+            let meter = gateway.gateway.parts.meter
+            try await meter.holdLong(hold)
+            let refused = try await client.call(.delete, "/api/channel/1000000", token: admin)
+            #expect(refused.status == 409 && message(refused).contains("under way"), "\(refused.json.text)")
+            #expect(try await client.call(.get, "/api/channel/1000000", token: admin).status == 200)
+            #expect(try await meter.endLong(hold.voidRecord(errorCode: "test", now: 3)))
+            #expect(try await client.call(.delete, "/api/channel/1000000", token: admin).status == 200)
         }
     }
 

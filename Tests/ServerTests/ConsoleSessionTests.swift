@@ -135,7 +135,7 @@ import Testing
                 #expect(answer.json["success"]?.boolValue == false && answer.json["data"] == .null, "\(answer.json.text)")
                 return "\(answer.status) \(answer.json["code"]?.stringValue ?? "none") \(answer.json["details"]?.text ?? "")"
             }
-            let username = #"{"field":"username","expected":"a string of at most 200 bytes"}"#
+            let username = #"{"field":"username","expected":["string","max_bytes:200"]}"#
             let long = String(repeating: "x", count: 201)
             let tokens = TestGateway.adminToken
             let cases: [(Answer, String)] = [
@@ -166,7 +166,7 @@ import Testing
                 (try await page.call(.post, "/api/channel/1000/enable"), "409 channel_off "),
                 (
                     try await page.call(.get, "/api/log?page_size=1000"),
-                    #"400 invalid_field {"field":"page_size","expected":"a whole number from 1 to 100"}"#
+                    #"400 invalid_field {"field":"page_size","expected":["integer","min:1","max:100"]}"#
                 ),
             ]
             for (answer, expected) in cases { #expect(error(answer) == expected, "\(answer.json.text)") }

@@ -46,6 +46,32 @@ import Testing
         #expect(try vault().row(plain).sealed == nil && vault().read([try vault().row(plain)]).channels == [plain])
     }
 
+    @Test func `headers of a provider are sealed, and one whose seal does not open is not in use`() throws {
+        let provider = ConsoleConfiguration.Provider(
+            name: "lab", config: ["adaptor": "openai", "base_url": "https://lab.example/v1"],
+            headers: [StaticHeader(name: "X-Org", value: Secret("of the org")), StaticHeader(name: "X-B", value: Secret("b"))])
+        let row = try vault().row(provider)
+        #expect(vault().read([row]).providers == [provider])
+        #expect(!(String(decoding: row.sealed ?? [], as: UTF8.self) + row.config).contains("org"))
+        var plain = provider
+        plain.headers = []
+        #expect(try vault().row(plain).sealed == nil && vault().read([try vault().row(plain)]).providers == [plain])
+
+        var moved = row
+        moved.key = .provider("other")
+        var taken = row
+        taken.key = .channel(1)
+        let other = vault(Sealer(Secret("another secret of these tests")))
+        for (row, vault) in [(moved, vault()), (row, other)] {
+            let read = try #require(vault.read([row]).providers.first)
+            #expect(read.problem == ConsoleVault.unsealable && read.headers.isEmpty)
+        }
+        #expect(vault().read([taken]).channels.first?.problem == ConsoleVault.unsealable)
+        let new = Sealer(Secret("another secret of these tests"))
+        let resealed = try ConsoleVault.resealed([row, try vault().row(plain)], from: Self.sealer, to: new)
+        #expect(resealed.count == 1 && other.read(resealed).providers == [provider])
+    }
+
     @Test func `a row that is tampered with, moved or of another secret does not open`() throws {
         let row = try vault().row(channel)
         let secret = try vault().row(secret: "A_KEY", Secret("sealed value"))

@@ -276,6 +276,9 @@ struct FaultyStore: Store {
         try await faults.guarding { try await store.poisonRecords(limit: limit) }
     }
 
+    func openLongHolds(channelID: Int64) async throws -> Int64 {
+        try await faults.guarding { try await store.openLongHolds(channelID: channelID) }
+    }
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD) {
         try await faults.guarding { try await store.openLongHolds(userID: userID) }
     }

@@ -110,4 +110,44 @@ import Testing
         #expect(try await store.token(keyHash: [1, 2, 3])?.id == laptop.id)
         await #expect(throws: StoreError.duplicate("key_hash")) { try await store.changeToken(id: server.id, rotate) }
     }
+
+    @Test(arguments: StoreFactory.all)
+    func `a replaced secret goes on beside its key, once, and ends with it`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let user = try await store.createUser(newUser("ada")).id
+        func make(_ name: String) async throws -> Token {
+            try await store.createToken(
+                Token(userID: user, keyHash: Array(name.utf8), keyPrefix: "sk-\(name)", name: name, createdAt: 100))
+        }
+        let (laptop, server) = (try await make("laptop"), try await make("server"))
+        func rotate(_ id: Int64, _ hash: [UInt8], until: Int64?) async throws -> Token {
+            var change = TokenChange()
+            change.secret = (hash, "sk-new")
+            change.formerUntil = until
+            return try await store.changeToken(id: id, change)
+        }
+        let first = FormerSecret(keyHash: laptop.keyHash, until: 700)
+        #expect(try await rotate(laptop.id, [1], until: 700).former == first)
+        #expect(try await store.token(id: laptop.id)?.former == first)
+        #expect(try await store.token(keyHash: [1])?.former == first)
+        // It is no key of its own.
+        #expect(try await store.token(keyHash: laptop.keyHash) == nil)
+        #expect(try await store.allTokens().map(\.former) == [first, nil])
+        #expect(try await store.tokens(TokenQuery(userID: user)).items.map(\.former) == [nil, first])
+        var rename = TokenChange()
+        rename.name = "desk"
+        #expect(try await store.changeToken(id: laptop.id, rename).former == first, "other changes leave it")
+        #expect(try await rotate(laptop.id, [2], until: 900).former == FormerSecret(keyHash: [1], until: 900), "one at a time")
+        #expect(try await rotate(laptop.id, [3], until: nil).former == nil)
+
+        _ = try await rotate(laptop.id, [4], until: 900)
+        _ = try await rotate(server.id, [5], until: 900)
+        try await store.deleteToken(id: laptop.id)
+        #expect(try await store.setting("token.former.\(laptop.id)") == nil)
+        #expect(try await store.setting("token.former.\(server.id)") != nil)
+        try await store.setSetting(UserSetting.lowBalance.key(user), "5")
+        try await store.deleteUser(id: user)
+        #expect(try await store.setting("token.former.\(server.id)") == nil)
+        #expect(try await store.setting(UserSetting.lowBalance.key(user)) == nil)
+    }
 }

@@ -35,6 +35,8 @@ struct LongHoldConformance {
         let opened = try await store.openLongHold(hold(1, user: user, amount: 300), holder: one, now: 310)
         #expect(opened == LeaseState(balance: nanos(700), lease: nanos(100)))
         #expect(try await store.openLongHolds(userID: user) == (1, nanos(300)))
+        #expect(try await store.openLongHolds(channelID: 8) == 1)
+        #expect(try await store.openLongHolds(channelID: 9) == 0)
         #expect(
             try await store.countLongHolds(.batch, userID: user, accountID: nil, tokenID: 7)
                 == LongHoldCount(ofKey: 1, ofUser: 1, ofMember: 1, ofAccount: 1, all: 1))
@@ -61,6 +63,7 @@ struct LongHoldConformance {
         let ended = try #require(try await store.longHold(id))
         #expect(ended.state == .ended && ended.endedAt == 900)
         #expect(try await store.openLongHolds(userID: user) == (0, .zero))
+        #expect(try await store.openLongHolds(channelID: 8) == 0)
         #expect(try await store.openLongHolds(.batch) == [])
         #expect(try await store.bindLongHold(id, objectID: "late", nextAt: 1) == false)
         #expect(try await store.verify().differences == [])

@@ -103,6 +103,25 @@ struct PostgresStoreTests {
         try await store.close()
     }
 
+    @Test func `a key that refuses what a conversion would lose does so at every gateway`() async throws {
+        let url = try PostgresServer.shared.get().makeDatabase()
+        let store = try await open(url)
+        let user = try await store.createUser(newUser("ada"))
+        let token = try await store.createToken(
+            Token(userID: user.id, keyHash: [UInt8](repeating: 1, count: 32), keyPrefix: "sk-", name: "k", createdAt: 1))
+        // Connected after the key was made: only its change is still to come.
+        let other = try await open(url)
+        let listener = Listener(try #require(other.changes()))
+        await listener.wait(for: StoreChange(topic: .everything, subject: ""))
+        var strict = TokenChange()
+        strict.conversion = ConversionMode.strict
+        _ = try await store.changeToken(id: token.id, strict)
+        await listener.wait(for: StoreChange(topic: .tokens, subject: "\(token.id)"))
+        try await other.close()
+        await listener.end()
+        try await store.close()
+    }
+
     @Test func `a notification that nobody heard is found by looking`() async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.makeDatabase()

@@ -38,13 +38,16 @@ public struct ConsoleConfiguration: Sendable, Hashable {
 
     public struct Provider: Sendable, Hashable {
         public var name: String
-        /// The keys of a provider file as a JSON object.
+        /// The keys of a provider file as a JSON object, without `headers`.
         public var config: JSONValue
+        /// In order; their values are never shown.
+        public var headers: [StaticHeader]
         public var problem: String?
 
-        public init(name: String, config: JSONValue, problem: String? = nil) {
+        public init(name: String, config: JSONValue, headers: [StaticHeader] = [], problem: String? = nil) {
             self.name = name
             self.config = config
+            self.headers = headers
             self.problem = problem
         }
     }

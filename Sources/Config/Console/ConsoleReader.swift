@@ -29,12 +29,18 @@ struct ConsoleReader {
                 continue
             }
             origins.providers[stored.name] = .console
-            let members = stored.config.members + [.init("name", .string(stored.name))]
+            var members = stored.config.members.filter { !["name", "headers"].contains($0.name) }
+            members.append(.init("name", .string(stored.name)))
+            if !stored.headers.isEmpty { members.append(.init("headers", Self.object(stored.headers))) }
             let spec = ProviderFile.read(cursor(members, collector), fileName: stored.name)
             if let text = stored.problem { collector.add(problem("", text)) }
             origins.providerNotes[stored.name] = collector.all
             if let spec, collector.errors.isEmpty { providers[stored.name] = spec } else { broken.insert(stored.name) }
         }
+    }
+
+    private static func object(_ headers: [StaticHeader]) -> JSONValue {
+        .object(headers.map { JSONValue.Member($0.name, .string($0.value.reveal())) })
     }
 
     private func problem(_ path: String, _ text: String) -> Diagnostic { Diagnostic(.error, file: Self.place, path: path, message: text) }
@@ -87,10 +93,7 @@ struct ConsoleReader {
         members.append(.init("id", .integer(stored.id)))
         if let keys = stored.secrets.keys { members.append(.init("keys", .array(keys.map { .string($0.reveal()) }))) }
         if let proxy = stored.secrets.proxy { members.append(.init("proxy", .string(proxy.reveal()))) }
-        if !stored.secrets.headers.isEmpty {
-            let headers = stored.secrets.headers.map { JSONValue.Member($0.name, .string($0.value.reveal())) }
-            members.append(.init("headers", .object(headers)))
-        }
+        if !stored.secrets.headers.isEmpty { members.append(.init("headers", Self.object(stored.secrets.headers))) }
         let channel = file.readChannel(cursor(members, collector))
         if let text = stored.problem { collector.add(problem("", text)) }
         if let channel { return channel }

@@ -2,13 +2,18 @@ import NIOCore
 import RouterCore
 import Yams
 
+/// The protocol families that a provider may have.
+public enum ProviderFamilies {
+    public static let names = ["openai", "openrouter", "anthropic", "gemini", "cohere", "azure-openai", "bedrock"]
+}
+
 /// `providers/<name>.yaml`.
 enum ProviderFile {
-    static let families: [String] = ["openai", "openrouter", "anthropic", "gemini", "cohere", "azure-openai", "bedrock"]
+    private static var families: [String] { ProviderFamilies.names }
 
     static func read(_ cursor: YAMLCursor, fileName: String) -> ProviderSpec? {
         let keys = [
-            "name", "display_name", "adaptor", "base_url", "key_env", "auth", "headers", "endpoints", "request", "usage",
+            "name", "display_name", "adaptor", "base_url", "key_env", "key_url", "auth", "headers", "endpoints", "request", "usage",
             "errors", "billing", "models", "default_price", "keys_share_account", "catalogue", "responses", "batches",
         ]
         guard let root = cursor.object(keys) else { return nil }
@@ -20,6 +25,7 @@ enum ProviderFile {
             name: name ?? fileName, family: AdaptorID(rawValue: family ?? ""), baseURL: baseURL ?? "")
         if let text = root["display_name"]?.string() { spec.displayName = text }
         if let text = root["key_env"]?.string("the name of an environment variable") { spec.keyEnv = text }
+        if let url = root["key_url"] { spec.keyURL = readPage(url) }
         if let auth = root["auth"] { spec.auth = readAuth(auth) ?? .bearer }
         if let headers = root["headers"] { spec.headers = CommonSections.headers(headers) }
         if let endpoints = root["endpoints"] { spec.endpoints = readEndpoints(endpoints) }
@@ -56,6 +62,19 @@ enum ProviderFile {
         guard let text = cursor.string(expected) else { return nil }
         guard families.contains(text) else {
             cursor.mismatch(expected, suggestion: NearestWord.suggestion(for: text, among: families))
+            return nil
+        }
+        return text
+    }
+
+    /// The address of a page that people are sent to.
+    private static func readPage(_ cursor: YAMLCursor) -> String? {
+        let expected = "an https:// URL of at most 500 characters, without a user"
+        guard let text = cursor.string(expected) else { return nil }
+        let host = text.dropFirst(8).prefix { !"/?#".contains($0) }
+        let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"'<>\\`".utf8.contains($0) }
+        guard text.hasPrefix("https://"), !host.isEmpty, !host.contains("@"), isPlain, text.utf8.count <= 500 else {
+            cursor.mismatch(expected)
             return nil
         }
         return text

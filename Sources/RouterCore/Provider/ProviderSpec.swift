@@ -30,6 +30,8 @@ public struct ProviderSpec: Sendable, Hashable {
     public var catalogue: CatalogueRules
     /// Files and batches as OpenAI has them; nil = the vendor has none.
     public var batches: BatchSupport?
+    /// The vendor's page where one gets a key: `https://…`.
+    public var keyURL: String?
 
     public init(
         name: String, displayName: String? = nil, family: AdaptorID, baseURL: String, keyEnv: String? = nil,

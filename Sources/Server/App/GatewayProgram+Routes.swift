@@ -71,7 +71,8 @@ extension GatewayProgram {
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
-                tokenLookups: parts.tokenLookups, logins: parts.logins, users: users, keys: parts.keys, clock: clock),
+                tokenLookups: parts.tokenLookups, logins: parts.logins, users: users,
+                lowBalance: LowBalance(store: parts.store), keys: parts.keys, clock: clock),
             logs: logs,
             margins: MarginHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             models: models,
@@ -79,9 +80,8 @@ extension GatewayProgram {
                 store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges,
                 snapshots: parts.snapshots, clock: clock),
             ownAccount: SelfHandlers(
-                store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, sessions: parts.doors.sessions,
-                check: check,
-                passwords: passwords, clock: clock),
+                store: parts.store, figures: figures, lowBalance: LowBalance(store: parts.store), keys: parts.keys,
+                keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check, passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, access: access, doors: parts.doors, check: check, clock: clock),
             priceReview: PriceReviewHandlers(
                 snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, reloader: parts.reloader, pricing: pricing,

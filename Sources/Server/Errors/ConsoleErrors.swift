@@ -31,6 +31,13 @@ extension ManagementError {
         ManagementError(.conflict, "channels use the provider '\(name)': \(channels.joined(separator: ", "))")
     }
 
+    static func stillAsked(_ channel: Int64, _ holds: Int64) -> ManagementError {
+        ManagementError(
+            .conflict,
+            "channel \(channel) has \(holds) batches or background responses under way, which are settled by asking its vendor; disable it, "
+                + "and delete it when they are over")
+    }
+
     static func waiting(_ errors: ConfigErrors) -> ManagementError {
         let first = errors.diagnostics.first?.description ?? ""
         return ManagementError(
@@ -43,8 +50,8 @@ extension ManagementError {
 
     static func rootOnly(_ what: String) -> ManagementError { .roleTooLow("\(what) can be set by root only", needed: .root) }
 
-    /// - Parameter expected: what is allowed. The message does not repeat the value, which is a secret.
-    static func invalidSecret(_ field: String, _ expected: String) -> ManagementError {
+    /// The message does not repeat the value, which is a secret.
+    static func invalidSecret(_ field: String, _ expected: Expected) -> ManagementError {
         .invalid(field, expected)
     }
 }

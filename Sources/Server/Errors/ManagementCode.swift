@@ -88,8 +88,9 @@ enum ManagementCode: String, Sendable, CaseIterable {
             "the books cannot be read or written, something further behind does not answer, or there is no room at the moment"
         case .invalidField:
             """
-            a field of the body, a parameter of the query or of the path is wrong, unknown or missing; `details.field` is its name and \
-            `details.expected` what is allowed
+            a field of the body, a parameter of the query or of the path is wrong, unknown or missing; `details.field` is its name, and \
+            `details.expected` a list of what is allowed: the values, or a kind (`string`, `integer`, `array`, `url`, …) with its bounds \
+            (`min:1`, `max:100`, `max_bytes:200`, `max_items:50`, `not_empty`, `absent`)
             """
         case .invalidJSON: "the body is no JSON object"
         case .otherSite: "a browser sends this from another site's page"

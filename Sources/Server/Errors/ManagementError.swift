@@ -37,12 +37,12 @@ struct ManagementError: Error, HTTPResponseError {
 
     /// A field of a body, or a parameter, that is wrong.
     /// - Parameters:
-    ///   - expected: what is allowed.
+    ///   - expected: the codes go into `details`, the words into the message.
     ///   - message: nil = it is put together from the other two.
-    static func invalid(_ field: String, _ expected: String, message: String? = nil) -> ManagementError {
+    static func invalid(_ field: String, _ expected: Expected, message: String? = nil) -> ManagementError {
         ManagementError(
-            .badRequest, message ?? "'\(field)' must be \(expected)", code: .invalidField,
-            details: .object([.init("field", .string(field)), .init("expected", .string(expected))]))
+            .badRequest, message ?? "'\(field)' must be \(expected.words)", code: .invalidField,
+            details: .object([.init("field", .string(field)), .init("expected", .array(expected.codes.map { .string($0) }))]))
     }
 
     static func roleTooLow(_ message: String, needed role: Role) -> ManagementError {
@@ -90,7 +90,7 @@ extension ManagementError {
         } catch {
             throw error.isForbidden
                 ? .forbidden(error.message, code: .limitsNotAllowed)
-                : .invalid("limits", "limits as they are described", message: error.message)
+                : .invalid("limits", Expected("limits as they are described", codes: ["object"]), message: error.message)
         }
     }
 }

@@ -34,7 +34,8 @@ struct BalanceHandlers: Sendable {
         }
         guard let owner = query.userID, query.accountID == nil, query.from == nil, query.to == nil else {
             throw ManagementError.invalid(
-                "before_id", "given with 'from', 'to', the rows of an organization or of all users: 0 = the newest")
+                "before_id",
+                Expected("given with 'from', 'to', the rows of an organization or of all users: 0 = the newest", codes: ["integer", "min:0"]))
         }
         let entries = try await store.entries(userID: owner, kind: query.kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
@@ -63,7 +64,7 @@ struct BalanceHandlers: Sendable {
         let fields = try await RequestFields(request, MoneyDescriptions.add)
         let userID = try fields.requiredInteger("user_id")
         let amount = try fields.amount("amount")
-        guard amount != .zero else { throw fields.wrong("amount", "other than zero") }
+        guard amount != .zero else { throw fields.wrong("amount", Expected("other than zero", codes: ["usd", "not_zero"])) }
         let key = try IdempotencyKey.either(request, fields) ?? context.requestID.description
         let description = try fields.string("description") ?? ""
         let actor = try context.user()
@@ -85,7 +86,7 @@ struct BalanceHandlers: Sendable {
         // In this call, `reference_id` names the charge; an idempotency key can only be given in the header.
         let reference = try fields.requiredString("reference_id")
         let amount = fields["amount"] == nil || fields.isNull("amount") ? nil : try fields.amount("amount")
-        if let amount, !amount.isPositive { throw fields.wrong("amount", "more than zero") }
+        if let amount, !amount.isPositive { throw fields.wrong("amount", Expected("more than zero", codes: ["usd", "positive"])) }
         let refund = Refund(
             reference: reference, amount: amount, key: try IdempotencyKey.header(request),
             description: try fields.string("description") ?? "", createdAt: clock.unixSeconds)

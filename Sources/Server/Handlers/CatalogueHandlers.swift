@@ -37,7 +37,7 @@ struct CatalogueHandlers: Sendable {
         let query = QueryFields(request, PriceDescriptions.catalogue)
         let bound = try query.text("max_price").map { text -> FemtoUSD in
             guard let price = try? FemtoUSD.parse(usdPerMillion: text).price else {
-                throw ManagementError.invalid("max_price", "USD per million tokens, such as 0.5")
+                throw ManagementError.invalid("max_price", Expected("USD per million tokens, such as 0.5", codes: ["usd_per_million"]))
             }
             return price
         }

@@ -157,8 +157,7 @@ struct ChannelHandlers: Sendable {
     /// `POST /api/channel/{id}/test {model?}`: one cheap real call, whatever the channel's state.
     func test(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let channel = try channel(context)
-        let hasBody = request.headers[.contentLength].map { $0 != "0" } ?? (request.headers[.transferEncoding] != nil)
-        let model = hasBody ? try await RequestFields(request, OperationDescriptions.test).string("model") : nil
+        let model = try await RequestFields(request, OperationDescriptions.test).string("model")
         let tester = ChannelTester(
             snapshot: snapshots.snapshot, channel: channel, health: health, client: vendors,
             clock: clock)

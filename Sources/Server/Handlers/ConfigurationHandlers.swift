@@ -38,7 +38,7 @@ struct ConfigurationHandlers: Sendable {
     /// `GET /api/config/file?path=`
     func file(_ request: Request, _ context: GatewayContext) async throws -> Response {
         guard let name = QueryFields(request, ConfigurationDescriptions.file).text("path") else {
-            throw ManagementError.invalid("path", "the name of a file of GET /api/config")
+            throw ManagementError.invalid("path", Expected("the name of a file of GET /api/config", codes: ["file_name"]))
         }
         let file = try find(name)
         let contents = try doing { () throws(ConfigurationFiles.Problem) in try files.read(file) }
@@ -60,7 +60,7 @@ struct ConfigurationHandlers: Sendable {
         try context.demandFreshLogin()
         guard let etag = Self.etag(request.headers[.ifMatch]) else {
             throw ManagementError.invalid(
-                "If-Match", "the etag of the text that is replaced",
+                "If-Match", Expected("the etag of the text that is replaced", codes: ["etag"]),
                 message: "the header If-Match is missing: the etag of the text that is replaced, in quotes")
         }
         let found = try await files.diagnostics(file, text: text)

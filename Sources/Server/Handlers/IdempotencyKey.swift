@@ -12,10 +12,10 @@ enum IdempotencyKey {
     static func either(_ request: Request, _ fields: RequestFields) throws -> String? {
         let named = try header(request)
         guard let reference = try fields.string("reference_id") else { return named }
-        try check(reference) { fields.wrong("reference_id", $0) }
+        try check(reference) { fields.wrong("reference_id", Expected($0)) }
         guard named == nil || named == reference else {
             throw ManagementError.invalid(
-                "reference_id", "the same as the header Idempotency-Key, or left out",
+                "reference_id", Expected("the same as the header Idempotency-Key, or left out", codes: ["Idempotency-Key", "absent"]),
                 message: "the header Idempotency-Key and 'reference_id' differ; send one of them, or the same in both")
         }
         return reference

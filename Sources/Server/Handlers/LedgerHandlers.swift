@@ -32,7 +32,9 @@ struct LedgerHandlers: Sendable {
         let query = QueryFields(request, MoneyDescriptions.margin)
         let from = try query.integer("from") ?? 0
         let to = try query.integer("to") ?? .max
-        guard from <= to else { throw ManagementError.invalid("from", "at most 'to'", message: "'from' must not be behind 'to'") }
+        guard from <= to else {
+            throw ManagementError.invalid("from", Expected("at most 'to'", codes: ["max:to"]), message: "'from' must not be behind 'to'")
+        }
         let rows = try await store.margins(in: from..<to)
         return Envelope.ok(
             .array(

@@ -59,7 +59,9 @@ struct LogHandlers: Sendable {
         query.from = try fields.integer("from")
         query.to = try fields.integer("to")
         if let text = fields.text("request_id") {
-            guard let id = RouterCore.RequestID(text) else { throw ManagementError.invalid("request_id", "a UUID") }
+            guard let id = RouterCore.RequestID(text) else {
+                throw ManagementError.invalid("request_id", Expected("a UUID", codes: ["uuid"]))
+            }
             query.requestID = id
         }
         return query

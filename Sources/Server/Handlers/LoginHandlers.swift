@@ -18,6 +18,7 @@ struct LoginHandlers: Sendable {
     let tokenLookups: TokenLookups
     let logins: LoginRecords
     let users: UserHandlers
+    let lowBalance: LowBalance
     let keys: KeyDirectory
     let clock: ServerClock
 
@@ -96,17 +97,20 @@ struct LoginHandlers: Sendable {
     }
 
     func current(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let user = try context.user()
+        Envelope.ok(try await ownJSON(try context.user()))
+    }
+
+    private func ownJSON(_ caller: User) async throws -> JSONValue {
         // A call that was settled here counts as spent, whether or not its row is written.
-        await users.figures.meter.waitPosted(user.id)
-        return Envelope.ok(try await users.figures.json(try await store.user(id: user.id) ?? user))
+        await users.figures.meter.waitPosted(caller.id)
+        let user = try await store.user(id: caller.id) ?? caller
+        return try await lowBalance.noted(try await users.figures.json(user), user)
     }
 
     /// Open to everyone: a page asks who its reader is, and for a visitor that is no error.
     func session(_ request: Request, _ context: GatewayContext) async throws -> Response {
         guard let user = try await check.user(request, context), user.status == .enabled else { return Envelope.ok(["user": .null]) }
-        await users.figures.meter.waitPosted(user.id)
-        return Envelope.ok(["user": try await users.figures.json(try await store.user(id: user.id) ?? user)])
+        return Envelope.ok(["user": try await ownJSON(user)])
     }
 
     func register(_ request: Request, _ context: GatewayContext) async throws -> Response {

@@ -22,7 +22,7 @@ struct PriceReviewHandlers: Sendable {
     /// `GET /api/pricing/history?model=`
     func history(_ request: Request, _ context: GatewayContext) async throws -> Response {
         guard let model = QueryFields(request, PriceReviewDescriptions.history).text("model") else {
-            throw ManagementError.invalid("model", "the public name of a model")
+            throw ManagementError.invalid("model", Expected("the public name of a model", codes: ["model_name"]))
         }
         let rows = try await storing("price") { try await store.priceHistory(model, limit: Self.mostVersions) }
         return Envelope.ok(.array(rows.map(pricing.pastJSON)))
@@ -67,7 +67,8 @@ struct PriceReviewHandlers: Sendable {
         let models = try fields.strings("models").map { Set($0) }
         guard isApplied || models == nil else {
             throw ManagementError.invalid(
-                "models", "left out without 'apply': true", message: "'models' says which changes are taken, so it needs 'apply': true")
+                "models", Expected("left out without 'apply': true", codes: ["absent"]),
+                message: "'models' says which changes are taken, so it needs 'apply': true")
         }
         if isApplied {
             let names = models.map { JSONValue.integer($0.count) } ?? .null

@@ -52,12 +52,13 @@ struct PricingHandlers: Sendable {
         let fields = try await RequestFields(request, PriceDescriptions.change)
         let name = try fields.requiredString("model_name")
         if let problem = ModelName.problem(name) {
-            throw ManagementError.invalid("model_name", "a model's name", message: "'model_name' \(problem)")
+            throw ManagementError.invalid(
+                "model_name", Expected("a model's name", codes: ["model_name"]), message: "'model_name' \(problem)")
         }
         let old = snapshots.snapshot.prices.row(name)
         if old == nil, fields["pricing_input"] == nil || fields["pricing_output"] == nil {
             throw ManagementError.invalid(
-                fields["pricing_input"] == nil ? "pricing_input" : "pricing_output", "USD per token",
+                fields["pricing_input"] == nil ? "pricing_input" : "pricing_output", Expected("USD per token", codes: ["usd_per_unit"]),
                 message: "a new model needs 'pricing_input' and 'pricing_output'")
         }
         var row = old ?? PricingRow(modelName: name, displayName: name, price: .free)
@@ -93,7 +94,9 @@ struct PricingHandlers: Sendable {
     private func imageSizes(_ fields: RequestFields) throws -> [PicturePrices.Size]? {
         guard let value = fields["image_sizes"] else { return nil }
         if value.isNull { return [] }
-        let expected = "a list of at most \(PicturePrices.maximumSizes) objects with 'price' and 'size', 'quality' or both"
+        let expected = Expected(
+            "a list of at most \(PicturePrices.maximumSizes) objects with 'price' and 'size', 'quality' or both",
+            codes: ["array", "max_items:\(PicturePrices.maximumSizes)"])
         guard let list = value.arrayValue, list.count <= PicturePrices.maximumSizes else { throw fields.wrong("image_sizes", expected) }
         return try list.map { entry in
             guard case .object(let members) = entry, members.allSatisfy({ ["size", "quality", "price"].contains($0.name) }),
@@ -111,7 +114,7 @@ struct PricingHandlers: Sendable {
 
     private func positive(_ name: String, _ fields: RequestFields) throws -> Int64? {
         guard let value = try fields.integer(name) else { return nil }
-        guard value > 0 else { throw fields.wrong(name, "a positive whole number") }
+        guard value > 0 else { throw fields.wrong(name, Expected("a positive whole number", codes: ["integer", "min:1"])) }
         return value
     }
 

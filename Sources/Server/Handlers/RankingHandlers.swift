@@ -71,7 +71,9 @@ struct RankingHandlers: Sendable {
     func model(_ request: Request, _ context: GatewayContext) async throws -> Response {
         try await admit(request, context)
         let fields = QueryFields(request, StatsDescriptions.model)
-        guard let name = fields.text("model"), !name.isEmpty else { throw ManagementError.invalid("model", "the name of a model") }
+        guard let name = fields.text("model"), !name.isEmpty else {
+            throw ManagementError.invalid("model", Expected("the name of a model", codes: ["model_name"]))
+        }
         let days = try fields.integer("days") ?? 7
         return Envelope.ok(try await answers.answer("\(days) \(name)", now: clock.monotonic) { try await model(name, days) })
     }

@@ -24,6 +24,10 @@ struct RequestFields {
         declared = description.bodyFields
         let allowed = declared.map(\.name)
         let body = try await Self.body(request)
+        if case .json(_, isOptional: true) = description.body, body.readableBytes == 0 {
+            members = []
+            return
+        }
         let value: JSONValue
         do throws(JSONScanError) {
             value = try JSONValue(parsing: body)
@@ -36,7 +40,7 @@ struct RequestFields {
         for member in members where !allowed.contains(member.name) {
             let known = allowed.joined(separator: ", ")
             throw ManagementError.invalid(
-                member.name, "one of the fields \(known)",
+                member.name, Expected("one of the fields \(known)", codes: ["absent"]),
                 message: hints[member.name] ?? "unknown field '\(member.name)'; allowed: \(known)")
         }
         self.members = members
@@ -67,19 +71,29 @@ struct RequestFields {
     ) throws -> Value? where Value.RawValue == String {
         guard let given = self[name], !given.isNull else { return nil }
         guard let value = given.stringValue.flatMap(Value.init) else {
-            throw wrong(name, "one of " + type.allCases.map(\.rawValue).joined(separator: ", "))
+            throw wrong(name, .oneOf(type))
         }
         return value
     }
 
     func requiredString(_ name: String) throws -> String {
-        guard let text = try string(name), !text.isEmpty else { throw wrong(name, "a non-empty string") }
+        guard let text = try string(name), !text.isEmpty else {
+            throw wrong(name, Expected("a non-empty string", codes: ["string", "not_empty"]))
+        }
         return text
     }
 
     func integer(_ name: String) throws -> Int64? {
         guard let value = self[name], !value.isNull else { return nil }
         guard let number = value.integerValue else { throw wrong(name, "a whole number") }
+        return number
+    }
+
+    /// A whole number within the declared range.
+    func boundedInteger(_ name: String) throws -> Int64? {
+        let range = declared.range(name)
+        guard let number = try integer(name) else { return nil }
+        guard range.contains(number) else { throw wrong(name, .integer(range)) }
         return number
     }
 
@@ -124,8 +138,11 @@ struct RequestFields {
 
     func isNull(_ name: String) -> Bool { self[name]?.isNull == true }
 
-    func wrong(_ name: String, _ expected: String) -> ManagementError {
-        .invalid(name, expected, message: "'\(name)' must be \(expected)" + (self[name].map { "; found \(Self.short($0))" } ?? ""))
+    func wrong(_ name: String, _ expected: Expected) -> ManagementError {
+        var allowed = expected
+        if allowed.codes.isEmpty { allowed.codes = declared.kind(name).codes }
+        return .invalid(
+            name, allowed, message: "'\(name)' must be \(expected.words)" + (self[name].map { "; found \(Self.short($0))" } ?? ""))
     }
 
     private static func short(_ value: JSONValue) -> String {
@@ -188,7 +205,7 @@ struct QueryFields {
         let range = declared.range(name)
         guard let text = text(name) else { return nil }
         guard let value = Int64(text), range.contains(value) else {
-            throw ManagementError.invalid(name, "a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw ManagementError.invalid(name, .integer(range))
         }
         return value
     }
@@ -199,7 +216,7 @@ struct QueryFields {
         guard let text = text(name), !text.isEmpty else { return nil }
         // PostgreSQL has no texts with U+0000.
         guard text.utf8.count <= maximum, !text.utf8.contains(0) else {
-            throw ManagementError.invalid(name, "a text of at most \(maximum) bytes")
+            throw ManagementError.invalid(name, Expected("a text of at most \(maximum) bytes", codes: declared.kind(name).codes))
         }
         return text
     }
@@ -208,7 +225,8 @@ struct QueryFields {
     func code(_ name: String) throws -> Int64? {
         guard case .code(let known) = declared.kind(name), let text = text(name), !text.isEmpty else { return nil }
         guard let value = Int64(text), known.contains(where: { $0.value == value }) else {
-            throw ManagementError.invalid(name, "one of " + known.map { "\($0.value) (\($0.meaning))" }.joined(separator: ", "))
+            let words = "one of " + known.map { "\($0.value) (\($0.meaning))" }.joined(separator: ", ")
+            throw ManagementError.invalid(name, Expected(words, codes: declared.kind(name).codes))
         }
         return value
     }
@@ -219,7 +237,7 @@ struct QueryFields {
     ) throws -> Value? where Value.RawValue == String {
         guard let text = text(name), !text.isEmpty else { return nil }
         guard let value = Value(rawValue: text) else {
-            throw ManagementError.invalid(name, "one of " + type.allCases.map(\.rawValue).joined(separator: ", "))
+            throw ManagementError.invalid(name, .oneOf(type))
         }
         return value
     }
@@ -253,7 +271,8 @@ extension GatewayContext {
 
     func pathID(_ name: String = "id") throws -> Int64 {
         guard let id = parameters.get(name, as: Int64.self) else {
-            throw ManagementError.invalid(name, "a whole number", message: "the \(name) in the path must be a whole number")
+            throw ManagementError.invalid(
+                name, Expected("a whole number", codes: ["integer"]), message: "the \(name) in the path must be a whole number")
         }
         return id
     }

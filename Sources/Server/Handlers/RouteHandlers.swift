@@ -15,16 +15,16 @@ struct RouteHandlers: Sendable {
     func explain(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = QueryFields(request, OperationDescriptions.explain)
         guard let model = fields.text("model"), !model.isEmpty else {
-            throw ManagementError.invalid("model", "a model's name", message: "'model' is missing")
+            throw ManagementError.invalid("model", Expected("a model's name", codes: ["model_name"]), message: "'model' is missing")
         }
         let snapshot = snapshots.snapshot
         let group = fields.text("group") ?? "default"
         guard snapshot.configuration.groups[group] != nil else {
             throw ManagementError.invalid(
-                "group", "one of \(snapshot.configuration.groups.keys.sorted().joined(separator: ", "))")
+                "group", .oneOf(snapshot.configuration.groups.keys.sorted()))
         }
         guard let endpoint = Endpoint(rawValue: fields.text("endpoint") ?? Endpoint.chat.rawValue) else {
-            throw ManagementError.invalid("endpoint", "one of \(Endpoint.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw ManagementError.invalid("endpoint", .oneOf(Endpoint.self))
         }
         let routes = snapshot.configuration.routes
         var query = RouteQuery(model: model, group: group, endpoint: endpoint, explainsAll: true)
@@ -41,12 +41,14 @@ struct RouteHandlers: Sendable {
 
     private func preferences(_ text: String, _ routes: RouteTable) throws -> ClientPreferences {
         guard let json = try? JSONValue(parsing: ByteBuffer(string: text)), case .object = json else {
-            throw ManagementError.invalid("provider", "a JSON object such as {\"order\":[\"openrouter\"]}")
+            throw ManagementError.invalid(
+                "provider", Expected("a JSON object such as {\"order\":[\"openrouter\"]}", codes: ["object"]))
         }
         do {
             return try ClientPreferences(json, knownNames: routes.knownNames)
         } catch {
-            throw ManagementError.invalid("provider", "preferences as OpenRouter has them", message: error.message)
+            throw ManagementError.invalid(
+                "provider", Expected("preferences as OpenRouter has them", codes: ["object"]), message: error.message)
         }
     }
 

@@ -10,6 +10,7 @@ import Storage
 struct SelfHandlers: Sendable {
     let store: any UserStore
     let figures: UserFigures
+    let lowBalance: LowBalance
     let keys: KeyDirectory
     let keyChanges: AsyncGate
     let sessions: Sessions
@@ -48,6 +49,23 @@ struct SelfHandlers: Sendable {
             return changed
         }
         return Envelope.ok(try await figures.json(changed))
+    }
+
+    /// Settings that nobody could take an account over with: no password is asked for.
+    func changeSettings(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let user = try context.user()
+        let fields = try await RequestFields(request, LoginDescriptions.changeSettings)
+        if fields["low_balance"] != nil {
+            let threshold = fields.isNull("low_balance") ? nil : try fields.amount("low_balance")
+            if let threshold, threshold.isNegative || threshold > LowBalance.largest {
+                throw fields.wrong(
+                    "low_balance",
+                    Expected("an amount in USD from 0 to \(LowBalance.largest.usdText), or null", codes: ["usd", "min:0"]))
+            }
+            let audit = try context.audit("user.self", at: clock.unixSeconds, [.init("fields", .names(fields.names))])
+            try await lowBalance.set(threshold, of: user.id, audit: audit)
+        }
+        return Envelope.ok(["low_balance": .usd(try await lowBalance.threshold(user.id))])
     }
 
     /// - Returns: the stored hash that the password matches.

@@ -119,7 +119,7 @@ struct StatsHandlers: Sendable {
         let range = try Self.checked { () throws(TimeBuckets.Problem) in try TimeBuckets.range(from: from, to: to) }
         let filter = try await filter(fields, caller)
         guard let dimension = try dimension(fields) else {
-            throw ManagementError.invalid("by", "one of " + UsageDimension.allCases.map(\.rawValue).joined(separator: ", "))
+            throw ManagementError.invalid("by", .oneOf(UsageDimension.self))
         }
         let order = try fields.choice("sort", UsageQuery.Order.self) ?? .cost
         let limit = Int(try fields.integer("limit") ?? 10)
@@ -166,13 +166,19 @@ struct StatsHandlers: Sendable {
             return try body()
         } catch {
             switch error {
-            case .unknownZone: throw ManagementError.invalid("tz", "the IANA name of a time zone, such as Europe/Berlin, or UTC")
-            case .order: throw ManagementError.invalid("from", "a time before 'to'")
+            case .unknownZone:
+                throw ManagementError.invalid(
+                    "tz", Expected("the IANA name of a time zone, such as Europe/Berlin, or UTC", codes: ["time_zone"]))
+            case .order: throw ManagementError.invalid("from", Expected("a time before 'to'", codes: ["unix_seconds", "max:to"]))
             case .tooMany:
                 throw ManagementError.invalid(
-                    "bucket", "such that there are at most \(TimeBuckets.most) of them between 'from' and 'to'")
+                    "bucket",
+                    Expected(
+                        "such that there are at most \(TimeBuckets.most) of them between 'from' and 'to'",
+                        codes: ["max_items:\(TimeBuckets.most)"]))
             case .oddZone:
-                throw ManagementError.invalid("tz", "a zone that is whole quarter hours away from UTC at that time")
+                throw ManagementError.invalid(
+                    "tz", Expected("a zone that is whole quarter hours away from UTC at that time", codes: ["time_zone"]))
             }
         }
     }
@@ -186,14 +192,16 @@ struct StatsHandlers: Sendable {
     /// Users see their own requests only, and admins those of everybody, unless they ask for less.
     private func filter(_ fields: QueryFields, _ caller: User) async throws -> UsageFilter {
         let scope = fields.text("scope") ?? ""
-        guard scope.isEmpty || scope == "self" else { throw ManagementError.invalid("scope", "self, or left out") }
+        guard scope.isEmpty || scope == "self" else {
+            throw ManagementError.invalid("scope", Expected("self, or left out", codes: ["self", "absent"]))
+        }
         if let organization = try fields.integer("organization_id") {
             let member = try await access.member(wanted: try fields.integer("user_id"), in: organization, by: caller)
             if let by = try dimension(fields), [.channel, .provider].contains(by) {
-                throw ManagementError.invalid("by", "model, token or user for an organization")
+                throw ManagementError.invalid("by", Expected("model, token or user for an organization", codes: ["model", "token", "user"]))
             }
             for name in ["channel_id", "provider"] where fields.text(name) != nil {
-                throw ManagementError.invalid(name, "left out for an organization")
+                throw ManagementError.invalid(name, Expected("left out for an organization", codes: ["absent"]))
             }
             return UsageFilter(
                 userID: member, tokenID: try fields.integer("token_id"), model: fields.text("model"), accountID: organization)

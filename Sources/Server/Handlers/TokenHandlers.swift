@@ -75,7 +75,9 @@ struct TokenHandlers: Sendable {
             userID: owner.userID, name: try fields.requiredString("name"), key: key, createdAt: now)
         token.accountID = owner.accountID
         if let expiry = try fields.integer("expires_at") {
-            guard expiry > now else { throw fields.wrong("expires_at", "Unix seconds in the future") }
+            guard expiry > now else {
+                throw fields.wrong("expires_at", Expected("Unix seconds in the future", codes: ["unix_seconds", "future"]))
+            }
             token.expiresAt = expiry
         }
         token.models = try models(fields) ?? []
@@ -99,7 +101,10 @@ struct TokenHandlers: Sendable {
         return Envelope.ok(try await json(created, showing: key))
     }
 
-    /// A new secret for the same key; the old one ends at once.
+    /// The longest time for which a replaced secret goes on, in seconds.
+    static let maximumGrace: Int64 = 7 * 86_400
+
+    /// A new secret for the same key. The old one ends at once, or after a time in which programs can be given the new one.
     func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let token = try await owned(context)
         // A key of an organisation itself is anybody's who manages its keys.
@@ -107,13 +112,15 @@ struct TokenHandlers: Sendable {
             // Its secret would let an administrator call in the owner's name.
             throw ManagementError.forbidden("only its owner gives a key a new secret")
         }
+        let grace = try await RequestFields(request, TokenDescriptions.rotate).boundedInteger("grace_seconds") ?? 0
         if token.isManagement { try context.demandFreshLogin() }
         let key = TokenSecrets.newKey()
         var change = TokenChange()
+        if grace > 0 { change.formerUntil = clock.unixSeconds + grace }
         let made = TokenSecrets.newKeyToken(userID: token.userID, name: token.name, key: key, createdAt: token.createdAt)
         change.secret = (made.keyHash, made.keyPrefix)
         let prepared = change
-        let audit = try context.audit("token.rotate", at: clock.unixSeconds)
+        let audit = try context.audit("token.rotate", at: clock.unixSeconds, [.init("grace_seconds", .integer(grace))])
         let changed = try await keyChanges.run {
             let changed = try await storing("token") { try await store.changeToken(id: token.id, prepared, audit: audit) }
             keys.upsert(changed)
@@ -124,12 +131,15 @@ struct TokenHandlers: Sendable {
 
     /// A management key calls no models: limits of what it may spend would say something that is not so.
     private func checkManagement(_ token: Token, _ fields: RequestFields) throws {
-        guard token.models.isEmpty else { throw fields.wrong("models", "left out for a management key, which makes no model calls") }
+        guard token.models.isEmpty else {
+            throw fields.wrong("models", Expected("left out for a management key, which makes no model calls", codes: ["absent"]))
+        }
         let limits = try ManagementError.checkingLimits { () throws(LimitProblem) in
             try StoredLimits(stored: token.limits, allowsAddresses: true)
         }
         guard limits.own.budgets.isEmpty, limits.own.rates.isEmpty else {
-            throw fields.wrong("limits", "'allowed_ips' only for a management key, which makes no model calls")
+            throw fields.wrong(
+                "limits", Expected("'allowed_ips' only for a management key, which makes no model calls", codes: ["allowed_ips"]))
         }
     }
 
@@ -202,7 +212,8 @@ struct TokenHandlers: Sendable {
         guard let names = try fields.strings("models") else { return nil }
         for name in names {
             if let problem = ModelName.problem(name) {
-                throw ManagementError.invalid("models", "names of models", message: "a name in 'models' \(problem)")
+                throw ManagementError.invalid(
+                    "models", Expected("names of models", codes: ["model_name"]), message: "a name in 'models' \(problem)")
             }
         }
         return names
@@ -261,6 +272,7 @@ struct TokenHandlers: Sendable {
                 "spent",
                 .object([.init("day", charged(.day)), .init("month", charged(.month)), .init("total", charged(.total))])),
             .init("left", BudgetStanding.tightest(budgets).map { .usd(max(.zero, $0.remaining)) } ?? .null),
+            .init("former_until", .integer(token.former.flatMap { $0.until > now ? $0.until : nil })),
             .init("created_at", .integer(token.createdAt)), .init("accessed_at", .integer(token.accessedAt)),
         ])
     }

@@ -211,7 +211,7 @@ struct UserHandlers: Sendable {
         guard let group = try fields.string("group") else { return nil }
         let known = snapshots.snapshot.configuration.groups.keys.sorted()
         guard known.contains(group) else {
-            throw fields.wrong("group", "one of the groups of gateway.yaml: \(known.joined(separator: ", "))")
+            throw fields.wrong("group", Expected("one of the groups of gateway.yaml: \(known.joined(separator: ", "))", codes: known))
         }
         return group
     }
@@ -224,7 +224,8 @@ struct UserHandlers: Sendable {
             }
         guard isFine else {
             throw ManagementError.invalid(
-                "username", "3 to 64 characters out of letters, digits, '-', '_', '.', '@'",
+                "username",
+                Expected("3 to 64 characters out of letters, digits, '-', '_', '.', '@'", codes: ["3..64", "A-Z a-z 0-9 - _ . @"]),
                 message: "'username' must have 3 to 64 characters out of letters, digits, '-', '_', '.', '@'")
         }
     }
@@ -233,7 +234,9 @@ struct UserHandlers: Sendable {
         let lengths = PasswordHasher.lengths
         guard lengths.contains(password.utf8.count) else {
             let expected = "\(lengths.lowerBound) to \(lengths.upperBound) bytes"
-            throw ManagementError.invalid("password", expected, message: "'password' must have \(expected)")
+            throw ManagementError.invalid(
+                "password", Expected(expected, codes: ["string", "min_bytes:\(lengths.lowerBound)", "max_bytes:\(lengths.upperBound)"]),
+                message: "'password' must have \(expected)")
         }
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import RouterCore
 
 /// Channels: those of channels.yaml and those of the console.
@@ -139,7 +140,14 @@ enum ChannelDescriptions {
 
     static let delete = RouteDescription(
         id: "deleteChannel", chapter: .channels, summary: "Deletes a channel of the console.",
-        notes: "Calls under way are finished. The id is not given again.", path: path, answer: .data(nil), errors: [notFound, ofFile],
+        notes: "Calls under way are finished. The id is not given again.", path: path, answer: .data(nil),
+        errors: [
+            notFound,
+            (
+                409,
+                "the channel is declared in a file, the files have errors, or batches or background responses are under way with it"
+            ),
+        ],
         example: .init(path: "/api/channel/1000000"))
 
     static let check = RouteDescription(
@@ -198,10 +206,20 @@ enum ProviderDescriptions {
         fields: [
             APIField("name", .string, "Identifies it."), APIField("display_name", .string, "For people."),
             APIField("family", .string, "The protocol family."), APIField("base_url", .string, "Where it is."),
+            APIField("key_url", .string, "The vendor's page where one gets a key.").orNull,
             APIField("source", .shape(ChannelDescriptions.source), "Where it is declared."),
+            APIField("problem", .string, "Why it is not in use although it is declared.").orNull,
             APIField("env", .list(.string), "The variable of its key."), APIField("needs_key", .boolean, "False = it takes none."),
             APIField("free", .boolean, "Models that it does not list are free."),
             APIField("models", .list(.shape(model)), "Those that it lists."), APIField("model_count", .count, "Number of them."),
+        ])
+
+    private static let detail = APIShape(
+        name: "ProviderDetail", meaning: "A vendor with its declaration.",
+        fields: shape.fields + [
+            APIField(
+                "config", .any, "As `POST /api/provider` takes it, values of headers null; null for a provider of a file."
+            ).orNull
         ])
 
     private static let path = [APIField("name", .string, "The provider's name.")]
@@ -211,27 +229,33 @@ enum ProviderDescriptions {
         id: "listProviderEntries", chapter: .channels, summary: "All providers with their models.", answer: .data(.list(.shape(shape))))
 
     static let one = RouteDescription(
-        id: "getProviderEntry", chapter: .channels, summary: "One provider.", path: path, answer: .data(.shape(shape)), errors: [notFound],
+        id: "getProviderEntry", chapter: .channels, summary: "One provider.", path: path, answer: .data(.shape(detail)), errors: [notFound],
         example: .init(path: "/api/provider/demo"))
 
-    private static let fields: [APIField] = [
-        APIField("display_name", .text(200), "For people.").optional.orNull,
-        APIField("needs_key", .boolean, "False = it takes no key. True by default.").optional,
-        APIField("free", .boolean, "Models that are not listed cost nothing.").optional,
-        APIField(
-            "models", .list(.any, maximum: ChannelBody.maximumModels),
-            """
-            `{"name", "pricing_input", "pricing_output"}` (USD per token) or `{"name", "free": true}`; also `display_name`, `context_length`, \
-            `max_output_tokens`
-            """
-        ).optional,
-    ]
-    private static let baseURL = APIField("base_url", .text(2_048), "An OpenAI-compatible API: `https://llm.example.org/v1`.")
+    private static let fields: [APIField] =
+        [
+            APIField("display_name", .text(200), "For people.").optional.orNull,
+            APIField("family", .choice(ProviderFamilies.names), "The protocol that it speaks; `openai` by default.").optional.orNull,
+            APIField("key_url", .text(500), "The vendor's page where one gets a key: `https://…`.").optional.orNull,
+            APIField("needs_key", .boolean, "False = it takes no key. True by default.").optional,
+            APIField("free", .boolean, "Models that are not listed cost nothing.").optional,
+            APIField("headers", .any, "An object of headers for its calls. Sealed; in a change null keeps a value.").optional.orNull,
+            APIField(
+                "models", .list(.any, maximum: ChannelBody.maximumModels),
+                """
+                `{"name", "pricing_input", "pricing_output"}` (USD per token), `{"name", "price": {…}}` (as in a provider file, USD per million \
+                tokens) or `{"name", "free": true}`; also `display_name`, `description`, `context_length`, `max_output_tokens`, `endpoints`, \
+                `reasoning`
+                """
+            ).optional,
+        ] + ProviderBody.plain.map { APIField($0, .any, "As in a provider file ([providers.md](providers.md)).").optional.orNull }
+    private static let baseURL = APIField("base_url", .text(2_048), "Where its API is: `https://llm.example.org/v1`.")
 
     static let create = RouteDescription(
-        id: "createProvider", chapter: .channels, summary: "Declares a provider of one's own: any OpenAI-compatible API.",
+        id: "createProvider", chapter: .channels, summary: "Declares a provider of one's own: any API of a known family.",
         notes: "[console-channels.md](console-channels.md)",
-        body: .json([APIField("name", .text(64), "Small letters, digits, `-`, `_`, `.`."), baseURL] + fields), answer: .data(.shape(shape)),
+        body: .json([APIField("name", .text(64), "Small letters, digits, `-`, `_`, `.`."), baseURL] + fields),
+        answer: .data(.shape(detail)),
         errors: [(400, "it would not be valid"), (409, "the name is taken, or the files have errors")],
         example: .init(
             body: [
@@ -239,8 +263,9 @@ enum ProviderDescriptions {
             ]))
 
     static let change = RouteDescription(
-        id: "changeProvider", chapter: .channels, summary: "Changes a provider of the console.", notes: "What is absent stays.", path: path,
-        body: .json([baseURL.optional] + fields), answer: .data(.shape(shape)),
+        id: "changeProvider", chapter: .channels, summary: "Changes a provider of the console.",
+        notes: "What is absent stays; null takes a value away.", path: path,
+        body: .json([baseURL.optional] + fields), answer: .data(.shape(detail)),
         errors: [notFound, (409, "it is declared in a file, or the files have errors")],
         example: .init(path: "/api/provider/acme", body: ["display_name": "Acme AI"]))
 

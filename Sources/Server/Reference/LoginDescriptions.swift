@@ -44,12 +44,19 @@ enum LoginDescriptions {
         ],
         example: .init(body: ["username": "carol", "password": "a-long-password", "email": "carol@example.org"]))
 
+    private static let own = APIShape(
+        name: "OwnUser", meaning: "The caller's account, with what the pages tell of it.",
+        fields: UserDescriptions.user.fields + [
+            APIField("low_balance", .boolean, "Whether the balance is below the threshold."),
+            APIField("low_balance_threshold", .usd, "As the caller has set it; 1 by default, 0 = no notice."),
+        ])
+
     static let current = RouteDescription(
-        id: "getSelf", chapter: .login, summary: "Who the caller is.", answer: .data(.shape(UserDescriptions.user)))
+        id: "getSelf", chapter: .login, summary: "Who the caller is.", answer: .data(.shape(own)))
 
     static let session = RouteDescription(
         id: "getSession", chapter: .login, summary: "Who the caller is, for pages that visitors read too.",
-        answer: .data(.object([APIField("user", .shape(UserDescriptions.user), "Null = nobody who is logged in.").orNull])))
+        answer: .data(.object([APIField("user", .shape(own), "Null = nobody who is logged in.").orNull])))
 
     static let change = RouteDescription(
         id: "changeSelf", chapter: .login, summary: "Changes the caller's own account.",
@@ -60,6 +67,16 @@ enum LoginDescriptions {
         errors: [
             (403, "`old_password` is wrong"), (409, "the password has been changed meanwhile"), busy,
         ], example: .init(body: ["old_password": "the-root-password", "display_name": "Root"]))
+
+    static let changeSettings = RouteDescription(
+        id: "changeSettings", chapter: .login, summary: "Changes what the caller wants to be told.", notes: "What is absent stays.",
+        body: .json([
+            APIField(
+                "low_balance", .usd, "The balance below which `low_balance` is true; 0 = never, null = 1 again."
+            ).optional.orNull
+        ]),
+        answer: .data(.object([APIField("low_balance", .usd, "The threshold in force; 0 = no notice.")])),
+        example: .init(body: ["low_balance": .number("5")]))
 
     static let sessions = RouteDescription(
         id: "listSessions", chapter: .login, summary: "The caller's sessions and management tokens.",

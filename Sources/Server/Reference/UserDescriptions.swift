@@ -116,6 +116,7 @@ enum TokenDescriptions {
                 APIField("day", .usd, "Today (UTC)."), APIField("month", .usd, "In this month."), APIField("total", .usd, "Since ever."),
             ]), "What was charged to the key, as budgets count it."),
         APIField("left", .usd, "What the tightest budget of the key has left; null = it has none.").orNull,
+        APIField("former_until", .time, "Until when the secret before the last rotation goes on; null = it does not.").orNull,
         .createdAt, APIField("accessed_at", .time, "Last use, to about a quarter of a minute; null = not used yet.").orNull,
     ]
     static let key = APIShape(name: "Key", meaning: "An API key (`sk-…`), without the key itself.", fields: fields)
@@ -182,7 +183,17 @@ enum TokenDescriptions {
 
     static let rotate = RouteDescription(
         id: "rotateKey", chapter: .keys, summary: "Gives a key of the caller a new secret, at once.",
-        notes: "Its id, limits and spending stay; the old secret is refused from now on.", path: path, answer: .data(.shape(newKey)),
+        notes: """
+            Its id, limits and spending stay. The old secret is refused from now on, or goes on for `grace_seconds` as the same key: one of \
+            them, the last; a secret that was replaced earlier ends.
+            """,
+        path: path,
+        body: .json(
+            [
+                APIField(
+                    "grace_seconds", .integer(0...TokenHandlers.maximumGrace), "For how long the old secret goes on; 0 by default."
+                ).optional
+            ], isOptional: true), answer: .data(.shape(newKey)),
         errors: [(403, "it is somebody else's, whom the caller may otherwise manage"), notFound],
         example: .init(path: "/api/token/5/rotate"))
 

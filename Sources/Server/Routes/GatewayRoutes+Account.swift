@@ -4,6 +4,7 @@ import HTTPTypes
 extension GatewayRoutes {
     static let account: [Route] = [
         Route(.post, "/api/token/{id}/rotate", .user, TokenDescriptions.rotate, \.tokens, TokenHandlers.rotate),
+        Route(.put, "/api/user/self/settings", .user, LoginDescriptions.changeSettings, \.ownAccount, SelfHandlers.changeSettings),
         Route(.get, "/api/group", .admin, UserDescriptions.groups, \.users, UserHandlers.groups),
     ]
 

@@ -22,10 +22,11 @@ extension GatewayRoutes {
             Route(.post, "\(channel)/disable", .admin, OperationDescriptions.disable) { try await $0.channels.turn(.disabled, $1, $2) },
             Route(.post, "\(channel)/drain", .admin, OperationDescriptions.drain) { try await $0.channels.turn(.draining, $1, $2) },
             Route(.post, "\(channel)/test", .admin, OperationDescriptions.test, \.channels, ChannelHandlers.test),
+            // The changes come first: the size of a body is bounded by its path, whatever the method. Models may be many.
+            Route(.post, "/api/provider", .root, body: .document, ProviderDescriptions.create, \.providers, ProviderHandlers.create),
             Route(.get, "/api/provider", .admin, ProviderDescriptions.list, \.providers, ProviderHandlers.list),
-            Route(.post, "/api/provider", .root, ProviderDescriptions.create, \.providers, ProviderHandlers.create),
+            Route(.put, provider, .root, body: .document, ProviderDescriptions.change, \.providers, ProviderHandlers.change),
             Route(.get, provider, .admin, ProviderDescriptions.one, \.providers, ProviderHandlers.one),
-            Route(.put, provider, .root, ProviderDescriptions.change, \.providers, ProviderHandlers.change),
             Route(.delete, provider, .root, ProviderDescriptions.delete, \.providers, ProviderHandlers.remove),
             Route(.get, "/api/secret", .root, SecretDescriptions.list, \.secrets, SecretHandlers.list),
             Route(.put, secret, .admin, SecretDescriptions.set, \.secrets, SecretHandlers.set),

@@ -7,7 +7,7 @@ import Storage
 /// Changes what the console has stored: checks the whole configuration as it would be, writes the row with its audit, and puts it into
 /// force. One change at a time, so that two that are valid alone cannot be invalid together.
 struct ConsoleDesk: Sendable {
-    let store: any ConsoleStore
+    let store: any ConsoleStore & LongHoldStore
     let vault: ConsoleVault
     let reloader: ConfigurationReloader
     let snapshots: SnapshotHolder
@@ -16,8 +16,12 @@ struct ConsoleDesk: Sendable {
     static let maximumChannels = 1_000
     static let maximumProviders = 200
     static let maximumSecrets = 1_000
-    /// Stands for the id of a channel that has none yet.
-    private static let noID: Int64 = 1_000_000_000
+    /// Stands for the id of a channel that has none yet: the largest one that nobody has.
+    private static func freeID(_ taken: Set<Int64>) -> Int64 {
+        var id: Int64 = 1_000_000_000
+        while taken.contains(id) { id -= 1 }
+        return id
+    }
 
     private var origins: ConfigOrigins { snapshots.snapshot.configuration.origins }
 
@@ -34,8 +38,8 @@ struct ConsoleDesk: Sendable {
     /// - Throws: ``ManagementError`` 409 when the files have errors.
     func diagnostics(_ channel: ConsoleConfiguration.Channel, isNew: Bool) async throws -> [Diagnostic] {
         var channel = channel
-        if isNew, channel.id == 0 { channel.id = Self.noID }
         var console = try await vault.load()
+        if isNew, channel.id == 0 { channel.id = Self.freeID(Set(console.channels.map(\.id)).union(origins.channels.keys)) }
         console.channels.removeAll { $0.id == channel.id }
         console.channels.append(channel)
         return try await candidate(console).channelNotes[channel.id] ?? []
@@ -95,6 +99,10 @@ struct ConsoleDesk: Sendable {
     func remove(channel id: Int64, audit: AuditEntry) async throws {
         try await gate.run {
             _ = try await stored(id)
+            // Batches and background responses are settled by their figures only while their vendor can be asked; otherwise the whole
+            // hold is charged in the end.
+            let open = try await store.openLongHolds(channelID: id)
+            guard open == 0 else { throw ManagementError.stillAsked(id, open) }
             // A file's channel with this id is the one that operators switch.
             let isShadowed = origins.channels[id].map { $0 != .console } ?? false
             try await storing("channel \(id)") {
@@ -133,7 +141,7 @@ struct ConsoleDesk: Sendable {
                 throw ManagementError.duplicate("the name '\(provider.name)' is taken")
             }
             try await check(provider)
-            let row = ConsoleRow(key: .provider(provider.name), config: provider.config.text)
+            let row = try vault.row(provider)
             try await storing("provider") { try await store.addConsoleRow(row, audit: audit) }
             try await putIntoForce()
         }
@@ -146,11 +154,9 @@ struct ConsoleDesk: Sendable {
             let (row, old) = try await stored(provider: name)
             let new = try change(old)
             try await check(new)
-            var changed = row
-            changed.config = new.config.text
-            let prepared = changed
+            let changed = try vault.row(new, version: row.version)
             try await storing("provider '\(name)'", conflict: .changedMeanwhile) {
-                try await store.changeConsoleRow(prepared, audit: audit)
+                try await store.changeConsoleRow(changed, audit: audit)
             }
             try await putIntoForce()
         }

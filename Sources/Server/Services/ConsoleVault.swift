@@ -30,9 +30,7 @@ struct ConsoleVault: Sendable {
         for row in rows {
             switch row.key {
             case .channel(let id): console.channels.append(channel(id, row))
-            case .provider(let name):
-                let (config, problem) = Self.object(row.config)
-                console.providers.append(.init(name: name, config: config, problem: problem))
+            case .provider(let name): console.providers.append(provider(name, row))
             case .secret(let name):
                 if let value = Self.open(row, with: sealer) {
                     console.secrets[name] = Secret(value)
@@ -56,6 +54,18 @@ struct ConsoleVault: Sendable {
         return channel
     }
 
+    private func provider(_ name: String, _ row: ConsoleRow) -> ConsoleConfiguration.Provider {
+        let (config, problem) = Self.object(row.config)
+        var provider = ConsoleConfiguration.Provider(name: name, config: config, problem: problem)
+        guard row.sealed != nil else { return provider }
+        if let text = Self.open(row, with: sealer), let headers = Self.headers(try? JSONValue(parsing: ByteBuffer(string: text))) {
+            provider.headers = headers
+        } else {
+            provider.problem = Self.unsealable
+        }
+        return provider
+    }
+
     private static func object(_ text: String) -> (JSONValue, problem: String?) {
         guard let value = try? JSONValue(parsing: ByteBuffer(string: text)), case .object = value else {
             return (.object([]), "the stored text is no JSON object")
@@ -68,10 +78,13 @@ struct ConsoleVault: Sendable {
         var secrets = ConsoleConfiguration.ChannelSecrets()
         secrets.keys = value["keys"]?.arrayValue?.compactMap { $0.stringValue.map { Secret($0) } }
         secrets.proxy = value["proxy"]?.stringValue.map { Secret($0) }
-        if case .object(let headers)? = value["headers"] {
-            secrets.headers = headers.map { StaticHeader(name: $0.name, value: Secret($0.value.stringValue ?? "")) }
-        }
+        secrets.headers = headers(value["headers"]) ?? []
         return secrets
+    }
+
+    private static func headers(_ value: JSONValue?) -> [StaticHeader]? {
+        guard case .object(let members)? = value else { return nil }
+        return members.map { StaticHeader(name: $0.name, value: Secret($0.value.stringValue ?? "")) }
     }
 
     // MARK: Sealing
@@ -83,12 +96,19 @@ struct ConsoleVault: Sendable {
         var members: [JSONValue.Member] = []
         if let keys = channel.secrets.keys { members.append(.init("keys", .array(keys.map { .string($0.reveal()) }))) }
         if let proxy = channel.secrets.proxy { members.append(.init("proxy", .string(proxy.reveal()))) }
-        if !channel.secrets.headers.isEmpty {
-            let headers = channel.secrets.headers.map { JSONValue.Member($0.name, .string($0.value.reveal())) }
-            members.append(.init("headers", .object(headers)))
-        }
+        if !channel.secrets.headers.isEmpty { members.append(.init("headers", Self.object(channel.secrets.headers))) }
         row.sealed = try Self.seal(JSONValue.object(members).text, row, with: sealer)
         return row
+    }
+
+    func row(_ provider: ConsoleConfiguration.Provider, version: Int64 = 0) throws -> ConsoleRow {
+        var row = ConsoleRow(key: .provider(provider.name), config: provider.config.text, version: version)
+        if !provider.headers.isEmpty { row.sealed = try Self.seal(Self.object(provider.headers).text, row, with: sealer) }
+        return row
+    }
+
+    private static func object(_ headers: [StaticHeader]) -> JSONValue {
+        .object(headers.map { .init($0.name, .string($0.value.reveal())) })
     }
 
     func row(secret name: String, _ value: Secret, version: Int64 = 0) throws -> ConsoleRow {
@@ -137,6 +157,10 @@ extension ConsoleRow.Key {
     }
 
     fileprivate var purpose: Sealer.Purpose {
-        if case .secret = self { .consoleSecret } else { .consoleChannel }
+        switch self {
+        case .channel: .consoleChannel
+        case .provider: .consoleProvider
+        case .secret: .consoleSecret
+        }
     }
 }

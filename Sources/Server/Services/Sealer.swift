@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import GatewayState
 import RouterCore
 
 /// Seals small values that leave the gateway or are stored in its database, so that no one else can read, forge or change them: AES-256-GCM
@@ -11,6 +12,8 @@ struct Sealer: Sendable {
         case knownDevice = "known-device"
         /// The secrets of a channel of the console.
         case consoleChannel = "console-channel"
+        /// The headers of a provider of the console.
+        case consoleProvider = "console-provider"
         /// A secret by the name of its variable.
         case consoleSecret = "console-secret"
     }
@@ -21,6 +24,9 @@ struct Sealer: Sendable {
     private static let version: UInt8 = 1
 
     init(_ secret: Secret) { material = SymmetricKey(data: Array(secret.reveal().utf8)) }
+
+    /// One that opens nothing: its secret is made up and forgotten.
+    static var opensNothing: Sealer { Sealer(Secret(TokenSecrets.random(43))) }
 
     private func key(_ name: String) -> SymmetricKey {
         HKDF<SHA256>.deriveKey(inputKeyMaterial: material, info: Array("apirouter \(name)".utf8), outputByteCount: 32)

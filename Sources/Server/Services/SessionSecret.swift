@@ -41,6 +41,31 @@ public enum SessionSecret {
         return sealer
     }
 
+    /// The ledger's secret as it is at hand.
+    enum Existing {
+        case fits(Sealer)
+        /// In words.
+        case missing(String)
+    }
+
+    /// Looks for the secret of this ledger, and makes none.
+    /// - Throws: ``StoreError``.
+    static func existing(_ configuration: GatewayConfiguration, store: any AdminStore) async throws -> Existing {
+        let place = configuration.bootstrap.sessionSecret == nil ? path(configuration) : "SESSION_SECRET"
+        let found: Secret?
+        do {
+            found = try fromEnvironment(configuration) ?? read(place)
+        } catch StoreError.schema(let reason) {
+            return .missing(reason)
+        }
+        guard let secret = found else { return .missing("there is no SESSION_SECRET and no \(place)") }
+        let sealer = Sealer(secret)
+        guard try await store.setting(settingKey) == sealer.check else {
+            return .missing("the secret in \(place) is not the one that this ledger knows")
+        }
+        return .fits(sealer)
+    }
+
     private static let shared = """
         the gateways of one ledger share one secret. Give this one the SESSION_SECRET of the others, or a copy of the first one's data_dir/session_secret; \
         to replace the secret, stop all gateways and run 'apirouter secret reseal' with the new one, or 'apirouter secret adopt' if the old one is lost \

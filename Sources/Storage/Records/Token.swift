@@ -30,6 +30,8 @@ public struct Token: Sendable, Hashable, Paid {
     public var accessedAt: Int64?
     /// It manages its user's keys, and makes no model calls.
     public var isManagement: Bool
+    /// The secret that it had before its last rotation, where that goes on for a time.
+    public var former: FormerSecret?
 
     public init(
         id: Int64 = 0, userID: Int64, keyHash: [UInt8], keyPrefix: String, name: String,
@@ -50,5 +52,18 @@ public struct Token: Sendable, Hashable, Paid {
         self.createdAt = createdAt
         self.accessedAt = accessedAt
         self.isManagement = isManagement
+    }
+}
+
+/// A key's secret that has been replaced.
+public struct FormerSecret: Sendable, Hashable {
+    /// 32 bytes.
+    public var keyHash: [UInt8]
+    /// Unix seconds; refused from then on.
+    public var until: Int64
+
+    public init(keyHash: [UInt8], until: Int64) {
+        self.keyHash = keyHash
+        self.until = until
     }
 }

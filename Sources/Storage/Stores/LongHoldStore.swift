@@ -26,6 +26,8 @@ public protocol LongHoldStore: SharedStore {
     func openLongHolds(_ kind: LongHold.Kind) async throws -> Set<RequestID>
     /// Number and sum of a user's open holds.
     func openLongHolds(userID: Int64) async throws -> (count: Int64, amount: NanoUSD)
+    /// How many open holds only this channel can be asked about.
+    func openLongHolds(channelID: Int64) async throws -> Int64
     /// Open holds whose time has come, oldest first, claimed until `now + claim`, so that no other gateway looks at them meanwhile. A
     /// gateway that dies loses its claim by time; two that look at once do no harm, because ``endLongHold(_:now:)`` works once.
     func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) async throws -> [LongHold]

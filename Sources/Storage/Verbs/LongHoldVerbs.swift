@@ -62,6 +62,13 @@ extension SQLStore {
         }
     }
 
+    public func openLongHolds(channelID: Int64) async throws -> Int64 {
+        try await database.read { session in
+            try session.first("SELECT count(*) AS number FROM long_holds WHERE state = 'open' AND channel_id = ?1", [channelID])?
+                .int("number") ?? 0
+        }
+    }
+
     public func dueLongHolds(_ kind: LongHold.Kind, now: Int64, claim: Int64, limit: Int) async throws -> [LongHold] {
         try await database.write { try $0.dueLongHolds(kind, now: now, claim: claim, limit: limit) }
     }

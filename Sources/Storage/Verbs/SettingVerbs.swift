@@ -51,6 +51,8 @@ extension SQLSession {
             "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [key, value])
     }
 
+    func removeSetting(_ key: String) throws { try execute("DELETE FROM settings WHERE key = ?1", [key]) }
+
     /// Inside the transaction of the change that the entry tells of.
     func insertAudit(_ entry: AuditEntry) throws {
         try execute(

@@ -50,11 +50,11 @@ extension SQLSession {
     }
 
     func token(id: Int64) throws -> Token? {
-        try first("SELECT \(Columns.token) FROM tokens WHERE id = ?1", [id]).map { try Decoding.token($0) }
+        try first("SELECT \(Columns.token) FROM tokens WHERE id = ?1", [id]).map { try withFormer(Decoding.token($0)) }
     }
 
     func token(keyHash: [UInt8]) throws -> Token? {
-        try first("SELECT \(Columns.token) FROM tokens WHERE key_hash = ?1", [keyHash]).map { try Decoding.token($0) }
+        try first("SELECT \(Columns.token) FROM tokens WHERE key_hash = ?1", [keyHash]).map { try withFormer(Decoding.token($0)) }
     }
 
     func tokens(_ query: TokenQuery) throws -> Page<Token> {
@@ -77,12 +77,17 @@ extension SQLSession {
             order = "coalesce(b.spent_nanos, 0) \(direction), id \(direction)"
         }
         return try page(Columns.token, of: "tokens", where: conditions, order: order, query.page, sorting: sorting) {
-            try Decoding.token($0)
+            try withFormer(Decoding.token($0))
         }
     }
 
     func allTokens() throws -> [Token] {
-        try rows("SELECT \(Columns.token) FROM tokens ORDER BY id").map { try Decoding.token($0) }
+        let former = try formerSecrets()
+        return try rows("SELECT \(Columns.token) FROM tokens ORDER BY id").map { row in
+            var token = try Decoding.token(row)
+            token.former = former[FormerSecret.setting(token.id)]
+            return token
+        }
     }
 
     func changeToken(id: Int64, _ change: TokenChange, audit: AuditEntry) throws -> Token {
@@ -92,6 +97,7 @@ extension SQLSession {
                 throw StoreError.conflict("the limits of this key were changed meanwhile; read them again")
             }
         }
+        if change.secret != nil { try keepFormer(of: id, until: change.formerUntil) }
         var assignments = Assignments()
         assignments.set("key_hash", change.secret?.keyHash)
         assignments.set("key_prefix", change.secret?.keyPrefix)
@@ -111,12 +117,15 @@ extension SQLSession {
         }
         try unique("key_hash") { try assignments.update("tokens", id: id, self) }
         guard let token = try token(id: id) else { throw StoreError.notFound }
+        // The table's trigger is older than this column.
+        if change.conversion != nil { try announce(.tokens, "\(id)") }
         try insertAudit(audit.adding(.init("token_id", .integer(id)), .init("user_id", .integer(token.userID))))
         return token
     }
 
     func deleteToken(id: Int64, audit: AuditEntry) throws {
         if try execute("DELETE FROM tokens WHERE id = ?1", [id]) == 0 { throw StoreError.notFound }
+        try removeSetting(FormerSecret.setting(id))
         try insertAudit(audit.adding(.init("token_id", .integer(id))))
     }
 
@@ -124,5 +133,45 @@ extension SQLSession {
         for (id, seconds) in accessed.sorted(by: { $0.key < $1.key }) {
             try execute("UPDATE tokens SET accessed_at = ?1 WHERE id = ?2", [seconds, id])
         }
+    }
+}
+
+/// A replaced secret is a setting beside its key's row: few keys have one, and never for long.
+extension FormerSecret {
+    /// The settings of all keys begin with this.
+    fileprivate static let prefix = "token.former."
+
+    static func setting(_ tokenID: Int64) -> String { "\(prefix)\(tokenID)" }
+
+    fileprivate var text: String { "\(until) \(Hex.text(keyHash))" }
+
+    /// - Returns: nil for a text that is none of these.
+    fileprivate init?(text: String) {
+        let parts = text.split(separator: " ")
+        guard parts.count == 2, let until = Int64(parts[0]), let hash = Hex.bytes(String(parts[1])) else { return nil }
+        self.init(keyHash: hash, until: until)
+    }
+}
+
+extension SQLSession {
+    private func withFormer(_ token: Token) throws -> Token {
+        var token = token
+        token.former = try setting(FormerSecret.setting(token.id)).flatMap { FormerSecret(text: $0) }
+        return token
+    }
+
+    /// By their settings.
+    private func formerSecrets() throws -> [String: FormerSecret] {
+        let prefix = FormerSecret.prefix
+        let found = try rows("SELECT key, value FROM settings WHERE substr(key, 1, \(prefix.utf8.count)) = ?1", [prefix])
+        return Dictionary(try found.map { (try $0.text("key"), FormerSecret(text: try $0.text("value"))) }) { one, _ in one }
+            .compactMapValues { $0 }
+    }
+
+    /// Before the secret of a key is replaced.
+    private func keepFormer(of id: Int64, until: Int64?) throws {
+        let row = try first("SELECT key_hash FROM tokens WHERE id = ?1 \(dialect.forUpdate)", [id])
+        guard let until, let hash = try row?.bytes("key_hash") else { return try removeSetting(FormerSecret.setting(id)) }
+        try set(FormerSecret.setting(id), FormerSecret(keyHash: hash, until: until).text)
     }
 }

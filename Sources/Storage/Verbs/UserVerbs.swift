@@ -120,6 +120,8 @@ extension SQLSession {
             )
         }
         try insertAudit(audit.adding(.init("user_id", .integer(id))))
+        try removeSetting(UserSetting.lowBalance.key(id))
+        for row in try rows("SELECT id FROM tokens WHERE user_id = ?1 OR account_id = ?1", [id]) { try removeSetting(FormerSecret.setting(try row.int("id"))) }
         let isInBooks = try ["user_id", "account_id"].contains { column in
             try finds("SELECT 1 AS found FROM balance_transactions WHERE \(column) = ?1 LIMIT 1", [id])
         }

@@ -6,51 +6,17 @@ import RouterCore
 import ServiceLifecycle
 package import Storage
 
-/// Looks at the open batches of all users in the background, a few at a time. Gateways that share a ledger share the work: a hold is
-/// claimed while one of them looks at it.
+/// Looks at the open batches of all users in the background.
 package struct BatchKeeper: Service {
-    private let settler: BatchSettler
-    private let snapshots: SnapshotHolder
-    private let store: any LongHoldStore
-    private let clock: ServerClock
-    private let logger: Logger
+    private let rounds: LongHoldRounds
 
     package init(settler: BatchSettler, snapshots: SnapshotHolder, store: any LongHoldStore, clock: ServerClock, logger: Logger) {
-        self.settler = settler
-        self.snapshots = snapshots
-        self.store = store
-        self.clock = clock
-        self.logger = logger
+        rounds = LongHoldRounds(
+            kind: .batch, group: 4, store: store, clock: clock, logger: logger,
+            pollInterval: { snapshots.snapshot.configuration.batches.pollInterval }, attend: { await settler.attend($0) })
     }
-
-    /// Batches that are looked at together.
-    private static let group = 4
 
     package func run() async throws {
-        await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                // The claims of a dead gateway end by time, so each round asks again.
-                let isBusy = await round()
-                if isBusy { continue }
-                try? await Task.sleep(for: min(snapshots.snapshot.configuration.batches.pollInterval, .seconds(1)))
-            }
-        }
-    }
-
-    /// - Returns: whether there may be more to do at once.
-    private func round() async -> Bool {
-        let poll = snapshots.snapshot.configuration.batches.pollInterval.components.seconds
-        do {
-            let due = try await store.dueLongHolds(
-                .batch, now: clock.unixSeconds, claim: min(max(2 * poll, 5), 60), limit: Self.group)
-            await withTaskGroup(of: Void.self) { group in
-                for hold in due { group.addTask { await settler.attend(hold) } }
-            }
-            // With intervals below a second, the same ones are due again.
-            return due.count == Self.group && poll > 0
-        } catch {
-            logger.debug("batches could not be looked up", metadata: ["error": "\(error)"])
-            return false
-        }
+        await cancelWhenGracefulShutdown { await rounds.run() }
     }
 }

@@ -119,7 +119,7 @@ package struct ResponseSettler: Sendable {
         var record = hold.voidRecord(
             outcome: status == "completed" ? .completed : status == "failed" ? .failed : .truncated,
             errorCode: status == "completed" ? nil : "response_\(status.prefix(40))", now: clock.unixSeconds)
-        try await charge(&record, answer, status, hold)
+        try await charge(&record, answer, tree, hold)
         _ = try await end(hold, record)
         await noteEnd(stored, tokens: record.charge == nil ? 0 : record.usage.promptTokens + record.usage.completionTokens)
         return true
@@ -160,9 +160,12 @@ package struct ResponseSettler: Sendable {
     /// By the vendor's figures; where it has none, by the prompt and what it has delivered. A response that has failed without figures is
     /// free.
     private func charge(
-        _ record: inout RequestRecord, _ answer: (progress: AnswerProgress, price: ModelPrice)?, _ status: String, _ hold: LongHold
+        _ record: inout RequestRecord, _ answer: (progress: AnswerProgress, price: ModelPrice)?, _ tree: JSONValue, _ hold: LongHold
     ) async throws {
+        let isFreeWithoutFigures = tree["status"]?.stringValue == "failed"
         guard let answer else {
+            // Nothing is charged for it at any price.
+            if isFreeWithoutFigures, tree["usage"]?.isNull ?? true { return }
             record.charge = hold.amount
             record.usageSource = .estimated
             return
@@ -171,7 +174,7 @@ package struct ResponseSettler: Sendable {
         var usage: Usage
         if let known = answer.progress.usage {
             usage = known
-        } else if status == "failed" {
+        } else if isFreeWithoutFigures {
             return
         } else {
             usage = Usage(uncachedInput: detail?["prompt_tokens"]?.integerValue ?? 0, output: answer.progress.estimatedOutputTokens)

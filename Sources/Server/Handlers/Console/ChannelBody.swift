@@ -12,8 +12,7 @@ struct ChannelBody: Sendable {
     private var keys: [Secret]??
     /// `.some(nil)` = none.
     private var proxy: Secret??
-    /// A value that is nil stays what it is.
-    private var headers: [(name: String, value: Secret?)]?
+    private var headers: SealedHeaders?
     /// Names of the given fields, for the audit.
     let names: [String]
 
@@ -40,13 +39,13 @@ struct ChannelBody: Sendable {
         }
         for name in ["limits", "timeouts", "probe", "cost"] {
             guard let value = fields[name] else { continue }
-            if case .object = value {} else if !value.isNull { throw fields.wrong(name, "an object") }
+            if case .object = value {} else if !value.isNull { throw fields.wrong(name, Expected("an object", codes: ["object"])) }
             config.append(.init(name, value))
         }
         if let models = try Self.models(fields) { config.append(.init("models", models)) }
         keys = try Self.keys(fields["keys"])
         proxy = try Self.proxy(fields["proxy"])
-        headers = try Self.headers(fields["headers"])
+        headers = try fields["headers"].map { try SealedHeaders($0) }
     }
 
     private static func models(_ fields: RequestFields) throws -> JSONValue? {
@@ -63,7 +62,13 @@ struct ChannelBody: Sendable {
         if value.isNull { return .some(nil) }
         guard let list = value.arrayValue, list.count <= maximumKeys,
             list.allSatisfy({ $0.stringValue.map { $0.utf8.count <= secretBytes } ?? false })
-        else { throw ManagementError.invalidSecret("keys", "an array of at most \(maximumKeys) strings of at most \(secretBytes) bytes") }
+        else {
+            throw ManagementError.invalidSecret(
+                "keys",
+                Expected(
+                    "an array of at most \(maximumKeys) strings of at most \(secretBytes) bytes",
+                    codes: ["array", "max_items:\(maximumKeys)", "max_bytes:\(secretBytes)"]))
+        }
         return .some(list.compactMap { $0.stringValue.map { Secret($0) } })
     }
 
@@ -71,23 +76,10 @@ struct ChannelBody: Sendable {
         guard let value else { return nil }
         if value.isNull { return .some(nil) }
         guard let text = value.stringValue, text.utf8.count <= secretBytes else {
-            throw ManagementError.invalidSecret("proxy", "a URL of at most \(secretBytes) bytes")
+            throw ManagementError.invalidSecret(
+                "proxy", Expected("a URL of at most \(secretBytes) bytes", codes: ["url", "max_bytes:\(secretBytes)"]))
         }
         return .some(Secret(text))
-    }
-
-    private static func headers(_ value: JSONValue?) throws -> [(name: String, value: Secret?)]? {
-        guard let value else { return nil }
-        if value.isNull { return [] }
-        let expected = "an object from at most 50 header names to strings of at most \(secretBytes) bytes"
-        guard case .object(let members) = value, members.count <= 50 else { throw ManagementError.invalidSecret("headers", expected) }
-        return try members.map { member in
-            if member.value.isNull { return (member.name, nil) }
-            guard let text = member.value.stringValue, text.utf8.count <= secretBytes else {
-                throw ManagementError.invalidSecret("headers", expected)
-            }
-            return (member.name, Secret(text))
-        }
     }
 
     // MARK: In use
@@ -105,12 +97,7 @@ struct ChannelBody: Sendable {
         // Entered anew, so nothing of the old seal is needed; and a declaration that could not be read is checked as a whole.
         if old.problem != ConsoleVault.unsealable || (keys != nil && proxy != nil && headers != nil) { new.problem = nil }
         if let proxy { new.secrets.proxy = proxy }
-        if let headers {
-            new.secrets.headers = headers.compactMap { name, value in
-                let kept = old.secrets.headers.first { $0.name == name }?.value
-                return (value ?? kept).map { StaticHeader(name: name, value: $0) }
-            }
-        }
+        if let headers { new.secrets.headers = headers.applied(to: old.secrets.headers) }
         return new
     }
 
@@ -136,7 +123,9 @@ struct ChannelBody: Sendable {
         let moves = isOfAnother || Self.text(old, "base_url") != Self.text(new, "base_url")
         if moves, keys == nil, old.secrets.keys?.isEmpty == false {
             throw ManagementError.invalidSecret(
-                "keys", "sent again with another 'provider' or 'base_url': they were entered for the old one")
+                "keys",
+                Expected(
+                    "sent again with another 'provider' or 'base_url': they were entered for the old one", codes: ["array", "not_empty"]))
         }
         // A new channel had no provider.
         return keys != nil || !changed.isEmpty || (isOfAnother && Self.text(old, "provider") != nil)
@@ -162,12 +151,10 @@ struct ChannelBody: Sendable {
         let absent = [("keys", keys == nil), ("proxy", proxy == nil), ("headers", headers == nil)].first { $0.1 }?.0
         if let absent {
             throw ManagementError.invalid(
-                absent, "given",
+                absent, Expected("given", codes: ["not_absent"]),
                 message: "the seal of this channel does not open, so that 'keys', 'proxy' and 'headers' have to be sent together, null for "
                     + "none; '\(absent)' is missing")
         }
-        if headers?.contains(where: { $0.value == nil }) == true {
-            throw ManagementError.invalidSecret("headers", "an object with values: the seal of those that are stored does not open")
-        }
+        if headers?.isWhole == false { throw ManagementError.invalidSecret("headers", SealedHeaders.unsealed) }
     }
 }

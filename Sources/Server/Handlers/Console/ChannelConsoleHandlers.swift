@@ -124,25 +124,28 @@ struct ChannelConsoleHandlers: Sendable {
         let baseURL = try fields.string("base_url")
         let given = try SecretText.read(fields["key"], "key")
         guard let spec = snapshot.configuration.providers.first(where: { $0.name == name }) else {
-            throw fields.wrong("provider", "the name of a provider")
+            throw fields.wrong("provider", Expected("the name of a provider", codes: ["provider"]))
         }
         let all = snapshot.configuration.routes.channels
         var channel: RouterCore.Channel?
         if let id = try fields.integer("channel_id") {
             channel = all.first { $0.id == id && $0.provider.name == name }
-            if channel == nil { throw fields.wrong("channel_id", "the id of a channel of this provider") }
+            if channel == nil { throw fields.wrong("channel_id", Expected("the id of a channel of this provider", codes: ["channel"])) }
         }
         // A key that is kept goes nowhere but where its channel sends it.
         let usesOwnURL = baseURL != nil && baseURL != channel?.baseURL
         if usesOwnURL {
             if try context.user().role < .root { throw ManagementError.rootOnly("'base_url'") }
             guard CheckedURL.isFine(baseURL ?? "") else {
-                throw fields.wrong("base_url", "an absolute http:// or https:// URL without user, query or fragment")
+                throw fields.wrong(
+                    "base_url", Expected("an absolute http:// or https:// URL without user, query or fragment", codes: ["url"]))
             }
         }
         if given == nil, !usesOwnURL, channel == nil { channel = all.first { $0.provider.name == name && !$0.keys.isEmpty } }
         let key = given ?? (usesOwnURL ? nil : channel?.keys.first)
-        guard key != nil || spec.auth == .none else { throw ManagementError.invalidSecret("key", "given: no channel has one") }
+        guard key != nil || spec.auth == .none else {
+            throw ManagementError.invalidSecret("key", Expected("given: no channel has one", codes: ["string", "not_empty"]))
+        }
         let builtin = all.first { $0.provider.name == name }?.provider.baseURL
         let url = usesOwnURL ? baseURL : channel?.baseURL ?? (spec.baseURL == GatewaySnapshot.builtinSimulator ? builtin : nil)
         do throws(VendorModels.Problem) {

@@ -32,7 +32,13 @@ enum SecretText {
     static func read(_ value: JSONValue?, _ field: String) throws -> Secret? {
         guard let value, !value.isNull else { return nil }
         guard let text = value.stringValue, text.utf8.count <= maximumBytes, !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F })
-        else { throw ManagementError.invalidSecret(field, "a string of at most \(maximumBytes) bytes without spaces or line breaks") }
+        else {
+            throw ManagementError.invalidSecret(
+                field,
+                Expected(
+                    "a string of at most \(maximumBytes) bytes without spaces or line breaks",
+                    codes: ["string", "max_bytes:\(maximumBytes)", "no_spaces"]))
+        }
         return text.isEmpty ? nil : Secret(text)
     }
 }

@@ -22,22 +22,38 @@ struct ProviderHandlers: Sendable {
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let snapshot = snapshots.snapshot
-        return kept.response(snapshot, for: request) { .array(snapshot.configuration.providers.map { json($0, snapshot) }) }
+        return kept.response(snapshot, for: request) {
+            let configuration = snapshot.configuration
+            let broken = configuration.origins.providerNotes.keys.filter { configuration.origins.providers[$0] == .console }
+                .filter { name in !configuration.providers.contains { $0.name == name } }
+            return .array((configuration.providers + broken.sorted().map(Self.empty)).map { .object(members($0, snapshot)) })
+        }
     }
 
-    func one(_ request: Request, _ context: GatewayContext) async throws -> Response { try answer(Self.name(context)) }
+    /// In the place of one of the console that is not in use, because it has errors.
+    private static func empty(_ name: String) -> ProviderSpec {
+        ProviderSpec(name: name, family: AdaptorID(rawValue: ""), baseURL: "")
+    }
+
+    func one(_ request: Request, _ context: GatewayContext) async throws -> Response { try await answer(Self.name(context)) }
 
     private static func name(_ context: GatewayContext) -> String { context.parameters.get("name") ?? "" }
 
-    private func answer(_ name: String) throws -> Response {
-        guard let spec = snapshots.snapshot.configuration.providers.first(where: { $0.name == name }) else {
+    private func answer(_ name: String) async throws -> Response {
+        let configuration = snapshots.snapshot.configuration
+        let spec = configuration.providers.first { $0.name == name }
+        guard let origin = configuration.origins.providers[name], spec != nil || origin == .console else {
             throw ManagementError.notFound("provider '\(name)'")
         }
-        return Envelope.ok(json(spec, snapshots.snapshot))
+        let stored = origin == .console ? try await desk.stored(provider: name).provider : nil
+        return Envelope.ok(
+            .object(members(spec ?? Self.empty(name), snapshots.snapshot) + [.init("config", stored.map(ProviderBody.json) ?? .null)]))
     }
 
-    private func json(_ spec: ProviderSpec, _ snapshot: GatewaySnapshot) -> JSONValue {
-        let source = snapshot.configuration.origins.providers[spec.name] ?? .console
+    private func members(_ spec: ProviderSpec, _ snapshot: GatewaySnapshot) -> [JSONValue.Member] {
+        let origins = snapshot.configuration.origins
+        let source = origins.providers[spec.name] ?? .console
+        let problem = origins.providerNotes[spec.name]?.first { $0.severity == .error }
         let models = spec.models.map { model -> JSONValue in
             let row = snapshot.prices.row(model.id)
             let price = (row?.price ?? model.price).flatMap { $0.basis == .metered ? $0 : nil }
@@ -47,10 +63,13 @@ struct ProviderHandlers: Sendable {
             ]
         }
         return [
-            "name": .string(spec.name), "display_name": .string(spec.displayName), "family": .string(spec.family.rawValue),
-            "base_url": .string(spec.baseURL), "source": source.json, "env": .names([spec.keyEnv].compactMap { $0 }),
-            "needs_key": .boolean(spec.auth != .none), "free": .boolean(spec.defaultPrice == .free),
-            "models": .array(models), "model_count": .integer(models.count),
+            .init("name", .string(spec.name)), .init("display_name", .string(spec.displayName)),
+            .init("family", .string(spec.family.rawValue)), .init("base_url", .string(spec.baseURL)),
+            .init("key_url", .optional(spec.keyURL)), .init("source", source.json),
+            .init("problem", .optional(problem.map { ($0.path.isEmpty ? "" : "\($0.path): ") + $0.message })),
+            .init("env", .names([spec.keyEnv].compactMap { $0 })), .init("needs_key", .boolean(spec.auth != .none)),
+            .init("free", .boolean(spec.defaultPrice == .free)), .init("models", .array(models)),
+            .init("model_count", .integer(models.count)),
         ]
     }
 
@@ -60,30 +79,27 @@ struct ProviderHandlers: Sendable {
         let fields = try await RequestFields(request, ProviderDescriptions.create)
         let name = try fields.requiredString("name")
         guard Self.isName(name) else {
-            throw fields.wrong("name", "1 to 64 small letters, digits, '-', '_' or '.', beginning with a letter or digit")
+            throw fields.wrong(
+                "name",
+                Expected(
+                    "1 to 64 small letters, digits, '-', '_' or '.', beginning with a letter or digit",
+                    codes: ["1..64", "a-z 0-9 - _ ."]))
         }
         _ = try fields.requiredString("base_url")
-        let config = try Self.config(fields, over: [.init("adaptor", "openai")])
+        let body = try ProviderBody(fields)
         try context.demandFreshLogin()
         let audit = try audit("provider.create", name, fields, context)
-        try await desk.add(ConsoleConfiguration.Provider(name: name, config: config), audit: audit)
-        return try answer(name)
+        try await desk.add(try body.applied(to: ConsoleConfiguration.Provider(name: name, config: .object([]))), audit: audit)
+        return try await answer(name)
     }
 
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, ProviderDescriptions.change)
         let name = Self.name(context)
-        // Wrong fields are found before anything else.
-        _ = try Self.config(fields, over: [])
+        let body = try ProviderBody(fields)
         try context.demandFreshLogin()
-        try await desk.change(provider: name, audit: try audit("provider.change", name, fields, context)) { old in
-            var new = old
-            let members: [JSONValue.Member] = if case .object(let members) = old.config { members } else { [.init("adaptor", "openai")] }
-            new.config = try Self.config(fields, over: members)
-            new.problem = nil
-            return new
-        }
-        return try answer(name)
+        try await desk.change(provider: name, audit: try audit("provider.change", name, fields, context)) { try body.applied(to: $0) }
+        return try await answer(name)
     }
 
     func remove(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -102,58 +118,5 @@ struct ProviderHandlers: Sendable {
         func isPlain(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte) }
         guard let first = text.utf8.first, isPlain(first), text.utf8.count <= 64 else { return false }
         return text.utf8.allSatisfy { isPlain($0) || [0x2D, 0x2E, 0x5F].contains($0) } && !text.contains("..")
-    }
-
-    // MARK: The body
-
-    /// The keys of a provider file, from the fields that are given and what was there.
-    private static func config(_ fields: RequestFields, over old: [JSONValue.Member]) throws -> JSONValue {
-        var members = old
-        func set(_ name: String, _ value: JSONValue?) {
-            members.removeAll { $0.name == name }
-            if let value { members.append(.init(name, value)) }
-        }
-        for name in ["display_name", "base_url"] where fields[name] != nil { set(name, try fields.string(name).map { .string($0) }) }
-        if let needsKey = try fields.boolean("needs_key") { set("auth", needsKey ? nil : ["type": "none"]) }
-        if let isFree = try fields.boolean("free") { set("default_price", isFree ? ["input": "0", "output": "0"] : nil) }
-        if let value = fields["models"] {
-            guard let list = value.arrayValue, list.count <= ChannelBody.maximumModels else {
-                throw fields.wrong("models", "an array of at most \(ChannelBody.maximumModels) models")
-            }
-            set("models", .array(try list.map { try model($0, fields) }))
-        }
-        return .object(members)
-    }
-
-    /// `{ name, pricing_input, pricing_output }` or `{ name, free: true }` as an entry of a provider file: USD per million tokens.
-    private static func model(_ value: JSONValue, _ fields: RequestFields) throws -> JSONValue {
-        let known = ["name", "display_name", "pricing_input", "pricing_output", "free", "context_length", "max_output_tokens"]
-        let expected = """
-            objects with 'name' and either 'pricing_input' and 'pricing_output' (USD per token, not negative, at most fifteen decimals) or \
-            'free' true; also allowed: display_name, context_length, max_output_tokens
-            """
-        guard case .object(let given) = value, given.allSatisfy({ known.contains($0.name) }), let name = value["name"]?.stringValue else {
-            throw fields.wrong("models", expected)
-        }
-        func perMillion(_ name: String) throws -> String {
-            guard let text = value[name]?.numberText ?? value[name]?.stringValue, let parsed = try? FemtoUSD.parse(usdPerUnit: text),
-                parsed.isExact
-            else { throw fields.wrong("models", expected) }
-            return parsed.price.usdPerMillionText
-        }
-        var members = [JSONValue.Member("id", .string(name))]
-        for name in ["display_name", "context_length", "max_output_tokens"] {
-            if let value = value[name], !value.isNull { members.append(.init(name, value)) }
-        }
-        if value["free"]?.boolValue == true {
-            guard value["pricing_input"] == nil, value["pricing_output"] == nil else { throw fields.wrong("models", expected) }
-            members.append(.init("price", ["input": "0", "output": "0"]))
-        } else {
-            members.append(
-                .init(
-                    "price",
-                    ["input": .string(try perMillion("pricing_input")), "output": .string(try perMillion("pricing_output"))]))
-        }
-        return .object(members)
     }
 }

@@ -31,7 +31,8 @@ struct SecretHandlers: Sendable {
         let name = context.parameters.get("name") ?? ""
         let isFine = name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0 | 0x20) || $0 == 0x5F }
         guard isFine, (1...128).contains(name.utf8.count), name.utf8.first.map({ !(0x30...0x39).contains($0) }) == true else {
-            throw ManagementError.invalid("name", "the name of a variable: letters, digits and '_', at most 128")
+            throw ManagementError.invalid(
+                "name", Expected("the name of a variable: letters, digits and '_', at most 128", codes: ["1..128", "A-Z a-z 0-9 _"]))
         }
         return name
     }
@@ -41,7 +42,7 @@ struct SecretHandlers: Sendable {
         let fields = try await RequestFields(request, SecretDescriptions.set)
         let name = try Self.name(context)
         guard let value = try SecretText.read(fields["value"], "value") else {
-            throw ManagementError.invalidSecret("value", "a non-empty string")
+            throw ManagementError.invalidSecret("value", Expected("a non-empty string", codes: ["string", "not_empty"]))
         }
         let isRoot = try context.user().role >= .root
         guard isRoot || snapshots.snapshot.configuration.origins.secrets[name] == .missing else {
