@@ -37,7 +37,7 @@ extension GatewayProgram {
         let figures = UserFigures(store: parts.store, meter: parts.meter, clock: clock)
         let users = UserHandlers(
             store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
-            responses: parts.responses, check: check, clock: clock)
+            responses: parts.responses, check: check, levels: levelDesk, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
@@ -48,7 +48,7 @@ extension GatewayProgram {
         let status = statusHandlers(check, catalogue)
         return ManagementAPI(
             audit: AuditHandlers(store: parts.store),
-            balance: BalanceHandlers(store: parts.store, meter: parts.meter, clock: clock),
+            balance: BalanceHandlers(store: parts.store, meter: parts.meter, levels: levelDesk, clock: clock),
             batches: BatchesHandlers(desk: desk, meter: parts.meter, logger: logger),
             billing: BillingHandlers(store: parts.store, meter: parts.meter, clock: clock),
             catalogue: catalogue,
@@ -58,6 +58,7 @@ extension GatewayProgram {
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             configuration: configurationHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
+            credits: CreditHandlers(store: parts.store, meter: parts.meter, levels: levelDesk, clock: clock),
             exports: ExportHandlers(store: parts.store, logs: logs, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,
@@ -80,6 +81,8 @@ extension GatewayProgram {
             pricing: pricing,
             providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
+            redemption: RedemptionHandlers(
+                store: parts.store, meter: parts.meter, levels: levelDesk, doors: parts.doors, passwords: passwords, clock: clock),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
@@ -98,6 +101,10 @@ extension GatewayProgram {
                 responses: parts.responses, status: status, clock: clock),
             tokens: TokenHandlers(store: parts.store, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
+    }
+
+    var levelDesk: LevelDesk {
+        LevelDesk(store: parts.store, snapshots: parts.snapshots, keys: parts.keys, keyChanges: parts.keyChanges)
     }
 
     var responseSettler: ResponseSettler {

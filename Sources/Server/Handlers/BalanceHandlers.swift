@@ -6,16 +6,20 @@ import Storage
 
 /// Money: users' balances, ledger rows, and admins' credits.
 struct BalanceHandlers: Sendable {
-    let store: any Ledger & UserStore
+    let store: any Ledger & UserStore & CreditStore
     let meter: Meter
+    let levels: LevelDesk
     let clock: ServerClock
 
     func balance(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         guard let standing = try await meter.standing(user.id) else { throw ManagementError.notFound("account") }
+        // Calls that are about to be posted use gifts first.
+        let gifts = max(.zero, min(try await store.giftsLeft(accountID: user.id), standing.balance))
         return Envelope.ok(
             .object([
-                .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("held", .usd(standing.held)),
+                .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("gifts", .usd(gifts)),
+                .init("held", .usd(standing.held)),
                 .init("available", .usd(standing.available)), .init("quota", .integer(standing.balance.wholeCents)),
                 .init("currency", "USD"),
             ]))
@@ -62,11 +66,13 @@ struct BalanceHandlers: Sendable {
         try UserHandlers.checkMoneyAuthority(over: target, by: try context.user())
         let posting = LedgerPosting(
             userID: userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
-            description: description, createdAt: clock.unixSeconds)
+            description: description, createdAt: clock.unixSeconds, levels: levels.table)
         let audit = try context.audit(
             "balance.add", at: clock.unixSeconds,
             [.init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(key))])
-        return answer(try await storing("user") { try await meter.credit(posting, audit: audit) })
+        let credited = try await storing("user") { try await meter.credit(posting, audit: audit) }
+        if credited.isNew, posting.kind == .recharge { await levels.recharged(userID) }
+        return answer(credited)
     }
 
     /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: refunds a charge, once and at most in full.
@@ -97,7 +103,8 @@ struct BalanceHandlers: Sendable {
             .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("amount", .usd(entry.amount)),
             .init("balance_after", .usd(entry.balanceAfter)), .init("type", .string(entry.kind.rawValue)),
             .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
-            .init("created_at", .integer(entry.createdAt)),
+            .init("created_at", .integer(entry.createdAt)), .init("source", .optional(entry.source)),
+            .init("gift", .usd(entry.gift ?? .zero)),
         ])
     }
 }

@@ -5,7 +5,7 @@ import RouterCore
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
     static let all: [Route] =
-        openAI + openRouter + google + users + account + playground + money + operations + statistics + channels
+        openAI + openRouter + google + users + account + playground + money + credits + operations + statistics + channels
         + configuration
 
     private static let openAI =

@@ -10,6 +10,7 @@ struct ManagementAPI: Sendable {
     let console: ConsolePages
     let configuration: ConfigurationHandlers
     let conversations: ConversationHandlers
+    let credits: CreditHandlers
     let exports: ExportHandlers
     let files: FilesHandlers
     let gemini: GeminiHandlers
@@ -24,6 +25,7 @@ struct ManagementAPI: Sendable {
     let pricing: PricingHandlers
     let providers: ProviderHandlers
     let rankings: RankingHandlers
+    let redemption: RedemptionHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers
     let routerAccount: RouterAccountHandlers

@@ -15,10 +15,14 @@ public struct LedgerEntry: Sendable, Hashable {
     public var referenceID: String
     public var description: String
     public var createdAt: Int64
+    /// The origin of a recharge or adjustment that has one (``EntrySource``).
+    public var source: String?
+    /// The part of a charge that gifts have paid, positive; nil = none.
+    public var gift: NanoUSD?
 
     public init(
         id: Int64, userID: Int64, amount: NanoUSD, balanceAfter: NanoUSD, kind: TransactionKind,
-        referenceID: String, description: String, createdAt: Int64
+        referenceID: String, description: String, createdAt: Int64, source: String? = nil, gift: NanoUSD? = nil
     ) {
         self.id = id
         self.userID = userID
@@ -28,5 +32,7 @@ public struct LedgerEntry: Sendable, Hashable {
         self.referenceID = referenceID
         self.description = description
         self.createdAt = createdAt
+        self.source = source
+        self.gift = gift
     }
 }

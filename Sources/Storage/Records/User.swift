@@ -28,10 +28,19 @@ public struct User: Sendable, Hashable {
     public var balance: NanoUSD
     /// Unix seconds.
     public var createdAt: Int64
+    /// Why the account has its group; nil = nothing has given it one.
+    public var groupSource: GroupSource?
+
+    public enum GroupSource: String, Sendable, Hashable, CaseIterable {
+        /// Somebody has chosen it, so it follows no level.
+        case admin
+        /// The level that the account has reached by what it has recharged.
+        case level
+    }
 
     public init(
         id: Int64, username: String, displayName: String, email: String, role: Role, status: UserStatus,
-        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64
+        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64, groupSource: GroupSource? = nil
     ) {
         self.id = id
         self.username = username
@@ -43,5 +52,6 @@ public struct User: Sendable, Hashable {
         self.limits = limits
         self.balance = balance
         self.createdAt = createdAt
+        self.groupSource = groupSource
     }
 }

@@ -3,12 +3,12 @@ import RouterCore
 
 /// The columns that values are read from, in place of `*`, which would also read what is there for people only.
 enum Columns {
-    static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at"
+    static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at, group_source"
     static let token = """
         id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at, is_management
         """
     static let accessToken = "hash, user_id, created_at, used_at, expires_at, client_ip, user_agent"
-    static let entry = "id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at"
+    static let entry = "id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, source, gift_nanos"
     static let log = "id, " + RecordColumns.list
 }
 
@@ -29,7 +29,7 @@ enum Decoding {
             email: try row.text("email"), role: Role(rawValue: Int(try row.int("role"))) ?? .user,
             status: UserStatus(rawValue: Int(try row.int("status"))) ?? .disabled, group: try row.text("group"),
             limits: try row.text("limits"), balance: NanoUSD(nanos: try row.int("balance_nanos")),
-            createdAt: try row.int("created_at"))
+            createdAt: try row.int("created_at"), groupSource: try row.textOrNil("group_source").flatMap { User.GroupSource(rawValue: $0) })
     }
 
     static func accessToken(_ row: some ColumnReader) throws -> AccessToken {
@@ -55,7 +55,8 @@ enum Decoding {
             id: try row.int("id"), userID: try row.int("user_id"), amount: NanoUSD(nanos: try row.int("amount_nanos")),
             balanceAfter: NanoUSD(nanos: try row.int("balance_after_nanos")),
             kind: TransactionKind(rawValue: try row.text("type")) ?? .adjustment, referenceID: try row.text("reference_id"),
-            description: try row.text("description"), createdAt: try row.int("created_at"))
+            description: try row.text("description"), createdAt: try row.int("created_at"), source: try row.textOrNil("source"),
+            gift: try row.intOrNil("gift_nanos").map { NanoUSD(nanos: $0) })
     }
 
     static func health(_ row: some ColumnReader) throws -> ChannelHealthRow {

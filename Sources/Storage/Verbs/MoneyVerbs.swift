@@ -18,12 +18,19 @@ extension SQLSession {
         let operation = MoneyOperation(posting)
         if let known = try self.operation(operation.key) {
             try operation.check(against: known)
-            return (try entry(of: known), false)
+            let entry = try entry(of: known)
+            guard entry.source == posting.source else {
+                throw StoreError.conflict("the key '\(operation.key)' was used before and the source of the money differs")
+            }
+            return (entry, false)
         }
         guard isThere else { throw StoreError.notFound }
         try note(operation, at: posting.createdAt)
         let entry = try insertEntry(posting)
         try insertAudit(audit.adding(.init("entry_id", .integer(entry.id))))
+        if posting.kind == .recharge, posting.source != EntrySource.gift {
+            try promote(posting.userID, posting.levels, now: posting.createdAt)
+        }
         // Money taken from a balance must not be spent from leases: every gateway gives back its unused part. Money that comes in may be
         // waited for by requests at any gateway.
         try announce(posting.amount.isNegative ? .recall : .freed, "\(posting.userID) admin")
@@ -123,12 +130,13 @@ extension SQLSession {
         let row = try unique("reference_id") {
             try first(
                 """
-                INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING \(Columns.entry)
+                INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at,
+                    source)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING \(Columns.entry)
                 """,
                 [
                     posting.userID, posting.amount.nanos, after.nanos, posting.kind.rawValue, posting.referenceID, posting.description,
-                    posting.createdAt,
+                    posting.createdAt, posting.source,
                 ])
         }
         guard let row else { throw StoreError.notFound }
