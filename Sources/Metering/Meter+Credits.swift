@@ -1,3 +1,4 @@
+import Platform
 package import Storage
 
 /// Gifts and codes: money that comes and goes beside requests and administrators' postings.

@@ -12,15 +12,16 @@ struct CodeCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a batch of codes and print them as CSV.",
             discussion: """
-                The codes are printed this once: the ledger has only their hashes. Works whether a gateway is running or not. Codes that are \
-                made here may be redeemed by administrators, too.
+                The codes are printed this once: the ledger has only their hashes. Works whether a gateway is running or not. Codes that \
+                are made here may be redeemed by administrators, too.
                 """)
 
         @OptionGroup var common: ConfigOption
         @Option(help: "Name of the batch, which users find in their ledger.") var name: String
         @Option(help: "USD that each code brings.") var amount: String
         @Option(help: "How many codes, up to 10000.") var count: Int64
-        @Flag(help: "Codes bring gifts, which pay before cash and may have an end. Default: cash, as if it had been paid in.") var gift = false
+        @Flag(help: "Codes bring gifts, which pay before cash and may have an end. Default: cash, as if it had been paid in.") var gift =
+            false
         @Option(help: "How long a gift lasts from its redemption on: 12h, 30d. Default: for ever.") var giftLasts: String?
         @Option(help: "How long the codes can be redeemed: 12h, 90d. Default: for ever.") var lasts: String?
         @Option(help: "Codes that one account may redeem; 0 = all of them.") var perAccount: Int64 = 1

@@ -56,7 +56,8 @@ enum LevelKeys {
     private static func readGroup(_ cursor: YAMLCursor, _ known: [String]) -> String? {
         guard let name = cursor.string("a group") else { return nil }
         guard known.contains(name) else {
-            cursor.mismatch("one of the groups (\(known.joined(separator: ", ")))", suggestion: NearestWord.suggestion(for: name, among: known))
+            cursor.mismatch(
+                "one of the groups (\(known.joined(separator: ", ")))", suggestion: NearestWord.suggestion(for: name, among: known))
             return nil
         }
         return name

@@ -2,7 +2,7 @@
 public struct AccountLevel: Sendable, Hashable {
     /// For people.
     public var name: String
-    /// What an account must have recharged in cash, gifts aside and chargebacks taken off.
+    /// The sum that an account must have recharged in cash, gifts aside and chargebacks taken off.
     public var atLeast: NanoUSD
     /// A group of gateway.yaml.
     public var group: String

@@ -31,7 +31,7 @@ public struct Gifts: Sendable, Hashable {
     /// Gifts that have paid, as they are now.
     public var changed: ArraySlice<Gift> { gifts[touched] }
 
-    /// What all of them have left, at most the largest amount that there is.
+    /// The sum that all of them have left, at most the largest amount that there is.
     public var left: NanoUSD {
         gifts.reduce(.zero) { sum, gift in (try? sum.adding(gift.left)) ?? .max }
     }

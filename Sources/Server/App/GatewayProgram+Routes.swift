@@ -81,8 +81,7 @@ extension GatewayProgram {
             pricing: pricing,
             providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
-            redemption: RedemptionHandlers(
-                store: parts.store, meter: parts.meter, levels: levelDesk, doors: parts.doors, passwords: passwords, clock: clock),
+            redemption: redemptionHandlers(passwords),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
@@ -111,6 +110,11 @@ extension GatewayProgram {
         ResponseSettler(
             snapshots: parts.snapshots, store: parts.store, meter: parts.meter, keeper: parts.responses,
             vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: options.clock, logger: logger)
+    }
+
+    private func redemptionHandlers(_ passwords: PasswordTries) -> RedemptionHandlers {
+        RedemptionHandlers(
+            store: parts.store, meter: parts.meter, levels: levelDesk, doors: parts.doors, passwords: passwords, clock: options.clock)
     }
 
     private func configurationHandlers() -> ConfigurationHandlers {

@@ -109,7 +109,10 @@ enum ManagementCode: String, Sendable, CaseIterable {
         case .codeExpired: "the time in which the code could be redeemed is over"
         case .codeDisabled: "an administrator has disabled the code"
         case .codeNotForAccount:
-            "the account's group may not redeem the code, the account has redeemed as many of its kind as it may, or it is an administrator's"
+            """
+            the account's group may not redeem the code, the account has redeemed as many of its kind as it may, or it is an \
+            administrator's
+            """
         case .duplicateID: "the id or the name is taken"
         case .changedMeanwhile: "somebody else has changed it since it was read: read it again"
         case .tooManyKeys: "the user has as many keys as a user may have"

@@ -31,7 +31,9 @@ struct CreditHandlers: Sendable {
         let fields = try await RequestFields(request, CreditDescriptions.grant)
         let accountID = try fields.requiredInteger("account_id")
         let amount = try fields.amount("amount")
-        guard amount.isPositive, amount <= RedemptionDesk.largestAmount else { throw fields.wrong("amount", "more than zero, up to 1000000") }
+        guard amount.isPositive, amount <= RedemptionDesk.largestAmount else {
+            throw fields.wrong("amount", "more than zero, up to 1000000")
+        }
         let now = clock.unixSeconds
         let end = try fields.integer("expires_at")
         if let end, end <= now { throw fields.wrong("expires_at", "Unix seconds in the future") }

@@ -45,7 +45,7 @@ struct ExportHandlers: Sendable {
         return Self.stream(
             "transactions", place, { [channel = context.channel] in await channel.clientHasLeft() },
             most: try await store.mostEntries(query),
-            header: ["id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at"],
+            header: ["id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at", "source", "gift"],
             page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) }, line: Self.line)
     }
 
@@ -75,6 +75,7 @@ struct ExportHandlers: Sendable {
         CSV.line([
             .number(entry.id), .number(entry.userID), .text(entry.kind.rawValue), .digits(entry.amount.usdText),
             .digits(entry.balanceAfter.usdText), .text(entry.referenceID), .text(entry.description), .number(entry.createdAt),
+            .text(entry.source), .digits(entry.gift?.usdText),
         ])
     }
 

@@ -1,3 +1,4 @@
+import Config
 import GatewayState
 import HTTPTypes
 import Hummingbird

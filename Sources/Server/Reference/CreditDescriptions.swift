@@ -100,8 +100,8 @@ enum RedemptionDescriptions {
     static let create = RouteDescription(
         id: "createCodes", chapter: .money, summary: "Makes a batch of redemption codes.",
         notes: """
-            The answer has the codes, in `code_list`. The gateway keeps only their SHA-256, so nobody can read them again: where the answer \
-            is lost, disable the batch and make another.
+            The answer has the codes, in `code_list`. The gateway keeps only their SHA-256, so nobody can read them again: where the \
+            answer is lost, disable the batch and make another.
             """,
         body: .json([
             APIField("name", .text(100), "For people; users find it in their ledger."),
@@ -109,7 +109,8 @@ enum RedemptionDescriptions {
             APIField("count", .integer(1...RedemptionDesk.mostCodes), "How many codes."), kind,
             APIField("gift_seconds", .count, "How long a gift lasts from its redemption on; for ever by default.").optional.orNull,
             APIField("expires_at", .time, "When the codes end; never by default.").optional.orNull,
-            APIField("per_account", .count, "How many of the codes an account may redeem: 1 by default; null = all of them.").optional.orNull,
+            APIField("per_account", .count, "How many of the codes an account may redeem: 1 by default; null = all of them.").optional
+                .orNull,
             APIField("groups", .list(.text(200), maximum: 100), "Groups whose accounts may redeem them; all by default.").optional,
         ]),
         answer: .data(
@@ -154,20 +155,22 @@ enum RedemptionDescriptions {
 
     static let disable = RouteDescription(
         id: "disableCodes", chapter: .money, summary: "Has no code of a batch be redeemed any more.",
-        notes: "Redeemed ones stay as they are. Repeating it changes nothing.", path: path, answer: .data(.shape(shape)), errors: [notFound],
+        notes: "Redeemed ones stay as they are. Repeating it changes nothing.", path: path, answer: .data(.shape(shape)),
+        errors: [notFound],
         example: .init(path: "/api/redemption/batch/1/disable"))
 
     static let redeem = RouteDescription(
         id: "redeemCode", chapter: .money, summary: "Redeems a code for the caller's account.",
         notes: """
-            Capitals, spaces and hyphens do not matter. Sent again by the same account, the call answers the same row, with `repeated`. Tries \
-            are limited, by user and address; those that succeed do not count.
+            Capitals, spaces and hyphens do not matter. Sent again by the same account, the call answers the same row, with `repeated`. \
+            Tries are limited, by user and address; those that succeed do not count.
             """,
         body: .json([APIField("code", .text(100), "As it was handed out.")]),
         answer: .data(
             .object([
                 APIField("amount", .usd, "What it has brought."), kind,
-                APIField("balance_after", .usd, "The account's balance after its row."), APIField("entry_id", .id, "The row of the ledger."),
+                APIField("balance_after", .usd, "The account's balance after its row."),
+                APIField("entry_id", .id, "The row of the ledger."),
                 APIField("credit", .shape(CreditDescriptions.credit), "The gift; null for cash.").orNull,
                 APIField("repeated", .boolean, "True where the account had redeemed it already."),
             ])),

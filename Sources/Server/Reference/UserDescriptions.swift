@@ -83,7 +83,8 @@ enum UserDescriptions {
             LoginDescriptions.username.optional, LoginDescriptions.newPassword.optional, LoginDescriptions.displayName,
             LoginDescriptions.email, group, role, APIField("status", statuses, "Nobody disables themselves.").optional,
             APIField(
-                "group_follows_levels", .boolean, "True: the group is given by the account's level again ([accounts.md](accounts.md#levels))."
+                "group_follows_levels", .boolean,
+                "True: the group is given by the account's level again ([accounts.md](accounts.md#levels))."
             ).optional,
             APIField("limits", .shape(.userLimits), "Replaces all limits of the user; `{}` takes them away.").optional,
         ]), answer: .data(.shape(user)), errors: [above, notFound, (409, "the name is taken")],

@@ -1,13 +1,13 @@
 import GatewayState
-public import RouterCore
+import RouterCore
 public import Storage
 
 /// Makes redemption codes: for the API and for `apirouter code`.
 public enum RedemptionDesk {
-    /// What a batch must not be, for whoever has asked for it.
+    /// A field of a new batch that is wrong, for the person who has asked for it.
     public struct Problem: Error, Sendable {
         public var field: String
-        /// What is allowed.
+        /// The allowed values, in words.
         public var expected: String
         public var message: String { "'\(field)' must be \(expected)" }
     }
@@ -42,7 +42,9 @@ public enum RedemptionDesk {
             try demand((1...mostSeconds).contains(seconds), "gift_seconds", "seconds from 1 to a hundred years")
         }
         if let end = batch.expiresAt { try demand(end > batch.createdAt, "expires_at", "Unix seconds in the future") }
-        if let most = batch.perAccount { try demand((1...mostCodes).contains(most), "per_account", "a whole number from 1 to \(mostCodes)") }
+        if let most = batch.perAccount {
+            try demand((1...mostCodes).contains(most), "per_account", "a whole number from 1 to \(mostCodes)")
+        }
         try demand(batch.groups.count <= 100, "groups", "at most 100 groups")
     }
 

@@ -55,7 +55,8 @@ struct GiftPurses {
         for (account, time) in times {
             guard let gifts = purses[account] else { continue }
             changed += gifts.changed.map { gift in
-                "{\"i\":\(gift.id),\"n\":\(gift.left.nanos),\"s\":\"\(Self.state(gift).rawValue)\",\"t\":\(gift.left == .zero ? "\(time)" : "null")}"
+                let end = gift.left == .zero ? "\(time)" : "null"
+                return "{\"i\":\(gift.id),\"n\":\(gift.left.nanos),\"s\":\"\(Self.state(gift).rawValue)\",\"t\":\(end)}"
             }
             sums.append("{\"i\":\(account),\"n\":\(gifts.left.nanos)}")
         }

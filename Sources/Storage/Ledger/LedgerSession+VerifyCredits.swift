@@ -61,7 +61,9 @@ extension LedgerSession {
                 AND t.reference_id = 'code:' || c.id AND t.user_id = c.account_id AND t.amount_nanos = b.amount_nanos)
             ORDER BY c.id LIMIT \(Self.most)
             """)
-        for row in wrong { report.differences.append("code \(try row.int("id")): its row in the ledger does not say what has become of it") }
+        for row in wrong {
+            report.differences.append("code \(try row.int("id")): its row in the ledger does not say what has become of it")
+        }
         let counts = try rows(
             """
             SELECT b.id, b.redeemed FROM redemption_batches b WHERE b.redeemed <>

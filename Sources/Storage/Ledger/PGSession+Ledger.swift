@@ -8,7 +8,8 @@ extension PGSession: LedgerSession {
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
         var balances: [Int64: NanoUSD] = [:]
         let users = try rows(
-            "SELECT id, balance_nanos, gift_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", [Self.idArray(records.map(\.userID))]
+            "SELECT id, balance_nanos, gift_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+            [Self.idArray(records.map(\.userID))]
         )
         for row in users { balances[try row.int("id")] = NanoUSD(nanos: try row.int("balance_nanos")) }
         var gifts = GiftPurses()

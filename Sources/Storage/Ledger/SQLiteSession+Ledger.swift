@@ -8,7 +8,8 @@ extension SQLiteSession: LedgerSession {
         INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks)) ON CONFLICT (request_id) DO NOTHING
         """
     static let entryInsert = """
-        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, gift_nanos)
+        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at,
+            gift_nanos)
         VALUES (?, ?, ?, 'usage', ?, ?, ?, ?)
         """
 

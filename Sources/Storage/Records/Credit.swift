@@ -28,10 +28,10 @@ public struct Credit: Sendable, Hashable {
     public var accountID: Int64
     public var amount: NanoUSD
     public var left: NanoUSD
-    /// What was taken back at the end.
+    /// The part that was taken back at the end.
     public var expired: NanoUSD
     public var source: Source
-    /// Of the `recharge` row that has brought it.
+    /// The reference of the `recharge` row that has brought it.
     public var reference: String
     /// Unix seconds; nil = never.
     public var expiresAt: Int64?
@@ -40,10 +40,10 @@ public struct Credit: Sendable, Hashable {
     /// When it was spent or taken back.
     public var endedAt: Int64?
 
-    /// What requests have used of it.
+    /// The part that requests have used.
     public var spent: NanoUSD { NanoUSD(nanos: amount.nanos - left.nanos - expired.nanos) }
 
-    /// Of the `adjustment` row that ends it.
+    /// The reference of the `adjustment` row that ends it.
     static func expiredReference(_ id: Int64) -> String { "gift:\(id):expired" }
 }
 

@@ -56,16 +56,16 @@ public struct RedemptionCode: Sendable, Hashable {
     public var batchID: Int64
     /// The first characters of the code, for people who have it before them.
     public var prefix: String
-    /// Whose balance it went to; nil = it has not been redeemed.
+    /// The account whose balance it went to; nil = it has not been redeemed.
     public var accountID: Int64?
     public var redeemedBy: Int64?
     public var redeemedAt: Int64?
 
-    /// Of the `recharge` row that it brings.
+    /// The reference of the `recharge` row that it brings.
     static func reference(_ id: Int64) -> String { "code:\(id)" }
 }
 
-/// What is stored of a new code.
+/// A new code as it is stored.
 public struct RedemptionSecret: Sendable, Hashable {
     /// SHA-256
     public var hash: [UInt8]
@@ -92,9 +92,9 @@ public struct RedemptionQuery: Sendable, Hashable {
 public struct Redemption: Sendable {
     /// SHA-256 of the code.
     public var hash: [UInt8]
-    /// Whose balance it goes to.
+    /// The account whose balance it goes to.
     public var accountID: Int64
-    /// Who has it.
+    /// The user who has the code.
     public var userID: Int64
     /// Levels that the account may reach by it.
     public var levels: [AccountLevel]

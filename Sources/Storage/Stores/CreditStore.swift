@@ -4,11 +4,12 @@ public import RouterCore
 public protocol CreditStore: Sendable {
     /// Posts the `recharge` and makes the gift, in one transaction. Repeating a reference with the same account, amount and end returns the
     /// first gift, with no second audit row.
-    /// - Throws: ``StoreError/conflict(_:)`` when the reference was used for something else, ``StoreError/notFound`` for an unknown account.
+    /// - Throws: ``StoreError/conflict(_:)`` when the reference was used for something else, ``StoreError/notFound`` for an unknown
+    ///   account.
     func grantCredit(_ grant: CreditGrant, audit: AuditEntry) async throws -> GrantedCredit
     /// Newest first, with ids below `before`.
     func credits(_ query: CreditQuery, before: Int64, size: Int) async throws -> CursorPage<Credit>
-    /// What an account's gifts have left in the ledger; zero for an unknown account.
+    /// The sum that an account's gifts have left in the ledger; zero for an unknown account.
     func giftsLeft(accountID: Int64) async throws -> NanoUSD
     /// Open gifts whose end has come, the earliest first.
     /// - Parameter now: Unix seconds.
@@ -44,7 +45,8 @@ public protocol LevelStore: Sendable {
     /// Accounts that have recharged so much, in the order of their ids.
     /// - Parameter after: only larger ids.
     func accountsRecharged(atLeast amount: NanoUSD, after: Int64, limit: Int) async throws -> [Int64]
-    /// Gives an account the group of the level that it has reached, unless an administrator has chosen its group, with a row of `audit_log`.
+    /// Gives an account the group of the level that it has reached, unless an administrator has chosen its group, with a row of
+    /// `audit_log`.
     /// - Returns: the account as it is now; nil when nothing has changed.
     func promote(accountID: Int64, levels: [AccountLevel], now: Int64) async throws -> User?
 }

@@ -24,7 +24,8 @@ extension SQLStore {
 
 /// Rows of `balance_transactions` that count for levels.
 private let isCash = """
-    (type = 'recharge' AND (source IS NULL OR source <> '\(EntrySource.gift)') OR type = 'adjustment' AND source = '\(EntrySource.chargeback)')
+    (type = 'recharge' AND (source IS NULL OR source <> '\(EntrySource.gift)')
+        OR type = 'adjustment' AND source = '\(EntrySource.chargeback)')
     """
 
 extension SQLSession {

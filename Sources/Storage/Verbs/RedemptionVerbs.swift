@@ -24,7 +24,8 @@ extension SQLStore {
 
     public func disableRedemptionBatch(id: Int64, now: Int64, audit: AuditEntry) async throws -> RedemptionBatch {
         try await database.write { session in
-            let changed = try session.execute("UPDATE redemption_batches SET disabled_at = ?1 WHERE id = ?2 AND disabled_at IS NULL", [now, id])
+            let changed = try session.execute(
+                "UPDATE redemption_batches SET disabled_at = ?1 WHERE id = ?2 AND disabled_at IS NULL", [now, id])
             guard let batch = try session.redemptionBatch(id: id) else { throw StoreError.notFound }
             if changed == 1 { try session.insertAudit(audit.adding(.init("batch_id", .integer(id)))) }
             return batch
@@ -97,7 +98,8 @@ extension SQLSession {
         // Users are locked before everything else; then the code, which another account may be redeeming now, then the batch.
         guard try lockUser(redemption.accountID) else { throw StoreError.notFound }
         let code = try first(
-            "SELECT id, batch_id, prefix, account_id, redeemed_by, redeemed_at FROM redemption_codes WHERE id = ?1 \(dialect.forUpdate)", [id]
+            "SELECT id, batch_id, prefix, account_id, redeemed_by, redeemed_at FROM redemption_codes WHERE id = ?1 \(dialect.forUpdate)",
+            [id]
         ).map { try Decoding.redemptionCode($0) }
         guard let code, let batch = try redemptionBatch(id: batchID, dialect.forUpdate) else { throw RedemptionRefusal.unknown }
         let reference = RedemptionCode.reference(id)
@@ -146,7 +148,8 @@ extension SQLSession {
         if batch.kind == .cash { try promote(redemption.accountID, redemption.levels, now: redemption.now) }
         try insertAudit(
             audit.adding(
-                .init("account_id", .integer(redemption.accountID)), .init("amount", .usd(batch.amount)), .init("entry_id", .integer(entry.id))
+                .init("account_id", .integer(redemption.accountID)), .init("amount", .usd(batch.amount)),
+                .init("entry_id", .integer(entry.id))
             ))
         try announce(.freed, "\(redemption.accountID) code")
         var batch = batch
