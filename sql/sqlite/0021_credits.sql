@@ -1,8 +1,6 @@
 -- Gifts: credit with a life, apart from what was paid for; redemption codes; accounts whose group follows what they have recharged.
 -- docs/accounts.md
 
--- The origin of a recharge or adjustment that has one: 'gift', 'gift_expired', 'code', 'chargeback', …
-ALTER TABLE balance_transactions ADD COLUMN source TEXT;
 -- The part of a charge that gifts have paid, as a positive amount; NULL = none.
 ALTER TABLE balance_transactions ADD COLUMN gift_nanos INTEGER;
 

@@ -75,13 +75,19 @@ struct LevelKeeper: Service {
         let text = JSONValue.array(
             table.map { .array([.string($0.name), .integer($0.atLeast.nanos), .string($0.group)]) }
         ).text
-        guard let lowest = table.first, try await store.setting(Self.setting) != text else { return }
-        var (last, moved) = (Int64(0), 0)
+        let last = try await store.setting(Self.setting)
+        guard let lowest = table.first else {
+            // A table that comes back later is new.
+            if last?.isEmpty == false { try await store.setSetting(Self.setting, "") }
+            return
+        }
+        guard last != text else { return }
+        var (place, moved) = (Int64(0), 0)
         while true {
-            let accounts = try await store.accountsRecharged(atLeast: lowest.atLeast, after: last, limit: Self.portion)
+            let accounts = try await store.accountsRecharged(atLeast: lowest.atLeast, after: place, limit: Self.portion)
             for account in accounts where try await desk.promote(account, now: clock.unixSeconds) != nil { moved += 1 }
             guard let end = accounts.last, accounts.count == Self.portion else { break }
-            last = end
+            place = end
         }
         // Meanwhile the table may have changed again; then this is done again.
         guard desk.table == table else { return }

@@ -17,8 +17,8 @@ extension LedgerSession {
             FROM users u
             LEFT JOIN (SELECT account_id, sum(left_nanos) AS left_nanos, sum(amount_nanos - left_nanos - expired_nanos) AS spent_nanos
                 FROM credits GROUP BY account_id) AS c ON c.account_id = u.id
-            LEFT JOIN (SELECT user_id, sum(gift_nanos) AS paid_nanos
-                FROM balance_transactions WHERE gift_nanos IS NOT NULL GROUP BY user_id) AS t ON t.user_id = u.id
+            LEFT JOIN (SELECT \(Columns.payer("b")) AS payer, sum(b.gift_nanos) AS paid_nanos
+                FROM balance_transactions b WHERE b.gift_nanos IS NOT NULL GROUP BY 1) AS t ON t.payer = u.id
             WHERE u.gift_nanos <> coalesce(c.left_nanos, 0) OR coalesce(c.spent_nanos, 0) <> coalesce(t.paid_nanos, 0)
             ORDER BY u.id LIMIT \(Self.most)
             """)
@@ -36,10 +36,12 @@ extension LedgerSession {
         let wrong = try rows(
             """
             SELECT c.id, c.state FROM credits c WHERE NOT EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'recharge'
-                AND t.reference_id = c.reference AND t.user_id = c.account_id AND t.amount_nanos = c.amount_nanos AND t.source = 'gift')
+                AND t.reference_id = c.reference AND \(Columns.payer("t")) = c.account_id AND t.amount_nanos = c.amount_nanos
+                AND t.source = 'gift')
             OR (c.state = 'expired') <> (c.expired_nanos > 0)
             OR (c.state = 'expired') <> EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'adjustment'
-                AND t.reference_id = 'gift:' || c.id || ':expired' AND t.user_id = c.account_id AND t.amount_nanos = -c.expired_nanos)
+                AND t.reference_id = 'gift:' || c.id || ':expired' AND \(Columns.payer("t")) = c.account_id
+                AND t.amount_nanos = -c.expired_nanos)
             ORDER BY c.id LIMIT \(Self.most)
             """)
         for row in wrong {
@@ -58,7 +60,7 @@ extension LedgerSession {
             """
             SELECT c.id FROM redemption_codes c JOIN redemption_batches b ON b.id = c.batch_id
             WHERE (c.redeemed_at IS NOT NULL) <> EXISTS (SELECT 1 FROM balance_transactions t WHERE t.type = 'recharge'
-                AND t.reference_id = 'code:' || c.id AND t.user_id = c.account_id AND t.amount_nanos = b.amount_nanos)
+                AND t.reference_id = 'code:' || c.id AND \(Columns.payer("t")) = c.account_id AND t.amount_nanos = b.amount_nanos)
             ORDER BY c.id LIMIT \(Self.most)
             """)
         for row in wrong {

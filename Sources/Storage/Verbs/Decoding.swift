@@ -10,6 +10,13 @@ enum Columns {
     static let accessToken = "hash, user_id, created_at, used_at, expires_at, client_ip, user_agent"
     static let entry = "id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, source, gift_nanos"
     static let log = "id, " + RecordColumns.list
+
+    /// The account whose balance a row of `balance_transactions` has moved.
+    /// - Parameter row: the table's name in the statement.
+    static func payer(_ row: String) -> String { "\(row).user_id" }
+
+    /// Rows of `balance_transactions` of one account, by an index. - Parameter account: its id, as a parameter.
+    static func isPaidBy(_ account: String) -> String { "user_id = \(account)" }
 }
 
 /// Lists of strings as JSON text.

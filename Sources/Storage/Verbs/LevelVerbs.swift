@@ -33,7 +33,7 @@ extension SQLSession {
         let row = try first(
             """
             SELECT CAST(coalesce(sum(amount_nanos), 0) AS BIGINT) AS sum FROM balance_transactions
-            WHERE user_id = ?1 AND type <> 'usage' AND \(isCash)
+            WHERE \(Columns.isPaidBy("?1")) AND type <> 'usage' AND \(isCash)
             """, [accountID])
         return NanoUSD(nanos: try row?.int("sum") ?? 0)
     }
