@@ -9,7 +9,7 @@ struct APIRouterCommand: AsyncParsableCommand {
         version: Build.version,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, LedgerCommand.self, ModelsCommand.self, ProviderCommand.self,
-            UserCommand.self, SecretCommand.self,
+            UserCommand.self, CreditCommand.self, CodeCommand.self, SecretCommand.self,
         ],
         defaultSubcommand: nil)
 }

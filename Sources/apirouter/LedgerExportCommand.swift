@@ -25,7 +25,8 @@ struct LedgerExport: AsyncParsableCommand {
             var written: Int64 = 0
             var last: Int64 = 0
             if format == .csv {
-                try output.write(contentsOf: Data("id,user_id,type,amount,balance_after,reference_id,description,created_at\r\n".utf8))
+                try output.write(
+                    contentsOf: Data("id,user_id,type,amount,balance_after,reference_id,description,created_at,source,gift\r\n".utf8))
             }
             while true {
                 let rows = try await store.entries(in: range, after: last, limit: Self.group)
@@ -46,12 +47,14 @@ struct LedgerExport: AsyncParsableCommand {
                 .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("type", .string(entry.kind.rawValue)),
                 .init("amount", .usd(entry.amount)), .init("balance_after", .usd(entry.balanceAfter)),
                 .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
-                .init("created_at", .integer(entry.createdAt)),
+                .init("created_at", .integer(entry.createdAt)), .init("source", .optional(entry.source)),
+                .init("gift", .usd(entry.gift ?? .zero)),
             ]).text + "\n"
         case .csv:
             return CSV.line([
                 .number(entry.id), .number(entry.userID), .text(entry.kind.rawValue), .digits(entry.amount.usdText),
                 .digits(entry.balanceAfter.usdText), .text(entry.referenceID), .text(entry.description), .number(entry.createdAt),
+                .text(entry.source), .digits(entry.gift?.usdText),
             ])
         }
     }

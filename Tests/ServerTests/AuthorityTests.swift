@@ -71,6 +71,8 @@ import Testing
         MoneyCall(name: "refund") { _, _, charge in
             (.post, "/api/balance/admin/refund", "{\"reference_id\":\"\(charge)\"}")
         },
+        MoneyCall(name: "gift") { user, _, _ in (.post, "/api/credit", "{\"account_id\":\(user),\"amount\":1}") },
+        MoneyCall(name: "group by level") { user, _, _ in (.put, "/api/user/\(user)", #"{"group_follows_levels":true}"#) },
         MoneyCall(name: "limits of the user") { user, _, _ in
             (.put, "/api/user/\(user)", #"{"limits":{"budget":{"day":5}}}"#)
         },

@@ -147,6 +147,7 @@ import Testing
             let provisioned = try await client.call(.post, "/api/v1/keys", token: manager, body: #"{"name":"of the examples"}"#)
             let hash = try #require(provisioned.json["data"]?["hash"]?.stringValue, "\(provisioned.json.text)")
             let (file, batch) = try await TestGateway.batch(client)
+            try await call(.post, "/api/redemption/batch", #"{"name":"of the tests","amount":1,"count":1,"kind":"cash"}"#)
             try await call(.post, "/api/channel", #"{"name":"of the examples","provider":"demo","models":["demo/echo"]}"#)
             try await call(
                 .post, "/api/provider", #"{"name":"acme","base_url":"https://acme.example/v1","models":[{"name":"acme-1","free":true}]}"#)

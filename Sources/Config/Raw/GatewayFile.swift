@@ -42,7 +42,7 @@ struct GatewayFile: Sendable {
             $0.string("a path")
         },
         .section("routing", \.routing, RoutingKeys.section), .section("metering", \.configuration.metering, MeteringKeys.section),
-        .section("journal", \.configuration.journal, JournalKeys.section), groups,
+        .section("journal", \.configuration.journal, JournalKeys.section), groups, levels,
         .section("log", \.configuration.log, LogKeys.section), .section("logs", \.configuration.logs, LogsKeys.section),
         .section("models", \.configuration.models, ModelsKeys.section),
         .section("responses", \.configuration.responses, ResponsesKeys.section),
@@ -72,6 +72,12 @@ struct GatewayFile: Sendable {
         GroupKeys.key.read(cursor, &file.configuration)
     } rows: {
         GroupKeys.key.rows($0, $1.configuration)
+    }
+
+    private static let levels = ConfigKey<GatewayFile>(name: LevelKeys.key.name) { cursor, file in
+        LevelKeys.key.read(cursor, &file.configuration)
+    } rows: {
+        LevelKeys.key.rows($0, $1.configuration)
     }
 }
 

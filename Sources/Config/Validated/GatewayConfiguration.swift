@@ -192,6 +192,8 @@ public struct GatewayConfiguration: Sendable {
     public var groups: [String: PriceRatio] = ["default": .one]
     /// Limits for each user of a group who has no limits of their own; groups without limits are left out.
     public var groupLimits: [String: RateLimits] = [:]
+    /// The amounts that accounts have to recharge for a group, in the order of the amounts.
+    public var levels: [AccountLevel] = []
     public var log = Log()
     public var logs = Logs()
     public var models = Models()

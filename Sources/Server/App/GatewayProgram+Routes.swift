@@ -37,14 +37,15 @@ extension GatewayProgram {
         let figures = UserFigures(store: parts.store, meter: parts.meter, clock: clock)
         let users = UserHandlers(
             store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
-            responses: parts.responses, check: check, clock: clock)
+            responses: parts.responses, check: check, levels: levelDesk, clock: clock)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
         let pricing = PricingHandlers(snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, clock: clock)
         let access = OrganizationAccess(store: parts.store)
         let logs = LogHandlers(store: parts.store, access: access, snapshots: parts.snapshots)
-        let balance = BalanceHandlers(store: parts.store, access: access, meter: parts.meter, clock: clock)
+        let balance = BalanceHandlers(
+            store: parts.store, access: access, meter: parts.meter, levels: levelDesk, clock: clock)
         let console = ConsoleDesk(store: parts.store, vault: parts.vault, reloader: parts.reloader, snapshots: parts.snapshots)
         let catalogue = CatalogueHandlers(snapshots: parts.snapshots)
         let status = statusHandlers(check, catalogue)
@@ -61,6 +62,7 @@ extension GatewayProgram {
             console: ConsolePages(web: parts.web, snapshots: parts.snapshots),
             configuration: configurationHandlers(),
             conversations: ConversationHandlers(keeper: parts.responses, snapshots: parts.snapshots, clock: clock),
+            credits: CreditHandlers(store: parts.store, access: access, meter: parts.meter, levels: levelDesk, clock: clock),
             exports: ExportHandlers(store: parts.store, logs: logs, balance: balance, meter: parts.meter),
             files: FilesHandlers(desk: desk, health: parts.health, meter: parts.meter),
             gemini: gemini,
@@ -89,6 +91,7 @@ extension GatewayProgram {
             pricing: pricing,
             providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
+            redemption: redemptionHandlers(passwords),
             reference: ReferenceHandlers(),
             responses: ResponseHandlers(
                 keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
@@ -110,10 +113,19 @@ extension GatewayProgram {
             users: users)
     }
 
+    var levelDesk: LevelDesk {
+        LevelDesk(store: parts.store, snapshots: parts.snapshots, keys: parts.keys, keyChanges: parts.keyChanges)
+    }
+
     var responseSettler: ResponseSettler {
         ResponseSettler(
             snapshots: parts.snapshots, store: parts.store, meter: parts.meter, keeper: parts.responses,
             vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors), clock: options.clock, logger: logger)
+    }
+
+    private func redemptionHandlers(_ passwords: PasswordTries) -> RedemptionHandlers {
+        RedemptionHandlers(
+            store: parts.store, access: OrganizationAccess(store: parts.store), meter: parts.meter, levels: levelDesk, doors: parts.doors, passwords: passwords, clock: options.clock)
     }
 
     private func configurationHandlers() -> ConfigurationHandlers {

@@ -219,6 +219,8 @@ public struct GatewayProgram: Sendable {
                 store: parts.store, snapshots: parts.snapshots, health: parts.health, keys: parts.keys, keyChanges: parts.keyChanges,
                 tokenLookups: parts.tokenLookups, meter: parts.meter, reloader: parts.reloader, logger: logger),
             LimitKeeper(limits: parts.limits, store: parts.store, clock: clock, logger: logger),
+            CreditKeeper(store: parts.store, meter: parts.meter, clock: clock, logger: logger),
+            LevelKeeper(desk: levelDesk, store: parts.store, clock: clock, logger: logger),
             LogKeeper(store: parts.store, snapshots: parts.snapshots, clock: clock, logger: logger),
             HealthWriter(health: parts.health, store: parts.store, clock: clock, logger: logger),
             ChannelProber(

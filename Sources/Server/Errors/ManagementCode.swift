@@ -32,6 +32,13 @@ enum ManagementCode: String, Sendable, CaseIterable {
     case usernameTaken = "username_taken"
     case registrationClosed = "registration_closed"
 
+    // Redemption codes.
+    case codeUnknown = "code_unknown"
+    case codeUsed = "code_used"
+    case codeExpired = "code_expired"
+    case codeDisabled = "code_disabled"
+    case codeNotForAccount = "code_not_for_account"
+
     // Things.
     case duplicateID = "duplicate_id"
     case changedMeanwhile = "changed_meanwhile"
@@ -107,6 +114,15 @@ enum ManagementCode: String, Sendable, CaseIterable {
         case .ownAccount: "nobody does this to their own account"
         case .usernameTaken: "somebody has this name"
         case .registrationClosed: "`server.registration` is off"
+        case .codeUnknown: "there is no such redemption code"
+        case .codeUsed: "another account has redeemed the code"
+        case .codeExpired: "the time in which the code could be redeemed is over"
+        case .codeDisabled: "an administrator has disabled the code"
+        case .codeNotForAccount:
+            """
+            the account's group may not redeem the code, the account has redeemed as many of its kind as it may, or it is an \
+            administrator's
+            """
         case .duplicateID: "the id or the name is taken"
         case .changedMeanwhile: "somebody else has changed it since it was read: read it again"
         case .tooManyKeys: "the user has as many keys as a user may have"

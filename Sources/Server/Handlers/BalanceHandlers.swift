@@ -6,17 +6,21 @@ import Storage
 
 /// Money: users' balances, ledger rows, and admins' credits.
 struct BalanceHandlers: Sendable {
-    let store: any Ledger & UserStore
+    let store: any Ledger & UserStore & CreditStore
     let access: OrganizationAccess
     let meter: Meter
+    let levels: LevelDesk
     let clock: ServerClock
 
     func balance(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         guard let standing = try await meter.standing(user.id) else { throw ManagementError.notFound("account") }
+        // Calls that are about to be posted use gifts first.
+        let gifts = max(.zero, min(try await store.giftsLeft(accountID: user.id), standing.balance))
         return Envelope.ok(
             .object([
-                .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("held", .usd(standing.held)),
+                .init("user_id", .integer(user.id)), .init("balance", .usd(standing.balance)), .init("gifts", .usd(gifts)),
+                .init("held", .usd(standing.held)),
                 .init("available", .usd(standing.available)), .init("quota", .integer(standing.balance.wholeCents)),
                 .init("currency", "USD"),
             ]))
@@ -69,15 +73,18 @@ struct BalanceHandlers: Sendable {
         let description = try fields.string("description") ?? ""
         let actor = try context.user()
         guard let target = try await store.user(id: userID) else { throw ManagementError.notFound("user") }
-        try await checkAuthority(over: target, by: actor)
+        try await access.checkMoneyAuthority(over: target, by: actor)
         let isOrganization = target.kind == .organization
         let posting = LedgerPosting(
             userID: isOrganization ? actor.id : userID, amount: amount, kind: amount.isNegative ? .adjustment : .recharge, referenceID: key,
-            description: description, createdAt: clock.unixSeconds, accountID: isOrganization ? userID : nil)
+            description: description, createdAt: clock.unixSeconds, accountID: isOrganization ? userID : nil,
+            levels: levels.table)
         let audit = try context.audit(
             "balance.add", at: clock.unixSeconds,
             [.init("user_id", .integer(userID)), .init("amount", .usd(amount)), .init("reference_id", .string(key))])
-        return answer(try await storing("user") { try await meter.credit(posting, audit: audit) })
+        let credited = try await storing("user") { try await meter.credit(posting, audit: audit) }
+        if credited.isNew, posting.kind == .recharge { await levels.recharged(userID) }
+        return answer(credited)
     }
 
     /// `POST /api/balance/admin/refund {reference_id, amount?, description?}`: refunds a charge, once and at most in full.
@@ -93,18 +100,9 @@ struct BalanceHandlers: Sendable {
         guard let charged = try await store.chargedAccount(reference: reference),
             let target = try await store.user(id: charged.payer)
         else { throw ManagementError.notFound("charge") }
-        try await checkAuthority(over: target, by: try context.user())
+        try await access.checkMoneyAuthority(over: target, by: try context.user())
         let audit = try context.audit("balance.refund", at: clock.unixSeconds)
         return answer(try await storing("charge") { try await meter.refund(refund, audit: audit) })
-    }
-
-    /// An organisation's money is its members' own: of theirs, too, only root moves any.
-    private func checkAuthority(over target: User, by actor: User) async throws {
-        try UserHandlers.checkMoneyAuthority(over: target, by: actor)
-        guard target.kind == .organization, actor.role != .root else { return }
-        guard try await access.store.membership(target.id, userID: actor.id) == nil else {
-            throw ManagementError.forbidden("nobody moves money of their own organization; root may", code: .ownAccount)
-        }
     }
 
     /// The ledger row, and whether this call has created it.
@@ -120,6 +118,7 @@ struct BalanceHandlers: Sendable {
             .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
             .init("created_at", .integer(entry.createdAt)), .init("account_id", .integer(entry.accountID)),
             .init("source", .optional(entry.source)),
+            .init("gift", .usd(entry.gift ?? .zero)),
         ])
     }
 }

@@ -49,6 +49,7 @@ struct ExportHandlers: Sendable {
             most: try await store.mostEntries(query),
             header: [
                 "id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at", "account_id", "source",
+                "gift",
             ],
             page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) }, line: Self.line)
     }
@@ -88,7 +89,7 @@ struct ExportHandlers: Sendable {
         CSV.line([
             .number(entry.id), .number(entry.userID), .text(entry.kind.rawValue), .digits(entry.amount.usdText),
             .digits(entry.balanceAfter.usdText), .text(entry.referenceID), .text(entry.description), .number(entry.createdAt),
-            .number(entry.accountID), .text(entry.source),
+            .number(entry.accountID), .text(entry.source), .digits(entry.gift?.usdText),
         ])
     }
 

@@ -50,5 +50,6 @@ enum IdempotencyKey {
         }
         // The gateway's own corrections use names of this form.
         guard !key.hasSuffix(":reconciled") else { throw wrong("a name that does not end with ':reconciled'") }
+        for own in ["gift:", "code:"] where key.hasPrefix(own) { throw wrong("a name that does not begin with '\(own)'") }
     }
 }

@@ -25,7 +25,7 @@ struct UserFigures: Sendable {
                 .init("id", .integer(user.id)), .init("username", .string(user.username)),
                 .init("display_name", .string(user.displayName)), .init("email", .string(user.email)),
                 .init("role", .integer(user.role.rawValue)), .init("status", .integer(user.status.rawValue)),
-                .init("group", .string(user.group)),
+                .init("group", .string(user.group)), .init("group_source", .optional(user.groupSource?.rawValue)),
                 .init("limits", (try? StoredLimits(stored: user.limits, allowsAddresses: false))?.effective ?? .null),
                 .init("balance", .usd(user.balance)), .init("held", .usd(meter.account(user.id)?.held ?? .zero)),
                 .init(

@@ -16,6 +16,7 @@ struct UserHandlers: Sendable {
     let snapshots: SnapshotHolder
     let responses: ResponseKeeper
     let check: SessionCheck
+    let levels: LevelDesk
     let clock: ServerClock
 
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -102,6 +103,7 @@ struct UserHandlers: Sendable {
             // A group determines prices.
             throw ManagementError.forbidden("nobody changes their own group; root may", code: .ownAccount)
         }
+        change.groupFollowsLevels = try followsLevels(fields, target, by: actor)
         change.limits = try limits(fields, of: target, by: actor)
         change.role = try role(fields)
         if let role = change.role, role != target.role {
@@ -136,11 +138,12 @@ struct UserHandlers: Sendable {
         if let role = change.role { detail.append(.init("role", .integer(role.rawValue))) }
         if let status = change.status { detail.append(.init("status", .integer(status.rawValue))) }
         let audit = try context.audit("user.change", at: clock.unixSeconds, detail)
-        let user = try await keyChanges.run {
+        var user = try await keyChanges.run {
             let user = try await storing("user") { try await store.changeUser(id: id, prepared, audit: audit) }
             keys.upsert(user)
             return user
         }
+        if prepared.groupFollowsLevels { user = try await levels.promote(id, now: clock.unixSeconds) ?? user }
         return Envelope.ok(try await figures.json(user))
     }
 
@@ -199,6 +202,19 @@ struct UserHandlers: Sendable {
         return try ManagementError.checkingLimits { () throws(LimitProblem) in
             try KeyLimits(value, allowsAddresses: false).json.text
         }
+    }
+
+    /// Whether a group that was chosen by hand is to follow the account's levels again. A group determines prices, so nobody but root does
+    /// this for themselves.
+    private func followsLevels(_ fields: RequestFields, _ target: User, by actor: User) throws -> Bool {
+        guard try fields.boolean("group_follows_levels") == true else { return false }
+        guard actor.id != target.id || actor.role == .root else {
+            throw ManagementError.forbidden("nobody changes their own group; root may", code: .ownAccount)
+        }
+        guard fields["group"] == nil || fields.isNull("group") else {
+            throw fields.wrong("group_follows_levels", "left out where 'group' is given")
+        }
+        return true
     }
 
     private func role(_ fields: RequestFields) throws -> Role? {

@@ -73,6 +73,15 @@ struct OrganizationAccess: Sendable {
         return entry
     }
 
+    /// An organisation's money is its members' own: of theirs, too, only root moves any.
+    func checkMoneyAuthority(over target: User, by actor: User) async throws {
+        try UserHandlers.checkMoneyAuthority(over: target, by: actor)
+        guard target.kind == .organization, actor.role != .root else { return }
+        guard try await store.membership(target.id, userID: actor.id) == nil else {
+            throw ManagementError.forbidden("nobody moves money of their own organization; root may", code: .ownAccount)
+        }
+    }
+
     static let notFound = ManagementError.notFound("organization")
 
     static func refused(_ right: OrganizationRight) -> ManagementError {

@@ -11,7 +11,8 @@ enum MoneyDescriptions {
         APIField("reference_id", .string, "Of a charge: the id of the request; else what the caller named, or the id of the call."),
         APIField("description", .string, "For people."), .createdAt,
         APIField("account_id", .id, "The organization whose balance it moved; null = the user's own.").orNull,
-        APIField("source", .string, "Where the money came from or went to, where there is more to tell than `type`.").orNull,
+        APIField("source", .string, "Of a recharge or adjustment: where it came from, such as `gift`, `gift_expired`, `code`.").orNull,
+        APIField("gift", .usd, "Of a charge: the part that gifts have paid."),
     ]
     static let entry = APIShape(name: "LedgerRow", meaning: "A row of the ledger. Rows are never changed.", fields: row)
     private static let answeredEntry = APIShape(
@@ -32,6 +33,7 @@ enum MoneyDescriptions {
         answer: .data(
             .object([
                 APIField("user_id", .id, "The caller."), APIField("balance", .usd, "What the ledger has, and what is about to be posted."),
+                APIField("gifts", .usd, "The part of the balance that gifts are, which pay first."),
                 APIField("held", .usd, "What running requests hold."), APIField("available", .usd, "The balance less what is held."),
                 APIField("quota", .integer(.min ... .max), "The balance in whole cents, for clients that know no fractions."),
                 APIField("currency", .choice(["USD"]), "The only one."),

@@ -13,6 +13,10 @@ enum UserDescriptions {
             APIField("email", .string, "May be empty."), APIField("role", roles, "What the user may do."),
             APIField("status", statuses, "Disabled users and their keys are refused."),
             APIField("group", .string, "Group of gateway.yaml, which has a price factor and limits."),
+            APIField(
+                "group_source", .choice(User.GroupSource.allCases.map(\.rawValue)),
+                "`admin` = chosen by hand, so it follows no level; `level` = given by a level; null = neither."
+            ).orNull,
             APIField("limits", .shape(.userLimits), "Null where the stored ones cannot be read; the user's keys are refused then.").orNull,
             APIField("balance", .usd, "What the ledger has, holds not taken off."),
             APIField("held", .usd, "What calls that this gateway is serving now may cost at most."),
@@ -78,6 +82,10 @@ enum UserDescriptions {
         body: .json([
             LoginDescriptions.username.optional, LoginDescriptions.newPassword.optional, LoginDescriptions.displayName,
             LoginDescriptions.email, group, role, APIField("status", statuses, "Nobody disables themselves.").optional,
+            APIField(
+                "group_follows_levels", .boolean,
+                "True: the group is given by the account's level again ([accounts.md](accounts.md#levels))."
+            ).optional,
             APIField("limits", .shape(.userLimits), "Replaces all limits of the user; `{}` takes them away.").optional,
         ]), answer: .data(.shape(user)), errors: [above, notFound, (409, "the name is taken")],
         example: .init(

@@ -5,7 +5,8 @@ import RouterCore
 /// Every route of the gateway, in one table. Nothing else registers routes.
 enum GatewayRoutes {
     static let all: [Route] =
-        openAI + openRouter + google + users + account + organizations + playground + money + margins + operations + statistics + channels
+        openAI + openRouter + google + users + account + organizations + playground + money + margins + credits + operations + statistics
+            + channels
         + configuration
 
     private static let openAI =

@@ -11,6 +11,7 @@ struct ManagementAPI: Sendable {
     let console: ConsolePages
     let configuration: ConfigurationHandlers
     let conversations: ConversationHandlers
+    let credits: CreditHandlers
     let exports: ExportHandlers
     let files: FilesHandlers
     let gemini: GeminiHandlers
@@ -28,6 +29,7 @@ struct ManagementAPI: Sendable {
     let pricing: PricingHandlers
     let providers: ProviderHandlers
     let rankings: RankingHandlers
+    let redemption: RedemptionHandlers
     let reference: ReferenceHandlers
     let responses: ResponseHandlers
     let routerAccount: RouterAccountHandlers

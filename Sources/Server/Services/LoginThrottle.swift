@@ -25,6 +25,10 @@ final class LoginThrottle: Sendable {
         case ownPassword(Int64)
         /// Accounts registered from an address.
         case registration(String)
+        /// Redemption codes that a user tries.
+        case redemption(Int64)
+        /// The same from an address that one client has to itself.
+        case redemptionFrom(String)
 
         fileprivate var rule: Rule {
             switch self {
@@ -37,6 +41,8 @@ final class LoginThrottle: Sendable {
             case .knownDevice: Rule(burst: 10, interval: .seconds(5))
             case .ownPassword: Rule(burst: 5, interval: .seconds(30))
             case .registration: Rule(burst: 5, interval: .seconds(60))
+            case .redemption: Rule(burst: 10, interval: .seconds(30))
+            case .redemptionFrom: Rule(burst: 20, interval: .seconds(30))
             }
         }
     }

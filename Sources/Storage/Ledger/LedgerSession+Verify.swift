@@ -8,6 +8,7 @@ extension LedgerSession {
         try verifyLogs(&report)
         try verifyLongHolds(&report)
         try verifyUsage(&report)
+        try verifyCredits(&report)
         let leases = try rows(
             """
             SELECT incarnation, user_id FROM balance_leases

@@ -8,9 +8,12 @@ extension PGSession: LedgerSession {
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
         var balances: [Int64: NanoUSD] = [:]
         let users = try rows(
-            "SELECT id, balance_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE", [Self.idArray(records.map(\.payer))]
+            "SELECT id, balance_nanos, gift_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+            [Self.idArray(records.map(\.payer))]
         )
         for row in users { balances[try row.int("id")] = NanoUSD(nanos: try row.int("balance_nanos")) }
+        var gifts = GiftPurses()
+        try gifts.open(try users.filter { try $0.int("gift_nanos") > 0 }.map { try $0.int("id") }, self)
         let logged = try rows(Self.logInsert, [Self.array(records.map { RecordColumns.json($0) })])
         var new: [String: Int64] = [:]
         for row in logged { new[try row.text("request_id")] = try row.int("id") }
@@ -32,18 +35,18 @@ extension PGSession: LedgerSession {
             let after = try before.subtracting(charge)
             balances[payer] = after
             moved.insert(payer)
-            entries.append(Self.entry(record, try charge.negated(), after))
+            entries.append(Self.entry(record, try charge.negated(), after, gifts.pay(charge, of: payer, at: record.createdAt)))
             try group.add(record, charge)
         }
         guard !entries.isEmpty else { return }
         let posted = try rows(
             """
             INSERT INTO balance_transactions
-                (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id)
-            SELECT user_id, amount, after, 'usage', reference, description, created_at, account_id
+                (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id, gift_nanos)
+            SELECT user_id, amount, after, 'usage', reference, description, created_at, account_id, gift
             FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (user_id bigint, amount bigint, after bigint, reference text,
-                description text, created_at bigint, account_id bigint)) WITH ORDINALITY
-                AS r(user_id, amount, after, reference, description, created_at, account_id, n)
+                description text, created_at bigint, account_id bigint, gift bigint)) WITH ORDINALITY
+                AS r(user_id, amount, after, reference, description, created_at, account_id, gift, n)
             ORDER BY n RETURNING id, created_at
             """, [Self.array(entries)])
         for row in posted { group.ranges.add(.entry, id: try row.int("id"), createdAt: try row.int("created_at")) }
@@ -51,6 +54,7 @@ extension PGSession: LedgerSession {
         try execute(
             "UPDATE users SET balance_nanos = r.after FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, after bigint) WHERE users.id = r.id",
             [Self.array(balancesNow)])
+        try gifts.write(self)
     }
 
     /// Columns of `logs` with their types, from one JSON parameter.
@@ -73,13 +77,14 @@ extension PGSession: LedgerSession {
 
     private static func array(_ objects: [String]) -> String { "[" + objects.joined(separator: ",") + "]" }
 
-    private static func entry(_ record: RequestRecord, _ amount: NanoUSD, _ after: NanoUSD) -> String {
+    private static func entry(_ record: RequestRecord, _ amount: NanoUSD, _ after: NanoUSD, _ gift: NanoUSD?) -> String {
         var members: [JSONValue.Member] = [
             .init("user_id", .integer(record.userID)), .init("amount", .integer(amount.nanos)), .init("after", .integer(after.nanos)),
             .init("reference", .string(record.requestID.description)), .init("description", .string(record.ledgerDescription)),
             .init("created_at", .integer(record.createdAt)),
         ]
         if let account = record.accountID { members.append(.init("account_id", .integer(account))) }
+        if let gift { members.append(.init("gift", .integer(gift.nanos))) }
         return JSONValue.object(members).text
     }
 

@@ -8,15 +8,17 @@ extension SQLiteSession: LedgerSession {
         INSERT INTO logs (\(RecordColumns.list)) VALUES (\(RecordColumns.marks)) ON CONFLICT (request_id) DO NOTHING
         """
     static let entryInsert = """
-        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id)
-        VALUES (?, ?, ?, 'usage', ?, ?, ?, ?)
+        INSERT INTO balance_transactions (user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at,
+            account_id, gift_nanos)
+        VALUES (?, ?, ?, 'usage', ?, ?, ?, ?, ?)
         """
 
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
         let log = try BoundStatement(db, Self.logInsert)
         let entry = try BoundStatement(db, Self.entryInsert)
-        let read = try BoundStatement(db, "SELECT balance_nanos FROM users WHERE id = ?1")
+        let read = try BoundStatement(db, "SELECT balance_nanos, gift_nanos FROM users WHERE id = ?1")
         var balances: [Int64: NanoUSD?] = [:]
+        var gifts = GiftPurses()
         for record in records {
             // The log row and the ledger row are born in one transaction: where the one is, the other is too.
             guard try log.execute(RecordColumns.values(record)) > 0 else { continue }
@@ -27,8 +29,9 @@ extension SQLiteSession: LedgerSession {
             }
             let payer = record.payer
             if balances[payer] == nil {
-                let known = try read.rows([.integer(payer)]).first.map { NanoUSD(nanos: try $0.int("balance_nanos")) }
-                balances.updateValue(known, forKey: payer)
+                let row = try read.rows([.integer(payer)]).first
+                balances.updateValue(try row.map { NanoUSD(nanos: try $0.int("balance_nanos")) }, forKey: payer)
+                if let row, try row.int("gift_nanos") > 0 { try gifts.open([payer], self) }
             }
             guard let before = balances[payer] ?? nil else {
                 try setAside(record, Self.unknownUser, &group)
@@ -38,6 +41,7 @@ extension SQLiteSession: LedgerSession {
             try entry.execute([
                 .integer(record.userID), .integer(try charge.negated().nanos), .integer(after.nanos), .text(record.requestID.description),
                 .text(record.ledgerDescription), .integer(record.createdAt), SQLValue(record.accountID),
+                SQLValue(gifts.pay(charge, of: payer, at: record.createdAt)?.nanos),
             ])
             group.ranges.add(.entry, id: db.lastInsertedRowID, createdAt: record.createdAt)
             balances[payer] = after
@@ -45,6 +49,7 @@ extension SQLiteSession: LedgerSession {
         }
         let move = try BoundStatement(db, "UPDATE users SET balance_nanos = ?1 WHERE id = ?2")
         for case (let user, let balance?) in balances { try move.execute([.integer(balance.nanos), .integer(user)]) }
+        try gifts.write(self)
     }
 
     func addSpending(_ records: [RequestRecord]) throws {

@@ -18,22 +18,26 @@ public struct LedgerEntry: Sendable, Hashable, Paid {
     public var referenceID: String
     public var description: String
     public var createdAt: Int64
-    /// As ``LedgerPosting/source``.
+    /// The origin of a recharge or adjustment that has one (``EntrySource``).
     public var source: String?
+    /// The part of a charge that gifts have paid, positive; nil = none.
+    public var gift: NanoUSD?
 
     public init(
         id: Int64, userID: Int64, amount: NanoUSD, balanceAfter: NanoUSD, kind: TransactionKind,
-        referenceID: String, description: String, createdAt: Int64, accountID: Int64? = nil, source: String? = nil
+        referenceID: String, description: String, createdAt: Int64, accountID: Int64? = nil, source: String? = nil,
+        gift: NanoUSD? = nil
     ) {
         self.id = id
         self.userID = userID
         self.accountID = accountID
-        self.source = source
         self.amount = amount
         self.balanceAfter = balanceAfter
         self.kind = kind
         self.referenceID = referenceID
         self.description = description
         self.createdAt = createdAt
+        self.source = source
+        self.gift = gift
     }
 }

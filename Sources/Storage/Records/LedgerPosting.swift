@@ -11,21 +11,24 @@ public struct LedgerPosting: Sendable, Paid {
     public var referenceID: String
     public var description: String
     public var createdAt: Int64
-    /// Where the money comes from or goes to, beside ``kind``: `gift`, `code`, `chargeback`, …; nil = nothing to tell.
+    /// The origin of the money, where it has one (``EntrySource``).
     public var source: String?
+    /// Levels that the account may reach by this recharge, in the same transaction; empty = none.
+    public var levels: [AccountLevel]
 
     public init(
         userID: Int64, amount: NanoUSD, kind: TransactionKind, referenceID: String, description: String,
-        createdAt: Int64, accountID: Int64? = nil, source: String? = nil
+        createdAt: Int64, accountID: Int64? = nil, source: String? = nil, levels: [AccountLevel] = []
     ) {
         self.userID = userID
         self.accountID = accountID
-        self.source = source
         self.amount = amount
         self.kind = kind
         self.referenceID = referenceID
         self.description = description
         self.createdAt = createdAt
+        self.source = source
+        self.levels = levels
     }
 }
 

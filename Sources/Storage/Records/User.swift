@@ -37,10 +37,20 @@ public struct User: Sendable, Hashable {
     /// Unix seconds.
     public var createdAt: Int64
     public var kind: AccountKind
+    /// Why the account has its group; nil = nothing has given it one.
+    public var groupSource: GroupSource?
+
+    public enum GroupSource: String, Sendable, Hashable, CaseIterable {
+        /// Somebody has chosen it, so it follows no level.
+        case admin
+        /// The level that the account has reached by what it has recharged.
+        case level
+    }
 
     public init(
         id: Int64, username: String, displayName: String, email: String, role: Role, status: UserStatus,
-        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64, kind: AccountKind = .user
+        group: String, limits: String = "{}", balance: NanoUSD, createdAt: Int64, kind: AccountKind = .user,
+        groupSource: GroupSource? = nil
     ) {
         self.id = id
         self.username = username
@@ -53,5 +63,6 @@ public struct User: Sendable, Hashable {
         self.balance = balance
         self.createdAt = createdAt
         self.kind = kind
+        self.groupSource = groupSource
     }
 }

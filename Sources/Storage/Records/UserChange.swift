@@ -8,7 +8,10 @@ public struct UserChange: Sendable {
     public var email: String?
     public var role: Role?
     public var status: UserStatus?
+    /// Another group than the present one is chosen by hand from now on: it follows no level any more.
     public var group: String?
+    /// Lets the group follow the account's levels again.
+    public var groupFollowsLevels = false
     public var limits: String?
     /// Ends the user's sessions and management tokens in the same transaction; API keys stay.
     public var endsManagementTokens = false

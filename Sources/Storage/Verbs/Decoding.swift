@@ -3,16 +3,26 @@ import RouterCore
 
 /// The columns that values are read from, in place of `*`, which would also read what is there for people only.
 enum Columns {
-    static let user = "id, username, display_name, email, role, status, \"group\", limits, balance_nanos, created_at, kind"
+    static let user = """
+        id, username, display_name, email, role, status, "group", limits, balance_nanos, created_at, kind, group_source
+        """
     static let token = """
         id, user_id, key_hash, key_prefix, name, status, expires_at, models, limits, conversion, created_at, accessed_at, is_management,
         account_id
         """
     static let accessToken = "hash, user_id, created_at, used_at, expires_at, client_ip, user_agent"
     static let entry = """
-        id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id, source
+        id, user_id, amount_nanos, balance_after_nanos, type, reference_id, description, created_at, account_id, source,
+        gift_nanos
         """
     static let log = "id, " + RecordColumns.list
+
+    /// The account whose balance a row of `balance_transactions` has moved.
+    /// - Parameter row: the table's name in the statement.
+    static func payer(_ row: String) -> String { "coalesce(\(row).account_id, \(row).user_id)" }
+
+    /// Rows of `balance_transactions` of one account, by an index. - Parameter account: its id, as a parameter.
+    static func isPaidBy(_ account: String) -> String { "(user_id = \(account) AND account_id IS NULL OR account_id = \(account))" }
 }
 
 /// Lists of strings as JSON text.
@@ -32,7 +42,8 @@ enum Decoding {
             email: try row.text("email"), role: Role(rawValue: Int(try row.int("role"))) ?? .user,
             status: UserStatus(rawValue: Int(try row.int("status"))) ?? .disabled, group: try row.text("group"),
             limits: try row.text("limits"), balance: NanoUSD(nanos: try row.int("balance_nanos")),
-            createdAt: try row.int("created_at"), kind: AccountKind(rawValue: try row.text("kind")) ?? .organization)
+            createdAt: try row.int("created_at"), kind: AccountKind(rawValue: try row.text("kind")) ?? .organization,
+            groupSource: try row.textOrNil("group_source").flatMap { User.GroupSource(rawValue: $0) })
     }
 
     static func accessToken(_ row: some ColumnReader) throws -> AccessToken {
@@ -60,7 +71,7 @@ enum Decoding {
             balanceAfter: NanoUSD(nanos: try row.int("balance_after_nanos")),
             kind: TransactionKind(rawValue: try row.text("type")) ?? .adjustment, referenceID: try row.text("reference_id"),
             description: try row.text("description"), createdAt: try row.int("created_at"), accountID: try row.intOrNil("account_id"),
-            source: try row.textOrNil("source"))
+            source: try row.textOrNil("source"), gift: try row.intOrNil("gift_nanos").map { NanoUSD(nanos: $0) })
     }
 
     static func health(_ row: some ColumnReader) throws -> ChannelHealthRow {

@@ -18,12 +18,19 @@ extension SQLSession {
         let operation = MoneyOperation(posting)
         if let known = try self.operation(operation.key) {
             try operation.check(against: known)
-            return (try entry(of: known), false)
+            let entry = try entry(of: known)
+            guard entry.source == posting.source else {
+                throw StoreError.conflict("the key '\(operation.key)' was used before and the source of the money differs")
+            }
+            return (entry, false)
         }
         guard isThere else { throw StoreError.notFound }
         try note(operation, at: posting.createdAt)
         let entry = try insertEntry(posting)
         try insertAudit(audit.adding(.init("entry_id", .integer(entry.id))))
+        if posting.kind == .recharge, posting.source != EntrySource.gift {
+            try promote(posting.payer, posting.levels, now: posting.createdAt)
+        }
         // Money taken from a balance must not be spent from leases: every gateway gives back its unused part. Money that comes in may be
         // waited for by requests at any gateway.
         try announce(posting.amount.isNegative ? .recall : .freed, "\(posting.payer) admin")

@@ -31,10 +31,13 @@ extension SQLSession {
         let row = try unique("username") {
             try first(
                 """
-                INSERT INTO users (username, password_hash, display_name, email, role, "group", created_at)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING \(Columns.user)
+                INSERT INTO users (username, password_hash, display_name, email, role, "group", created_at, group_source)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING \(Columns.user)
                 """,
-                [user.username, user.passwordHash, user.displayName, user.email, user.role.rawValue, user.group, user.createdAt])
+                [
+                    user.username, user.passwordHash, user.displayName, user.email, user.role.rawValue, user.group, user.createdAt,
+                    user.group == "default" ? nil : User.GroupSource.admin.rawValue,
+                ])
         }
         guard let row else { throw StoreError.notFound }
         let created = try Decoding.user(row)
@@ -96,7 +99,12 @@ extension SQLSession {
                 .flag("fits")
             guard isStored == true else { throw StoreError.conflict(UserChange.otherPassword) }
         }
+        if let group = change.group {
+            try execute(
+                "UPDATE users SET group_source = ?1 WHERE id = ?2 AND \"group\" <> ?3", [User.GroupSource.admin.rawValue, id, group])
+        }
         var assignments = Assignments()
+        if change.groupFollowsLevels { assignments.setNull("group_source") }
         assignments.set("username", change.username)
         assignments.set("password_hash", change.passwordHash)
         assignments.set("display_name", change.displayName)
