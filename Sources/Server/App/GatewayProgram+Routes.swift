@@ -125,7 +125,8 @@ extension GatewayProgram {
 
     private func redemptionHandlers(_ passwords: PasswordTries) -> RedemptionHandlers {
         RedemptionHandlers(
-            store: parts.store, access: OrganizationAccess(store: parts.store), meter: parts.meter, levels: levelDesk, doors: parts.doors, passwords: passwords, clock: options.clock)
+            store: parts.store, access: OrganizationAccess(store: parts.store), meter: parts.meter, levels: levelDesk, doors: parts.doors,
+            passwords: passwords, clock: options.clock)
     }
 
     private func configurationHandlers() -> ConfigurationHandlers {

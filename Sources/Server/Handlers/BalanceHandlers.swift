@@ -39,7 +39,8 @@ struct BalanceHandlers: Sendable {
         guard let owner = query.userID, query.accountID == nil, query.from == nil, query.to == nil else {
             throw ManagementError.invalid(
                 "before_id",
-                Expected("given with 'from', 'to', the rows of an organization or of all users: 0 = the newest", codes: ["integer", "min:0"]))
+                Expected(
+                    "given with 'from', 'to', the rows of an organization or of all users: 0 = the newest", codes: ["integer", "min:0"]))
         }
         let entries = try await store.entries(userID: owner, kind: query.kind, page)
         return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))

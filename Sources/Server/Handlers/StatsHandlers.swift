@@ -198,7 +198,8 @@ struct StatsHandlers: Sendable {
         if let organization = try fields.integer("organization_id") {
             let member = try await access.member(wanted: try fields.integer("user_id"), in: organization, by: caller)
             if let by = try dimension(fields), [.channel, .provider].contains(by) {
-                throw ManagementError.invalid("by", Expected("model, token or user for an organization", codes: ["model", "token", "user"]))
+                throw ManagementError.invalid(
+                    "by", Expected("model, token or user for an organization", codes: ["model", "token", "user"]))
             }
             for name in ["channel_id", "provider"] where fields.text(name) != nil {
                 throw ManagementError.invalid(name, Expected("left out for an organization", codes: ["absent"]))

@@ -23,7 +23,8 @@ enum CreditDescriptions {
         notes: "[accounts.md](accounts.md#gifts) has the order in which they pay, and what happens at their end.",
         query: [
             .beforeID, pageSize, APIField("state", .choice(Credit.State.allCases.map(\.rawValue)), "Only gifts in this state.").optional,
-            APIField("account_id", .integer(0 ... .max), "For admins: the gifts of this account; 0 = of all accounts.").optional, .organizationID,
+            APIField("account_id", .integer(0 ... .max), "For admins: the gifts of this account; 0 = of all accounts.").optional,
+            .organizationID,
         ],
         answer: .data(.object([APIField("items", .list(.shape(credit)), "The gifts."), next])),
         errors: [(403, "`account_id` is for admins")], example: .init(path: "/api/credit?state=open"))

@@ -6,7 +6,7 @@ import RouterCore
 enum GatewayRoutes {
     static let all: [Route] =
         openAI + openRouter + google + users + account + organizations + playground + money + margins + credits + operations + statistics
-            + channels
+        + channels
         + configuration
 
     private static let openAI =

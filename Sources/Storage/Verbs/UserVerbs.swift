@@ -72,7 +72,8 @@ extension SQLSession {
         case .created: key = "created_at"
         case .spent:
             sorting = Sorting(
-                join: { " LEFT JOIN budget_usage b ON b.subject = '\(query.kind.rawValue):' || users.id AND b.\"window\" = \($0)" }, value: query.month)
+                join: { " LEFT JOIN budget_usage b ON b.subject = '\(query.kind.rawValue):' || users.id AND b.\"window\" = \($0)" },
+                value: query.month)
             key = "coalesce(b.spent_nanos, 0)"
         }
         conditions.add(["username", "display_name", "email"], contain: query.text, orID: "id", dialect)
@@ -129,7 +130,9 @@ extension SQLSession {
         }
         try insertAudit(audit.adding(.init("user_id", .integer(id))))
         try removeSetting(UserSetting.lowBalance.key(id))
-        for row in try rows("SELECT id FROM tokens WHERE user_id = ?1 OR account_id = ?1", [id]) { try removeSetting(FormerSecret.setting(try row.int("id"))) }
+        for row in try rows("SELECT id FROM tokens WHERE user_id = ?1 OR account_id = ?1", [id]) {
+            try removeSetting(FormerSecret.setting(try row.int("id")))
+        }
         let isInBooks = try ["user_id", "account_id"].contains { column in
             try finds("SELECT 1 AS found FROM balance_transactions WHERE \(column) = ?1 LIMIT 1", [id])
         }
