@@ -41,7 +41,7 @@ struct RedemptionHandlers: Sendable {
             guard case .object(let members) = json(made.batch) else { return Envelope.ok(.null) }
             return Envelope.ok(.object(members + [.init("code_list", .array(made.codes.map { .string($0) }))]))
         } catch let problem as RedemptionDesk.Problem {
-            throw ManagementError.invalid(problem.field, problem.expected)
+            throw ManagementError.invalid(problem.field, Expected(problem.expected))
         }
     }
 

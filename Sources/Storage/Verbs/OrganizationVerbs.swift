@@ -38,7 +38,7 @@ extension SQLStore {
             var conditions = Conditions()
             conditions.add(term: "kind = 'organization'")
             conditions.add("id <", before)
-            conditions.add(["display_name"], contain: text, orID: "id")
+            conditions.add(["display_name"], contain: text, orID: "id", session.dialect)
             let count = conditions.parameters.count
             let rows = try session.rows(
                 "SELECT \(Columns.user) FROM users WHERE \(conditions.sql) ORDER BY id DESC LIMIT ?\(count + 1)",
@@ -63,7 +63,7 @@ extension SQLStore {
             var conditions = Conditions()
             conditions.add("m.account_id =", accountID)
             conditions.add("m.user_id >", after)
-            conditions.add(["u.username", "u.display_name"], contain: text)
+            conditions.add(["u.username", "u.display_name"], contain: text, session.dialect)
             let rows = try session.rows(
                 """
                 SELECT m.account_id AS account_id, m.user_id AS user_id, m.role AS role, m.limits AS limits, m.created_at AS created_at,
