@@ -103,7 +103,7 @@ extension SQLStore {
             try session.execute("DELETE FROM memberships WHERE account_id = ?1 AND user_id = ?2", [accountID, userID])
             let keys = try session.rows(
                 "UPDATE tokens SET status = 2 WHERE account_id = ?1 AND user_id = ?2 RETURNING \(Columns.token)", [accountID, userID]
-            ).map { try Decoding.token($0) }
+            ).map { try session.withFormer(Decoding.token($0)) }
             try session.insertAudit(audit.adding(.init("disabled_keys", .integer(Int64(keys.count)))))
             return keys
         }

@@ -154,7 +154,7 @@ extension FormerSecret {
 }
 
 extension SQLSession {
-    private func withFormer(_ token: Token) throws -> Token {
+    func withFormer(_ token: Token) throws -> Token {
         var token = token
         token.former = try setting(FormerSecret.setting(token.id)).flatMap { FormerSecret(text: $0) }
         return token
