@@ -276,4 +276,44 @@ struct RedemptionConformance {
         }
         #expect(found == rich)
     }
+
+    @Test(arguments: StoreFactory.all)
+    func `what members recharge and redeem for an organisation gives it its level`(_ factory: StoreFactory) async throws {
+        let store = try await factory.open()
+        let ada = try await store.createUser(newUser("ada")).id
+        let account = try await store.createOrganization(
+            name: "Acme", handle: "acme", group: "default", ownerID: ada, now: 100, audit: .some
+        ).id
+        var posting = recharge(ada, 80, "r1")
+        posting.accountID = account
+        _ = try await store.post(posting)
+        #expect(try await store.recharged(accountID: account) == nanos(80))
+        try await make(store, 1, batch("cards", .cash, codes: 1))
+        try await make(store, 2, batch("gifts", .gift, codes: 1))
+        for number in 1...2 {
+            let redemption = Redemption(hash: hash(number, 0), accountID: account, userID: ada, levels: Self.levels, now: 300)
+            let redeemed = try await store.redeem(redemption, audit: .some)
+            #expect(redeemed.entry.payer == account && redeemed.entry.userID == ada)
+        }
+        #expect(try await store.recharged(accountID: account) == nanos(130))
+        #expect(try await store.recharged(accountID: ada) == .zero)
+        #expect(try await store.user(id: account)?.group == "vip" && store.user(id: ada)?.group == "default")
+        #expect(try await store.accountsRecharged(atLeast: nanos(100), after: 0, limit: 10) == [account])
+        // Its members' requests use its gifts, and none of theirs.
+        _ = try await store.grantCredit(
+            CreditGrant(accountID: ada, amount: nanos(9), reference: "hers", expiresAt: nil, createdAt: 200), audit: .some)
+        var request = record(1, user: ada, charge: 60)
+        request.accountID = account
+        _ = try await store.post([request, record(2, user: ada, charge: 4)])
+        #expect(try await store.giftsLeft(accountID: account) == .zero)
+        #expect(try await store.giftsLeft(accountID: ada) == nanos(5))
+        #expect(try await store.entry(kind: .usage, referenceID: request.requestID.description)?.gift == nanos(50))
+        let ended = try #require(
+            try await store.grantCredit(
+                CreditGrant(accountID: account, amount: nanos(7), reference: "its", expiresAt: 400, createdAt: 200), audit: .some
+            ).credit)
+        let entry = try #require(try await store.expireCredit(ended.id, now: 400))
+        #expect(entry.payer == account && entry.balanceAfter == nanos(120))
+        #expect(try await store.verify().differences == [])
+    }
 }

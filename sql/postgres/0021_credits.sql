@@ -4,6 +4,10 @@
 -- The part of a charge that gifts have paid, as a positive amount; NULL = none.
 ALTER TABLE balance_transactions ADD COLUMN gift_nanos BIGINT;
 
+-- Recharges of organisations, as `balance_transactions_by_user_type` has those of users.
+CREATE INDEX balance_transactions_by_account_type ON balance_transactions (account_id, type, id)
+    WHERE account_id IS NOT NULL AND type <> 'usage';
+
 -- What gifts have left: a part of balance_nanos, and the sum of the account's open rows of `credits`. 0 = nothing need be asked of them.
 ALTER TABLE users ADD COLUMN gift_nanos BIGINT NOT NULL DEFAULT 0 CHECK (gift_nanos >= 0);
 -- Why the account has its group: 'admin' = somebody has chosen it, 'level' = what it has recharged; NULL = nothing has.

@@ -20,9 +20,6 @@ enum Columns {
     /// The account whose balance a row of `balance_transactions` has moved.
     /// - Parameter row: the table's name in the statement.
     static func payer(_ row: String) -> String { "coalesce(\(row).account_id, \(row).user_id)" }
-
-    /// Rows of `balance_transactions` of one account, by an index. - Parameter account: its id, as a parameter.
-    static func isPaidBy(_ account: String) -> String { "(user_id = \(account) AND account_id IS NULL OR account_id = \(account))" }
 }
 
 /// Lists of strings as JSON text.

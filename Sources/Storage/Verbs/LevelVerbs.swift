@@ -5,11 +5,19 @@ extension SQLStore {
 
     public func accountsRecharged(atLeast amount: NanoUSD, after: Int64, limit: Int) async throws -> [Int64] {
         try await database.read { session in
-            try session.rows(
-                """
-                SELECT \(Columns.payer("t")) AS payer FROM balance_transactions t WHERE \(Columns.payer("t")) > ?1 AND type <> 'usage' AND \(isCash)
-                GROUP BY 1 HAVING sum(amount_nanos) >= ?2 ORDER BY 1 LIMIT ?3
-                """, [after, amount.nanos, limit]
+            // Each half comes in the order of its index; what a user recharges for an organisation is the organisation's.
+            let halves = [("user_id", "user", "account_id IS NULL"), ("account_id", "account", "account_id IS NOT NULL")].map {
+                column, name, condition in
+                // SQLite would rather walk through the charges, too.
+                let index = session.dialect == .sqlite ? "INDEXED BY balance_transactions_by_\(name)_type" : ""
+                return """
+                    SELECT * FROM (SELECT \(column) AS payer FROM balance_transactions \(index)
+                        WHERE \(column) > ?1 AND \(condition) AND type <> 'usage' AND \(isCash)
+                        GROUP BY \(column) HAVING sum(amount_nanos) >= ?2 ORDER BY 1 LIMIT ?3) AS half
+                    """
+            }
+            return try session.rows(
+                "SELECT payer FROM (\(halves.joined(separator: " UNION "))) AS halves ORDER BY 1 LIMIT ?3", [after, amount.nanos, limit]
             ).map { try $0.int("payer") }
         }
     }
@@ -22,19 +30,26 @@ extension SQLStore {
     }
 }
 
-/// Rows of `balance_transactions` that count for levels.
+/// Rows of `balance_transactions` that count for levels: a condition for which no index is searched, so that rows come by account.
 private let isCash = """
-    (type = 'recharge' AND (source IS NULL OR source <> '\(EntrySource.gift)')
-        OR type = 'adjustment' AND source = '\(EntrySource.chargeback)')
+    CASE type WHEN 'recharge' THEN coalesce(source, '') <> '\(EntrySource.gift)'
+        WHEN 'adjustment' THEN coalesce(source, '') = '\(EntrySource.chargeback)' ELSE FALSE END
     """
 
 extension SQLSession {
     func recharged(accountID: Int64) throws -> NanoUSD {
+        // Kinds one by one, by indexes that have no charges.
+        let parts = ["user_id = ?1 AND account_id IS NULL", "account_id = ?1"].flatMap { account in
+            [TransactionKind.recharge, .adjustment].map { kind in
+                """
+                SELECT amount_nanos FROM balance_transactions
+                WHERE \(account) AND type = '\(kind.rawValue)' AND type <> 'usage' AND \(isCash)
+                """
+            }
+        }
         let row = try first(
-            """
-            SELECT CAST(coalesce(sum(amount_nanos), 0) AS BIGINT) AS sum FROM balance_transactions
-            WHERE \(Columns.isPaidBy("?1")) AND type <> 'usage' AND \(isCash)
-            """, [accountID])
+            "SELECT CAST(coalesce(sum(amount_nanos), 0) AS BIGINT) AS sum FROM (\(parts.joined(separator: " UNION ALL "))) AS parts",
+            [accountID])
         return NanoUSD(nanos: try row?.int("sum") ?? 0)
     }
 
