@@ -26,9 +26,9 @@ struct OrganizationConformance {
             OrganizationMembership(accountID: account.id, userID: bob, role: .member, createdAt: 100), most: 10, audit: .some)
         var gift = credit(ada, 1_000, "start")
         gift.accountID = account.id
-        gift.source = "gift"
+        gift.source = "code"
         let posted = try await store.post(gift, audit: .some).entry
-        #expect(posted.accountID == account.id && posted.userID == ada && posted.source == "gift" && posted.balanceAfter == nanos(1_000))
+        #expect(posted.accountID == account.id && posted.userID == ada && posted.source == "code" && posted.balanceAfter == nanos(1_000))
         return Setting(store: store, ada: ada, bob: bob, account: account.id)
     }
 
