@@ -100,7 +100,7 @@ extension SQLSession {
                     \(Self.sum("p.f * (u.requests - u.void)")) AS requests, \(Self.sum("p.f * u.charge_nanos")) AS charged,
                     \(Self.sum("p.f * u.upstream_cost_nanos")) AS upstream, \(Self.sum("p.f * u.vendor_cost_nanos")) AS cost,
                     \(Self.sum("p.f * u.uncosted")) AS unknown, \(Self.sum("p.f * u.uncosted_charge_nanos")) AS unknown_charge
-                FROM pieces p CROSS JOIN usage_by_channel u WHERE u.span = p.s AND u.start >= p.a AND u.start < p.z
+                FROM \(UsagePiece.rows(of: "usage_by_channel", where: "u.span = p.s AND u.start >= p.a AND u.start < p.z", dialect))
                 GROUP BY u.model_name, u.channel_id
                 """, [UsagePiece.json(pieces)]
             ).map { try Decoding.margin($0) }

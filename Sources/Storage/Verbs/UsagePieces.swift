@@ -56,4 +56,16 @@ struct UsagePiece: Hashable {
         let source = dialect == .sqlite ? "json_each(?1)" : "jsonb_array_elements(CAST(?1 AS JSONB)) AS list (value)"
         return "WITH pieces AS MATERIALIZED (SELECT \(columns) FROM \(source))"
     }
+
+    /// Behind FROM: the rows `u` of a table that belong to the pieces `p`, found piece by piece along an index.
+    /// - Parameters:
+    ///   - hint: the index, for SQLite.
+    ///   - condition: which rows of `u` belong to `p`.
+    static func rows(of table: String, hint: String = "", where condition: String, _ dialect: SQLDialect) -> String {
+        switch dialect {
+        case .sqlite: "pieces p CROSS JOIN \(table) AS u\(hint) WHERE \(condition)"
+        // PostgreSQL knows nothing of the pieces and would compare each of them with all rows; OFFSET keeps it from that.
+        case .postgres: "pieces p CROSS JOIN LATERAL (SELECT * FROM \(table) AS u WHERE \(condition) OFFSET 0) AS u"
+        }
+    }
 }

@@ -207,10 +207,11 @@ struct UsageStatement {
         let group = query.sumsRest ? "1, 2" : "p.b" + (column.map { ", u.\($0)" } ?? "")
         // SQLite would rather walk along the primary key, past everybody.
         let hint = table == .byUser && isOfSomeUsers && dialect == .sqlite ? " INDEXED BY usage_by_user_first" : ""
+        let source = UsagePiece.rows(
+            of: table.name, hint: hint, where: "\(span) AND u.start >= p.a AND u.start < p.z\(conditions)", dialect)
         return """
             SELECT p.b AS b, \(key) AS k, \(owner) AS owner, \(columns.map { "\($0.expression) AS \($0.name)" }.joined(separator: ", "))
-            FROM pieces p CROSS JOIN \(table.name) AS u\(hint)
-            WHERE \(span) AND u.start >= p.a AND u.start < p.z\(conditions) GROUP BY \(group)
+            FROM \(source) GROUP BY \(group)
             """
     }
 
