@@ -343,14 +343,16 @@ import Testing
     @Test func `open sessions are bounded in number`() {
         var sessions = OpenSessions()
         func hash(_ number: Int) -> KeyHash { KeyHash(of: "session \(number)") }
-        for number in 0..<OpenSessions.maximum { sessions.open(hash(number), userID: 1, until: number < 10 ? 100 : 50, now: 10) }
-        #expect(sessions.userID(hash(0), now: 99) == 1 && sessions.userID(hash(0), now: 100) == nil)
+        for number in 0..<OpenSessions.maximum {
+            sessions.open(hash(number), userID: 1, accountID: nil, until: number < 10 ? 100 : 50, now: 10)
+        }
+        #expect(sessions.caller(hash(0), now: 99)?.userID == 1 && sessions.caller(hash(0), now: 100) == nil)
         // Those that have ended make room first.
-        sessions.open(hash(-1), userID: 2, until: 100, now: 60)
-        #expect(sessions.userID(hash(0), now: 60) == 1 && sessions.userID(hash(-1), now: 60) == 2)
-        for number in 0..<OpenSessions.maximum { sessions.open(hash(number), userID: 1, until: 100, now: 60) }
-        #expect(sessions.userID(hash(-1), now: 60) == nil)
+        sessions.open(hash(-1), userID: 2, accountID: nil, until: 100, now: 60)
+        #expect(sessions.caller(hash(0), now: 60)?.userID == 1 && sessions.caller(hash(-1), now: 60)?.userID == 2)
+        for number in 0..<OpenSessions.maximum { sessions.open(hash(number), userID: 1, accountID: nil, until: 100, now: 60) }
+        #expect(sessions.caller(hash(-1), now: 60) == nil)
         sessions.close(userID: 1, except: hash(OpenSessions.maximum - 1))
-        #expect(sessions.userID(hash(OpenSessions.maximum - 1), now: 60) == 1 && sessions.userID(hash(5), now: 60) == nil)
+        #expect(sessions.caller(hash(OpenSessions.maximum - 1), now: 60)?.userID == 1 && sessions.caller(hash(5), now: 60) == nil)
     }
 }

@@ -92,10 +92,15 @@ import Testing
         let key = LimitRule(scope: .key(7), limits: RateLimits(concurrency: 2))
         let user = LimitRule(scope: .user(1), limits: RateLimits(concurrency: 3))
         let free = LimitRule(scope: .user(1), limits: RateLimits(requestsPerMinute: 1))
-        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 1, ofUser: 2, all: 50)) == nil)
-        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 2, ofUser: 2, all: 2)) == key)
-        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 0, ofUser: 3, all: 3)) == user)
-        #expect(BackgroundPlaces.full([free], LongHoldCount(ofKey: 9, ofUser: 9, all: 9)) == nil)
+        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 1, ofAccount: 2, all: 50)) == nil)
+        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 2, ofAccount: 2, all: 2)) == key)
+        #expect(BackgroundPlaces.full([key, user], LongHoldCount(ofKey: 0, ofUser: 3, ofAccount: 3, all: 3)) == user)
+        #expect(BackgroundPlaces.full([free], LongHoldCount(ofKey: 9, ofUser: 9, ofAccount: 9, all: 9)) == nil)
+        let member = LimitRule(scope: .member(organization: 5, user: 1), limits: RateLimits(concurrency: 2))
+        let all = LimitRule(scope: .organization(5), limits: RateLimits(concurrency: 3))
+        #expect(BackgroundPlaces.full([member, all], LongHoldCount(ofUser: 9, ofMember: 1, ofAccount: 2, all: 9)) == nil)
+        #expect(BackgroundPlaces.full([member, all], LongHoldCount(ofMember: 2, ofAccount: 2, all: 9)) == member)
+        #expect(BackgroundPlaces.full([member, all], LongHoldCount(ofMember: 1, ofAccount: 3, all: 9)) == all)
     }
 
     @Test func `whose price nobody knows any more costs what was held, and not nothing`() async throws {

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import HummingbirdTesting
 import RouterCore
@@ -5,6 +6,7 @@ import Storage
 import Testing
 
 @testable import GatewayState
+@testable import Metering
 @testable import Server
 
 /// Wallets that users share, through the management API and model calls.

@@ -151,7 +151,7 @@ struct UsageRebuildConformance {
         try await opened.run("DELETE FROM usage_by_channel WHERE span > 900")
         try await opened.run("UPDATE usage_by_user SET uncosted = 99")
         try await opened.run("DELETE FROM row_ranges")
-        // Of a day that the log knows nothing of.
+        // The sums of a day that the log knows nothing of.
         try await opened.run(
             "UPDATE usage_by_user SET start = start - 10 * 86400 WHERE user_id = (SELECT max(user_id) FROM usage_by_user) AND span = 86400")
         #expect(try await !store.verify().differences.isEmpty)

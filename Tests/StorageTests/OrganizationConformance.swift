@@ -125,7 +125,7 @@ struct OrganizationConformance {
 
         let row = try #require(try await store.dueReconciliations(now: 1_000, limit: 10).first)
         #expect(row.requestID == RequestID(bits: 9) && row.payer == account)
-        try await store.reconcile(row.requestID, usage: Usage(output: 1), bill: Bill(charge: nanos(100)), now: 1_100)
+        try await store.reconcile(row.requestID, usage: Usage(output: 1), bill: Bill(charge: nanos(100)), cost: nil, now: 1_100)
         #expect(try await store.user(id: account)?.balance == nanos(900))
         #expect(try await store.verify().differences == [])
     }

@@ -25,8 +25,8 @@ public final class ChannelCost: Sendable, Hashable {
 }
 
 extension Channel {
-    /// The price that the vendor bills for a model, by its own name; nil = unknown. In this order: the channel's own price, nothing at all where
-    /// nobody bills, the list price × the channel's ratio.
+    /// The price that the vendor bills for a model, by its own name; nil = unknown. In this order: the channel's own price, nothing at all
+    /// where nobody bills, the list price × the channel's ratio.
     /// - Parameter list: the vendor's list price where it is known better than from the provider file.
     public func costPrice(_ upstream: String, list: @autoclosure () -> ModelPrice? = nil) -> CostPrice? {
         if let own = cost?.models[upstream] { return CostPrice(own) }

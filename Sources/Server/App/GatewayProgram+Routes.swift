@@ -35,9 +35,7 @@ extension GatewayProgram {
         let clock = options.clock
         let passwords = PasswordTries(throttle: parts.doors.throttle, clock: clock)
         let figures = UserFigures(store: parts.store, meter: parts.meter, clock: clock)
-        let users = UserHandlers(
-            store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
-            responses: parts.responses, check: check, levels: levelDesk, clock: clock)
+        let users = userHandlers(check, figures)
         let gemini = GeminiHandlers(snapshots: parts.snapshots)
         let desk = BatchDesk(snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, clock: clock)
         let models = ModelsHandlers(snapshots: parts.snapshots, gemini: gemini)
@@ -68,8 +66,7 @@ extension GatewayProgram {
             gemini: gemini,
             heldPrices: HeldPriceHandlers(
                 snapshots: parts.snapshots, store: parts.store, reloader: parts.reloader, pricing: pricing, clock: clock),
-            invitations: InvitationHandlers(
-                store: parts.store, access: access, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
+            invitations: invitationHandlers,
             ledger: LedgerHandlers(store: parts.store),
             login: LoginHandlers(
                 store: parts.store, snapshots: parts.snapshots, doors: parts.doors, check: check, passwords: passwords,
@@ -78,24 +75,18 @@ extension GatewayProgram {
             logs: logs,
             margins: MarginHandlers(store: parts.store, snapshots: parts.snapshots, clock: clock),
             models: models,
-            organizations: OrganizationHandlers(
-                store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges,
-                snapshots: parts.snapshots, clock: clock),
+            organizations: organizationHandlers,
             ownAccount: SelfHandlers(
                 store: parts.store, figures: figures, lowBalance: LowBalance(store: parts.store), keys: parts.keys,
                 keyChanges: parts.keyChanges, sessions: parts.doors.sessions, check: check, passwords: passwords, clock: clock),
             playground: PlaygroundHandlers(keys: parts.keys, access: access, doors: parts.doors, check: check, clock: clock),
-            priceReview: PriceReviewHandlers(
-                snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, reloader: parts.reloader, pricing: pricing,
-                clock: clock),
+            priceReview: priceReviewHandlers(pricing),
             pricing: pricing,
             providers: ProviderHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             rankings: RankingHandlers(store: parts.store, snapshots: parts.snapshots, check: check, clock: clock),
             redemption: redemptionHandlers(passwords),
             reference: ReferenceHandlers(),
-            responses: ResponseHandlers(
-                keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
-                settler: responseSettler, snapshots: parts.snapshots, clock: clock),
+            responses: responseHandlers,
             routerAccount: RouterAccountHandlers(
                 store: parts.store, snapshots: parts.snapshots, meter: parts.meter, clock: clock),
             routerKeys: RouterKeyHandlers(
@@ -105,9 +96,7 @@ extension GatewayProgram {
             secrets: SecretHandlers(desk: console, snapshots: parts.snapshots, clock: clock),
             stats: StatsHandlers(store: parts.store, access: access, snapshots: parts.snapshots, clock: clock),
             status: status,
-            system: SystemHandlers(
-                snapshots: parts.snapshots, store: parts.store, meter: parts.meter, poster: parts.poster, plane: parts.plane,
-                responses: parts.responses, status: status, clock: clock),
+            system: systemHandlers(status),
             tokens: TokenHandlers(
                 store: parts.store, access: access, meter: parts.meter, keys: parts.keys, keyChanges: parts.keyChanges, clock: clock),
             users: users)
@@ -127,6 +116,42 @@ extension GatewayProgram {
         RedemptionHandlers(
             store: parts.store, access: OrganizationAccess(store: parts.store), meter: parts.meter, levels: levelDesk, doors: parts.doors,
             passwords: passwords, clock: options.clock)
+    }
+
+    private func priceReviewHandlers(_ pricing: PricingHandlers) -> PriceReviewHandlers {
+        PriceReviewHandlers(
+            snapshots: parts.snapshots, store: parts.store, vendors: parts.vendors, reloader: parts.reloader, pricing: pricing,
+            clock: options.clock)
+    }
+
+    private var responseHandlers: ResponseHandlers {
+        ResponseHandlers(
+            keeper: parts.responses, vendors: VendorResponses(snapshots: parts.snapshots, client: parts.vendors),
+            settler: responseSettler, snapshots: parts.snapshots, clock: options.clock)
+    }
+
+    private func systemHandlers(_ status: StatusHandlers) -> SystemHandlers {
+        SystemHandlers(
+            snapshots: parts.snapshots, store: parts.store, meter: parts.meter, poster: parts.poster, plane: parts.plane,
+            responses: parts.responses, status: status, clock: options.clock)
+    }
+
+    private func userHandlers(_ check: SessionCheck, _ figures: UserFigures) -> UserHandlers {
+        UserHandlers(
+            store: parts.store, figures: figures, keys: parts.keys, keyChanges: parts.keyChanges, snapshots: parts.snapshots,
+            responses: parts.responses, check: check, levels: levelDesk, clock: options.clock)
+    }
+
+    private var organizationHandlers: OrganizationHandlers {
+        OrganizationHandlers(
+            store: parts.store, access: OrganizationAccess(store: parts.store), meter: parts.meter, keys: parts.keys,
+            keyChanges: parts.keyChanges, snapshots: parts.snapshots, clock: options.clock)
+    }
+
+    private var invitationHandlers: InvitationHandlers {
+        InvitationHandlers(
+            store: parts.store, access: OrganizationAccess(store: parts.store), keys: parts.keys, keyChanges: parts.keyChanges,
+            clock: options.clock)
     }
 
     private func configurationHandlers() -> ConfigurationHandlers {

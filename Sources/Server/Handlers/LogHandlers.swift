@@ -37,8 +37,9 @@ struct LogHandlers: Sendable {
 
     /// What the caller has asked for, or what an organisation has paid for, as far as the caller may see it.
     func ownQuery(_ fields: QueryFields, _ caller: User, _ page: PageRequest) async throws -> LogQuery {
+        let wanted = try fields.integer("user_id")
         guard let organization = try fields.integer("organization_id") else { return try query(fields, userID: caller.id, page) }
-        let member = try await access.member(wanted: try fields.integer("user_id"), in: organization, by: caller)
+        let member = try await access.member(wanted: wanted, in: organization, by: caller)
         var query = try query(fields, userID: member, page)
         query.accountID = organization
         return query

@@ -23,20 +23,23 @@ struct OrganizationHandlers: Sendable {
 
     private typealias Texts = OrganizationDescriptions
 
+    private enum AllOfThem: String, CaseIterable { case all = "true" }
+
     // MARK: Organisations
 
     /// The caller's; for administrators with `all=true` everybody's.
     func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let user = try context.user()
         let fields = QueryFields(request, Texts.list)
-        guard fields.text("all") == "true" else {
+        let isAll = try fields.choice("all", AllOfThem.self) != nil
+        let (before, size) = (try fields.integer("before_id") ?? 0, Int(try fields.integer("page_size") ?? 20))
+        let text = try fields.search("q")
+        guard isAll else {
             let rows = try await store.organizations(of: user.id)
             return Envelope.cursor(try await json(rows), nextBefore: nil)
         }
         guard user.role >= .admin else { throw ManagementError.roleTooLow("all organizations are for admins", needed: .admin) }
-        let before = try fields.integer("before_id") ?? 0
-        let page = try await store.organizations(
-            matching: try fields.search("q"), before: before == 0 ? .max : before, size: Int(try fields.integer("page_size") ?? 20))
+        let page = try await store.organizations(matching: text, before: before == 0 ? .max : before, size: size)
         return Envelope.cursor(
             try await json(page.items.map { OrganizationRow(account: $0, role: nil) }), nextBefore: page.nextBefore)
     }

@@ -73,7 +73,7 @@ enum OrganizationDescriptions {
 
     static let one = RouteDescription(
         id: "getOrganization", chapter: .organizations, summary: "One organization.", path: path, answer: .data(.shape(organization)),
-        errors: [notFound], example: .init(path: "/api/organization/1000000", status: 404))
+        errors: [notFound], example: .init(path: "/api/organization/3"))
 
     static let change = RouteDescription(
         id: "changeOrganization", chapter: .organizations, summary: "Changes what is named of an organization.", path: path,
@@ -86,13 +86,13 @@ enum OrganizationDescriptions {
             APIField("group", .text(200), "For admins of the gateway.").optional,
             APIField("status", UserDescriptions.statuses, "For admins of the gateway.").optional,
         ]), answer: .data(.shape(organization)), errors: [refused, notFound],
-        example: .init(path: "/api/organization/1000000", body: ["name": "Research"], status: 404))
+        example: .init(path: "/api/organization/3", body: ["name": "Research"]))
 
     static let delete = RouteDescription(
         id: "deleteOrganization", chapter: .organizations, summary: "Ends an organization that has no money.",
         notes: "Its keys end, and the ledger keeps its rows.", path: path, answer: .data(nil),
         errors: [refused, notFound, (409, "it has money, or calls that run")],
-        example: .init(path: "/api/organization/1000000", status: 404))
+        example: .init(path: "/api/organization/3"))
 
     static let members = RouteDescription(
         id: "listMembers", chapter: .organizations, summary: "Who belongs to an organization, by user id.", path: path,
@@ -104,7 +104,7 @@ enum OrganizationDescriptions {
             .object([
                 APIField("items", .list(.shape(member)), "The members."),
                 APIField("next_after_id", .id, "Where to go on; null = there is no more.").orNull,
-            ])), errors: [refused, notFound], example: .init(path: "/api/organization/1000000/members", status: 404))
+            ])), errors: [refused, notFound], example: .init(path: "/api/organization/3/members"))
 
     static let setMember = RouteDescription(
         id: "setMember", chapter: .organizations, summary: "Changes a member's role or limits.",
@@ -116,7 +116,7 @@ enum OrganizationDescriptions {
         errors: [
             refused, (404, "there is no such organization or member, or the caller does not belong to it"),
             (409, "no owner would remain, or there is no room"),
-        ], example: .init(path: "/api/organization/1000000/members/2", body: ["role": "member"], status: 404))
+        ], example: .init(path: "/api/organization/3/members/2", body: ["limits": ["rpm": .number("60")]]))
 
     static let removeMember = RouteDescription(
         id: "removeMember", chapter: .organizations, summary: "Ends a membership; members leave by removing themselves.",
@@ -124,12 +124,12 @@ enum OrganizationDescriptions {
         answer: .data(.object([APIField("disabled_keys", .count, "Keys that were disabled.")])),
         errors: [
             refused, (404, "there is no such organization or member, or the caller does not belong to it"), (409, "no owner would remain"),
-        ], example: .init(path: "/api/organization/1000000/members/2", status: 404))
+        ], example: .init(path: "/api/organization/3/members/1"))
 
     static let invitations = RouteDescription(
         id: "listInvitations", chapter: .organizations, summary: "Links that have not been used and have not ended.", path: path,
         answer: .data(.list(.shape(APIShape(name: "Invitation", meaning: "A link by which somebody joins.", fields: invitation)))),
-        errors: [refused, notFound], example: .init(path: "/api/organization/1000000/invitations", status: 404))
+        errors: [refused, notFound], example: .init(path: "/api/organization/3/invitations"))
 
     static let invite = RouteDescription(
         id: "createInvitation", chapter: .organizations, summary: "Makes a link by which one person joins.", path: path,
@@ -146,13 +146,13 @@ enum OrganizationDescriptions {
                         APIField("code", .string, "The secret. It is shown this once; the gateway keeps only its SHA-256."),
                         APIField("path", .string, "The console's page that uses it."),
                     ]))), errors: [refused, notFound, (409, "there are \(InvitationHandlers.maximumOpen) of them")],
-        example: .init(path: "/api/organization/1000000/invitations", body: ["role": "member"], status: 404))
+        example: .init(path: "/api/organization/3/invitations", body: ["role": "member"]))
 
     static let withdraw = RouteDescription(
         id: "deleteInvitation", chapter: .organizations, summary: "Withdraws a link that has not been used.",
         path: path + [APIField("invitation_id", .id, "The invitation's id.")], answer: .data(nil),
         errors: [refused, (404, "there is no such organization or invitation, or the caller does not belong to it")],
-        example: .init(path: "/api/organization/1000000/invitations/1", status: 404))
+        example: .init(path: "/api/organization/3/invitations/2"))
 
     static let look = RouteDescription(
         id: "readInvitation", chapter: .organizations, summary: "What a link is for, without using it.", body: .json([code]),
@@ -161,7 +161,7 @@ enum OrganizationDescriptions {
                 APIField("organization_id", .id, "The organization."), APIField("name", .string, "Its name."),
                 APIField("role", roles, "What the caller would be."), APIField("expires_at", .time, "When the link ends."),
             ])), errors: [(404, "there is no such invitation"), (403, "the organization is disabled"), (409, "it was used, or has ended")],
-        example: .init(path: "/api/organization/invitation", body: ["code": "inv-none"], status: 404))
+        example: .init(body: ["code": "inv-example"]))
 
     static let join = RouteDescription(
         id: "joinOrganization", chapter: .organizations, summary: "Joins an organization by a link, which is used up.",
@@ -171,7 +171,7 @@ enum OrganizationDescriptions {
         errors: [
             (404, "there is no such invitation"), (403, "the organization is disabled"),
             (409, "it was used, or has ended; or the caller belongs to the organization already, or it has no room"),
-        ], example: .init(path: "/api/organization/join", body: ["code": "inv-none"], status: 404))
+        ], example: .init(body: ["code": "inv-example"]))
 
     static let account = RouteDescription(
         id: "getAccount", chapter: .money, summary: "A wallet: the caller's own, or an organization's.", query: [.organizationID],

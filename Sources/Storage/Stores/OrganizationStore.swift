@@ -1,5 +1,5 @@
-/// Organisations, their members and invitations. An organisation is an account (``User`` of the kind `organization`), so it is read, changed
-/// and deleted as one (``UserStore``), and its money moves as anybody's (``Ledger``).
+/// Organisations, their members and invitations. An organisation is an account (``User`` of the kind `organization`), so it is read,
+/// changed and deleted as one (``UserStore``), and its money moves as anybody's (``Ledger``).
 public protocol OrganizationStore: Sendable {
     /// Makes an organisation with its first owner.
     /// - Throws: ``StoreError/notFound`` for an unknown owner.

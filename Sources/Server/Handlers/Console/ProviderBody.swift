@@ -23,8 +23,9 @@ struct ProviderBody: Sendable {
             config.append(.init(name, .optional(try fields.string(name))))
         }
         if fields["family"] != nil {
-            let family = try fields.string("family")
-            guard family.map(ProviderFamilies.names.contains) ?? true else {
+            let value = fields["family"] ?? .null
+            let family = value.stringValue
+            guard value.isNull || family.map(ProviderFamilies.names.contains) == true else {
                 throw fields.wrong("family", .oneOf(ProviderFamilies.names))
             }
             config.append(.init("adaptor", .string(family ?? Self.usualFamily)))
