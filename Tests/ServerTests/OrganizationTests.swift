@@ -161,7 +161,7 @@ import Testing
             #expect(try await setting.chat(setting.key("admin")).status == 200, "another member's budget is another's")
             _ = try await setting.data("admin", .put, path, #"{"limits":{}}"#)
             #expect(try await setting.chat(key).status == 200)
-            _ = try await setting.data("owner", .put, setting.path, #"{"limits":{"budget":{"day":0}}}"#)
+            _ = try await setting.data("owner", .put, setting.path, #"{"limits":{"budget":{"total":0}}}"#)
             #expect(try await setting.chat(key).status == 402)
             _ = try await setting.data("owner", .put, setting.path, #"{"limits":{}}"#)
             // The gateway's part is not the owner's to raise.

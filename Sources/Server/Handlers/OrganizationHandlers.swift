@@ -35,7 +35,9 @@ struct OrganizationHandlers: Sendable {
         let (before, size) = (try fields.integer("before_id") ?? 0, Int(try fields.integer("page_size") ?? 20))
         let text = try fields.search("q")
         guard isAll else {
-            let rows = try await store.organizations(of: user.id)
+            let rows = try await store.organizations(of: user.id).filter { row in
+                text.map { row.account.displayName.lowercased().contains($0.lowercased()) } ?? true
+            }
             return Envelope.cursor(try await json(rows), nextBefore: nil)
         }
         guard user.role >= .admin else { throw ManagementError.roleTooLow("all organizations are for admins", needed: .admin) }
@@ -171,7 +173,8 @@ struct OrganizationHandlers: Sendable {
             changed.role = role
         }
         if let value = fields["limits"], !value.isNull {
-            guard before.map({ entry.manages.contains($0.role) || $0.userID != user.id }) ?? true else {
+            guard before.map({ entry.manages.contains($0.role) }) ?? true else { throw OrganizationAccess.refused(.own) }
+            guard member != user.id || entry.role == nil else {
                 throw ManagementError.forbidden("nobody changes their own limits", code: .ownAccount)
             }
             changed.limits = try ManagementError.checkingLimits { () throws(LimitProblem) in

@@ -106,13 +106,13 @@ struct TokenHandlers: Sendable {
 
     /// A new secret for the same key. The old one ends at once, or after a time in which programs can be given the new one.
     func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let grace = try await RequestFields(request, TokenDescriptions.rotate).boundedInteger("grace_seconds") ?? 0
         let token = try await owned(context)
         // A key of an organisation itself is anybody's who manages its keys.
         guard token.userID == (try context.user().id) || token.userID == token.accountID else {
             // Its secret would let an administrator call in the owner's name.
             throw ManagementError.forbidden("only its owner gives a key a new secret")
         }
-        let grace = try await RequestFields(request, TokenDescriptions.rotate).boundedInteger("grace_seconds") ?? 0
         if token.isManagement { try context.demandFreshLogin() }
         let key = TokenSecrets.newKey()
         var change = TokenChange()

@@ -56,14 +56,15 @@ enum OrganizationDescriptions {
         id: "listOrganizations", chapter: .organizations, summary: "The caller's organizations.",
         query: [
             APIField("all", .choice(["true"]), "For admins: everybody's.").optional,
-            APIField.search("With `all`: part of the name, or the id"),
+            APIField.search("Part of the name; with `all`, or the id"),
             .beforeID, .pageSize,
         ],
         answer: .data(
             .object([
                 APIField("items", .list(.shape(organization)), "By name; with `all`, the newest first."),
                 APIField("next_before_id", .id, "Where to go on; null = there is no more.").orNull,
-            ])), errors: [(403, "`all` is for admins")])
+            ])), errors: [(403, "`all` is for admins")],
+        example: .init(path: "/api/organization?all=true"))
 
     static let create = RouteDescription(
         id: "createOrganization", chapter: .organizations, summary: "Makes an organization, whose owner the caller is.",

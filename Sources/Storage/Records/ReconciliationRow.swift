@@ -51,6 +51,7 @@ public struct ReconciliationRow: Sendable, Hashable, Paid {
             requestID: record.requestID, userID: record.userID, channelID: record.channelID, provider: record.provider,
             model: record.model, generationID: record.generationID, charge: charge,
             state: record.generationID == nil ? .unresolved : .pending, tries: 0, nextAt: record.createdAt + 2,
-            note: record.generationID == nil ? "the vendor gave no id to ask for" : "", createdAt: record.createdAt)
+            note: record.generationID == nil ? "the vendor gave no id to ask for" : "", createdAt: record.createdAt,
+            accountID: record.accountID)
     }
 }

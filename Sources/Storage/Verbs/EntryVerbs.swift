@@ -42,6 +42,7 @@ extension SQLSession {
     func entries(userID: Int64, kind: TransactionKind?, _ page: PageRequest) throws -> Page<LedgerEntry> {
         var conditions = Conditions()
         conditions.add("user_id =", userID)
+        conditions.add(term: "account_id IS NULL")
         conditions.add("type =", kind?.rawValue)
         return try self.page(Columns.entry, of: "balance_transactions", where: conditions, page) { try Decoding.entry($0) }
     }

@@ -23,6 +23,7 @@ extension Conditions {
     init(_ query: LogQuery, prefix: String = "") {
         self.init()
         add("\(prefix)user_id =", query.userID)
+        add("\(prefix)account_id =", query.accountID)
         add("\(prefix)token_id =", query.tokenID)
         add("\(prefix)channel_id =", query.channelID)
         add("\(prefix)model_name =", query.model)
