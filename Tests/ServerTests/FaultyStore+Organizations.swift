@@ -21,8 +21,10 @@ extension FaultyStore {
     func members(of accountID: Int64, matching text: String?, after: Int64, size: Int) async throws -> [MemberRow] {
         try await faults.guarding { try await store.members(of: accountID, matching: text, after: after, size: size) }
     }
-    func setMember(_ membership: OrganizationMembership, most: Int, audit: AuditEntry) async throws {
-        try await faults.guarding { try await store.setMember(membership, most: most, audit: audit) }
+    func setMember(
+        _ membership: OrganizationMembership, before: OrganizationMembership?, most: Int, audit: AuditEntry
+    ) async throws {
+        try await faults.guarding { try await store.setMember(membership, before: before, most: most, audit: audit) }
     }
     func removeMember(_ accountID: Int64, userID: Int64, audit: AuditEntry) async throws -> [Token] {
         try await faults.guarding { try await store.removeMember(accountID, userID: userID, audit: audit) }

@@ -39,6 +39,18 @@ import Testing
             return try #require(made["key"]?.stringValue)
         }
 
+        /// Makes a user what the user's name says there, or something else, without asking.
+        func restore(_ name: String, as role: OrganizationRole? = nil) async throws {
+            let store = gateway.gateway.parts.store
+            let user = try #require(ids[name])
+            let before = try await store.membership(id, userID: user)
+            let role = try #require(role ?? OrganizationRole(rawValue: name))
+            try await store.setMember(
+                OrganizationMembership(accountID: id, userID: user, role: role, createdAt: 1), before: before, most: 10,
+                audit: AuditEntry(actorID: nil, action: "test", at: 1))
+            gateway.gateway.parts.keys.setMembership(id, userID: user, try await store.membership(id, userID: user))
+        }
+
         func chat(_ key: String) async throws -> (status: Int, json: JSONValue) {
             let body = #"{"model":"demo/echo","messages":[{"role":"user","content":"one two three"}]}"#
             let answer = try await client.call(.post, "/v1/chat/completions", token: key, body: body)
@@ -123,11 +135,7 @@ import Testing
                     }
                     // What was taken is given back for the next one.
                     for role in ["member", "admin"] {
-                        try await setting.gateway.gateway.parts.store.setMember(
-                            OrganizationMembership(
-                                accountID: setting.id, userID: try #require(setting.ids[role]),
-                                role: try #require(OrganizationRole(rawValue: role)), createdAt: 1), most: 10,
-                            audit: AuditEntry(actorID: nil, action: "test", at: 1))
+                        try await setting.restore(role)
                     }
                 }
             }
@@ -186,9 +194,7 @@ import Testing
             let last = try await setting.call("owner", .delete, "\(setting.path)/members/\(try #require(setting.ids["owner"]))")
             #expect(last.status == 409 && last.json["code"] == "organization_conflict", "\(last.json.text)")
             // Billing makes no calls, also with a key from before.
-            try await setting.gateway.gateway.parts.store.setMember(
-                OrganizationMembership(accountID: setting.id, userID: try #require(setting.ids["billing"]), role: .member, createdAt: 1),
-                most: 10, audit: AuditEntry(actorID: nil, action: "test", at: 1))
+            try await setting.restore("billing", as: .member)
             let key = try await setting.key("billing")
             _ = try await setting.data(
                 "owner", .put, "\(setting.path)/members/\(try #require(setting.ids["billing"]))", #"{"role":"billing"}"#)

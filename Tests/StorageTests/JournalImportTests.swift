@@ -87,7 +87,7 @@ struct JournalImportTests {
     private static func old(_ record: RequestRecord) -> RequestRecord {
         var record = record
         (record.uncharged, record.ceiling, record.ratio, record.droppedFields) = (.zero, nil, nil, [])
-        (record.answerID, record.finish) = (nil, nil)
+        (record.answerID, record.finish, record.vendorCost) = (nil, nil, nil)
         // The tokens of pictures were prompt tokens like others.
         record.usage.uncachedInput += record.usage.imageInput
         record.usage.imageInput = 0
@@ -102,7 +102,9 @@ struct JournalImportTests {
 
     private func expectImported(_ journal: FileJournal) async throws {
         #expect(try await journal.orphans().map(\.hold) == [Self.old(hold(30)), Self.old(hold(31))])
-        #expect(try await journal.orphans().map(\.progress) == [nil, progress(31, 9)])
+        var progress = progress(31, 9)
+        progress.cost = nil
+        #expect(try await journal.orphans().map(\.progress) == [nil, progress])
         #expect(try await journal.settled(limit: 9) == [9, 7, 5].map { Self.old(record($0, user: 1, charge: Int64($0))) })
     }
 

@@ -23,7 +23,7 @@ struct OrganizationConformance {
             name: "Research", handle: "org:1", group: "default", ownerID: ada, now: 100, audit: .some)
         #expect(account.kind == .organization && account.displayName == "Research" && account.balance == .zero)
         try await store.setMember(
-            OrganizationMembership(accountID: account.id, userID: bob, role: .member, createdAt: 100), most: 10, audit: .some)
+            OrganizationMembership(accountID: account.id, userID: bob, role: .member, createdAt: 100), before: nil, most: 10, audit: .some)
         var gift = credit(ada, 1_000, "start")
         gift.accountID = account.id
         gift.source = "code"
@@ -151,7 +151,8 @@ struct OrganizationConformance {
         await #expect(throws: StoreError.self) { try await store.removeMember(account, userID: ada, audit: .some) }
         await #expect(throws: StoreError.self) {
             try await store.setMember(
-                OrganizationMembership(accountID: account, userID: ada, role: .admin, createdAt: 1), most: 10, audit: .some)
+                OrganizationMembership(accountID: account, userID: ada, role: .admin, createdAt: 1),
+                before: try await store.membership(account, userID: ada), most: 10, audit: .some)
         }
         await #expect(throws: StoreError.self) { try await store.deleteUser(id: ada, audit: .some) }
         #expect(try await store.onlyOwned(by: ada).map(\.id) == [account])
@@ -163,7 +164,17 @@ struct OrganizationConformance {
         #expect(try await store.organizations(of: bob).isEmpty)
         #expect(try await store.organizations(of: ada).map(\.role) == [.owner])
 
-        // One with money in its books is kept as a name that can do nothing.
+        // Whoever has another picture of a member changes nothing.
+        await #expect(throws: StoreError.self) {
+            try await store.setMember(
+                OrganizationMembership(accountID: account, userID: bob, role: .member, createdAt: 1),
+                before: OrganizationMembership(accountID: account, userID: bob, role: .billing, createdAt: 1), most: 10, audit: .some)
+        }
+        // One with money in its books is kept as a name that can do nothing; before, the money has to go.
+        await #expect(throws: StoreError.self) { try await store.deleteUser(id: account, audit: .some) }
+        var taken = credit(ada, -1_000, "end", .adjustment)
+        taken.accountID = account
+        _ = try await store.post(taken, audit: .some)
         try await store.deleteUser(id: account, audit: .some)
         #expect(try await store.user(id: account)?.status == .disabled)
         #expect(try await store.allMemberships().isEmpty)
@@ -207,6 +218,11 @@ struct OrganizationConformance {
         await #expect(throws: StoreError.notFound) {
             try await store.deleteInvitation(made.id, of: account, audit: .some)
         }
+        // A link does not outlive the rights of whoever made it.
+        let bobs = Invitation(accountID: account, role: .owner, createdBy: setting.bob, expiresAt: 1_000, createdAt: 100)
+        _ = try await store.createInvitation(bobs, hash: [7], most: 9, audit: .some)
+        _ = try await store.removeMember(account, userID: setting.bob, audit: .some)
+        #expect(try await join(setting.bob, [7]) == .unknown)
     }
 
     @Test(arguments: StoreFactory.all)

@@ -42,6 +42,8 @@ struct StoreConformance {
         var expected = user
         expected.status = .disabled
         expected.group = "vip"
+        // Somebody has chosen it, so it follows no level.
+        expected.groupSource = .admin
         expected.balance = NanoUSD(nanos: 42)
         #expect(changed == expected)
         await #expect(throws: StoreError.notFound) { try await store.changeUser(id: 999, change) }

@@ -57,7 +57,8 @@ struct ConsoleReader {
         var names = Set(others.map(\.name))
         var channels: [Channel] = []
         var warnings: [Diagnostic] = []
-        for stored in console.channels.sorted(by: { $0.id < $1.id }) {
+        // A draft that has no id yet (0) comes last, so that what speaks against two of one name is said of it.
+        for stored in console.channels.sorted(by: { ($0.id == 0 ? .max : $0.id) < ($1.id == 0 ? .max : $1.id) }) {
             let collector = DiagnosticCollector()
             var channel = read(stored, file, collector)
             if !names.insert(channel.name).inserted {

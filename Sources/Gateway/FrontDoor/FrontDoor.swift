@@ -107,12 +107,12 @@ package final class FrontDoor: Sendable {
         limits.bound(behind.bounds[Self.plain(head.uri)] ?? .management, largest: largestBody)
     }
 
-    /// The user who uploads a file to a route behind; nil for every other request.
+    /// The account that pays for the upload of a file to a route behind; nil for every other request.
     /// - Throws: ``APIError`` 401 or 403: without a key, no byte of the file is read.
     func uploader(_ head: HTTPRequestHead, _ clientIP: String) throws -> Int64? {
         guard head.method == .POST, behind.bounds[Self.plain(head.uri)] == .upload else { return nil }
         let key = PresentedKey.find(speaksGoogle: false, queryKey: nil) { head.headers.first(name: $0) }
-        return try acceptStep.keyCheck.principal(presented: key, clientIP: clientIP).userID
+        return try acceptStep.keyCheck.principal(presented: key, clientIP: clientIP).payer
     }
 
     /// Normalises a path as the routes behind do, for which `//api/user/login/` is `/api/user/login`.
@@ -126,7 +126,7 @@ package final class FrontDoor: Sendable {
     /// Whether a body counts as a stranger's: its key is not known to have a positive balance. Called for large bodies only.
     /// - Parameter uploader: the user of a request that is passed on, where its key has been checked.
     func isStranger(_ accepted: Accepted?, uploader: Int64?) -> Bool {
-        guard let userID = accepted?.principal.userID ?? uploader else { return true }
+        guard let userID = accepted?.principal.payer ?? uploader else { return true }
         if (accepted?.snapshot ?? snapshots.snapshot).configuration.metering.admission == .off { return false }
         guard let account = meter.account(userID) else { return true }
         return account.uncommitted <= .zero

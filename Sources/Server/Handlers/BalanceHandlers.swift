@@ -34,7 +34,7 @@ struct BalanceHandlers: Sendable {
         if let owner = query.accountID ?? query.userID { await meter.waitPosted(owner) }
         if let before = try fields.integer("before_id") {
             let entries = try await store.entries(query, before: before == 0 ? .max : before, size: page.size)
-            return Envelope.cursor(entries.items.map(json), nextBefore: entries.nextBefore)
+            return Envelope.cursor(entries.items.map { json($0, showsBalance: query.showsBalance) }, nextBefore: entries.nextBefore)
         }
         guard let owner = query.userID, query.accountID == nil, query.from == nil, query.to == nil else {
             throw ManagementError.invalid(
@@ -43,7 +43,7 @@ struct BalanceHandlers: Sendable {
                     "given with 'from', 'to', the rows of an organization or of all users: 0 = the newest", codes: ["integer", "min:0"]))
         }
         let entries = try await store.entries(userID: owner, kind: query.kind, page)
-        return Envelope.page(entries.items.map(json), total: entries.total, (page.page, page.size))
+        return Envelope.page(entries.items.map { json($0) }, total: entries.total, (page.page, page.size))
     }
 
     /// The caller's rows; for admins also those of another user, or of everybody.
@@ -55,6 +55,7 @@ struct BalanceHandlers: Sendable {
         if let organization = try fields.integer("organization_id") {
             query.accountID = organization
             query.userID = try await access.member(wanted: wanted == 0 ? nil : wanted, in: organization, by: caller)
+            query.showsBalance = try await access.demand(.see, of: organization, by: caller).may(.seeMoney)
             return query
         }
         if let wanted, wanted != caller.id {
@@ -112,10 +113,11 @@ struct BalanceHandlers: Sendable {
         return Envelope.ok(.object(members + [.init("repeated", .boolean(!result.isNew))]))
     }
 
-    func json(_ entry: LedgerEntry) -> JSONValue {
+    /// - Parameter showsBalance: false for members who see their own rows of an organisation, and not its balance.
+    func json(_ entry: LedgerEntry, showsBalance: Bool = true) -> JSONValue {
         .object([
             .init("id", .integer(entry.id)), .init("user_id", .integer(entry.userID)), .init("amount", .usd(entry.amount)),
-            .init("balance_after", .usd(entry.balanceAfter)), .init("type", .string(entry.kind.rawValue)),
+            .init("balance_after", showsBalance ? .usd(entry.balanceAfter) : .null), .init("type", .string(entry.kind.rawValue)),
             .init("reference_id", .string(entry.referenceID)), .init("description", .string(entry.description)),
             .init("created_at", .integer(entry.createdAt)), .init("account_id", .integer(entry.accountID)),
             .init("source", .optional(entry.source)),

@@ -40,9 +40,9 @@ struct BillingHandlers: Sendable {
     /// Those of the key where it has a budget of its own for ever, else those of its account.
     private func figures(_ context: GatewayContext) async throws -> Figures {
         let principal = try ModelsHandlers.principal(context)
-        await meter.waitPosted(principal.userID)
+        await meter.waitPosted(principal.payer)
         guard let id = principal.tokenID, let token = try await store.token(id: id),
-            let account = try await store.spent(userID: principal.userID)
+            let account = try await store.spent(userID: principal.payer)
         else { throw APIError.invalidKey("The API key is not valid.") }
         let now = clock.unixSeconds
         let budget = principal.budgets.filter { $0.scope == .key(token.id) && $0.window == .total }.min { $0.amount < $1.amount }

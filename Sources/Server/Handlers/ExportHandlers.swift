@@ -51,7 +51,8 @@ struct ExportHandlers: Sendable {
                 "id", "user_id", "type", "amount", "balance_after", "reference_id", "description", "created_at", "account_id", "source",
                 "gift",
             ],
-            page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) }, line: Self.line)
+            page: { [store] before in try await store.entries(query, before: before, size: Self.page.size) },
+            line: { Self.line($0, showsBalance: query.showsBalance) })
     }
 
     // MARK: Rows
@@ -85,10 +86,11 @@ struct ExportHandlers: Sendable {
         return CSV.line(cells + cost)
     }
 
-    private static func line(_ entry: LedgerEntry) -> String {
+    private static func line(_ entry: LedgerEntry, showsBalance: Bool) -> String {
         CSV.line([
             .number(entry.id), .number(entry.userID), .text(entry.kind.rawValue), .digits(entry.amount.usdText),
-            .digits(entry.balanceAfter.usdText), .text(entry.referenceID), .text(entry.description), .number(entry.createdAt),
+            .digits(showsBalance ? entry.balanceAfter.usdText : nil), .text(entry.referenceID), .text(entry.description),
+            .number(entry.createdAt),
             .number(entry.accountID), .text(entry.source), .digits(entry.gift?.usdText),
         ])
     }

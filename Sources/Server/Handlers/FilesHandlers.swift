@@ -74,7 +74,7 @@ struct FilesHandlers: Sendable {
         // A batch without a price, or of an inexpressible one, is refused when it is made.
         guard metering.admission != .off, var quote = offer?.quote, let price = quote.price.ofBatch else { return }
         quote.price = price
-        guard let needed = try? quote.worstCase(of: input.summary), let standing = try await meter.standing(principal.userID),
+        guard let needed = try? quote.worstCase(of: input.summary), let standing = try await meter.standing(principal.payer),
             let left = try? standing.available.subtracting(metering.overdraftFloor), left < needed
         else { return }
         throw APIError.insufficientBalance(needed: needed, available: standing.available)

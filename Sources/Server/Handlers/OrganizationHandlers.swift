@@ -85,8 +85,9 @@ struct OrganizationHandlers: Sendable {
         var change = UserChange()
         if fields["name"] != nil { change.displayName = try Self.name(fields) }
         change.limits = try await limits(fields, of: entry.account, by: user)
+        if change.limits != nil { change.limitsBefore = entry.account.limits }
         if let group = try fields.string("group") {
-            guard user.role >= .admin else { throw ManagementError.roleTooLow("a group determines prices; admins set it", needed: .admin) }
+            try await demandAdmin(user, over: id)
             let known = snapshots.snapshot.configuration.groups.keys.sorted()
             guard known.contains(group) else {
                 throw fields.wrong("group", "one of the groups of gateway.yaml: \(known.joined(separator: ", "))")
@@ -94,7 +95,7 @@ struct OrganizationHandlers: Sendable {
             change.group = group
         }
         if let status = try fields.integer("status") {
-            guard user.role >= .admin else { throw ManagementError.roleTooLow("admins disable organizations", needed: .admin) }
+            try await demandAdmin(user, over: id)
             guard let value = UserStatus(rawValue: Int(status)) else { throw fields.wrong("status", "1 (enabled) or 2 (disabled)") }
             change.status = value
         }
@@ -102,9 +103,24 @@ struct OrganizationHandlers: Sendable {
         let audit = try context.audit(
             "organization.change", at: clock.unixSeconds, [.init("fields", .array(fields.names.map { .string($0) }))])
         try await keyChanges.run {
-            keys.upsert(try await storing("organization") { try await store.changeUser(id: id, prepared, audit: audit) })
+            keys.upsert(
+                try await storing("organization", conflict: .changedMeanwhile) {
+                    try await store.changeUser(id: id, prepared, audit: audit)
+                })
         }
         return try await answer(id, user)
+    }
+
+    /// A group determines prices, and a status whether it pays at all: both are for administrators of the gateway, where the organisation
+    /// is not their own.
+    private func demandAdmin(_ user: User, over id: Int64) async throws {
+        guard user.role >= .admin else {
+            throw ManagementError.roleTooLow("admins of the gateway set the group and the status of an organization", needed: .admin)
+        }
+        if user.role == .root { return }
+        guard try await store.membership(id, userID: user.id) == nil else {
+            throw ManagementError.forbidden("nobody changes the group or the status of their own organization; root may", code: .ownAccount)
+        }
     }
 
     /// Its own limits are set by its administrators, the gateway's part by the gateway's.
@@ -112,6 +128,7 @@ struct OrganizationHandlers: Sendable {
         guard let value = fields["limits"], !value.isNull else { return nil }
         let isMember = try await store.membership(account.id, userID: user.id) != nil
         return try ManagementError.checkingLimits { () throws(LimitProblem) in
+            // A part of both is stored in one text; the change is made only if that text is still the one.
             try StoredLimits.changed(account.limits, to: value, byOwner: isMember && user.role != .root, allowsAddresses: false)
         }
     }
@@ -125,6 +142,8 @@ struct OrganizationHandlers: Sendable {
         await meter.waitPosted(id)
         guard let standing = try await meter.standing(id) else { throw OrganizationAccess.notFound }
         let open = try await store.openLongHolds(userID: id)
+        // What is leased here is nobody's need any more.
+        try await meter.recall(id)
         guard standing.balance == .zero, standing.held == .zero, open.count == 0 else {
             throw ManagementError(
                 .conflict, "the organization still has \(standing.balance) or calls that run; an administrator can move the money",
@@ -132,7 +151,7 @@ struct OrganizationHandlers: Sendable {
         }
         let audit = try context.audit("organization.delete", at: clock.unixSeconds)
         try await keyChanges.run {
-            try await storing("organization") { try await store.deleteUser(id: id, audit: audit) }
+            try await storing("organization", conflict: .balanceLeft) { try await store.deleteUser(id: id, audit: audit) }
             keys.remove(userID: id)
         }
         return Envelope.ok(.null)
@@ -164,6 +183,10 @@ struct OrganizationHandlers: Sendable {
         let before = try await store.membership(id, userID: member)
         // Only administrators of the gateway add people without asking them.
         guard before != nil || user.role >= .admin else { throw ManagementError.notFound("member") }
+        // Who could make themselves a member could spend what they have put there.
+        guard member != user.id || user.role == .root || before.map({ $0.role.manages.contains($0.role) }) == true else {
+            throw ManagementError.forbidden("nobody gives themselves a place in an organization; root may", code: .ownAccount)
+        }
         var changed = before ?? OrganizationMembership(accountID: id, userID: member, role: .member, createdAt: clock.unixSeconds)
         if let role = try fields.choice("role", OrganizationRole.self), role != before?.role {
             guard entry.manages.contains(role), before.map({ entry.manages.contains($0.role) }) ?? true else {
@@ -174,7 +197,7 @@ struct OrganizationHandlers: Sendable {
         }
         if let value = fields["limits"], !value.isNull {
             guard before.map({ entry.manages.contains($0.role) }) ?? true else { throw OrganizationAccess.refused(.own) }
-            guard member != user.id || entry.role == nil else {
+            guard member != user.id || user.role == .root else {
                 throw ManagementError.forbidden("nobody changes their own limits", code: .ownAccount)
             }
             changed.limits = try ManagementError.checkingLimits { () throws(LimitProblem) in
@@ -190,7 +213,7 @@ struct OrganizationHandlers: Sendable {
             ])
         try await keyChanges.run {
             try await storing("user", conflict: .organizationConflict) {
-                try await store.setMember(prepared, most: Self.maximumMembers, audit: audit)
+                try await store.setMember(prepared, before: before, most: Self.maximumMembers, audit: audit)
             }
             keys.setMembership(id, userID: member, prepared)
         }

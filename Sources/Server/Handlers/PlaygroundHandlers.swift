@@ -23,8 +23,8 @@ struct PlaygroundHandlers: Sendable {
         let latest = now + Self.lifetime
         let account = try QueryFields(request, PlaygroundDescriptions.open).integer("organization_id")
         if let account {
-            let entry = try await access.demand(.call, of: account, by: user)
-            guard entry.role != nil else {
+            _ = try await access.demand(.call, of: account, by: user)
+            guard try await access.store.membership(account, userID: user.id)?.role.mayCall == true else {
                 throw ManagementError.forbidden("only members call models for an organization", code: .organizationRole)
             }
         }

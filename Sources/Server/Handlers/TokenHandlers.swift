@@ -57,7 +57,9 @@ struct TokenHandlers: Sendable {
             return (user.id, nil)
         }
         _ = try await access.demand(isShared ? .manageKeys : .call, of: organization, by: user)
-        if !isShared, try await access.store.membership(organization, userID: user.id) == nil {
+        if try await access.store.membership(organization, userID: user.id) == nil, user.role != .root || !isShared {
+            // The secret of a key lets its holder spend: an administrator of the gateway could spend what they have put there.
+            if isShared { throw ManagementError.forbidden("only its own managers, and root, make keys of an organization") }
             throw fields.wrong("shared", "true for administrators who are no members: the key is the organization's own")
         }
         return (isShared ? organization : user.id, organization)
@@ -109,7 +111,11 @@ struct TokenHandlers: Sendable {
         let grace = try await RequestFields(request, TokenDescriptions.rotate).boundedInteger("grace_seconds") ?? 0
         let token = try await owned(context)
         // A key of an organisation itself is anybody's who manages its keys.
-        guard token.userID == (try context.user().id) || token.userID == token.accountID else {
+        let user = try context.user()
+        let isOfOrganization = token.userID == token.accountID
+        var mayHaveSecret = isOfOrganization && user.role == .root
+        if isOfOrganization, !mayHaveSecret { mayHaveSecret = try await access.store.membership(token.userID, userID: user.id) != nil }
+        guard token.userID == user.id || mayHaveSecret else {
             // Its secret would let an administrator call in the owner's name.
             throw ManagementError.forbidden("only its owner gives a key a new secret")
         }
@@ -146,6 +152,7 @@ struct TokenHandlers: Sendable {
     func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let token = try await owned(context)
         let fields = try await RequestFields(request, TokenDescriptions.change)
+        try await checkOrganization(of: token, fields, by: try context.user())
         var change = TokenChange()
         change.name = try fields.string("name")
         if let status = try fields.integer("status") {
@@ -177,6 +184,16 @@ struct TokenHandlers: Sendable {
             return changed
         }
         return Envelope.ok(try await json([changed])[0])
+    }
+
+    /// What an organisation's managers have switched off or narrowed stays so until they widen it again; leavers have keys to delete only.
+    private func checkOrganization(of token: Token, _ fields: RequestFields, by user: User) async throws {
+        guard let organization = token.accountID, token.userID == user.id else { return }
+        let entry = try await access.demand(.call, of: organization, by: user)
+        guard !entry.may(.manageKeys) else { return }
+        let status = try fields.integer("status")
+        let isEnabling = token.status == .disabled && status == Int64(TokenStatus.enabled.rawValue)
+        guard !isEnabling, fields["models"] == nil, fields["expires_at"] == nil else { throw OrganizationAccess.refused(.manageKeys) }
     }
 
     func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {

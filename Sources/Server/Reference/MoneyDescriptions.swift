@@ -6,7 +6,9 @@ enum MoneyDescriptions {
     private static let row: [APIField] = [
         .id("row"), APIField("user_id", .id, "Who caused it; whose account it is, where `account_id` is null."),
         APIField("amount", .usd, "Negative for charges."),
-        APIField("balance_after", .usd, "The account's balance after this row."),
+        APIField(
+            "balance_after", .usd, "The account's balance after this row; null for members who may not see an organization's money."
+        ).orNull,
         APIField("type", .choice(TransactionKind.allCases.map(\.rawValue)), "`usage` = a charge of a model call."),
         APIField("reference_id", .string, "Of a charge: the id of the request; else what the caller named, or the id of the call."),
         APIField("description", .string, "For people."), .createdAt,

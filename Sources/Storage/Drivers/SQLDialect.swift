@@ -5,7 +5,10 @@ public enum SQLDialect: String, Sendable, CaseIterable {
 
 extension SQLDialect {
     /// Behind a SELECT: nobody else changes or locks these rows until the transaction ends. SQLite has one writer at a time anyway.
-    var forUpdate: String { self == .postgres ? "FOR UPDATE" : "" }
+    ///
+    /// Keys are not changed here, and rows that refer to others by a foreign key share those: a stricter lock would have postings for an
+    /// organisation wait for the rows of its members, which other postings have locked.
+    var forUpdate: String { self == .postgres ? "FOR NO KEY UPDATE" : "" }
 
     /// The same, but others may do so too: nobody changes the rows.
     var forShare: String { self == .postgres ? "FOR SHARE" : "" }

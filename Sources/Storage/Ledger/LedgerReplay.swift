@@ -86,8 +86,13 @@ public struct LedgerReplay: Sendable {
     /// The record as this ledger can have it.
     private mutating func fitted(_ record: RequestRecord) -> RequestRecord? {
         // Ids are given again after a restore: whoever has this one now may not be the one who asked.
-        if let user = users[record.userID], user.createdAt > record.createdAt + Self.clockDifference {
-            report.setAside.append((record.requestID, "user \(record.userID) of this ledger is younger than the request"))
+        for id in Set([record.userID, record.payer]) {
+            guard let user = users[id], user.createdAt > record.createdAt + Self.clockDifference else { continue }
+            report.setAside.append((record.requestID, "user \(id) of this ledger is younger than the request"))
+            return nil
+        }
+        if let account = record.accountID, let found = users[account], found.kind != .organization {
+            report.setAside.append((record.requestID, "account \(account) of this ledger is no organization"))
             return nil
         }
         return record

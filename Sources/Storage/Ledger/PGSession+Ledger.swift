@@ -8,7 +8,7 @@ extension PGSession: LedgerSession {
     func insert(_ records: [RequestRecord], _ group: inout PostingGroup) throws {
         var balances: [Int64: NanoUSD] = [:]
         let users = try rows(
-            "SELECT id, balance_nanos, gift_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE",
+            "SELECT id, balance_nanos, gift_nanos FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE",
             [Self.idArray(records.map(\.payer))]
         )
         for row in users { balances[try row.int("id")] = NanoUSD(nanos: try row.int("balance_nanos")) }

@@ -44,7 +44,7 @@ extension PostgresStore {
             try session.execute(
                 """
                 SELECT 1 FROM users WHERE id IN
-                    (SELECT user_id FROM balance_leases WHERE incarnation = ANY($1::text[])) ORDER BY id FOR UPDATE
+                    (SELECT user_id FROM balance_leases WHERE incarnation = ANY($1::text[])) ORDER BY id FOR NO KEY UPDATE
                 """, [list])
             guard try session.beat(holder) else { throw StoreError.fenced }
             // A lock proves nothing when the server was started anew, crashed, or took another's place since: it has
@@ -92,7 +92,7 @@ extension PostgresStore {
             let users = try session.rows(
                 """
                 SELECT id FROM users WHERE id IN
-                    (SELECT user_id FROM balance_leases WHERE incarnation = $1) ORDER BY id FOR UPDATE
+                    (SELECT user_id FROM balance_leases WHERE incarnation = $1) ORDER BY id FOR NO KEY UPDATE
                 """, [incarnation]
             ).map { try $0.int("id") }
             // Whoever leases raises the number first, so no lease of a user who was not locked above can come in

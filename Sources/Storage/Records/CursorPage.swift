@@ -17,6 +17,8 @@ public struct EntryQuery: Sendable, Hashable {
     public var userID: Int64?
     /// An organisation.
     public var accountID: Int64?
+    /// Whether the reader may see the balance after each row.
+    public var showsBalance = true
     public var kind: TransactionKind?
     /// Unix seconds, inclusive.
     public var from: Int64?

@@ -13,6 +13,8 @@ public struct UserChange: Sendable {
     /// Lets the group follow the account's levels again.
     public var groupFollowsLevels = false
     public var limits: String?
+    /// The change is made only if these limits are stored; nil = in any case.
+    public var limitsBefore: String?
     /// Ends the user's sessions and management tokens in the same transaction; API keys stay.
     public var endsManagementTokens = false
     /// SHA-256 of the one that goes on, as a rule the one that the call came with.

@@ -16,10 +16,12 @@ public protocol OrganizationStore: Sendable {
     ///   - after: only larger user ids.
     func members(of accountID: Int64, matching text: String?, after: Int64, size: Int) async throws -> [MemberRow]
     /// Makes a user a member, or changes what a member is.
-    /// - Parameter most: members that there may be.
+    /// - Parameters:
+    ///   - before: what the member was when this was decided; nil = none.
+    ///   - most: members that there may be.
     /// - Throws: ``StoreError/notFound`` for an unknown organisation or user, ``StoreError/conflict(_:)`` where no owner would remain, or
-    ///   where there is no room.
-    func setMember(_ membership: OrganizationMembership, most: Int, audit: AuditEntry) async throws
+    ///   where there is no room, or where the member is not what it was.
+    func setMember(_ membership: OrganizationMembership, before: OrganizationMembership?, most: Int, audit: AuditEntry) async throws
     /// Ends a membership and disables the member's keys there, in one transaction. What runs is paid by the organisation all the same.
     /// - Returns: the keys that were disabled.
     /// - Throws: ``StoreError/notFound``, ``StoreError/conflict(_:)`` where no owner would remain.

@@ -79,12 +79,19 @@ extension SQLStore {
         }
     }
 
-    public func setMember(_ membership: OrganizationMembership, most: Int, audit: AuditEntry) async throws {
+    public func setMember(
+        _ membership: OrganizationMembership, before: OrganizationMembership?, most: Int, audit: AuditEntry
+    ) async throws {
         try await database.write { session in
             try session.lockOrganization(membership.accountID)
             guard try session.user(id: membership.userID)?.kind == .user else { throw StoreError.notFound }
-            if let before = try session.membership(membership.accountID, userID: membership.userID) {
-                if before.role == .owner, membership.role != .owner { try session.demandAnotherOwner(before) }
+            let now = try session.membership(membership.accountID, userID: membership.userID)
+            guard now?.role == before?.role, now?.limits == before?.limits else {
+                throw StoreError.conflict("the member was changed meanwhile; read it again")
+            }
+            if let now {
+                if now.role == .owner, membership.role != .owner { try session.demandAnotherOwner(now) }
+                if now.role != membership.role { try session.withdrawInvitations(of: now) }
             } else {
                 guard try session.countMembers(membership.accountID) < most else {
                     throw StoreError.conflict("an organisation has at most \(most) members")
@@ -101,6 +108,7 @@ extension SQLStore {
             guard let member = try session.membership(accountID, userID: userID) else { throw StoreError.notFound }
             if member.role == .owner { try session.demandAnotherOwner(member) }
             try session.execute("DELETE FROM memberships WHERE account_id = ?1 AND user_id = ?2", [accountID, userID])
+            try session.withdrawInvitations(of: member)
             let keys = try session.rows(
                 "UPDATE tokens SET status = 2 WHERE account_id = ?1 AND user_id = ?2 RETURNING \(Columns.token)", [accountID, userID]
             ).map { try session.withFormer(Decoding.token($0)) }
@@ -141,6 +149,23 @@ extension SQLSession {
     func lockOrganization(_ id: Int64) throws {
         guard try finds("SELECT 1 AS found FROM users WHERE id = ?1 AND kind = 'organization' \(dialect.forUpdate)", [id]) else {
             throw StoreError.notFound
+        }
+    }
+
+    /// Links that a member has made do not outlive the rights by which they were made.
+    func withdrawInvitations(of member: OrganizationMembership) throws {
+        try execute(
+            "DELETE FROM invitations WHERE account_id = ?1 AND created_by = ?2 AND used_at IS NULL", [member.accountID, member.userID])
+    }
+
+    /// Inside a transaction that has locked the organisation.
+    func demandEmpty(_ organization: User) throws {
+        let isUsed = try [
+            "SELECT 1 AS found FROM long_holds WHERE account_id = ?1 AND state = 'open' LIMIT 1",
+            "SELECT 1 AS found FROM balance_leases WHERE user_id = ?1 AND amount_nanos > 0 LIMIT 1",
+        ].contains { try finds($0, [organization.id]) }
+        guard organization.balance == .zero, !isUsed else {
+            throw StoreError.conflict("the organization has \(organization.balance), or calls that run")
         }
     }
 

@@ -125,6 +125,7 @@ extension SQLSession {
         guard let account = try user(id: redemption.accountID), let actor = try user(id: redemption.userID) else {
             throw StoreError.notFound
         }
+        guard account.status == .enabled, actor.status == .enabled else { throw RedemptionRefusal.notForAccount }
         guard batch.groups.isEmpty || batch.groups.contains(account.group) else { throw RedemptionRefusal.notForAccount }
         if actor.role == .admin, let creator = batch.createdBy, try user(id: creator)?.role != .root {
             // Administrators could make money for themselves, or for each other.
@@ -132,7 +133,8 @@ extension SQLSession {
         }
         guard let most = batch.perAccount else { return }
         let own = try first(
-            "SELECT count(*) AS n FROM redemption_codes WHERE account_id = ?1 AND batch_id = ?2", [redemption.accountID, batch.id])
+            "SELECT count(*) AS n FROM redemption_codes WHERE batch_id = ?2 AND (account_id = ?1 OR redeemed_by = ?3)",
+            [redemption.accountID, batch.id, redemption.userID])
         guard try own?.int("n") ?? 0 < most else { throw RedemptionRefusal.notForAccount }
     }
 

@@ -104,6 +104,12 @@ extension SQLSession {
                 .flag("fits")
             guard isStored == true else { throw StoreError.conflict(UserChange.otherPassword) }
         }
+        if let before = change.limitsBefore {
+            let row = try first("SELECT limits FROM users WHERE id = ?1 \(dialect.forUpdate)", [id])
+            if let row, try row.text("limits") != before {
+                throw StoreError.conflict("the limits were changed meanwhile; read them again")
+            }
+        }
         if let group = change.group {
             try execute(
                 "UPDATE users SET group_source = ?1 WHERE id = ?2 AND \"group\" <> ?3", [User.GroupSource.admin.rawValue, id, group])
@@ -126,7 +132,12 @@ extension SQLSession {
     }
 
     func deleteUser(id: Int64, audit: AuditEntry) throws {
-        guard let user = try user(id: id) else { throw StoreError.notFound }
+        // An organisation's money and calls are looked at behind the lock that recharges and holds wait for. A user's organisations are
+        // locked, so that their last two owners cannot go at once.
+        guard try lockUser(id), let user = try user(id: id) else { throw StoreError.notFound }
+        if user.kind == .organization { try demandEmpty(user) }
+        let owned = try rows("SELECT account_id FROM memberships WHERE user_id = ?1 AND role = 'owner' ORDER BY account_id", [id])
+        for row in owned { try lockOrganization(try row.int("account_id")) }
         if let organization = try onlyOwned(by: id).first {
             throw StoreError.conflict(
                 "the user is the only owner of the organisation \(organization.id) (\(organization.displayName)); make another member one first"
@@ -151,7 +162,7 @@ extension SQLSession {
             ["deleted-\(id)-\(user.username)", id])
         try execute("DELETE FROM tokens WHERE user_id = ?1 OR account_id = ?1", [id])
         try execute("DELETE FROM memberships WHERE user_id = ?1 OR account_id = ?1", [id])
-        try execute("DELETE FROM invitations WHERE account_id = ?1", [id])
+        try execute("DELETE FROM invitations WHERE account_id = ?1 OR created_by = ?1 AND used_at IS NULL", [id])
         try execute("DELETE FROM access_tokens WHERE user_id = ?1", [id])
         try execute("DELETE FROM login_addresses WHERE user_id = ?1", [id])
     }

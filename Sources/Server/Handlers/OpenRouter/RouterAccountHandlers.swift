@@ -17,9 +17,9 @@ struct RouterAccountHandlers: Sendable {
     /// `GET /api/v1/key`
     func key(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let principal = try ModelsHandlers.principal(context)
-        await meter.waitPosted(principal.userID)
+        await meter.waitPosted(principal.payer)
         guard let id = principal.tokenID, let token = try await store.token(id: id),
-            let account = try await store.spent(userID: principal.userID)
+            let account = try await store.spent(userID: principal.payer)
         else {
             throw APIError.invalidKey(KeyRefusal.unknown.message)
         }
@@ -34,7 +34,8 @@ struct RouterAccountHandlers: Sendable {
             // Nobody has ever put money on a balance whose sum with what was spent is not positive.
             .init("is_free_tier", .boolean(try account.balance.adding(account.charged) <= .zero)),
             .init("include_byok_in_limit", false), .init("creator_user_id", .string(String(principal.userID))),
-            .init("organization_id", .null), .init("workspace_id", .null), .init("expires_at", ISOTime.json(token.expiresAt)),
+            .init("organization_id", .optional(principal.accountID.map { String($0) })), .init("workspace_id", .null),
+            .init("expires_at", ISOTime.json(token.expiresAt)),
             .init("allowed_data_regions", []), .init("budgets", .array(budgets.map { $0.json(at: now) })),
             .init("effective_budget", BudgetStanding.tightest(budgets)?.json(at: now) ?? .null),
             .init("free_model_daily_requests", ["limit": .integer(0), "used": .integer(0), "remaining": .integer(0)]),
@@ -57,9 +58,9 @@ struct RouterAccountHandlers: Sendable {
 
     /// `GET /api/v1/credits`: what came to the account besides charges, and the charges; their difference is the balance.
     func credits(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let userID = try ModelsHandlers.principal(context).userID
-        await meter.waitPosted(userID)
-        guard let account = try await store.spent(userID: userID) else { throw APIError.invalidKey(KeyRefusal.unknown.message) }
+        let payer = try ModelsHandlers.principal(context).payer
+        await meter.waitPosted(payer)
+        guard let account = try await store.spent(userID: payer) else { throw APIError.invalidKey(KeyRefusal.unknown.message) }
         let credits = try account.balance.adding(account.charged)
         return ModelsHandlers.answer(["data": ["total_credits": .usd(credits), "total_usage": .usd(account.charged)]])
     }
@@ -71,8 +72,8 @@ struct RouterAccountHandlers: Sendable {
         guard let id = query.text("id"), !id.isEmpty, id.utf8.count <= Self.longestID, !id.utf8.contains(0) else {
             throw APIError.badRequest("'id' must be the id of an answer, or the X-Request-Id of its request", param: "id")
         }
-        await meter.waitPosted(principal.userID)
-        guard let record = try await record(id, principal.userID) else {
+        await meter.waitPosted(principal.payer)
+        guard let record = try await record(id, principal) else {
             throw APIError(
                 status: .notFound, type: "invalid_request_error", code: "generation_not_found", param: "id",
                 message: "There is no generation with this id in your account, or it is not recorded yet.")
@@ -84,13 +85,16 @@ struct RouterAccountHandlers: Sendable {
     /// Ids of vendors are at most 128 bytes long; the rest is room for prefixes.
     private static let longestID = 160
 
-    private func record(_ id: String, _ userID: Int64) async throws -> RequestRecord? {
+    /// What the key's user has asked for on the account that the key is paid by.
+    private func record(_ id: String, _ principal: KeyPrincipal) async throws -> RequestRecord? {
         for name in GenerationAnswer.names(of: id) {
-            if let row = try await store.log(answerID: name, userID: userID) { return row.record }
+            if let row = try await store.log(answerID: name, userID: principal.userID), row.record.accountID == principal.accountID {
+                return row.record
+            }
             guard let requestID = RouterCore.RequestID(name) else { continue }
-            var query = LogQuery(userID: userID, page: PageRequest(page: 1, size: 1))
+            var query = LogQuery(userID: principal.userID, page: PageRequest(page: 1, size: 1))
             query.requestID = requestID
-            if let row = try await store.logs(query).items.first { return row.record }
+            if let row = try await store.logs(query).items.first, row.record.accountID == principal.accountID { return row.record }
         }
         return nil
     }

@@ -33,9 +33,9 @@ struct RouterKeyHandlers: Sendable {
         let offset = Int(try query.integer("offset") ?? 0)
         let now = clock.unixSeconds
         // A user has no more keys than these.
-        let all = try await store.tokens(
-            TokenQuery(userID: userID, page: PageRequest(page: 1, size: Int(TokenHandlers.maximumTokens)))
-        ).items
+        var own = TokenQuery(userID: userID, page: PageRequest(page: 1, size: Int(TokenHandlers.maximumTokens)))
+        own.isOwn = true
+        let all = try await store.tokens(own).items
         let shown = all.filter { token in
             !token.isManagement && (showsDisabled || token.status == .enabled)
                 && (showsExpired || token.expiresAt.map { $0 > now } ?? true)
@@ -117,7 +117,7 @@ struct RouterKeyHandlers: Sendable {
     private func owned(_ context: GatewayContext) async throws -> Token {
         let principal = try ModelsHandlers.principal(context)
         guard let hash = context.parameters.get("hash").flatMap(Hex.bytes), let token = try await store.token(keyHash: hash),
-            token.userID == principal.userID, !token.isManagement
+            token.userID == principal.userID, token.accountID == nil, !token.isManagement
         else { throw ManagementError.notFound("key") }
         return token
     }
