@@ -208,7 +208,7 @@ extension TestClientProtocol {
             let balance = try await client.call(.get, "/api/balance", token: TestGateway.adminToken)
             #expect(
                 balance.json["data"]?.text
-                    == #"{"user_id":1,"balance":10.000000001,"held":0,"available":10.000000001,"quota":1000,"currency":"USD"}"#)
+                    == #"{"user_id":1,"balance":10.000000001,"gifts":0,"held":0,"available":10.000000001,"quota":1000,"currency":"USD"}"#)
             let rows = try await client.call(.get, "/api/balance/transactions?type=recharge&page_size=1", token: TestGateway.adminToken)
             #expect(rows.json["data"]?["total"]?.integerValue == 1)
             #expect(try await client.call(.get, "/api/balance/transactions?type=gift", token: TestGateway.adminToken).status == 400)

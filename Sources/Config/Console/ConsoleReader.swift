@@ -57,8 +57,9 @@ struct ConsoleReader {
         var names = Set(others.map(\.name))
         var channels: [Channel] = []
         var warnings: [Diagnostic] = []
-        // A draft that has no id yet (0) comes last, so that what speaks against two of one name is said of it.
-        for stored in console.channels.sorted(by: { ($0.id == 0 ? .max : $0.id) < ($1.id == 0 ? .max : $1.id) }) {
+        // In the order in which they are given, the store's by id and a draft last: what speaks against two of one name is said of the
+        // draft.
+        for stored in console.channels {
             let collector = DiagnosticCollector()
             var channel = read(stored, file, collector)
             if !names.insert(channel.name).inserted {
