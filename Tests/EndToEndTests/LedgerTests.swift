@@ -416,7 +416,7 @@ import Testing
             #expect(wrong.status != 0 && wrong.output.contains("2026-11-25"), "\(wrong.output)")
 
             let margin = try await live.command(["ledger", "margin"])
-            #expect(margin.output.contains("sim/dear,1,3,0.00054,0.00003,0.00051,0"), "\(margin.output)")
+            #expect(margin.output.contains("sim/dear,1,3,0.00054,0.00003,0.00003,0.00051,0,0\n"), "\(margin.output)")
             let api = try await live.admin.get("/api/ledger/margin")["data"]?.arrayValue?.first
             #expect(api?["margin"]?.numberText == "0.00051")
 
