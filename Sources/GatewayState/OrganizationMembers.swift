@@ -1,7 +1,7 @@
 import RouterCore
 import Storage
 
-/// Who belongs to which organisation, and the limits of members there, in memory.
+/// The members of all organisations with their limits there, in memory.
 struct OrganizationMembers {
     private struct Place: Hashable {
         var accountID: Int64
@@ -18,7 +18,7 @@ struct OrganizationMembers {
     }
     private var members: [Place: Member] = [:]
 
-    /// What a member's calls are bounded by, beside the limits of the key and of the organisation.
+    /// The bounds of a member's calls, beside the limits of the key and of the organisation.
     struct Part {
         var budgets: [BudgetLimit] = []
         var rules: [LimitRule] = []

@@ -265,7 +265,7 @@ import Testing
                 _ = try await data(client, .post, "/api/balance/admin/add", #"{"user_id":\#(ada.id),"amount":\#(amount)}"#)
             }
             try await add("9.99")
-            // What is spent does not count against what was recharged.
+            // Spending does not reduce the recharged sum.
             #expect(try await chat(client, key) == 200)
             let before = try await data(client, .get, "/api/level", token: ada.token)
             #expect(before["reached"] == "new" && before["next"] == "silver" && before["group"] == "default", "\(before.text)")

@@ -130,10 +130,10 @@ import Testing
                     } else if line.roles.contains(name) {
                         #expect(answer.status == 200, "\(label)")
                     } else {
-                        // What nobody may do is refused for another reason: one's own limits, an owner's, or money that is left.
+                        // Routes that no role may use are refused for another reason: one's own limits, an owner's, or money that is left.
                         #expect(answer.status == 403 || answer.status == 409 && line.roles.isEmpty, "\(label)")
                     }
-                    // What was taken is given back for the next one.
+                    // Undo the change for the next caller.
                     for role in ["member", "admin"] {
                         try await setting.restore(role)
                     }
@@ -213,6 +213,15 @@ import Testing
                 let answer = try await setting.call(
                     "root", method, "/api/user/\(setting.id)\(path)", method == .put ? #"{"email":"a@b"}"# : nil)
                 #expect(answer.status == 404, "\(method) \(answer.json.text)")
+            }
+            // An administrator of the gateway gets no place there, and no secret of its keys, by their own doing.
+            let place = "\(setting.path)/members/\(try #require(setting.ids["gateway"]))"
+            for (method, path, body) in [
+                (.put, place, #"{"role":"owner"}"#), (.post, "\(setting.path)/invitations", #"{"role":"member"}"#),
+                (.post, "/api/token", #"{"name":"k","organization_id":\#(setting.id),"shared":true}"#),
+            ] as [(HTTPRequest.Method, String, String)] {
+                let answer = try await setting.call("gateway", method, path, body)
+                #expect(answer.status == 403, "\(path): \(answer.json.text)")
             }
             let users = try await setting.data("root", .get, "/api/user?page_size=100")
             #expect(users["items"]?.arrayValue?.contains { $0["id"]?.integerValue == setting.id } == false)

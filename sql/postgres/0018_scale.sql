@@ -1,4 +1,4 @@
--- What the sums of the log lack for margins, and ways to what the console asks for.
+-- A column that margins need in the sums of the log, and indexes for the console's lists.
 
 -- Requests that were charged and whose cost no vendor reported.
 ALTER TABLE usage_by_key ADD COLUMN uncosted BIGINT NOT NULL DEFAULT 0;
@@ -33,6 +33,6 @@ CREATE INDEX users_by_group ON users ("group", id);
 CREATE INDEX users_by_creation ON users (created_at, id);
 CREATE INDEX users_by_name ON users (lower(username), id);
 
--- What users have spent in months, for the list that is in this order. A row is new once a month; sums move without it.
+-- For the list of users by a month's spending. A row is added once a month; later charges do not touch the index.
 CREATE INDEX budget_usage_of_users ON budget_usage ("window", subject)
     WHERE "window" > 99999 AND "window" < 10000000 AND subject LIKE 'user:%';

@@ -46,7 +46,7 @@ CREATE TABLE invitations (
 );
 CREATE INDEX invitations_by_account ON invitations (account_id, id);
 
--- What organisations have used, by quarter hour, hour and day (UTC), member, key and model.
+-- Usage of organisations by quarter hour, hour and day (UTC), member, key and model.
 CREATE TABLE usage_by_account (
     span                BIGINT  NOT NULL,
     account_id          BIGINT  NOT NULL,

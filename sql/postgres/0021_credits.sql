@@ -8,7 +8,7 @@ ALTER TABLE balance_transactions ADD COLUMN gift_nanos BIGINT;
 CREATE INDEX balance_transactions_by_account_type ON balance_transactions (account_id, type, id)
     WHERE account_id IS NOT NULL AND type <> 'usage';
 
--- What gifts have left: a part of balance_nanos, and the sum of the account's open rows of `credits`. 0 = nothing need be asked of them.
+-- The unspent part of gifts: included in balance_nanos, and the sum of the account's open rows of `credits`. 0 = there are no open gifts.
 ALTER TABLE users ADD COLUMN gift_nanos BIGINT NOT NULL DEFAULT 0 CHECK (gift_nanos >= 0);
 -- Why the account has its group: 'admin' = somebody has chosen it, 'level' = what it has recharged; NULL = nothing has.
 ALTER TABLE users ADD COLUMN group_source TEXT CHECK (group_source = 'admin' OR group_source = 'level');
@@ -24,7 +24,7 @@ CREATE TABLE credits (
     expired_nanos BIGINT NOT NULL DEFAULT 0 CHECK (expired_nanos >= 0),
     -- 'grant' = an administrator, 'code' = a redemption code
     source        TEXT    NOT NULL,
-    -- Of the `recharge` that has brought it.
+    -- The reference_id of its `recharge` row.
     reference     TEXT    NOT NULL UNIQUE,
     -- NULL = never
     expires_at    BIGINT,

@@ -1,4 +1,4 @@
--- What the sums of the log lack for margins, and ways to what the console asks for.
+-- A column that margins need in the sums of the log, and indexes for the console's lists.
 
 -- Requests that were charged and whose cost no vendor reported.
 ALTER TABLE usage_by_key ADD COLUMN uncosted INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
--- What requests cost us, beside what was charged for them. docs/ledger.md, "Cost and margin".
+-- The cost of requests to us, beside the charge. docs/ledger.md, "Cost and margin".
 -- `vendor_cost_nanos` = the vendor's bill for the answer and for attempts that failed before it; NULL = unknown, and in rows of an earlier
 -- version: those have what the vendor reported, in `upstream_cost_nanos`. `vendor_cost_source` = 'reported' or 'computed'.
 ALTER TABLE logs ADD COLUMN vendor_cost_nanos INTEGER;

@@ -74,7 +74,7 @@ const buffers = new Map();
 addEventListener('beforeunload', (event) => isChanged(buffers) && event.preventDefault());
 
 function workbench(ctx, config) {
-  // What nobody has changed is read anew, and so is what is no file any more.
+  // Read unchanged files again, and those that no longer exist.
   for (const [path, buffer] of buffers) {
     if (buffer.text === buffer.saved || !config.files.some((file) => file.path === path)) buffers.delete(path);
   }
@@ -114,7 +114,7 @@ async function open(bench, path, line = null, column = 1) {
   if (!buffer) {
     replace(bench.bar, h('span.muted', null, t('config.loading')));
     bench.drawn = null;
-    // What is typed now would be taken for the text of this file.
+    // Text typed now would be taken for the contents of this file.
     bench.text.set('', true);
     try {
       const file = await get('/api/config/file', { path }, { signal: bench.ctx.signal });

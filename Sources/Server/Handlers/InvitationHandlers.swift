@@ -33,6 +33,12 @@ struct InvitationHandlers: Sendable {
         let entry = try await access.demand(.manageMembers, of: id, by: user)
         let role = try fields.choice("role", OrganizationRole.self) ?? .member
         guard entry.manages.contains(role) else { throw OrganizationAccess.refused(.own) }
+        if entry.role == nil, user.role != .root,
+            try await access.store.membership(id, userID: user.id)?.role.manages.contains(role) != true
+        {
+            // They could use the link themselves, and spend what they have put there.
+            throw ManagementError.forbidden("only the organization's own managers, and root, invite; administrators add users by name")
+        }
         if role == .owner || role == .admin { try context.demandFreshLogin() }
         let now = clock.unixSeconds
         let end = try fields.integer("expires_at") ?? now + Self.lifetime
@@ -62,7 +68,7 @@ struct InvitationHandlers: Sendable {
         return Envelope.ok(.null)
     }
 
-    /// What a link is for, before it is used.
+    /// Shows the organisation and the role of a link, without using it.
     func look(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let fields = try await RequestFields(request, Texts.look)
         let hash = TokenSecrets.hash(try fields.requiredString("code"))

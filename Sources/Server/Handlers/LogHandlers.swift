@@ -35,7 +35,7 @@ struct LogHandlers: Sendable {
             ]))
     }
 
-    /// What the caller has asked for, or what an organisation has paid for, as far as the caller may see it.
+    /// The caller's own requests, or those that an organisation has paid for, as far as the caller may see them.
     func ownQuery(_ fields: QueryFields, _ caller: User, _ page: PageRequest) async throws -> LogQuery {
         let wanted = try fields.integer("user_id")
         guard let organization = try fields.integer("organization_id") else { return try query(fields, userID: caller.id, page) }

@@ -142,7 +142,7 @@ struct OrganizationHandlers: Sendable {
         await meter.waitPosted(id)
         guard let standing = try await meter.standing(id) else { throw OrganizationAccess.notFound }
         let open = try await store.openLongHolds(userID: id)
-        // What is leased here is nobody's need any more.
+        // Money that is leased to this gateway would keep the organisation from being deleted.
         try await meter.recall(id)
         guard standing.balance == .zero, standing.held == .zero, open.count == 0 else {
             throw ManagementError(
@@ -183,7 +183,7 @@ struct OrganizationHandlers: Sendable {
         let before = try await store.membership(id, userID: member)
         // Only administrators of the gateway add people without asking them.
         guard before != nil || user.role >= .admin else { throw ManagementError.notFound("member") }
-        // Who could make themselves a member could spend what they have put there.
+        // Administrators put money on organisations; as members they could spend it themselves.
         guard member != user.id || user.role == .root || before.map({ $0.role.manages.contains($0.role) }) == true else {
             throw ManagementError.forbidden("nobody gives themselves a place in an organization; root may", code: .ownAccount)
         }
@@ -266,7 +266,7 @@ struct OrganizationHandlers: Sendable {
         let spent = counters.isEmpty ? [:] : try await store.spending(counters)
         return rows.map { row in
             let account = row.account
-            // Who may not see the money gets null.
+            // Null for members who may not see the money.
             let seesMoney = row.role?.rights.contains(.seeMoney) ?? true
             func amount(_ value: NanoUSD) -> JSONValue { seesMoney ? .usd(value) : .null }
             let limits = try? StoredLimits(stored: account.limits, allowsAddresses: false)

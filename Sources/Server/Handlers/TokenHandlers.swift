@@ -49,7 +49,7 @@ struct TokenHandlers: Sendable {
         return query
     }
 
-    /// Who owns a new key, and who pays for it.
+    /// The owner of a new key, and the account that pays for it.
     private func owner(_ fields: RequestFields, _ user: User) async throws -> (userID: Int64, accountID: Int64?) {
         let isShared = try fields.boolean("shared") ?? false
         guard let organization = try fields.integer("organization_id") else {
@@ -186,7 +186,7 @@ struct TokenHandlers: Sendable {
         return Envelope.ok(try await json([changed])[0])
     }
 
-    /// What an organisation's managers have switched off or narrowed stays so until they widen it again; leavers have keys to delete only.
+    /// A member cannot undo what the organisation's managers have switched off or narrowed, and a former member can only delete keys.
     private func checkOrganization(of token: Token, _ fields: RequestFields, by user: User) async throws {
         guard let organization = token.accountID, token.userID == user.id else { return }
         let entry = try await access.demand(.call, of: organization, by: user)

@@ -44,7 +44,7 @@ enum PackedAnswers {
         return response
     }
 
-    /// What a body has written.
+    /// The bytes that a body has written.
     private final class Collected {
         var bytes = ByteBuffer()
     }

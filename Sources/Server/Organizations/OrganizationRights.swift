@@ -2,7 +2,7 @@ import HTTPTypes
 import RouterCore
 import Storage
 
-/// What members of an organisation may do there.
+/// A right that members of an organisation may have there.
 enum OrganizationRight: String, Sendable, CaseIterable {
     /// Its name, one's own role, and what one has used oneself.
     case see

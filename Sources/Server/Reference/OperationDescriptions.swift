@@ -72,7 +72,7 @@ enum OperationDescriptions {
         come.
         """
     private static let filters: [APIField] = APIField.pages + logFilters
-    /// What an organisation has paid for, and one member's part of it.
+    /// Parameters that ask for the rows of an organisation, or of one of its members.
     static let ofOrganization: [APIField] = [
         .organizationID, APIField("user_id", .id, "With `organization_id`: only of this member.").optional,
     ]

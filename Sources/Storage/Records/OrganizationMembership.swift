@@ -1,4 +1,4 @@
-/// What a member of an organisation is there.
+/// The role of a member in an organisation.
 public enum OrganizationRole: String, Sendable, Hashable, CaseIterable {
     /// Everything, and the only one who makes further owners. An organisation has at least one.
     case owner

@@ -10,7 +10,7 @@ public struct StoreChange: Sendable, Hashable {
         case recall
         /// Money of this user has been given back.
         case freed
-        /// Who belongs to an organisation, and may do what there (`<organisation> <user>`).
+        /// A membership was added, changed or ended (`<organisation> <user>`).
         case memberships
         /// Channels, providers or sealed secrets of the console.
         case channels

@@ -62,7 +62,7 @@ struct Assignments {
 
 /// An order that no index has: ids alone are sorted, and the rest is read of those that are shown.
 struct Sorting {
-    /// What is joined for the order, from the mark of ``value``: it neither adds rows nor takes any away.
+    /// The join that the order needs, given the mark of ``value``. It neither adds rows nor removes any.
     var join: (_ mark: String) -> String = { _ in "" }
     var value: Int64?
 }

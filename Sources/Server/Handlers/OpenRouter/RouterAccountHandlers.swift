@@ -85,7 +85,7 @@ struct RouterAccountHandlers: Sendable {
     /// Ids of vendors are at most 128 bytes long; the rest is room for prefixes.
     private static let longestID = 160
 
-    /// What the key's user has asked for on the account that the key is paid by.
+    /// A request of the key's user that the key's account has paid for.
     private func record(_ id: String, _ principal: KeyPrincipal) async throws -> RequestRecord? {
         for name in GenerationAnswer.names(of: id) {
             if let row = try await store.log(answerID: name, userID: principal.userID), row.record.accountID == principal.accountID {
